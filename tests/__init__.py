@@ -1,0 +1,1 @@
+"""The promises that Heliograph keeps, each test one sentence."""

@@ -1,0 +1,1 @@
+"""The ways out, against real servers on the loopback."""

@@ -1,0 +1,1 @@
+"""Each stage of the engine on a real database."""

@@ -1,0 +1,1 @@
+"""One suite for the store, run on SQLite and on PostgreSQL."""

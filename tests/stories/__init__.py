@@ -1,0 +1,1 @@
+"""Whole journeys in the user's words, time moved by hand."""
