@@ -1,0 +1,71 @@
+"""The only reader of the wall clock.
+
+Law: whoever needs the time is given a `Clock` by the composition root, or better, is given `now`.
+Instants are integers, microseconds since 1970-01-01 UTC. A scaled clock (E23) plays months in minutes;
+a manual one stands still until it is told to move.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+SECOND = 1_000_000
+
+
+class Clock(Protocol):
+    """What time it is, and how long a span of its time lasts on the wall."""
+
+    def now(self) -> int:
+        """The present instant (µs)."""
+
+    def wall_seconds(self, span: int) -> float:
+        """How many seconds of the wall a span (µs) of this clock takes; sleeping is done on the wall."""
+
+
+class WallClock:
+    """The real time."""
+
+    def now(self) -> int:
+        """The present instant (µs)."""
+        return time.time_ns() // 1000
+
+    def wall_seconds(self, span: int) -> float:
+        """A second is a second."""
+        return span / SECOND
+
+
+class ScaledClock:
+    """A time that starts at `start` (µs) and runs `speed` times as fast as the wall."""
+
+    def __init__(self, start: int, speed: float):
+        self.start, self.speed = start, speed
+        self._began = time.monotonic_ns()
+
+    def now(self) -> int:
+        """The present instant (µs) of the play."""
+        return self.start + int((time.monotonic_ns() - self._began) / 1000 * self.speed)
+
+    def wall_seconds(self, span: int) -> float:
+        """A span is shorter on the wall by the speed."""
+        return span / SECOND / self.speed
+
+
+class ManualClock:
+    """A time that moves only when it is told to; for tests and tutorials."""
+
+    def __init__(self, start: int):
+        self.at = start
+
+    def now(self) -> int:
+        """The instant (µs) it was last moved to."""
+        return self.at
+
+    def wall_seconds(self, span: int) -> float:
+        """Waiting for a manual clock is pointless: whoever waits looks again at once."""
+        return 0.0
+
+    def move(self, span: int) -> int:
+        """Let a span (µs) pass; gives the new instant."""
+        self.at += span
+        return self.at

@@ -1,0 +1,92 @@
+"""Identity and place: the 16 bytes of a hot row's id, and the partition of a subject.
+
+Law: an id is a UUIDv7 (RFC 9562) whose bits are all spoken for, so that what a look-up needs to know
+stands in the id itself:
+
+    48 milliseconds | 4 version | 10 microseconds, 2 zero | 2 variant | 20 counter | 6 partition | 36 tail
+
+Sorting by id is sorting by creation, to the microsecond and then by the counter; the partition tells a
+look-up where to look. Ids of what a decision makes (runs, messages) are derived from what it decided on,
+never drawn: deciding twice gives the same bytes. Instants are integers, microseconds since 1970 UTC.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from zlib import crc32
+
+PARTITIONS = 64
+"""For ever: rows are never re-hashed."""
+
+COUNTER_BITS, ORDINAL_BITS = 20, 16
+_VERSION = 0x7000
+_VARIANT = 0x8000_0000_0000_0000
+_TAIL = (1 << 36) - 1
+_COUNTER = (1 << COUNTER_BITS) - 1
+
+
+def partition_of_subject(workspace_id: int, subject: str) -> int:
+    """The partition (0 to 63) in which everything of this subject is decided, one after the other."""
+    return crc32(b"%d\x1f%b" % (workspace_id, subject.encode("utf-8", "surrogatepass"))) & (PARTITIONS - 1)
+
+
+def head(at: int) -> bytes:
+    """The first eight bytes of any id made at the instant `at` (µs)."""
+    milliseconds, microseconds = divmod(at, 1000)
+    return (milliseconds << 16 | _VERSION | microseconds << 2).to_bytes(8, "big")
+
+
+def foot(counter: int, partition: int, tail: int) -> bytes:
+    """The last eight bytes: where in its batch, in which partition, and what makes it unique."""
+    return (_VARIANT | (counter & _COUNTER) << 42 | partition << 36 | tail & _TAIL).to_bytes(8, "big")
+
+
+def mint(at: int, counter: int, partition: int, tail: int) -> bytes:
+    """An id for something that came from outside; the shell hands in a running counter and random tail bits."""
+    return head(at) + foot(counter, partition, tail)
+
+
+def of_run(event_id: bytes, ordinal: int, run_head: bytes) -> bytes:
+    """The id of the run that the `ordinal`-th rule makes of an event, decided at the instant of `run_head`.
+
+    The event's counter and the low bits of its tail are kept, so the runs of one event lie side by side,
+    in evaluation order, and the runs of one turn in the order of their events.
+    """
+    low = int.from_bytes(event_id[8:], "big")
+    return run_head + (low & ~_TAIL | ordinal << 20 | low & 0xFFFFF).to_bytes(8, "big")
+
+
+def of_effect(run_id: bytes, visit: int, ordinal: int, effect_head: bytes, partition: int) -> bytes:
+    """The id of what a run's effect makes (a message, an inbox row): the same for the same effect key."""
+    low = int.from_bytes(run_id[8:], "big")
+    digest = blake2b(run_id + visit.to_bytes(4, "big") + ordinal.to_bytes(4, "big"), digest_size=5).digest()
+    tail = int.from_bytes(digest, "big") & _TAIL
+    return effect_head + (low >> 42 << 42 | partition << 36 | tail).to_bytes(8, "big")
+
+
+def partition_of(identity: bytes) -> int:
+    """The partition that an id carries."""
+    return int.from_bytes(identity[8:], "big") >> 36 & (PARTITIONS - 1)
+
+
+def created_at(identity: bytes) -> int:
+    """The instant (µs) at which the row of this id was made."""
+    high = int.from_bytes(identity[:8], "big")
+    return (high >> 16) * 1000 + (high >> 2 & 0x3FF)
+
+
+def text(identity: bytes) -> str:
+    """The id as it stands on the wire: a UUID in its usual form."""
+    digits = identity.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def parse(written: str) -> bytes | None:
+    """The bytes of a UUID in its usual form (either case), or None where it is none."""
+    if len(written) != 36 or written[8] + written[13] + written[18] + written[23] != "----":
+        return None
+    try:
+        identity = bytes.fromhex(written.replace("-", ""))
+    except ValueError:
+        return None
+    return identity if len(identity) == 16 else None

@@ -1,0 +1,175 @@
+"""One tree of errors.
+
+Law: every error the program means to show is a class here. Its docstring is the default message,
+`code` is stable on the wire and in logs, `status` is the HTTP status. A fault names a place in the
+input and what to do about it. Nothing here knows HTTP frameworks, databases or the clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class Fault(NamedTuple):
+    """One thing wrong with an input: `path` names the place (`actions[0].tags`), `message` the fault and its mend."""
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.path else self.message
+
+
+class HeliographError(Exception):
+    """Something went wrong inside Heliograph."""
+
+    code = "internal_error"
+    status = 500
+
+    def __init__(self, message: str | None = None, *, faults: Sequence[Fault] = (), retry_after: float | None = None):
+        self.faults = tuple(faults)
+        self.retry_after = retry_after
+        self.message = message or (str(self.faults[0]) if self.faults else type(self).default_message())
+        super().__init__(self.message)
+
+    @classmethod
+    def default_message(cls) -> str:
+        """The first paragraph of the class's docstring."""
+        return " ".join((cls.__doc__ or "").split("\n\n")[0].split())
+
+
+# ── what a caller can mend ──────────────────────────────────────────────────────────────────────────
+
+
+class InvalidInput(HeliographError):
+    """The request breaks a rule; `details` lists each fault with its place."""
+
+    code = "validation_failed"
+    status = 422
+
+    @classmethod
+    def at(cls, path: str, message: str) -> InvalidInput:
+        """One fault at one place."""
+        return cls(faults=(Fault(path, message),))
+
+
+class MalformedJson(HeliographError):
+    """The body is not JSON that can be read."""
+
+    code = "malformed_json"
+    status = 400
+
+
+class InvalidQuery(HeliographError):
+    """A query parameter breaks a rule."""
+
+    code = "invalid_query"
+    status = 400
+
+
+class Unauthenticated(HeliographError):
+    """No valid API key was given: send it as `Authorization: Bearer <key>` or `X-API-Key: <key>`."""
+
+    code = "unauthenticated"
+    status = 401
+
+
+class Forbidden(HeliographError):
+    """This key's role does not allow the request."""
+
+    code = "forbidden"
+    status = 403
+
+
+class NotFound(HeliographError):
+    """There is no such thing here."""
+
+    code = "not_found"
+    status = 404
+
+
+class MethodNotAllowed(HeliographError):
+    """This path does not take that method."""
+
+    code = "method_not_allowed"
+    status = 405
+
+
+class Conflict(HeliographError):
+    """The request conflicts with what is stored."""
+
+    code = "conflict"
+    status = 409
+
+
+class TooLarge(HeliographError):
+    """The body is larger than this path takes."""
+
+    code = "too_large"
+    status = 413
+
+
+class UnsupportedMedia(HeliographError):
+    """This path takes JSON: send `Content-Type: application/json`."""
+
+    code = "unsupported_media_type"
+    status = 415
+
+
+class TooManyRequests(HeliographError):
+    """The engine is behind with its work: send again after the time in Retry-After."""
+
+    code = "backlog_full"
+    status = 429
+
+
+class Unavailable(HeliographError):
+    """The service cannot answer just now: nothing was changed, send again."""
+
+    code = "unavailable"
+    status = 503
+
+
+# ── what an operator can mend ───────────────────────────────────────────────────────────────────────
+
+
+class BadSetting(HeliographError):
+    """A setting has a value that cannot be used."""
+
+    code = "bad_setting"
+
+
+class DatabaseNewer(HeliographError):
+    """The database was written by a newer Heliograph than this one: upgrade the program; nothing was changed."""
+
+    code = "database_newer"
+    status = 503
+
+
+class DatabaseOutdated(HeliographError):
+    """The database's schema is older than this program: run `heliograph migrate`."""
+
+    code = "database_outdated"
+    status = 503
+
+
+class DatabaseLocked(HeliographError):
+    """Another process is using the database: stop it, or use PostgreSQL to run several processes."""
+
+    code = "database_locked"
+    status = 503
+
+
+class DatabaseUnreachable(HeliographError):
+    """The database cannot be reached."""
+
+    code = "database_unreachable"
+    status = 503
+
+
+class DiskFull(HeliographError):
+    """The disk of the database is full: nothing was accepted; free some space and send again."""
+
+    code = "disk_full"
+    status = 503

@@ -1,0 +1,115 @@
+"""Typed settings, and the only reader of the environment.
+
+Law: a setting is a field of `Settings` with its meaning in a comment for the docs (docs/settings.md lists
+every one; a law test compares). A wrong value names the variable and what it takes. Nothing else in the
+program reads the environment.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from heliograph import errors
+
+PREFIX = "HELIOGRAPH_"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that can be set from outside; each field is the variable HELIOGRAPH_<FIELD>."""
+
+    database_url: str = "sqlite:///data/heliograph.db"
+    """Where everything is kept: `sqlite:///path/to/file.db` or `postgresql://user:password@host:port/name`."""
+    host: str = "127.0.0.1"
+    """The address that the server listens on."""
+    port: int = 8000
+    """The port that the server listens on."""
+    smtp_url: str = ""
+    """`smtp://user:password@host:587?security=starttls` (security: none, starttls, tls; also `connections`,
+    `ca_file`). Empty: e-mails are printed instead of sent."""
+    sender: str = "Heliograph <heliograph@localhost>"
+    """The From address of e-mails that name none."""
+    default_subject: str = "A message for you"
+    """The subject of a message that names none."""
+    default_region: str = ""
+    """The region (`DE`, `US` …) in which a telephone number without a country code is read."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Hosts (`name` or `name:port`, comma separated) that webhooks may reach although their address is private."""
+    uncertain_policy: str = "at_least_once"
+    """What happens to a message whose answer was lost: `at_least_once` sends it again, `at_most_once` does not."""
+    backlog_limit: int = 500_000
+    """Events waiting for a decision above which ingest answers 429; 0 = no limit."""
+    max_event_age_hours: float = 24
+    """Events older than this when a pause ends are not matched any more."""
+    misfire_grace_hours: float = 24
+    """Work that is due longer than this is held until an operator releases or drops it."""
+    delivery_attempts: int = 8
+    """How often a message is tried before it counts as failed."""
+    lease_seconds: float = 60
+    """How long a delivery may hold a message before it counts as uncertain."""
+    turn_inputs: int = 500
+    """The most inputs that one turn takes."""
+    pool_size: int = 4
+    """Database connections a web process keeps for reading and management."""
+    log_level: str = "info"
+    """What is logged: debug, info, warning, error."""
+
+
+def load(environment: Mapping[str, str] | None = None, **given: Any) -> Settings:
+    """The settings of the environment, overridden by what is `given` (None = not given).
+
+    Raises errors.BadSetting, naming the variable.
+    """
+    source = os.environ if environment is None else environment
+    values: dict[str, Any] = {}
+    for field in msgspec.structs.fields(Settings):
+        text = source.get(PREFIX + field.name.upper())
+        if text is not None:
+            values[field.name] = _read(field, text)
+    values.update({name: value for name, value in given.items() if value is not None})
+    return _checked(Settings(**values))
+
+
+def _read(field: msgspec.structs.FieldInfo, text: str) -> Any:
+    if field.type == tuple[str, ...]:
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    try:
+        return msgspec.convert(text, field.type, strict=False)
+    except msgspec.ValidationError as fault:
+        raise errors.BadSetting(f"{PREFIX}{field.name.upper()}={text!r}: {fault}") from None
+
+
+def _checked(settings: Settings) -> Settings:
+    kind = urlsplit(settings.database_url).scheme
+    _require(
+        kind in ("sqlite", "postgresql", "postgres"),
+        "DATABASE_URL",
+        f"takes sqlite:///file.db or postgresql://user@host/name, not {settings.database_url!r}",
+    )
+    _require(
+        urlsplit(settings.smtp_url).scheme in ("", "smtp"),
+        "SMTP_URL",
+        "takes smtp://user:password@host:port?security=none|starttls|tls",
+    )
+    _require(
+        settings.uncertain_policy in ("at_least_once", "at_most_once"),
+        "UNCERTAIN_POLICY",
+        f"takes at_least_once or at_most_once, not {settings.uncertain_policy!r}",
+    )
+    _require(
+        settings.log_level in ("debug", "info", "warning", "error"),
+        "LOG_LEVEL",
+        f"takes debug, info, warning or error, not {settings.log_level!r}",
+    )
+    _require(1 <= settings.turn_inputs <= 10_000, "TURN_INPUTS", "takes 1 to 10000")
+    _require(0 < settings.port < 65536 or settings.port == 0, "PORT", "takes 0 to 65535")
+    return settings
+
+
+def _require(holds: bool, name: str, what: str) -> None:
+    if not holds:
+        raise errors.BadSetting(f"{PREFIX}{name} {what}")

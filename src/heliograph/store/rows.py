@@ -1,0 +1,218 @@
+"""The rows that pass between the engine and the two hot files: plain tuples, in the order of the columns.
+
+Law: no SQL and no decisions here; a field's meaning stands once, in schema.py. Numbers that stand for words
+(states, kinds, outcomes) are the enums of core.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Event(NamedTuple):
+    """A row of `events`: what came in, as it came in; `payload` and `previous` are JSON text."""
+
+    workspace_id: int
+    id: bytes
+    partition: int
+    tenant_id: str | None
+    event_type: str
+    contact_id: str | None
+    conversation_id: str | None
+    source: str
+    channel_source: str | None
+    occurred_at: int | None
+    depth: int
+    payload: bytes | str
+    previous: bytes | str | None
+
+
+class Key(NamedTuple):
+    """A row of `idempotency_keys`."""
+
+    workspace_id: int
+    key: str
+    event_id: bytes
+    fingerprint: bytes
+    expires_at: int
+
+
+class Decision(NamedTuple):
+    """A row of `decisions`: what became of an event, and by which definitions."""
+
+    workspace_id: int
+    event_id: bytes
+    status: int
+    attempts: int
+    available_at: int | None
+    decided_at: int | None
+    definitions_version: int
+    error: str | None
+
+
+class Run(NamedTuple):
+    """A row of `runs`."""
+
+    workspace_id: int
+    id: bytes
+    automation_id: bytes
+    version: int
+    event_id: bytes | None
+    start_key: str | None
+    status: int
+    outcome: int
+    reason: str | None
+    trace: bytes | str | None
+    state: bytes | str | None
+
+
+class Message(NamedTuple):
+    """A row of `messages`; `content` and `data` are JSON text: the pinned text and what fills it."""
+
+    workspace_id: int
+    id: bytes
+    partition: int
+    tenant_id: str | None
+    kind: int
+    channel: str
+    automation_id: bytes | None
+    run_id: bytes | None
+    visit: int
+    ordinal: int
+    event_id: bytes | None
+    contact_id: str | None
+    address: str | None
+    template_id: str | None
+    template_version: int | None
+    content: bytes | str | None
+    data: bytes | str | None
+    state: int
+    settled_at: int | None
+    attempts: bytes | str | None
+    error: str | None
+
+
+class Inbox(NamedTuple):
+    """A row of `inbox`; `run_id` is the run that waits for it, where one does."""
+
+    partition: int
+    workspace_id: int
+    id: bytes
+    kind: int
+    run_id: bytes | None
+    body: bytes | str
+    attempts: int
+
+
+class Timer(NamedTuple):
+    """A row of `timers`."""
+
+    partition: int
+    wake_at: int
+    workspace_id: int
+    kind: int
+    id: bytes
+
+
+class Contact(NamedTuple):
+    """What a turn reads and writes of `contacts`; `profile` and `tags` are JSON text."""
+
+    workspace_id: int
+    user_id: str
+    partition: int
+    tenant_id: str | None
+    profile: bytes | str
+    tags: bytes | str
+    created_at: int
+    updated_at: int
+
+
+class Conversation(NamedTuple):
+    """What a turn reads and writes of `conversations`; `record` and `tags` are JSON text."""
+
+    workspace_id: int
+    id: str
+    partition: int
+    tenant_id: str | None
+    record: bytes | str
+    tags: bytes | str
+    created_at: int
+    updated_at: int
+
+
+class Taken(NamedTuple):
+    """What a turn took: each list in the order in which it is to be decided."""
+
+    partitions: tuple[int, ...]
+    inbox: list[Inbox]
+    timers: list[Timer]
+    events: list[Event]
+    more: bool
+    """Whether something was left lying that is due."""
+
+
+class Writes:
+    """Everything that a turn leaves behind, one list for each table; written with bulk statements at its end."""
+
+    __slots__ = (
+        "contacts",
+        "conversations",
+        "cooldowns",
+        "decisions",
+        "due",
+        "event_counts",
+        "events",
+        "inbox",
+        "messages",
+        "message_states",
+        "rule_counts",
+        "run_changes",
+        "runs",
+        "send_due",
+        "timers",
+    )
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.due: list[tuple[int, int, bytes]] = []
+        """(partition, workspace_id, event_id)"""
+        self.decisions: list[Decision] = []
+        self.runs: list[Run] = []
+        self.run_changes: list[tuple[int, int, str | None, bytes, int, bytes]] = []
+        """(status, outcome, reason, state, workspace_id, id)"""
+        self.messages: list[Message] = []
+        self.message_states: list[tuple[int, int | None, str | None, int, bytes]] = []
+        """(state, settled_at, error, workspace_id, id)"""
+        self.send_due: list[tuple[int, int, bytes, int]] = []
+        """(partition, workspace_id, message_id, due_at)"""
+        self.timers: list[Timer] = []
+        self.inbox: list[Inbox] = []
+        self.contacts: dict[tuple[int, str], Contact] = {}
+        self.conversations: dict[tuple[int, str], Conversation] = {}
+        self.cooldowns: dict[tuple[int, bytes, str], int] = {}
+        """(workspace_id, automation_id, subject) to matched_at"""
+        self.rule_counts: dict[tuple[int, bytes, int], list[int]] = {}
+        """(workspace_id, automation_id, day) to [total, matched, executed, pending]"""
+        self.event_counts: dict[tuple[int, int], list[int]] = {}
+        """(workspace_id, day) to [processed, failed]"""
+
+
+class Claimed(NamedTuple):
+    """A message that a delivery holds until `lease_until`, with the event that it speaks of."""
+
+    message: Message
+    lease_until: int
+    event: Event | None
+
+
+class Settled(NamedTuple):
+    """What a delivery stores about one message: its new state, and what follows from it."""
+
+    workspace_id: int
+    message_id: bytes
+    state: int
+    settled_at: int | None
+    attempts: bytes
+    error: str | None
+    retry: Timer | None
+    reply: Inbox | None

@@ -1,0 +1,404 @@
+"""One schema for SQLite and PostgreSQL.
+
+Law: a table is either *hot* (the engine's turn writes it; rows carry `workspace_id` and `partition`, keys are
+time-ordered, nothing random is indexed) or *managed* (people write it, seldom). What is due stands in narrow
+queue tables whose rows are deleted when done; what happened (events, decisions, runs, messages) is written once
+and, but for outcomes, not updated. Instants are microseconds since 1970 UTC; JSON is text as it was received.
+There is no NOW() here: time comes with the values.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import Dialect
+
+from heliograph.core import ids
+
+metadata = sa.MetaData()
+
+LATEST = "0001"
+"""The newest migration that this program knows."""
+
+
+class Identity(sa.types.TypeDecorator[bytes]):
+    """The 16 bytes of an id: `uuid` on PostgreSQL, a blob on SQLite, bytes in the program."""
+
+    impl = sa.LargeBinary
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> sa.types.TypeEngine[Any]:
+        """The column's type in this database."""
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(postgresql.UUID(as_uuid=False))
+        return dialect.type_descriptor(sa.LargeBinary(16))
+
+    def process_bind_param(self, value: bytes | None, dialect: Dialect) -> Any:
+        """Into the database."""
+        return ids.text(value) if value is not None and dialect.name == "postgresql" else value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> bytes | None:
+        """Out of the database."""
+        if isinstance(value, uuid.UUID):
+            return value.bytes
+        return ids.parse(value) if isinstance(value, str) else value
+
+
+class Json(sa.types.TypeDecorator[Any]):
+    """JSON text as it was received: bytes or text in, bytes or text out (whoever reads decodes)."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> sa.types.TypeEngine[Any]:
+        """Text on both; SQLite keeps bytes as it gets them."""
+        if dialect.name == "sqlite":
+            return dialect.type_descriptor(sa.LargeBinary())
+        return dialect.type_descriptor(sa.Text())
+
+    def process_bind_param(self, value: bytes | str | None, dialect: Dialect) -> Any:
+        """Into the database."""
+        if dialect.name == "sqlite":
+            return value.encode() if isinstance(value, str) else value
+        return value.decode() if isinstance(value, bytes) else value
+
+
+Instant = sa.BigInteger
+
+
+def _table(name: str, *columns: sa.schema.SchemaItem, clustered: bool = True) -> sa.Table:
+    # A SQLite table without rowid is its primary key: one tree instead of two where the key is time-ordered.
+    return sa.Table(name, metadata, *columns, sqlite_with_rowid=not clustered)
+
+
+def _queue(name: str, *columns: sa.schema.SchemaItem) -> sa.Table:
+    return sa.Table(name, metadata, *columns, sqlite_with_rowid=False, info={"queue": True})
+
+
+def _column(name: str, kind: Any, *arguments: Any, null: bool = False, **options: Any) -> sa.Column[Any]:
+    return sa.Column(name, kind, *arguments, nullable=null, **options)
+
+
+# ── managed: who owns, who may, what is defined ─────────────────────────────────────────────────────
+
+workspaces = sa.Table(
+    "workspaces",
+    metadata,
+    _column("id", sa.Integer, primary_key=True, autoincrement=True),
+    _column("name", sa.Text, unique=True),
+    # Raised by every change of a definition or of the control record; a turn reads it instead of the definitions.
+    _column("definitions_version", sa.BigInteger, server_default="1"),
+    _column("settings", Json, server_default="{}"),
+    _column("is_paused", sa.Boolean, server_default=sa.false()),
+    _column("pause_reason", sa.Text, null=True),
+    _column("paused_until", Instant, null=True),
+    _column("hold_deliveries", sa.Boolean, server_default=sa.false()),
+    _column("control_updated_at", Instant),
+    _column("control_updated_by", sa.Text, null=True),
+    _column("created_at", Instant),
+)
+
+control_versions = _table(
+    "control_versions",
+    _column("workspace_id", sa.Integer, primary_key=True),
+    _column("valid_from", Instant, primary_key=True),
+    _column("control", Json),
+)
+
+counters = _table(
+    "counters",
+    _column("workspace_id", sa.Integer, primary_key=True),
+    _column("kind", sa.Text, primary_key=True),
+    _column("value", sa.BigInteger),
+)
+
+api_keys = _table(
+    "api_keys",
+    _column("id", Identity, primary_key=True),
+    _column("workspace_id", sa.Integer),
+    _column("tenant_id", sa.Text, null=True),
+    _column("number", sa.BigInteger),
+    _column("name", sa.Text),
+    _column("role", sa.Text),
+    _column("digest", sa.LargeBinary),
+    _column("created_at", Instant),
+    _column("revoked_at", Instant, null=True),
+)
+
+automations = _table(
+    "automations",
+    _column("id", Identity, primary_key=True),
+    _column("workspace_id", sa.Integer),
+    _column("tenant_id", sa.Text, null=True),
+    _column("kind", sa.Text),
+    _column("number", sa.BigInteger),
+    _column("version", sa.Integer),
+    _column("trigger_type", sa.Text, null=True),
+    _column("definition", Json),
+    _column("created_at", Instant),
+    _column("updated_at", Instant),
+    _column("deleted_at", Instant, null=True),
+    sa.Index("automations_by_kind", "workspace_id", "kind", "number", unique=True),
+    clustered=False,
+)
+
+automation_versions = _table(
+    "automation_versions",
+    _column("automation_id", Identity, primary_key=True),
+    _column("version", sa.Integer, primary_key=True),
+    _column("workspace_id", sa.Integer),
+    _column("valid_from", Instant),
+    _column("definition", Json),
+    clustered=False,
+)
+
+templates = _table(
+    "templates",
+    _column("workspace_id", sa.Integer, primary_key=True),
+    _column("id", sa.Text, primary_key=True),
+    _column("number", sa.BigInteger),
+    _column("version", sa.Integer),
+    _column("created_at", Instant),
+    _column("updated_at", Instant),
+)
+
+template_versions = _table(
+    "template_versions",
+    _column("workspace_id", sa.Integer, primary_key=True),
+    _column("id", sa.Text, primary_key=True),
+    _column("version", sa.Integer, primary_key=True),
+    _column("content", Json),
+    _column("created_at", Instant),
+    clustered=False,
+)
+
+# ── people and what is talked about: written by people and by turns ─────────────────────────────────
+
+contacts = _table(
+    "contacts",
+    _column("workspace_id", sa.Integer, primary_key=True),
+    _column("user_id", sa.Text, primary_key=True),
+    _column("partition", sa.SmallInteger),
+    _column("number", sa.BigInteger),
+    _column("tenant_id", sa.Text, null=True),
+    _column("profile", Json),
+    _column("tags", Json, server_default="[]"),
+    _column("created_at", Instant),
+    _column("updated_at", Instant),
+)
+
+conversations = _table(
+    "conversations",
+    _column("workspace_id", sa.Integer, primary_key=True),
+    _column("id", sa.Text, primary_key=True),
+    _column("partition", sa.SmallInteger),
+    _column("number", sa.BigInteger),
+    _column("tenant_id", sa.Text, null=True),
+    _column("record", Json),
+    _column("tags", Json, server_default="[]"),
+    _column("created_at", Instant),
+    _column("updated_at", Instant),
+)
+
+# ── hot: what came in, what is due, what was decided ────────────────────────────────────────────────
+
+events = _table(
+    "events",
+    _column("workspace_id", sa.Integer, primary_key=True),
+    _column("id", Identity, primary_key=True),
+    _column("partition", sa.SmallInteger),
+    _column("tenant_id", sa.Text, null=True),
+    _column("event_type", sa.Text),
+    _column("contact_id", sa.Text, null=True),
+    _column("conversation_id", sa.Text, null=True),
+    _column("source", sa.Text),
+    _column("channel_source", sa.Text, null=True),
+    _column("occurred_at", Instant, null=True),
+    _column("depth", sa.SmallInteger),
+    _column("payload", Json),
+    _column("previous", Json, null=True),
+)
+
+due = _queue(
+    "due",
+    _column("partition", sa.SmallInteger),
+    _column("workspace_id", sa.Integer),
+    _column("event_id", Identity),
+)
+
+decisions = _table(
+    "decisions",
+    _column("workspace_id", sa.Integer, primary_key=True),
+    _column("event_id", Identity, primary_key=True),
+    _column("status", sa.SmallInteger),
+    _column("attempts", sa.SmallInteger),
+    _column("available_at", Instant, null=True),
+    _column("decided_at", Instant, null=True),
+    _column("definitions_version", sa.BigInteger),
+    _column("error", sa.Text, null=True),
+)
+
+idempotency_keys = _table(
+    "idempotency_keys",
+    _column("workspace_id", sa.Integer, primary_key=True),
+    _column("key", sa.Text, primary_key=True),
+    _column("event_id", Identity),
+    _column("fingerprint", sa.LargeBinary),
+    _column("expires_at", Instant),
+    sa.Index("idempotency_keys_by_expiry", "expires_at"),
+)
+
+runs = _table(
+    "runs",
+    _column("workspace_id", sa.Integer, primary_key=True),
+    _column("id", Identity, primary_key=True),
+    _column("automation_id", Identity),
+    _column("version", sa.Integer),
+    _column("event_id", Identity, null=True),
+    # A rule's start key is its event, which is decided in one transaction with all its runs; other doors name one.
+    _column("start_key", sa.Text, null=True),
+    _column("status", sa.SmallInteger),
+    _column("outcome", sa.SmallInteger),
+    _column("reason", sa.Text, null=True),
+    _column("trace", Json, null=True),
+    _column("state", Json, null=True),
+    sa.Index("runs_by_automation", "automation_id", "id"),
+    sa.Index(
+        "runs_by_start",
+        "automation_id",
+        "start_key",
+        unique=True,
+        sqlite_where=sa.text("start_key IS NOT NULL"),
+        postgresql_where=sa.text("start_key IS NOT NULL"),
+    ),
+)
+
+# `kind` says what wakes: see core.events.Timer.
+timers = _queue(
+    "timers",
+    _column("partition", sa.SmallInteger),
+    _column("wake_at", Instant),
+    _column("workspace_id", sa.Integer),
+    _column("kind", sa.SmallInteger),
+    _column("id", Identity),
+)
+
+# What one subject owes another, and the answers of the outside: insert only, unique on the effect's id and kind.
+inbox = _queue(
+    "inbox",
+    _column("partition", sa.SmallInteger),
+    _column("workspace_id", sa.Integer),
+    _column("id", Identity),
+    _column("kind", sa.SmallInteger),
+    _column("run_id", Identity, null=True),
+    _column("body", Json),
+    _column("attempts", sa.SmallInteger),
+)
+
+cooldowns = _table(
+    "cooldowns",
+    _column("workspace_id", sa.Integer, primary_key=True),
+    _column("automation_id", Identity, primary_key=True),
+    _column("subject", sa.Text, primary_key=True),
+    _column("matched_at", Instant),
+)
+
+rule_statistics = _table(
+    "rule_statistics",
+    _column("workspace_id", sa.Integer, primary_key=True),
+    _column("automation_id", Identity, primary_key=True),
+    _column("day", sa.Integer, primary_key=True),
+    _column("partition", sa.SmallInteger, primary_key=True),
+    _column("total", sa.BigInteger),
+    _column("matched", sa.BigInteger),
+    _column("executed", sa.BigInteger),
+    _column("pending", sa.BigInteger),
+)
+
+event_statistics = _table(
+    "event_statistics",
+    _column("workspace_id", sa.Integer, primary_key=True),
+    _column("day", sa.Integer, primary_key=True),
+    _column("partition", sa.SmallInteger, primary_key=True),
+    _column("processed", sa.BigInteger),
+    _column("failed", sa.BigInteger),
+)
+
+partitions = _table(
+    "partitions",
+    _column("partition", sa.SmallInteger, primary_key=True),
+    _column("last_now", Instant),
+)
+
+# ── hot: the way out ────────────────────────────────────────────────────────────────────────────────
+
+messages = _table(
+    "messages",
+    _column("workspace_id", sa.Integer, primary_key=True),
+    _column("id", Identity, primary_key=True),
+    _column("partition", sa.SmallInteger),
+    _column("tenant_id", sa.Text, null=True),
+    _column("kind", sa.SmallInteger),
+    _column("channel", sa.Text),
+    _column("automation_id", Identity, null=True),
+    _column("run_id", Identity, null=True),
+    _column("visit", sa.Integer),
+    _column("ordinal", sa.Integer),
+    _column("event_id", Identity, null=True),
+    _column("contact_id", sa.Text, null=True),
+    _column("address", sa.Text, null=True),
+    _column("template_id", sa.Text, null=True),
+    _column("template_version", sa.Integer, null=True),
+    _column("content", Json, null=True),
+    _column("data", Json, null=True),
+    _column("state", sa.SmallInteger),
+    _column("settled_at", Instant, null=True),
+    _column("attempts", Json, null=True),
+    _column("error", sa.Text, null=True),
+    sa.Index("messages_by_contact", "workspace_id", "contact_id", "id"),
+)
+
+send_due = _queue(
+    "send_due",
+    _column("partition", sa.SmallInteger),
+    _column("workspace_id", sa.Integer),
+    _column("message_id", Identity),
+    _column("due_at", Instant),
+)
+
+claims = _table(
+    "claims",
+    _column("workspace_id", sa.Integer, primary_key=True),
+    _column("message_id", Identity, primary_key=True),
+    _column("lease_until", Instant),
+    _column("claimed_at", Instant),
+    _column("claimed_by", sa.Text),
+    sa.Index("claims_by_lease", "lease_until"),
+)
+
+facts = _table(
+    "facts",
+    _column("name", sa.Text, primary_key=True),
+    _column("value", sa.Text),
+)
+
+
+QUEUE_KEYS = {
+    # SQLite has one process, so each queue is one line in order of time; PostgreSQL's workers share out partitions.
+    "sqlite": {
+        "due": ("workspace_id", "event_id"),
+        "timers": ("wake_at", "workspace_id", "kind", "id"),
+        "inbox": ("workspace_id", "id", "kind"),
+        "send_due": ("workspace_id", "message_id"),
+    },
+    "postgresql": {
+        "due": ("partition", "workspace_id", "event_id"),
+        "timers": ("partition", "wake_at", "workspace_id", "kind", "id"),
+        "inbox": ("partition", "workspace_id", "id", "kind"),
+        "send_due": ("partition", "workspace_id", "message_id"),
+    },
+}
+"""The primary keys of the queues in each database (docs/decisions/0002)."""
