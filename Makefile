@@ -1,0 +1,41 @@
+# Every target works from a bare clone; `make help` lists them.
+
+ARGS ?=
+BIN := .venv/bin
+PYTEST := $(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal
+CODE := $(wildcard src tests benchmarks examples)
+STEP := @.ci/step
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check conformance torture bench
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 14
+
+setup: .venv/.ready ## make .venv with heliograph and its tools in it
+
+.venv/.ready: pyproject.toml constraints.txt .ci/setup
+	@.ci/setup
+
+demo: setup ## a month of a shop, from event to e-mail (ARGS="--exit --json FILE")
+	@$(BIN)/heliograph demo $(ARGS)
+
+test: setup ## the tests, in five minutes at most (ARGS=tests/core)
+	@$(PYTEST) $(ARGS)
+
+check: setup ## format, lint, types, import contracts, laws, and tests put to the test
+	$(STEP) "format" $(BIN)/ruff format --quiet --check $(CODE)
+	$(STEP) "lint" $(BIN)/ruff check --quiet $(CODE)
+	$(STEP) "types" $(BIN)/mypy --no-error-summary $(CODE)
+	$(STEP) "imports" $(BIN)/lint-imports
+	$(STEP) "laws" $(BIN)/pytest -q --no-header tests/laws
+	$(STEP) "conformance" $(BIN)/python -m tests.conformance --sabotage 20 --only-drawn
+
+conformance: setup ## how much of the source documents is proved (ARGS="--missing" or "--sabotage N")
+	@$(BIN)/python -m tests.conformance $(ARGS)
+
+torture: setup ## the full counts, about an hour; results go to docs/torture.md
+	@HELIOGRAPH_TORTURE=1 $(BIN)/pytest -m "torture or torture_only" $(ARGS)
+
+bench: setup ## measure against other engines (ARGS="--quick --json FILE")
+	@$(BIN)/python -m benchmarks $(ARGS)
