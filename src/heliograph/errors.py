@@ -7,7 +7,8 @@ input and what to do about it. Nothing here knows HTTP frameworks, databases or 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from typing import NamedTuple
 
 
@@ -173,3 +174,15 @@ class DiskFull(HeliographError):
 
     code = "disk_full"
     status = 503
+
+
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    """`, did you mean "equals"?` where a known word is near, else nothing; to end a fault's message with."""
+    near = get_close_matches(given, list(known), n=1)
+    return f', did you mean "{near[0]}"?' if near else ""
+
+
+def unknown(what: str, given: object, known: Sequence[str]) -> str:
+    """The message for a word that is none of the known ones."""
+    nearest = did_you_mean(given, known) if isinstance(given, str) else ""
+    return f'unknown {what} "{given}"{nearest or " (known: " + ", ".join(known) + ")"}'

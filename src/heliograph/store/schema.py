@@ -20,9 +20,6 @@ from heliograph.core import ids
 
 metadata = sa.MetaData()
 
-LATEST = "0001"
-"""The newest migration that this program knows."""
-
 
 class Identity(sa.types.TypeDecorator[bytes]):
     """The 16 bytes of an id: `uuid` on PostgreSQL, a blob on SQLite, bytes in the program."""

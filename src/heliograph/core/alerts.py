@@ -1,0 +1,87 @@
+"""Alert settings of a rule: what may be written, the presets, and the effective form.
+
+Law: whoever reads a rule sees the effective settings, defaults filled in (rules.md R44).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from heliograph import errors
+from heliograph.core import documents, people
+
+DEFAULTS: Mapping[str, Any] = {
+    "enabled": True,
+    "window_days": 7,
+    "min_matched_runs": 10,
+    "failure_rate_threshold_pct": 20,
+    "critical_threshold_pct": 50,
+    "channels": {"emails": [], "webhook_url": None},
+    "renotify_after_secs": 86400,
+}
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "off": {"enabled": False},
+    "relaxed": {"min_matched_runs": 50, "failure_rate_threshold_pct": 40, "critical_threshold_pct": 75},
+    "balanced": {"min_matched_runs": 10, "failure_rate_threshold_pct": 20, "critical_threshold_pct": 50},
+    "strict": {"min_matched_runs": 5, "failure_rate_threshold_pct": 5, "critical_threshold_pct": 20},
+}
+
+_RANGES: Mapping[str, tuple[float, float]] = {
+    "window_days": (1, 365),
+    "min_matched_runs": (1, 1_000_000_000),
+    "failure_rate_threshold_pct": (0, 100),
+    "critical_threshold_pct": (0, 100),
+    "renotify_after_secs": (60, 31_536_000),
+}
+_WHOLE = frozenset({"window_days", "min_matched_runs", "renotify_after_secs"})
+
+
+def effective(settings: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The settings with every default filled in."""
+    given = settings or {}
+    channels = {**DEFAULTS["channels"], **(given.get("channels") or {})}
+    return {**DEFAULTS, **given, "channels": channels}
+
+
+def check(settings: object, path: str) -> Any:
+    """The settings as given. Raises errors.InvalidInput with every fault at its place."""
+    if settings is None:
+        return None
+    if not isinstance(settings, Mapping):
+        raise errors.InvalidInput.at(path, "takes an object, or null for the defaults")
+    faults = documents.unknown_keys(settings, DEFAULTS, path)
+    if not isinstance(settings.get("enabled", True), bool):
+        faults.append(errors.Fault(f"{path}.enabled", "takes true or false"))
+    for name, (low, high) in _RANGES.items():
+        value = settings.get(name, DEFAULTS[name])
+        kinds: tuple[type, ...] = (int,) if name in _WHOLE else (int, float)
+        if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
+            whole = "a whole number" if name in _WHOLE else "a number"
+            faults.append(errors.Fault(f"{path}.{name}", f"takes {whole} from {low} to {high}"))
+    faults += _channel_faults(settings.get("channels"), f"{path}.channels")
+    if faults:
+        raise errors.InvalidInput(faults=faults)
+    return dict(settings)
+
+
+def _channel_faults(channels: object, path: str) -> list[errors.Fault]:
+    if channels is None:
+        return []
+    if not isinstance(channels, Mapping):
+        return [errors.Fault(path, "takes an object with `emails` and `webhook_url`")]
+    faults = documents.unknown_keys(channels, DEFAULTS["channels"], path)
+    emails = channels.get("emails", [])
+    if not isinstance(emails, list):
+        faults.append(errors.Fault(f"{path}.emails", "takes an array of e-mail addresses"))
+        emails = []
+    for index, address in enumerate(emails):
+        fault = people.email_fault(address)
+        if fault:
+            faults.append(errors.Fault(f"{path}.emails[{index}]", fault))
+    url = channels.get("webhook_url")
+    if url is not None and (not isinstance(url, str) or urlsplit(url).scheme not in ("http", "https")):
+        faults.append(errors.Fault(f"{path}.webhook_url", "takes an http or https address, or null"))
+    return faults

@@ -1,0 +1,102 @@
+"""Which network addresses a webhook may reach: the public internet, and nothing behind our own walls.
+
+Law: judged is the address that will be connected to, never a name. An IPv6 address that carries an IPv4
+address inside (mapped, translated, NAT64, 6to4, Teredo, ISATAP) is no better than the one it carries.
+What is not known to be public is refused. Hosts that the operator allows are no business of this module.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+_V4 = (
+    ("cloud metadata", ("169.254.169.254", "168.63.129.16", "100.100.100.200", "192.0.0.192")),
+    ("unspecified", ("0.0.0.0/8",)),
+    ("loopback", ("127.0.0.0/8",)),
+    ("private", ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")),
+    ("carrier-grade NAT", ("100.64.0.0/10",)),
+    ("link-local", ("169.254.0.0/16",)),
+    ("documentation", ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")),
+    ("benchmarking", ("198.18.0.0/15",)),
+    ("multicast", ("224.0.0.0/4",)),
+    ("reserved", ("192.0.0.0/24", "192.88.99.0/24", "240.0.0.0/4")),
+)
+_V6 = (
+    ("cloud metadata", ("fd00:ec2::254", "fd20:ce::254")),
+    ("unspecified", ("::",)),
+    ("loopback", ("::1",)),
+    ("private", ("fc00::/7", "fec0::/10")),
+    ("link-local", ("fe80::/10",)),
+    ("multicast", ("ff00::/8",)),
+    ("documentation", ("2001:db8::/32", "3fff::/20")),
+    ("reserved", ("2001::/23",)),
+)
+_FORBIDDEN: dict[int, tuple[tuple[str, ipaddress.IPv4Network | ipaddress.IPv6Network], ...]] = {
+    version: tuple((kind, ipaddress.ip_network(block)) for kind, blocks in table for block in blocks)
+    for version, table in ((4, _V4), (6, _V6))
+}
+_PUBLIC_V6 = ipaddress.IPv6Network("2000::/3")
+
+# Where an IPv6 address carries an IPv4 address: the block, and how far right of it the 32 bits stand.
+_CARRIERS = (
+    ("IPv4-mapped", ipaddress.IPv6Network("::ffff:0:0/96"), 0),
+    ("IPv4-translated", ipaddress.IPv6Network("::ffff:0:0:0/96"), 0),
+    ("IPv4-compatible", ipaddress.IPv6Network("::/96"), 0),
+    ("NAT64", ipaddress.IPv6Network("64:ff9b::/96"), 0),
+    ("6to4", ipaddress.IPv6Network("2002::/16"), 80),
+)
+_TEREDO = ipaddress.IPv6Network("2001::/32")
+_ISATAP = (0x0000_5EFE, 0x0200_5EFE)
+_NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9a-fA-F]*)\.?")
+
+
+def refusal(written: str) -> str | None:
+    """The class of a forbidden address (`loopback`, `IPv4-mapped private` …), or None where it is public.
+
+    `written` is an address in digits, as a resolver gives it; anything else is `not an address`.
+    """
+    try:
+        address = ipaddress.ip_address(written)
+    except ValueError:
+        return "not an address"
+    return _class_of(address)
+
+
+def is_odd_literal(host: str) -> bool:
+    """Whether a host is an IPv4 address in disguise (decimal, octal, hexadecimal, shortened): never a name.
+
+    A host that ends in a number is an address to every resolver; only the dotted form of four is plain.
+    """
+    if not _NUMERIC.fullmatch(host):
+        return False
+    try:
+        ipaddress.IPv4Address(host)
+    except ValueError:
+        return True
+    return False
+
+
+def _class_of(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str | None:
+    for kind, block in _FORBIDDEN[address.version]:
+        if address in block and not (block.prefixlen == 23 and address in _TEREDO):
+            return kind
+    return None if isinstance(address, ipaddress.IPv4Address) else _class_of_carried(address)
+
+
+def _class_of_carried(address: ipaddress.IPv6Address) -> str | None:
+    """The class of the IPv4 address inside, or of the IPv6 address itself where none is."""
+    number = int(address)
+    for carrier, block, shift in _CARRIERS:
+        if address in block:
+            return _named(carrier, number >> shift)
+    if address in _TEREDO:
+        return _named("Teredo", ~number) or "Teredo tunnel"
+    if number >> 32 & 0xFFFF_FFFF in _ISATAP:
+        return _named("ISATAP", number)
+    return None if address in _PUBLIC_V6 else "reserved"
+
+
+def _named(carrier: str, number: int) -> str | None:
+    kind = _class_of(ipaddress.IPv4Address(number & 0xFFFF_FFFF))
+    return kind and f"{carrier} {kind}"

@@ -1,0 +1,286 @@
+"""Documents: strict JSON in, and the place in it where a fault stands.
+
+Law: what `read` lets through means the same to every reader of JSON. No key stands twice in an object, no number
+is NaN, infinite or too large for a double, no half of a surrogate pair hides in a text, nothing is nested deeper
+than the limit. Bad syntax is `MalformedJson` with line and column; the rest is `InvalidInput` with paths such as
+`payload.items[2].sku`, which are made here alone.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from functools import reduce
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from heliograph import errors
+
+MAX_DEPTH = 64
+"""How many arrays and objects may stand within each other: `[]` is one deep, `[{}]` two."""
+
+MAX_FAULTS = 100
+"""How many faults one answer lists."""
+
+_SHOWN = 64
+"""How many characters of somebody's key or word a message repeats."""
+
+_SPACE = b" \t\r\n"
+_CONTAINERS = frozenset({dict, list})
+_SOUND = frozenset({int, bool, type(None)})
+_PLAIN_KEY = re.compile(r"[^\W\d][\w-]*")
+_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},:]', re.DOTALL)
+_VALIDATION = re.compile(r"(?P<message>.*?)(?: - at (?:`key` in )?`\$(?P<place>.*)`)?", re.DOTALL)
+_FIELD = re.compile(r"Object (?P<fault>missing required|contains unknown) field `(?P<key>.*)`", re.DOTALL)
+
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+
+
+# ── reading ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def read(body: bytes, *, limit_depth: int = MAX_DEPTH) -> Any:
+    """The value that these bytes write down; integers keep all their digits (up to 4,300).
+
+    Raises MalformedJson for what is not JSON, InvalidInput for JSON that readers would not agree upon.
+    """
+    try:
+        value = _decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as refusal:
+        raise _explained(body, limit_depth, str(refusal)) from None
+    if _is_shallow(body, value, limit_depth) and _keys_stand_once(body, value):
+        return value
+    raise _explained(body, limit_depth, "")
+
+
+def faults(value: Any, path: str = "", *, limit_depth: int = MAX_DEPTH) -> list[errors.Fault]:
+    """Why this value (dicts, lists, texts, numbers) cannot be written as strict JSON: at most MAX_FAULTS places."""
+    return list(islice(_faults(value, path, limit_depth), MAX_FAULTS))
+
+
+def _is_shallow(body: bytes, value: Any, limit: int) -> bool:
+    """Whether nothing is nested deeper than the limit; few brackets prove it without a look at the value."""
+    if body.count(b"[") + body.count(b"{") <= limit:
+        return True
+    level = [value] if type(value) in _CONTAINERS else []
+    for _ in range(limit):
+        level = [
+            child
+            for node in level
+            for child in (node.values() if type(node) is dict else node)
+            if type(child) in _CONTAINERS
+        ]
+        if not level:
+            return True
+    return False
+
+
+def _keys_stand_once(body: bytes, value: Any) -> bool:
+    """Whether no object of this body names a key twice; `value` is what the body was decoded to.
+
+    Decoding drops a repeated key's first value, so writing the value again gives fewer members than the body has.
+    Where the two texts agree (but for white space, which can stand between tokens and within texts and changes
+    neither tokens nor their number), no member was dropped. Other ways to write the same (escapes, 1e2) prove
+    nothing and are looked at one by one.
+    """
+    again = _encode(value)
+    if again == body or again.translate(None, _SPACE) == body.translate(None, _SPACE):
+        return True
+    try:
+        _once(body.decode())
+    except _StandsTwiceError:
+        return False
+    return True
+
+
+class _StandsTwiceError(Exception):
+    """Stops the reading at the first object that names a key twice."""
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> None:
+    if len(dict(pairs)) != len(pairs):
+        raise _StandsTwiceError
+
+
+_once = json.JSONDecoder(object_pairs_hook=_distinct).decode
+
+
+# ── explaining a refusal ────────────────────────────────────────────────────────────────────────────
+
+
+class _Repeating(dict[str, Any]):
+    """An object as it was written, with the keys that stood in it more than once."""
+
+    repeated: tuple[str, ...] = ()
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) == len(pairs):
+        return value
+    repeating = _Repeating(value)
+    repeating.repeated = tuple(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
+    return repeating
+
+
+def _integer(digits: str) -> float:
+    try:
+        return int(digits)
+    except ValueError:  # more digits than Python converts
+        return math.inf
+
+
+_lenient = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer).decode
+"""Reads what strict reading refuses too (NaN, half surrogates, repeated keys), so that it can be pointed at."""
+
+
+def _explained(body: bytes, limit: int, refusal: str) -> errors.HeliographError:
+    """The error for a body that was refused: where it is wrong, and how."""
+    if not body.strip(_SPACE):
+        return errors.MalformedJson("the body is empty: send JSON")
+    try:
+        text = body.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError as fault:
+        return errors.MalformedJson(f"{_line_and_column(body, fault.start)}: this is not UTF-8")
+    try:
+        found = faults(_lenient(text), limit_depth=limit)
+    except json.JSONDecodeError as fault:
+        return errors.MalformedJson(f"line {fault.lineno}, column {fault.colno}: {_lowered(fault.msg)}")
+    except RecursionError:
+        found = [errors.Fault(_deep_place(text, limit), _too_deep(limit))]
+    return errors.InvalidInput(faults=found) if found else errors.MalformedJson(f"this is not JSON: {refusal}")
+
+
+def _line_and_column(body: bytes, offset: int) -> str:
+    start = body.rfind(b"\n", 0, offset) + 1
+    column = len(body[start:offset].decode("utf-8", "surrogatepass")) + 1
+    return f"line {body.count(b'\n', 0, offset) + 1}, column {column}"
+
+
+def _faults(value: Any, path: str, depth_left: int) -> Iterator[errors.Fault]:
+    if type(value) not in _CONTAINERS and not isinstance(value, _Repeating):
+        fault = _leaf_fault(value)
+        if fault:
+            yield errors.Fault(path, fault)
+        return
+    if not depth_left:
+        yield errors.Fault(path, _too_deep(MAX_DEPTH))
+        return
+    if isinstance(value, _Repeating):
+        yield from (errors.Fault(path, f"the key {_quoted(key)} stands twice") for key in value.repeated)
+    if isinstance(value, dict):
+        yield from (errors.Fault(path, f"the key {_quoted(key)} holds {_TORN}") for key in value if _is_torn(key))
+    for key, child in value.items() if isinstance(value, dict) else enumerate(value):
+        if type(child) not in _SOUND and (_leaf_fault(child) if type(child) in (str, float) else True):
+            yield from _faults(child, below(path, key), depth_left - 1)
+
+
+_TORN = "half of a surrogate pair, which is no character"
+
+
+def _leaf_fault(value: Any) -> str | None:
+    if isinstance(value, str):
+        return f"holds {_TORN}" if _is_torn(value) else None
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN is not a number in JSON" if math.isnan(value) else "is too large: a number stays below 1.8e308"
+    return None
+
+
+def _is_torn(text: str) -> bool:
+    if text.isascii():
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _too_deep(limit: int) -> str:
+    return f"is nested deeper than {limit} levels"
+
+
+def _deep_place(text: str, limit: int) -> str:
+    """The path of the first array or object that is nested too deep to be read at all."""
+    places: list[str | int] = []
+    name = ""
+    for token in _TOKEN.finditer(text):
+        sign = token[0][0]
+        if sign == '"':
+            name = token[0]
+        elif sign == ":":
+            places[-1] = json.loads(name)
+        elif sign == ",":
+            last = places[-1]
+            places[-1] = last + 1 if isinstance(last, int) else last
+        elif sign in "]}":
+            places.pop()
+        elif len(places) == limit:
+            break
+        else:
+            places.append(0 if sign == "[" else "")
+    return reduce(below, places, "")
+
+
+# ── places and words ────────────────────────────────────────────────────────────────────────────────
+
+
+def below(path: str, key: str | int) -> str:
+    """The path of what stands under `key` (an object's key or an array's index) at `path`."""
+    if isinstance(key, int):
+        return f"{path}[{key}]"
+    if not _PLAIN_KEY.fullmatch(key) or len(key) > _SHOWN or _is_torn(key):
+        return f"{path}[{_quoted(key)}]"
+    return f"{path}.{key}" if path else key
+
+
+def _quoted(word: str) -> str:
+    """The word in quotes, safe to print wherever it came from, and not longer than a message bears."""
+    return json.dumps(word if len(word) <= _SHOWN else word[:_SHOWN] + "…", ensure_ascii=_is_torn(word))
+
+
+def fault_of(refusal: msgspec.ValidationError, path: str = "") -> errors.Fault:
+    """What msgspec says of a value at `path`, as a fault: a missing or unknown field is named by its own path."""
+    said = _VALIDATION.fullmatch(str(refusal))
+    message, place = (said["message"], said["place"] or "") if said else (str(refusal), "")
+    place = path + place if path else place.removeprefix(".")
+    field = _FIELD.fullmatch(message)
+    if not field:
+        return errors.Fault(place, _lowered(message))
+    wrong = "is required" if field["fault"] == "missing required" else f"unknown key {_quoted(field['key'])}"
+    return errors.Fault(below(place, field["key"]), wrong)
+
+
+def unknown_keys(given: Mapping[str, Any], known: Iterable[str], path: str) -> list[errors.Fault]:
+    """One fault for each key of `given` that is not known, with the known one that it may have meant."""
+    known = tuple(known)
+    strangers = islice((key for key in given if key not in known), MAX_FAULTS)
+    return [errors.Fault(below(path, key), unknown("key", key, known)) for key in strangers]
+
+
+def unknown(kind: str, word: str, known: Iterable[str]) -> str:
+    """The message for a word that is none of the known: `unknown operator "equal", did you mean "equals"?`."""
+    known = tuple(known)
+    near = nearest(word, known)
+    if near is not None:
+        return f'unknown {kind} {_quoted(word)}, did you mean "{near}"?'
+    listed = f": it is one of {', '.join(known)}" if 0 < len(known) <= 20 else ""
+    return f"unknown {kind} {_quoted(word)}{listed}"
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that this one was probably meant to be, or None."""
+    lowered = {other.lower(): other for other in known}
+    close = difflib.get_close_matches(word[:_SHOWN].lower(), lowered, n=1)
+    return lowered[close[0]] if close else None
+
+
+def _lowered(message: str) -> str:
+    return message[:1].lower() + message[1:]

@@ -1,0 +1,88 @@
+"""What the core may ask of the shell.
+
+Law: an effect is a value, named by its key (run, visit, ordinal); nothing happens here. The turn carries out
+effects on our own records in its transaction; what concerns the outside becomes a ledger row that `deliver`
+works off; what concerns another subject becomes an inbox row in that subject's partition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+
+class Inbox(IntEnum):
+    """What an inbox row brings to its subject."""
+
+    REPLY = 1
+    """The outside answered an effect that a run waits for."""
+    DELIVER = 2
+    """A message for this subject, decided in another partition."""
+    TAG = 3
+    """Tags to put on or take off, decided in another partition."""
+
+
+class Timer(IntEnum):
+    """What wakes when a timer is due."""
+
+    EVENT = 1
+    """An event whose decision failed is tried again."""
+    SEND = 2
+    """A message whose delivery failed for a time is due again."""
+
+
+class Kind(IntEnum):
+    """What a row of the ledger is."""
+
+    MESSAGE = 1
+    """Something a person receives."""
+    CALL = 2
+    """A request to another program (`call_webhook`)."""
+
+
+class Deliver(NamedTuple):
+    """Hand something to the outside, once, and bring back the answer."""
+
+    kind: Kind
+    channel: str
+    contact_id: str | None
+    address: str | None
+    """Where it goes; None where the recipient has no address for the channel."""
+    template_id: str | None
+    template_version: int | None
+    content: Mapping[str, Any] | None
+    """The texts as written; `deliver` fills them."""
+    data: Mapping[str, Any]
+    """What fills them, beside the event itself."""
+    fault: str | None
+    """Why it cannot go out at all, where that is known already."""
+
+
+class SaveProfile(NamedTuple):
+    """Set attributes of a contact (which is made where there is none)."""
+
+    contact_id: str
+    fields: Mapping[str, Any]
+
+
+class SaveTags(NamedTuple):
+    """Put tags on a contact or a conversation, or take them off (the record is made where there is none)."""
+
+    target: str
+    """`contact` or `conversation`."""
+    id: str
+    add: tuple[str, ...]
+    remove: tuple[str, ...]
+
+
+class Emit(NamedTuple):
+    """Let an event of our own come in, behind what is waiting."""
+
+    event_type: str
+    payload: Mapping[str, Any]
+    contact_id: str | None
+    conversation_id: str | None
+
+
+Effect = Deliver | SaveProfile | SaveTags | Emit

@@ -1,0 +1,129 @@
+"""Message: one thing handed to the outside, its states as a table, and what follows from an answer.
+
+Law: what the ledger says of a message is decided here and nowhere else. A message is handed over once; where an
+answer was lost it may have been handed over, and every such possibility keeps its name (engine.md E21).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+import msgspec
+
+from heliograph.core import plans, schedule
+
+
+class State(IntEnum):
+    """How a message stands in the ledger."""
+
+    PLANNED = 1
+    """Waiting to be claimed, or (in table `claims`) held by a delivery, or to be tried again."""
+    HELD = 2
+    """Due for too long; an operator releases or drops it (E33)."""
+    ACCEPTED = 3
+    """The provider took it."""
+    FAILED = 4
+    UNROUTABLE = 5
+    """The recipient has no address for the channel, or the channel no provider."""
+    CANCELED = 6
+    UNCERTAIN = 7
+    """It may have been handed over, and the policy is not to repeat it."""
+
+
+TRANSITIONS: Mapping[State | None, frozenset[State]] = {
+    None: frozenset({State.PLANNED, State.UNROUTABLE}),
+    State.PLANNED: frozenset(
+        {State.PLANNED, State.HELD, State.ACCEPTED, State.FAILED, State.CANCELED, State.UNCERTAIN}
+    ),
+    State.HELD: frozenset({State.PLANNED, State.CANCELED}),
+    State.ACCEPTED: frozenset(),
+    State.FAILED: frozenset(),
+    State.UNROUTABLE: frozenset(),
+    State.CANCELED: frozenset(),
+    State.UNCERTAIN: frozenset(),
+}
+"""Where a message may go; None is before it exists."""
+
+COURIER_STATUS: Mapping[State, str] = {
+    State.PLANNED: "ENQUEUED",
+    State.HELD: "DELAYED",
+    State.ACCEPTED: "SENT",
+    State.FAILED: "UNDELIVERABLE",
+    State.UNROUTABLE: "UNROUTABLE",
+    State.CANCELED: "CANCELED",
+    State.UNCERTAIN: "SENT",
+}
+"""How the Courier wire names each state (engine.md, States)."""
+
+
+class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One try to hand a message over."""
+
+    at: int
+    """When it was claimed (µs)."""
+    outcome: str
+    """`accepted`, `temporary`, `permanent` or `uncertain`."""
+    provider: str
+    code: str | None = None
+    text: str = ""
+    reference: str | None = None
+    settled_at: int | None = None
+
+
+class Following(NamedTuple):
+    """What follows from an attempt: the state, when to try again, and what a waiting run is told."""
+
+    state: State
+    retry_at: int | None
+    reply: plans.Status | None
+
+
+class Policy(NamedTuple):
+    """What an installation has set for its deliveries."""
+
+    attempts: int
+    """How often a message is tried before it counts as failed."""
+    repeat_uncertain: bool
+    """Whether a message whose answer was lost is sent again (`at_least_once`)."""
+
+
+_attempts = msgspec.json.Decoder(tuple[Attempt, ...])
+
+
+def read_attempts(stored: bytes | str | None) -> tuple[Attempt, ...]:
+    """The attempts of a stored message, oldest first."""
+    return _attempts.decode(stored) if stored else ()
+
+
+def following(message_id: bytes, attempts: Sequence[Attempt], policy: Policy, now: int, wait: float = 0) -> Following:
+    """What follows from the last of these attempts; `wait` is the least number of seconds the provider asked for."""
+    outcome = attempts[-1].outcome
+    if outcome == "accepted":
+        return Following(State.ACCEPTED, None, plans.Status.SUCCEEDED)
+    if outcome == "permanent":
+        return Following(State.FAILED, None, plans.Status.FAILED)
+    if outcome == "uncertain" and not policy.repeat_uncertain:
+        return Following(State.UNCERTAIN, None, None)
+    if len(attempts) >= policy.attempts:
+        if outcome == "uncertain":
+            return Following(State.UNCERTAIN, None, None)
+        return Following(State.FAILED, None, plans.Status.FAILED)
+    retry_at = max(schedule.delivery_retry_at(len(attempts), now, message_id), now + int(wait * 1_000_000))
+    return Following(State.PLANNED, retry_at, None)
+
+
+def possibly_repeated(attempts: Sequence[Attempt]) -> bool:
+    """Whether the recipient may have had it more than once: an attempt of unknown end was followed by another."""
+    return any(attempt.outcome == "uncertain" for attempt in attempts[:-1])
+
+
+def reply_of(state: State) -> plans.Status | None:
+    """What a run is told of a message that ended without an attempt."""
+    return {State.UNROUTABLE: plans.Status.FAILED, State.CANCELED: plans.Status.SKIPPED}.get(state)
+
+
+def answer_body(visit: int, ordinal: int, status: plans.Status, output: Any, error: str | None) -> bytes:
+    """The reply as it lies in an inbox; `runs.Reply` is read from it."""
+    return msgspec.json.encode((visit, ordinal, int(status), output, error))

@@ -1,0 +1,126 @@
+"""Plan: an ordered tuple of steps, and what a step may see and say.
+
+Law: the four doors all compile to a `Plan`; a step looks at a `Scene` and answers with an `Outcome`, and does
+nothing else. Step kinds stand in `steps/`, one small file per family.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from heliograph.core import effects
+
+MAX_DEPTH = 5
+"""How many times events of our own may cause each other (rules.md C32, R16)."""
+
+
+class Status(IntEnum):
+    """How one step stands."""
+
+    PENDING = 1
+    SUCCEEDED = 2
+    FAILED = 3
+    SKIPPED = 4
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more will change."""
+        return self is not Status.PENDING
+
+
+class Scene(msgspec.Struct, gc=False):
+    """What the steps of one run may see: the event and the records as they stood before it (engine.md E9)."""
+
+    rule_id: bytes
+    event_id: bytes
+    event_type: str
+    source: str
+    channel_source: str | None
+    contact_id: str | None
+    conversation_id: str | None
+    tenant_id: str | None
+    depth: int
+    payload: Mapping[str, Any]
+    previous: Mapping[str, Any] | None
+    contact: Mapping[str, Any] | None
+    """The stored contact: its profile, `id` and `tags`; `{id}` alone where none is stored."""
+    conversation: Mapping[str, Any] | None
+    default_subject: str
+    template_versions: Mapping[str, int]
+    """The published version of every template, by id."""
+    now: int
+    _context: dict[str, Any] | None = None
+
+    @property
+    def context(self) -> dict[str, Any]:
+        """The evaluation context: the payload's keys at the root, and the roots, which win."""
+        if self._context is None:
+            self._context = context_of(self)
+        return self._context
+
+
+def context_of(scene: Scene) -> dict[str, Any]:
+    """What texts are filled from: everything that conditions see (E9) and the event by its name (E31)."""
+    payload = scene.payload
+    return {
+        **payload,
+        "event_type": scene.event_type,
+        "source": scene.source,
+        "channel_source": scene.channel_source,
+        "payload": payload,
+        "previous": scene.previous,
+        "contact": scene.contact,
+        "conversation": scene.conversation,
+        "message": payload.get("message"),
+        "tenant": {"id": scene.tenant_id},
+        "event": {"type": scene.event_type, "source": scene.source, "payload": payload, **payload},
+    }
+
+
+class Outcome(NamedTuple):
+    """What a step answers: how it stands, what it asks for, what it leaves to be read."""
+
+    status: Status
+    effects: tuple[effects.Effect, ...] = ()
+    output: Any = None
+    error: str | None = None
+
+
+class Step(Protocol):
+    """One step kind's value: made by its kind's `parse`, asked once by `advance`."""
+
+    @property
+    def on_error(self) -> str:
+        """`continue` or `stop`."""
+
+    @property
+    def kind(self) -> str:
+        """The step's name on the wire."""
+
+    def take(self, scene: Scene) -> Outcome:
+        """What this step asks for, seen this scene."""
+
+
+class Plan(NamedTuple):
+    """What an automation does, in order."""
+
+    steps: tuple[Step, ...]
+
+
+def failed(error: str) -> Outcome:
+    """A step that could not be taken, and why."""
+    return Outcome(Status.FAILED, error=error)
+
+
+def done(*asked: effects.Effect, output: Any = None) -> Outcome:
+    """A step whose effects are on our own records: it has succeeded when the turn commits."""
+    return Outcome(Status.SUCCEEDED, asked, output)
+
+
+def pending(*asked: effects.Effect, output: Any = None) -> Outcome:
+    """A step that waits for an answer to each of its effects."""
+    return Outcome(Status.PENDING, asked, output)

@@ -1,0 +1,311 @@
+"""Rule: the event door's automation. What it may say, its gates in order, and its effective state.
+
+Law: lower priority numbers come first, ties by creation, then id (rules.md C1). The gates stand in the order of
+C3: pause, is_active, snooze and schedule keep a rule from being considered at all; rollout and cooldown leave a
+run that says `skipped`. Nothing here knows where rules are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+import msgspec
+
+from heliograph import errors
+from heliograph.core import alerts, conditions, documents, events, ids, plans, schedule, steps
+
+DEFAULT_PRIORITY = 100
+_INT32 = 2**31
+_MAX_COOLDOWN = 366 * 86400
+_MAX_SNOOZE = 366 * 86400 * 1_000_000
+
+
+class Gate(StrEnum):
+    """What keeps a rule from acting on an event; the word is the `reason` on the wire."""
+
+    PAUSED = "paused"
+    INACTIVE = "inactive"
+    SNOOZED = "snoozed"
+    SCHEDULE = "schedule"
+    ROLLOUT = "rollout"
+    COOLDOWN = "cooldown"
+
+
+class Definition(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule as people write and read it; JSON values as they were given, defaults filled in."""
+
+    name: str
+    trigger_type: str
+    description: str | None = None
+    is_active: bool = True
+    conditions: Any = None
+    actions: list[dict[str, Any]]
+    alert_settings: dict[str, Any] | None = None
+    schedule_settings: dict[str, Any] | None = None
+    priority: int = DEFAULT_PRIORITY
+    rollout_percentage: int = 100
+    stop_on_match: bool = False
+    cooldown_secs: int = 0
+    snoozed_until: int | None = None
+    """An instant (µs); set by snoozing alone."""
+
+
+WRITABLE = tuple(name for name in Definition.__struct_fields__ if name != "snoozed_until")
+"""The fields that create and PATCH take."""
+
+
+class Rule(NamedTuple):
+    """A rule ready to judge events."""
+
+    id: bytes
+    version: int
+    tenant_id: str | None
+    name: str
+    trigger_type: str
+    is_active: bool
+    condition: conditions.Condition
+    plan: plans.Plan
+    priority: int
+    rollout_percentage: int
+    stop_on_match: bool
+    cooldown_secs: int
+    schedule: schedule.Schedule | None
+    snoozed_until: int | None
+    created_at: int
+
+
+# ── reading what people write ───────────────────────────────────────────────────────────────────────
+
+
+def define(given: Mapping[str, Any]) -> Definition:
+    """A new rule from a request's body. Raises errors.InvalidInput with every fault at its place."""
+    faults = documents.unknown_keys(given, WRITABLE, "")
+    for name in ("name", "trigger_type", "actions"):
+        if name not in given:
+            faults.append(errors.Fault(name, "is required"))
+    values, found = _checked(given)
+    faults += found
+    if faults:
+        raise errors.InvalidInput(faults=faults)
+    return Definition(**values)
+
+
+def change(stored: Definition, given: Mapping[str, Any]) -> Definition:
+    """A stored rule with the given fields replaced, each whole (rules.md C19). Raises errors.InvalidInput."""
+    faults = documents.unknown_keys(given, WRITABLE, "")
+    values, found = _checked(given)
+    if faults or found:
+        raise errors.InvalidInput(faults=faults + found)
+    return msgspec.structs.replace(stored, **values)
+
+
+def snooze(stored: Definition, until: int | None, now: int) -> Definition:
+    """A stored rule asleep until an instant, or awake again (None). Raises errors.InvalidInput."""
+    if until is not None and until <= now:
+        raise errors.InvalidInput.at("snoozed_until", "takes an instant in the future, or null to wake the rule")
+    if until is not None and until > now + _MAX_SNOOZE:
+        raise errors.InvalidInput.at("snoozed_until", "takes an instant at most 366 days from now")
+    return msgspec.structs.replace(stored, snoozed_until=until)
+
+
+def _checked(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[errors.Fault]]:
+    values: dict[str, Any] = {}
+    faults: list[errors.Fault] = []
+    for name in WRITABLE:
+        if name not in given:
+            continue
+        try:
+            values[name] = _FIELDS[name](given[name], name)
+        except errors.InvalidInput as fault:
+            faults += fault.faults
+    return values, faults
+
+
+def _name(value: object, path: str) -> str:
+    if not isinstance(value, str) or not 1 <= len(value.strip()) <= 255:
+        raise errors.InvalidInput.at(path, "takes a text of 1 to 255 characters")
+    return value.strip()
+
+
+def _description(value: object, path: str) -> str | None:
+    if value is not None and (not isinstance(value, str) or len(value) > 10_000):
+        raise errors.InvalidInput.at(path, "takes a text of at most 10000 characters, or null")
+    return value
+
+
+def _boolean(value: object, path: str) -> bool:
+    if not isinstance(value, bool):
+        raise errors.InvalidInput.at(path, "takes true or false")
+    return value
+
+
+def _between(low: int, high: int) -> Any:
+    def check(value: object, path: str) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise errors.InvalidInput.at(path, f"takes a whole number from {low} to {high}")
+        return value
+
+    return check
+
+
+def _trigger_type(value: object, path: str) -> str:
+    fault = events.type_fault(value)
+    if fault:
+        raise errors.InvalidInput.at(path, fault)
+    assert isinstance(value, str)
+    return value
+
+
+def _conditions(value: object, path: str) -> Any:
+    conditions.parse(value, path)
+    return value
+
+
+def _actions(value: object, path: str) -> Any:
+    steps.parse(value, path)
+    return value
+
+
+def _schedule(value: object, path: str) -> Any:
+    schedule.parse(value, path)
+    return value
+
+
+_FIELDS: Mapping[str, Any] = {
+    "name": _name,
+    "trigger_type": _trigger_type,
+    "description": _description,
+    "is_active": _boolean,
+    "conditions": _conditions,
+    "actions": _actions,
+    "alert_settings": alerts.check,
+    "schedule_settings": _schedule,
+    "priority": _between(-_INT32, _INT32 - 1),
+    "rollout_percentage": _between(0, 100),
+    "stop_on_match": _boolean,
+    "cooldown_secs": _between(0, _MAX_COOLDOWN),
+}
+
+
+def warnings(definition: Definition, template_ids: frozenset[str]) -> list[dict[str, str]]:
+    """What is allowed but looks wrong: `{path, message}` (rules.md R13, R40, R41)."""
+    found: list[dict[str, str]] = []
+    if definition.trigger_type not in events.KNOWN_TYPES and not definition.trigger_type.startswith("custom."):
+        nearest = errors.did_you_mean(definition.trigger_type, events.KNOWN_TYPES)
+        found.append(_warning("trigger_type", f"is no event type that is known here{nearest}"))
+    for index, action in enumerate(definition.actions):
+        template_id = action.get("template_id")
+        if action["type"] == "send_message" and template_id is not None and template_id not in template_ids:
+            found.append(_warning(f"actions[{index}].template_id", f"there is no template {template_id!r} yet"))
+        if action["type"] == "emit_event" and action["event_type"] == definition.trigger_type:
+            found.append(_warning(f"actions[{index}].event_type", "is this rule's own trigger: it may start itself"))
+    return found
+
+
+def _warning(path: str, message: str) -> dict[str, str]:
+    return {"path": path, "message": message}
+
+
+# ── judging ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def ready(identity: bytes, version: int, tenant_id: str | None, created_at: int, definition: Definition) -> Rule:
+    """A stored rule, compiled."""
+    return Rule(
+        identity,
+        version,
+        tenant_id,
+        definition.name,
+        definition.trigger_type,
+        definition.is_active,
+        conditions.parse(definition.conditions),
+        plans.Plan(steps.parse(definition.actions)),
+        definition.priority,
+        definition.rollout_percentage,
+        definition.stop_on_match,
+        definition.cooldown_secs,
+        schedule.parse(definition.schedule_settings, "schedule_settings"),
+        definition.snoozed_until,
+        created_at,
+    )
+
+
+def order(rule: Rule) -> tuple[int, int, bytes]:
+    """The place of a rule in the line: sort by it."""
+    return rule.priority, rule.created_at, rule.id
+
+
+def closed_by(rule: Rule, now: int) -> Gate | None:
+    """Which of its own first gates keeps the rule from being considered now; None = it is considered."""
+    if not rule.is_active:
+        return Gate.INACTIVE
+    if rule.snoozed_until is not None and now < rule.snoozed_until:
+        return Gate.SNOOZED
+    if rule.schedule is not None and not schedule.is_active(rule.schedule, now):
+        return Gate.SCHEDULE
+    return None
+
+
+def subject_of(contact_id: str | None, conversation_id: str | None, event_id: bytes | None) -> str:
+    """Whom a rollout counts (rules.md C11)."""
+    if contact_id is not None:
+        return f"contact:{contact_id}"
+    if conversation_id is not None:
+        return f"conversation:{conversation_id}"
+    return f"event:{ids.text(event_id)}" if event_id is not None else ""
+
+
+def cooldown_subject(contact_id: str | None, conversation_id: str | None) -> str:
+    """Whom a cooldown counts: the contact, else the conversation, else the rule itself (C10)."""
+    return subject_of(contact_id, conversation_id, None)
+
+
+def bucket(rule_id: bytes, subject: str) -> int:
+    """The place of a subject among a rule's 10,000 rollout buckets: stable, and its own for each rule (C11)."""
+    digest = sha256(f"{ids.text(rule_id)}:{subject}".encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:8], "big") % 10_000
+
+
+def rolled_out(rule: Rule, subject: str) -> bool:
+    """Whether the subject is within the rule's rollout."""
+    return rule.rollout_percentage >= 100 or bucket(rule.id, subject) < rule.rollout_percentage * 100
+
+
+def cooling(rule: Rule, matched_at: int | None, now: int) -> bool:
+    """Whether the rule's last match is less than its cooldown ago."""
+    return matched_at is not None and now - matched_at < rule.cooldown_secs * 1_000_000
+
+
+class EffectiveState(NamedTuple):
+    """Whether a rule would act now, and why not (C16)."""
+
+    is_active: bool
+    is_snoozed: bool
+    global_paused: bool
+    schedule_active: bool
+    reasons: tuple[str, ...]
+
+    @property
+    def effective_active(self) -> bool:
+        """All gates open."""
+        return not self.reasons
+
+
+def effective_state(rule: Rule, paused: bool, now: int) -> EffectiveState:
+    """The gates of a rule now, each for itself."""
+    snoozed = rule.snoozed_until is not None and now < rule.snoozed_until
+    scheduled = rule.schedule is None or schedule.is_active(rule.schedule, now)
+    reasons = [
+        gate.value
+        for gate, closed in (
+            (Gate.PAUSED, paused),
+            (Gate.INACTIVE, not rule.is_active),
+            (Gate.SNOOZED, snoozed),
+            (Gate.SCHEDULE, not scheduled),
+        )
+        if closed
+    ]
+    return EffectiveState(rule.is_active, snoozed, paused, scheduled, tuple(reasons))

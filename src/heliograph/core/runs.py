@@ -1,0 +1,174 @@
+"""Run: one execution of a plan, its states as a table, and `advance`, the one function that moves all runs.
+
+Law: `advance` is pure. It goes on until it must wait or has ended; it names effects by their key and never asks
+for one twice, because the visit that asked for it is in the run's records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+import msgspec
+
+from heliograph.core import effects, plans
+
+
+class Status(IntEnum):
+    """How a run stands."""
+
+    WAITING = 1
+    DONE = 2
+    FAILED = 3
+    CANCELED = 4
+
+
+TRANSITIONS: Mapping[Status | None, frozenset[Status]] = {
+    None: frozenset({Status.WAITING, Status.DONE, Status.FAILED}),
+    Status.WAITING: frozenset({Status.WAITING, Status.DONE, Status.FAILED, Status.CANCELED}),
+    Status.DONE: frozenset(),
+    Status.FAILED: frozenset(),
+    Status.CANCELED: frozenset(),
+}
+"""Where a run may go; None is before it exists."""
+
+
+class Outcome(IntEnum):
+    """What a rule's run says of the rule (rules.md C4): the first three have matched."""
+
+    PENDING = 1
+    EXECUTED = 2
+    FAILED = 3
+    NOT_MATCHED = 4
+    SKIPPED = 5
+
+
+MATCHED = frozenset({Outcome.PENDING, Outcome.EXECUTED, Outcome.FAILED})
+
+
+class Record(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What one visit left: everything that a replay or an explanation needs."""
+
+    status: int
+    """plans.Status"""
+    started_at: int
+    settled_at: int | None = None
+    output: Any = None
+    error: str | None = None
+    asked: int = 0
+    """How many answers it waits for in all."""
+    answered: int = 0
+    skipped: int = 0
+    """How many of the answers said that nothing was to be sent (consent, caps)."""
+
+
+class Reply(NamedTuple):
+    """The answer to one effect."""
+
+    visit: int
+    ordinal: int
+    status: plans.Status
+    """SUCCEEDED, FAILED or SKIPPED"""
+    output: Any
+    error: str | None
+
+
+class Moved(NamedTuple):
+    """A run after `advance`, and what it asks for: (visit, ordinal, effect)."""
+
+    status: Status
+    outcome: Outcome
+    records: tuple[Record, ...]
+    asked: list[tuple[int, int, effects.Effect]]
+
+
+def advance(
+    plan: plans.Plan, records: Sequence[Record], replies: Sequence[Reply], scene: plans.Scene, now: int
+) -> Moved:
+    """Take in what was answered, then take steps until one must be waited for or none is left."""
+    made = list(records)
+    for reply in replies:
+        made[reply.visit] = _answered(made[reply.visit], reply, now)
+    asked: list[tuple[int, int, effects.Effect]] = []
+    steps = plan.steps
+    while len(made) < len(steps) and _open(steps, made):
+        visit = len(made)
+        outcome = steps[visit].take(scene)
+        made.append(_begun(outcome, now))
+        asked += [(visit, ordinal, effect) for ordinal, effect in enumerate(outcome.effects)]
+    status, told = _standing(plan, made)
+    return Moved(status, told, tuple(made), asked)
+
+
+def _open(steps: Sequence[plans.Step], made: Sequence[Record]) -> bool:
+    """Whether the next step may begin: a step that stops on error is waited for, and its failure ends the run."""
+    return not any(
+        step.on_error == "stop" and record.status in (plans.Status.PENDING, plans.Status.FAILED)
+        for step, record in zip(steps, made, strict=False)
+    )
+
+
+def _begun(outcome: plans.Outcome, now: int) -> Record:
+    settled = outcome.status is not plans.Status.PENDING
+    return Record(
+        int(outcome.status),
+        now,
+        now if settled else None,
+        outcome.output,
+        outcome.error,
+        0 if settled else len(outcome.effects),
+    )
+
+
+def _answered(record: Record, reply: Reply, now: int) -> Record:
+    if record.answered >= record.asked:
+        return record
+    answered = record.answered + 1
+    skipped = record.skipped + (reply.status is plans.Status.SKIPPED)
+    error = record.error
+    if reply.status is plans.Status.FAILED:
+        error = error or reply.error or "failed"
+    status = plans.Status(record.status)
+    if answered == record.asked:
+        status = _settled(error is not None, skipped == answered)
+    return msgspec.structs.replace(
+        record,
+        status=int(status),
+        settled_at=now if status.settled else None,
+        output=record.output if reply.output is None else reply.output,
+        error=error,
+        answered=answered,
+        skipped=skipped,
+    )
+
+
+def _settled(failed: bool, all_skipped: bool) -> plans.Status:
+    if failed:
+        return plans.Status.FAILED
+    return plans.Status.SKIPPED if all_skipped else plans.Status.SUCCEEDED
+
+
+def _standing(plan: plans.Plan, made: Sequence[Record]) -> tuple[Status, Outcome]:
+    stati = [record.status for record in made]
+    if plans.Status.PENDING in stati:
+        return Status.WAITING, Outcome.PENDING
+    if plans.Status.FAILED in stati or len(made) < len(plan.steps):
+        return Status.DONE, Outcome.FAILED
+    return Status.DONE, Outcome.EXECUTED
+
+
+# ── how a run is kept ───────────────────────────────────────────────────────────────────────────────
+
+_records = msgspec.json.Decoder(tuple[Record, ...])
+_encoder = msgspec.json.Encoder()
+
+
+def write(records: Sequence[Record]) -> bytes:
+    """The records as they are stored."""
+    return _encoder.encode(records)
+
+
+def read(state: bytes | str | None) -> tuple[Record, ...]:
+    """The records of a stored run."""
+    return _records.decode(state) if state else ()

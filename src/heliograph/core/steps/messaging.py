@@ -1,0 +1,175 @@
+"""Steps that reach people and programs: `send_message`, `notify`, `call_webhook`.
+
+Law: each asks for one delivery to each recipient and waits for its answer; texts go along unfilled, with what
+fills them, because filling is done outside any transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import Any, ClassVar, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from heliograph import errors
+from heliograph.core import effects, people, plans, templates
+
+CHANNELS = ("email",)
+"""The channels that a message can be sent by."""
+
+METHODS = ("POST", "PUT", "PATCH", "GET", "DELETE")
+
+
+class SendMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True, tag_field="type", tag="send_message"):
+    """Send the event's contact a message: a stored template, or a text written here."""
+
+    kind: ClassVar[str] = "send_message"
+    text: str | None = None
+    template_id: str | None = None
+    subject: str | None = None
+    channel: str | None = None
+    data: dict[str, Any] | None = None
+    on_error: Literal["continue", "stop"] = "continue"
+
+    def faults(self) -> Iterable[tuple[str, str]]:
+        """What its type does not say."""
+        if (self.text is None) == (self.template_id is None):
+            yield "", "give either `text` or `template_id`"
+        if self.channel is not None and self.channel not in CHANNELS:
+            yield "channel", errors.unknown("channel", self.channel, CHANNELS)
+        yield from templates.faults(subject=self.subject, text=self.text, data=self.data)
+
+    @cached_property
+    def reads(self) -> frozenset[str]:
+        """The roots that its texts read."""
+        return templates.roots_read((self.subject, self.text, self.data))
+
+    @cached_property
+    def given(self) -> templates.Value | None:
+        """Its own data, ready to be filled."""
+        return templates.compile_value(self.data) if self.data else None
+
+    def take(self, scene: plans.Scene) -> plans.Outcome:
+        """One message to the contact of the event."""
+        if scene.contact_id is None:
+            return plans.failed("the event has no contact_id, so there is nobody to send to")
+        version = None
+        if self.template_id is not None:
+            version = scene.template_versions.get(self.template_id)
+            if version is None:
+                return plans.failed(f"there is no template {self.template_id!r}")
+        address = people.email_of(scene.contact or {})
+        return plans.pending(
+            effects.Deliver(
+                effects.Kind.MESSAGE,
+                self.channel or "email",
+                scene.contact_id,
+                address,
+                self.template_id,
+                version,
+                None if self.template_id else {"subject": self.subject or scene.default_subject, "text": self.text},
+                self._data(scene),
+                None if address else f"contact {scene.contact_id!r} has no e-mail address",
+            )
+        )
+
+    def _data(self, scene: plans.Scene) -> Mapping[str, Any]:
+        # A stored template may read the contact whatever this action reads.
+        data = _records(scene, self.reads if self.template_id is None else self.reads | {"contact"})
+        if self.given is not None:
+            data["data"] = self.given.fill(scene.context, scene.now)
+        return data
+
+
+class Notify(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True, tag_field="type", tag="notify"):
+    """Write to people of one's own by e-mail."""
+
+    kind: ClassVar[str] = "notify"
+    emails: list[str]
+    text: str
+    subject: str | None = None
+    on_error: Literal["continue", "stop"] = "continue"
+
+    def faults(self) -> Iterable[tuple[str, str]]:
+        """What its type does not say."""
+        if not 1 <= len(self.emails) <= 50:
+            yield "emails", "takes 1 to 50 addresses"
+        for index, address in enumerate(self.emails):
+            fault = people.email_fault(address)
+            if fault:
+                yield f"emails[{index}]", fault
+        yield from templates.faults(subject=self.subject, text=self.text)
+
+    @cached_property
+    def reads(self) -> frozenset[str]:
+        """The roots that its texts read."""
+        return templates.roots_read((self.subject, self.text))
+
+    def take(self, scene: plans.Scene) -> plans.Outcome:
+        """One message to each address."""
+        content = {"subject": self.subject or scene.default_subject, "text": self.text}
+        data = _records(scene, self.reads)
+        return plans.pending(
+            *(
+                effects.Deliver(
+                    effects.Kind.MESSAGE, "email", None, address.strip().lower(), None, None, content, data, None
+                )
+                for address in dict.fromkeys(self.emails)
+            )
+        )
+
+
+class CallWebhook(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True, tag_field="type", tag="call_webhook"):
+    """Call another program over HTTP."""
+
+    kind: ClassVar[str] = "call_webhook"
+    url: str
+    method: str = "POST"
+    headers: dict[str, str] | None = None
+    body: Any = None
+    timeout_secs: float = 10
+    on_error: Literal["continue", "stop"] = "continue"
+
+    def faults(self) -> Iterable[tuple[str, str]]:
+        """What its type does not say."""
+        if "{{" not in self.url and (urlsplit(self.url).scheme not in ("http", "https") or not urlsplit(self.url).netloc):
+            yield "url", f"takes an http or https address, not {self.url!r}"
+        if self.method.upper() not in METHODS:
+            yield "method", errors.unknown("method", self.method, METHODS)
+        if not 0.1 <= self.timeout_secs <= 30:
+            yield "timeout_secs", "takes 0.1 to 30 seconds"
+        yield from templates.faults(url=self.url, headers=self.headers, body=self.body)
+
+    @cached_property
+    def reads(self) -> frozenset[str]:
+        """The roots that its texts read."""
+        return templates.roots_read((self.url, self.headers, self.body))
+
+    def take(self, scene: plans.Scene) -> plans.Outcome:
+        """One call."""
+        content = {
+            "url": self.url,
+            "method": self.method.upper(),
+            "headers": self.headers or {},
+            "body": self.body,
+            "timeout_secs": self.timeout_secs,
+        }
+        data = _records(scene, self.reads)
+        return plans.pending(
+            effects.Deliver(effects.Kind.CALL, "webhook", scene.contact_id, self.url, None, None, content, data, None)
+        )
+
+
+def _records(scene: plans.Scene, read: frozenset[str]) -> dict[str, Any]:
+    """The records that texts read, as they are now; the event itself is found by its id."""
+    data: dict[str, Any] = {}
+    if scene.contact is not None and "contact" in read:
+        data["contact"] = scene.contact
+    if scene.conversation is not None and "conversation" in read:
+        data["conversation"] = scene.conversation
+    return data
+
+
+KINDS = (SendMessage, Notify, CallWebhook)

@@ -1,0 +1,231 @@
+"""Opening a database: SQLite or PostgreSQL, its connections, and what its refusals mean.
+
+Law: the only place that knows which database it is and the two hot files. `reading` and `writing` give management
+code a transaction; `session` gives the engine a connection of its own with the hot statements beside it. Every
+refusal of a driver leaves as one of our errors, in one clear line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+import psycopg
+import sqlalchemy as sa
+from sqlalchemy.pool import QueuePool
+
+from heliograph import errors
+from heliograph.store import hot_postgres, hot_sqlite, migrations
+
+_BUSY_MILLISECONDS = 5_000
+
+
+class Session(NamedTuple):
+    """A connection of the engine's own, and the hot statements for it."""
+
+    hot: ModuleType
+    connection: Any
+    gate: contextlib.AbstractContextManager[Any]
+    """Held while a transaction is open: SQLite has one writer, and waiting for it in here is cheaper."""
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Any]:
+        """One transaction: all of it or nothing."""
+        with refusals(), self.gate:
+            self.hot.begin(self.connection)
+            try:
+                yield self.connection
+                self.hot.commit(self.connection)
+            except BaseException:
+                self.hot.rollback(self.connection)
+                raise
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self.connection.close()
+
+
+class Database:
+    """One database, opened; nothing is read or written until it is asked for."""
+
+    def __init__(self, url: str, *, pool_size: int = 4, must_exist: bool = False):
+        self.url = url
+        self.is_sqlite = urlsplit(url).scheme == "sqlite"
+        self.path = _path_of(url) if self.is_sqlite else None
+        if self.path is not None:
+            _prepare_folder(self.path, must_exist)
+        self._gate = threading.RLock()
+        self._engine = _engine(self, pool_size)
+        self._open: list[Session] = []
+
+    @property
+    def dialect(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return "sqlite" if self.is_sqlite else "postgresql"
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A connection for reading, one consistent look at the whole."""
+        with refusals(), self._engine.connect() as connection:
+            if self.is_sqlite:
+                connection.exec_driver_sql("BEGIN")
+            yield connection
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """A connection with an open transaction; it commits at the end, and leaves nothing after an error."""
+        with (
+            refusals(),
+            self._gate if self.is_sqlite else contextlib.nullcontext(),
+            self._engine.connect() as connection,
+        ):
+            if self.is_sqlite:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield connection
+            connection.commit()
+
+    def session(self) -> Session:
+        """A connection for a turn, for ingest or for delivery."""
+        with refusals():
+            if self.is_sqlite:
+                return Session(hot_sqlite, self.connect_sqlite(), self._gate)
+            return Session(hot_postgres, hot_postgres.connect(self.url), contextlib.nullcontext())
+
+    def connect_sqlite(self) -> sqlite3.Connection:
+        """A new driver connection to the file, set to lose nothing that was committed."""
+        assert self.path is not None
+        connection = sqlite3.connect(
+            self.path,
+            timeout=_BUSY_MILLISECONDS / 1000,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=512,
+        )
+        for pragma in (
+            "page_size = 8192",
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            "foreign_keys = ON",
+            "temp_store = MEMORY",
+            "cache_size = -65536",
+            "wal_autocheckpoint = 4000",
+            "journal_size_limit = 268435456",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+        return connection
+
+    # ── schema ──────────────────────────────────────────────────────────────────────────────────────
+
+    def migrate(self) -> tuple[str | None, str]:
+        """Bring the schema up to this program's; gives the versions before and after."""
+        with refusals():
+            return migrations.upgrade(self._engine)
+
+    def check(self) -> None:
+        """Refuse a database whose schema is not this program's; an empty SQLite file is made ready."""
+        with refusals():
+            version = migrations.current(self._engine)
+        if version is None and self.is_sqlite:
+            self.migrate()
+        elif version is None or migrations.is_older(version):
+            raise errors.DatabaseOutdated
+        elif version != migrations.LATEST:
+            raise errors.DatabaseNewer
+
+    def close(self) -> None:
+        """Close every pooled connection."""
+        self._engine.dispose()
+
+
+def _path_of(url: str) -> Path:
+    written = url.removeprefix("sqlite://")
+    # As everywhere: three slashes for a relative path, four for an absolute one.
+    return Path(unquote(written[1:] if written.startswith("/") else written)).expanduser()
+
+
+def _prepare_folder(path: Path, must_exist: bool) -> None:
+    if must_exist and not path.exists():
+        raise errors.DatabaseUnreachable(f"there is no database at {path}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise errors.DatabaseUnreachable(
+            f"the folder {path.parent} cannot be made: {fault.strerror}"
+        ) from None
+
+
+def _engine(database: Database, pool_size: int) -> sa.Engine:
+    if database.is_sqlite:
+        return sa.create_engine(
+            "sqlite://",
+            creator=database.connect_sqlite,
+            poolclass=QueuePool,
+            pool_size=pool_size,
+            max_overflow=pool_size,
+        )
+    return sa.create_engine(
+        "postgresql+psycopg://",
+        creator=lambda: psycopg.connect(database.url, connect_timeout=10),
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_pre_ping=True,
+    )
+
+
+# ── what a refusal means ────────────────────────────────────────────────────────────────────────────
+
+
+@contextlib.contextmanager
+def refusals() -> Iterator[None]:
+    """Let a driver's refusal leave as one of our errors; what is no refusal of the database goes through."""
+    try:
+        yield
+    except sa.exc.DBAPIError as fault:
+        raise _meaning(fault.orig or fault) or fault from fault
+    except sa.exc.TimeoutError as fault:
+        raise errors.Unavailable("every database connection is busy: send again") from fault
+    except (sqlite3.OperationalError, sqlite3.DatabaseError, psycopg.Error, OSError) as fault:
+        raise _meaning(fault) or fault from fault
+
+
+def _meaning(fault: BaseException) -> errors.HeliographError | None:
+    text = " ".join(str(fault).split())
+    for words, meaning in _SQLITE_WORDS:
+        if isinstance(fault, sqlite3.Error) and words in text:
+            return meaning(text)
+    if isinstance(fault, psycopg.errors.DiskFull):
+        return errors.DiskFull()
+    if isinstance(fault, psycopg.errors.QueryCanceled | psycopg.errors.LockNotAvailable):
+        return errors.Unavailable()
+    if isinstance(fault, psycopg.OperationalError | psycopg.InterfaceError):
+        return errors.DatabaseUnreachable(f"PostgreSQL cannot be reached: {text}")
+    return None
+
+
+def _locked(text: str) -> errors.HeliographError:
+    return errors.DatabaseLocked()
+
+
+def _full(text: str) -> errors.HeliographError:
+    return errors.DiskFull()
+
+
+def _unreachable(text: str) -> errors.HeliographError:
+    return errors.DatabaseUnreachable(f"the database file cannot be used: {text}")
+
+
+_SQLITE_WORDS: tuple[tuple[str, Callable[[str], errors.HeliographError]], ...] = (
+    ("database is locked", _locked),
+    ("disk is full", _full),
+    ("disk I/O error", _full),
+    ("unable to open database", _unreachable),
+    ("file is not a database", _unreachable),
+    ("readonly database", _unreachable),
+    ("malformed", _unreachable),
+)
