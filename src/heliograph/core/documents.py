@@ -33,7 +33,7 @@ _SHOWN = 64
 
 _SPACE = b" \t\r\n"
 _CONTAINERS = frozenset({dict, list})
-_SOUND = frozenset({int, bool, type(None)})
+_LEAVES = frozenset({str, float, int, bool, type(None)})
 _PLAIN_KEY = re.compile(r"[^\W\d][\w-]*")
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},:]', re.DOTALL)
 _VALIDATION = re.compile(r"(?P<message>.*?)(?: - at (?:`key` in )?`\$(?P<place>.*)`)?", re.DOTALL)
@@ -149,37 +149,49 @@ def _explained(body: bytes, limit: int, refusal: str) -> errors.HeliographError:
         text = body.decode("utf-8", "surrogatepass")
     except UnicodeDecodeError as fault:
         return errors.MalformedJson(f"{_line_and_column(body, fault.start)}: this is not UTF-8")
+    if text.startswith("\ufeff"):
+        return errors.MalformedJson("line 1, column 1: leave out the byte order mark")
     try:
         found = faults(_lenient(text), limit_depth=limit)
     except json.JSONDecodeError as fault:
         return errors.MalformedJson(f"line {fault.lineno}, column {fault.colno}: {_lowered(fault.msg)}")
     except RecursionError:
         found = [errors.Fault(_deep_place(text, limit), _too_deep(limit))]
-    return errors.InvalidInput(faults=found) if found else errors.MalformedJson(f"this is not JSON: {refusal}")
+    if found:
+        return errors.InvalidInput(faults=found)
+    return errors.MalformedJson(f"this is not JSON: {refusal}")
 
 
 def _line_and_column(body: bytes, offset: int) -> str:
-    start = body.rfind(b"\n", 0, offset) + 1
-    column = len(body[start:offset].decode("utf-8", "surrogatepass")) + 1
-    return f"line {body.count(b'\n', 0, offset) + 1}, column {column}"
+    before = body[:offset].decode("utf-8", "surrogatepass")
+    lines, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+    return f"line {lines}, column {column}"
 
 
-def _faults(value: Any, path: str, depth_left: int) -> Iterator[errors.Fault]:
-    if type(value) not in _CONTAINERS and not isinstance(value, _Repeating):
+def _faults(value: Any, path: str, limit: int, depth: int = 0) -> Iterator[errors.Fault]:
+    if not isinstance(value, (dict, list)):
         fault = _leaf_fault(value)
         if fault:
             yield errors.Fault(path, fault)
         return
-    if not depth_left:
-        yield errors.Fault(path, _too_deep(MAX_DEPTH))
+    if depth == limit:
+        yield errors.Fault(path, _too_deep(limit))
         return
-    if isinstance(value, _Repeating):
-        yield from (errors.Fault(path, f"the key {_quoted(key)} stands twice") for key in value.repeated)
     if isinstance(value, dict):
-        yield from (errors.Fault(path, f"the key {_quoted(key)} holds {_TORN}") for key in value if _is_torn(key))
+        yield from _key_faults(value, path)
     for key, child in value.items() if isinstance(value, dict) else enumerate(value):
-        if type(child) not in _SOUND and (_leaf_fault(child) if type(child) in (str, float) else True):
-            yield from _faults(child, below(path, key), depth_left - 1)
+        # Sound leaves are passed over before their path is made: a body may hold millions of them.
+        if type(child) not in _LEAVES or _leaf_fault(child):
+            yield from _faults(child, below(path, key), limit, depth + 1)
+
+
+def _key_faults(value: dict[str, Any], path: str) -> Iterator[errors.Fault]:
+    if isinstance(value, _Repeating):
+        for key in value.repeated:
+            yield errors.Fault(path, f"the key {_quoted(key)} stands twice")
+    for key in value:
+        if _is_torn(key):
+            yield errors.Fault(path, f"the key {_quoted(key)} holds {_TORN}")
 
 
 _TORN = "half of a surrogate pair, which is no character"
@@ -188,9 +200,9 @@ _TORN = "half of a surrogate pair, which is no character"
 def _leaf_fault(value: Any) -> str | None:
     if isinstance(value, str):
         return f"holds {_TORN}" if _is_torn(value) else None
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN is not a number in JSON" if math.isnan(value) else "is too large: a number stays below 1.8e308"
-    return None
+    if not isinstance(value, float) or math.isfinite(value):
+        return None
+    return "is NaN, which JSON does not have" if math.isnan(value) else "is out of range: numbers end at 1.8e308"
 
 
 def _is_torn(text: str) -> bool:
