@@ -1,0 +1,53 @@
+"""Every setting is documented as it is."""
+
+import ast
+import itertools
+import re
+
+import msgspec
+
+from heliograph import settings
+from tests.laws import repository
+
+DOCUMENT = repository.ROOT / "docs" / "settings.md"
+OURS = {"HELIOGRAPH_TEST_POSTGRES", "HELIOGRAPH_TORTURE"}
+"""What the tests are told, which is no setting of the program."""
+
+
+def meanings() -> dict[str, str]:
+    """What settings.py says about each field."""
+    tree = repository.syntax(repository.ROOT / "src" / "heliograph" / "settings.py")
+    body = next(node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Settings")
+    found = {}
+    for field, said in itertools.pairwise(body):
+        if isinstance(field, ast.AnnAssign) and isinstance(said, ast.Expr):
+            found[ast.unparse(field.target)] = " ".join(str(ast.literal_eval(said.value)).split())
+    return found
+
+
+def rows() -> list[str]:
+    """The table that docs/settings.md must have."""
+    said = meanings()
+    return [
+        f"| `HELIOGRAPH_{field.name.upper()}` | {shown(field.default)} | {said[field.name]} |"
+        for field in msgspec.structs.fields(settings.Settings)
+    ]
+
+
+def shown(default: object) -> str:
+    """A default as the document shows it."""
+    return f"`{default}`" if default not in ("", (), None) else ""
+
+
+def test_the_settings_page_tells_every_setting() -> None:
+    """docs/settings.md has each variable with its default and the words of settings.py, and no other."""
+    table = [line for line in DOCUMENT.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+    assert table == rows()
+
+
+def test_documents_name_no_setting_that_does_not_exist() -> None:
+    """A variable that a document names can be set."""
+    known = {f"HELIOGRAPH_{field.name.upper()}" for field in msgspec.structs.fields(settings.Settings)} | OURS
+    for document in repository.files(".md"):
+        named = set(re.findall(r"\bHELIOGRAPH_[A-Z_]+[A-Z]\b", document.read_text(encoding="utf-8")))
+        assert named <= known, repository.name(document)
