@@ -24,10 +24,10 @@ test: setup ## the tests, in five minutes at most (ARGS=tests/core)
 	@$(PYTEST) $(ARGS)
 
 check: setup ## format, lint, types, import contracts, laws, and tests put to the test
-	$(STEP) "format" $(BIN)/ruff format --quiet --check $(CODE)
-	$(STEP) "lint" $(BIN)/ruff check --quiet $(CODE)
+	$(STEP) "format" $(BIN)/ruff format --check --output-format concise $(CODE)
+	$(STEP) "lint" $(BIN)/ruff check --quiet --output-format concise $(CODE)
 	$(STEP) "types" $(BIN)/mypy --no-error-summary $(CODE)
-	$(STEP) "imports" $(BIN)/lint-imports
+	$(STEP) "imports" $(BIN)/lint-imports --no-logo
 	$(STEP) "laws" $(BIN)/pytest -q --no-header tests/laws
 	$(STEP) "conformance" $(BIN)/python -m tests.conformance --sabotage 20 --only-drawn
 
