@@ -9,6 +9,7 @@ items named in FILE twice, as the program is and with each item broken, and writ
 import json
 import random
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -16,7 +17,7 @@ import hypothesis
 import pytest
 from _pytest.runner import runtestprotocol
 
-from tests import checklist, sabotage
+from tests import checklist
 
 MOST_ITEMS = 6
 DATABASES = ("sqlite", "postgresql")
@@ -59,15 +60,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Check the marks and note them where reports carry them."""
     for item in items:
         marks = marks_of(item)
-        if len(marks.items) > MOST_ITEMS:
-            raise pytest.UsageError(
-                f"{item.nodeid} claims {len(marks.items)} items; {MOST_ITEMS} is the most"
-            )
-        unknown = [name for name in marks.items if name not in checklist.items()]
-        if unknown:
-            raise pytest.UsageError(f"{item.nodeid} claims {', '.join(unknown)}: not in tests/checklist.tsv")
+        fault = wrong_with(marks.items)
+        if fault:
+            raise pytest.UsageError(f"{item.nodeid} {fault}")
         if marks.items:
             item.user_properties.append(("marks", list(marks)))
+
+
+def wrong_with(names: Sequence[str]) -> str | None:
+    """What is wrong with a test's claim to prove these items, if anything."""
+    if len(names) > MOST_ITEMS:
+        return f"claims {len(names)} items; {MOST_ITEMS} is the most that one test can prove"
+    unknown = [name for name in names if name not in checklist.items()]
+    return f"claims {', '.join(unknown)}: not in tests/checklist.tsv" if unknown else None
 
 
 def marks_of(item: pytest.Item) -> Marks:
@@ -138,15 +143,17 @@ def _unnoticed(item: checklist.Item, tests: Sequence[pytest.Item]) -> list[str]:
     passing = sorted(seconds, key=seconds.__getitem__)
     if not passing:
         return ["no marked test passes"]
+    from tests import sabotage  # loads the program, which most runs of pytest need not
+
     ways = sabotage.of_item(item)
     if not ways:
         return ["nothing says how to break it (tests/sabotage/named.py)"]
-    return [fault for way in ways if (fault := _fault(way, passing))]
+    return [fault for way in ways if (fault := _fault(str(way), sabotage.active(way), passing))]
 
 
-def _fault(way: sabotage.Sabotage, tests: Sequence[pytest.Item]) -> str | None:
+def _fault(way: str, broken: AbstractContextManager[None], tests: Sequence[pytest.Item]) -> str | None:
     try:
-        with sabotage.active(way):
+        with broken:
             noticed = any(_passes(test) is None for test in tests)
     except LookupError as missing:
         return str(missing)

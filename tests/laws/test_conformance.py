@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from heliograph.core import ids
-from tests import checklist, conformance, sabotage
+from tests import checklist, conformance, proofs, sabotage
 from tests.sabotage import named, texts, wire
 
 RULE = texts.RULES_API[8]
@@ -78,6 +78,13 @@ def test_an_item_counts_when_its_tests_passed_on_every_database(
 def test_behaviour_may_be_proved_without_http() -> None:
     """What is no endpoint, field or error can be shown by a test of the core."""
     assert conformance.proved([outcome("S4-290", over_http=False)], on_postgres=True) == {"S4-290"}
+
+
+def test_a_claim_is_modest_and_about_known_items() -> None:
+    """A test may name six items at most, and only items of the checklist."""
+    assert proofs.wrong_with(["S4-02"]) is None
+    assert "not in tests/checklist.tsv" in str(proofs.wrong_with(["S4-02", "S4-1000"]))
+    assert "7 items" in str(proofs.wrong_with([f"S4-{number:02}" for number in range(1, 8)]))
 
 
 def test_the_texts_of_event_rules_say_how_they_are_broken() -> None:
