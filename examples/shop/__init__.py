@@ -1,0 +1,1 @@
+"""A believable shop: its customers, a month of its events, and what it wants to tell whom."""
