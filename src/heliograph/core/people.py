@@ -1,0 +1,215 @@
+"""People: a contact, the attributes that every door knows, and how two versions of a profile become one.
+
+Law: a profile is JSON that belongs to whoever wrote it: keys stand as they were written. A few of them mean the same
+in every wire family (engine.md E15) and are stored in one form, so that equal addresses are equal texts. Nothing is
+looked up: an address that reads well may still reach nobody.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import Any, NamedTuple
+
+import email_validator
+import phonenumbers
+
+from heliograph import errors
+from heliograph.core import documents, schedule
+
+Profile = Mapping[str, Any]
+"""A contact's attributes: any JSON under any key."""
+
+ALIASES: Mapping[str, tuple[str, ...]] = {
+    "given_name": ("first_name",),
+    "family_name": ("last_name",),
+    "zoneinfo": ("timezone",),
+}
+"""Other keys under which a profile may hold an attribute; they are read where the attribute's own is absent."""
+
+# Names such as `localhost` and `mail.test` are somebody's network: whether they take mail is their server's answer.
+email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
+
+
+class Contact(NamedTuple):
+    """A person whom we store."""
+
+    user_id: str
+    """Its key in the workspace, as the application names it."""
+    profile: Profile
+    tags: tuple[str, ...] = ()
+
+
+# ── reading a profile ───────────────────────────────────────────────────────────────────────────────
+
+
+def attribute(profile: Profile, name: str) -> Any:
+    """An attribute's value under its own key or an alias; None where there is none or it is null."""
+    for key in (name, *ALIASES.get(name, ())):
+        value = profile.get(key)
+        if value is not None:
+            return value
+    return None
+
+
+def email_of(profile: Profile) -> str | None:
+    """The e-mail address in the form in which addresses are compared, or None."""
+    address = profile.get("email")
+    return address.strip().lower() or None if isinstance(address, str) else None
+
+
+def phone_of(profile: Profile) -> str | None:
+    """The telephone number, or None; it is E.164 where `clean_profile` let it in."""
+    number = profile.get("phone_number")
+    return number.strip() or None if isinstance(number, str) else None
+
+
+# ── addresses ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def check_email(text: object, path: str = "email") -> str:
+    """The address trimmed, in lower case, its domain in ASCII. Raises InvalidInput with the path."""
+    if not isinstance(text, str):
+        raise errors.InvalidInput.at(path, 'is an e-mail address such as "ana@example.com", as text')
+    try:
+        read = email_validator.validate_email(
+            text.strip(), check_deliverability=False, globally_deliverable=False
+        )
+    except (email_validator.EmailNotValidError, UnicodeError) as refusal:
+        raise errors.InvalidInput.at(path, f"is no e-mail address: {_sentence(refusal)}") from None
+    return f"{read.local_part.lower()}@{read.ascii_domain.lower()}"
+
+
+def email_fault(text: object) -> str | None:
+    """Why this is no e-mail address, or None."""
+    try:
+        check_email(text)
+    except errors.InvalidInput as refusal:
+        return refusal.faults[0].message
+    return None
+
+
+def check_phone(text: object, path: str = "phone_number", region: str | None = None) -> str:
+    """The number in E.164, such as `+442079460123`. Raises InvalidInput with the path.
+
+    `region` (`GB`, `US`) is where a number without a country code is read; without one it is refused.
+    """
+    if not isinstance(text, str):
+        raise errors.InvalidInput.at(path, 'is a telephone number such as "+442079460123", as text')
+    try:
+        number = phonenumbers.parse(text, region or None)
+    except phonenumbers.NumberParseException as refusal:
+        raise errors.InvalidInput.at(path, _phone_fault(refusal)) from None
+    if number.extension:
+        raise errors.InvalidInput.at(
+            path, "has an extension, which a number in E.164 cannot hold: leave it out"
+        )
+    if not phonenumbers.is_possible_number(number):
+        raise errors.InvalidInput.at(path, "is no telephone number: it has too many or too few digits")
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _phone_fault(refusal: phonenumbers.NumberParseException) -> str:
+    if refusal.error_type == phonenumbers.NumberParseException.INVALID_COUNTRY_CODE:
+        return "has no country code that is known: begin it with + and the country code, as in +442079460123"
+    return "is no telephone number: write it as in +442079460123"
+
+
+def _sentence(refusal: Exception) -> str:
+    message = str(refusal).rstrip(".")
+    return message[:1].lower() + message[1:]
+
+
+# ── writing a profile ───────────────────────────────────────────────────────────────────────────────
+
+
+def clean_profile(given: object, path: str = "profile", region: str | None = None) -> dict[str, Any]:
+    """The profile as it is stored: the attributes that every door knows checked and in one form, the rest untouched.
+
+    null empties an attribute. Raises InvalidInput with every fault found.
+    """
+    if not isinstance(given, Mapping):
+        raise errors.InvalidInput.at(path, 'is an object, such as {"email": "ana@example.com"}')
+    cleaned: dict[str, Any] = dict(given)
+    faults: list[errors.Fault] = []
+    for key in given.keys() & _CHECKS.keys():
+        if given[key] is not None:
+            try:
+                cleaned[key] = _CHECKS[key](given[key], documents.below(path, key), region)
+            except errors.InvalidInput as refusal:
+                faults += refusal.faults
+    if faults:
+        raise errors.InvalidInput(faults=sorted(faults))
+    return cleaned
+
+
+def _check_name(given: object, path: str, _region: str | None) -> str:
+    if isinstance(given, str):
+        return given
+    raise errors.InvalidInput.at(path, "is text")
+
+
+_LOCALE = re.compile("[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8}){0,5}")
+
+
+def _check_locale(given: object, path: str, _region: str | None) -> str:
+    if isinstance(given, str) and _LOCALE.fullmatch(given):
+        return given
+    raise errors.InvalidInput.at(path, 'is a language such as "en" or "pt-BR"')
+
+
+_BIRTHDATE = re.compile("(?:([0-9]{4})|-)-([0-9]{2})-([0-9]{2})")
+
+
+def _check_birthdate(given: object, path: str, _region: str | None) -> str:
+    read = _BIRTHDATE.fullmatch(given) if isinstance(given, str) else None
+    if read:
+        year = read[1] or "0000"
+        try:
+            # A day without a year may be the 29th of February.
+            date(int(year) or 2000, int(read[2]), int(read[3]))
+        except ValueError:
+            pass
+        else:
+            return f"{year}-{read[2]}-{read[3]}"
+    raise errors.InvalidInput.at(
+        path, 'is a date such as "1990-05-17", or "0000-05-17" where the year is not known'
+    )
+
+
+_CHECKS: Mapping[str, Callable[[object, str, str | None], str]] = {
+    "email": lambda given, path, _region: check_email(given, path),
+    "phone_number": check_phone,
+    "given_name": _check_name,
+    "family_name": _check_name,
+    "birthdate": _check_birthdate,
+    "locale": _check_locale,
+    "zoneinfo": lambda given, path, _region: schedule.check_zone(given, path),
+    "timezone": lambda given, path, _region: schedule.check_zone(given, path),
+}
+"""What is checked, by key."""
+
+# ── merging ─────────────────────────────────────────────────────────────────────────────────────────
+
+MERGES: Mapping[str, Callable[[Profile, Profile], dict[str, Any]]] = {
+    "replace": lambda _stored, given: dict(given),
+    "overwrite": lambda stored, given: {**stored, **given},
+    "soft-merge": lambda stored, given: {**stored, **{key: given[key] for key in given if key not in stored}},
+    "none": lambda stored, given: dict(stored or given),
+}
+"""What becomes of what is stored when something is given, by strategy; keys of the top level are taken whole (J7).
+
+`replace` keeps nothing of what is stored, `overwrite` what is not given anew; `soft-merge` adds only what is not
+stored, and a stored null is stored; `none` changes nothing where anything is stored at all.
+"""
+
+
+def merge(strategy: str, stored: Profile | None, given: Profile) -> dict[str, Any]:
+    """A new profile (or a run's data) out of the stored one, if any, and the given one, by one of MERGES.
+
+    Raises InvalidInput for a strategy that is none.
+    """
+    if strategy not in MERGES:
+        raise errors.InvalidInput.at("merge_strategy", documents.unknown("merge strategy", strategy, MERGES))
+    return MERGES[strategy](stored or {}, given)
