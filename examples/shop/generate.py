@@ -30,7 +30,7 @@ COLUMNS = (
 BAD_ROWS: tuple[tuple[str, ...], ...] = (
     ("", "nobody@example.com", "", "No", "Id"),
     ("bad-email", "not an address", "", "No", "Address"),
-    ("bad-phone", "phone@example.com", "+49 12", "No", "Number"),
+    ("bad-phone", "phone@example.com", "after six", "No", "Number"),
     ("bad-birthdate", "birthdate@example.com", "", "No", "Birthday", "1990-02-31"),
     ("bad-zone", "zone@example.com", "", "No", "Zone", "", "en-GB", "Mars/Olympus_Mons"),
     ("bad-width", *("too many cells",) * 20),
@@ -48,8 +48,8 @@ def events(
 ) -> Iterator[story.Event]:
     """`n` different events of these contacts in the thirty days before `end`, by `occurred_at`, as the API takes them.
 
-    About one in sixty comes twice in a row, equal to the byte with its `idempotency_key`, as from a client that got
-    no answer the first time: those are on top of `n`.
+    `end` names its zone. About one event in two hundred comes twice in a row, equal to the byte with its
+    `idempotency_key`, as from a client that got no answer the first time: those are on top of `n`.
     """
     return month.Month(seed, contacts, n, end.astimezone(UTC)).tell()
 
@@ -66,7 +66,7 @@ def write(
 
 
 def _rows(everybody: Sequence[people.Contact], bad: bool) -> Iterator[Sequence[object]]:
-    """The header, the people, and after each fifth of the bad rows' share of them one bad row."""
+    """The header and the people, with the bad rows at even distances among them."""
     yield COLUMNS
     faults = iter(BAD_ROWS if bad else ())
     stride = max(1, len(everybody) // (len(BAD_ROWS) + 1))

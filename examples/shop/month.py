@@ -127,7 +127,7 @@ class Month:
 
     def _routine(self, number: int) -> None:
         """Renewals are announced at six every morning; every third morning something is back on the shelf."""
-        day, hour = divmod(number, 24)
+        day, hour = number // 24, (self.start + timedelta(hours=number)).hour
         at = self.start_at + number * story.HOUR
         if hour == 6:
             for _ in range(round(self.n * _RENEWALS / 30)):
@@ -168,7 +168,7 @@ class Month:
 def _sale(start: datetime) -> frozenset[datetime]:
     """The hours of the sale: from Friday 16:00 UTC of the month's third weekend to the end of Sunday."""
     days = (4 - start.weekday()) % 7 + 14
-    opens = start.astimezone(UTC).replace(hour=16, minute=0, second=0) + timedelta(days=days)
+    opens = start.astimezone(UTC).replace(hour=16, minute=0, second=0, microsecond=0) + timedelta(days=days)
     return frozenset(
         start + timedelta(hours=h)
         for h in range(HOURS)

@@ -16,7 +16,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from examples.shop import generate, month, people, story
-from heliograph.core import conditions, templates
+from heliograph import errors
+from heliograph.core import conditions, rules, templates
+from heliograph.core import people as profiles
 
 DEFINITIONS = Path(generate.__file__).parent / "definitions"
 KEYS = {
@@ -79,6 +81,13 @@ def test_people_differ_as_people_do() -> None:
         assert low < sum(key in contact for contact in crowd()) / len(crowd()) < high
     assert len({contact["country"] for contact in crowd()}) == len(people.COUNTRIES)
     assert len({contact["zoneinfo"] for contact in crowd()}) > 15
+
+
+def test_people_are_profiles_as_the_engine_keeps_them() -> None:
+    """Every person is taken as they stand; only capitals in an address are folded."""
+    for contact in crowd():
+        kept = contact | ({"email": contact["email"].lower()} if "email" in contact else {})
+        assert profiles.clean_profile(contact) == kept
 
 
 # ── the month ───────────────────────────────────────────────────────────────────────────────────────
@@ -230,6 +239,18 @@ def test_bad_rows_come_only_when_asked_for(tmp_path: Path) -> None:
     assert bad == list(generate.BAD_ROWS)
 
 
+@pytest.mark.parametrize(
+    ("number", "key"), [(1, "email"), (2, "phone_number"), (3, "birthdate"), (4, "zoneinfo")]
+)
+def test_bad_rows_break_what_their_user_id_says(number: int, key: str) -> None:
+    """Of each of these rows the engine refuses the one cell that is meant, and no other."""
+    row = zip(generate.COLUMNS, generate.BAD_ROWS[number], strict=False)
+    cells = {column: cell for column, cell in row if cell}
+    with pytest.raises(errors.InvalidInput) as refused:
+        profiles.clean_profile(cells)
+    assert [fault.path for fault in refused.value.faults] == [f"profile.{key}"]
+
+
 # ── rules and templates ─────────────────────────────────────────────────────────────────────────────
 
 
@@ -243,8 +264,6 @@ def test_definitions_are_known_by_a_name_of_their_own() -> None:
 
 def test_every_rule_is_accepted_as_it_stands() -> None:
     """The engine takes each rule without a fault or a warning, and each listens to an event that occurs."""
-    from heliograph.core import rules
-
     template_ids = frozenset(template["id"] for template in definitions("template"))
     occurring = {event["event_type"] for event in told()}
     for definition in definitions("rule"):
