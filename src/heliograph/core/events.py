@@ -120,10 +120,12 @@ def canonical(payload: Any) -> bytes:
 
     Raises InvalidInput, with paths, for a value that JSON does not have (NaN, half a surrogate pair).
     """
-    if not _is_plain(payload):
+    is_plain = _is_plain(payload)
+    if not is_plain:
         payload = _plainer(payload)
+        is_plain = _is_plain(payload)
     try:
-        if _is_plain(payload):
+        if is_plain:
             text = _sorted(payload)
             if _orders_alike(text):
                 return text
