@@ -28,7 +28,9 @@ class HeliographError(Exception):
     code = "internal_error"
     status = 500
 
-    def __init__(self, message: str | None = None, *, faults: Sequence[Fault] = (), retry_after: float | None = None):
+    def __init__(
+        self, message: str | None = None, *, faults: Sequence[Fault] = (), retry_after: float | None = None
+    ):
         self.faults = tuple(faults)
         self.retry_after = retry_after
         self.message = message or (str(self.faults[0]) if self.faults else type(self).default_message())
@@ -52,6 +54,18 @@ class InvalidInput(HeliographError):
     @classmethod
     def at(cls, path: str, message: str) -> InvalidInput:
         """One fault at one place."""
+        return cls(faults=(Fault(path, message),))
+
+
+class RenderFailed(HeliographError):
+    """A template could not be filled; `details` says where and why."""
+
+    code = "render_failed"
+    status = 422
+
+    @classmethod
+    def at(cls, path: str, message: str) -> RenderFailed:
+        """One fault in the text at one place."""
         return cls(faults=(Fault(path, message),))
 
 

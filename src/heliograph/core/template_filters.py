@@ -1,0 +1,161 @@
+"""The filters of templates that differ from the library's: `date`, and those that could grow without end.
+
+Law: a filter reads no clock, no zone and no language of the machine, and refuses, before it works, what would
+make more than a template may put out (`LIMIT`); the sandbox weighs what every filter gives.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import zoneinfo
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import liquid
+import msgspec
+from liquid import exceptions, undefined
+from liquid import filter as wrappers
+from liquid.builtin.filters import array, string
+
+from heliograph.core import strftime
+
+LIMIT = 1 << 20
+"""Bytes that a template may put out, and about as many that a value made in it may take."""
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+class Context(Protocol):
+    """What filters ask of the render they stand in."""
+
+    @property
+    def now(self) -> dt.datetime:
+        """The instant handed in."""
+
+    def spend(self, steps: int) -> None:
+        """Pay for work; raises when the render has none left."""
+
+
+# ── dates ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+@wrappers.with_context
+def date(value: object, pattern: object = None, zone: object = None, *, context: Context) -> object:
+    """A moment by a strftime pattern; `zone` is an IANA name, without it the value's own offset holds, else UTC.
+
+    Takes ISO 8601 text, seconds since 1970, "now" and "today". A date alone is the same date in every zone.
+    What is none of these stays as it is.
+    """
+    if value is None or undefined.is_undefined(value):
+        return ""
+    at = _moment(value, context.now)
+    if at is None or not isinstance(pattern, str):
+        return value
+    context.spend(len(pattern) * 4)
+    if isinstance(zone, str) and zone and not _is_day(value):
+        at = at.astimezone(_zone(zone))
+    written = strftime.write(at, str(pattern))
+    return liquid.Markup(written) if isinstance(pattern, liquid.Markup) else written
+
+
+def _moment(value: object, now: dt.datetime) -> dt.datetime | None:
+    if value in ("now", "today"):
+        return now
+    if isinstance(value, str) and not value.isdecimal():
+        return _of_text(value.strip())
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        return _EPOCH + dt.timedelta(seconds=float(value))
+    except (OverflowError, ValueError):
+        return None
+
+
+def _of_text(text: str) -> dt.datetime | None:
+    try:
+        at = dt.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=dt.UTC)
+
+
+def _is_day(value: object) -> bool:
+    return isinstance(value, str) and len(value.strip()) == len("2026-01-31") and value != "today"
+
+
+def _zone(name: str) -> zoneinfo.ZoneInfo:
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (LookupError, ValueError, OSError):
+        raise exceptions.FilterArgumentError(f'unknown time zone "{name[:64]}"', token=None) from None
+
+
+# ── what could grow without end ─────────────────────────────────────────────────────────────────────
+
+
+@wrappers.string_filter
+def replace(value: str, wanted: object, given: object = "") -> str:
+    """Every `wanted` replaced by `given`."""
+    wanted, given = liquid.soft_str(wanted), liquid.soft_str(given)
+    _keep_small(value.count(wanted) * len(given))
+    return value.replace(wanted, given)
+
+
+@wrappers.with_environment
+@wrappers.sequence_filter
+def join(items: Sequence[object], separator: object = " ", *, environment: liquid.Environment) -> object:
+    """The items as one text, `separator` between them."""
+    _keep_small(len(items) * len(liquid.soft_str(separator)))
+    return array.join(items, separator, environment=environment)
+
+
+@wrappers.with_context
+@wrappers.sequence_filter
+def uniq(items: Sequence[object], key: object = None, *, context: Context) -> object:
+    """Each item once; every one is compared with those before it."""
+    context.spend(len(items) ** 2 >> 5)
+    return array.uniq(items, key)
+
+
+@wrappers.with_context
+@wrappers.with_environment
+@wrappers.string_filter
+def strip_html(value: str, *, context: Context, environment: liquid.Environment) -> object:
+    """The text without its HTML tags; the parser may go back to every `<`."""
+    context.spend(value.count("<") * len(value) >> 11)
+    return string.strip_html(value, environment=environment)
+
+
+def _keep_small(size: int) -> None:
+    if size > LIMIT:
+        raise exceptions.ResourceLimitError(
+            f"would make a text of more than {LIMIT:,} characters", token=None
+        )
+
+
+# ── of our own ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@wrappers.liquid_filter
+def json(value: object) -> str:
+    """The value as JSON."""
+    return msgspec.json.encode(plain(value)).decode()
+
+
+def plain(value: Any) -> Any:
+    """A value of Liquid's as JSON has it: a range is a list, a missing variable is an empty text."""
+    if isinstance(value, (str, int, float, dict)) or value is None:
+        return value
+    if isinstance(value, (list, tuple, range)):
+        return [plain(item) for item in value]
+    return "" if undefined.is_undefined(value) else None
+
+
+OWN: dict[str, Callable[..., object]] = {
+    "date": date,
+    "join": join,
+    "json": json,
+    "replace": replace,
+    "strip_html": strip_html,
+    "uniq": uniq,
+}
