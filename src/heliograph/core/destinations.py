@@ -30,15 +30,14 @@ _V6 = (
     ("link-local", ("fe80::/10",)),
     ("multicast", ("ff00::/8",)),
     ("documentation", ("2001:db8::/32", "3fff::/20")),
-    ("reserved", ("2001::/23",)),
 )
 _FORBIDDEN: dict[int, tuple[tuple[str, ipaddress.IPv4Network | ipaddress.IPv6Network], ...]] = {
     version: tuple((kind, ipaddress.ip_network(block)) for kind, blocks in table for block in blocks)
     for version, table in ((4, _V4), (6, _V6))
 }
-_PUBLIC_V6 = ipaddress.IPv6Network("2000::/3")
+_ROUTED, _UNROUTED = ipaddress.IPv6Network("2000::/3"), ipaddress.IPv6Network("2001::/23")
 
-# Where an IPv6 address carries an IPv4 address: the block, and how far right of it the 32 bits stand.
+# Where an IPv6 address carries an IPv4 address: the block, and how far from the right the 32 bits stand.
 _CARRIERS = (
     ("IPv4-mapped", ipaddress.IPv6Network("::ffff:0:0/96"), 0),
     ("IPv4-translated", ipaddress.IPv6Network("::ffff:0:0:0/96"), 0),
@@ -79,7 +78,7 @@ def is_odd_literal(host: str) -> bool:
 
 def _class_of(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str | None:
     for kind, block in _FORBIDDEN[address.version]:
-        if address in block and not (block.prefixlen == 23 and address in _TEREDO):
+        if address in block:
             return kind
     return None if isinstance(address, ipaddress.IPv4Address) else _class_of_carried(address)
 
@@ -91,10 +90,10 @@ def _class_of_carried(address: ipaddress.IPv6Address) -> str | None:
         if address in block:
             return _named(carrier, number >> shift)
     if address in _TEREDO:
-        return _named("Teredo", ~number) or "Teredo tunnel"
+        return _named("Teredo", ~number) or "Teredo"  # the client's bits are stored inverted
     if number >> 32 & 0xFFFF_FFFF in _ISATAP:
         return _named("ISATAP", number)
-    return None if address in _PUBLIC_V6 else "reserved"
+    return None if address in _ROUTED and address not in _UNROUTED else "reserved"
 
 
 def _named(carrier: str, number: int) -> str | None:

@@ -1,0 +1,150 @@
+"""E-mail to a real server (aiosmtpd) over TLS and STARTTLS, with a login, and what is said when they fail."""
+
+import asyncio
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiosmtpd import smtp
+
+from heliograph import channels
+from heliograph.channels import email
+from tests.channels import certificates
+
+# The server warns of a login without TLS, which is what some of these tests are about.
+pytestmark = pytest.mark.filterwarnings("ignore:.*AUTH.*:UserWarning")
+
+CONTENT = b"Subject: Hello\r\n\r\n.Hello Anna\r\n"
+ACCEPTED, TEMPORARY = channels.Outcome.ACCEPTED, channels.Outcome.TEMPORARY
+
+
+class Inbox:
+    """What the server took, and over what."""
+
+    def __init__(self) -> None:
+        self.mails: list[tuple[str, list[str], bytes]] = []
+        self.is_secure: list[bool] = []
+        self.logins: list[bool] = []
+
+    async def handle_DATA(self, server: smtp.SMTP, session: smtp.Session, envelope: smtp.Envelope) -> str:  # noqa: N802 - aiosmtpd calls it so
+        assert isinstance(envelope.content, bytes)
+        self.mails.append((envelope.mail_from or "", envelope.rcpt_tos, envelope.content))
+        assert server.transport is not None
+        self.is_secure.append(server.transport.get_extra_info("sslcontext") is not None)
+        self.logins.append(bool(session.authenticated))
+        return "250 2.0.0 Ok: queued as ABC"
+
+
+def authenticate(
+    server: smtp.SMTP,
+    session: smtp.Session,
+    envelope: smtp.Envelope,
+    mechanism: str,
+    login: smtp.LoginPassword,
+) -> smtp.AuthResult:
+    return smtp.AuthResult(success=login == smtp.LoginPassword(b"shop", b"s3cret:/"), handled=False)
+
+
+@pytest.fixture(scope="module")
+def secrets(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, str]:
+    """A server's context for 127.0.0.1 and the file that trusts it."""
+    return certificates.make(tmp_path_factory.mktemp("tls"), "127.0.0.1")
+
+
+def send(
+    query: str, *, login: str = "", times: int = 1, tls: ssl.SSLContext | None = None, **server: Any
+) -> tuple[channels.Answer, Inbox]:
+    """Sends so many messages to an aiosmtpd made so; gives the last answer and what arrived."""
+    inbox = Inbox()
+
+    async def play() -> channels.Answer:
+        loop = asyncio.get_running_loop()
+        made = lambda: smtp.SMTP(inbox, loop=loop, **server)  # noqa: E731 - a factory, not a name
+        listening = await loop.create_server(made, "127.0.0.1", 0, ssl=tls)
+        port = listening.sockets[0].getsockname()[1]
+        channel = email.SmtpChannel(email.server(f"smtp://{login}127.0.0.1:{port}{query}"), lambda: 0)
+        outgoing = channels.Outgoing("id", "email", "anna@example.org", CONTENT, "shop@example.com", 1)
+        answers = [await channel.send(outgoing) for _ in range(times)]
+        await channel.close()
+        listening.close()
+        return answers[-1]
+
+    return asyncio.run(play()), inbox
+
+
+@pytest.mark.parametrize("security", ["none", "starttls", "tls"])
+@pytest.mark.parametrize("login", ["", "shop:s3cret%3A%2F@"])
+def test_a_real_server_takes_mail(security: str, login: str, secrets: tuple[ssl.SSLContext, str]) -> None:
+    """Over plain SMTP, STARTTLS and TLS, with and without a login, messages arrive over a secured connection."""
+    context, ca_file = secrets
+    answer, inbox = send(
+        f"?security={security}&ca_file={ca_file}",
+        login=login,
+        times=3,
+        tls=context if security == "tls" else None,
+        tls_context=context if security == "starttls" else None,
+        require_starttls=security == "starttls",
+        authenticator=authenticate,
+        auth_required=bool(login),
+        auth_require_tls=False,
+    )
+    assert answer.outcome is ACCEPTED, answer.text
+    assert answer.reference == "ABC"
+    assert inbox.mails == [("shop@example.com", ["anna@example.org"], CONTENT)] * 3
+    assert inbox.is_secure == [security != "none"] * 3
+    assert inbox.logins == [bool(login)] * 3
+
+
+def test_a_refused_login_names_the_setting(secrets: tuple[ssl.SSLContext, str]) -> None:
+    """A wrong password is the operator's fault: later, with the server's words and the setting, once."""
+    answer, inbox = send("", login="shop:wr0ng@", authenticator=authenticate, auth_require_tls=False)
+    assert (answer.outcome, answer.code) == (TEMPORARY, "misconfigured")
+    assert "refused the login (535" in answer.text
+    assert "HELIOGRAPH_SMTP_URL" in answer.text
+    assert "wr0ng" not in answer.text
+    assert answer.retry_after == 1
+    assert inbox.mails == []
+
+
+def test_a_login_that_is_not_offered_names_the_setting() -> None:
+    """A user for a server without login is said to be one, and the message waits."""
+    answer, _ = send("", login="shop:pw@")
+    assert (answer.outcome, answer.code) == (TEMPORARY, "misconfigured")
+    assert "offers no login" in answer.text
+
+
+def test_missing_starttls_sends_nothing_in_the_clear() -> None:
+    """Where STARTTLS was asked for and is not offered, neither password nor message leaves the house."""
+    answer, inbox = send(
+        "?security=starttls", login="shop:pw@", authenticator=authenticate, auth_require_tls=False
+    )
+    assert (answer.outcome, answer.code) == (TEMPORARY, "misconfigured")
+    assert "offers no STARTTLS" in answer.text
+    assert inbox.mails == []
+
+
+@pytest.mark.parametrize("security", ["starttls", "tls"])
+def test_an_untrusted_certificate_is_refused(security: str, secrets: tuple[ssl.SSLContext, str]) -> None:
+    """A certificate that nobody vouches for ends the connection before login and message."""
+    context, _ = secrets
+    server: dict[str, Any] = {"tls": context} if security == "tls" else {"tls_context": context}
+    answer, inbox = send(f"?security={security}", **server)
+    assert (answer.outcome, answer.code) == (TEMPORARY, "misconfigured")
+    assert "certificate" in answer.text.lower()
+    assert "ca_file" in answer.text
+    assert inbox.mails == []
+
+
+def test_a_certificate_for_another_host_is_refused(tmp_path: Path) -> None:
+    """A certificate that is trusted, but for another name, is none."""
+    context, ca_file = certificates.make(tmp_path, "mail.example")
+    answer, _ = send(f"?security=tls&ca_file={ca_file}", tls=context)
+    assert (answer.outcome, answer.code) == (TEMPORARY, "misconfigured")
+
+
+def test_tls_with_a_plain_server_says_so() -> None:
+    """A server that speaks no TLS at all is named as a matter of the security setting."""
+    answer, _ = send("?security=tls")
+    assert (answer.outcome, answer.code) == (TEMPORARY, "misconfigured")
+    assert "security" in answer.text
