@@ -202,7 +202,9 @@ def _leaf_fault(value: Any) -> str | None:
         return f"holds {_TORN}" if _is_torn(value) else None
     if not isinstance(value, float) or math.isfinite(value):
         return None
-    return "is NaN, which JSON does not have" if math.isnan(value) else "is out of range: numbers end at 1.8e308"
+    return (
+        "is NaN, which JSON does not have" if math.isnan(value) else "is out of range: numbers end at 1.8e308"
+    )
 
 
 def _is_torn(text: str) -> bool:
