@@ -133,6 +133,23 @@ def _keep_small(size: int) -> None:
         )
 
 
+def weight(value: object) -> int:
+    """About how many bytes a value takes, counted through to its leaves and not on beyond LIMIT."""
+    total, waiting = 0, [value]
+    while waiting and total <= LIMIT:
+        one = waiting.pop()
+        if isinstance(one, str):
+            total += len(one)
+        elif isinstance(one, (list, tuple, range)):
+            total += 16 * len(one)
+            waiting.extend(one)
+        elif isinstance(one, dict):
+            total += 16 * len(one)
+            waiting.extend(one)
+            waiting.extend(one.values())
+    return total
+
+
 # ── of our own ──────────────────────────────────────────────────────────────────────────────────────
 
 

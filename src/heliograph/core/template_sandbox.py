@@ -81,25 +81,6 @@ def item(holder: Any, key: Any) -> Any:
     raise KeyError(key)
 
 
-def weight(value: object) -> int:
-    """About how many bytes a value takes, counted through to its leaves and not on beyond LIMIT."""
-    total, waiting = 0, [value]
-    while waiting and total <= LIMIT:
-        one = waiting.pop()
-        if isinstance(one, str):
-            total += len(one)
-        elif isinstance(one, (list, tuple)):
-            total += 16 * len(one)
-            waiting.extend(one if total <= LIMIT else ())
-        elif isinstance(one, dict):
-            total += 16 * len(one)
-            waiting.extend(one if total <= LIMIT else ())
-            waiting.extend(one.values() if total <= LIMIT else ())
-        elif isinstance(one, range):
-            total += 16 * len(one)
-    return total
-
-
 # ── the library, bounded ────────────────────────────────────────────────────────────────────────────
 
 
@@ -129,7 +110,7 @@ class Context(liquid.RenderContext):
                 raise exceptions.ResourceLimitError("makes a number of more than 300 digits", token=None)
             self.spend(1)
             return value
-        size = weight(value)
+        size = template_filters.weight(value)
         self._keep_small(size)
         self.spend(1 + (size >> 8))
         return value
@@ -160,7 +141,7 @@ class Context(liquid.RenderContext):
     def assign(self, key: str, val: Any) -> None:
         """Set a variable of the template's own; all of them together are bounded."""
         self.charge(val)
-        self._sizes[key] = weight(val)
+        self._sizes[key] = template_filters.weight(val)
         self._keep_small(sum(self._sizes.values()))
         self.spend(len(self._sizes))
         self.locals[key] = val
@@ -341,16 +322,13 @@ def parse(source: str, path: str, escape: bool) -> Parsed:
     except FAULTS as fault:
         raise errors.InvalidInput.at(path, described(fault)) from None
     if parsed.unknown:
-        known = _PLAIN.filters
-        raise errors.InvalidInput(
-            faults=[
-                errors.Fault(
-                    path, f'line {_line(token)}: unknown filter "{name}"{errors.did_you_mean(name, known)}'
-                )
-                for name, token in parsed.unknown
-            ]
-        )
+        raise errors.InvalidInput(faults=[_unknown(path, name, token) for name, token in parsed.unknown])
     return parsed
+
+
+def _unknown(path: str, name: str, token: liquid.Token) -> errors.Fault:
+    near = errors.did_you_mean(name, _PLAIN.filters)
+    return errors.Fault(path, f'line {_line(token)}: unknown filter "{name}"{near}')
 
 
 # ── filling it ──────────────────────────────────────────────────────────────────────────────────────
@@ -358,8 +336,7 @@ def parse(source: str, path: str, escape: bool) -> Parsed:
 
 def render(parsed: Parsed, values: Mapping[str, object], now: int) -> str:
     """The template's text; raises one of FAULTS."""
-    context = Context(parsed.template, values, now)
-    context.spend(parsed.steps)
+    context = _begin(parsed, values, now)
     buffer = context.get_buffer()
     parsed.template.render_with_context(context, buffer)
     return buffer.getvalue()
@@ -367,11 +344,16 @@ def render(parsed: Parsed, values: Mapping[str, object], now: int) -> str:
 
 def evaluate(parsed: Parsed, expression: Expression, values: Mapping[str, object], now: int) -> Any:
     """The JSON value of one output tag; raises one of FAULTS."""
-    context = Context(parsed.template, values, now)
-    context.spend(parsed.steps)
+    context = _begin(parsed, values, now)
     value = template_filters.plain(expression.evaluate(context))
     context.charge(value)
     return value
+
+
+def _begin(parsed: Parsed, values: Mapping[str, object], now: int) -> Context:
+    context = Context(parsed.template, values, now)
+    context.spend(parsed.steps)
+    return context
 
 
 # ── what went wrong ─────────────────────────────────────────────────────────────────────────────────

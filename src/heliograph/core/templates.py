@@ -96,7 +96,7 @@ class Value(msgspec.Struct, frozen=True):
         return self.source if self._build is None else self._build(context, now)
 
 
-def context_for(payload: Context, **roots: Any) -> dict[str, Any]:
+def context_for(payload: Context, /, **roots: Any) -> dict[str, Any]:
     """What texts are filled from: the roots, and the payload's keys where no root has their name.
 
     `message` is the payload's unless it is given; a root that is not given is null.
@@ -224,7 +224,7 @@ def _kept_small(build: Builder, path: str) -> Builder:
 
     def weighed(context: Context, now: int) -> Any:
         built = build(context, now)
-        if template_sandbox.weight(built) > template_sandbox.LIMIT:
+        if template_filters.weight(built) > template_sandbox.LIMIT:
             raise errors.RenderFailed.at(path, f"makes a value of more than {template_sandbox.LIMIT:,} bytes")
         return built
 
