@@ -8,6 +8,7 @@ import asyncio
 import pytest
 
 from heliograph import channels
+from heliograph.channels.email import session
 from tests.channels.post import (
     ACCEPTED,
     BIG,
@@ -42,7 +43,7 @@ def test_what_breaks_before_the_message_is_tried_again(
 @pytest.mark.parametrize("act", [Act.DROP, Act.SILENCE])
 def test_a_lost_answer_is_uncertain(act: Act, extensions: tuple[bytes, ...]) -> None:
     """When the whole message was written and no answer came, the server may have it: UNCERTAIN, and it has."""
-    answer, sink = one_answer(at("END", act), extensions, waits=HURRIED)
+    answer, sink = one_answer(at("END", act), extensions, waits=session.Waits(verdict=0.05))
     assert (answer.outcome, answer.code) == (UNCERTAIN, "lost")
     assert len(sink.mails) == 1
 

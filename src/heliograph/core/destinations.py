@@ -67,7 +67,7 @@ def is_odd_literal(host: str) -> bool:
 
     A host that ends in a number is an address to every resolver; only the dotted form of four is plain.
     """
-    if not _NUMERIC.fullmatch(host):
+    if ":" in host or not _NUMERIC.fullmatch(host):
         return False
     try:
         ipaddress.IPv4Address(host)
