@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -89,6 +89,11 @@ class Database:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection
             connection.commit()
+
+    def lock_partitions(self, connection: sa.Connection, partitions: Collection[int]) -> None:
+        """Keep turns out of these partitions until the transaction of `writing` ends; waits for one that has them."""
+        hot = hot_sqlite if self.is_sqlite else hot_postgres
+        hot.lock_partitions(connection.connection.driver_connection, partitions)
 
     def session(self) -> Session:
         """A connection for a turn, for ingest or for delivery."""

@@ -1,0 +1,269 @@
+"""Automations as people manage them: rules, their versions, and templates.
+
+Law: every change of a definition is a new version, kept for ever with the instant from which it holds and whoever
+made it; a deleted rule leaves a tombstone, so that its runs keep their name (engine.md E22, E27). Each function works
+in the caller's transaction and raises the workspace's `definitions_version` before it writes. What turns read stands
+in definitions.py.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+import sqlalchemy as sa
+
+from heliograph.core import ids, rules
+from heliograph.store import schema, workspaces
+
+_RULE = "rule"
+_AUTOMATIONS = schema.automations.c
+_TEMPLATES = schema.templates.c
+
+
+class Kept(rules.Definition, frozen=True, kw_only=True):
+    """A definition as it is stored: with whoever made the rule, and whoever changed it last."""
+
+    created_by: str | None = None
+    updated_by: str | None = None
+
+
+class Rule(NamedTuple):
+    """A rule as people read it."""
+
+    id: bytes
+    tenant_id: str | None
+    number: int
+    version: int
+    created_at: int
+    updated_at: int
+    definition: Kept
+
+
+class Template(NamedTuple):
+    """A template in its published version; `content` is JSON text."""
+
+    id: str
+    number: int
+    version: int
+    created_at: int
+    updated_at: int
+    content: bytes | str
+
+
+_kept = msgspec.json.Decoder(Kept)
+_fields = (
+    _AUTOMATIONS.id,
+    _AUTOMATIONS.tenant_id,
+    _AUTOMATIONS.number,
+    _AUTOMATIONS.version,
+    _AUTOMATIONS.created_at,
+    _AUTOMATIONS.updated_at,
+    _AUTOMATIONS.definition,
+)
+
+
+# ── rules ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def create_rule(
+    connection: sa.Connection,
+    workspace_id: int,
+    tenant_id: str | None,
+    definition: rules.Definition,
+    now: int,
+    by: str | None,
+) -> Rule:
+    """Store a new rule; `by` is the id of the key that made it."""
+    workspaces.raise_version(connection, workspace_id)
+    identity = ids.mint(now, secrets.randbits(ids.COUNTER_BITS), 0, secrets.randbits(36))
+    number = workspaces.next_number(connection, workspace_id, _RULE)
+    made = Rule(identity, tenant_id, number, 1, now, now, _keep(definition, by, None))
+    connection.execute(
+        sa.insert(schema.automations).values(
+            **_row(made),
+            workspace_id=workspace_id,
+            kind=_RULE,
+            tenant_id=tenant_id,
+            number=number,
+            created_at=now,
+        )
+    )
+    _add_version(connection, workspace_id, made)
+    return made
+
+
+def change_rule(
+    connection: sa.Connection,
+    workspace_id: int,
+    stored: Rule,
+    changed: rules.Definition,
+    now: int,
+    by: str | None,
+) -> Rule:
+    """Store the next version of a rule that was read by `lock_rule`."""
+    kept = _keep(changed, stored.definition.created_by, by)
+    # Versions of one rule begin one after the other, also where the clock has not moved.
+    made = stored._replace(
+        version=stored.version + 1, updated_at=max(now, stored.updated_at), definition=kept
+    )
+    connection.execute(sa.update(schema.automations).where(_AUTOMATIONS.id == stored.id).values(**_row(made)))
+    _add_version(connection, workspace_id, made)
+    return made
+
+
+def delete_rule(connection: sa.Connection, stored: Rule, now: int) -> None:
+    """Leave a tombstone of a rule that was read by `lock_rule`."""
+    connection.execute(
+        sa.update(schema.automations)
+        .where(_AUTOMATIONS.id == stored.id)
+        .values(deleted_at=now, updated_at=now)
+    )
+
+
+def lock_rule(
+    connection: sa.Connection, workspace_id: int, tenant_id: str | None, identity: bytes
+) -> Rule | None:
+    """A rule that is about to be changed: nobody else changes definitions until this transaction ends."""
+    workspaces.raise_version(connection, workspace_id)
+    return read_rule(connection, workspace_id, tenant_id, identity)
+
+
+def read_rule(
+    connection: sa.Connection, workspace_id: int, tenant_id: str | None, identity: bytes
+) -> Rule | None:
+    """A rule, where this tenant (None: the whole workspace) may see it and it was not deleted."""
+    row = connection.execute(
+        _visible(workspace_id, tenant_id).where(_AUTOMATIONS.id == identity)
+    ).one_or_none()
+    return None if row is None else _rule(row)
+
+
+def list_rules(connection: sa.Connection, workspace_id: int, tenant_id: str | None) -> list[Rule]:
+    """Every rule that this tenant (None: the whole workspace) may see, in the order of evaluation (rules.md C1)."""
+    found = [_rule(row) for row in connection.execute(_visible(workspace_id, tenant_id))]
+    return sorted(found, key=lambda rule: (rule.definition.priority, rule.created_at, rule.id))
+
+
+def _visible(workspace_id: int, tenant_id: str | None) -> sa.Select[Any]:
+    query = sa.select(*_fields).where(
+        _AUTOMATIONS.workspace_id == workspace_id,
+        _AUTOMATIONS.kind == _RULE,
+        _AUTOMATIONS.deleted_at.is_(None),
+    )
+    return query if tenant_id is None else query.where(_AUTOMATIONS.tenant_id == tenant_id)
+
+
+def _rule(row: sa.Row[Any]) -> Rule:
+    return Rule._make((*row[:-1], _kept.decode(row.definition)))
+
+
+def _row(rule: Rule) -> dict[str, Any]:
+    return {
+        "id": rule.id,
+        "version": rule.version,
+        "trigger_type": rule.definition.trigger_type,
+        "definition": msgspec.json.encode(rule.definition),
+        "updated_at": rule.updated_at,
+    }
+
+
+def _add_version(connection: sa.Connection, workspace_id: int, rule: Rule) -> None:
+    connection.execute(
+        sa.insert(schema.automation_versions).values(
+            automation_id=rule.id,
+            version=rule.version,
+            workspace_id=workspace_id,
+            valid_from=rule.updated_at,
+            definition=msgspec.json.encode(rule.definition),
+        )
+    )
+
+
+def _keep(definition: rules.Definition, created_by: str | None, updated_by: str | None) -> Kept:
+    written = {name: getattr(definition, name) for name in rules.Definition.__struct_fields__}
+    return Kept(**written, created_by=created_by, updated_by=updated_by)
+
+
+# ── templates ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def put_template(
+    connection: sa.Connection, workspace_id: int, identity: str, content: Mapping[str, Any], now: int
+) -> Template:
+    """Store a template, or its next version; one that says nothing new is not stored. The caller checked `content`."""
+    workspaces.raise_version(connection, workspace_id)
+    written = msgspec.json.encode(content, order="deterministic")
+    stored = read_template(connection, workspace_id, identity)
+    if stored is not None and _bytes(stored.content) == written:
+        return stored
+    key = {"workspace_id": workspace_id, "id": identity}
+    if stored is None:
+        number = workspaces.next_number(connection, workspace_id, "templates")
+        made = Template(identity, number, 1, now, now, written)
+        connection.execute(
+            sa.insert(schema.templates).values(
+                **key, number=number, version=1, created_at=now, updated_at=now
+            )
+        )
+    else:
+        made = stored._replace(version=stored.version + 1, updated_at=now, content=written)
+        connection.execute(
+            sa.update(schema.templates)
+            .where(_TEMPLATES.workspace_id == workspace_id, _TEMPLATES.id == identity)
+            .values(version=made.version, updated_at=now)
+        )
+    connection.execute(
+        sa.insert(schema.template_versions).values(
+            **key, version=made.version, content=written, created_at=now
+        )
+    )
+    return made
+
+
+def read_template(connection: sa.Connection, workspace_id: int, identity: str) -> Template | None:
+    """A template in its published version; None where there is none."""
+    row = connection.execute(_templates(workspace_id).where(_TEMPLATES.id == identity)).one_or_none()
+    return None if row is None else Template._make(row)
+
+
+def list_templates(connection: sa.Connection, workspace_id: int) -> list[Template]:
+    """Every template of a workspace in its published version, by id."""
+    return [
+        Template._make(row) for row in connection.execute(_templates(workspace_id).order_by(_TEMPLATES.id))
+    ]
+
+
+def template_ids(connection: sa.Connection, workspace_id: int) -> frozenset[str]:
+    """The ids of a workspace's templates."""
+    return frozenset(
+        connection.execute(sa.select(_TEMPLATES.id).where(_TEMPLATES.workspace_id == workspace_id)).scalars()
+    )
+
+
+def _templates(workspace_id: int) -> sa.Select[Any]:
+    versions = schema.template_versions.c
+    return (
+        sa.select(
+            _TEMPLATES.id,
+            _TEMPLATES.number,
+            _TEMPLATES.version,
+            _TEMPLATES.created_at,
+            _TEMPLATES.updated_at,
+            versions.content,
+        )
+        .join_from(
+            schema.templates,
+            schema.template_versions,
+            (versions.workspace_id == _TEMPLATES.workspace_id)
+            & (versions.id == _TEMPLATES.id)
+            & (versions.version == _TEMPLATES.version),
+        )
+        .where(_TEMPLATES.workspace_id == workspace_id)
+    )
+
+
+def _bytes(stored: bytes | str) -> bytes:
+    return stored.encode() if isinstance(stored, str) else stored

@@ -1,0 +1,305 @@
+"""History: events and runs as they are read back, and the whole story of an event.
+
+Law: reading, and one write: the retry of a failed event. Rows become the words of core.explain here. The runs of an
+event lie side by side under its decision's instant (core/ids.py), so they need no index of their own. Instants of
+creation are read from ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import msgspec
+import sqlalchemy as sa
+
+from heliograph.core import effects, events, explain, ids, rules, runs, schedule
+from heliograph.store import messages, schema
+
+_EVENTS = schema.events.c
+_DECISIONS = schema.decisions.c
+_RUNS = schema.runs.c
+_VERSIONS = schema.automation_versions.c
+_MOST_RUNS = 2**ids.ORDINAL_BITS - 1
+
+_definition = msgspec.json.Decoder(rules.Definition)
+_decode = msgspec.json.Decoder().decode
+
+SORTS = ("created_at", "matched", "executed")
+"""What runs can be sorted by."""
+
+
+class Page(NamedTuple):
+    """One page of a list, and how many there are in all."""
+
+    items: list[explain.Run]
+    total: int
+    more: bool
+
+
+class Order(NamedTuple):
+    """How runs are listed."""
+
+    sort_by: str = "created_at"
+    """One of SORTS; ties are broken by id, in the same direction."""
+    descending: bool = True
+    after: bytes | None = None
+    """The id of the last run that was seen; for `created_at` alone."""
+    offset: int = 0
+    limit: int = 50
+
+
+# ── events ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def read_event(
+    connection: sa.Connection, workspace_id: int, tenant_id: str | None, event_id: bytes
+) -> explain.Event | None:
+    """An event with what became of it; None where this tenant (None: the whole workspace) sees none."""
+    row = _event_row(connection, workspace_id, tenant_id, event_id)
+    return None if row is None else _event(row)
+
+
+def retry_event(
+    connection: sa.Connection, workspace_id: int, tenant_id: str | None, event_id: bytes, now: int
+) -> bool:
+    """Let a failed event be tried again at once; whether there was one that had failed."""
+    row = _event_row(connection, workspace_id, tenant_id, event_id)
+    if row is None:
+        return False
+    changed = connection.execute(
+        sa.update(schema.decisions)
+        .where(
+            _DECISIONS.workspace_id == workspace_id,
+            _DECISIONS.event_id == event_id,
+            _DECISIONS.status == events.State.FAILED,
+        )
+        .values(status=events.State.PENDING, available_at=now, decided_at=None)
+    )
+    if changed.rowcount == 1:
+        connection.execute(
+            sa.insert(schema.timers).values(
+                partition=row.partition,
+                wake_at=now,
+                workspace_id=workspace_id,
+                kind=effects.Timer.EVENT,
+                id=event_id,
+            )
+        )
+    return changed.rowcount == 1
+
+
+def _event_row(
+    connection: sa.Connection, workspace_id: int, tenant_id: str | None, event_id: bytes
+) -> sa.Row[Any] | None:
+    query = (
+        sa.select(
+            schema.events,
+            _DECISIONS.status,
+            _DECISIONS.attempts,
+            _DECISIONS.available_at,
+            _DECISIONS.decided_at,
+            _DECISIONS.error,
+        )
+        .join_from(
+            schema.events,
+            schema.decisions,
+            (_DECISIONS.workspace_id == _EVENTS.workspace_id) & (_DECISIONS.event_id == _EVENTS.id),
+            isouter=True,
+        )
+        .where(_EVENTS.workspace_id == workspace_id, _EVENTS.id == event_id)
+    )
+    if tenant_id is not None:
+        query = query.where(_EVENTS.tenant_id == tenant_id)
+    return connection.execute(query).one_or_none()
+
+
+def _event(row: sa.Row[Any]) -> explain.Event:
+    payload = _decode(row.payload)
+    created_at = ids.created_at(row.id)
+    return explain.Event(
+        id=ids.text(row.id),
+        event_type=row.event_type,
+        contact_id=row.contact_id,
+        conversation_id=row.conversation_id,
+        source=row.source,
+        channel_source=row.channel_source,
+        payload=payload,
+        previous=None if row.previous is None else _decode(row.previous),
+        payload_hash=events.fingerprint(payload),
+        status=_status(row.status),
+        attempts=row.attempts or 0,
+        available_at=schedule.write_instant(row.available_at or created_at),
+        occurred_at=explain.instant(row.occurred_at),
+        created_at=schedule.write_instant(created_at),
+        processed_at=explain.instant(row.decided_at),
+        error=row.error,
+    )
+
+
+def _status(state: int | None) -> explain.EventStatus:
+    """What has no decision yet is pending, and so is what is held until an operator lets it go."""
+    if state == events.State.PROCESSED:
+        return "processed"
+    return "failed" if state == events.State.FAILED else "pending"
+
+
+# ── runs ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def read_run(
+    connection: sa.Connection, workspace_id: int, tenant_id: str | None, run_id: bytes
+) -> explain.Run | None:
+    """A run of a rule; None where this tenant (None: the whole workspace) sees none."""
+    query = _run_query(workspace_id).where(_RUNS.id == run_id)
+    if tenant_id is not None:
+        query = query.where(_EVENTS.tenant_id == tenant_id)
+    found = _run_list(connection, connection.execute(query))
+    return found[0] if found else None
+
+
+def runs_of_event(
+    connection: sa.Connection,
+    workspace_id: int,
+    tenant_id: str | None,
+    event_id: bytes,
+    rule_id: bytes | None = None,
+    order: Order | None = None,
+) -> Page:
+    """The runs that an event came to, those of one rule alone where it is given; empty for an unknown event."""
+    order = order or Order()
+    row = _event_row(connection, workspace_id, tenant_id, event_id)
+    if row is None or row.decided_at is None:
+        return Page([], 0, False)
+    chosen = [_RUNS.id.between(*_span(event_id, row.decided_at)), _RUNS.event_id == event_id]
+    if rule_id is not None:
+        chosen.append(_RUNS.automation_id == rule_id)
+    total = connection.execute(
+        sa.select(sa.func.count()).select_from(schema.runs).where(_RUNS.workspace_id == workspace_id, *chosen)
+    ).scalar_one()
+    query = _ordered(_run_query(workspace_id).where(*chosen), order)
+    found = connection.execute(query.limit(order.limit + 1).offset(order.offset)).all()
+    return Page(_run_list(connection, found[: order.limit]), total, len(found) > order.limit)
+
+
+def _span(event_id: bytes, decided_at: int) -> tuple[bytes, bytes]:
+    """The ids between which the runs of an event lie."""
+    head = ids.head(decided_at)
+    return ids.of_run(event_id, 0, head), ids.of_run(event_id, _MOST_RUNS, head)
+
+
+def _ordered(query: sa.Select[Any], order: Order) -> sa.Select[Any]:
+    way = sa.desc if order.descending else sa.asc
+    if order.after is not None:
+        query = query.where(_RUNS.id < order.after if order.descending else _RUNS.id > order.after)
+    keys: list[Any] = [_RUNS.id]
+    if order.sort_by == "matched":
+        keys.insert(0, sa.case((_RUNS.outcome.in_([*runs.MATCHED]), 1), else_=0))
+    elif order.sort_by == "executed":
+        keys.insert(0, sa.case((_RUNS.outcome == runs.Outcome.EXECUTED, 1), else_=0))
+    return query.order_by(*map(way, keys))
+
+
+def _run_query(workspace_id: int) -> sa.Select[Any]:
+    return (
+        sa.select(
+            schema.runs,
+            _EVENTS.event_type,
+            _EVENTS.source,
+            _EVENTS.channel_source,
+            _EVENTS.contact_id,
+            _EVENTS.conversation_id,
+            _DECISIONS.status.label("event_state"),
+        )
+        .join_from(
+            schema.runs,
+            schema.events,
+            (_EVENTS.workspace_id == _RUNS.workspace_id) & (_EVENTS.id == _RUNS.event_id),
+        )
+        .join(
+            schema.decisions,
+            (_DECISIONS.workspace_id == _RUNS.workspace_id) & (_DECISIONS.event_id == _RUNS.event_id),
+            isouter=True,
+        )
+        .where(_RUNS.workspace_id == workspace_id)
+    )
+
+
+def _run_list(connection: sa.Connection, found: Iterable[sa.Row[Any]]) -> list[explain.Run]:
+    known: dict[tuple[bytes, int], rules.Definition] = {}
+    made = []
+    for row in found:
+        key = (row.automation_id, row.version)
+        if key not in known:
+            known[key] = _definition_of(connection, *key)
+        made.append(_run(row, known[key]))
+    return made
+
+
+def _definition_of(connection: sa.Connection, automation_id: bytes, version: int) -> rules.Definition:
+    return _definition.decode(
+        connection.execute(
+            sa.select(_VERSIONS.definition).where(
+                _VERSIONS.automation_id == automation_id, _VERSIONS.version == version
+            )
+        ).scalar_one()
+    )
+
+
+def _run(row: sa.Row[Any], definition: rules.Definition) -> explain.Run:
+    return explain.Run(
+        id=ids.text(row.id),
+        event_id=ids.text(row.event_id),
+        rule_id=ids.text(row.automation_id),
+        rule_name=definition.name,
+        rule_version=row.version,
+        event_type=row.event_type,
+        event_source=row.source,
+        event_status=_status(row.event_state),
+        conversation_id=row.conversation_id,
+        contact_id=row.contact_id,
+        channel_source=row.channel_source,
+        matched=row.outcome in runs.MATCHED,
+        executed=row.outcome == runs.Outcome.EXECUTED,
+        result=explain.result(definition, row.outcome, row.reason, row.trace, runs.read(row.state)),
+        created_at=schedule.write_instant(ids.created_at(row.id)),
+    )
+
+
+# ── the whole story ─────────────────────────────────────────────────────────────────────────────────
+
+
+def explain_event(
+    connection: sa.Connection, workspace_id: int, tenant_id: str | None, event_id: bytes
+) -> explain.Explanation | None:
+    """An event, every run that it came to, and every message of theirs with its attempts; None where there is none."""
+    event = read_event(connection, workspace_id, tenant_id, event_id)
+    if event is None:
+        return None
+    order = Order(descending=False, limit=_MOST_RUNS)
+    return explain.Explanation(
+        event=event,
+        runs=runs_of_event(connection, workspace_id, tenant_id, event_id, None, order).items,
+        messages=messages.of_event(
+            connection, workspace_id, event_id, _asked_at(connection, workspace_id, event_id)
+        ),
+    )
+
+
+def _asked_at(connection: sa.Connection, workspace_id: int, event_id: bytes) -> set[int]:
+    """The instants at which the runs of an event took their steps: their messages have ids of these instants."""
+    decided_at = connection.execute(
+        sa.select(_DECISIONS.decided_at).where(
+            _DECISIONS.workspace_id == workspace_id, _DECISIONS.event_id == event_id
+        )
+    ).scalar_one_or_none()
+    if decided_at is None:
+        return set()
+    states = connection.execute(
+        sa.select(_RUNS.state).where(
+            _RUNS.workspace_id == workspace_id,
+            _RUNS.id.between(*_span(event_id, decided_at)),
+            _RUNS.event_id == event_id,
+        )
+    ).scalars()
+    return {record.started_at for state in states for record in runs.read(state)}

@@ -1,0 +1,149 @@
+"""Messages: the ledger as it is read.
+
+Law: reading alone. Lists are walks by key, newest first, so that a page costs what it shows; ids tell when a message
+was made, and where the messages of an event lie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from heliograph.core import effects, explain, ids, messages, schedule
+from heliograph.store import rows, schema
+
+_MESSAGES = schema.messages.c
+_EVENTS = schema.events.c
+_FIELDS = tuple(_MESSAGES[name] for name in rows.Message._fields)
+_COUNTED = 42
+"""The bits of an id below its counter, which a run and its messages have from their event."""
+
+
+class Sent(NamedTuple):
+    """A message with its attempts, and the type of the event that it speaks of."""
+
+    row: rows.Message
+    event_type: str | None
+    attempts: tuple[messages.Attempt, ...]
+
+    @property
+    def created_at(self) -> int:
+        """When it was decided on (µs)."""
+        return ids.created_at(self.row.id)
+
+
+class Filter(NamedTuple):
+    """Which messages are asked for; None = any."""
+
+    message_id: bytes | None = None
+    recipient: str | None = None
+    """A contact's id; for messages to no contact, their address."""
+    states: Collection[messages.State] | None = None
+    event_type: str | None = None
+    template_id: str | None = None
+    tenant_id: str | None = None
+    created_after: int | None = None
+    before: bytes | None = None
+    """The id of the last message that was seen."""
+
+
+def read_message(
+    connection: sa.Connection, workspace_id: int, tenant_id: str | None, message_id: bytes
+) -> Sent | None:
+    """A message to a person; None where this tenant (None: the whole workspace) sees none."""
+    chosen = Filter(message_id=message_id, tenant_id=tenant_id)
+    found = list_messages(connection, workspace_id, chosen, 1)
+    return found[0] if found else None
+
+
+def list_messages(connection: sa.Connection, workspace_id: int, chosen: Filter, limit: int) -> list[Sent]:
+    """The newest messages to people that pass a filter, at most `limit`."""
+    query = _query(workspace_id).where(_MESSAGES.kind == effects.Kind.MESSAGE, *_clauses(chosen))
+    query = query.order_by(_MESSAGES.id.desc()).limit(limit)
+    if chosen.recipient is None:
+        return _sent(connection.execute(query))
+    # Two walks of the index by contact instead of one OR, which would walk the whole ledger.
+    to_contact = query.where(_MESSAGES.contact_id == chosen.recipient)
+    to_address = query.where(_MESSAGES.contact_id.is_(None), _MESSAGES.address == chosen.recipient)
+    found = [*_sent(connection.execute(to_contact)), *_sent(connection.execute(to_address))]
+    return sorted(found, key=lambda sent: sent.row.id, reverse=True)[:limit]
+
+
+def of_event(
+    connection: sa.Connection, workspace_id: int, event_id: bytes, instants: Iterable[int]
+) -> list[explain.Message]:
+    """What the runs of an event asked of the outside at these instants (µs), calls too, in the order it was asked."""
+    counted = int.from_bytes(event_id[8:], "big") >> _COUNTED << _COUNTED
+    first, last = counted.to_bytes(8, "big"), (counted | (1 << _COUNTED) - 1).to_bytes(8, "big")
+    found: list[Sent] = []
+    for at in sorted(set(instants)):
+        head = ids.head(at)
+        query = _query(workspace_id).where(
+            _MESSAGES.id.between(head + first, head + last), _MESSAGES.event_id == event_id
+        )
+        found += _sent(connection.execute(query))
+    found.sort(key=lambda sent: (sent.row.run_id or b"", sent.row.visit, sent.row.ordinal))
+    return [_explained(sent) for sent in found]
+
+
+def _query(workspace_id: int) -> sa.Select[Any]:
+    return (
+        sa.select(*_FIELDS, _EVENTS.event_type)
+        .join_from(
+            schema.messages,
+            schema.events,
+            (_EVENTS.workspace_id == _MESSAGES.workspace_id) & (_EVENTS.id == _MESSAGES.event_id),
+            isouter=True,
+        )
+        .where(_MESSAGES.workspace_id == workspace_id)
+    )
+
+
+def _clauses(chosen: Filter) -> list[Any]:
+    found = []
+    for column, value in (
+        (_MESSAGES.id, chosen.message_id),
+        (_MESSAGES.tenant_id, chosen.tenant_id),
+        (_MESSAGES.template_id, chosen.template_id),
+        (_EVENTS.event_type, chosen.event_type),
+    ):
+        if value is not None:
+            found.append(column == value)
+    if chosen.states is not None:
+        found.append(_MESSAGES.state.in_([int(state) for state in chosen.states]))
+    if chosen.created_after is not None:
+        found.append(_MESSAGES.id >= ids.head(chosen.created_after) + bytes(8))
+    if chosen.before is not None:
+        found.append(_MESSAGES.id < chosen.before)
+    return found
+
+
+def _sent(found: Iterable[sa.Row[Any]]) -> list[Sent]:
+    made = []
+    for row in found:
+        message = rows.Message._make(row[:-1])
+        made.append(Sent(message, row.event_type, messages.read_attempts(message.attempts)))
+    return made
+
+
+def _explained(sent: Sent) -> explain.Message:
+    row = sent.row
+    return explain.Message(
+        id=ids.text(row.id),
+        run_id=None if row.run_id is None else ids.text(row.run_id),
+        action=row.visit,
+        kind=effects.Kind(row.kind).name.lower(),  # type: ignore[arg-type]
+        channel=row.channel,
+        contact_id=row.contact_id,
+        address=row.address,
+        template_id=row.template_id,
+        template_version=row.template_version,
+        state=messages.State(row.state).name.lower(),  # type: ignore[arg-type]
+        possibly_repeated=messages.possibly_repeated(sent.attempts),
+        attempts=[explain.attempt(one) for one in sent.attempts],
+        error=row.error,
+        created_at=schedule.write_instant(sent.created_at),
+        settled_at=explain.instant(row.settled_at),
+    )

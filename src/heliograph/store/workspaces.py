@@ -1,0 +1,107 @@
+"""Workspaces: who owns keys and data, their control record, and the version of their definitions.
+
+Law: whoever changes a definition or the control record raises `definitions_version` in the same transaction, first of
+all: that locks the workspace's row, so two changes of one workspace stand in line on both databases.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import sqlalchemy as sa
+
+from heliograph.core import control
+from heliograph.store import schema
+
+DEFAULT = "default"
+
+_WORKSPACES = schema.workspaces.c
+_VERSIONS = schema.control_versions
+_ADD = sa.text(
+    "INSERT INTO workspaces (name, control_updated_at, created_at) VALUES (:name, :now, :now)"
+    " ON CONFLICT (name) DO NOTHING"
+)
+_COUNT = sa.text(
+    "INSERT INTO counters (workspace_id, kind, value) VALUES (:workspace_id, :kind, 1)"
+    " ON CONFLICT (workspace_id, kind) DO UPDATE SET value = counters.value + 1 RETURNING value"
+)
+
+
+def find(connection: sa.Connection, name: str) -> int | None:
+    """The id of a workspace by its name; None where there is none."""
+    found: int | None = connection.execute(
+        sa.select(_WORKSPACES.id).where(_WORKSPACES.name == name)
+    ).scalar_one_or_none()
+    return found
+
+
+def ensure(connection: sa.Connection, name: str, now: int) -> int:
+    """The id of a workspace by its name; it is made where there is none."""
+    found = find(connection, name)
+    if found is not None:
+        return found
+    connection.execute(_ADD, {"name": name, "now": now})
+    return int(connection.execute(sa.select(_WORKSPACES.id).where(_WORKSPACES.name == name)).scalar_one())
+
+
+def names(connection: sa.Connection) -> list[str]:
+    """The names of all workspaces, in the order in which they were made."""
+    return list(connection.execute(sa.select(_WORKSPACES.name).order_by(_WORKSPACES.id)).scalars())
+
+
+def raise_version(connection: sa.Connection, workspace_id: int) -> None:
+    """Let every turn read the definitions again; call it before the change, in its transaction."""
+    connection.execute(
+        sa.update(schema.workspaces)
+        .where(_WORKSPACES.id == workspace_id)
+        .values(definitions_version=_WORKSPACES.definitions_version + 1)
+    )
+
+
+def next_number(connection: sa.Connection, workspace_id: int, kind: str) -> int:
+    """The next `number` of this kind (`contacts`, `api_keys` …) in this workspace, from 1 on."""
+    return int(connection.execute(_COUNT, {"workspace_id": workspace_id, "kind": kind}).scalar_one())
+
+
+# ── the control record ──────────────────────────────────────────────────────────────────────────────
+
+
+def read_control(connection: sa.Connection, workspace_id: int) -> control.Control:
+    """The control record as it is stored; what holds now is `control.effective`."""
+    row = connection.execute(
+        sa.select(
+            _WORKSPACES.is_paused,
+            _WORKSPACES.pause_reason,
+            _WORKSPACES.paused_until,
+            _WORKSPACES.hold_deliveries,
+            _WORKSPACES.control_updated_at,
+            _WORKSPACES.control_updated_by,
+        ).where(_WORKSPACES.id == workspace_id)
+    ).one()
+    return control.Control(
+        is_paused=bool(row.is_paused),
+        pause_reason=row.pause_reason,
+        paused_until=row.paused_until,
+        hold_deliveries=bool(row.hold_deliveries),
+        updated_at=row.control_updated_at,
+        updated_by=row.control_updated_by,
+    )
+
+
+def write_control(connection: sa.Connection, workspace_id: int, changed: control.Control) -> None:
+    """Store the control record, and its version from `updated_at` on; the caller has raised the version."""
+    connection.execute(
+        sa.update(schema.workspaces)
+        .where(_WORKSPACES.id == workspace_id)
+        .values(
+            is_paused=changed.is_paused,
+            pause_reason=changed.pause_reason,
+            paused_until=changed.paused_until,
+            hold_deliveries=changed.hold_deliveries,
+            control_updated_at=changed.updated_at,
+            control_updated_by=changed.updated_by,
+        )
+    )
+    # Two changes in one microsecond: no event was decided between them, so the later one is the version.
+    version = {"workspace_id": workspace_id, "valid_from": changed.updated_at}
+    connection.execute(sa.delete(_VERSIONS).filter_by(**version))
+    connection.execute(sa.insert(_VERSIONS).values(**version, control=msgspec.json.encode(changed)))

@@ -1,0 +1,124 @@
+"""Who is asking, and what they may do.
+
+Law: a key's role is looked up in one table, by the family of the path and the method, before anything of the request
+is read. A key bound to a tenant sees that tenant alone: that is for the store's functions, which take its id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from heliograph import errors
+from heliograph.core import ids
+from heliograph.store import database, keys
+from heliograph.store.keys import Role
+
+_FRESH = 2.0
+"""Seconds for which a key is believed without another look: a revoked one counts no longer than that."""
+_MOST_KNOWN = 10_000
+
+OPEN = ("/healthz", "/readyz", "/metrics", "/schema")
+"""What answers without a key: nothing in it belongs to anybody."""
+
+_OPERATORS = frozenset({Role.ADMIN, Role.SUPERVISOR})
+_READ = ("GET", "OPTIONS")
+
+ROLES: tuple[tuple[str, tuple[str, ...], frozenset[Role]], ...] = (
+    ("/api/automation/events", ("POST",), _OPERATORS | {Role.INGEST}),
+    ("/profiles/*", ("POST",), frozenset(Role)),
+    ("/profiles/*", (), _OPERATORS | {Role.AGENT}),
+    ("/messages", _READ, _OPERATORS | {Role.AGENT}),
+    ("/messages/*", _READ, _OPERATORS | {Role.AGENT}),
+    ("/*", (), _OPERATORS),
+)
+"""Which roles pass (engine.md E28): the first row that covers path and method decides.
+
+`/*` covers everything below, a path without it itself alone; no methods are all methods.
+"""
+
+
+class Principal(NamedTuple):
+    """Whoever holds the key of a request."""
+
+    key_id: str
+    number: int
+    """What the `/v1` wire calls `user_id`."""
+    workspace_id: int
+    tenant_id: str | None
+    """The tenant that the key is bound to; None = the whole workspace."""
+    role: Role
+
+
+class _Known(NamedTuple):
+    principal: Principal
+    until: float
+
+
+class Keys:
+    """The keys of a database, each remembered for two seconds by its digest."""
+
+    def __init__(self, store: database.Database, stopwatch: Callable[[], float]):
+        self._store, self._stopwatch = store, stopwatch
+        self._known: dict[bytes, _Known] = {}
+
+    async def principal(self, headers: Iterable[tuple[bytes, bytes]]) -> Principal:
+        """Whoever sent these headers. Raises errors.Unauthenticated."""
+        text = _key_in(headers)
+        if text is None:
+            raise errors.Unauthenticated
+        digest = keys.digest(text)
+        known = self._known.get(digest)
+        if known is None or known.until < self._stopwatch():
+            known = _Known(await asyncio.to_thread(self._look_up, text), self._stopwatch() + _FRESH)
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            self._known[digest] = known
+        return known.principal
+
+    def _look_up(self, text: str) -> Principal:
+        with self._store.reading() as connection:
+            key = keys.find(connection, text)
+        if key is None:
+            raise errors.Unauthenticated("this API key is not known, or was revoked")
+        return Principal(ids.text(key.id), key.number, key.workspace_id, key.tenant_id, key.role)
+
+
+def _key_in(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+    for name, value in headers:
+        if name == b"x-api-key":
+            return value.decode("latin-1").strip()
+        if name == b"authorization":
+            scheme, _, text = value.decode("latin-1").strip().partition(" ")
+            if scheme.lower() == "bearer":
+                return text.strip()
+    return None
+
+
+def is_open(path: str) -> bool:
+    """Whether a path answers without a key."""
+    return any(path == family or path.startswith(f"{family}/") for family in OPEN)
+
+
+def authorize(principal: Principal, method: str, path: str) -> None:
+    """Let a request through. Raises errors.Forbidden where the key's role does not allow it."""
+    allowed = roles_for(method, path)
+    if principal.role not in allowed:
+        raise errors.Forbidden(
+            f"a key with the role {principal.role.value} may not {method} {path}:"
+            f" it takes {' or '.join(role.value for role in Role if role in allowed)}"
+        )
+
+
+def roles_for(method: str, path: str) -> frozenset[Role]:
+    """The roles that pass for a method on a path."""
+    return next(
+        roles
+        for pattern, methods, roles in ROLES
+        if _covers(pattern, path) and (not methods or method in methods)
+    )
+
+
+def _covers(pattern: str, path: str) -> bool:
+    return path.startswith(pattern[:-1]) if pattern.endswith("/*") else path == pattern

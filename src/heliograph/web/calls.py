@@ -1,0 +1,181 @@
+"""Call: one request as a route sees it: who asks, for what, with which body.
+
+Law: everything that a request says is read here, strictly: a query parameter or a key of a body that nobody knows is
+refused with the one that was probably meant, and all faults are answered at once with their places. In Courier's
+family alone the unknown is passed over and named in a `Heliograph-Ignored` header (engine.md E29).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_origin
+from urllib.parse import parse_qsl, quote, unquote
+
+import msgspec
+from litestar import Request
+from litestar.datastructures import State
+
+from heliograph import errors
+from heliograph.core import documents, ids
+from heliograph.web import auth, metrics, services
+
+Answer = TypeVar("Answer")
+Query = TypeVar("Query", bound=msgspec.Struct)
+SCOPE_KEY = "heliograph"
+IGNORED = "Heliograph-Ignored"
+_MOST_PARAMETERS = 100
+
+
+class Content(NamedTuple):
+    """What the server hands over with a request."""
+
+    services: services.Services
+    metrics: metrics.Metrics
+    principal: auth.Principal | None
+    body: bytes
+    told: set[str]
+    """What the route tells the server: `wake`."""
+
+
+class Call(Request[None, None, State]):
+    """One request."""
+
+    @property
+    def content(self) -> Content:
+        """What came with it."""
+        found: Content = self.scope[SCOPE_KEY]  # type: ignore[literal-required]
+        return found
+
+    @property
+    def services(self) -> services.Services:
+        """What answers need."""
+        return self.content.services
+
+    @property
+    def principal(self) -> auth.Principal:
+        """Who asks."""
+        found = self.content.principal
+        assert found is not None
+        return found
+
+    def wake(self) -> None:
+        """Something was committed that the turns have to see: they are told once the answer is made."""
+        self.content.told.add("wake")
+
+    # ── the path ────────────────────────────────────────────────────────────────────────────────────
+
+    def part(self, name: str) -> str:
+        """A part of the path, decoded; `a%2Fb` is `a/b`."""
+        text = unquote(self.path_params[name])
+        if "\x00" in text:
+            raise errors.NotFound
+        return text
+
+    def identity(self, name: str) -> bytes:
+        """A part of the path that is an id. Raises errors.NotFound for what cannot be one."""
+        found = ids.parse(self.part(name))
+        if found is None:
+            raise errors.NotFound(f"there is nothing with the id {self.part(name)!r}: an id is a UUID")
+        return found
+
+    # ── the query ───────────────────────────────────────────────────────────────────────────────────
+
+    def read_query(self, kind: type[Query]) -> Query:
+        """The query as a value of this type. Raises errors.InvalidQuery."""
+        made, strangers = self._query(kind)
+        if strangers:
+            known = kind.__struct_fields__
+            raise errors.InvalidQuery(
+                faults=[
+                    errors.Fault(name, errors.unknown("query parameter", name, known)) for name in strangers
+                ]
+            )
+        return made
+
+    def read_courier_query(self, kind: type[Query]) -> tuple[Query, list[str]]:
+        """The query as a value of this type, and the parameters that were passed over."""
+        return self._query(kind)
+
+    def refuse_query(self) -> None:
+        """Raises errors.InvalidQuery where there is a query: this path takes none."""
+        self.read_query(_NoQuery)
+
+    def _query(self, kind: type[Query]) -> tuple[Query, list[str]]:
+        given = _parameters(self.scope["query_string"])
+        fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+        strangers = sorted({name for name, _ in given if name not in fields})
+        values: dict[str, Any] = {}
+        faults = []
+        for name, text in given:
+            if name in strangers:
+                continue
+            if name in values:
+                faults.append(errors.Fault(name, "is given more than once"))
+                continue
+            values[name] = None
+            try:
+                values[name] = msgspec.convert(text, fields[name].type, strict=False)
+            except msgspec.ValidationError as refusal:
+                faults.append(errors.Fault(name, _query_fault(name, text, fields[name].type, refusal)))
+        if faults:
+            raise errors.InvalidQuery(faults=faults)
+        return msgspec.convert(values, kind), strangers
+
+    # ── the body ────────────────────────────────────────────────────────────────────────────────────
+
+    def read_object(self) -> dict[str, Any]:
+        """The body, which is a JSON object. Raises MalformedJson, InvalidInput, UnsupportedMedia."""
+        kind = self.headers.get("content-type", "").split(";")[0].strip().lower()
+        if kind and kind != "application/json" and not kind.endswith("+json"):
+            raise errors.UnsupportedMedia(
+                f"this path takes JSON, not {kind}: send Content-Type: application/json"
+            )
+        given = documents.read(self.content.body)
+        if not isinstance(given, dict):
+            raise errors.InvalidInput.at("", "takes a JSON object")
+        return given
+
+
+def in_thread(answer: Callable[[Call], Answer]) -> Callable[[Call], Awaitable[Answer]]:
+    """A route that waits for the database: it answers in a thread, so that the loop goes on."""
+
+    # Litestar's own way wraps a route again for each other route of its path, and the third is never awaited.
+    @functools.wraps(answer)
+    async def answered(request: Call) -> Answer:
+        return await asyncio.to_thread(answer, request)
+
+    return answered
+
+
+class _NoQuery(msgspec.Struct):
+    """Nothing."""
+
+
+def _parameters(query: bytes) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(
+            query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_PARAMETERS
+        )
+    except UnicodeDecodeError:
+        raise errors.InvalidQuery("the query is not percent-encoded UTF-8") from None
+    except ValueError:
+        raise errors.InvalidQuery(f"the query has more than {_MOST_PARAMETERS} parameters") from None
+
+
+def _query_fault(name: str, text: str, kind: Any, refusal: msgspec.ValidationError) -> str:
+    words = _choices(kind)
+    if words:
+        return errors.unknown(name, text, words)
+    return documents.fault_of(refusal).message
+
+
+def _choices(kind: Any) -> Sequence[str]:
+    """The words of a Literal."""
+    return get_args(kind) if get_origin(kind) is Literal else ()
+
+
+def ignored_header(names: Sequence[str]) -> dict[str, str]:
+    """The header that names what was passed over; percent-encoded, because headers bear ASCII alone."""
+    return {IGNORED: ", ".join(quote(name, safe="[].") for name in sorted(names))} if names else {}

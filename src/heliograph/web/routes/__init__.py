@@ -1,0 +1,1 @@
+"""One file for each resource family: its envelopes, resource names, status codes and query names."""

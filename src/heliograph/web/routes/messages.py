@@ -1,0 +1,237 @@
+"""Messages: `/messages`, in Courier's shape, with what our ledger knows besides (engine.md E21, States)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from litestar import Response, get
+
+from heliograph import errors
+from heliograph.core import explain, ids, messages, schedule
+from heliograph.core.messages import State
+from heliograph.store import messages as ledger
+from heliograph.web.calls import Call, ignored_header, in_thread
+
+TAG = "Messages"
+PER_PAGE = 100
+
+MessageStatus = Literal[
+    "CANCELED",
+    "CLICKED",
+    "DELAYED",
+    "DELIVERED",
+    "DIGESTED",
+    "ENQUEUED",
+    "FILTERED",
+    "OPENED",
+    "ROUTED",
+    "SENT",
+    "SIMULATED",
+    "THROTTLED",
+    "UNDELIVERABLE",
+    "UNMAPPED",
+    "UNROUTABLE",
+]
+Reason = Literal["BOUNCED", "FAILED", "NO_CHANNELS", "NO_PROVIDERS", "PROVIDER_ERROR", "UNSUBSCRIBED"]
+Milliseconds = Annotated[int, msgspec.Meta(description="An instant in milliseconds since 1970 UTC.")]
+
+
+class MessagesQuery(msgspec.Struct, kw_only=True, rename={"message_id": "messageId"}):
+    """Which messages are listed, newest first."""
+
+    recipient: str | None = None
+    status: Annotated[str, msgspec.Meta(description="One or more, with commas between.")] | None = None
+    event: str | None = None
+    notification: str | None = None
+    message_id: str | None = None
+    tenant_id: str | None = None
+    enqueued_after: (
+        Annotated[str, msgspec.Meta(description="Milliseconds since 1970, or ISO 8601.")] | None
+    ) = None
+    cursor: str | None = None
+
+
+class Message(msgspec.Struct, kw_only=True):
+    """A message, as Courier shows one, and our ledger's own words."""
+
+    id: str
+    recipient: str
+    """The contact's id; for a message to no contact, its address."""
+    event: str
+    """The type of the event that it speaks of."""
+    notification: str
+    """The template's id; empty where the text stood in the rule."""
+    status: MessageStatus
+    reason: Reason | None
+    error: str | None
+    enqueued: Milliseconds
+    sent: Milliseconds | None
+    delivered: Milliseconds | None
+    opened: Milliseconds | None
+    clicked: Milliseconds | None
+    channel: str
+    address: str | None
+    tenant_id: str | None
+    event_id: str | None
+    rule_id: str | None
+    run_id: str | None
+    uncertain: bool
+    """Nobody knows whether it was handed over: the answer was lost, and it is not sent again."""
+    possibly_repeated: bool
+    """The recipient may have it more than once: an answer was lost, and it was sent again."""
+
+
+class Detail(Message, kw_only=True):
+    """A message with its attempts."""
+
+    providers: list[dict[str, Any]]
+    attempts: list[explain.Attempt]
+
+
+class Paging(msgspec.Struct):
+    """Where the list goes on."""
+
+    cursor: str | None
+    more: bool
+
+
+class MessageList(msgspec.Struct):
+    """A page of messages, newest first."""
+
+    paging: Paging
+    results: list[Message]
+
+
+@get("/messages", opt={"tag": TAG, "query": MessagesQuery})
+@in_thread
+def list_messages(request: Call) -> Response[MessageList]:
+    """List messages, newest first, a hundred a page."""
+    query, ignored = request.read_courier_query(MessagesQuery)
+    chosen = _filter(query, request.principal.tenant_id)
+    if chosen is None:
+        return Response(MessageList(Paging(None, False), []), headers=ignored_header(ignored))
+    with request.services.database.reading() as connection:
+        found = ledger.list_messages(connection, request.principal.workspace_id, chosen, PER_PAGE + 1)
+    more = len(found) > PER_PAGE
+    cursor = ids.text(found[PER_PAGE - 1].row.id) if more else None
+    listed = [Message(**_fields(sent)) for sent in found[:PER_PAGE]]
+    return Response(MessageList(Paging(cursor, more), listed), headers=ignored_header(ignored))
+
+
+@get("/messages/{message_id:str}", opt={"tag": TAG})
+@in_thread
+def read_message(request: Call) -> Detail:
+    """Read a message with its attempts."""
+    identity, who = request.identity("message_id"), request.principal
+    with request.services.database.reading() as connection:
+        found = ledger.read_message(connection, who.workspace_id, who.tenant_id, identity)
+    if found is None:
+        raise errors.NotFound(f"there is no message {request.part('message_id')!r}")
+    attempts = [explain.attempt(one) for one in found.attempts]
+    providers = [
+        {"provider": one.provider, "reference": one.reference} for one in found.attempts if one.reference
+    ]
+    return Detail(**_fields(found), providers=providers, attempts=attempts)
+
+
+# ── which ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _filter(query: MessagesQuery, tenant_id: str | None) -> ledger.Filter | None:
+    """What the query asks for; None where nothing can be it. Raises errors.InvalidQuery."""
+    states, message_id = _states(query.status), None
+    if query.message_id is not None:
+        message_id = ids.parse(query.message_id)
+    nowhere = query.message_id is not None and message_id is None
+    if nowhere or states == [] or (tenant_id is not None and query.tenant_id not in (None, tenant_id)):
+        return None
+    return ledger.Filter(
+        message_id,
+        query.recipient,
+        states,
+        query.event,
+        query.notification,
+        tenant_id or query.tenant_id,
+        _after(query.enqueued_after),
+        _cursor(query.cursor),
+    )
+
+
+def _states(written: str | None) -> list[State] | None:
+    if written is None:
+        return None
+    words = {word.strip().upper() for word in written.split(",")}
+    known = MessageStatus.__args__  # type: ignore[attr-defined]
+    faults = [
+        errors.Fault("status", errors.unknown("status", word, known)) for word in sorted(words - set(known))
+    ]
+    if faults:
+        raise errors.InvalidQuery(faults=faults)
+    return [state for state, word in messages.COURIER_STATUS.items() if word in words]
+
+
+def _after(written: str | None) -> int | None:
+    if written is None:
+        return None
+    if written.isascii() and written.isdigit() and len(written) <= 15:
+        return int(written) * 1000
+    try:
+        return schedule.parse_instant(written, "enqueued_after")
+    except errors.InvalidInput as fault:
+        raise errors.InvalidQuery(faults=fault.faults) from None
+
+
+def _cursor(written: str | None) -> bytes | None:
+    if not written:
+        return None
+    found = ids.parse(written)
+    if found is None:
+        raise errors.InvalidQuery(faults=[errors.Fault("cursor", "is none that a list gave")])
+    return found
+
+
+# ── how it stands ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _fields(sent: ledger.Sent) -> dict[str, Any]:
+    row = sent.row
+    state = State(row.state)
+    handed_over = state in (State.ACCEPTED, State.UNCERTAIN)
+    return {
+        "id": ids.text(row.id),
+        "recipient": row.contact_id or row.address or "",
+        "event": sent.event_type or "",
+        "notification": row.template_id or "",
+        "status": messages.COURIER_STATUS[state],
+        "reason": _reason(row.address, state),
+        "error": row.error,
+        "enqueued": sent.created_at // 1000,
+        "sent": row.settled_at // 1000 if handed_over and row.settled_at is not None else None,
+        "delivered": None,
+        "opened": None,
+        "clicked": None,
+        "channel": row.channel,
+        "address": row.address,
+        "tenant_id": row.tenant_id,
+        "event_id": _text(row.event_id),
+        "rule_id": _text(row.automation_id),
+        "run_id": _text(row.run_id),
+        "uncertain": state is State.UNCERTAIN,
+        "possibly_repeated": messages.possibly_repeated(sent.attempts),
+    }
+
+
+def _reason(address: str | None, state: State) -> Reason | None:
+    if state is State.FAILED:
+        return "PROVIDER_ERROR"
+    if state is State.UNROUTABLE:
+        return "NO_PROVIDERS" if address else "NO_CHANNELS"
+    return None
+
+
+def _text(identity: bytes | None) -> str | None:
+    return None if identity is None else ids.text(identity)
+
+
+HANDLERS = (list_messages, read_message)

@@ -1,0 +1,86 @@
+"""Profiles: `/profiles/{user_id}`, in Courier's shape (engine.md E15, E16)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+from litestar import Response, get, post, put
+
+from heliograph import errors
+from heliograph.core import people as core_people
+from heliograph.store import people
+from heliograph.web.calls import Call, ignored_header, in_thread
+
+TAG = "Profiles"
+_PATH = "/profiles/{user_id:str}"
+_MOST_ID, _MOST_BYTES = 255, 256 * 1024
+
+
+class ProfileBody(msgspec.Struct):
+    """A profile: any JSON, of which addresses, names, birthdate, locale and zone are checked."""
+
+    profile: dict[str, Any]
+
+
+class Saved(msgspec.Struct):
+    """It is done."""
+
+    status: Literal["SUCCESS"]
+
+
+class NoQuery(msgspec.Struct):
+    """Nothing."""
+
+
+@get(_PATH, opt={"tag": TAG})
+@in_thread
+def read_profile(request: Call) -> Response[ProfileBody]:
+    """Read a person's profile."""
+    _, ignored = request.read_courier_query(NoQuery)
+    user_id, who = request.part("user_id"), request.principal
+    with request.services.database.reading() as connection:
+        found = people.read_contact(connection, who.workspace_id, who.tenant_id, user_id)
+    if found is None:
+        raise errors.NotFound(f"there is no profile {user_id!r}")
+    return Response(ProfileBody(found.profile), headers=ignored_header(ignored))
+
+
+@post(_PATH, status_code=200, opt={"tag": TAG, "body": ProfileBody})
+@in_thread
+def merge_profile(request: Call) -> Response[Saved]:
+    """Set attributes of a person, who is made where there is none; the others stay."""
+    return _save(request, "overwrite")
+
+
+@put(_PATH, opt={"tag": TAG, "body": ProfileBody})
+@in_thread
+def replace_profile(request: Call) -> Response[Saved]:
+    """Replace a person's profile whole; the person is made where there is none."""
+    return _save(request, "replace")
+
+
+def _save(request: Call, strategy: str) -> Response[Saved]:
+    _, ignored = request.read_courier_query(NoQuery)
+    user_id, given, who = request.part("user_id"), request.read_object(), request.principal
+    if len(user_id) > _MOST_ID:
+        raise errors.InvalidInput.at("user_id", f"takes at most {_MOST_ID} characters")
+    if "profile" not in given:
+        raise errors.InvalidInput.at("profile", "is required: an object with the person's attributes")
+    if len(request.content.body) > _MOST_BYTES:
+        raise errors.TooLarge(f"a profile takes at most {_MOST_BYTES // 1024} KiB")
+    services = request.services
+    cleaned = core_people.clean_profile(given["profile"], "profile", services.settings.default_region or None)
+    people.save_profile(
+        services.database,
+        who.workspace_id,
+        who.tenant_id,
+        user_id,
+        cleaned,
+        services.now(),
+        strategy=strategy,
+    )
+    return Response(Saved("SUCCESS"), headers=ignored_header([*ignored, *(given.keys() - {"profile"})]))
+
+
+HANDLERS = (read_profile, merge_profile, replace_profile)

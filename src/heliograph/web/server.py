@@ -1,0 +1,208 @@
+"""The web application: a small door in front of Litestar's routes.
+
+Law: the door does what no route should have to: it finds the path whatever is encoded in it, asks for the key before
+it reads a body, bounds the body, answers HEAD, and gives every fault the shape of its family. Events come in by a
+short way past the framework; everything else is a route.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from litestar import Litestar, Request, Response
+from litestar.exceptions import HTTPException
+from litestar.utils import normalize_path
+
+from heliograph import errors
+from heliograph.web import auth, calls, metrics, services
+from heliograph.web import errors as wire
+from heliograph.web.routes import control, events, messages, operations, profiles, rules, runs
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+MOST_BYTES = 8 * 1024 * 1024
+"""The largest body; an endpoint may take less."""
+_NO_ROUTE = "(none)"
+
+HANDLERS = (
+    *rules.HANDLERS,
+    *control.HANDLERS,
+    *events.HANDLERS,
+    *runs.HANDLERS,
+    *profiles.HANDLERS,
+    *messages.HANDLERS,
+    *operations.HANDLERS,
+)
+
+
+def asgi(given: services.Services) -> App:
+    """The application that a server runs."""
+    return Door(given)
+
+
+def routes() -> Litestar:
+    """The routes alone, without what they need to answer: for documents and laws."""
+    return Litestar(
+        HANDLERS,
+        request_class=calls.Call,
+        exception_handlers={Exception: _answered},
+        openapi_config=None,
+        logging_config=None,
+    )
+
+
+def _answered(request: Request[Any, Any, Any], fault: Exception) -> Response[bytes]:
+    answer = wire.answer(fault, request.scope["path"])
+    return Response(
+        answer.body, status_code=answer.status, headers=answer.headers, media_type="application/json"
+    )
+
+
+class Door:
+    """One request after the other, from the outside to a route."""
+
+    def __init__(self, given: services.Services):
+        self._services = given
+        self._keys = auth.Keys(given.database, given.stopwatch)
+        self._metrics = metrics.Metrics(given)
+        self.routes = routes()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The ASGI callable."""
+        if scope["type"] != "http":
+            await self.routes(scope, receive, send)  # type: ignore[arg-type]
+            return
+        began = self._services.stopwatch()
+        exchange = _Exchange(scope, receive, send)
+        route = _NO_ROUTE
+        try:
+            route = self._route(exchange)
+            await self._answer(exchange)
+        except _GoneError:
+            return
+        except Exception as fault:  # noqa: BLE001 every request is answered; `wire` logs what nobody foresaw
+            await exchange.send_answer(wire.answer(fault, exchange.path))
+        self._metrics.answered(exchange.method, route, exchange.status, self._services.stopwatch() - began)
+
+    def _route(self, exchange: _Exchange) -> str:
+        """The template of the path. Raises Litestar's NotFound and MethodNotAllowed: those need no key."""
+        exchange.path = _routable(exchange.scope)
+        method = "GET" if exchange.method == "HEAD" else exchange.method
+        *_, template = self.routes.asgi_router.handle_routing(
+            path=normalize_path(exchange.path), method=method
+        )
+        return str(template)
+
+    async def _answer(self, exchange: _Exchange) -> None:
+        scope = exchange.scope
+        principal = None
+        if not auth.is_open(exchange.path):
+            principal = await self._keys.principal(scope["headers"])
+            auth.authorize(principal, "GET" if exchange.method == "HEAD" else exchange.method, exchange.path)
+        body = await exchange.body()
+        if principal is not None and exchange.is_ingest:
+            kind = _header(scope["headers"], b"content-type").decode("latin-1")
+            made = await events.accept(self._services, principal, body, kind)
+            await exchange.send_answer(wire.Answer(202, {"content-type": "application/json"}, made))
+            return
+        content = calls.Content(self._services, self._metrics, principal, body, set())
+        await self.routes(exchange.for_route(content), exchange.no_body, exchange.send)  # type: ignore[arg-type]
+        if "wake" in content.told:
+            self._services.wake()
+
+
+class _GoneError(Exception):
+    """The client has gone."""
+
+
+class _Exchange:
+    """One request and its answer."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send):
+        self.scope, self._receive, self._send = scope, receive, send
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.status = 0
+
+    @property
+    def is_ingest(self) -> bool:
+        """Whether it takes the short way."""
+        return self.method == "POST" and self.path == events.PATH and not self.scope["query_string"]
+
+    async def body(self) -> bytes:
+        """The body, whole. Raises errors.TooLarge before it is all read."""
+        if self.method in ("GET", "HEAD", "DELETE", "OPTIONS"):
+            return b""
+        announced = _header(self.scope["headers"], b"content-length")
+        if announced.isdigit() and int(announced) > MOST_BYTES:
+            raise _too_large()
+        parts, size = [], 0
+        while True:
+            message = await self._receive()
+            if message["type"] != "http.request":
+                raise _GoneError
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > MOST_BYTES:
+                raise _too_large()
+            if not message.get("more_body", False):
+                return b"".join(parts)
+
+    async def no_body(self) -> Message:
+        """What a route receives: it finds the body in its content."""
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    def for_route(self, content: calls.Content) -> Scope:
+        """The scope in which a route answers."""
+        method = "GET" if self.method == "HEAD" else self.method
+        return {**self.scope, "method": method, "path": self.path, calls.SCOPE_KEY: content}
+
+    async def send(self, message: Message) -> None:
+        """Pass on what a route answers; HEAD leaves out the body."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        elif self.method == "HEAD":
+            message = {**message, "body": b""}
+        await self._send(message)
+
+    async def send_answer(self, answer: wire.Answer) -> None:
+        """Send a whole answer."""
+        headers = {**answer.headers, "content-length": str(len(answer.body))}
+        listed = [
+            (name.encode("ascii"), value.encode("latin-1", "replace")) for name, value in headers.items()
+        ]
+        await self.send({"type": "http.response.start", "status": answer.status, "headers": listed})
+        await self.send({"type": "http.response.body", "body": answer.body})
+
+
+def _too_large() -> errors.TooLarge:
+    return errors.TooLarge(f"the body is larger than {MOST_BYTES // 1024**2} MiB: send less at a time")
+
+
+def _header(headers: Iterable[tuple[bytes, bytes]], wanted: bytes) -> bytes:
+    return next((value for name, value in headers if name == wanted), b"")
+
+
+def _routable(scope: Scope) -> str:
+    """The path to route by: decoded, but for segments in which a `/` or `%` was encoded; routes decode those.
+
+    Raises Litestar's NotFound for what is no UTF-8.
+    """
+    raw: bytes = scope.get("raw_path") or b""
+    if b"%" not in raw:
+        return str(scope["path"])
+    try:
+        return "/".join(map(_segment, raw.split(b"?")[0].split(b"/")))
+    except UnicodeDecodeError:
+        raise HTTPException(status_code=404) from None
+
+
+def _segment(raw: bytes) -> str:
+    decoded = unquote_to_bytes(raw).decode()
+    return raw.decode("ascii") if "/" in decoded or "%" in decoded else decoded

@@ -1,0 +1,37 @@
+"""What the composition root hands to the web.
+
+Law: the web reads neither clock nor environment and makes none of these; it is given them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol
+
+from heliograph.engine import ingest
+from heliograph.store import database
+
+
+class Settings(Protocol):
+    """The settings that the web looks at."""
+
+    @property
+    def default_region(self) -> str:
+        """Where telephone numbers without a country code are read."""
+
+
+class Services(NamedTuple):
+    """Everything that answers need."""
+
+    settings: Settings
+    database: database.Database
+    now: Callable[[], int]
+    """The present instant (µs)."""
+    ingest: ingest.Ingest
+    wake: Callable[[], None]
+    """Tells the turns that something was committed which they have to see; callable from any thread."""
+    engine_state: Callable[[], Mapping[str, Any]]
+    """What this process has done so far, for /metrics and /healthz."""
+    stopwatch: Callable[[], float] = time.perf_counter
+    """Seconds that only ever grow: they measure requests and age the cache of keys, and are never stored."""
