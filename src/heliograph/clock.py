@@ -22,6 +22,9 @@ class Clock(Protocol):
     def wall_seconds(self, span: int) -> float:
         """How many seconds of the wall a span (µs) of this clock takes; sleeping is done on the wall."""
 
+    def span(self, seconds: float) -> int:
+        """How much of its time (µs) passes in so many seconds of the wall; leases are as long as the wall says."""
+
 
 class WallClock:
     """The real time."""
@@ -33,6 +36,10 @@ class WallClock:
     def wall_seconds(self, span: int) -> float:
         """A second is a second."""
         return span / SECOND
+
+    def span(self, seconds: float) -> int:
+        """A second is a second."""
+        return int(seconds * SECOND)
 
 
 class ScaledClock:
@@ -50,6 +57,10 @@ class ScaledClock:
         """A span is shorter on the wall by the speed."""
         return span / SECOND / self.speed
 
+    def span(self, seconds: float) -> int:
+        """More passes here than on the wall, by the speed."""
+        return int(seconds * SECOND * self.speed)
+
 
 class ManualClock:
     """A time that moves only when it is told to; for tests and tutorials."""
@@ -64,6 +75,10 @@ class ManualClock:
     def wall_seconds(self, span: int) -> float:
         """Waiting for a manual clock is pointless: whoever waits looks again at once."""
         return 0.0
+
+    def span(self, seconds: float) -> int:
+        """As on the wall."""
+        return int(seconds * SECOND)
 
     def move(self, span: int) -> int:
         """Let a span (µs) pass; gives the new instant."""

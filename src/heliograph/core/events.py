@@ -31,14 +31,17 @@ class State(IntEnum):
     PROCESSING = 2
     PROCESSED = 3
     FAILED = 4
+    HELD = 5
+    """It waited longer than the misfire grace: an operator releases or drops it (E33); `pending` on the wire."""
 
 
 TRANSITIONS: Mapping[State | None, frozenset[State]] = {
     None: frozenset({State.PENDING}),
     State.PENDING: frozenset({State.PROCESSING, State.PROCESSED}),
-    State.PROCESSING: frozenset({State.PENDING, State.PROCESSED, State.FAILED}),
+    State.PROCESSING: frozenset({State.PENDING, State.PROCESSED, State.FAILED, State.HELD}),
     State.PROCESSED: frozenset(),
     State.FAILED: frozenset({State.PENDING}),
+    State.HELD: frozenset({State.PENDING, State.PROCESSED}),
 }
 """Where an event may go; None is before it exists.
 

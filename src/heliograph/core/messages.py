@@ -89,6 +89,19 @@ class Policy(NamedTuple):
     """Whether a message whose answer was lost is sent again (`at_least_once`)."""
 
 
+UNCOUNTED = frozenset({"lease_over", "misconfigured"})
+"""Attempts that ended for a reason of ours: a message never fails for them (channels.OUR_CODES)."""
+
+KEPT_ATTEMPTS = 50
+"""The newest attempts that the ledger keeps; those of unknown end are always kept."""
+
+
+def kept(attempts: Sequence[Attempt]) -> tuple[Attempt, ...]:
+    """The attempts to store."""
+    old = [attempt for attempt in attempts[:-KEPT_ATTEMPTS] if attempt.outcome == "uncertain"]
+    return (*old, *attempts[-KEPT_ATTEMPTS:])
+
+
 _attempts = msgspec.json.Decoder(tuple[Attempt, ...])
 
 
@@ -106,7 +119,7 @@ def following(message_id: bytes, attempts: Sequence[Attempt], policy: Policy, no
         return Following(State.FAILED, None, plans.Status.FAILED)
     if outcome == "uncertain" and not policy.repeat_uncertain:
         return Following(State.UNCERTAIN, None, None)
-    if len(attempts) >= policy.attempts:
+    if sum(attempt.code not in UNCOUNTED for attempt in attempts) >= policy.attempts:
         if outcome == "uncertain":
             return Following(State.UNCERTAIN, None, None)
         return Following(State.FAILED, None, plans.Status.FAILED)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from heliograph.core import effects
+from heliograph.core import effects, ids, schedule, templates
 
 MAX_DEPTH = 5
 """How many times events of our own may cause each other (rules.md C32, R16)."""
@@ -65,20 +65,23 @@ class Scene(msgspec.Struct, gc=False):
 
 def context_of(scene: Scene) -> dict[str, Any]:
     """What texts are filled from: everything that conditions see (E9) and the event by its name (E31)."""
-    payload = scene.payload
-    return {
-        **payload,
-        "event_type": scene.event_type,
-        "source": scene.source,
-        "channel_source": scene.channel_source,
-        "payload": payload,
-        "previous": scene.previous,
-        "contact": scene.contact,
-        "conversation": scene.conversation,
-        "message": payload.get("message"),
-        "tenant": {"id": scene.tenant_id},
-        "event": {"type": scene.event_type, "source": scene.source, "payload": payload, **payload},
-    }
+    return templates.context_for(
+        scene.payload,
+        event_type=scene.event_type,
+        source=scene.source,
+        channel_source=scene.channel_source,
+        previous=scene.previous,
+        contact=scene.contact,
+        conversation=scene.conversation,
+        tenant={"id": scene.tenant_id},
+        event=event_of(scene.event_id, scene.event_type, scene.source, scene.payload),
+    )
+
+
+def event_of(event_id: bytes, event_type: str, source: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """What `event` is in a text."""
+    created_at = schedule.write_instant(ids.created_at(event_id))
+    return {**payload, "id": ids.text(event_id), "type": event_type, "source": source, "created_at": created_at, "payload": payload}
 
 
 class Outcome(NamedTuple):

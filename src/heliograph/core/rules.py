@@ -193,7 +193,7 @@ _FIELDS: Mapping[str, Any] = {
 def warnings(definition: Definition, template_ids: frozenset[str]) -> list[dict[str, str]]:
     """What is allowed but looks wrong: `{path, message}` (rules.md R13, R40, R41)."""
     found: list[dict[str, str]] = []
-    if definition.trigger_type not in events.KNOWN_TYPES and not definition.trigger_type.startswith("custom."):
+    if not events.is_known(definition.trigger_type):
         nearest = errors.did_you_mean(definition.trigger_type, events.KNOWN_TYPES)
         found.append(_warning("trigger_type", f"is no event type that is known here{nearest}"))
     for index, action in enumerate(definition.actions):

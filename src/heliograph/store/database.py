@@ -102,6 +102,11 @@ class Database:
                 return Session(hot_sqlite, self.connect_sqlite(), self._gate)
             return Session(hot_postgres, hot_postgres.connect(self.url), contextlib.nullcontext())
 
+    def listener(self) -> hot_postgres.Listener:
+        """A connection for a worker's sleep (PostgreSQL)."""
+        with refusals():
+            return hot_postgres.Listener(hot_postgres.connect(self.url))
+
     def connect_sqlite(self) -> sqlite3.Connection:
         """A new driver connection to the file, set to lose nothing that was committed."""
         assert self.path is not None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 from heliograph.store import rows
 
@@ -23,9 +24,11 @@ _MESSAGE = (
     " m.ordinal, m.event_id, m.contact_id, m.address, m.template_id, m.template_version, m.content, m.data, m.state,"
     " m.settled_at, m.attempts, m.error"
 )
-_NEXT_WORKSPACE = "SELECT workspace_id FROM due WHERE workspace_id > ? LIMIT 1"
 _DUE = f"SELECT {_EVENT} FROM due d JOIN events e ON e.workspace_id = d.workspace_id AND e.id = d.event_id"
-_VALUES_AT_ONCE = 400
+_MOST_TRIES = 5
+"""An inbox row that was refused as often is set aside for an operator."""
+_SIZES = (1, 4, 16, 64, 256)
+_VALUES_AT_ONCE = _SIZES[-1]
 """Keys in one VALUES list: well under SQLite's limit of bound variables."""
 
 
@@ -86,27 +89,43 @@ def forget_keys(connection: Connection, now: int, at_most: int) -> int:
 # ── the turn: taking ────────────────────────────────────────────────────────────────────────────────
 
 
+def lock_partitions(connection: Connection, partitions: Collection[int]) -> None:
+    """Keep turns out of these partitions until the transaction ends; the one writer has done so already."""
+
+
 def last_now(connection: Connection) -> int:
     """The latest instant at which a turn was taken; time never runs behind it."""
     return int(connection.execute("SELECT max(last_now) FROM partitions").fetchone()[0])
 
 
-def take(connection: Connection, now: int, limit: int, closed: Collection[int], start: int) -> rows.Taken:
+def take(connection: Connection, now: int, limit: int, start: int) -> rows.Taken:
     """Take up to `limit` inputs that are due and lock their partitions for this transaction.
 
-    Answers and debts first, then timers, then events; workspaces in `closed` (paused) keep their events. The
-    walk over workspaces starts after `start`, and none takes more than its share while others wait.
+    Answers and debts first, then timers, then events; paused workspaces keep their events. The walk over
+    workspaces starts after `start`, and none takes more than its share while others wait.
     """
     inbox = _take_inbox(connection, limit)
     timers = _take_timers(connection, now, limit - len(inbox))
     room = limit - len(inbox) - len(timers)
-    events = _take_events(connection, room, closed, start) if room > 0 else []
-    return rows.Taken((0,), inbox, timers, events, len(inbox) + len(timers) + len(events) >= limit)
+    events = _take_events(connection, room, _paused(connection, now), start) if room > 0 else []
+    workspaces = {row.workspace_id for row in (*inbox, *timers)} | {row[0] for row in events}
+    more = len(inbox) + len(timers) + len(events) >= limit
+    return rows.Taken((0,), inbox, timers, events, more, _versions(connection, workspaces))
+
+
+def _versions(connection: Connection, workspaces: Collection[int]) -> dict[int, int]:
+    return {
+        workspace: connection.execute(
+            "SELECT definitions_version FROM workspaces WHERE id = ?", (workspace,)
+        ).fetchone()[0]
+        for workspace in workspaces
+    }
 
 
 def _take_inbox(connection: Connection, limit: int) -> list[rows.Inbox]:
     found = connection.execute(
-        "SELECT partition, workspace_id, id, kind, run_id, body, attempts FROM inbox ORDER BY workspace_id, id LIMIT ?",
+        "SELECT partition, workspace_id, id, kind, run_id, body, attempts FROM inbox"
+        f" WHERE attempts < {_MOST_TRIES} ORDER BY workspace_id, id LIMIT ?",
         (limit,),
     ).fetchall()
     connection.executemany(
@@ -130,44 +149,66 @@ def _take_timers(connection: Connection, now: int, limit: int) -> list[rows.Time
     return [rows.Timer._make(row) for row in found]
 
 
+def _paused(connection: Connection, now: int) -> set[int]:
+    return {
+        row[0]
+        for row in connection.execute(
+            "SELECT id FROM workspaces WHERE is_paused AND (paused_until IS NULL OR paused_until > ?)", (now,)
+        )
+    }
+
+
 def _take_events(connection: Connection, room: int, closed: Collection[int], start: int) -> list[rows.Event]:
-    waiting = [workspace for workspace in _workspaces_due(connection, start) if workspace not in closed]
+    taken = _take_line(connection, f"{_DUE} WHERE d.workspace_id = ? ORDER BY d.event_id LIMIT ?", 1, "due", "event_id", room, closed, start)
+    return [rows.Event._make(row) for row in taken]
+
+
+def _take_line(
+    connection: Connection,
+    query: str,
+    place: int,
+    queue: str,
+    key: str,
+    room: int,
+    closed: Collection[int],
+    start: int,
+) -> list[tuple[Any, ...]]:
+    """Take the oldest of a queue, a share of each workspace; `place` is where the key stands in a row."""
+    waiting = [workspace for workspace in _workspaces_in(connection, queue, start) if workspace not in closed]
     share = room if len(waiting) < 2 else max(5, room // 5)
-    taken: list[tuple[object, ...]] = []
+    taken: list[tuple[Any, ...]] = []
     for workspace in waiting:
         quota = min(share, room - len(taken))
         if quota <= 0:
             break
-        found = connection.execute(
-            f"{_DUE} WHERE d.workspace_id = ? ORDER BY d.event_id LIMIT ?", (workspace, quota)
-        ).fetchall()
+        found = connection.execute(query, (workspace, quota)).fetchall()
         if found:
             # One writer: nothing can have come in below the last id since it was read.
             connection.execute(
-                "DELETE FROM due WHERE workspace_id = ? AND event_id <= ?", (workspace, found[-1][1])
+                f"DELETE FROM {queue} WHERE workspace_id = ? AND {key} <= ?", (workspace, found[-1][place])
             )
             taken += found
-    taken.sort(key=_by_id)
-    return [rows.Event._make(row) for row in taken]
+    taken.sort(key=lambda row: row[place])
+    return taken
 
 
-def _by_id(row: tuple[object, ...]) -> bytes:
-    return row[1]  # type: ignore[return-value]
-
-
-def _workspaces_due(connection: Connection, start: int) -> list[int]:
+def _workspaces_in(connection: Connection, queue: str, start: int) -> list[int]:
     found: list[int] = []
     last = -1
-    while (row := connection.execute(_NEXT_WORKSPACE, (last,)).fetchone()) is not None:
+    query = f"SELECT workspace_id FROM {queue} WHERE workspace_id > ? LIMIT 1"
+    while (row := connection.execute(query, (last,)).fetchone()) is not None:
         last = row[0]
         found.append(last)
     return [w for w in found if w > start] + [w for w in found if w <= start]
 
 
 def next_due(connection: Connection) -> int | None:
-    """The instant of the earliest timer, or None."""
-    found = connection.execute("SELECT wake_at FROM timers ORDER BY wake_at LIMIT 1").fetchone()
-    return None if found is None else int(found[0])
+    """The instant of the earliest timer or of the end of a pause, or None."""
+    found = connection.execute(
+        "SELECT min(at) FROM (SELECT min(wake_at) AS at FROM timers UNION ALL"
+        " SELECT min(paused_until) FROM workspaces WHERE is_paused)"
+    ).fetchone()
+    return None if found[0] is None else int(found[0])
 
 
 # ── the turn: reading ───────────────────────────────────────────────────────────────────────────────
@@ -270,11 +311,10 @@ def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int]
     many("INSERT INTO runs VALUES (?,?,?,?,?,?,?,?,?,?,?)", writes.runs)
     many(f"INSERT INTO messages VALUES ({'?,' * 20}?)", writes.messages)
     many("INSERT INTO send_due VALUES (?,?,?,?)", writes.send_due)
-    if writes.run_changes:
-        many(
-            "UPDATE runs SET status=?, outcome=?, reason=?, state=? WHERE workspace_id=? AND id=?",
-            writes.run_changes,
-        )
+    many(
+        "UPDATE runs SET status=?, outcome=?, reason=?, state=? WHERE workspace_id=? AND id=?",
+        [(*change, *key) for key, change in writes.run_changes.items()],
+    )
     if writes.message_states:
         many(
             "UPDATE messages SET state=?, settled_at=?, error=? WHERE workspace_id=? AND id=?",
@@ -339,40 +379,42 @@ def _write_counts(connection: Connection, writes: rows.Writes, lane: int) -> Non
 
 
 def claim(
-    connection: Connection, now: int, limit: int, worker: str, lease_until: int, closed: Collection[int]
+    connection: Connection, now: int, limit: int, worker: str, lease_until: int, start: int
 ) -> list[rows.Claimed]:
-    """Take up to `limit` messages that are due, hold them until `lease_until`; workspaces on hold are passed over."""
-    barred = ",".join(str(int(workspace)) for workspace in closed)
-    taken = connection.execute(
-        f"SELECT {_MESSAGE}, {_EVENT} FROM send_due s JOIN messages m ON m.workspace_id = s.workspace_id"
+    """Take up to `limit` messages that are due and hold them until `lease_until`; workspaces on hold are passed over.
+
+    The walk over workspaces starts after `start`, and none takes more than its share while others wait.
+    """
+    held = {row[0] for row in connection.execute("SELECT id FROM workspaces WHERE hold_deliveries")}
+    query = (
+        f"SELECT s.due_at, {_MESSAGE}, {_EVENT} FROM send_due s JOIN messages m ON m.workspace_id = s.workspace_id"
         " AND m.id = s.message_id LEFT JOIN events e ON e.workspace_id = m.workspace_id AND e.id = m.event_id"
-        f" WHERE s.workspace_id NOT IN ({barred}) ORDER BY s.message_id LIMIT ?",
-        (limit,),
-    ).fetchall()
-    connection.executemany(
-        "DELETE FROM send_due WHERE workspace_id = ? AND message_id = ?", [(row[0], row[1]) for row in taken]
+        " WHERE s.workspace_id = ? ORDER BY s.message_id LIMIT ?"
     )
+    taken = _take_line(connection, query, 2, "send_due", "message_id", limit, held, start)
     connection.executemany(
-        "INSERT INTO claims VALUES (?,?,?,?,?)", [(row[0], row[1], lease_until, now, worker) for row in taken]
+        "INSERT INTO claims VALUES (?,?,?,?,?)", [(row[1], row[2], lease_until, now, worker) for row in taken]
     )
     return [_claimed(row, lease_until) for row in taken]
 
 
-def _claimed(row: tuple[object, ...], lease_until: int) -> rows.Claimed:
-    event = None if row[21] is None else rows.Event._make(row[21:])
-    return rows.Claimed(rows.Message._make(row[:21]), lease_until, event)
+def _claimed(row: tuple[Any, ...], lease_until: int) -> rows.Claimed:
+    event = None if row[22] is None else rows.Event._make(row[22:])
+    return rows.Claimed(rows.Message._make(row[1:22]), row[0], lease_until, event)
 
 
 def settle(connection: Connection, worker: str, settled: Sequence[rows.Settled]) -> int:
     """Store what became of claimed messages; one whose claim is no longer this worker's is left as it is."""
-    held = [
-        entry
-        for entry in settled
-        if connection.execute(
-            "DELETE FROM claims WHERE workspace_id = ? AND message_id = ? AND claimed_by = ?",
-            (entry.workspace_id, entry.message_id, worker),
-        ).rowcount
-    ]
+    released = _wanted(
+        connection,
+        "WITH wanted(a, b) AS (VALUES {}) DELETE FROM claims WHERE (workspace_id, message_id) IN"
+        " (SELECT a, b FROM wanted) AND claimed_by = ? RETURNING message_id",
+        "(?,?)",
+        {(entry.workspace_id, entry.message_id) for entry in settled},
+        (worker,),
+    )
+    ours = {row[0] for row in released}
+    held = [entry for entry in settled if entry.message_id in ours]
     _store(connection, held)
     return len(held)
 
@@ -391,24 +433,23 @@ def _store(connection: Connection, held: Sequence[rows.Settled]) -> None:
 
 
 def take_expired(connection: Connection, now: int, limit: int, worker: str) -> list[rows.Claimed]:
-    """Claims whose lease has run out, now held by this worker, with their messages as they were claimed."""
+    """Claims whose lease has run out, now held by this worker; `due_at` is when they were claimed."""
     found = connection.execute(
-        f"SELECT {_MESSAGE}, {_EVENT} FROM claims c JOIN messages m ON m.workspace_id = c.workspace_id"
+        f"SELECT c.claimed_at, {_MESSAGE}, {_EVENT} FROM claims c JOIN messages m ON m.workspace_id = c.workspace_id"
         " AND m.id = c.message_id LEFT JOIN events e ON e.workspace_id = m.workspace_id AND e.id = m.event_id"
         " WHERE c.lease_until < ? ORDER BY c.lease_until LIMIT ?",
         (now, limit),
     ).fetchall()
     connection.executemany(
         "UPDATE claims SET claimed_by = ? WHERE workspace_id = ? AND message_id = ?",
-        [(worker, row[0], row[1]) for row in found],
+        [(worker, row[1], row[2]) for row in found],
     )
     return [_claimed(row, now) for row in found]
 
 
-def next_lease(connection: Connection) -> int | None:
-    """The instant at which the next lease runs out, or None."""
-    found = connection.execute("SELECT min(lease_until) FROM claims").fetchone()
-    return None if found[0] is None else int(found[0])
+def end_leases(connection: Connection) -> None:
+    """Let every lease run out at once."""
+    connection.execute("UPDATE claims SET lease_until = 0")
 
 
 # ── sets of keys ────────────────────────────────────────────────────────────────────────────────────
@@ -416,23 +457,26 @@ def next_lease(connection: Connection) -> int | None:
 
 def _by_pairs(
     connection: Connection, query: str, keys: Collection[tuple[int, str | bytes]]
-) -> list[tuple[object, ...]]:
+) -> list[tuple[Any, ...]]:
     return _wanted(connection, "WITH wanted(a, b) AS (VALUES {}) " + query, "(?,?)", keys)
 
 
 def _by_triples(
     connection: Connection, query: str, keys: Collection[tuple[int, bytes, str]]
-) -> list[tuple[object, ...]]:
+) -> list[tuple[Any, ...]]:
     return _wanted(connection, "WITH wanted(a, b, c) AS (VALUES {}) " + query, "(?,?,?)", keys)
 
 
 def _wanted(
-    connection: Connection, query: str, mark: str, keys: Iterable[tuple[int | str | bytes, ...]]
-) -> list[tuple[object, ...]]:
-    ordered = sorted(keys)  # type: ignore[type-var]
-    found: list[tuple[object, ...]] = []
+    connection: Connection, query: str, mark: str, keys: Iterable[tuple[Any, ...]], more: tuple[Any, ...] = ()
+) -> list[tuple[Any, ...]]:
+    ordered = sorted(keys)
+    found: list[tuple[Any, ...]] = []
     for first in range(0, len(ordered), _VALUES_AT_ONCE):
         part = ordered[first : first + _VALUES_AT_ONCE]
+        # Padded to a few sizes, so that the driver's cache of prepared statements is of use.
+        size = next(size for size in _SIZES if size >= len(part))
+        part += [(None,) * len(part[0])] * (size - len(part))
         flat = [value for key in part for value in key]
-        found += connection.execute(query.format(",".join([mark] * len(part))), flat).fetchall()
+        found += connection.execute(query.format(",".join([mark] * size)), (*flat, *more)).fetchall()
     return found

@@ -6,6 +6,7 @@ Law: no SQL and no decisions here; a field's meaning stands once, in schema.py. 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 
@@ -149,6 +150,8 @@ class Taken(NamedTuple):
     events: list[Event]
     more: bool
     """Whether something was left lying that is due."""
+    versions: Mapping[int, int]
+    """The definitions' version of every workspace that something was taken of."""
 
 
 class Writes:
@@ -178,8 +181,8 @@ class Writes:
         """(partition, workspace_id, event_id)"""
         self.decisions: list[Decision] = []
         self.runs: list[Run] = []
-        self.run_changes: list[tuple[int, int, str | None, bytes, int, bytes]] = []
-        """(status, outcome, reason, state, workspace_id, id)"""
+        self.run_changes: dict[tuple[int, bytes], tuple[int, int, str | None, bytes]] = {}
+        """(workspace_id, id) to (status, outcome, reason, state)"""
         self.messages: list[Message] = []
         self.message_states: list[tuple[int, int | None, str | None, int, bytes]] = []
         """(state, settled_at, error, workspace_id, id)"""
@@ -201,6 +204,7 @@ class Claimed(NamedTuple):
     """A message that a delivery holds until `lease_until`, with the event that it speaks of."""
 
     message: Message
+    due_at: int
     lease_until: int
     event: Event | None
 

@@ -1,0 +1,217 @@
+"""The composition root: settings, store, clock and channels become an application.
+
+Law: the only file that knows everyone. It decides nothing but who is given what.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import socket
+import time
+from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import structlog
+
+from heliograph import channels, errors
+from heliograph import clock as clocks
+from heliograph import settings as settings_module
+from heliograph.channels import console, email, webhook
+from heliograph.core import messages
+from heliograph.engine import deliver, ingest, letters, turn, worker
+from heliograph.store import database, definitions
+from heliograph.web import server, services
+
+_log = structlog.get_logger(__name__)
+_HOUR = 3_600_000_000
+_SQLITE_SECONDS, _POSTGRESQL_SECONDS = 0.010, 0.050
+
+
+class App:
+    """Everything of one process, put together; nothing runs until it is started."""
+
+    def __init__(
+        self,
+        settings: settings_module.Settings,
+        clock: clocks.Clock | None = None,
+        ways: Mapping[str, channels.Channel] | None = None,
+    ):
+        """`ways` replaces the channels that the settings name."""
+        self.settings = settings
+        self.clock = clock or clocks.WallClock()
+        self.store = database.Database(settings.database_url, pool_size=settings.pool_size)
+        self.store.check()
+        self.worker_name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self.ways = ways if ways is not None else open_channels(settings, self.clock)
+        self._executor = None if self.store.is_sqlite else ThreadPoolExecutor(1, "ingest")
+        self._session: database.Session | None = None
+        self._loop_worker: worker.LoopWorker | None = None
+        self._delivery: deliver.Delivery | None = None
+        self.ingest = ingest.Ingest(
+            self.session() if self.store.is_sqlite else self.store.session(),
+            self.clock.now,
+            self.wake,
+            backlog_limit=settings.backlog_limit,
+            executor=self._executor,
+        )
+        self.pace: worker.Pace | None = None
+
+    # ── the parts ───────────────────────────────────────────────────────────────────────────────────
+
+    def session(self) -> database.Session:
+        """The engine's connection: one for all stages on SQLite, one for each on PostgreSQL."""
+        if not self.store.is_sqlite:
+            return self.store.session()
+        if self._session is None:
+            self._session = self.store.session()
+        return self._session
+
+    def turns(self, session: database.Session) -> turn.Turns:
+        """The turns, on a connection."""
+        settings = self.settings
+        seconds = _SQLITE_SECONDS if self.store.is_sqlite else _POSTGRESQL_SECONDS
+        limits = turn.Limits(
+            settings.turn_inputs,
+            seconds,
+            int(settings.max_event_age_hours * _HOUR),
+            int(settings.misfire_grace_hours * _HOUR),
+            settings.default_subject,
+        )
+        return turn.Turns(self.store, session, self.clock.now, time.perf_counter, limits)
+
+    def delivery(self, session: database.Session, executor: ThreadPoolExecutor | None = None) -> deliver.Delivery:
+        """The delivery, on a connection."""
+        settings = self.settings
+        terms = deliver.Terms(
+            self.worker_name,
+            self.clock.span(settings.lease_seconds),
+            int(settings.misfire_grace_hours * _HOUR),
+            messages.Policy(settings.delivery_attempts, settings.uncertain_policy == "at_least_once"),
+        )
+        writer = letters.Letters(self._template, settings.sender, settings.default_subject)
+        return deliver.Delivery(
+            session,
+            self.ways,
+            writer,
+            self.clock.now,
+            self.clock.wall_seconds,
+            terms,
+            executor=executor,
+            replied=self.wake,
+        )
+
+    def _template(self, workspace_id: int, template_id: str, version: int) -> bytes | str | None:
+        with self.store.reading() as connection:
+            return definitions.template(connection, workspace_id, template_id, version)
+
+    def wake(self) -> None:
+        """Something was committed that a turn has to see."""
+        if self._loop_worker is not None:
+            self._loop_worker.wake()
+
+    def asgi(self) -> Any:
+        """The web application."""
+        return server.asgi(
+            services.Services(
+                self.settings, self.store, self.clock.now, self.ingest, self._wake_from_thread, self.engine_state
+            )
+        )
+
+    def _wake_from_thread(self) -> None:
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self.wake)
+
+    _loop: asyncio.AbstractEventLoop | None = None
+
+    def engine_state(self) -> Mapping[str, Any]:
+        """What this process has done so far, for /metrics and /healthz."""
+        return {
+            "worker": self.worker_name,
+            "events_accepted": self.ingest.accepted,
+            "inputs_decided": 0 if self.pace is None else self.pace.taken,
+            "in_flight": 0 if self._delivery is None else self._delivery.in_flight,
+            "handed_over": {} if self._delivery is None else dict(self._delivery.counts),
+        }
+
+    # ── running ─────────────────────────────────────────────────────────────────────────────────────
+
+    @contextlib.asynccontextmanager
+    async def engine_on_loop(self) -> AsyncIterator[None]:
+        """Turns and deliveries on this loop (SQLite), until left; what is in flight is brought to its end."""
+        self._loop = asyncio.get_running_loop()
+        session = self.session()
+        delivery = self._delivery = self.delivery(session)
+        self.pace = worker.Pace(
+            self.turns(session), session, self.clock.now, self.clock.wall_seconds, delivery.wake
+        )
+        turns = self._loop_worker = worker.LoopWorker(self.pace)
+        delivery.adopt_all()
+        running = [asyncio.create_task(turns.run()), asyncio.create_task(delivery.run())]
+        try:
+            yield
+        finally:
+            turns.stop()
+            await running[0]
+            delivery.stop()
+            await running[1]
+            await deliver.closed(self.ways)
+
+    @contextlib.asynccontextmanager
+    async def engine_in_threads(self) -> AsyncIterator[None]:
+        """Turns in a thread and deliveries on this loop (PostgreSQL), until left."""
+        loop = self._loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(1, "delivery") as executor:
+            delivery = self._delivery = self.delivery(self.store.session(), executor)
+            session = self.store.session()
+            self.pace = worker.Pace(
+                self.turns(session),
+                session,
+                self.clock.now,
+                self.clock.wall_seconds,
+                lambda: loop.call_soon_threadsafe(delivery.wake) and None,
+            )
+            turns = worker.ThreadWorker(self.pace, self.store.listener())
+            turns.start()
+            running = asyncio.create_task(delivery.run())
+            try:
+                yield
+            finally:
+                await loop.run_in_executor(None, turns.stop)
+                delivery.stop()
+                await running
+                await deliver.closed(self.ways)
+
+    def close(self) -> None:
+        """Close the database."""
+        if self._executor is not None:
+            self._executor.shutdown()
+        if self._session is not None:
+            self._session.close()
+        self.store.close()
+
+
+def open_channels(settings: settings_module.Settings, clock: clocks.Clock) -> dict[str, channels.Channel]:
+    """The ways out that the settings name."""
+    ways: dict[str, channels.Channel] = {}
+    if settings.smtp_url:
+        ways["email"] = email.SmtpChannel(email.server(settings.smtp_url), clock.now)
+    else:
+        ways["email"] = console.ConsoleChannel()
+    ways["webhook"] = webhook.WebhookChannel(webhook.HttpDoor(clock.now, frozenset(settings.allowed_hosts)))
+    return ways
+
+
+def refuse_shared_clock(store: database.Database, scaled: bool) -> None:
+    """A database plays on one clock for ever: a scaled clock is refused where the real one has run (E23)."""
+    with store.writing() as connection:
+        known = definitions.clock_of(connection)
+        if known is None:
+            definitions.set_clock(connection, "scaled" if scaled else "real")
+        elif scaled and known == "real":
+            raise errors.BadSetting("this database has run on the real clock: a scaled clock needs a new one")
+        elif not scaled and known == "scaled":
+            raise errors.BadSetting("this database has run on a scaled clock: the real clock needs a new one")

@@ -1,0 +1,304 @@
+"""Deliver: claim what is due, hand it over, store the answer under the same key.
+
+Law: nothing is handed over that is not claimed, and nothing claimed is forgotten: a claim whose lease runs out
+becomes an attempt of unknown end, and policy decides what follows (engine.md E21). The claim is committed before
+the hand-over begins and the answer is stored in batches; a channel's slowness holds up no other channel.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+import structlog
+
+from heliograph import channels, errors
+from heliograph.core import effects, ids, messages, plans
+from heliograph.engine import letters
+from heliograph.store import database, rows
+
+_log = structlog.get_logger(__name__)
+_encode = msgspec.json.Encoder().encode
+_T = TypeVar("_T")
+
+START_SHARE = 0.4
+"""The part of a lease within which a hand-over must begin; the rest is for it to end."""
+_CLAIM_AT_ONCE = 500
+_LONGEST_SLEEP = 5.0
+
+
+class Terms(NamedTuple):
+    """What an installation has set for its deliveries."""
+
+    worker: str
+    """This delivery's name in claims."""
+    lease: int
+    """How long a claim holds (µs)."""
+    misfire_grace: int
+    """What is due longer than this (µs) is held (E33)."""
+    policy: messages.Policy
+
+
+class Delivery:
+    """One delivery loop over the outbox."""
+
+    def __init__(
+        self,
+        session: database.Session,
+        ways: Mapping[str, channels.Channel],
+        writer: letters.Letters,
+        now: Callable[[], int],
+        wall_seconds: Callable[[int], float],
+        terms: Terms,
+        *,
+        executor: Executor | None = None,
+        replied: Callable[[], None] = lambda: None,
+    ):
+        """`ways` is the channels by name; `executor` runs the statements (None: on the loop itself, as on SQLite);
+        `replied` is told when answers lie in inboxes."""
+        self._session, self._ways, self._writer, self._now, self._terms = session, ways, writer, now, terms
+        self._wall_seconds, self._executor, self._replied = wall_seconds, executor, replied
+        self._queues: dict[str, asyncio.Queue[tuple[rows.Claimed, channels.Outgoing]]] = {}
+        self._answers: list[tuple[rows.Claimed, channels.Answer]] = []
+        self._awake = asyncio.Event()
+        self._stopping = False
+        self._start = 0
+        self._next_look_at: int | None = 0
+        self.in_flight = 0
+        self.counts: dict[str, int] = {}
+        """How many hand-overs ended how."""
+
+    # ── the loop ────────────────────────────────────────────────────────────────────────────────────
+
+    def wake(self) -> None:
+        """There may be something to do; callable from the loop's own thread."""
+        self._awake.set()
+
+    def stop(self) -> None:
+        """Claim nothing more; what is in flight is brought to its end."""
+        self._stopping = True
+        self._awake.set()
+
+    async def run(self) -> None:
+        """Deliver until stopped, then let what is in flight end."""
+        workers = [asyncio.create_task(task) for task in self._channel_workers()]
+        try:
+            while not self._stopping:
+                self._awake.clear()
+                if not await self.step():
+                    await self._sleep()
+            while self.in_flight:
+                self._awake.clear()
+                if not await self._settle():
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._awake.wait(), self._wall_seconds(self._terms.lease))
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+
+    def _channel_workers(self) -> list[Any]:
+        tasks = []
+        for name, way in self._ways.items():
+            self._queues[name] = asyncio.Queue()
+            tasks += [self._work(way, self._queues[name]) for _ in range(way.concurrency)]
+        return tasks
+
+    async def step(self) -> bool:
+        """Store what was answered, see to leases that ran out, claim what is due; whether there was anything."""
+        settled = await self._settle()
+        expired = await self._expire()
+        claimed = await self._claim()
+        return bool(settled or expired or claimed)
+
+    async def _sleep(self) -> None:
+        seconds = _LONGEST_SLEEP
+        if self._next_look_at is not None:
+            seconds = min(seconds, max(0.0, self._wall_seconds(self._next_look_at - self._now())))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._awake.wait(), seconds)
+
+    async def _do(self, work: Callable[[], _T]) -> _T:
+        if self._executor is None:
+            return work()
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+
+    # ── claiming ────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def _room(self) -> int:
+        return min(_CLAIM_AT_ONCE, sum(way.concurrency for way in self._ways.values()) * 8 - self.in_flight)
+
+    async def _claim(self) -> int:
+        room = self._room
+        if room <= 0:
+            return 0
+        now = self._now()
+        claimed = await self._do(lambda: self._claimed(now, room))
+        self.in_flight += len(claimed)
+        await self._begin(claimed, now)
+        if claimed:
+            self._start = claimed[-1].message.workspace_id
+        return len(claimed)
+
+    def _claimed(self, now: int, room: int) -> list[rows.Claimed]:
+        hot = self._session.hot
+        with self._session.transaction() as connection:
+            found: list[rows.Claimed] = hot.claim(
+                connection, now, room, self._terms.worker, now + self._terms.lease, self._start
+            )
+        return found
+
+    async def _begin(self, claimed: Sequence[rows.Claimed], now: int) -> None:
+        start_by = now + int(self._terms.lease * START_SHARE)
+        for one in claimed:
+            if now - one.due_at > self._terms.misfire_grace:
+                self._answered(one, _HELD)
+                continue
+            way = self._ways.get(one.message.channel)
+            if way is None:
+                self._answered(one, channels.Answer(channels.Outcome.PERMANENT, "", None, "no_provider", _no_way(one)))
+                continue
+            try:
+                outgoing = self._writer.write(one, start_by, now)
+            except errors.HeliographError as fault:
+                self._answered(one, channels.Answer(channels.Outcome.PERMANENT, "", None, "unrenderable", fault.message))
+                continue
+            except Exception as fault:
+                _log.error("render_failed", message_id=ids.text(one.message.id), exc_info=fault)
+                self._answered(one, channels.Answer(channels.Outcome.PERMANENT, "", None, "unrenderable", str(fault)[:500]))
+                continue
+            send_now = getattr(way, "send_now", None)
+            if send_now is not None:
+                self._answered(one, send_now(outgoing))
+            else:
+                self._queues[one.message.channel].put_nowait((one, outgoing))
+
+    async def _work(self, way: channels.Channel, queue: asyncio.Queue[tuple[rows.Claimed, channels.Outgoing]]) -> None:
+        while True:
+            claimed, outgoing = await queue.get()
+            try:
+                answer = await way.send(outgoing)
+            except Exception as fault:
+                # A channel never raises; should one do so all the same, the hand-over may have happened.
+                _log.error("channel_raised", channel=way.name, exc_info=fault)
+                answer = channels.Answer(channels.Outcome.UNCERTAIN, way.name, None, "lost", str(fault)[:500])
+            self._answered(claimed, answer)
+
+    def _answered(self, claimed: rows.Claimed, answer: channels.Answer) -> None:
+        self._answers.append((claimed, answer))
+        self._awake.set()
+
+    # ── storing answers ─────────────────────────────────────────────────────────────────────────────
+
+    async def _settle(self) -> int:
+        if not self._answers:
+            return 0
+        answers, self._answers = self._answers, []
+        now = self._now()
+        settled = [self._settled(claimed, answer, claimed.lease_until - self._terms.lease, now) for claimed, answer in answers]
+        await self._do(lambda: self._stored(settled))
+        self.in_flight -= len(answers)
+        for _, answer in answers:
+            self.counts[answer.outcome.value] = self.counts.get(answer.outcome.value, 0) + 1
+        if any(entry.reply or entry.retry for entry in settled):
+            self._replied()
+        return len(answers)
+
+    def _stored(self, settled: Sequence[rows.Settled]) -> None:
+        with self._session.transaction() as connection:
+            self._session.hot.settle(connection, self._terms.worker, settled)
+
+    def _settled(self, claimed: rows.Claimed, answer: channels.Answer, claimed_at: int, now: int) -> rows.Settled:
+        message = claimed.message
+        before = messages.read_attempts(message.attempts)
+        if answer is _HELD:
+            error = "held: it was due for longer than the misfire grace"
+            return rows.Settled(
+                message.workspace_id, message.id, messages.State.HELD, None, _encode(before), error, None, None
+            )
+        attempt = messages.Attempt(
+            claimed_at, answer.outcome.value, answer.provider, answer.code, answer.text, answer.reference, now
+        )
+        attempts = messages.kept((*before, attempt))
+        after = messages.following(message.id, attempts, self._terms.policy, now, answer.retry_after or 0)
+        error = None if after.state is messages.State.ACCEPTED else _told(answer)
+        return rows.Settled(
+            message.workspace_id,
+            message.id,
+            after.state,
+            None if after.state is messages.State.PLANNED else now,
+            _encode(attempts),
+            error,
+            _retry(message, after),
+            _reply(message, after, answer, error),
+        )
+
+    # ── leases that ran out ─────────────────────────────────────────────────────────────────────────
+
+    async def _expire(self) -> int:
+        now = self._now()
+        if self._next_look_at is not None and now < self._next_look_at:
+            return 0
+        expired = await self._do(lambda: self._expired(now))
+        self.in_flight += len(expired)
+        for claimed in expired:
+            self._answered(claimed, _LOST)
+        return len(expired)
+
+    def adopt_all(self) -> None:
+        """See to every claim there is at the next step: for a process that is the only one of its database."""
+        with self._session.transaction() as connection:
+            self._session.hot.end_leases(connection)
+
+    def _expired(self, now: int) -> list[rows.Claimed]:
+        hot = self._session.hot
+        with self._session.transaction() as connection:
+            found: list[rows.Claimed] = hot.take_expired(connection, now, _CLAIM_AT_ONCE, self._terms.worker)
+            # Own claims come back as answers long before their lease ends: once in a third of it is often enough.
+            self._next_look_at = now + self._terms.lease // 3
+        return found
+
+
+_HELD = channels.Answer(channels.Outcome.TEMPORARY, "", None, "held")
+_LOST = channels.Answer(
+    channels.Outcome.UNCERTAIN, "", None, "lost", "the delivery that held it ended before it stored an answer"
+)
+
+
+def _told(answer: channels.Answer) -> str:
+    return f"{answer.code}: {answer.text}" if answer.code else answer.text
+
+
+def _no_way(claimed: rows.Claimed) -> str:
+    return f"no provider is set for the channel {claimed.message.channel!r}"
+
+
+def _retry(message: rows.Message, after: messages.Following) -> rows.Timer | None:
+    if after.retry_at is None:
+        return None
+    return rows.Timer(message.partition, after.retry_at, message.workspace_id, effects.Timer.SEND, message.id)
+
+
+def _reply(
+    message: rows.Message, after: messages.Following, answer: channels.Answer, error: str | None
+) -> rows.Inbox | None:
+    if after.reply is None or message.run_id is None:
+        return None
+    output = answer.detail if message.kind == effects.Kind.CALL else None
+    body = messages.answer_body(
+        message.visit, message.ordinal, after.reply, output, error if after.reply is plans.Status.FAILED else None
+    )
+    return rows.Inbox(
+        ids.partition_of(message.run_id), message.workspace_id, message.id, effects.Inbox.REPLY, message.run_id, body, 0
+    )
+
+
+async def closed(ways: Mapping[str, channels.Channel]) -> None:
+    """Let go of every channel."""
+    closing: list[Awaitable[None]] = [way.close() for way in ways.values()]
+    await asyncio.gather(*closing)

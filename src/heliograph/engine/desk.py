@@ -1,0 +1,142 @@
+"""The desk of one turn: what was read of the store, what the turn has changed of it, what it will write.
+
+Law: a decision looks at the desk and sees what earlier decisions of the same turn left, so a turn of n inputs
+leaves the same rows as n turns of one. Everything is read in bulk before the first decision and written in bulk
+after the last; nothing here touches the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from heliograph.core import effects, ids, people, rules
+from heliograph.store import rows
+
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+
+DAY = 86_400_000_000
+
+
+class Desk:
+    """The state of one turn in memory."""
+
+    def __init__(self, now: int):
+        self.now = now
+        self.head = ids.head(now)
+        self.writes = rows.Writes()
+        self.contacts: dict[tuple[int, str], rows.Contact] = {}
+        self.conversations: dict[tuple[int, str], rows.Conversation] = {}
+        self.cooldowns: dict[tuple[int, bytes, str], int] = {}
+        self.runs: dict[tuple[int, bytes], rows.Run] = {}
+        self.events: dict[tuple[int, bytes], rows.Event] = {}
+        self.attempts: dict[tuple[int, bytes], int] = {}
+        self.messages: dict[tuple[int, bytes], rows.Message] = {}
+        self._roots: dict[tuple[str, int, str], dict[str, Any]] = {}
+
+    # ── the records, as conditions and texts see them ───────────────────────────────────────────────
+
+    def contact(self, workspace_id: int, user_id: str) -> Mapping[str, Any]:
+        """The contact's profile with its `id` and `tags`; `{id}` alone where none is stored."""
+        key = ("contact", workspace_id, user_id)
+        if key not in self._roots:
+            row = self.contacts.get((workspace_id, user_id))
+            self._roots[key] = _root(user_id, row and row.profile, row and row.tags)
+        return self._roots[key]
+
+    def conversation(self, workspace_id: int, conversation_id: str) -> Mapping[str, Any]:
+        """The conversation's record with its `id` and `tags`; `{id}` alone where none is stored."""
+        key = ("conversation", workspace_id, conversation_id)
+        if key not in self._roots:
+            row = self.conversations.get((workspace_id, conversation_id))
+            self._roots[key] = _root(conversation_id, row and row.record, row and row.tags)
+        return self._roots[key]
+
+    # ── changes ─────────────────────────────────────────────────────────────────────────────────────
+
+    def save_profile(self, workspace_id: int, tenant_id: str | None, effect: effects.SaveProfile) -> None:
+        """Set attributes of a contact."""
+        row = self._contact_row(workspace_id, tenant_id, effect.contact_id)
+        profile = people.merge("overwrite", _decode(row.profile), effect.fields)
+        self._put_contact(row._replace(profile=_encode(profile), updated_at=self.now))
+
+    def save_tags(self, workspace_id: int, tenant_id: str | None, effect: effects.SaveTags) -> None:
+        """Put tags on a contact or a conversation, or take them off."""
+        if effect.target == "contact":
+            contact = self._contact_row(workspace_id, tenant_id, effect.id)
+            self._put_contact(contact._replace(tags=_tagged(contact.tags, effect), updated_at=self.now))
+            return
+        conversation = self._conversation_row(workspace_id, tenant_id, effect.id)
+        self._put_conversation(
+            conversation._replace(tags=_tagged(conversation.tags, effect), updated_at=self.now)
+        )
+
+    def _contact_row(self, workspace_id: int, tenant_id: str | None, user_id: str) -> rows.Contact:
+        found = self.contacts.get((workspace_id, user_id))
+        if found is not None:
+            return found
+        partition = ids.partition_of_subject(workspace_id, rules.cooldown_subject(user_id, None))
+        return rows.Contact(workspace_id, user_id, partition, tenant_id, b"{}", b"[]", self.now, self.now)
+
+    def _conversation_row(self, workspace_id: int, tenant_id: str | None, identity: str) -> rows.Conversation:
+        found = self.conversations.get((workspace_id, identity))
+        if found is not None:
+            return found
+        partition = ids.partition_of_subject(workspace_id, rules.cooldown_subject(None, identity))
+        return rows.Conversation(workspace_id, identity, partition, tenant_id, b"{}", b"[]", self.now, self.now)
+
+    def _put_contact(self, row: rows.Contact) -> None:
+        key = (row.workspace_id, row.user_id)
+        self.contacts[key] = self.writes.contacts[key] = row
+        self._roots.pop(("contact", *key), None)
+
+    def _put_conversation(self, row: rows.Conversation) -> None:
+        key = (row.workspace_id, row.id)
+        self.conversations[key] = self.writes.conversations[key] = row
+        self._roots.pop(("conversation", *key), None)
+
+    def matched(self, workspace_id: int, rule_id: bytes, subject: str) -> None:
+        """Start the cooldown of a rule for a subject."""
+        key = (workspace_id, rule_id, subject)
+        self.cooldowns[key] = self.writes.cooldowns[key] = self.now
+
+    # ── counts ──────────────────────────────────────────────────────────────────────────────────────
+
+    def count_run(self, workspace_id: int, rule_id: bytes, at: int, *, matched: int, executed: int, pending: int) -> None:
+        """A new run in the rule's statistics of the day of `at`."""
+        self._rule_counts(workspace_id, rule_id, at, (1, matched, executed, pending))
+
+    def count_settled(self, workspace_id: int, rule_id: bytes, at: int, executed: int) -> None:
+        """A run that waited has settled; it counts on the day it was made."""
+        self._rule_counts(workspace_id, rule_id, at, (0, 0, executed, -1))
+
+    def _rule_counts(self, workspace_id: int, rule_id: bytes, at: int, more: tuple[int, int, int, int]) -> None:
+        key = (workspace_id, rule_id, at // DAY)
+        counts = self.writes.rule_counts.get(key)
+        if counts is None:
+            self.writes.rule_counts[key] = list(more)
+        else:
+            counts[0] += more[0]
+            counts[1] += more[1]
+            counts[2] += more[2]
+            counts[3] += more[3]
+
+    def count_event(self, event: rows.Event, *, failed: bool) -> None:
+        """An event that is finished; it counts on the day it came in."""
+        key = (event.workspace_id, ids.created_at(event.id) // DAY)
+        counts = self.writes.event_counts.setdefault(key, [0, 0])
+        counts[1 if failed else 0] += 1
+
+
+def _root(identity: str, record: bytes | str | None, tags: bytes | str | None) -> dict[str, Any]:
+    if record is None:
+        return {"id": identity}
+    return {**_decode(record), "id": identity, "tags": _decode(tags or b"[]")}
+
+
+def _tagged(stored: bytes | str, effect: effects.SaveTags) -> bytes:
+    kept = [tag for tag in _decode(stored) if tag not in effect.remove]
+    return _encode(list(dict.fromkeys((*kept, *effect.add))))

@@ -1,0 +1,390 @@
+"""Accept events once, many requests to a commit.
+
+Law: what was answered with ids is durable; what was refused left nothing. Requests that come in while a commit is
+under way share the next one: batches grow by themselves under load and nobody waits for a timer. An event never
+creates a contact, and nothing is decided here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from typing import Any, NamedTuple
+
+import msgspec
+
+from heliograph import errors
+from heliograph.core import documents, events, ids, rules, schedule
+from heliograph.store import database, rows
+
+MOST_EVENTS = 10_000
+MOST_BYTES = 8 * 1024 * 1024
+MOST_EVENT_BYTES = 256 * 1024
+MOST_FAULTS = 100
+KEY_LIFE = 24 * 3600 * 1_000_000
+_MOST_AHEAD = 5 * 60 * 1_000_000
+_COMMIT_EVENTS = 5_000
+"""Requests are gathered into one commit up to about this many events."""
+
+
+class Arrival(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """One event as it is sent in (engine.md E8)."""
+
+    event_type: str
+    contact_id: str | None = None
+    conversation_id: str | None = None
+    source: str = "api"
+    channel_source: str | None = None
+    payload: msgspec.Raw = msgspec.Raw(b"{}")
+    previous: msgspec.Raw | None = None
+    occurred_at: str | None = None
+    idempotency_key: str | None = None
+
+
+class Ready(NamedTuple):
+    """An arrival that breaks no rule."""
+
+    arrival: Arrival
+    partition: int
+    occurred_at: int | None
+    fingerprint: bytes | None
+    """Of the payload, where the event has an idempotency key."""
+
+
+class Batch(NamedTuple):
+    """The events of one request."""
+
+    workspace_id: int
+    tenant_id: str | None
+    events: list[Ready]
+    is_array: bool
+
+
+class Ingest:
+    """The way in for events."""
+
+    def __init__(
+        self,
+        session: database.Session,
+        now: Callable[[], int],
+        wake: Callable[[], None],
+        *,
+        backlog_limit: int,
+        executor: Executor | None = None,
+    ):
+        """`executor` runs the commits (None: on the loop itself, as on SQLite); `wake` tells the turns."""
+        self._session, self._now, self._wake, self._executor = session, now, wake, executor
+        self._waiting: list[tuple[Batch, asyncio.Future[list[bytes]]]] = []
+        self._draining: asyncio.Task[None] | None = None
+        self._backlog_limit = backlog_limit
+        self._backlog, self._counted_at = 0, -(10**9)
+        self._counter = int.from_bytes(os.urandom(2), "big")
+        self.accepted = 0
+        """How many events this process has accepted."""
+
+    # ── reading a request ───────────────────────────────────────────────────────────────────────────
+
+    def read(self, body: bytes, content_type: str, workspace_id: int, tenant_id: str | None) -> Batch:
+        """The events of a request's body. Raises errors.HeliographError with every fault at its place."""
+        return Batch(workspace_id, tenant_id, *read(body, content_type, workspace_id, self._now()))
+
+    # ── accepting ───────────────────────────────────────────────────────────────────────────────────
+
+    async def accept(self, batch: Batch) -> list[bytes]:
+        """Store the events; gives their ids, in order, once they are durable.
+
+        Raises errors.TooManyRequests when the backlog is over its limit, errors.Conflict where an idempotency key
+        was used for another payload.
+        """
+        if not batch.events:
+            return []
+        self._refuse_if_behind()
+        answer: asyncio.Future[list[bytes]] = asyncio.get_running_loop().create_future()
+        self._waiting.append((batch, answer))
+        if self._draining is None or self._draining.done():
+            self._draining = asyncio.create_task(self._drain())
+        return await answer
+
+    def _refuse_if_behind(self) -> None:
+        if self._backlog_limit and self._backlog > self._backlog_limit:
+            raise errors.TooManyRequests(
+                f"more than {self._backlog_limit} events wait for a decision: send again in a few seconds",
+                retry_after=5,
+            )
+
+    async def _drain(self) -> None:
+        # One pass of the loop first, so that requests which are already in the sockets share the commit.
+        await asyncio.sleep(0)
+        while self._waiting:
+            group = self._next_group()
+            if self._executor is None:
+                self._commit(group)
+                await asyncio.sleep(0)
+            else:
+                await asyncio.get_running_loop().run_in_executor(self._executor, self._commit_from_thread, group)
+                _answer(group)
+
+    def _next_group(self) -> list[_Request]:
+        group: list[_Request] = []
+        size = 0
+        while self._waiting and size < _COMMIT_EVENTS:
+            batch, answer = self._waiting.pop(0)
+            group.append(_Request(batch, answer))
+            size += len(batch.events)
+        return group
+
+    def _commit(self, group: list[_Request]) -> None:
+        self._commit_from_thread(group)
+        _answer(group)
+
+    def _commit_from_thread(self, group: list[_Request]) -> None:
+        try:
+            self._store(group)
+        except errors.HeliographError as fault:
+            for request in group:
+                request.fault = fault
+        except Exception as fault:
+            # One request's rows were refused: each is tried alone, so that only the culprit hears of it.
+            for request in group:
+                if len(group) == 1:
+                    request.fault = fault
+                else:
+                    self._commit_from_thread([request])
+
+    def _store(self, group: list[_Request]) -> None:
+        now = self._now()
+        with self._session.transaction() as connection:
+            hot = self._session.hot
+            self._count_backlog(connection, now)
+            known = self._known_keys(connection, group)
+            fresh: dict[tuple[int, str], rows.Key] = {}
+            inserted: list[rows.Event] = []
+            for request in group:
+                self._admit(request, known, fresh, inserted, now)
+            if inserted and not hot.accept(connection, inserted, list(fresh.values())):
+                raise errors.Unavailable("another request with the same idempotency key is under way: send again")
+        self.accepted += len(inserted)
+        self._backlog += len(inserted)
+        if inserted:
+            self._wake()
+
+    def _count_backlog(self, connection: Any, now: int) -> None:
+        if self._backlog_limit and abs(now - self._counted_at) > 1_000_000:
+            self._backlog = self._session.hot.backlog(connection, self._backlog_limit + 1)
+            self._counted_at = now
+
+    def _known_keys(self, connection: Any, group: list[_Request]) -> dict[tuple[int, str], rows.Key]:
+        keys = {
+            (request.batch.workspace_id, ready.arrival.idempotency_key)
+            for request in group
+            for ready in request.batch.events
+            if ready.arrival.idempotency_key is not None
+        }
+        return dict(self._session.hot.find_keys(connection, keys)) if keys else {}
+
+    def _admit(
+        self,
+        request: _Request,
+        known: Mapping[tuple[int, str], rows.Key],
+        fresh: dict[tuple[int, str], rows.Key],
+        inserted: list[rows.Event],
+        now: int,
+    ) -> None:
+        """Add a request's new events to the commit, whole, or note why it is refused, whole."""
+        own: list[rows.Event] = []
+        own_keys: dict[tuple[int, str], rows.Key] = {}
+        head = ids.head(now)
+        tails = os.urandom(5 * len(request.batch.events))
+        for index, ready in enumerate(request.batch.events):
+            key = ready.arrival.idempotency_key
+            if key is not None:
+                place = (request.batch.workspace_id, key)
+                held = own_keys.get(place) or fresh.get(place) or known.get(place)
+                if held is not None and held.expires_at > now:
+                    if held.fingerprint != ready.fingerprint:
+                        request.refuse(index, key)
+                        return
+                    request.ids.append(held.event_id)
+                    continue
+            event = self._event(request.batch, ready, head, tails[5 * index : 5 * index + 5])
+            own.append(event)
+            request.ids.append(event.id)
+            if key is not None:
+                assert ready.fingerprint is not None
+                own_keys[place] = rows.Key(place[0], key, event.id, ready.fingerprint, now + KEY_LIFE)
+        inserted += own
+        fresh.update(own_keys)
+
+    def _event(self, batch: Batch, ready: Ready, head: bytes, tail: bytes) -> rows.Event:
+        self._counter += 1
+        arrival = ready.arrival
+        return rows.Event(
+            batch.workspace_id,
+            head + ids.foot(self._counter, ready.partition, int.from_bytes(tail, "big")),
+            ready.partition,
+            batch.tenant_id,
+            arrival.event_type,
+            arrival.contact_id,
+            arrival.conversation_id,
+            arrival.source,
+            arrival.channel_source,
+            ready.occurred_at,
+            0,
+            bytes(arrival.payload),
+            None if arrival.previous is None else bytes(arrival.previous),
+        )
+
+
+class _Request:
+    """A request on its way through a commit."""
+
+    __slots__ = ("answer", "batch", "fault", "ids")
+
+    def __init__(self, batch: Batch, answer: asyncio.Future[list[bytes]]):
+        self.batch, self.answer = batch, answer
+        self.ids: list[bytes] = []
+        self.fault: BaseException | None = None
+
+    def refuse(self, index: int, key: str) -> None:
+        """The whole request is refused because one of its keys was used for something else."""
+        place = f"[{index}].idempotency_key" if self.batch.is_array else "idempotency_key"
+        self.ids.clear()
+        self.fault = errors.Conflict(
+            faults=[errors.Fault(place, f"the key {key!r} was used for another payload within the last 24 hours")]
+        )
+
+
+def _answer(group: Sequence[_Request]) -> None:
+    for request in group:
+        if request.answer.done():
+            continue
+        if request.fault is not None:
+            request.answer.set_exception(request.fault)
+        else:
+            request.answer.set_result(request.ids)
+
+
+# ── what a body may say ─────────────────────────────────────────────────────────────────────────────
+
+_one = msgspec.json.Decoder(Arrival)
+_many = msgspec.json.Decoder(list[Arrival])
+
+
+def read(body: bytes, content_type: str, workspace_id: int, now: int) -> tuple[list[Ready], bool]:
+    """The events of a body: one object, an array, or lines of JSON; and whether it was more than one."""
+    if len(body) > MOST_BYTES:
+        raise errors.TooLarge(f"the body has {len(body)} bytes; send at most {MOST_BYTES} at a time")
+    if "ndjson" in content_type or "jsonl" in content_type:
+        body = _joined(body)
+    plain = documents.read(body)
+    is_array = isinstance(plain, list)
+    if not is_array and not isinstance(plain, dict):
+        raise errors.InvalidInput.at("", "takes an event object or an array of event objects")
+    if is_array and len(plain) > MOST_EVENTS:
+        raise errors.TooLarge(f"the array has {len(plain)} events; send at most {MOST_EVENTS} at a time")
+    try:
+        arrivals = _many.decode(body) if is_array else [_one.decode(body)]
+    except msgspec.ValidationError:
+        raise _faults_of(plain if is_array else [plain], is_array) from None
+    return _ready(arrivals, plain if is_array else [plain], is_array, workspace_id, now), is_array
+
+
+def _joined(body: bytes) -> bytes:
+    lines = [line for line in body.split(b"\n") if line.strip()]
+    for number, line in enumerate(lines):
+        if not (line.lstrip().startswith(b"{") and line.rstrip().endswith(b"}")):
+            raise errors.MalformedJson(f"line {number + 1} is not a JSON object")
+    return b"[" + b",".join(lines) + b"]"
+
+
+def _faults_of(plain: Sequence[Any], is_array: bool) -> errors.InvalidInput:
+    found: list[errors.Fault] = []
+    for index, one in enumerate(plain):
+        path = f"[{index}]" if is_array else ""
+        if not isinstance(one, dict):
+            found.append(errors.Fault(path, "takes an event object"))
+            continue
+        unknown = documents.unknown_keys(one, Arrival.__struct_fields__, path)
+        found += unknown
+        try:
+            msgspec.json.decode(msgspec.json.encode({k: one[k] for k in Arrival.__struct_fields__ if k in one}), type=Arrival)
+        except msgspec.ValidationError as fault:
+            found.append(documents.fault_of(fault, path))
+        if len(found) >= MOST_FAULTS:
+            break
+    return errors.InvalidInput(faults=found[:MOST_FAULTS])
+
+
+def _ready(
+    arrivals: Sequence[Arrival], plain: Sequence[Mapping[str, Any]], is_array: bool, workspace_id: int, now: int
+) -> list[Ready]:
+    made: list[Ready] = []
+    found: list[errors.Fault] = []
+    for index, arrival in enumerate(arrivals):
+        occurred_at = None
+        for name, message in _faults(arrival, plain[index]):
+            found.append(_fault(index, is_array, name, message))
+        if arrival.occurred_at is not None:
+            occurred_at, message = _occurred(arrival.occurred_at, now)
+            if message:
+                found.append(_fault(index, is_array, "occurred_at", message))
+        if found:
+            if len(found) >= MOST_FAULTS:
+                break
+            continue
+        subject = rules.cooldown_subject(arrival.contact_id, arrival.conversation_id)
+        keyed = arrival.idempotency_key is not None
+        made.append(
+            Ready(
+                arrival,
+                ids.partition_of_subject(workspace_id, subject),
+                occurred_at,
+                bytes.fromhex(events.fingerprint(plain[index].get("payload", {}))) if keyed else None,
+            )
+        )
+    if found:
+        raise errors.InvalidInput(faults=found[:MOST_FAULTS])
+    return made
+
+
+def _fault(index: int, is_array: bool, name: str, message: str) -> errors.Fault:
+    return errors.Fault(f"[{index}].{name}" if is_array else name, message)
+
+
+def _faults(arrival: Arrival, plain: Mapping[str, Any]) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    fault = events.type_fault(arrival.event_type)
+    if fault:
+        found.append(("event_type", fault))
+    if type(plain.get("payload", _EMPTY)) is not dict:
+        found.append(("payload", "takes an object"))
+    elif len(bytes(arrival.payload)) > MOST_EVENT_BYTES:
+        found.append(("payload", f"is larger than {MOST_EVENT_BYTES} bytes"))
+    if arrival.previous is not None and type(plain.get("previous")) not in (dict, type(None)):
+        found.append(("previous", "takes an object, or null"))
+    for name, value, most in (
+        ("contact_id", arrival.contact_id, 255),
+        ("conversation_id", arrival.conversation_id, 255),
+        ("source", arrival.source, 255),
+        ("channel_source", arrival.channel_source, 255),
+        ("idempotency_key", arrival.idempotency_key, 128),
+    ):
+        if value is not None and (not 0 < len(value) <= most or "\x00" in value):
+            found.append((name, f"takes a text of 1 to {most} characters, none of them NUL"))
+    return found
+
+
+_EMPTY: dict[str, Any] = {}
+
+
+def _occurred(written: str, now: int) -> tuple[int | None, str | None]:
+    try:
+        at = schedule.parse_instant(written, "occurred_at")
+    except errors.InvalidInput as fault:
+        return None, fault.faults[0].message
+    if at > now + _MOST_AHEAD:
+        return None, "lies more than 5 minutes in the future"
+    return at, None
+

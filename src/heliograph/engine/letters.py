@@ -1,0 +1,132 @@
+"""Letters: a claimed ledger row becomes what a channel hands over (a chapter of delivery).
+
+Law: rendering happens outside any transaction, from the pinned template version and the data stored with the
+message (engine.md E20). A text that cannot be rendered is the message's own fault, told with its place, and stops
+that message alone. A text is compiled once and filled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import msgspec
+
+from heliograph import channels, errors
+from heliograph.core import effects, ids, mime, plans, templates
+from heliograph.store import rows
+
+_decode = msgspec.json.Decoder().decode
+
+
+class Content(NamedTuple):
+    """The texts of a message, compiled."""
+
+    subject: templates.Text
+    text: templates.Text
+    html: templates.Text | None
+
+
+@lru_cache(maxsize=4096)
+def _compiled(subject: str, text: str, html: str | None) -> Content:
+    return Content(
+        templates.compile_text(subject, "subject"),
+        templates.compile_text(text, "text"),
+        None if html is None else templates.compile_text(html, "html", escape=True),
+    )
+
+
+Stored = Callable[[int, str, int], bytes | str | None]
+"""(workspace, template, version) to its content; None where there is none."""
+
+
+class Letters:
+    """Builds what is handed over; keeps compiled templates."""
+
+    def __init__(self, stored: Stored, sender: str, default_subject: str):
+        self._stored, self._default_subject = stored, default_subject
+        self._sender = mime.mailbox(sender, "sender")
+        self._templates: dict[tuple[int, str, int], Content] = {}
+
+    def write(self, claimed: rows.Claimed, start_by: int, now: int) -> channels.Outgoing:
+        """The message ready to go; `start_by` is the instant after which handing over must not begin.
+
+        Raises errors.HeliographError where it cannot be rendered.
+        """
+        message = claimed.message
+        context = _context(claimed)
+        if message.kind == effects.Kind.CALL:
+            return _call(message, context, start_by, now)
+        content = self._content(message)
+        letter = mime.Letter(
+            ids.text(message.id),
+            ids.created_at(message.id),
+            self._sender,
+            mime.Mailbox(message.address or ""),
+            _one_line(content.subject.fill(context, now)) or self._default_subject,
+            content.text.fill(context, now),
+            None if content.html is None else content.html.fill(context, now),
+        )
+        return channels.Outgoing(
+            letter.message_id, message.channel, letter.recipient.address, mime.compose(letter), self._sender.address, start_by
+        )
+
+    def _content(self, message: rows.Message) -> Content:
+        if message.template_id is None:
+            written = _decode(message.content or b"{}")
+            return _compiled(written["subject"], written["text"], written.get("html"))
+        assert message.template_version is not None
+        key = (message.workspace_id, message.template_id, message.template_version)
+        if key not in self._templates:
+            stored = self._stored(*key)
+            if stored is None:
+                raise errors.NotFound(f"template {message.template_id!r} has no version {message.template_version}")
+            written = _decode(stored)
+            self._templates[key] = _compiled(
+                written.get("subject") or self._default_subject, written.get("text") or "", written.get("html")
+            )
+        return self._templates[key]
+
+
+def _context(claimed: rows.Claimed) -> Mapping[str, Any]:
+    data = _decode(claimed.message.data) if claimed.message.data else {}
+    event = claimed.event
+    if event is None:
+        return templates.context_for({}, **data)
+    payload = _decode(event.payload)
+    return templates.context_for(
+        payload,
+        event_type=event.event_type,
+        source=event.source,
+        channel_source=event.channel_source,
+        previous=_decode(event.previous) if event.previous is not None else payload.get("previous"),
+        tenant={"id": event.tenant_id},
+        event=plans.event_of(event.id, event.event_type, event.source, payload),
+        **data,
+    )
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+@lru_cache(maxsize=1024)
+def _compiled_call(content: bytes | str) -> tuple[dict[str, Any], templates.Value]:
+    written = _decode(content)
+    return written, templates.compile_value({name: written[name] for name in ("url", "headers", "body")})
+
+
+def _call(message: rows.Message, context: Mapping[str, Any], start_by: int, now: int) -> channels.Outgoing:
+    written, compiled = _compiled_call(message.content or b"{}")
+    filled = compiled.fill(context, now)
+    headers = {str(name): str(value) for name, value in filled["headers"].items()}
+    body = b"" if filled["body"] is None else _body(filled["body"])
+    if body and not any(name.lower() == "content-type" for name in headers):
+        headers["Content-Type"] = "text/plain; charset=utf-8" if isinstance(filled["body"], str) else "application/json"
+    request = channels.HttpRequest(written["method"], tuple(headers.items()), body, float(written["timeout_secs"]))
+    return channels.Outgoing(ids.text(message.id), "webhook", str(filled["url"]), request, "", start_by)
+
+
+def _body(filled: Any) -> bytes:
+    return filled.encode() if isinstance(filled, str) else msgspec.json.encode(filled)

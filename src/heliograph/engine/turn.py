@@ -1,0 +1,339 @@
+"""The turn: some partitions, one transaction. Read what is due, decide all of it in memory, write it in bulk.
+
+Law: a turn of n inputs leaves the same rows as n turns of one. A decision that raises marks its own input and
+the rest commits; a database that refuses the writes halves the batch until the culprit stands alone. A crash
+leaves nothing half done. match.py and run.py are its chapters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import msgspec
+import structlog
+
+from heliograph import errors
+from heliograph.core import effects, events, ids, messages, plans, rules, runs, schedule, steps
+from heliograph.engine import desk as desks
+from heliograph.engine import match, run
+from heliograph.store import database, definitions, rows
+
+_log = structlog.get_logger(__name__)
+_decode = msgspec.json.Decoder().decode
+_definition = msgspec.json.Decoder(rules.Definition)
+
+class Limits(NamedTuple):
+    """What bounds a turn."""
+
+    inputs: int
+    """The most inputs it takes."""
+    seconds: float
+    """About how long it may decide: the next turn is made smaller or larger to keep to it."""
+    max_event_age: int
+    """Events older than this (µs) when a pause ends are not matched any more (C14)."""
+    misfire_grace: int
+    """What is due longer than this (µs) is held (E33)."""
+    default_subject: str
+
+
+class Report(NamedTuple):
+    """What a turn did."""
+
+    inputs: int
+    messages: int
+    more: bool
+    """Whether it left something lying that is due."""
+    now: int
+
+
+class Turns:
+    """Takes turns on one database connection; keeps compiled definitions between them."""
+
+    def __init__(
+        self,
+        store: database.Database,
+        session: database.Session,
+        now: Callable[[], int],
+        stopwatch: Callable[[], float],
+        limits: Limits,
+    ):
+        """`stopwatch` gives seconds that only ever grow; it measures, it is never stored."""
+        self._store, self._session, self._now, self._stopwatch, self._limits = store, session, now, stopwatch, limits
+        self._limit = limits.inputs
+        self._start = 0
+        self._workspaces: dict[int, match.Workspace] = {}
+        self._plans: dict[tuple[bytes, int], plans.Plan] = {}
+
+    # ── one turn ────────────────────────────────────────────────────────────────────────────────────
+
+    def take(self) -> Report:
+        """One turn over everything that is due, up to the limit."""
+        try:
+            report = self._turn(self._limit, None)
+        except (errors.DatabaseUnreachable, errors.DatabaseLocked, errors.DiskFull, errors.Unavailable):
+            raise
+        except Exception as fault:
+            if self._limit > 1:
+                self._limit = max(1, self._limit // 2)
+                _log.warning("turn_refused", error=str(fault), next_limit=self._limit)
+                return Report(0, 0, True, self._now())
+            _log.error("input_refused", error=str(fault))
+            report = self._turn(1, fault)
+        return report
+
+    def _turn(self, limit: int, poison: Exception | None) -> Report:
+        began = self._stopwatch()
+        hot = self._session.hot
+        with self._session.transaction() as connection:
+            now = max(self._now(), hot.last_now(connection))
+            taken = hot.take(connection, now, limit, self._start)
+            if not (taken.inbox or taken.timers or taken.events):
+                return Report(0, 0, False, now)
+            desk = desks.Desk(now)
+            self._read(connection, taken, desk)
+            for inbox in taken.inbox:
+                self._attempt_inbox(desk, inbox, poison)
+            for timer in taken.timers:
+                self._timer(desk, timer, poison)
+            for event in taken.events:
+                self._attempt_event(desk, event, poison)
+            hot.write(connection, desk.writes, taken.partitions, now)
+        if taken.events:
+            self._start = taken.events[-1].workspace_id
+        self._pace(limit, self._stopwatch() - began)
+        inputs = len(taken.inbox) + len(taken.timers) + len(taken.events)
+        return Report(inputs, len(desk.writes.send_due), taken.more or bool(desk.writes.due or desk.writes.inbox), now)
+
+    def _pace(self, limit: int, seconds: float) -> None:
+        if seconds > self._limits.seconds:
+            self._limit = max(1, limit * 2 // 3)
+        elif limit < self._limits.inputs:
+            self._limit = min(self._limits.inputs, limit * 5 // 4 + 1)
+
+    # ── reading, in bulk ────────────────────────────────────────────────────────────────────────────
+
+    def _read(self, connection: Any, taken: rows.Taken, desk: desks.Desk) -> None:
+        hot = self._session.hot
+        for workspace_id, version in taken.versions.items():
+            self._know(workspace_id, version)
+        retried = {(t.workspace_id, t.id) for t in taken.timers if t.kind == effects.Timer.EVENT}
+        resumed = {(i.workspace_id, i.run_id) for i in taken.inbox if i.run_id is not None}
+        due_again = {(t.workspace_id, t.id) for t in taken.timers if t.kind == effects.Timer.SEND}
+        if resumed:
+            desk.runs = hot.read_runs(connection, resumed)
+            retried |= {(r.workspace_id, r.event_id) for r in desk.runs.values() if r.event_id and self._goes_on(r)}
+        if retried:
+            desk.events = {(e.workspace_id, e.id): e for e in hot.read_events(connection, retried)}
+            desk.attempts = hot.read_attempts(connection, retried)
+        if due_again:
+            desk.messages = hot.read_messages(connection, due_again)
+        self._read_people(connection, taken, desk)
+
+    def _goes_on(self, row: rows.Run) -> bool:
+        plan = self._plan(row)
+        return plan is not None and len(runs.read(row.state)) < len(plan.steps)
+
+    def _read_people(self, connection: Any, taken: rows.Taken, desk: desks.Desk) -> None:
+        hot = self._session.hot
+        contacts: set[tuple[int, str]] = set()
+        conversations: set[tuple[int, str]] = set()
+        cooldowns: set[tuple[int, bytes, str]] = set()
+        for event in (*taken.events, *desk.events.values()):
+            trigger = self._workspaces[event.workspace_id].trigger(event.tenant_id, event.event_type)
+            if trigger is None:
+                continue
+            if event.contact_id is not None and "contact" in trigger.reads:
+                contacts.add((event.workspace_id, event.contact_id))
+            if event.conversation_id is not None and "conversation" in trigger.reads:
+                conversations.add((event.workspace_id, event.conversation_id))
+            if trigger.has_cooldowns:
+                subject = rules.cooldown_subject(event.contact_id, event.conversation_id)
+                cooldowns.update((event.workspace_id, r.id, subject) for r in trigger.rules if r.cooldown_secs)
+        for inbox in taken.inbox:
+            if inbox.kind == effects.Inbox.TAG:
+                target, identity = run.tagged_subject(inbox)
+                (contacts if target == "contact" else conversations).add((inbox.workspace_id, identity))
+        if contacts:
+            desk.contacts = hot.read_contacts(connection, contacts)
+        if conversations:
+            desk.conversations = hot.read_conversations(connection, conversations)
+        if cooldowns:
+            desk.cooldowns = hot.read_cooldowns(connection, cooldowns)
+
+    def _know(self, workspace_id: int, version: int) -> match.Workspace:
+        known = self._workspaces.get(workspace_id)
+        if known is None or known.version != version:
+            with self._store.reading() as connection:
+                known = match.Workspace(workspace_id, definitions.load(connection, workspace_id))
+            self._workspaces[workspace_id] = known
+        return known
+
+    # ── one input ───────────────────────────────────────────────────────────────────────────────────
+
+    def _attempt_event(self, desk: desks.Desk, event: rows.Event, poison: Exception | None) -> None:
+        tries = desk.attempts.get((event.workspace_id, event.id), 0) + 1
+        try:
+            if poison is not None:
+                raise poison
+            self._event(desk, event, tries)
+        except Exception as fault:
+            self._failed_event(desk, event, tries, fault)
+
+    def _event(self, desk: desks.Desk, event: rows.Event, tries: int) -> None:
+        workspace = self._workspaces[event.workspace_id]
+        late = self._late(desk, workspace, event)
+        if late is not None:
+            status, error = late
+            self._decided(desk, workspace, event, status, tries, error)
+            return
+        trigger = workspace.trigger(event.tenant_id, event.event_type)
+        if trigger is not None:
+            made = match.match(trigger, event, self._scene(desk, workspace, event), desk.cooldowns, desk.head)
+            self._put(desk, event, made)
+        self._decided(desk, workspace, event, events.State.PROCESSED, tries, None)
+
+    def _put(self, desk: desks.Desk, event: rows.Event, made: match.Made) -> None:
+        """Everything was decided: only now may the desk change."""
+        desk.writes.runs += made.runs
+        for rule_id, subject in made.matched:
+            desk.matched(event.workspace_id, rule_id, subject)
+        for rule_id, outcome in made.counts:
+            desk.count_run(
+                event.workspace_id,
+                rule_id,
+                desk.now,
+                matched=int(outcome in runs.MATCHED),
+                executed=int(outcome is runs.Outcome.EXECUTED),
+                pending=int(outcome is runs.Outcome.PENDING),
+            )
+        for run_id, rule_id, visit, ordinal, effect in made.asked:
+            run.carry_out(desk, event, run_id, rule_id, visit, ordinal, effect)
+
+    def _late(
+        self, desk: desks.Desk, workspace: match.Workspace, event: rows.Event
+    ) -> tuple[events.State, str] | None:
+        arrived = ids.created_at(event.id)
+        if desk.now - arrived > self._limits.max_event_age and workspace.control_updated_at >= arrived:
+            return events.State.PROCESSED, "expired_while_paused"
+        if desk.now - arrived > self._limits.misfire_grace and (event.workspace_id, event.id) not in desk.attempts:
+            return events.State.HELD, "held: it waited longer than the misfire grace"
+        return None
+
+    def _decided(
+        self,
+        desk: desks.Desk,
+        workspace: match.Workspace,
+        event: rows.Event,
+        status: events.State,
+        tries: int,
+        error: str | None,
+    ) -> None:
+        desk.writes.decisions.append(
+            rows.Decision(event.workspace_id, event.id, status, tries, None, desk.now, workspace.version, error)
+        )
+        if status is not events.State.HELD:
+            desk.count_event(event, failed=False)
+
+    def _failed_event(self, desk: desks.Desk, event: rows.Event, tries: int, fault: Exception) -> None:
+        _log.error("event_failed", event_id=ids.text(event.id), attempts=tries, error=str(fault), exc_info=fault)
+        version = self._workspaces[event.workspace_id].version
+        error = f"{type(fault).__name__}: {fault}"[:500]
+        if tries >= events.MAX_ATTEMPTS:
+            desk.writes.decisions.append(
+                rows.Decision(
+                    event.workspace_id, event.id, events.State.FAILED, tries, None, desk.now, version, error
+                )
+            )
+            desk.count_event(event, failed=True)
+            return
+        retry_at = schedule.event_retry_at(tries, desk.now)
+        desk.writes.decisions.append(
+            rows.Decision(event.workspace_id, event.id, events.State.PENDING, tries, retry_at, None, version, error)
+        )
+        desk.writes.timers.append(
+            rows.Timer(event.partition, retry_at, event.workspace_id, effects.Timer.EVENT, event.id)
+        )
+
+    def _timer(self, desk: desks.Desk, timer: rows.Timer, poison: Exception | None) -> None:
+        key = (timer.workspace_id, timer.id)
+        if timer.kind == effects.Timer.EVENT:
+            event = desk.events.get(key)
+            if event is not None:
+                self._attempt_event(desk, event, poison)
+            return
+        message = desk.messages.get(key)
+        if message is not None and message.state == messages.State.PLANNED:
+            desk.writes.send_due.append((timer.partition, timer.workspace_id, timer.id, timer.wake_at))
+
+    def _attempt_inbox(self, desk: desks.Desk, inbox: rows.Inbox, poison: Exception | None) -> None:
+        try:
+            if poison is not None:
+                raise poison
+            self._inbox(desk, inbox)
+        except Exception as fault:
+            _log.error("inbox_failed", id=ids.text(inbox.id), attempts=inbox.attempts + 1, error=str(fault), exc_info=fault)
+            desk.writes.inbox.append(inbox._replace(attempts=inbox.attempts + 1))
+
+    def _inbox(self, desk: desks.Desk, inbox: rows.Inbox) -> None:
+        if inbox.kind == effects.Inbox.DELIVER:
+            run.release(desk, run.received(inbox))
+        elif inbox.kind == effects.Inbox.TAG:
+            run.tag(desk, inbox)
+        else:
+            self._resume(desk, inbox)
+
+    def _resume(self, desk: desks.Desk, inbox: rows.Inbox) -> None:
+        assert inbox.run_id is not None
+        row = desk.runs.get((inbox.workspace_id, inbox.run_id))
+        plan = None if row is None else self._plan(row)
+        if row is None or plan is None:
+            return
+        event = None if row.event_id is None else desk.events.get((row.workspace_id, row.event_id))
+        workspace = self._workspaces[row.workspace_id]
+        scene = None if event is None else self._scene(desk, workspace, event)
+        if scene is not None:
+            scene.rule_id = row.automation_id
+        for visit, ordinal, effect in run.resume(desk, plan, row, inbox, scene):
+            assert event is not None
+            run.carry_out(desk, event, row.id, row.automation_id, visit, ordinal, effect)
+
+    # ── what a decision looks at ────────────────────────────────────────────────────────────────────
+
+    def _plan(self, row: rows.Run) -> plans.Plan | None:
+        """The plan that a run started with, whatever became of its automation since."""
+        key = (row.automation_id, row.version)
+        plan = self._plans.get(key) or self._workspaces[row.workspace_id].plan(*key)
+        if plan is None:
+            with self._store.reading() as connection:
+                stored = definitions.version_of(connection, *key)
+            if stored is None:
+                return None
+            plan = plans.Plan(steps.parse(_definition.decode(stored).actions))
+        if len(self._plans) > 10_000:
+            self._plans.clear()
+        self._plans[key] = plan
+        return plan
+
+    def _scene(self, desk: desks.Desk, workspace: match.Workspace, event: rows.Event) -> plans.Scene:
+        payload = _decode(event.payload)
+        previous = _decode(event.previous) if event.previous is not None else payload.get("previous")
+        contact, conversation = event.contact_id, event.conversation_id
+        return plans.Scene(
+            b"",
+            event.id,
+            event.event_type,
+            event.source,
+            event.channel_source,
+            contact,
+            conversation,
+            event.tenant_id,
+            event.depth,
+            payload,
+            previous if isinstance(previous, dict) else None,
+            None if contact is None else desk.contact(event.workspace_id, contact),
+            None if conversation is None else desk.conversation(event.workspace_id, conversation),
+            workspace.default_subject or self._limits.default_subject,
+            workspace.template_versions,
+            desk.now,
+        )

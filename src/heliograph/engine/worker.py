@@ -1,0 +1,150 @@
+"""Worker: lets turns and deliveries follow one another, and sleeps exactly until the next due instant.
+
+Law: on SQLite all runs on one loop, a turn between two commits of ingest; on PostgreSQL turns have a thread of
+their own. A sleeper wakes for what it is told, for what becomes due, and after five seconds whatever it was told.
+The one broad `except` of the program stands here: a worker never ends for a fault of one turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+
+from heliograph import errors
+from heliograph.engine import turn
+from heliograph.store import database
+
+_log = structlog.get_logger(__name__)
+
+LONGEST_SLEEP = 5.0
+_REST = 0.01
+"""After a small turn a PostgreSQL worker rests, so that a trickle makes batches (engine.md E25)."""
+_SMALL = 50
+
+
+class Pace:
+    """Takes turns one after the other and says how long to wait until the next."""
+
+    def __init__(
+        self,
+        turns: turn.Turns,
+        session: database.Session,
+        now: Callable[[], int],
+        wall_seconds: Callable[[int], float],
+        planned: Callable[[], None],
+    ):
+        """`planned` is told when messages are in line for delivery."""
+        self._turns, self._session, self._now, self._wall_seconds, self._planned = turns, session, now, wall_seconds, planned
+        self.taken = 0
+        """How many inputs were decided."""
+
+    def step(self) -> float:
+        """One turn; gives how many seconds nothing will be due (0: there is more)."""
+        try:
+            report = self._turns.take()
+        except errors.HeliographError as fault:
+            _log.error("turn_failed", error=fault.message)
+            return 1.0
+        except Exception as fault:
+            _log.error("turn_failed", error=str(fault), exc_info=fault)
+            return 1.0
+        self.taken += report.inputs
+        if report.messages:
+            self._planned()
+        if report.more:
+            return 0.0
+        return 0.0 if report.inputs >= _SMALL else self._until_due(report.now)
+
+    def _until_due(self, now: int) -> float:
+        with database.refusals():
+            due_at = self._session.hot.next_due(self._session.connection)
+        if due_at is None:
+            return LONGEST_SLEEP
+        return min(LONGEST_SLEEP, max(0.0, self._wall_seconds(due_at - self._now())))
+
+
+class LoopWorker:
+    """Turns on the loop itself (SQLite)."""
+
+    def __init__(self, pace: Pace):
+        self._pace = pace
+        self._awake = asyncio.Event()
+        self._stopping = False
+
+    def wake(self) -> None:
+        """There may be something to decide; callable from the loop's own thread."""
+        self._awake.set()
+
+    def stop(self) -> None:
+        """Take no further turn."""
+        self._stopping = True
+        self._awake.set()
+
+    async def run(self) -> None:
+        """Take turns until stopped."""
+        while not self._stopping:
+            self._awake.clear()
+            wait = self._pace.step()
+            if wait <= 0:
+                await asyncio.sleep(0)
+                continue
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._awake.wait(), wait)
+
+
+class ThreadWorker:
+    """Turns in a thread of their own (PostgreSQL)."""
+
+    def __init__(self, pace: Pace, listener: Listener):
+        self._pace, self._listener = pace, listener
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="turns", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """There may be something to decide; callable from any thread."""
+        self._listener.interrupt()
+
+    def stop(self) -> None:
+        """Take no further turn; waits for the one under way."""
+        self._stopping.set()
+        self._listener.interrupt()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            if self._pace.step() > 0:
+                self._stopping.wait(_REST)
+                self._rest_until_woken()
+
+    def _rest_until_woken(self) -> None:
+        # Told to be asleep first, looked once more after: what commits in between is seen, or wakes us.
+        try:
+            with self._listener.asleep():
+                wait = self._pace.step()
+                if wait > 0 and not self._stopping.is_set():
+                    self._listener.wait(wait)
+        except errors.HeliographError as fault:
+            _log.error("listener_failed", error=fault.message)
+            self._stopping.wait(1.0)
+
+
+class Listener(Protocol):
+    """Sleeping where several processes share the work."""
+
+    def asleep(self) -> contextlib.AbstractContextManager[None]:
+        """While it is entered, whoever commits work sends a notification."""
+
+    def wait(self, seconds: float) -> None:
+        """Sleep until a notification, `interrupt`, or the end of the time."""
+
+    def interrupt(self) -> None:
+        """Wake the sleeper; callable from any thread."""

@@ -1,5 +1,0 @@
-"""placeholder being written"""
-
-
-def connect(url):
-    raise NotImplementedError

@@ -1,0 +1,59 @@
+"""The statements of a turn, of ingest and of delivery on PostgreSQL: many processes, partitions shared out by lock.
+
+Law: bulk statements over packed arrays, nothing per row that could be per batch. hot_sqlite has the same names; one
+suite runs on both. Inside, a file for each part of the data's way.
+"""
+
+from __future__ import annotations
+
+from heliograph.store.hot_postgres.connection import (
+    Listener,
+    begin,
+    commit,
+    connect,
+    lock_partitions,
+    rollback,
+    tidy,
+)
+from heliograph.store.hot_postgres.delivery import claim, end_leases, settle, take_expired
+from heliograph.store.hot_postgres.ingest import accept, backlog, find_keys, forget_keys
+from heliograph.store.hot_postgres.reading import (
+    read_attempts,
+    read_contacts,
+    read_conversations,
+    read_cooldowns,
+    read_events,
+    read_messages,
+    read_runs,
+)
+from heliograph.store.hot_postgres.taking import last_now, next_due, take
+from heliograph.store.hot_postgres.writing import write
+
+__all__ = [
+    "Listener",
+    "accept",
+    "backlog",
+    "begin",
+    "claim",
+    "commit",
+    "connect",
+    "end_leases",
+    "find_keys",
+    "forget_keys",
+    "last_now",
+    "lock_partitions",
+    "next_due",
+    "read_attempts",
+    "read_contacts",
+    "read_conversations",
+    "read_cooldowns",
+    "read_events",
+    "read_messages",
+    "read_runs",
+    "rollback",
+    "settle",
+    "take",
+    "take_expired",
+    "tidy",
+    "write",
+]

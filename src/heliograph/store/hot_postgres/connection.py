@@ -1,0 +1,132 @@
+"""Connections of the engine's own to PostgreSQL: how they open, begin, commit, and sleep.
+
+Law: frozen or vanished, a connection loses its partitions (engine.md E25); whoever sleeps says so first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg.adapt import Loader
+from psycopg.pq import Format
+
+from heliograph.store import packing
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+LOCKS = 0x6865
+"""The first key of a partition's advisory lock; the second is its number."""
+SLEEPERS = 0x68656C696F
+"""The advisory lock that sleeping workers share: while it is shared, commits of new work notify."""
+CHANNEL = "heliograph"
+_OPTIONS = (
+    "-c idle_in_transaction_session_timeout=10s -c lock_timeout=5s"
+    # A plan made while a queue was short must not stay when it is long.
+    " -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off"
+)
+
+
+class _Identity(Loader):
+    format = Format.BINARY
+
+    def load(self, data: Any) -> bytes:
+        """Sixteen bytes, as the program keeps them."""
+        return bytes(data)
+
+
+def connect(url: str) -> Connection:
+    """A connection of the engine's own: frozen or vanished, it loses its partitions (engine.md E25)."""
+    connection = psycopg.connect(
+        url,
+        autocommit=True,
+        connect_timeout=10,
+        options=_OPTIONS,
+        keepalives_idle=10,
+        keepalives_interval=5,
+        keepalives_count=3,
+        prepare_threshold=2,
+    )
+    for kind, dumper in packing.dumpers():
+        connection.adapters.register_dumper(kind, dumper)
+    connection.adapters.register_loader("uuid", _Identity)
+    return connection
+
+
+def begin(connection: Connection) -> None:
+    """Open the transaction."""
+    connection.execute("BEGIN")
+
+
+def commit(connection: Connection) -> None:
+    """Make all of it durable."""
+    connection.execute("COMMIT")
+
+
+def rollback(connection: Connection) -> None:
+    """Leave nothing of it."""
+    if not connection.closed:
+        connection.execute("ROLLBACK")
+
+
+def fetch(connection: Connection, query: LiteralString, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    return connection.execute(query, values, binary=True).fetchall()
+
+
+def lock_partitions(connection: Connection, partitions: Collection[int]) -> None:
+    """Keep turns out of these partitions until the transaction ends; waits for a turn that has them."""
+    for partition in sorted(partitions):
+        connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", (LOCKS, partition))
+
+
+def tidy(connection: Connection) -> None:
+    """Clear the queues of their dead entries, outside any transaction.
+
+    A queue's index is read from its head, where its dead entries lie: left to the server's own rhythm they halve
+    a busy worker's throughput within minutes.
+    """
+    for queue in ("due", "send_due", "inbox", "timers", "claims"):
+        connection.execute(f"VACUUM (TRUNCATE false, SKIP_LOCKED) {queue}")
+
+
+class Listener:
+    """A connection that sleeps: woken by a notification, by `interrupt`, or by time."""
+
+    def __init__(self, connection: Connection):
+        self._connection = connection
+        self._woken, self._alarm = os.pipe()
+        os.set_blocking(self._woken, False)
+        connection.execute(f"LISTEN {CHANNEL}")
+
+    @contextlib.contextmanager
+    def asleep(self) -> Iterator[None]:
+        """While it is entered, whoever commits new work notifies."""
+        self._connection.execute("SELECT pg_advisory_lock_shared(%s)", (SLEEPERS,))
+        try:
+            yield
+        finally:
+            self._connection.execute("SELECT pg_advisory_unlock_shared(%s)", (SLEEPERS,))
+
+    def wait(self, seconds: float) -> None:
+        """Sleep until a notification, `interrupt`, or the end of the time."""
+        if any(True for _ in self._connection.notifies(timeout=0)):
+            return
+        select.select([self._connection.fileno(), self._woken], [], [], seconds)
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._woken, 4096)
+        for _ in self._connection.notifies(timeout=0):
+            pass
+
+    def interrupt(self) -> None:
+        """Wake the sleeper; callable from any thread."""
+        os.write(self._alarm, b"!")
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._connection.close()
+        os.close(self._woken)
+        os.close(self._alarm)

@@ -1,0 +1,99 @@
+"""Reading on PostgreSQL: what a turn's decisions look at, in bulk, by key."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import LiteralString
+
+from heliograph.store import packing, rows
+from heliograph.store.hot_postgres.connection import Connection, fetch
+from heliograph.store.packing import Identities, Integers, Texts
+
+EVENT: LiteralString = (
+    "e.workspace_id, e.id, e.partition, e.tenant_id, e.event_type, e.contact_id, e.conversation_id, e.source,"
+    " e.channel_source, e.occurred_at, e.depth, e.payload, e.previous"
+)
+MESSAGE: LiteralString = (
+    "m.workspace_id, m.id, m.partition, m.tenant_id, m.kind, m.channel, m.automation_id, m.run_id, m.visit,"
+    " m.ordinal, m.event_id, m.contact_id, m.address, m.template_id, m.template_version, m.content, m.data, m.state,"
+    " m.settled_at, m.attempts, m.error"
+)
+_BY_ID: LiteralString = " FROM unnest(%s::int4[], %s::uuid[]) w(a, b) JOIN "
+_BY_NAME: LiteralString = " FROM unnest(%s::int4[], %s::text[]) w(a, b) JOIN "
+
+
+def read_events(connection: Connection, keys: Collection[tuple[int, bytes]]) -> list[rows.Event]:
+    """Events by (workspace, id), in order of id."""
+    query = f"SELECT {EVENT}{_BY_ID}events e ON e.workspace_id = w.a AND e.id = w.b ORDER BY e.id"
+    return [rows.Event._make(row) for row in fetch(connection, query, _ids(keys))]
+
+
+def read_attempts(
+    connection: Connection, keys: Collection[tuple[int, bytes]]
+) -> dict[tuple[int, bytes], int]:
+    """How often each event was tried before, by (workspace, id); those never tried are absent."""
+    query = f"SELECT d.workspace_id, d.event_id, d.attempts{_BY_ID}decisions d ON d.workspace_id = w.a AND d.event_id = w.b"
+    return {(row[0], row[1]): row[2] for row in fetch(connection, query, _ids(keys))}
+
+
+def read_contacts(
+    connection: Connection, keys: Collection[tuple[int, str]]
+) -> dict[tuple[int, str], rows.Contact]:
+    """Contacts by (workspace, user_id); the unknown are absent."""
+    query: LiteralString = (
+        "SELECT c.workspace_id, c.user_id, c.partition, c.tenant_id, c.profile, c.tags, c.created_at, c.updated_at"
+        f"{_BY_NAME}contacts c ON c.workspace_id = w.a AND c.user_id = w.b"
+    )
+    return {(row[0], row[1]): rows.Contact._make(row) for row in fetch(connection, query, _names(keys))}
+
+
+def read_conversations(
+    connection: Connection, keys: Collection[tuple[int, str]]
+) -> dict[tuple[int, str], rows.Conversation]:
+    """Conversations by (workspace, id); the unknown are absent."""
+    query: LiteralString = (
+        "SELECT c.workspace_id, c.id, c.partition, c.tenant_id, c.record, c.tags, c.created_at, c.updated_at"
+        f"{_BY_NAME}conversations c ON c.workspace_id = w.a AND c.id = w.b"
+    )
+    return {(row[0], row[1]): rows.Conversation._make(row) for row in fetch(connection, query, _names(keys))}
+
+
+def read_cooldowns(
+    connection: Connection, keys: Collection[tuple[int, bytes, str]]
+) -> dict[tuple[int, bytes, str], int]:
+    """When each (workspace, rule, subject) matched last; those that never did are absent."""
+    found = fetch(
+        connection,
+        "SELECT c.workspace_id, c.automation_id, c.subject, c.matched_at"
+        " FROM unnest(%s::int4[], %s::uuid[], %s::text[]) w(a, b, c) JOIN cooldowns c"
+        " ON c.workspace_id = w.a AND c.automation_id = w.b AND c.subject = w.c",
+        packing.columns((Integers, Identities, Texts), sorted(keys)),
+    )
+    return {(row[0], row[1], row[2]): row[3] for row in found}
+
+
+def read_runs(
+    connection: Connection, keys: Collection[tuple[int, bytes]]
+) -> dict[tuple[int, bytes], rows.Run]:
+    """Runs by (workspace, id)."""
+    query: LiteralString = (
+        "SELECT r.workspace_id, r.id, r.automation_id, r.version, r.event_id, r.start_key, r.status, r.outcome,"
+        f" r.reason, r.trace, r.state{_BY_ID}runs r ON r.workspace_id = w.a AND r.id = w.b"
+    )
+    return {(row[0], row[1]): rows.Run._make(row) for row in fetch(connection, query, _ids(keys))}
+
+
+def read_messages(
+    connection: Connection, keys: Collection[tuple[int, bytes]]
+) -> dict[tuple[int, bytes], rows.Message]:
+    """Messages by (workspace, id)."""
+    query: LiteralString = f"SELECT {MESSAGE}{_BY_ID}messages m ON m.workspace_id = w.a AND m.id = w.b"
+    return {(row[0], row[1]): rows.Message._make(row) for row in fetch(connection, query, _ids(keys))}
+
+
+def _ids(keys: Collection[tuple[int, bytes]]) -> list[packing.Packed]:
+    return packing.columns((Integers, Identities), sorted(keys))
+
+
+def _names(keys: Collection[tuple[int, str]]) -> list[packing.Packed]:
+    return packing.columns((Integers, Texts), sorted(keys))

@@ -1,0 +1,138 @@
+"""Writing on PostgreSQL: everything that a turn decided, one statement a table, in one round trip."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, LiteralString
+
+from heliograph.store import packing, rows
+from heliograph.store.hot_postgres.connection import Connection
+from heliograph.store.hot_postgres.ingest import EVENT_KINDS, INSERT_EVENTS, insert_due
+from heliograph.store.packing import Bigints, Identities, Integers, Smallints, Texts
+
+_RUN_KINDS = (
+    Integers, Identities, Identities, Integers, Identities, Texts, Smallints, Smallints, Texts, Texts, Texts,
+)  # fmt: skip
+_MESSAGE_KINDS = (
+    Integers, Identities, Smallints, Texts, Smallints, Texts, Identities, Identities, Integers, Integers, Identities,
+    Texts, Texts, Texts, Integers, Texts, Texts, Smallints, Bigints, Texts, Texts,
+)  # fmt: skip
+_DECISIONS: LiteralString = (
+    "INSERT INTO decisions SELECT * FROM unnest(%s::int4[], %s::uuid[], %s::int2[], %s::int2[], %s::int8[],"
+    " %s::int8[], %s::int8[], %s::text[]) ON CONFLICT (workspace_id, event_id) DO UPDATE SET"
+    " status = excluded.status, attempts = excluded.attempts, available_at = excluded.available_at,"
+    " decided_at = excluded.decided_at, definitions_version = excluded.definitions_version, error = excluded.error"
+)
+_RUNS: LiteralString = (
+    "INSERT INTO runs SELECT * FROM unnest(%s::int4[], %s::uuid[], %s::uuid[], %s::int4[], %s::uuid[], %s::text[],"
+    " %s::int2[], %s::int2[], %s::text[], %s::text[], %s::text[])"
+)
+_RUN_CHANGES: LiteralString = (
+    "UPDATE runs r SET status = u.s, outcome = u.o, reason = u.r, state = u.t FROM"
+    " unnest(%s::int2[], %s::int2[], %s::text[], %s::text[], %s::int4[], %s::uuid[]) u(s, o, r, t, w, i)"
+    " WHERE r.workspace_id = u.w AND r.id = u.i"
+)
+_MESSAGES: LiteralString = (
+    "INSERT INTO messages SELECT * FROM unnest(%s::int4[], %s::uuid[], %s::int2[], %s::text[], %s::int2[],"
+    " %s::text[], %s::uuid[], %s::uuid[], %s::int4[], %s::int4[], %s::uuid[], %s::text[], %s::text[], %s::text[],"
+    " %s::int4[], %s::text[], %s::text[], %s::int2[], %s::int8[], %s::text[], %s::text[])"
+)
+_SEND_DUE: LiteralString = (
+    "INSERT INTO send_due SELECT * FROM unnest(%s::int2[], %s::int4[], %s::uuid[], %s::int8[])"
+)
+_TIMERS: LiteralString = (
+    "INSERT INTO timers SELECT * FROM unnest(%s::int2[], %s::int8[], %s::int4[], %s::int2[], %s::uuid[])"
+    " ON CONFLICT DO NOTHING"
+)
+_INBOX: LiteralString = (
+    "INSERT INTO inbox SELECT * FROM unnest(%s::int2[], %s::int4[], %s::uuid[], %s::int2[], %s::uuid[], %s::text[],"
+    " %s::int2[]) ON CONFLICT DO NOTHING"
+)
+_COOLDOWNS: LiteralString = (
+    "INSERT INTO cooldowns SELECT * FROM unnest(%s::int4[], %s::uuid[], %s::text[], %s::int8[])"
+    " ON CONFLICT (workspace_id, automation_id, subject) DO UPDATE SET matched_at = excluded.matched_at"
+)
+_RULE_COUNTS: LiteralString = (
+    "INSERT INTO rule_statistics AS s SELECT * FROM unnest(%s::int4[], %s::uuid[], %s::int4[], %s::int2[],"
+    " %s::int8[], %s::int8[], %s::int8[], %s::int8[]) ON CONFLICT (workspace_id, automation_id, day, partition)"
+    " DO UPDATE SET total = s.total + excluded.total, matched = s.matched + excluded.matched,"
+    " executed = s.executed + excluded.executed, pending = s.pending + excluded.pending"
+)
+_EVENT_COUNTS: LiteralString = (
+    "INSERT INTO event_statistics AS s SELECT * FROM unnest(%s::int4[], %s::int4[], %s::int2[], %s::int8[],"
+    " %s::int8[]) ON CONFLICT (workspace_id, day, partition) DO UPDATE SET"
+    " processed = s.processed + excluded.processed, failed = s.failed + excluded.failed"
+)
+_PEOPLE: LiteralString = (
+    "INSERT INTO {table} (workspace_id, {key}, partition, number, tenant_id, {body}, tags, created_at, updated_at)"
+    " SELECT w, k, p, nextval('person_numbers'), t, b, g, c, u FROM unnest(%s::int4[], %s::text[], %s::int2[],"
+    " %s::text[], %s::text[], %s::text[], %s::int8[], %s::int8[]) n(w, k, p, t, b, g, c, u)"
+    " ON CONFLICT (workspace_id, {key}) DO UPDATE SET {body} = excluded.{body}, tags = excluded.tags,"
+    " updated_at = excluded.updated_at"
+)
+_PEOPLE_KINDS = (Integers, Texts, Smallints, Texts, Texts, Texts, Bigints, Bigints)
+_CONTACTS: LiteralString = (
+    _PEOPLE.replace("{table}", "contacts").replace("{key}", "user_id").replace("{body}", "profile")
+)
+_CONVERSATIONS: LiteralString = (
+    _PEOPLE.replace("{table}", "conversations").replace("{key}", "id").replace("{body}", "record")
+)
+
+
+def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int], now: int) -> None:
+    """Everything that the turn decided, table by table; statistics in the lane of its lowest partition."""
+    lane = min(partitions)
+    with connection.pipeline():
+        put(
+            connection,
+            _DECISIONS,
+            (Integers, Identities, Smallints, Smallints, Bigints, Bigints, Bigints, Texts),
+            writes.decisions,
+        )
+        put(connection, _RUNS, _RUN_KINDS, writes.runs)
+        changes = [(*change, *key) for key, change in writes.run_changes.items()]
+        put(connection, _RUN_CHANGES, (Smallints, Smallints, Texts, Texts, Integers, Identities), changes)
+        put(connection, _MESSAGES, _MESSAGE_KINDS, writes.messages)
+        put(connection, _SEND_DUE, (Smallints, Integers, Identities, Bigints), writes.send_due)
+        put(connection, INSERT_EVENTS, EVENT_KINDS, writes.events)
+        if writes.due:
+            insert_due(connection, writes.due)
+        put_timers(connection, writes.timers)
+        put_inbox(connection, writes.inbox)
+        cooldowns = sorted((*key, matched_at) for key, matched_at in writes.cooldowns.items())
+        put(connection, _COOLDOWNS, (Integers, Identities, Texts, Bigints), cooldowns)
+        put(connection, _CONTACTS, _PEOPLE_KINDS, sorted(writes.contacts.values()))
+        put(connection, _CONVERSATIONS, _PEOPLE_KINDS, sorted(writes.conversations.values()))
+        _count(connection, writes, lane)
+        connection.execute(
+            "UPDATE partitions SET last_now = %s WHERE partition = %s AND last_now < %s", (now, lane, now)
+        )
+
+
+def _count(connection: Connection, writes: rows.Writes, lane: int) -> None:
+    rules = [(*key, lane, *counts) for key, counts in sorted(writes.rule_counts.items())]
+    kinds = (Integers, Identities, Integers, Smallints, Bigints, Bigints, Bigints, Bigints)
+    put(connection, _RULE_COUNTS, kinds, rules)
+    events = [(*key, lane, *counts) for key, counts in sorted(writes.event_counts.items())]
+    put(connection, _EVENT_COUNTS, (Integers, Integers, Smallints, Bigints, Bigints), events)
+
+
+def put(
+    connection: Connection,
+    query: LiteralString,
+    kinds: Sequence[type[packing.Packed]],
+    values: Sequence[Sequence[Any]],
+) -> None:
+    """One statement over packed columns, where there is anything."""
+    if values:
+        connection.execute(query, packing.columns(kinds, values))
+
+
+def put_timers(connection: Connection, timers: Sequence[rows.Timer]) -> None:
+    """Set timers; one that is set already stays."""
+    put(connection, _TIMERS, (Smallints, Bigints, Integers, Smallints, Identities), timers)
+
+
+def put_inbox(connection: Connection, inbox: Sequence[rows.Inbox]) -> None:
+    """Lay rows into inboxes; one that lies there already stays."""
+    put(connection, _INBOX, (Smallints, Integers, Identities, Smallints, Identities, Texts, Smallints), inbox)
