@@ -199,6 +199,16 @@ def test_a_server_that_lets_nobody_in_is_left_in_peace(greeting: bytes | Act) ->
     assert len(deliver(story, at("GREETING", greeting), connections=4).mails) == 20
 
 
+@pytest.mark.parametrize("step", ["GREETING", "RCPT", "END"])
+def test_a_servers_words_are_safe_to_keep(step: str) -> None:
+    """Words that are no text, move a cursor or go on for pages are kept as one short line of text."""
+    answer, _ = one_answer(at(step, b"454-4.7.0 a\xff\x00\x1b[2J\r\n454 " + b"b" * 3000))
+    assert answer.outcome is TEMPORARY
+    assert "4.7.0 a��" in answer.text
+    assert answer.text.isprintable()
+    assert len(answer.text) == channels.LONGEST_TEXT
+
+
 def test_the_rest_grows_to_a_minute_and_ends() -> None:
     """A dead server is tried ever more rarely, at least once a minute, whatever the clock does."""
 

@@ -218,6 +218,13 @@ def test_a_body_that_drips_does_not_hold_the_answer() -> None:
     assert not answer.is_whole
 
 
+@pytest.mark.parametrize(("size", "is_whole"), [(999, True), (1000, True), (1001, False)])
+def test_a_body_that_just_fits_is_whole(size: int, is_whole: bool) -> None:
+    """A body of exactly the limit is whole, one octet more is not."""
+    answer, _ = fetch(always(reply("200 OK", b"0" * size)))
+    assert (len(answer.body), answer.is_whole) == (min(size, 1000), is_whole)
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_no_more_of_a_body_is_read_than_asked(packed: bool) -> None:
     """A body of eight megabytes, packed or not, ends at the limit and says that it is not whole."""

@@ -25,7 +25,7 @@ SHORTEST_REST, LONGEST_REST = 1_000_000, 60_000_000
 
 _NEEDS_LOGIN = frozenset((530, 534, 535, 538))
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s|$)")
-_REFERENCE = re.compile(r"\bqueued as <?([^\s<>;]+)|\bid=([^\s;]+)", re.IGNORECASE)
+_REFERENCE = re.compile(r"\bqueued as <?([!-:=?-~]{1,200})|\bid=([!-:=?-~]{1,200})", re.IGNORECASE)
 
 
 class SmtpChannel:
@@ -190,4 +190,7 @@ def _lease_over() -> channels.Answer:
 
 
 def _answer(outcome: channels.Outcome, code: str, text: str) -> channels.Answer:
+    """An answer in one line of text that any log and database can take, whatever the server wrote."""
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else "�" for c in " ".join(text.split()))
     return channels.Answer(outcome, "smtp", None, code, text[: channels.LONGEST_TEXT])

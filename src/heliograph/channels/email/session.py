@@ -47,9 +47,8 @@ class Reply(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The server's words in one line that is safe to show."""
-        words = " ".join(self.octets.decode("utf-8", "replace").split())
-        return words if words.isprintable() else "".join(c if c.isprintable() else "�" for c in words)
+        """The server's words."""
+        return self.octets.decode("utf-8", "replace").strip()
 
 
 class Stage(Enum):

@@ -157,12 +157,12 @@ def _judged(answer: exchange.HttpAnswer) -> channels.Answer:
     return channels.Answer(
         _outcome_of(answer.status),
         "http",
-        headers.get("x-request-id"),
+        headers.get("x-request-id", "")[:200] or None,
         str(answer.status),
         words[: channels.LONGEST_TEXT].strip(),
         {
             "status": answer.status,
-            "headers": {name: headers[name] for name in sorted(KEPT_HEADERS & headers.keys())},
+            "headers": {name: headers[name][:1000] for name in sorted(KEPT_HEADERS & headers.keys())},
             "body": body,
         },
         answer.retry_after,

@@ -6,6 +6,7 @@ here: credentials do not follow to another host, and a request that was once tak
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
 import enum
 import re
@@ -131,11 +132,12 @@ class Exchange:
         """Reads the body, unpacked, up to `largest` octets; what breaks leaves what was read."""
         unpacked = httpx2.Response(response.status, headers=response.headers, stream=_Stream(response))
         try:
-            async for part in unpacked.aiter_bytes():
-                self._body += part[: largest - len(self._body)]
-                if len(self._body) >= largest:
-                    break
-            else:
+            async with contextlib.aclosing(unpacked.aiter_bytes()) as parts:
+                async for part in parts:
+                    room = largest - len(self._body)
+                    self._body += part[:room]
+                    if len(part) > room:
+                        return
                 self._is_whole = True
         except httpx2.DecodingError:
             self._is_whole = False
