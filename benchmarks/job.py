@@ -142,12 +142,10 @@ def _event(draw: random.Random, number: int) -> Event:
         "total": draw.randrange(1_000, 90_000) / 100,
         "country": draw.choice(COUNTRIES),
         "shop": f"shop-{draw.randrange(100):03d}",
-        "items": [f"article-{draw.randrange(10_000):05d}" for _ in range(4)],
-        "paid_with": "card",
+        "items": [f"article-{draw.randrange(10_000):05d}" for _ in range(6)],
+        "paid_with": "card ending in 4242",
     }
-    return Event(
-        f"e{number:09d}", draw.choice(EVENT_TYPES), f"c-{draw.randrange(CONTACTS):05d}", payload
-    )
+    return Event(f"e{number:09d}", draw.choice(EVENT_TYPES), f"c-{draw.randrange(CONTACTS):05d}", payload)
 
 
 def body(event: Event) -> bytes:

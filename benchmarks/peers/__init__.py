@@ -1,1 +1,1 @@
-"""The job done in other ways. Each module is one side (`benchmarks.sides`) and says in its docstring how it is tuned."""
+"""The job done in other ways: each `…_job` or `…_loop` is a side (`benchmarks.sides`) and says how it is tuned."""

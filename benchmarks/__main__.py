@@ -1,0 +1,87 @@
+"""The command: `python -m benchmarks [--quick] [--json FILE] [--only NAME] [--databases sqlite,postgresql]`."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, cast, get_args
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from benchmarks import engine, machine, results, setting, sides
+
+BENCHES: dict[str, Callable[[setting.Setting], Iterator[results.Row]]] = {engine.BENCH: engine.run}
+
+FOLDER = Path(tempfile.gettempdir())
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def main(
+    quick: Annotated[bool, typer.Option(help="Fewer jobs: three minutes at most.")] = False,
+    json: Annotated[Path | None, typer.Option(help="Write the rows here.", dir_okay=False)] = None,
+    only: Annotated[str | None, typer.Option(help=f"One of {', '.join(BENCHES)}.")] = None,
+    databases: Annotated[str, typer.Option(help="On which, comma between.")] = "sqlite,postgresql",
+    postgres: Annotated[
+        str, typer.Option(envvar="HELIOGRAPH_BENCH_POSTGRES", help="A server to make databases on.")
+    ] = "postgresql://postgres@127.0.0.1:5432/postgres",
+    redis: Annotated[
+        str, typer.Option(envvar="HELIOGRAPH_BENCH_REDIS", help="Celery's broker.")
+    ] = "redis://127.0.0.1:6379/0",
+    folder: Annotated[
+        Path, typer.Option(help="Where SQLite's files go.", file_okay=False, exists=True)
+    ] = FOLDER,
+) -> None:
+    """Measure Heliograph against others, side by side, and say how."""
+    names, wanted = _benches(only), _databases(databases)
+    console = Console()
+    with _progress(console) as progress:
+        asked = setting.Setting(quick, wanted, postgres, redis, folder, progress, [])
+        console.print(machine.described(asked))
+        rows = [row for name in names for row in BENCHES[name](asked)]
+    console.print(results.table(rows))
+    if json is not None:
+        results.save(rows, json)
+    raise typer.Exit(bool(asked.faults))
+
+
+def _progress(console: Console) -> Progress:
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    return Progress(*columns, console=console, transient=True)
+
+
+def _benches(only: str | None) -> list[str]:
+    if only is not None and only not in BENCHES:
+        raise typer.BadParameter(
+            f"there is no {only!r}; there are: {', '.join(BENCHES)}", param_hint="--only"
+        )
+    return [only] if only else list(BENCHES)
+
+
+def _databases(written: str) -> tuple[sides.Database, ...]:
+    named = tuple(dict.fromkeys(name.strip() for name in written.split(",")))
+    for name in named:
+        if name not in get_args(sides.Database):
+            raise typer.BadParameter(f"{name!r} is neither sqlite nor postgresql", param_hint="--databases")
+    return cast(tuple[sides.Database, ...], named)
+
+
+if __name__ == "__main__":
+    app(prog_name="python -m benchmarks")
