@@ -37,5 +37,11 @@ conformance: setup ## how much of the source documents is proved (ARGS="--missin
 torture: setup ## the full counts, about an hour; results go to docs/torture.md
 	@HELIOGRAPH_TORTURE=1 $(BIN)/pytest -m "torture or torture_only" $(ARGS)
 
-bench: setup ## measure against other engines (ARGS="--quick --json FILE")
+bench: setup .venv/peers/.ready ## measure against other engines (ARGS="--quick --json FILE")
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+.venv/peers/.ready: .venv/.ready
+	@echo "installing what we are measured against into .venv/peers"
+	@$(BIN)/python -m venv --clear .venv/peers
+	@.venv/peers/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[bench]"
+	@touch $@
