@@ -1,0 +1,226 @@
+"""Helpers for tests, ours and yours: a World with a clock that you move and a mailbox that keeps every message.
+
+    with World() as world:
+        world.contact("ana", email="ana@example.com")
+        world.rule(trigger_type="order_placed", actions=[{"type": "send_message", "text": "Thank you!"}])
+        world.event("order_placed", contact_id="ana")
+        world.run_until_idle()
+        assert world.mailbox.to("ana@example.com")[0].text == "Thank you!"
+
+Law: a World is the real engine on a real database (SQLite in a temporary folder unless a URL is given); only the
+clock and the channels are stand-ins. Nothing sleeps: time passes when it is told to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import email
+import email.message
+import email.policy
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Self
+
+import msgspec
+
+from heliograph import app, channels, clock, errors, settings
+from heliograph.core import explain, ids, rules
+from heliograph.core import people as core_people
+from heliograph.engine import worker
+from heliograph.store import automations, database, history, messages, people, workspaces
+
+START = 1_767_225_600_000_000
+"""2026-01-01 00:00 UTC, when a World begins unless it is told otherwise (µs)."""
+
+
+class Mail(NamedTuple):
+    """An e-mail that a World's mailbox received."""
+
+    recipient: str
+    subject: str
+    text: str
+    html: str | None
+    message_id: str
+    """The ledger's id of the message."""
+    raw: bytes
+
+
+class Mailbox:
+    """A channel that keeps what it is given and answers as it is told to."""
+
+    name = "email"
+    concurrency = 100
+
+    def __init__(self) -> None:
+        self.received: list[Mail] = []
+        self.answer: Callable[[channels.Outgoing], channels.Answer] = accepted
+        """What it answers; a message counts as received when the answer is ACCEPTED or UNCERTAIN."""
+
+    def send_now(self, outgoing: channels.Outgoing) -> channels.Answer:
+        """Keep it, and answer."""
+        answer = self.answer(outgoing)
+        if answer.outcome in (channels.Outcome.ACCEPTED, channels.Outcome.UNCERTAIN):
+            self.received.append(_mail(outgoing))
+        return answer
+
+    async def send(self, outgoing: channels.Outgoing) -> channels.Answer:
+        """The same, for who waits."""
+        return self.send_now(outgoing)
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    def to(self, address: str) -> list[Mail]:
+        """What an address received, oldest first."""
+        return [mail for mail in self.received if mail.recipient == address]
+
+
+class Calls:
+    """A channel that keeps the webhooks it is given and answers as it is told to."""
+
+    name = "webhook"
+    concurrency = 100
+
+    def __init__(self) -> None:
+        self.received: list[tuple[str, channels.HttpRequest]] = []
+        """(address, request), oldest first."""
+        self.answer: Callable[[channels.Outgoing], channels.Answer] = accepted
+
+    def send_now(self, outgoing: channels.Outgoing) -> channels.Answer:
+        """Keep it, and answer."""
+        assert isinstance(outgoing.content, channels.HttpRequest)
+        self.received.append((outgoing.address, outgoing.content))
+        return self.answer(outgoing)
+
+    async def send(self, outgoing: channels.Outgoing) -> channels.Answer:
+        """The same, for who waits."""
+        return self.send_now(outgoing)
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+def accepted(outgoing: channels.Outgoing) -> channels.Answer:
+    """Taken."""
+    return channels.Answer(channels.Outcome.ACCEPTED, "world", outgoing.message_id, "250", "ok")
+
+
+def _mail(outgoing: channels.Outgoing) -> Mail:
+    assert isinstance(outgoing.content, bytes)
+    parsed = email.message_from_bytes(outgoing.content, policy=email.policy.default)
+    assert isinstance(parsed, email.message.EmailMessage)
+    plain, html = parsed.get_body(("plain",)), parsed.get_body(("html",))
+    return Mail(
+        outgoing.address,
+        str(parsed["Subject"]),
+        str(plain.get_content()).rstrip("\r\n") if plain is not None else "",
+        str(html.get_content()) if html is not None else None,
+        outgoing.message_id,
+        outgoing.content,
+    )
+
+
+def _make_ready(url: str) -> None:
+    store = database.Database(url)
+    store.migrate()
+    store.close()
+
+
+class World:
+    """The engine with a manual clock and captured channels, for one thread."""
+
+    def __init__(self, database_url: str | None = None, *, start: int = START, **changed: Any):
+        """`changed` is settings by name (`lease_seconds=5`)."""
+        self._folder = None if database_url else tempfile.TemporaryDirectory(prefix="heliograph-")
+        url = database_url or f"sqlite:///{self._folder.name if self._folder else ''}/world.db"
+        self.clock = clock.ManualClock(start)
+        self.mailbox, self.calls = Mailbox(), Calls()
+        self.settings = settings.load({}, database_url=url, **changed)
+        _make_ready(url)
+        self.app = app.App(self.settings, self.clock, {"email": self.mailbox, "webhook": self.calls})
+        self._session = self.app.session()
+        self.turns = self.app.turns(self._session)
+        self.delivery = self.app.delivery(self._session)
+        self.pace = worker.Pace(self.turns, self._session, self.clock.now, self.clock.wall_seconds, lambda: None)
+        self._loop = asyncio.new_event_loop()
+        with self.app.store.writing() as connection:
+            self.workspace_id = workspaces.ensure(connection, "default", self.clock.now())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self._loop.close()
+        if not self.app.store.is_sqlite:
+            self._session.close()
+        self.app.close()
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    # ── what happens ────────────────────────────────────────────────────────────────────────────────
+
+    def contact(self, user_id: str, **profile: Any) -> None:
+        """A contact with this profile."""
+        clean = core_people.clean_profile(profile, "profile")
+        people.save_profile(
+            self.app.store, self.workspace_id, None, user_id, clean, self.clock.now(), strategy="replace"
+        )
+
+    def rule(self, **definition: Any) -> str:
+        """A rule; gives its id. `name` may be left out. Raises errors.InvalidInput as the API does."""
+        given = {"name": "A rule", **definition}
+        with self.app.store.writing() as connection:
+            made = automations.create_rule(
+                connection, self.workspace_id, None, rules.define(given), self.clock.now(), None
+            )
+        return ids.text(made.id)
+
+    def template(self, template_id: str, **content: Any) -> None:
+        """A template with `subject`, `text`, `html`."""
+        with self.app.store.writing() as connection:
+            automations.put_template(connection, self.workspace_id, template_id, content, self.clock.now())
+
+    def event(self, event_type: str, **fields: Any) -> str:
+        """An event comes in; gives its id."""
+        return self.events([{"event_type": event_type, **fields}])[0]
+
+    def events(self, given: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Events come in, in one request; gives their ids."""
+        batch = self.app.ingest.read(msgspec.json.encode(given), "application/json", self.workspace_id, None)
+        return [ids.text(identity) for identity in self._loop.run_until_complete(self.app.ingest.accept(batch))]
+
+    def pass_time(self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0) -> None:
+        """Time passes, stopping at each instant at which something is due, and everything due is done."""
+        until = self.clock.now() + int(((days * 24 + hours) * 60 + minutes) * 60_000_000 + seconds * 1_000_000)
+        self.run_until_idle()
+        while (due_at := self._session.hot.next_due(self._session.connection)) is not None and due_at <= until:
+            self.clock.at = max(self.clock.at, due_at)
+            self.run_until_idle()
+        self.clock.at = until
+        self.run_until_idle()
+
+    def run_until_idle(self) -> None:
+        """Turns and deliveries follow each other until nothing is due."""
+        while self.turns.take().inputs or self._loop.run_until_complete(self.delivery.step()):
+            pass
+
+    # ── what can be seen ────────────────────────────────────────────────────────────────────────────
+
+    def explain(self, event_id: str) -> explain.Explanation:
+        """Why an event did what it did: its decision, every rule's run, their actions and messages."""
+        identity = ids.parse(event_id)
+        assert identity is not None
+        with self.app.store.reading() as connection:
+            found = history.explain_event(connection, self.workspace_id, None, identity)
+        if found is None:
+            raise errors.NotFound(f"there is no event {event_id}")
+        return found
+
+    def ledger(self, most: int = 1000) -> list[messages.Sent]:
+        """The messages of the ledger, newest first, at most so many."""
+        with self.app.store.reading() as connection:
+            return messages.list_messages(connection, self.workspace_id, messages.Filter(), most)
