@@ -1,0 +1,49 @@
+"""The statements of a turn, of ingest and of delivery on SQLite: one process, one writer, one line per queue.
+
+Law: bulk statements over a plain connection, nothing per row that could be per batch; every function works
+inside a transaction that its caller opened with `begin`. hot_postgres has the same names; one suite runs on both.
+Inside, a file for each part of the data's way.
+"""
+
+from __future__ import annotations
+
+from heliograph.store.hot_sqlite.connection import begin, commit, lock_partitions, rollback
+from heliograph.store.hot_sqlite.delivery import claim, end_leases, settle, take_expired
+from heliograph.store.hot_sqlite.ingest import accept, backlog, find_keys, forget_keys
+from heliograph.store.hot_sqlite.reading import (
+    read_attempts,
+    read_contacts,
+    read_conversations,
+    read_cooldowns,
+    read_events,
+    read_messages,
+    read_runs,
+)
+from heliograph.store.hot_sqlite.taking import last_now, next_due, take
+from heliograph.store.hot_sqlite.writing import write
+
+__all__ = [
+    "accept",
+    "backlog",
+    "begin",
+    "claim",
+    "commit",
+    "end_leases",
+    "find_keys",
+    "forget_keys",
+    "last_now",
+    "lock_partitions",
+    "next_due",
+    "read_attempts",
+    "read_contacts",
+    "read_conversations",
+    "read_cooldowns",
+    "read_events",
+    "read_messages",
+    "read_runs",
+    "rollback",
+    "settle",
+    "take",
+    "take_expired",
+    "write",
+]

@@ -1,0 +1,63 @@
+"""Connections of the engine's own to SQLite: how they begin and commit, and how they are asked for sets of keys."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterable
+from typing import Any
+
+Connection = sqlite3.Connection
+
+_SIZES = (1, 4, 16, 64, 256)
+_VALUES_AT_ONCE = _SIZES[-1]
+"""Keys in one VALUES list: well under SQLite's limit of bound variables."""
+
+
+def begin(connection: Connection) -> None:
+    """Open the transaction and take the one write lock."""
+    connection.execute("BEGIN IMMEDIATE")
+
+
+def commit(connection: Connection) -> None:
+    """Make all of it durable."""
+    connection.execute("COMMIT")
+
+
+def rollback(connection: Connection) -> None:
+    """Leave nothing of it."""
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+
+
+def lock_partitions(connection: Connection, partitions: Collection[int]) -> None:
+    """Keep turns out of these partitions until the transaction ends; the one writer has done so already."""
+
+
+def by_pairs(
+    connection: Connection, query: str, keys: Collection[tuple[int, str | bytes]]
+) -> list[tuple[Any, ...]]:
+    """What `query` finds for the pairs of `wanted(a, b)`."""
+    return wanted(connection, "WITH wanted(a, b) AS (VALUES {}) " + query, "(?,?)", keys)
+
+
+def by_triples(
+    connection: Connection, query: str, keys: Collection[tuple[int, bytes, str]]
+) -> list[tuple[Any, ...]]:
+    """What `query` finds for the triples of `wanted(a, b, c)`."""
+    return wanted(connection, "WITH wanted(a, b, c) AS (VALUES {}) " + query, "(?,?,?)", keys)
+
+
+def wanted(
+    connection: Connection, query: str, mark: str, keys: Iterable[tuple[Any, ...]], more: tuple[Any, ...] = ()
+) -> list[tuple[Any, ...]]:
+    """What `query` finds for these keys: its `{}` takes one `mark` a key, and `more` follows the keys."""
+    ordered = sorted(keys)
+    found: list[tuple[Any, ...]] = []
+    for first in range(0, len(ordered), _VALUES_AT_ONCE):
+        part = ordered[first : first + _VALUES_AT_ONCE]
+        # Padded to a few sizes, so that the driver's cache of prepared statements is of use.
+        size = next(size for size in _SIZES if size >= len(part))
+        part += [(None,) * len(part[0])] * (size - len(part))
+        flat = [value for key in part for value in key]
+        found += connection.execute(query.format(",".join([mark] * size)), (*flat, *more)).fetchall()
+    return found

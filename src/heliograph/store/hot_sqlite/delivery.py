@@ -1,0 +1,89 @@
+"""Delivery on SQLite: messages are claimed, and settled by whoever holds the claim."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from heliograph.store import rows
+from heliograph.store.hot_sqlite.connection import Connection, wanted
+from heliograph.store.hot_sqlite.reading import EVENT, MESSAGE
+from heliograph.store.hot_sqlite.taking import Line, take_line
+
+_SEND_DUE = Line(
+    "send_due",
+    "message_id",
+    f"SELECT s.due_at, {MESSAGE}, {EVENT} FROM send_due s JOIN messages m ON m.workspace_id = s.workspace_id"
+    " AND m.id = s.message_id LEFT JOIN events e ON e.workspace_id = m.workspace_id AND e.id = m.event_id"
+    " WHERE s.workspace_id = ? ORDER BY s.message_id LIMIT ?",
+    2,
+)
+
+
+def claim(
+    connection: Connection, now: int, limit: int, worker: str, lease_until: int, start: int
+) -> list[rows.Claimed]:
+    """Take up to `limit` messages that are due and hold them until `lease_until`; workspaces on hold are passed over.
+
+    The walk over workspaces starts after `start`, and none takes more than its share while others wait.
+    """
+    held = {row[0] for row in connection.execute("SELECT id FROM workspaces WHERE hold_deliveries")}
+    taken = take_line(connection, _SEND_DUE, limit, held, start)
+    connection.executemany(
+        "INSERT INTO claims VALUES (?,?,?,?,?)", [(row[1], row[2], lease_until, now, worker) for row in taken]
+    )
+    return [_claimed(row, lease_until) for row in taken]
+
+
+def _claimed(row: tuple[Any, ...], lease_until: int) -> rows.Claimed:
+    event = None if row[22] is None else rows.Event._make(row[22:])
+    return rows.Claimed(rows.Message._make(row[1:22]), row[0], lease_until, event)
+
+
+def settle(connection: Connection, worker: str, settled: Sequence[rows.Settled]) -> int:
+    """Store what became of claimed messages; one whose claim is no longer this worker's is left as it is."""
+    released = wanted(
+        connection,
+        "WITH wanted(a, b) AS (VALUES {}) DELETE FROM claims WHERE (workspace_id, message_id) IN"
+        " (SELECT a, b FROM wanted) AND claimed_by = ? RETURNING message_id",
+        "(?,?)",
+        {(entry.workspace_id, entry.message_id) for entry in settled},
+        (worker,),
+    )
+    ours = {row[0] for row in released}
+    held = [entry for entry in settled if entry.message_id in ours]
+    _store(connection, held)
+    return len(held)
+
+
+def _store(connection: Connection, held: Sequence[rows.Settled]) -> None:
+    connection.executemany(
+        "UPDATE messages SET state=?, settled_at=?, attempts=?, error=? WHERE workspace_id=? AND id=?",
+        [(s.state, s.settled_at, s.attempts, s.error, s.workspace_id, s.message_id) for s in held],
+    )
+    connection.executemany(
+        "INSERT OR IGNORE INTO timers VALUES (?,?,?,?,?)", [s.retry for s in held if s.retry]
+    )
+    connection.executemany(
+        "INSERT OR IGNORE INTO inbox VALUES (?,?,?,?,?,?,?)", [s.reply for s in held if s.reply]
+    )
+
+
+def take_expired(connection: Connection, now: int, limit: int, worker: str) -> list[rows.Claimed]:
+    """Claims whose lease has run out, now held by this worker; `due_at` is when they were claimed."""
+    found = connection.execute(
+        f"SELECT c.claimed_at, {MESSAGE}, {EVENT} FROM claims c JOIN messages m ON m.workspace_id = c.workspace_id"
+        " AND m.id = c.message_id LEFT JOIN events e ON e.workspace_id = m.workspace_id AND e.id = m.event_id"
+        " WHERE c.lease_until < ? ORDER BY c.lease_until LIMIT ?",
+        (now, limit),
+    ).fetchall()
+    connection.executemany(
+        "UPDATE claims SET claimed_by = ? WHERE workspace_id = ? AND message_id = ?",
+        [(worker, row[1], row[2]) for row in found],
+    )
+    return [_claimed(row, now) for row in found]
+
+
+def end_leases(connection: Connection) -> None:
+    """Let every lease run out at once."""
+    connection.execute("UPDATE claims SET lease_until = 0")

@@ -1,0 +1,152 @@
+"""Taking on SQLite: what a turn decides next, deleted from its queue as it is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, NamedTuple
+
+from heliograph.store import rows
+from heliograph.store.hot_sqlite.connection import Connection
+from heliograph.store.hot_sqlite.reading import EVENT
+
+_MOST_TRIES = 5
+"""An inbox row that was refused as often is set aside for an operator."""
+
+
+def last_now(connection: Connection) -> int:
+    """The latest instant at which a turn was taken; time never runs behind it."""
+    return int(connection.execute("SELECT max(last_now) FROM partitions").fetchone()[0])
+
+
+def take(connection: Connection, now: int, limit: int, start: int) -> rows.Taken:
+    """Take up to `limit` inputs that are due and lock their partitions for this transaction.
+
+    Answers and debts first, then timers, then events; paused workspaces keep their events. The walk over
+    workspaces starts after `start`, and none takes more than its share while others wait.
+    """
+    inbox = _take_inbox(connection, limit)
+    timers = _take_timers(connection, now, limit - len(inbox))
+    room = limit - len(inbox) - len(timers)
+    events = _take_events(connection, room, _paused(connection, now), start) if room > 0 else []
+    workspaces = (
+        {row.workspace_id for row in inbox}
+        | {row.workspace_id for row in timers}
+        | {row[0] for row in events}
+    )
+    more = len(inbox) + len(timers) + len(events) >= limit
+    return rows.Taken((0,), inbox, timers, events, more, _versions(connection, workspaces))
+
+
+def _versions(connection: Connection, workspaces: Collection[int]) -> dict[int, int]:
+    return {
+        workspace: connection.execute(
+            "SELECT definitions_version FROM workspaces WHERE id = ?", (workspace,)
+        ).fetchone()[0]
+        for workspace in workspaces
+    }
+
+
+def _take_inbox(connection: Connection, limit: int) -> list[rows.Inbox]:
+    found = connection.execute(
+        "SELECT partition, workspace_id, id, kind, run_id, body, attempts FROM inbox"
+        f" WHERE attempts < {_MOST_TRIES} ORDER BY workspace_id, id LIMIT ?",
+        (limit,),
+    ).fetchall()
+    connection.executemany(
+        "DELETE FROM inbox WHERE workspace_id = ? AND id = ? AND kind = ?",
+        [(f[1], f[2], f[3]) for f in found],
+    )
+    return [rows.Inbox._make(row) for row in found]
+
+
+def _take_timers(connection: Connection, now: int, limit: int) -> list[rows.Timer]:
+    if limit <= 0:
+        return []
+    found = connection.execute(
+        "SELECT partition, wake_at, workspace_id, kind, id FROM timers WHERE wake_at <= ? ORDER BY wake_at LIMIT ?",
+        (now, limit),
+    ).fetchall()
+    connection.executemany(
+        "DELETE FROM timers WHERE wake_at = ? AND workspace_id = ? AND kind = ? AND id = ?",
+        [f[1:] for f in found],
+    )
+    return [rows.Timer._make(row) for row in found]
+
+
+def _paused(connection: Connection, now: int) -> set[int]:
+    return {
+        row[0]
+        for row in connection.execute(
+            "SELECT id FROM workspaces WHERE is_paused AND (paused_until IS NULL OR paused_until > ?)", (now,)
+        )
+    }
+
+
+def _take_events(connection: Connection, room: int, closed: Collection[int], start: int) -> list[rows.Event]:
+    return [rows.Event._make(row) for row in take_line(connection, _DUE, room, closed, start)]
+
+
+class Line(NamedTuple):
+    """A queue that workspaces share, taken from its oldest on."""
+
+    queue: str
+    """The table."""
+    key: str
+    """The time-ordered id by which it is taken."""
+    query: str
+    """Reads the oldest of one workspace; its values are the workspace and how many."""
+    place: int
+    """Where the key stands in a row of the query."""
+
+
+_DUE = Line(
+    "due",
+    "event_id",
+    f"SELECT {EVENT} FROM due d JOIN events e ON e.workspace_id = d.workspace_id AND e.id = d.event_id"
+    " WHERE d.workspace_id = ? ORDER BY d.event_id LIMIT ?",
+    1,
+)
+
+
+def take_line(
+    connection: Connection, line: Line, room: int, closed: Collection[int], start: int
+) -> list[tuple[Any, ...]]:
+    """Take the oldest of a queue, a share of each workspace that is not closed, beginning after `start`."""
+    waiting = [
+        workspace for workspace in _workspaces_in(connection, line.queue, start) if workspace not in closed
+    ]
+    share = room if len(waiting) < 2 else max(5, room // 5)
+    taken: list[tuple[Any, ...]] = []
+    for workspace in waiting:
+        quota = min(share, room - len(taken))
+        if quota <= 0:
+            break
+        found = connection.execute(line.query, (workspace, quota)).fetchall()
+        if found:
+            # One writer: nothing can have come in below the last id since it was read.
+            connection.execute(
+                f"DELETE FROM {line.queue} WHERE workspace_id = ? AND {line.key} <= ?",
+                (workspace, found[-1][line.place]),
+            )
+            taken += found
+    taken.sort(key=lambda row: row[line.place])
+    return taken
+
+
+def _workspaces_in(connection: Connection, queue: str, start: int) -> list[int]:
+    found: list[int] = []
+    last = -1
+    query = f"SELECT workspace_id FROM {queue} WHERE workspace_id > ? LIMIT 1"
+    while (row := connection.execute(query, (last,)).fetchone()) is not None:
+        last = row[0]
+        found.append(last)
+    return [w for w in found if w > start] + [w for w in found if w <= start]
+
+
+def next_due(connection: Connection) -> int | None:
+    """The instant of the earliest timer or of the end of a pause, or None."""
+    found = connection.execute(
+        "SELECT min(at) FROM (SELECT min(wake_at) AS at FROM timers UNION ALL"
+        " SELECT min(paused_until) FROM workspaces WHERE is_paused)"
+    ).fetchone()
+    return None if found[0] is None else int(found[0])
