@@ -1,14 +1,13 @@
 """A client of the whole application: HTTP in by ASGI, a clock that is moved by hand, turns when they are asked for."""
 
 import asyncio
-from types import TracebackType
 from typing import Any, Self
 
 import httpx2
 
-from heliograph import app, clock, settings
+from heliograph import testing
 from heliograph.core import schedule
-from heliograph.store import database, keys, workspaces
+from heliograph.store import keys, workspaces
 from tests import sabotage
 
 START = schedule.parse_instant("2026-01-05T12:00:00Z", "")
@@ -26,28 +25,23 @@ RULE: dict[str, Any] = {
 class Client:
     """One program that speaks to Heliograph, as an admin unless a request says otherwise."""
 
-    def __init__(self, url: str, **given: object):
-        store = database.Database(url)
-        store.migrate()
-        store.close()
-        self.clock = clock.ManualClock(START)
-        self.app = app.App(settings.load({}, database_url=url, **given), self.clock, {})
-        self.store = self.app.store
-        self._turns = self.app.turns(self.app.session())
+    def __init__(self, url: str, **changed: object):
+        self.world = testing.World(url, start=START, **changed)
+        self.clock, self.mailbox, self.store = self.world.clock, self.world.mailbox, self.world.app.store
         self._runner = asyncio.Runner()
-        transport = httpx2.ASGITransport(sabotage.wrap(self.app.asgi()))
+        transport = httpx2.ASGITransport(sabotage.wrap(self.world.app.asgi()))
         self._http = httpx2.AsyncClient(transport=transport, base_url="http://heliograph")
         self.admin = self.key("admin")
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._runner.run(self._http.aclose())
         self._runner.close()
-        self.app.close()
+        if not self.store.is_sqlite:
+            self.world.app.ingest._session.close()
+        self.world.close()
 
     def key(self, role: str, *, workspace: str = "default", tenant: str | None = None) -> str:
         """The text of a new key."""
@@ -100,9 +94,8 @@ class Client:
         return str(identity)
 
     def decide(self) -> None:
-        """Let turns decide everything that is due."""
-        while self._turns.take().more:
-            pass
+        """Let turns and deliveries do everything that is due."""
+        self.world.run_until_idle()
 
     def runs(self, event_id: str, **query: Any) -> list[dict[str, Any]]:
         """The runs of an event."""

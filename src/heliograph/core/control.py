@@ -71,10 +71,9 @@ def _faults(given: Mapping[str, Any], now: int) -> list[errors.Fault]:
     ):
         found.append(errors.Fault("is_paused", "is required: true pauses, false resumes"))
     reason = given.get("pause_reason")
-    if reason is not None and (not isinstance(reason, str) or len(reason) > _MOST_REASON):
-        found.append(
-            errors.Fault("pause_reason", f"takes a text of at most {_MOST_REASON} characters, or null")
-        )
+    if reason is not None and (not isinstance(reason, str) or len(reason) > _MOST_REASON or "\x00" in reason):
+        message = f"takes a text of at most {_MOST_REASON} characters, none of them NUL, or null"
+        found.append(errors.Fault("pause_reason", message))
     return found + _until_faults(given, now)
 
 

@@ -115,6 +115,9 @@ class Call(Request[None, None, State]):
                 faults.append(errors.Fault(name, "is given more than once"))
                 continue
             values[name] = None
+            if "\x00" in text:
+                faults.append(errors.Fault(name, "holds a NUL character"))
+                continue
             try:
                 values[name] = msgspec.convert(text, fields[name].type, strict=False)
             except msgspec.ValidationError as refusal:
