@@ -1,9 +1,8 @@
 """What each operator of a condition means, on values alone.
 
-Law: nothing here knows fields, events or trees. A value is what JSON decodes to (None, bool, int, float,
-str, list, dict), or MISSING where there is none. No operator raises, whatever the value. A value of another
-type than the operator works on makes it false; a negative operator is exactly the negation of its positive
-twin, there too. Nothing is coerced, unless the field has a declared type: then `coerced` is applied to both
+Law: nothing here knows fields, events or trees. No operator raises, whatever the value. A value of another type
+than the operator works on makes it false; a negative operator is exactly the negation of its positive twin,
+there too. Nothing is coerced, unless the field has a declared type: then `values.coerced` is applied to both
 sides first, and what follows is as strict as ever.
 """
 
@@ -11,34 +10,17 @@ from __future__ import annotations
 
 import functools
 import operator
-import re
 from collections.abc import Callable, Mapping
-from datetime import date, datetime, timedelta
-from typing import Final, NamedTuple, TypeGuard
+from typing import Final, NamedTuple
 
 import re2  # type: ignore[import-untyped]  # the wheel brings no annotations
 
-Meaning = Callable[[object, object], bool]
+from heliograph.core import values
+
+Test = Callable[[object, object], bool]
 """What a positive operator says of (observed, wanted)."""
 
-
-class _Nothing:
-    """A value that equals itself alone."""
-
-    __slots__ = ("name",)
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __repr__(self) -> str:
-        return self.name
-
-
-MISSING: Final = _Nothing("MISSING")
-"""There is no value at this place (JSON's null is None, which is a value)."""
-
-UNFIT: Final = _Nothing("UNFIT")
-"""The value cannot be read as its field's declared type: it equals nothing and has no order."""
+LONGEST_PATTERN: Final = 256
 
 
 class Operator(NamedTuple):
@@ -76,15 +58,15 @@ LOOK_BACK: Final = frozenset({"changed", "changed_to"})
 """The operators that also read what the field was before the event."""
 
 
-def satisfied(decides: str, observed: object, wanted: object, before: object = MISSING) -> bool:
+def satisfied(decides: str, observed: object, wanted: object, before: object = values.MISSING) -> bool:
     """Whether the positive operator `decides` is true of the observed value.
 
     `wanted` is the condition's value, `before` what the field was (for `changed`, `changed_to`).
     """
     if decides in LOOK_BACK:
-        differs = before is not MISSING and not same(observed, before)
+        differs = before is not values.MISSING and not same(observed, before)
         return differs and (decides == "changed" or same(observed, wanted))
-    return _MEANINGS[decides](observed, wanted)
+    return _TESTS[decides](observed, wanted)
 
 
 # ── equality ────────────────────────────────────────────────────────────────────────────────────────
@@ -92,7 +74,9 @@ def satisfied(decides: str, observed: object, wanted: object, before: object = M
 
 def same(one: object, other: object) -> bool:
     """Equal as JSON, at every depth: 1 = 1.0, true ≠ 1, "1" ≠ 1, [1] ≠ [true]; the order of keys is nothing."""
-    open_pairs = [(one, other)]
+    if not isinstance(one, values.CONTAINERS):
+        return _same_here(one, other, [])
+    open_pairs: list[tuple[object, object]] = [(one, other)]
     # The list grows as containers are opened: values may be nested more deeply than calls may be.
     return all(_same_here(left, right, open_pairs) for left, right in open_pairs)
 
@@ -126,23 +110,20 @@ def _contains(observed: object, wanted: object) -> bool:
 
 
 def _exists(observed: object, _wanted: object) -> bool:
-    return observed is not MISSING and observed is not None
+    return observed is not values.MISSING and observed is not None
 
 
 # ── order and text ──────────────────────────────────────────────────────────────────────────────────
 
 
-def is_number(value: object) -> TypeGuard[float]:
-    """True of int and float; a bool is no number."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _numbers(compare: Callable[[float, float], bool]) -> Meaning:
+def _numbers(compare: Callable[[float, float], bool]) -> Test:
     # Instants arrive here as numbers already: microseconds since 1970, by `coerced`.
-    return lambda observed, wanted: is_number(observed) and is_number(wanted) and compare(observed, wanted)
+    return lambda observed, wanted: (
+        values.is_number(observed) and values.is_number(wanted) and compare(observed, wanted)
+    )
 
 
-def _texts(compare: Callable[[str, str], bool]) -> Meaning:
+def _texts(compare: Callable[[str, str], bool]) -> Test:
     return lambda observed, wanted: (
         isinstance(observed, str) and isinstance(wanted, str) and compare(observed, wanted)
     )
@@ -176,7 +157,7 @@ def _reason(error: Exception) -> str:
     return reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
 
 
-_MEANINGS: Final[Mapping[str, Meaning]] = {
+_TESTS: Final[Mapping[str, Test]] = {
     "equals": same,
     "in": _in,
     "contains": _contains,
@@ -191,107 +172,75 @@ _MEANINGS: Final[Mapping[str, Meaning]] = {
 }
 
 
-# ── instants ────────────────────────────────────────────────────────────────────────────────────────
-
-_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
-_MICROSECOND = timedelta(microseconds=1)
-_INSTANT = re.compile(
-    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d(:?\d\d)?)",
-    re.ASCII,
-)
+# ── what a condition's value means ──────────────────────────────────────────────────────────────────
 
 
-def instant(text: str) -> int | None:
-    """The microseconds since 1970 of an ISO 8601 date, time and offset; None where the text is no such thing.
+class Meaning(NamedTuple):
+    """What a leaf asks, once its operator and value are understood."""
 
-    A text without an offset is no instant: a zone is never guessed. Digits below the microsecond are dropped.
+    decides: str
+    """the positive operator that is asked"""
+    negative: bool
+    """whether its answer is turned round"""
+    kind: str | None
+    """what `values.coerced` reads the observed value as before it is compared; None: as it is"""
+    wanted: object
+    """the value, read likewise"""
+
+
+def meaning(name: str, value: object, declared: str | None = None) -> Meaning:
+    """What an operator of the wire means with this value, on a field of this declared type.
+
+    Two ISO instants are ordered as instants, declared or not. On a declared field `equals` takes a list too
+    (any of it), and what is ordered is a number or a date. ValueError says what is wrong with the value.
     """
-    # The usual form, 2026-01-31T09:00:00Z, is known by its length and marks; the digits are read below.
-    usual = len(text) == 20 and text[4:20:3] == "--T::Z"
-    if text[11:13] == "24" or not (usual or _INSTANT.fullmatch(text)):
-        return None
-    try:
-        moment = datetime.fromisoformat(text if usual else text.upper())
-    except ValueError:
-        return None
-    return (moment - _EPOCH) // _MICROSECOND
+    decides, negative, takes = OPERATORS[name]
+    if declared is not None and decides in ("equals", "in"):
+        choices = value if isinstance(value, list) else [value]
+        return Meaning("in", negative, declared, [_read(declared, choice) for choice in choices])
+    if takes == "ordered":
+        return Meaning(decides, negative, *_ordered(name, value, declared))
+    _check(name, takes, value)
+    return Meaning(decides, negative, None, value)
 
 
-# ── declared types ──────────────────────────────────────────────────────────────────────────────────
-
-_DECIMAL = re.compile(r"[+-]?\d{1,64}(\.\d{1,64})?([eE][+-]?\d{1,3})?", re.ASCII)
-_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-
-
-def coerced(kind: str, value: object) -> object:
-    """The value as its declared type, UNFIT where it cannot be read as one; arrays element by element.
-
-    None and MISSING stay what they are. Kinds: string, number, integer, boolean, date, date-time (both as
-    microseconds since 1970), email (lower case, trimmed), instant (a rule's date-time: nothing but an ISO
-    instant). A value of any other kind stays as it is.
-    """
-    if isinstance(value, list):
-        return [coerced(kind, element) for element in value]
-    convert = _CONVERSIONS.get(kind)
-    return value if convert is None or value is None or value is MISSING else convert(value)
-
-
-def _as_number(value: object) -> object:
-    if isinstance(value, str) and _DECIMAL.fullmatch(value.strip()):
-        value = float(value) if set(value) & set(".eE") else int(value)
-    return value if is_number(value) and value not in _ENDLESS else UNFIT
-
-
-def _as_boolean(value: object) -> object:
+def _ordered(name: str, value: object, declared: str | None) -> tuple[str | None, object]:
+    if declared is not None:
+        kind = declared if declared in ("date", "date-time") else "number"
+        single = value[0] if isinstance(value, list) and len(value) == 1 else value
+        if single is None or isinstance(single, list):
+            raise ValueError(f'"{name}" compares with exactly one {kind}, not {values.name_of(value)}')
+        return kind, _read(kind, single)
     if isinstance(value, str):
-        return {"true": True, "false": False}.get(value.strip().lower(), UNFIT)
-    return value if isinstance(value, bool) else UNFIT
+        return "instant", values.coerced("instant", value)
+    if values.is_number(value):
+        return None, value
+    raise ValueError(f'"{name}" compares with a number or an ISO 8601 instant, not {values.name_of(value)}')
 
 
-def _as_string(value: object) -> object:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value) if isinstance(value, str | int | float) else UNFIT
+def _read(kind: str, value: object) -> object:
+    wanted = values.coerced(kind, value)
+    if wanted is values.UNFIT:
+        raise ValueError(f"the field holds a {kind}, and this is none")
+    return wanted
 
 
-def _as_email(value: object) -> object:
-    return value.strip().lower() if isinstance(value, str) else UNFIT
+def _check(name: str, takes: str, value: object) -> None:
+    # `true` is what form builders send along with `exists`; it says nothing that could be misread.
+    if takes == "nothing" and not (value is None or value is True):
+        raise ValueError(f'"{name}" takes no value: leave it out')
+    if takes == "list" and not isinstance(value, list):
+        raise ValueError(f'"{name}" takes a list of values, not {values.name_of(value)}')
+    if takes in ("text", "pattern") and not isinstance(value, str):
+        raise ValueError(f'"{name}" takes a string, not {values.name_of(value)}')
+    if takes == "pattern" and isinstance(value, str):
+        _check_pattern(value)
 
 
-def _as_instant(value: object) -> object:
-    moment = instant(value) if isinstance(value, str) else None
-    return UNFIT if moment is None else moment
-
-
-def _as_date(value: object) -> object:
-    if not isinstance(value, str) or not _DATE.match(value) or len(value) > 10 and _as_date_time(value) is UNFIT:
-        return UNFIT
-    return _midnight(value[:10])
-
-
-def _as_date_time(value: object) -> object:
-    if isinstance(value, str) and _DATE.fullmatch(value):
-        return _midnight(value)
-    return _as_instant(value)
-
-
-def _midnight(written: str) -> object:
+def _check_pattern(pattern: str) -> None:
+    if len(pattern) > LONGEST_PATTERN:
+        raise ValueError(f"a pattern has at most {LONGEST_PATTERN} characters, this one has {len(pattern)}")
     try:
-        return (date.fromisoformat(written) - _EPOCH.date()) // _MICROSECOND
-    except ValueError:
-        return UNFIT
-
-
-_ENDLESS = (float("inf"), float("-inf"))
-_CONVERSIONS: Final[Mapping[str, Callable[[object], object]]] = {
-    "string": _as_string,
-    "number": _as_number,
-    "integer": _as_number,
-    "boolean": _as_boolean,
-    "date": _as_date,
-    "date-time": _as_date_time,
-    "email": _as_email,
-    "instant": _as_instant,
-}
+        searcher(pattern)
+    except ValueError as error:
+        raise ValueError(f"RE2 cannot read this pattern: {error}") from None

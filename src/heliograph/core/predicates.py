@@ -11,8 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from heliograph.core import operators
-from heliograph.core.operators import MISSING
+from heliograph.core import operators, values
 
 ROOTS: Final = (
     "event_type",
@@ -66,14 +65,7 @@ class Leaf(NamedTuple):
     value: object
     """as received; None where the operator takes none"""
     place: Place
-    decides: str
-    """the positive operator that is asked"""
-    negative: bool
-    """whether the answer is turned round"""
-    kind: str | None
-    """how both sides are read before they are compared (operators.coerced); None: as they are"""
-    wanted: object
-    """`value`, read as `kind`"""
+    meaning: operators.Meaning
 
 
 class Group(NamedTuple):
@@ -108,19 +100,18 @@ def index_of(key: str) -> int | None:
     return position if str(position) == key else None
 
 
-def step(value: object, key: str) -> object:
-    """The member of an object or the element of a list under this key, else MISSING."""
-    if isinstance(value, dict):
-        return value.get(key, MISSING)
-    position = index_of(key) if isinstance(value, list) else None
-    return value[position] if position is not None and position < len(value) else MISSING  # type: ignore[index]
-
-
 def follow(value: object, keys: tuple[str, ...]) -> object:
-    """What is found by going along the keys, else MISSING."""
+    """What is found by going along the keys of objects and the positions of arrays, else MISSING."""
     for key in keys:
-        value = step(value, key)
+        value = value.get(key, values.MISSING) if isinstance(value, dict) else _element(value, key)
     return value
+
+
+def _element(value: object, key: str) -> object:
+    position = index_of(key) if isinstance(value, list) else None
+    if isinstance(value, list) and position is not None and position < len(value):
+        return value[position]
+    return values.MISSING
 
 
 def previous_of(facts: Facts) -> object:
@@ -145,24 +136,28 @@ def value_before(place: Place, facts: Facts) -> object:
     """
     previous = previous_of(facts)
     if previous is None:
-        return MISSING
+        return values.MISSING
     if place.root == "payload":
         return follow(previous, place.keys)
     found = follow(previous, (place.root, *place.keys))
     of_its_own = place.root in ("contact", "conversation") and facts.event_type.startswith(f"{place.root}_")
-    return follow(previous, place.keys) if found is MISSING and of_its_own else found
+    return follow(previous, place.keys) if found is values.MISSING and of_its_own else found
 
 
 # ── what it means ───────────────────────────────────────────────────────────────────────────────────
 
 
-def leaf_holds(leaf: Leaf, facts: Facts) -> bool:
-    """Whether one leaf is true of the facts."""
-    observed = value_at(leaf.place, facts)
-    before = value_before(leaf.place, facts) if leaf.decides in operators.LOOK_BACK else MISSING
-    if leaf.kind is not None:
-        observed, before = operators.coerced(leaf.kind, observed), operators.coerced(leaf.kind, before)
-    return operators.satisfied(leaf.decides, observed, leaf.wanted, before) is not leaf.negative
+def look(leaf: Leaf, facts: Facts) -> tuple[object, object]:
+    """What a leaf sees: its field's value now, and before the event where its operator looks back; or MISSING."""
+    past = leaf.meaning.decides in operators.LOOK_BACK
+    return value_at(leaf.place, facts), value_before(leaf.place, facts) if past else values.MISSING
+
+
+def is_true(leaf: Leaf, observed: object, before: object) -> bool:
+    """Whether a leaf holds of what it saw."""
+    decides, negative, kind, wanted = leaf.meaning
+    read = observed if kind is None else values.coerced(kind, observed)
+    return operators.satisfied(decides, read, wanted, before) is not negative
 
 
 def group_holds(group: Group, truth: Callable[[int], bool]) -> bool:
@@ -175,7 +170,8 @@ def group_holds(group: Group, truth: Callable[[int], bool]) -> bool:
 
 def holds(condition: Condition, facts: Facts) -> bool:
     """Whether the condition is true of the facts: the definition, told plainly and slowly."""
-    return group_holds(condition.root, lambda number: leaf_holds(condition.leaves[number], facts))
+    found = condition.leaves
+    return group_holds(condition.root, lambda number: is_true(found[number], *look(found[number], facts)))
 
 
 def excluded(group: Group, inside: bool = False) -> frozenset[int]:
