@@ -1,7 +1,8 @@
 """A client of the whole application: HTTP in by ASGI, a clock that is moved by hand, turns when they are asked for."""
 
 import asyncio
-from typing import Any, Self
+from collections.abc import Coroutine
+from typing import Any, Self, TypeVar
 
 import httpx2
 
@@ -10,6 +11,7 @@ from heliograph.core import schedule
 from heliograph.store import keys, workspaces
 from tests import sabotage
 
+Done = TypeVar("Done")
 START = schedule.parse_instant("2026-01-05T12:00:00Z", "")
 """A Monday."""
 
@@ -42,6 +44,10 @@ class Client:
         if not self.store.is_sqlite:
             self.world.app.ingest._session.close()
         self.world.close()
+
+    def run(self, doing: Coroutine[Any, Any, Done]) -> Done:
+        """Do something that waits."""
+        return self._runner.run(doing)
 
     def key(self, role: str, *, workspace: str = "default", tenant: str | None = None) -> str:
         """The text of a new key."""

@@ -61,15 +61,9 @@ FIELDS = [
 @pytest.mark.parametrize(
     "fields",
     [
-        pytest.param(
-            FIELDS[0], marks=pytest.mark.spec("S4-03", "S4-04", "S4-06", "S4-24", "S4-25", "S4-26")
-        ),
-        pytest.param(
-            FIELDS[1], marks=pytest.mark.spec("S4-05", "S4-07", "S4-08", "S4-27", "S4-28", "S4-35")
-        ),
-        pytest.param(
-            FIELDS[2], marks=pytest.mark.spec("S4-09", "S4-10", "S4-11", "S4-31", "S4-32", "S4-33")
-        ),
+        pytest.param(FIELDS[0], marks=pytest.mark.spec("S4-03", "S4-04", "S4-06", "S4-24", "S4-25", "S4-26")),
+        pytest.param(FIELDS[1], marks=pytest.mark.spec("S4-05", "S4-07", "S4-08", "S4-27", "S4-28", "S4-35")),
+        pytest.param(FIELDS[2], marks=pytest.mark.spec("S4-09", "S4-10", "S4-11", "S4-31", "S4-32", "S4-33")),
         pytest.param(FIELDS[3], marks=pytest.mark.spec("S4-12", "S4-18", "S4-29", "S4-30", "S4-34")),
     ],
 )
@@ -233,7 +227,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"alert_settings": {"window_days": 0}}, "alert_settings.window_days"),
     ({"alert_settings": {"presets": 1}}, "alert_settings.presets"),
     ({"schedule_settings": {"timezone": "Mars/Base"}}, "schedule_settings.timezone"),
-    ({"schedule_settings": {"windows": [{"start": "9", "end": "17:00"}]}}, "schedule_settings.windows[0].start"),
+    (
+        {"schedule_settings": {"windows": [{"start": "9", "end": "17:00"}]}},
+        "schedule_settings.windows[0].start",
+    ),
     ({"colour": "red"}, "colour"),
     ({"id": "x"}, "id"),
     ({"created_at": "2026-01-01T00:00:00Z"}, "created_at"),
@@ -241,8 +238,12 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("change", "place"), WRONG, ids=[f"{place}{number}" for number, (_, place) in enumerate(WRONG)])
-def test_a_wrong_field_is_refused_with_its_place(lone_api: client.Client, change: dict[str, Any], place: str) -> None:
+@pytest.mark.parametrize(
+    ("change", "place"), WRONG, ids=[f"{place}{number}" for number, (_, place) in enumerate(WRONG)]
+)
+def test_a_wrong_field_is_refused_with_its_place(
+    lone_api: client.Client, change: dict[str, Any], place: str
+) -> None:
     """Create and change refuse what a field cannot be, with 422 and the place, and store nothing."""
     answer = lone_api.post(PATH, {**client.RULE, **change})
     assert answer.status_code == 422
@@ -263,7 +264,10 @@ def test_all_faults_are_told_at_once(lone_api: client.Client) -> None:
             "trigger_type": "Bad",
             "priority": "high",
             "actions": [{"type": "add_tag", "tags": ["a"]}, {"type": "notify"}],
-            "conditions": [{"field": "a", "operator": "equal", "value": 1}, {"field": "b", "operator": "exsts"}],
+            "conditions": [
+                {"field": "a", "operator": "equal", "value": 1},
+                {"field": "b", "operator": "exsts"},
+            ],
         },
     )
     found = client.faults(answer)
@@ -276,7 +280,11 @@ def test_all_faults_are_told_at_once(lone_api: client.Client) -> None:
 
 @pytest.mark.parametrize(
     ("query", "place"),
-    [("is_actve=true", "is_actve"), ("is_active=perhaps", "is_active"), ("is_active=true&is_active=false", "is_active")],
+    [
+        ("is_actve=true", "is_actve"),
+        ("is_active=perhaps", "is_active"),
+        ("is_active=true&is_active=false", "is_active"),
+    ],
 )
 def test_a_wrong_query_is_refused(lone_api: client.Client, query: str, place: str) -> None:
     """A query parameter that is unknown, wrong or given twice is a 400 that names it."""

@@ -135,7 +135,9 @@ def test_a_pause_tells_its_reason_and_its_end(api: client.Client) -> None:
 def test_a_pause_ends_by_itself(api: client.Client) -> None:
     """At its end a pause is over by the clock, for whoever reads it and for the events that waited."""
     api.make_rule(conditions=[])
-    paused = api.patch(CONTROL, {"is_paused": True, "pause_reason": "a flood", "paused_until": "2026-01-05T13:00:00Z"})
+    paused = api.patch(
+        CONTROL, {"is_paused": True, "pause_reason": "a flood", "paused_until": "2026-01-05T13:00:00Z"}
+    )
     event = api.happen(contact_id="ana")
     api.clock.move(HOUR - 1)
     api.decide()
@@ -145,7 +147,10 @@ def test_a_pause_ends_by_itself(api: client.Client) -> None:
     api.decide()
     read = api.get(CONTROL).json()
     assert (read["is_paused"], read["pause_reason"], read["paused_until"]) == (False, None, None)
-    assert (read["updated_by"], read["updated_at"]) == (paused.json()["updated_by"], paused.json()["updated_at"])
+    assert (read["updated_by"], read["updated_at"]) == (
+        paused.json()["updated_by"],
+        paused.json()["updated_at"],
+    )
     assert len(api.runs(event)) == 1
 
 

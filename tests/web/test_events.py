@@ -1,0 +1,177 @@
+"""Events over HTTP: in, read back, and tried again."""
+
+from hashlib import sha256
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from heliograph.core import events, ids
+from heliograph.store import schema
+from tests.web import client
+
+PATH = "/api/automation/events"
+
+
+def give_up(api: client.Client, event_id: str) -> None:
+    """Leave an event as the engine leaves one that raised five times."""
+    identity = ids.parse(event_id)
+    with api.store.writing() as connection:
+        connection.execute(sa.delete(schema.due).where(schema.due.c.event_id == identity))
+        connection.execute(
+            sa.insert(schema.decisions).values(
+                workspace_id=api.world.workspace_id,
+                event_id=identity,
+                status=events.State.FAILED,
+                attempts=events.MAX_ATTEMPTS,
+                available_at=None,
+                decided_at=api.clock.now(),
+                definitions_version=1,
+                error="ZeroDivisionError: division by zero",
+            )
+        )
+
+
+@pytest.mark.spec("S4-273", "S4-274", "S4-275", "S4-276", "S4-277", "S4-279")
+def test_an_event_is_read_as_it_was_sent(api: client.Client) -> None:
+    """An event is read by its id with what it was sent with; an unknown one is a 404."""
+    sent: dict[str, Any] = {
+        "event_type": "message_received",
+        "contact_id": "ana",
+        "conversation_id": "c-1",
+        "source": "crm",
+        "channel_source": "email",
+        "payload": {"message": {"text": "naïve ☃"}, "n": 12345678901234567890},
+        "occurred_at": "2026-01-05T11:00:00Z",
+    }
+    identity = api.happen(**sent)
+    answer = api.get(f"{PATH}/{identity}")
+    assert answer.status_code == 200
+    read = answer.json()
+    assert read["id"] == identity
+    assert {**sent, "occurred_at": "2026-01-05T11:00:00.000000Z"}.items() <= read.items()
+    assert api.get(f"{PATH}/00000000-0000-7000-8000-000000000000").status_code == 404
+    assert api.get(f"{PATH}/not-an-id").status_code == 404
+
+
+def test_what_went_before_is_kept_with_an_event(api: client.Client) -> None:
+    """An event may bring the values that it changed; conditions look back at them."""
+    api.make_rule(conditions=[{"field": "payload.status", "operator": "changed"}])
+    events = [
+        api.happen(payload={"status": "closed"}, previous={"status": status}) for status in ("open", "closed")
+    ]
+    api.decide()
+    assert api.get(f"{PATH}/{events[0]}").json()["previous"] == {"status": "open"}
+    assert [run["matched"] for event in events for run in api.runs(event)] == [True, False]
+
+
+@pytest.mark.spec("S4-280", "S4-281", "S4-282", "S4-283", "S4-284", "S4-285")
+def test_an_event_tells_how_it_stands(api: client.Client) -> None:
+    """Before its decision an event is pending and was not tried; afterwards it is processed at an instant."""
+    identity = api.happen(contact_id="ana")
+    came = "2026-01-05T12:00:00.000000Z"
+    before = api.get(f"{PATH}/{identity}").json()
+    assert (before["status"], before["attempts"], before["processed_at"]) == ("pending", 0, None)
+    assert (before["available_at"], before["created_at"], before["contact_id"]) == (came, came, "ana")
+    api.clock.move(2_000_000)
+    api.decide()
+    after = api.get(f"{PATH}/{identity}").json()
+    assert (after["status"], after["attempts"]) == ("processed", 1)
+    assert after["processed_at"] == "2026-01-05T12:00:02.000000Z"
+    assert (after["available_at"], after["created_at"]) == (came, came)
+
+
+@pytest.mark.spec("S4-278", "S4-298")
+def test_equal_payloads_have_one_fingerprint(api: client.Client) -> None:
+    """The hash is that of the payload's canonical JSON: key order, spacing and 1.0 for 1 make no difference."""
+    texts = ('{"a": [1, {"c": null, "b": "é"}]}', '{"a":[1.0,{"b":"\\u00e9","c":null}]}')
+    hashes = []
+    for text in texts:
+        body = f'{{"event_type": "custom.x", "payload": {text}}}'.encode()
+        (identity,) = api.send("POST", PATH, content=body).json()["ids"]
+        hashes.append(api.get(f"{PATH}/{identity}").json()["payload_hash"])
+    assert hashes == [sha256('{"a":[1,{"b":"é","c":null}]}'.encode()).hexdigest()] * 2
+
+
+@pytest.mark.spec("S4-296")
+def test_an_event_that_no_rule_waits_for_is_finished_too(api: client.Client) -> None:
+    """An event without rules is processed, and says when."""
+    identity = api.happen("custom.nobody")
+    api.decide()
+    read = api.get(f"{PATH}/{identity}").json()
+    assert (read["status"], read["processed_at"]) == ("processed", "2026-01-05T12:00:00.000000Z")
+    assert api.runs(identity) == []
+
+
+@pytest.mark.spec("S4-286")
+def test_a_failed_event_tells_its_error_and_can_be_tried_again(api: client.Client) -> None:
+    """Retry answers 202 with the event, which is pending again; the next turn decides it as if nothing had been."""
+    api.make_rule(conditions=[])
+    identity = api.happen(contact_id="ana")
+    give_up(api, identity)
+    failed = api.get(f"{PATH}/{identity}").json()
+    assert (failed["status"], failed["attempts"]) == ("failed", 5)
+    assert failed["error"] == "ZeroDivisionError: division by zero"
+    api.clock.move(1_000_000)
+    answer = api.post(f"{PATH}/{identity}/retry")
+    assert answer.status_code == 202
+    again = answer.json()
+    assert (again["status"], again["available_at"]) == ("pending", "2026-01-05T12:00:01.000000Z")
+    assert again["processed_at"] is None
+    api.decide()
+    after = api.get(f"{PATH}/{identity}").json()
+    assert (after["status"], after["attempts"], after["error"]) == ("processed", 6, None)
+    assert len(api.runs(identity)) == 1
+
+
+def test_only_a_failed_event_is_tried_again(api: client.Client) -> None:
+    """Retry of an event that waits or is done is a 409 and changes nothing; of an unknown one a 404."""
+    identity = api.happen(contact_id="ana")
+    assert api.post(f"{PATH}/{identity}/retry").status_code == 409
+    api.decide()
+    before = api.get(f"{PATH}/{identity}").json()
+    refused = api.post(f"{PATH}/{identity}/retry")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "conflict")
+    assert "processed" in refused.json()["error"]["message"]
+    assert api.get(f"{PATH}/{identity}").json() == before
+    assert api.post(f"{PATH}/00000000-0000-7000-8000-000000000000/retry").status_code == 404
+
+
+def test_many_events_come_in_at_once(api: client.Client) -> None:
+    """An array and lines of JSON are taken whole; the ids stand in the order of the events."""
+    made = api.post(PATH, [{"event_type": "custom.n", "payload": {"n": n}} for n in range(20)])
+    assert made.status_code == 202
+    read = [api.get(f"{PATH}/{identity}").json()["payload"]["n"] for identity in made.json()["ids"]]
+    assert read == list(range(20))
+    lines = b'{"event_type": "custom.a"}\n\n{"event_type": "custom.b"}\n'
+    streamed = api.send("POST", PATH, content=lines, headers={"Content-Type": "application/x-ndjson"})
+    types = [api.get(f"{PATH}/{identity}").json()["event_type"] for identity in streamed.json()["ids"]]
+    assert types == ["custom.a", "custom.b"]
+
+
+def test_one_bad_event_keeps_all_out(api: client.Client) -> None:
+    """Where one item of an array is wrong nothing is stored, and the place of every fault is told."""
+    answer = api.post(PATH, [{"event_type": "custom.a"}, {"event_type": "Bad"}, {"contact_id": 7}])
+    assert answer.status_code == 422
+    assert {"[1].event_type"} < client.faults(answer).keys()
+    metrics = api.get("/metrics").text
+    assert "heliograph_events_waiting 0.0" in metrics
+    assert "heliograph_events_accepted_total 0.0" in metrics
+
+
+def test_an_idempotency_key_is_kept(api: client.Client) -> None:
+    """The same key and payload give the first id again; another payload is a 409 that names the item."""
+    first = api.happen("custom.a", idempotency_key="k", payload={"n": 1})
+    assert api.happen("custom.a", idempotency_key="k", payload={"n": 1.0}) == first
+    other = api.post(PATH, [{"event_type": "custom.a", "idempotency_key": "k", "payload": {"n": 2}}])
+    assert other.status_code == 409
+    assert list(client.faults(other)) == ["[0].idempotency_key"]
+
+
+def test_a_full_backlog_is_told_with_an_instant_to_come_back(database_url: str) -> None:
+    """When more events wait than the setting allows, ingest answers 429 with Retry-After and takes nothing in."""
+    with client.Client(database_url, backlog_limit=2) as api:
+        api.post(PATH, [{"event_type": "custom.a"}] * 3)
+        refused = api.post(PATH, {"event_type": "custom.a"})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (429, "backlog_full")
+        assert int(refused.headers["retry-after"]) >= 1

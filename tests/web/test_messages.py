@@ -1,0 +1,228 @@
+"""Messages over HTTP, in Courier's shape, with what our ledger knows besides."""
+
+from typing import Any
+
+import pytest
+
+from heliograph import channels
+from tests.web import client
+
+NOON = 1_767_614_400_000
+"""client.START in milliseconds."""
+
+
+def write_to(api: client.Client, *people: str, **action: Any) -> None:
+    """A rule that writes to whom an event is about, and one event for each of these people."""
+    api.make_rule(conditions=[], actions=[{"type": "send_message", "text": "hello", **action}])
+    for user_id in people:
+        api.happen(contact_id=user_id)
+    api.decide()
+
+
+def found(api: client.Client, **query: Any) -> list[str]:
+    """The recipients of the messages that a query finds, in order."""
+    answer = api.get("/messages", params=query)
+    assert answer.status_code == 200, answer.text
+    return [message["recipient"] for message in answer.json()["results"]]
+
+
+def test_a_message_is_listed_and_read(api: client.Client) -> None:
+    """A message tells recipient, event, status and instants in milliseconds, and its attempts when it is read."""
+    api.put("/profiles/ana", {"profile": {"email": "ana@example.com"}})
+    write_to(api, "ana")
+    listed = api.get("/messages").json()
+    assert listed["paging"] == {"cursor": None, "more": False}
+    (message,) = listed["results"]
+    (run,) = api.runs(message["event_id"])
+    assert message == {
+        "id": message["id"],
+        "recipient": "ana",
+        "event": "message_received",
+        "notification": "",
+        "status": "SENT",
+        "reason": None,
+        "error": None,
+        "enqueued": NOON,
+        "sent": NOON,
+        "delivered": None,
+        "opened": None,
+        "clicked": None,
+        "channel": "email",
+        "address": "ana@example.com",
+        "tenant_id": None,
+        "event_id": message["event_id"],
+        "rule_id": run["rule_id"],
+        "run_id": run["id"],
+        "uncertain": False,
+        "possibly_repeated": False,
+    }
+    read = api.get(f"/messages/{message['id']}").json()
+    assert message.items() <= read.items()
+    assert [attempt["outcome"] for attempt in read["attempts"]] == ["accepted"]
+    assert read["providers"] == [{"provider": "world", "reference": read["attempts"][0]["reference"]}]
+
+
+def test_who_has_no_address_is_unroutable(api: client.Client) -> None:
+    """A message that could not go out at all says UNROUTABLE and why."""
+    write_to(api, "ben")
+    (message,) = api.get("/messages").json()["results"]
+    assert (message["status"], message["reason"]) == ("UNROUTABLE", "NO_CHANNELS")
+    assert "no e-mail address" in message["error"]
+    assert (message["sent"], message["address"]) == (None, None)
+
+
+def test_a_refused_message_is_undeliverable(api: client.Client) -> None:
+    """A message that the provider refused for good says UNDELIVERABLE, PROVIDER_ERROR and what was said."""
+    api.mailbox.answer = lambda _: channels.Answer(
+        channels.Outcome.PERMANENT, "world", None, "550", "no such user"
+    )
+    api.put("/profiles/ana", {"profile": {"email": "ana@example.com"}})
+    write_to(api, "ana")
+    (message,) = api.get("/messages", params={"status": "UNDELIVERABLE"}).json()["results"]
+    assert (message["status"], message["reason"], message["sent"]) == (
+        "UNDELIVERABLE",
+        "PROVIDER_ERROR",
+        None,
+    )
+    (attempt,) = api.get(f"/messages/{message['id']}").json()["attempts"]
+    assert (attempt["outcome"], attempt["code"], attempt["text"]) == ("permanent", "550", "no such user")
+
+
+def test_a_possible_repeat_has_a_name(api: client.Client) -> None:
+    """A message that was sent again because an answer was lost says so for ever."""
+    answers = [
+        channels.Answer(channels.Outcome.UNCERTAIN, "world", None, None, "cut"),
+        channels.Answer(channels.Outcome.ACCEPTED, "world", "r", "250", "ok"),
+    ]
+    api.mailbox.answer = lambda _: answers.pop(0)
+    api.put("/profiles/ana", {"profile": {"email": "ana@example.com"}})
+    write_to(api, "ana")
+    api.world.pass_time(hours=2)
+    (message,) = api.get("/messages").json()["results"]
+    assert (message["status"], message["possibly_repeated"], message["uncertain"]) == ("SENT", True, False)
+    read = api.get(f"/messages/{message['id']}").json()
+    assert [attempt["outcome"] for attempt in read["attempts"]] == ["uncertain", "accepted"]
+
+
+def test_an_answer_that_never_came_leaves_the_message_uncertain(database_url: str) -> None:
+    """Where messages are never sent twice, one whose answer was lost is SENT and uncertain."""
+    with client.Client(database_url, uncertain_policy="at_most_once") as api:
+        api.mailbox.answer = lambda _: channels.Answer(channels.Outcome.UNCERTAIN, "world", None, None, "cut")
+        api.put("/profiles/ana", {"profile": {"email": "ana@example.com"}})
+        write_to(api, "ana")
+        (message,) = api.get("/messages").json()["results"]
+        assert (message["status"], message["possibly_repeated"], message["uncertain"]) == (
+            "SENT",
+            False,
+            True,
+        )
+
+
+def test_messages_are_found_by_what_is_known_of_them(api: client.Client) -> None:
+    """Recipient, status, event, id and instant each narrow the list, newest first."""
+    api.put("/profiles/ana", {"profile": {"email": "ana@example.com"}})
+    write_to(api, "ana", "ben", "ana")
+    api.make_rule(
+        trigger_type="custom.x",
+        conditions=[],
+        actions=[{"type": "notify", "emails": ["desk@example.com"], "text": "x"}],
+    )
+    api.clock.move(1_000_000)
+    api.happen("custom.x")
+    api.decide()
+    assert found(api) == ["desk@example.com", "ana", "ben", "ana"]
+    assert found(api, recipient="ana") == ["ana", "ana"]
+    assert found(api, recipient="desk@example.com") == ["desk@example.com"]
+    assert found(api, recipient="nobody") == []
+    assert found(api, status="UNROUTABLE") == ["ben"]
+    assert found(api, status="sent,UNROUTABLE") == ["desk@example.com", "ana", "ben", "ana"]
+    assert found(api, status="CLICKED") == []
+    assert found(api, event="custom.x") == ["desk@example.com"]
+    assert found(api, notification="welcome") == []
+    assert found(api, enqueued_after=str(NOON + 1)) == ["desk@example.com"]
+    assert found(api, enqueued_after="2026-01-05T12:00:00Z") == ["desk@example.com", "ana", "ben", "ana"]
+    identity = api.get("/messages", params={"status": "UNROUTABLE"}).json()["results"][0]["id"]
+    assert found(api, messageId=identity) == ["ben"]
+    assert found(api, messageId="none") == []
+
+
+def test_a_cursor_walks_through_the_messages(api: client.Client) -> None:
+    """A hundred a page, newest first; the cursor goes on behind the last and every message is seen once."""
+    api.put("/profiles/ana", {"profile": {"email": "ana@example.com"}})
+    write_to(api, *["ana"] * 3, *[f"n{number}" for number in range(120)])
+    seen: list[str] = []
+    cursor, pages = None, 0
+    while pages == 0 or cursor:
+        page = api.get("/messages", params={"cursor": cursor} if cursor else {}).json()
+        seen += [message["id"] for message in page["results"]]
+        cursor, pages = page["paging"]["cursor"], pages + 1
+        assert page["paging"]["more"] is (cursor is not None)
+    assert (len(seen), pages) == (123, 2)
+    assert seen == sorted(set(seen), reverse=True)
+
+
+def test_calls_are_no_messages(api: client.Client) -> None:
+    """What a rule calls by HTTP stands in the ledger, not among the messages."""
+    api.make_rule(conditions=[], actions=[{"type": "call_webhook", "url": "https://example.com/hook"}])
+    event = api.happen(contact_id="ana")
+    api.decide()
+    assert found(api) == []
+    told = api.world.explain(event)
+    assert [(one.kind, one.state) for one in told.messages] == [("call", "accepted")]
+    assert [run.result.actions[0].status for run in told.runs] == ["succeeded"]
+
+
+def test_an_event_is_explained_to_its_deliveries(api: client.Client) -> None:
+    """Everything that runs asked for is in the explanation, whoever it was for, in the order it was asked."""
+    api.put("/profiles/ana", {"profile": {"email": "ana@example.com"}})
+    api.make_rule(
+        name="first",
+        priority=1,
+        conditions=[],
+        actions=[
+            {"type": "notify", "emails": ["a@example.com", "b@example.com"], "text": "x", "on_error": "stop"},
+            {"type": "send_message", "text": "then", "on_error": "stop"},
+        ],
+    )
+    api.make_rule(name="second", conditions=[], actions=[{"type": "send_message", "text": "too"}])
+    api.happen(contact_id="ben")
+    event = api.happen(contact_id="ana")
+    api.decide()
+    told = api.world.explain(event)
+    assert [run.rule_name for run in told.runs] == ["first", "second"]
+    assert [message.address for message in told.messages] == [
+        "a@example.com",
+        "b@example.com",
+        "ana@example.com",
+        "ana@example.com",
+    ]
+    assert [message.action for message in told.messages] == [0, 0, 1, 0]
+    assert {message.state for message in told.messages} == {"accepted"}
+
+
+@pytest.mark.parametrize(
+    ("query", "place"),
+    [
+        ({"status": "SENT,LOST"}, "status"),
+        ({"cursor": "x"}, "cursor"),
+        ({"enqueued_after": "soon"}, "enqueued_after"),
+    ],
+)
+def test_a_wrong_query_is_refused(lone_api: client.Client, query: dict[str, str], place: str) -> None:
+    """What a filter cannot be is a 400 in Courier's shape that names the parameter."""
+    answer = lone_api.get("/messages", params=query)
+    assert (answer.status_code, answer.json()["type"]) == (400, "invalid_request_error")
+    assert list(client.faults(answer)) == [place]
+
+
+def test_filters_that_our_ledger_has_nothing_for_are_named(lone_api: client.Client) -> None:
+    """Courier's other filters are passed over, and named in a header."""
+    answer = lone_api.get("/messages", params={"list": "news", "tags": "a", "archived": "false"})
+    assert (answer.status_code, answer.headers["heliograph-ignored"]) == (200, "archived, list, tags")
+
+
+def test_an_unknown_message_is_a_404(lone_api: client.Client) -> None:
+    """GET of no message answers in Courier's shape."""
+    for identity in ("nothing", "00000000-0000-7000-8000-000000000000"):
+        answer = lone_api.get(f"/messages/{identity}")
+        assert (answer.status_code, answer.json()["type"]) == (404, "not_found_error")

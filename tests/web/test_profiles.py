@@ -1,0 +1,98 @@
+"""Profiles over HTTP, in Courier's shape."""
+
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from tests.web import client
+
+
+def test_a_profile_is_merged_replaced_and_read(api: client.Client) -> None:
+    """POST sets what it names and makes the person, PUT replaces the whole, GET gives it back."""
+    made = api.post("/profiles/ana", {"profile": {"email": " Ana@Example.COM ", "plan": "free"}})
+    assert (made.status_code, made.json()) == (200, {"status": "SUCCESS"})
+    merged = api.post("/profiles/ana", {"profile": {"plan": "pro", "cart": {"items": [1]}}})
+    assert merged.status_code == 200
+    read = api.get("/profiles/ana")
+    assert read.status_code == 200
+    assert read.json() == {"profile": {"email": "ana@example.com", "plan": "pro", "cart": {"items": [1]}}}
+    replaced = api.put("/profiles/ana", {"profile": {"email": "ana@new.example"}})
+    assert (replaced.status_code, replaced.json()) == (200, {"status": "SUCCESS"})
+    assert api.get("/profiles/ana").json() == {"profile": {"email": "ana@new.example"}}
+
+
+def test_an_unknown_person_is_a_404_in_couriers_shape(api: client.Client) -> None:
+    """GET of nobody answers with message, type and errors."""
+    answer = api.get("/profiles/nobody")
+    assert answer.status_code == 404
+    assert answer.json() == {
+        "message": "there is no profile 'nobody'",
+        "type": "not_found_error",
+        "errors": [],
+    }
+
+
+@pytest.mark.parametrize("user_id", ["a/b", "a%b", "a%2Fb", "ä ö", "a?b#c", "..;x", "sch/2026/x"])
+def test_any_id_is_one_part_of_the_path(lone_api: client.Client, user_id: str) -> None:
+    """Whatever is encoded in a path part is the id: nothing is cut, decoded twice or taken for another path."""
+    path = f"/profiles/{quote(user_id, safe='')}"
+    assert lone_api.put(path, {"profile": {"who": user_id}}).status_code == 200
+    assert lone_api.get(path).json() == {"profile": {"who": user_id}}
+    event = lone_api.happen("custom.seen", contact_id=user_id)
+    lone_api.make_rule(
+        trigger_type="custom.seen",
+        conditions=[{"field": "contact.who", "operator": "equals", "value": user_id}],
+    )
+    lone_api.decide()
+    assert [run["matched"] for run in lone_api.runs(event)] == [True]
+
+
+def test_the_next_event_sees_the_profile(api: client.Client) -> None:
+    """A write has happened when it is answered: rules see it and messages go where it says."""
+    api.make_rule(
+        conditions=[{"field": "contact.plan", "operator": "equals", "value": "pro"}],
+        actions=[{"type": "send_message", "text": "Hello {{ contact.given_name }}"}],
+    )
+    api.put("/profiles/ana", {"profile": {"email": "ana@example.com", "given_name": "Ana", "plan": "free"}})
+    api.happen(contact_id="ana")
+    api.decide()
+    api.post("/profiles/ana", {"profile": {"plan": "pro"}})
+    api.happen(contact_id="ana")
+    api.decide()
+    assert [mail.text for mail in api.mailbox.to("ana@example.com")] == ["Hello Ana"]
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        ({}, "profile"),
+        ({"profile": []}, "profile"),
+        ({"profile": None}, "profile"),
+        ({"profile": {"email": "nobody"}}, "profile.email"),
+        ({"profile": {"phone_number": "12"}}, "profile.phone_number"),
+        ({"profile": {"birthdate": "31.12.1990"}}, "profile.birthdate"),
+        ({"profile": {"timezone": "Mars/Base"}}, "profile.timezone"),
+    ],
+)
+def test_a_wrong_profile_is_refused(lone_api: client.Client, body: dict[str, Any], place: str) -> None:
+    """What every door knows of a person is checked: 400 in Courier's family, with the place, and nobody is made."""
+    answer = lone_api.post("/profiles/ana", body)
+    assert (answer.status_code, answer.json()["type"]) == (400, "invalid_request_error")
+    assert list(client.faults(answer)) == [place]
+    assert lone_api.get("/profiles/ana").status_code == 404
+
+
+def test_what_courier_sends_and_we_do_not_know_is_named(lone_api: client.Client) -> None:
+    """Unknown keys of a body and a query are passed over and named in a header, in ASCII."""
+    answer = lone_api.post("/profiles/ana?trace=1", {"profile": {"a": 1}, "prefs": {}, "ä,b": 1})
+    assert answer.status_code == 200
+    assert answer.headers["heliograph-ignored"] == "prefs, trace, %C3%A4%2Cb"
+    assert "heliograph-ignored" not in lone_api.post("/profiles/ana", {"profile": {}}).headers
+
+
+def test_a_profile_has_bounds(lone_api: client.Client) -> None:
+    """An id of more than 255 characters and a profile of more than 256 KiB are refused."""
+    long = lone_api.put(f"/profiles/{'x' * 256}", {"profile": {}})
+    assert (long.status_code, list(client.faults(long))) == (400, ["user_id"])
+    assert lone_api.put("/profiles/ana", {"profile": {"a": "x" * 300_000}}).status_code == 413

@@ -1,0 +1,190 @@
+"""The edge itself: shapes of refusals, strict JSON, sizes, HEAD, unknown paths."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from heliograph import errors
+from heliograph.web import errors as wire
+from tests.web import client
+
+RULES = "/api/automation/rules"
+
+
+@pytest.mark.parametrize(
+    ("path", "family"),
+    [
+        ("/api/automation/rules", wire.Family.OURS),
+        ("/api/automation", wire.Family.OURS),
+        ("/api/contacts/ana", wire.Family.OURS),
+        ("/healthz", wire.Family.OURS),
+        ("/nowhere", wire.Family.OURS),
+        ("/profilesx/ana", wire.Family.OURS),
+        ("/v11/x", wire.Family.OURS),
+        ("/api/automationsx", wire.Family.OURS),
+        ("/profiles/ana", wire.Family.COURIER),
+        ("/messages", wire.Family.COURIER),
+        ("/send", wire.Family.COURIER),
+        ("/automations/invoke", wire.Family.COURIER),
+        ("/api/automations/7", wire.Family.REACH),
+        ("/api/segments", wire.Family.REACH),
+        ("/partner/login", wire.Family.REACH),
+        ("/v1/dateAutomation", wire.Family.SIGN_UP),
+    ],
+)
+def test_families_are_told_apart_by_whole_segments(path: str, family: wire.Family) -> None:
+    """A path belongs to the family of its first segments, never to one whose name it only begins with."""
+    assert wire.family_of(path) is family
+
+
+def test_each_family_has_its_own_shape() -> None:
+    """The same fault leaves in four shapes; in Courier's a body that breaks a rule is a 400."""
+    fault = errors.InvalidInput.at("a.b", "is wrong")
+    found = {path: wire.answer(fault, path) for path in ("/x", "/send", "/api/segments", "/v1/list")}
+    assert {path: answer.status for path, answer in found.items()} == {
+        "/x": 422,
+        "/send": 400,
+        "/api/segments": 422,
+        "/v1/list": 422,
+    }
+    listed = b'[{"path":"a.b","message":"is wrong"}]'
+    assert found["/x"].body == (
+        b'{"error":{"code":"validation_failed","message":"a.b: is wrong","details":' + listed + b"}}"
+    )
+    assert found["/send"].body == (
+        b'{"message":"a.b: is wrong","type":"invalid_request_error","errors":' + listed + b"}"
+    )
+    assert found["/api/segments"].body == (
+        b'{"success":false,"message":"a.b: is wrong","errors":' + listed + b"}"
+    )
+    assert found["/v1/list"].body == (
+        b'{"status":"error","response":{"code":422,"subcode":0,"message":"a.b: is wrong","resource_id":null}}'
+    )
+
+
+def test_an_unforeseen_fault_tells_nothing_of_itself() -> None:
+    """What nobody foresaw is a 500 without its words, which may hold somebody's data."""
+    answer = wire.answer(ZeroDivisionError("the secret of ana@example.com"), "/x")
+    assert answer.status == 500
+    assert b"secret" not in answer.body
+    assert b"internal_error" in answer.body
+
+
+BROKEN = [
+    (b"", 400, ""),
+    (b"{", 400, ""),
+    (b'{"name": }', 400, ""),
+    (b"\xff\xfe", 400, ""),
+    (b"\xef\xbb\xbf{}", 400, ""),
+    (b'{"name": "a", "name": "b"}', 422, ""),
+    (b'{"conditions": [{"value": {"a": 1, "a": 2}}]}', 422, "conditions[0].value"),
+    (b'{"priority": NaN}', 422, "priority"),
+    (b'{"priority": -Infinity}', 422, "priority"),
+    (b'{"priority": 1e999}', 422, "priority"),
+    (b'{"name": "\\ud800"}', 422, "name"),
+    (b'{"name": ' + b"[" * 100 + b"]" * 100 + b"}", 422, "name" + "[0]" * 63),
+    (b"[" * 200_000, 422, "[0]" * 64),
+    (b"[]", 422, ""),
+    (b'"text"', 422, ""),
+    (b"null", 422, ""),
+]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "place"), BROKEN, ids=[str(number) for number in range(len(BROKEN))]
+)
+def test_json_that_readers_would_not_agree_upon_is_refused(
+    lone_api: client.Client, body: bytes, status: int, place: str
+) -> None:
+    """Bad syntax is a 400 with line and column; repeated keys, NaN, half characters and deep nesting name the place."""
+    for path in (RULES, "/profiles/ana"):
+        answer = lone_api.send("POST", path, content=body)
+        assert answer.status_code == (400 if path == "/profiles/ana" else status), answer.text
+        if status == 422 and place:
+            assert place in client.faults(answer)
+
+
+def test_bad_syntax_is_pointed_at(lone_api: client.Client) -> None:
+    """The message of malformed JSON says in which line and column it breaks."""
+    answer = lone_api.send("POST", RULES, content=b'{"name": "a",\n "priority": }')
+    assert answer.json()["error"]["code"] == "malformed_json"
+    assert "line 2, column 14" in answer.json()["error"]["message"]
+
+
+def test_a_body_of_ten_megabytes_is_too_large(lone_api: client.Client) -> None:
+    """A body over the limit is a 413 that says the limit, whether or not its length was announced."""
+
+    async def pieces(count: int) -> AsyncIterator[bytes]:
+        for _ in range(count):
+            yield b"x" * 1_000_000
+
+    for path in (RULES, "/profiles/ana", "/api/automation/events"):
+        announced = lone_api.send("POST", path, content=b"x" * 10_000_000)
+        assert announced.status_code == 413
+        assert "8 MiB" in announced.text
+        streamed = lone_api.send("POST", path, content=pieces(10))
+        assert streamed.status_code == 413
+
+
+def test_a_body_that_is_no_json_by_its_own_word_is_refused(lone_api: client.Client) -> None:
+    """A form is a 415 that says what to send; `+json` types are JSON."""
+    form = lone_api.send(
+        "POST", RULES, content=b"name=x", headers={"Content-Type": "application/x-www-form-urlencoded"}
+    )
+    assert (form.status_code, form.json()["error"]["code"]) == (415, "unsupported_media_type")
+    kind = {"Content-Type": "application/vnd.api+json; charset=utf-8"}
+    assert lone_api.send("POST", RULES, content=b"{}", headers=kind).status_code == 422
+
+
+def test_an_unknown_path_is_a_404_for_anybody(lone_api: client.Client) -> None:
+    """Where nothing is, a 404 says so with or without a key, in the shape of the path's family."""
+    for key in (None, ""):
+        answer = lone_api.get("/api/automation/nowhere", key=key)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+        assert "/api/automation/nowhere" in answer.json()["error"]["message"]
+        assert lone_api.get("/profiles/ana/x/y", key=key).json()["type"] == "not_found_error"
+        assert lone_api.get("/%ff", key=key).status_code == 404
+
+
+def test_a_wrong_method_is_a_405_that_names_the_right_ones(lone_api: client.Client) -> None:
+    """A path that takes other methods says which, in its words and in Allow."""
+    answer = lone_api.delete("/api/automation/events")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (405, "method_not_allowed")
+    assert "POST" in answer.headers["allow"]
+    assert "POST" in answer.json()["error"]["message"]
+
+
+def test_head_is_get_without_its_body(lone_api: client.Client) -> None:
+    """HEAD answers with the status and the headers of GET, and nothing else."""
+    rule = lone_api.make_rule()
+    for path in (RULES, f"{RULES}/{rule['id']}", "/healthz", "/nowhere"):
+        got, head = lone_api.get(path), lone_api.send("HEAD", path)
+        assert (head.status_code, head.content) == (got.status_code, b"")
+        assert head.headers["content-length"] == got.headers["content-length"]
+    assert lone_api.send("HEAD", RULES, key=None).status_code == 401
+
+
+def test_a_query_is_read_strictly(lone_api: client.Client) -> None:
+    """A query that is no UTF-8, holds NUL, is endless, or stands where none belongs is a 400."""
+    for query in ("trigger_type=%ff", "trigger_type=%00", "&".join(f"a{n}=1" for n in range(101))):
+        assert lone_api.get(f"{RULES}?{query}").status_code == 400
+    for path in ("/api/automation/control?x=1", f"{RULES}/nothing?x=1"):
+        answer = lone_api.get(path)
+        assert (answer.status_code, list(client.faults(answer))) == (400, ["x"])
+    posted = lone_api.post("/api/automation/events?dry=1", {"event_type": "custom.a"})
+    assert (posted.status_code, list(client.faults(posted))) == (400, ["dry"])
+
+
+def test_a_database_that_does_not_answer_is_told_in_one_line(lone_api: client.Client) -> None:
+    """A request that the database cannot serve is a 503 with the reason, and readiness says the same."""
+    lone_api.store.close()
+    assert lone_api.store.path is not None
+    for path in lone_api.store.path.parent.glob("*.db*"):
+        path.unlink()
+    lone_api.store.path.mkdir()
+    answer = lone_api.get(RULES)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "database_unreachable")
+    assert answer.headers["retry-after"] == "1"
+    ready = lone_api.get("/readyz", key=None)
+    assert (ready.status_code, ready.json()["error"]["code"]) == (503, "unavailable")
+    assert lone_api.get("/healthz", key=None).status_code == 200
