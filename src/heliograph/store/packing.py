@@ -100,8 +100,9 @@ def pack(kind: type[Packed], values: Sequence[Any]) -> Packed:
 
 
 def columns(kinds: Sequence[type[Packed]], rows: Iterable[Sequence[Any]]) -> list[Packed]:
-    """Rows as one packed array a column."""
-    return [pack(kind, values) for kind, values in zip(kinds, zip(*rows, strict=True), strict=True)]
+    """Rows as one packed array a column; no rows are empty arrays."""
+    by_column = list(zip(*rows, strict=True)) or [()] * len(kinds)
+    return [pack(kind, values) for kind, values in zip(kinds, by_column, strict=True)]
 
 
 def dumpers() -> list[tuple[type[Packed], type[Dumper]]]:
