@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -45,7 +46,8 @@ def main(
 ) -> None:
     """Measure Heliograph against others, side by side, and say how."""
     names, wanted = _benches(only), _databases(databases)
-    console = Console()
+    # Tables that are kept in a file should not be as narrow as a terminal.
+    console = Console(width=None if sys.stdout.isatty() else 120)
     with _progress(console) as progress:
         asked = setting.Setting(quick, wanted, postgres, redis, folder, progress, [])
         console.print(machine.described(asked))

@@ -5,9 +5,10 @@ transaction of the application's, `deliver` hands over and marks; each is checkp
 step at most (both are written to bear that). Plain steps over a driver's connection are twice as fast here as
 DBOS's own transactional data source, and calling the workflow from a pool of threads is faster than its queue,
 which writes and polls more. The workflow's id is the event's key, which saves drawing one. Logging is at ERROR,
-telemetry off. On SQLite there are WAL and synchronous=FULL, and DBOS's tables stand in a file of their own, so
-the two do not queue for one lock; the SQLite library is pysqlite3's, because DBOS needs 3.42. DBOS is bound by
-the interpreter, so on PostgreSQL two processes share the work, as two of our workers do.
+telemetry off. DBOS is bound by the interpreter: more threads than these gain nothing, and on PostgreSQL two
+processes share the work, as two of our workers do. On SQLite there are WAL and synchronous=FULL, and DBOS's
+tables stand in a file of their own, so that the two do not queue for one lock; the SQLite library is
+pysqlite3's, because DBOS needs 3.42.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from benchmarks import crews, job, ledger, sides, sink  # noqa: E402
 from heliograph import clock  # noqa: E402
 
 PROCESSES = {"sqlite": 1, "postgresql": 2}
-THREADS = {"sqlite": 8, "postgresql": 4}
+THREADS = {"sqlite": 2, "postgresql": 4}
 
 
 class Application:
