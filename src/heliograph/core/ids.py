@@ -46,14 +46,23 @@ def mint(at: int, counter: int, partition: int, tail: int) -> bytes:
     return head(at) + foot(counter, partition, tail)
 
 
-def of_run(event_id: bytes, ordinal: int, run_head: bytes) -> bytes:
-    """The id of the run that the `ordinal`-th rule makes of an event, decided at the instant of `run_head`.
+NEXT_RUN = 1 << 20
+"""What lies between the places of an event's runs."""
+
+
+def run_place(event_id: bytes) -> int:
+    """The last eight bytes, as a number, of the id of an event's first run; the next is NEXT_RUN further.
 
     The event's counter and the low bits of its tail are kept, so the runs of one event lie side by side,
     in evaluation order, and the runs of one turn in the order of their events.
     """
     low = int.from_bytes(event_id[8:], "big")
-    return run_head + (low & ~_TAIL | ordinal << 20 | low & 0xFFFFF).to_bytes(8, "big")
+    return low & ~_TAIL | low & 0xFFFFF
+
+
+def of_run(event_id: bytes, ordinal: int, run_head: bytes) -> bytes:
+    """The id of the run that the `ordinal`-th rule makes of an event, decided at the instant of `run_head`."""
+    return run_head + (run_place(event_id) + ordinal * NEXT_RUN).to_bytes(8, "big")
 
 
 def of_effect(run_id: bytes, visit: int, ordinal: int, effect_head: bytes, partition: int) -> bytes:

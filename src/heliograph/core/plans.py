@@ -81,7 +81,14 @@ def context_of(scene: Scene) -> dict[str, Any]:
 def event_of(event_id: bytes, event_type: str, source: str, payload: Mapping[str, Any]) -> dict[str, Any]:
     """What `event` is in a text."""
     created_at = schedule.write_instant(ids.created_at(event_id))
-    return {**payload, "id": ids.text(event_id), "type": event_type, "source": source, "created_at": created_at, "payload": payload}
+    return {
+        **payload,
+        "id": ids.text(event_id),
+        "type": event_type,
+        "source": source,
+        "created_at": created_at,
+        "payload": payload,
+    }
 
 
 class Outcome(NamedTuple):
@@ -112,6 +119,13 @@ class Plan(NamedTuple):
     """What an automation does, in order."""
 
     steps: tuple[Step, ...]
+    stops: bool
+    """Whether the failure of a step ends the run, for any of them."""
+
+
+def plan(steps: tuple[Step, ...]) -> Plan:
+    """The plan of these steps."""
+    return Plan(steps, any(step.on_error == "stop" for step in steps))
 
 
 def failed(error: str) -> Outcome:

@@ -75,6 +75,10 @@ class Rule(NamedTuple):
     schedule: schedule.Schedule | None
     snoozed_until: int | None
     created_at: int
+    is_timed: bool
+    """Whether one of its first gates depends on the time, or is closed."""
+    has_gates: bool
+    """Whether it has a rollout or a cooldown."""
 
 
 # ── reading what people write ───────────────────────────────────────────────────────────────────────
@@ -105,7 +109,9 @@ def change(stored: Definition, given: Mapping[str, Any]) -> Definition:
 def snooze(stored: Definition, until: int | None, now: int) -> Definition:
     """A stored rule asleep until an instant, or awake again (None). Raises errors.InvalidInput."""
     if until is not None and until <= now:
-        raise errors.InvalidInput.at("snoozed_until", "takes an instant in the future, or null to wake the rule")
+        raise errors.InvalidInput.at(
+            "snoozed_until", "takes an instant in the future, or null to wake the rule"
+        )
     if until is not None and until > now + _MAX_SNOOZE:
         raise errors.InvalidInput.at("snoozed_until", "takes an instant at most 366 days from now")
     return msgspec.structs.replace(stored, snoozed_until=until)
@@ -199,9 +205,13 @@ def warnings(definition: Definition, template_ids: frozenset[str]) -> list[dict[
     for index, action in enumerate(definition.actions):
         template_id = action.get("template_id")
         if action["type"] == "send_message" and template_id is not None and template_id not in template_ids:
-            found.append(_warning(f"actions[{index}].template_id", f"there is no template {template_id!r} yet"))
+            found.append(
+                _warning(f"actions[{index}].template_id", f"there is no template {template_id!r} yet")
+            )
         if action["type"] == "emit_event" and action["event_type"] == definition.trigger_type:
-            found.append(_warning(f"actions[{index}].event_type", "is this rule's own trigger: it may start itself"))
+            found.append(
+                _warning(f"actions[{index}].event_type", "is this rule's own trigger: it may start itself")
+            )
     return found
 
 
@@ -212,7 +222,9 @@ def _warning(path: str, message: str) -> dict[str, str]:
 # ── judging ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def ready(identity: bytes, version: int, tenant_id: str | None, created_at: int, definition: Definition) -> Rule:
+def ready(
+    identity: bytes, version: int, tenant_id: str | None, created_at: int, definition: Definition
+) -> Rule:
     """A stored rule, compiled."""
     return Rule(
         identity,
@@ -222,7 +234,7 @@ def ready(identity: bytes, version: int, tenant_id: str | None, created_at: int,
         definition.trigger_type,
         definition.is_active,
         conditions.parse(definition.conditions),
-        plans.Plan(steps.parse(definition.actions)),
+        plans.plan(steps.parse(definition.actions)),
         definition.priority,
         definition.rollout_percentage,
         definition.stop_on_match,
@@ -230,6 +242,8 @@ def ready(identity: bytes, version: int, tenant_id: str | None, created_at: int,
         schedule.parse(definition.schedule_settings, "schedule_settings"),
         definition.snoozed_until,
         created_at,
+        bool(not definition.is_active or definition.snoozed_until or definition.schedule_settings),
+        bool(definition.rollout_percentage < 100 or definition.cooldown_secs),
     )
 
 

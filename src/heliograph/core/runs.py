@@ -92,18 +92,19 @@ def advance(
         made[reply.visit] = _answered(made[reply.visit], reply, now)
     asked: list[tuple[int, int, effects.Effect]] = []
     steps = plan.steps
-    while len(made) < len(steps) and _open(steps, made):
+    while len(made) < len(steps) and not (plan.stops and _is_stopped(steps, made)):
         visit = len(made)
         outcome = steps[visit].take(scene)
         made.append(_begun(outcome, now))
-        asked += [(visit, ordinal, effect) for ordinal, effect in enumerate(outcome.effects)]
+        for ordinal, effect in enumerate(outcome.effects):
+            asked.append((visit, ordinal, effect))
     status, told = _standing(plan, made)
     return Moved(status, told, tuple(made), asked)
 
 
-def _open(steps: Sequence[plans.Step], made: Sequence[Record]) -> bool:
-    """Whether the next step may begin: a step that stops on error is waited for, and its failure ends the run."""
-    return not any(
+def _is_stopped(steps: Sequence[plans.Step], made: Sequence[Record]) -> bool:
+    """Whether the next step may not begin: a step that stops on error is waited for, and its failure ends the run."""
+    return any(
         step.on_error == "stop" and record.status in (plans.Status.PENDING, plans.Status.FAILED)
         for step, record in zip(steps, made, strict=False)
     )
@@ -149,13 +150,17 @@ def _settled(failed: bool, all_skipped: bool) -> plans.Status:
     return plans.Status.SKIPPED if all_skipped else plans.Status.SUCCEEDED
 
 
+_PENDING, _FAILED = int(plans.Status.PENDING), int(plans.Status.FAILED)
+
+
 def _standing(plan: plans.Plan, made: Sequence[Record]) -> tuple[Status, Outcome]:
-    stati = [record.status for record in made]
-    if plans.Status.PENDING in stati:
-        return Status.WAITING, Outcome.PENDING
-    if plans.Status.FAILED in stati or len(made) < len(plan.steps):
-        return Status.DONE, Outcome.FAILED
-    return Status.DONE, Outcome.EXECUTED
+    has_failed = len(made) < len(plan.steps)
+    for record in made:
+        if record.status == _PENDING:
+            return Status.WAITING, Outcome.PENDING
+        if record.status == _FAILED:
+            has_failed = True
+    return Status.DONE, Outcome.FAILED if has_failed else Outcome.EXECUTED
 
 
 # ── how a run is kept ───────────────────────────────────────────────────────────────────────────────

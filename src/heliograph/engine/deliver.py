@@ -161,16 +161,23 @@ class Delivery:
                 continue
             way = self._ways.get(one.message.channel)
             if way is None:
-                self._answered(one, channels.Answer(channels.Outcome.PERMANENT, "", None, "no_provider", _no_way(one)))
+                self._answered(
+                    one, channels.Answer(channels.Outcome.PERMANENT, "", None, "no_provider", _no_way(one))
+                )
                 continue
             try:
                 outgoing = self._writer.write(one, start_by, now)
             except errors.HeliographError as fault:
-                self._answered(one, channels.Answer(channels.Outcome.PERMANENT, "", None, "unrenderable", fault.message))
+                self._answered(
+                    one, channels.Answer(channels.Outcome.PERMANENT, "", None, "unrenderable", fault.message)
+                )
                 continue
             except Exception as fault:
                 _log.error("render_failed", message_id=ids.text(one.message.id), exc_info=fault)
-                self._answered(one, channels.Answer(channels.Outcome.PERMANENT, "", None, "unrenderable", str(fault)[:500]))
+                self._answered(
+                    one,
+                    channels.Answer(channels.Outcome.PERMANENT, "", None, "unrenderable", str(fault)[:500]),
+                )
                 continue
             send_now = getattr(way, "send_now", None)
             if send_now is not None:
@@ -178,7 +185,9 @@ class Delivery:
             else:
                 self._queues[one.message.channel].put_nowait((one, outgoing))
 
-    async def _work(self, way: channels.Channel, queue: asyncio.Queue[tuple[rows.Claimed, channels.Outgoing]]) -> None:
+    async def _work(
+        self, way: channels.Channel, queue: asyncio.Queue[tuple[rows.Claimed, channels.Outgoing]]
+    ) -> None:
         while True:
             claimed, outgoing = await queue.get()
             try:
@@ -200,7 +209,10 @@ class Delivery:
             return 0
         answers, self._answers = self._answers, []
         now = self._now()
-        settled = [self._settled(claimed, answer, claimed.lease_until - self._terms.lease, now) for claimed, answer in answers]
+        settled = [
+            self._settled(claimed, answer, claimed.lease_until - self._terms.lease, now)
+            for claimed, answer in answers
+        ]
         await self._do(lambda: self._stored(settled))
         self.in_flight -= len(answers)
         for _, answer in answers:
@@ -213,13 +225,22 @@ class Delivery:
         with self._session.transaction() as connection:
             self._session.hot.settle(connection, self._terms.worker, settled)
 
-    def _settled(self, claimed: rows.Claimed, answer: channels.Answer, claimed_at: int, now: int) -> rows.Settled:
+    def _settled(
+        self, claimed: rows.Claimed, answer: channels.Answer, claimed_at: int, now: int
+    ) -> rows.Settled:
         message = claimed.message
         before = messages.read_attempts(message.attempts)
         if answer is _HELD:
             error = "held: it was due for longer than the misfire grace"
             return rows.Settled(
-                message.workspace_id, message.id, messages.State.HELD, None, _encode(before), error, None, None
+                message.workspace_id,
+                message.id,
+                messages.State.HELD,
+                None,
+                _encode(before),
+                error,
+                None,
+                None,
             )
         attempt = messages.Attempt(
             claimed_at, answer.outcome.value, answer.provider, answer.code, answer.text, answer.reference, now
@@ -230,7 +251,7 @@ class Delivery:
         return rows.Settled(
             message.workspace_id,
             message.id,
-            after.state,
+            int(after.state),
             None if after.state is messages.State.PLANNED else now,
             _encode(attempts),
             error,
@@ -291,10 +312,20 @@ def _reply(
         return None
     output = answer.detail if message.kind == effects.Kind.CALL else None
     body = messages.answer_body(
-        message.visit, message.ordinal, after.reply, output, error if after.reply is plans.Status.FAILED else None
+        message.visit,
+        message.ordinal,
+        after.reply,
+        output,
+        error if after.reply is plans.Status.FAILED else None,
     )
     return rows.Inbox(
-        ids.partition_of(message.run_id), message.workspace_id, message.id, effects.Inbox.REPLY, message.run_id, body, 0
+        ids.partition_of(message.run_id),
+        message.workspace_id,
+        message.id,
+        int(effects.Inbox.REPLY),
+        message.run_id,
+        body,
+        0,
     )
 
 

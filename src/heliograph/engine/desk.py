@@ -7,12 +7,12 @@ after the last; nothing here touches the database.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
-from heliograph.core import effects, ids, people, rules
+from heliograph.core import effects, ids, people, rules, runs
 from heliograph.store import rows
 
 _decode = msgspec.json.Decoder().decode
@@ -35,6 +35,7 @@ class Desk:
         self.events: dict[tuple[int, bytes], rows.Event] = {}
         self.attempts: dict[tuple[int, bytes], int] = {}
         self.messages: dict[tuple[int, bytes], rows.Message] = {}
+        self._outcomes: dict[tuple[int, bytes, int], int] = {}
         self._roots: dict[tuple[str, int, str], dict[str, Any]] = {}
 
     # ── the records, as conditions and texts see them ───────────────────────────────────────────────
@@ -86,7 +87,9 @@ class Desk:
         if found is not None:
             return found
         partition = ids.partition_of_subject(workspace_id, rules.cooldown_subject(None, identity))
-        return rows.Conversation(workspace_id, identity, partition, tenant_id, b"{}", b"[]", self.now, self.now)
+        return rows.Conversation(
+            workspace_id, identity, partition, tenant_id, b"{}", b"[]", self.now, self.now
+        )
 
     def _put_contact(self, row: rows.Contact) -> None:
         key = (row.workspace_id, row.user_id)
@@ -105,15 +108,28 @@ class Desk:
 
     # ── counts ──────────────────────────────────────────────────────────────────────────────────────
 
-    def count_run(self, workspace_id: int, rule_id: bytes, at: int, *, matched: int, executed: int, pending: int) -> None:
-        """A new run in the rule's statistics of the day of `at`."""
-        self._rule_counts(workspace_id, rule_id, at, (1, matched, executed, pending))
+    def count_runs(self, workspace_id: int, made: Iterable[tuple[bytes, int]]) -> None:
+        """New runs, each (rule_id, outcome), in their rules' statistics of today."""
+        counts = self._outcomes
+        for rule_id, outcome in made:
+            key = (workspace_id, rule_id, outcome)
+            counts[key] = counts.get(key, 0) + 1
+
+    def close(self) -> None:
+        """Nothing more is decided: put together what was counted."""
+        for (workspace_id, rule_id, outcome), count in self._outcomes.items():
+            matched = count if outcome in runs.MATCHED else 0
+            executed = count if outcome == runs.Outcome.EXECUTED else 0
+            pending = count if outcome == runs.Outcome.PENDING else 0
+            self._rule_counts(workspace_id, rule_id, self.now, (count, matched, executed, pending))
 
     def count_settled(self, workspace_id: int, rule_id: bytes, at: int, executed: int) -> None:
         """A run that waited has settled; it counts on the day it was made."""
         self._rule_counts(workspace_id, rule_id, at, (0, 0, executed, -1))
 
-    def _rule_counts(self, workspace_id: int, rule_id: bytes, at: int, more: tuple[int, int, int, int]) -> None:
+    def _rule_counts(
+        self, workspace_id: int, rule_id: bytes, at: int, more: tuple[int, int, int, int]
+    ) -> None:
         key = (workspace_id, rule_id, at // DAY)
         counts = self.writes.rule_counts.get(key)
         if counts is None:

@@ -123,7 +123,9 @@ class Ingest:
                 self._commit(group)
                 await asyncio.sleep(0)
             else:
-                await asyncio.get_running_loop().run_in_executor(self._executor, self._commit_from_thread, group)
+                await asyncio.get_running_loop().run_in_executor(
+                    self._executor, self._commit_from_thread, group
+                )
                 _answer(group)
 
     def _next_group(self) -> list[_Request]:
@@ -164,7 +166,9 @@ class Ingest:
             for request in group:
                 self._admit(request, known, fresh, inserted, now)
             if inserted and not hot.accept(connection, inserted, list(fresh.values())):
-                raise errors.Unavailable("another request with the same idempotency key is under way: send again")
+                raise errors.Unavailable(
+                    "another request with the same idempotency key is under way: send again"
+                )
         self.accepted += len(inserted)
         self._backlog += len(inserted)
         if inserted:
@@ -252,7 +256,9 @@ class _Request:
         place = f"[{index}].idempotency_key" if self.batch.is_array else "idempotency_key"
         self.ids.clear()
         self.fault = errors.Conflict(
-            faults=[errors.Fault(place, f"the key {key!r} was used for another payload within the last 24 hours")]
+            faults=[
+                errors.Fault(place, f"the key {key!r} was used for another payload within the last 24 hours")
+            ]
         )
 
 
@@ -309,7 +315,9 @@ def _faults_of(plain: Sequence[Any], is_array: bool) -> errors.InvalidInput:
         unknown = documents.unknown_keys(one, Arrival.__struct_fields__, path)
         found += unknown
         try:
-            msgspec.json.decode(msgspec.json.encode({k: one[k] for k in Arrival.__struct_fields__ if k in one}), type=Arrival)
+            msgspec.json.decode(
+                msgspec.json.encode({k: one[k] for k in Arrival.__struct_fields__ if k in one}), type=Arrival
+            )
         except msgspec.ValidationError as fault:
             found.append(documents.fault_of(fault, path))
         if len(found) >= MOST_FAULTS:
@@ -318,7 +326,11 @@ def _faults_of(plain: Sequence[Any], is_array: bool) -> errors.InvalidInput:
 
 
 def _ready(
-    arrivals: Sequence[Arrival], plain: Sequence[Mapping[str, Any]], is_array: bool, workspace_id: int, now: int
+    arrivals: Sequence[Arrival],
+    plain: Sequence[Mapping[str, Any]],
+    is_array: bool,
+    workspace_id: int,
+    now: int,
 ) -> list[Ready]:
     made: list[Ready] = []
     found: list[errors.Fault] = []
@@ -387,4 +399,3 @@ def _occurred(written: str, now: int) -> tuple[int | None, str | None]:
     if at > now + _MOST_AHEAD:
         return None, "lies more than 5 minutes in the future"
     return at, None
-

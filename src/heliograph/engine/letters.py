@@ -26,15 +26,16 @@ class Content(NamedTuple):
     subject: templates.Text
     text: templates.Text
     html: templates.Text | None
+    reads: frozenset[str]
+    """The roots that its texts read."""
 
 
 @lru_cache(maxsize=4096)
 def _compiled(subject: str, text: str, html: str | None) -> Content:
-    return Content(
-        templates.compile_text(subject, "subject"),
-        templates.compile_text(text, "text"),
-        None if html is None else templates.compile_text(html, "html", escape=True),
-    )
+    texts = [templates.compile_text(subject, "subject"), templates.compile_text(text, "text")]
+    markup = None if html is None else templates.compile_text(html, "html", escape=True)
+    reads = frozenset().union(*(compiled.roots for compiled in (*texts, *([markup] if markup else []))))
+    return Content(texts[0], texts[1], markup, reads)
 
 
 Stored = Callable[[int, str, int], bytes | str | None]
@@ -55,10 +56,10 @@ class Letters:
         Raises errors.HeliographError where it cannot be rendered.
         """
         message = claimed.message
-        context = _context(claimed)
         if message.kind == effects.Kind.CALL:
-            return _call(message, context, start_by, now)
+            return _call(claimed, start_by, now)
         content = self._content(message)
+        context = _context(claimed, content.reads)
         letter = mime.Letter(
             ids.text(message.id),
             ids.created_at(message.id),
@@ -69,7 +70,12 @@ class Letters:
             None if content.html is None else content.html.fill(context, now),
         )
         return channels.Outgoing(
-            letter.message_id, message.channel, letter.recipient.address, mime.compose(letter), self._sender.address, start_by
+            letter.message_id,
+            message.channel,
+            letter.recipient.address,
+            mime.compose(letter),
+            self._sender.address,
+            start_by,
         )
 
     def _content(self, message: rows.Message) -> Content:
@@ -81,20 +87,32 @@ class Letters:
         if key not in self._templates:
             stored = self._stored(*key)
             if stored is None:
-                raise errors.NotFound(f"template {message.template_id!r} has no version {message.template_version}")
+                raise errors.NotFound(
+                    f"template {message.template_id!r} has no version {message.template_version}"
+                )
             written = _decode(stored)
             self._templates[key] = _compiled(
-                written.get("subject") or self._default_subject, written.get("text") or "", written.get("html")
+                written.get("subject") or self._default_subject,
+                written.get("text") or "",
+                written.get("html"),
             )
         return self._templates[key]
 
 
-def _context(claimed: rows.Claimed) -> Mapping[str, Any]:
+_NOTHING: Mapping[str, Any] = {}
+
+
+def _context(claimed: rows.Claimed, reads: frozenset[str]) -> Mapping[str, Any]:
+    """What the texts are filled from: no more than they read."""
+    if not reads:
+        return _NOTHING
     data = _decode(claimed.message.data) if claimed.message.data else {}
     event = claimed.event
     if event is None:
         return templates.context_for({}, **data)
     payload = _decode(event.payload)
+    if "event" in reads:
+        data["event"] = plans.event_of(event.id, event.event_type, event.source, payload)
     return templates.context_for(
         payload,
         event_type=event.event_type,
@@ -102,7 +120,6 @@ def _context(claimed: rows.Claimed) -> Mapping[str, Any]:
         channel_source=event.channel_source,
         previous=_decode(event.previous) if event.previous is not None else payload.get("previous"),
         tenant={"id": event.tenant_id},
-        event=plans.event_of(event.id, event.event_type, event.source, payload),
         **data,
     )
 
@@ -117,14 +134,19 @@ def _compiled_call(content: bytes | str) -> tuple[dict[str, Any], templates.Valu
     return written, templates.compile_value({name: written[name] for name in ("url", "headers", "body")})
 
 
-def _call(message: rows.Message, context: Mapping[str, Any], start_by: int, now: int) -> channels.Outgoing:
+def _call(claimed: rows.Claimed, start_by: int, now: int) -> channels.Outgoing:
+    message = claimed.message
     written, compiled = _compiled_call(message.content or b"{}")
-    filled = compiled.fill(context, now)
+    filled = compiled.fill(_context(claimed, compiled.roots), now)
     headers = {str(name): str(value) for name, value in filled["headers"].items()}
     body = b"" if filled["body"] is None else _body(filled["body"])
     if body and not any(name.lower() == "content-type" for name in headers):
-        headers["Content-Type"] = "text/plain; charset=utf-8" if isinstance(filled["body"], str) else "application/json"
-    request = channels.HttpRequest(written["method"], tuple(headers.items()), body, float(written["timeout_secs"]))
+        headers["Content-Type"] = (
+            "text/plain; charset=utf-8" if isinstance(filled["body"], str) else "application/json"
+        )
+    request = channels.HttpRequest(
+        written["method"], tuple(headers.items()), body, float(written["timeout_secs"])
+    )
     return channels.Outgoing(ids.text(message.id), "webhook", str(filled["url"]), request, "", start_by)
 
 

@@ -19,11 +19,14 @@ _encode = msgspec.json.Encoder().encode
 _reply = msgspec.json.Decoder(tuple[int, int, int, Any, str | None])
 _row = msgspec.json.Decoder()
 
+_PLANNED, _UNROUTABLE = int(messages.State.PLANNED), int(messages.State.UNROUTABLE)
 Origin = rows.Event
 """What a run's effects inherit from: the event that started it."""
 
 
-def resume(desk: desks.Desk, plan: plans.Plan, row: rows.Run, inbox: rows.Inbox, scene: plans.Scene | None) -> list[Any]:
+def resume(
+    desk: desks.Desk, plan: plans.Plan, row: rows.Run, inbox: rows.Inbox, scene: plans.Scene | None
+) -> list[Any]:
     """Let a waiting run take in one answer; gives what it asks for next: (visit, ordinal, effect)."""
     visit, ordinal, status, output, error = _reply.decode(inbox.body)
     reply = runs.Reply(visit, ordinal, plans.Status(status), output, error)
@@ -34,7 +37,7 @@ def resume(desk: desks.Desk, plan: plans.Plan, row: rows.Run, inbox: rows.Inbox,
     state = runs.write(moved.records)
     key = (row.workspace_id, row.id)
     desk.runs[key] = row._replace(status=moved.status, outcome=moved.outcome, state=state)
-    desk.writes.run_changes[key] = (moved.status, moved.outcome, None, state)
+    desk.writes.run_changes[key] = (int(moved.status), int(moved.outcome), None, state)
     if moved.outcome is not runs.Outcome.PENDING:
         executed = int(moved.outcome is runs.Outcome.EXECUTED)
         desk.count_settled(row.workspace_id, row.automation_id, ids.created_at(row.id), executed)
@@ -42,7 +45,13 @@ def resume(desk: desks.Desk, plan: plans.Plan, row: rows.Run, inbox: rows.Inbox,
 
 
 def carry_out(
-    desk: desks.Desk, origin: Origin, run_id: bytes, automation_id: bytes, visit: int, ordinal: int, effect: effects.Effect
+    desk: desks.Desk,
+    origin: Origin,
+    run_id: bytes,
+    automation_id: bytes,
+    visit: int,
+    ordinal: int,
+    effect: effects.Effect,
 ) -> None:
     """Do what a run asked for, or hand it to the partition whose business it is."""
     if isinstance(effect, effects.Deliver):
@@ -76,7 +85,7 @@ def _deliver(
         ids.of_effect(run_id, visit, ordinal, desk.head, partition),
         partition,
         origin.tenant_id,
-        effect.kind,
+        int(effect.kind),
         effect.channel,
         automation_id,
         run_id,
@@ -89,7 +98,7 @@ def _deliver(
         effect.template_version,
         _encode(effect.content) if effect.content is not None else None,
         _encode(effect.data) if effect.data else None,
-        messages.State.UNROUTABLE if effect.fault else messages.State.PLANNED,
+        _UNROUTABLE if effect.fault else _PLANNED,
         desk.now if effect.fault else None,
         None,
         effect.fault,
@@ -97,7 +106,12 @@ def _deliver(
     if partition == origin.partition:
         release(desk, message, own)
     else:
-        body = _encode([ids.text(value) if isinstance(value, bytes) and len(value) == 16 else _text(value) for value in message])
+        body = _encode(
+            [
+                ids.text(value) if isinstance(value, bytes) and len(value) == 16 else _text(value)
+                for value in message
+            ]
+        )
         desk.writes.inbox.append(
             rows.Inbox(partition, origin.workspace_id, message.id, effects.Inbox.DELIVER, None, body, 0)
         )
@@ -121,7 +135,7 @@ _IDENTITIES = [rows.Message._fields.index(name) for name in ("id", "automation_i
 def release(desk: desks.Desk, message: rows.Message, own: bool = True) -> None:
     """Put a message into the ledger, and in line for delivery unless it cannot go out at all."""
     desk.writes.messages.append(message)
-    if message.state == messages.State.PLANNED:
+    if message.state == _PLANNED:
         desk.writes.send_due.append((message.partition, message.workspace_id, message.id, desk.now))
     elif message.run_id is not None:
         desk.writes.inbox.append(reply_to(message, plans.Status.FAILED, message.error))
@@ -132,27 +146,39 @@ def reply_to(message: rows.Message, status: plans.Status, error: str | None) -> 
     assert message.run_id is not None
     body = messages.answer_body(message.visit, message.ordinal, status, None, error)
     return rows.Inbox(
-        ids.partition_of(message.run_id), message.workspace_id, message.id, effects.Inbox.REPLY, message.run_id, body, 0
+        ids.partition_of(message.run_id),
+        message.workspace_id,
+        message.id,
+        int(effects.Inbox.REPLY),
+        message.run_id,
+        body,
+        0,
     )
 
 
 def _tag(
     desk: desks.Desk, origin: Origin, run_id: bytes, visit: int, ordinal: int, effect: effects.SaveTags
 ) -> None:
-    subject = rules.cooldown_subject(*((effect.id, None) if effect.target == "contact" else (None, effect.id)))
+    subject = rules.cooldown_subject(
+        *((effect.id, None) if effect.target == "contact" else (None, effect.id))
+    )
     partition = ids.partition_of_subject(origin.workspace_id, subject)
     if partition == origin.partition:
         desk.save_tags(origin.workspace_id, origin.tenant_id, effect)
         return
     body = _encode([effect.target, effect.id, effect.add, effect.remove, origin.tenant_id])
     identity = ids.of_effect(run_id, visit, ordinal, desk.head, partition)
-    desk.writes.inbox.append(rows.Inbox(partition, origin.workspace_id, identity, effects.Inbox.TAG, None, body, 0))
+    desk.writes.inbox.append(
+        rows.Inbox(partition, origin.workspace_id, identity, effects.Inbox.TAG, None, body, 0)
+    )
 
 
 def tag(desk: desks.Desk, inbox: rows.Inbox) -> None:
     """Tags that another partition decided on for a subject of ours."""
     target, identity, add, remove, tenant_id = _row.decode(inbox.body)
-    desk.save_tags(inbox.workspace_id, tenant_id, effects.SaveTags(target, identity, tuple(add), tuple(remove)))
+    desk.save_tags(
+        inbox.workspace_id, tenant_id, effects.SaveTags(target, identity, tuple(add), tuple(remove))
+    )
 
 
 def tagged_subject(inbox: rows.Inbox) -> tuple[str, str]:

@@ -23,6 +23,7 @@ _log = structlog.get_logger(__name__)
 _decode = msgspec.json.Decoder().decode
 _definition = msgspec.json.Decoder(rules.Definition)
 
+
 class Limits(NamedTuple):
     """What bounds a turn."""
 
@@ -59,7 +60,13 @@ class Turns:
         limits: Limits,
     ):
         """`stopwatch` gives seconds that only ever grow; it measures, it is never stored."""
-        self._store, self._session, self._now, self._stopwatch, self._limits = store, session, now, stopwatch, limits
+        self._store, self._session, self._now, self._stopwatch, self._limits = (
+            store,
+            session,
+            now,
+            stopwatch,
+            limits,
+        )
         self._limit = limits.inputs
         self._start = 0
         self._workspaces: dict[int, match.Workspace] = {}
@@ -98,12 +105,15 @@ class Turns:
                 self._timer(desk, timer, poison)
             for event in taken.events:
                 self._attempt_event(desk, event, poison)
+            desk.close()
             hot.write(connection, desk.writes, taken.partitions, now)
         if taken.events:
             self._start = taken.events[-1].workspace_id
         self._pace(limit, self._stopwatch() - began)
         inputs = len(taken.inbox) + len(taken.timers) + len(taken.events)
-        return Report(inputs, len(desk.writes.send_due), taken.more or bool(desk.writes.due or desk.writes.inbox), now)
+        return Report(
+            inputs, len(desk.writes.send_due), taken.more or bool(desk.writes.due or desk.writes.inbox), now
+        )
 
     def _pace(self, limit: int, seconds: float) -> None:
         if seconds > self._limits.seconds:
@@ -122,7 +132,9 @@ class Turns:
         due_again = {(t.workspace_id, t.id) for t in taken.timers if t.kind == effects.Timer.SEND}
         if resumed:
             desk.runs = hot.read_runs(connection, resumed)
-            retried |= {(r.workspace_id, r.event_id) for r in desk.runs.values() if r.event_id and self._goes_on(r)}
+            retried |= {
+                (r.workspace_id, r.event_id) for r in desk.runs.values() if r.event_id and self._goes_on(r)
+            }
         if retried:
             desk.events = {(e.workspace_id, e.id): e for e in hot.read_events(connection, retried)}
             desk.attempts = hot.read_attempts(connection, retried)
@@ -149,7 +161,9 @@ class Turns:
                 conversations.add((event.workspace_id, event.conversation_id))
             if trigger.has_cooldowns:
                 subject = rules.cooldown_subject(event.contact_id, event.conversation_id)
-                cooldowns.update((event.workspace_id, r.id, subject) for r in trigger.rules if r.cooldown_secs)
+                cooldowns.update(
+                    (event.workspace_id, r.id, subject) for r in trigger.rules if r.cooldown_secs
+                )
         for inbox in taken.inbox:
             if inbox.kind == effects.Inbox.TAG:
                 target, identity = run.tagged_subject(inbox)
@@ -198,15 +212,7 @@ class Turns:
         desk.writes.runs += made.runs
         for rule_id, subject in made.matched:
             desk.matched(event.workspace_id, rule_id, subject)
-        for rule_id, outcome in made.counts:
-            desk.count_run(
-                event.workspace_id,
-                rule_id,
-                desk.now,
-                matched=int(outcome in runs.MATCHED),
-                executed=int(outcome is runs.Outcome.EXECUTED),
-                pending=int(outcome is runs.Outcome.PENDING),
-            )
+        desk.count_runs(event.workspace_id, made.counts)
         for run_id, rule_id, visit, ordinal, effect in made.asked:
             run.carry_out(desk, event, run_id, rule_id, visit, ordinal, effect)
 
@@ -216,7 +222,10 @@ class Turns:
         arrived = ids.created_at(event.id)
         if desk.now - arrived > self._limits.max_event_age and workspace.control_updated_at >= arrived:
             return events.State.PROCESSED, "expired_while_paused"
-        if desk.now - arrived > self._limits.misfire_grace and (event.workspace_id, event.id) not in desk.attempts:
+        if (
+            desk.now - arrived > self._limits.misfire_grace
+            and (event.workspace_id, event.id) not in desk.attempts
+        ):
             return events.State.HELD, "held: it waited longer than the misfire grace"
         return None
 
@@ -230,13 +239,17 @@ class Turns:
         error: str | None,
     ) -> None:
         desk.writes.decisions.append(
-            rows.Decision(event.workspace_id, event.id, status, tries, None, desk.now, workspace.version, error)
+            rows.Decision(
+                event.workspace_id, event.id, int(status), tries, None, desk.now, workspace.version, error
+            )
         )
         if status is not events.State.HELD:
             desk.count_event(event, failed=False)
 
     def _failed_event(self, desk: desks.Desk, event: rows.Event, tries: int, fault: Exception) -> None:
-        _log.error("event_failed", event_id=ids.text(event.id), attempts=tries, error=str(fault), exc_info=fault)
+        _log.error(
+            "event_failed", event_id=ids.text(event.id), attempts=tries, error=str(fault), exc_info=fault
+        )
         version = self._workspaces[event.workspace_id].version
         error = f"{type(fault).__name__}: {fault}"[:500]
         if tries >= events.MAX_ATTEMPTS:
@@ -249,7 +262,9 @@ class Turns:
             return
         retry_at = schedule.event_retry_at(tries, desk.now)
         desk.writes.decisions.append(
-            rows.Decision(event.workspace_id, event.id, events.State.PENDING, tries, retry_at, None, version, error)
+            rows.Decision(
+                event.workspace_id, event.id, events.State.PENDING, tries, retry_at, None, version, error
+            )
         )
         desk.writes.timers.append(
             rows.Timer(event.partition, retry_at, event.workspace_id, effects.Timer.EVENT, event.id)
@@ -272,7 +287,13 @@ class Turns:
                 raise poison
             self._inbox(desk, inbox)
         except Exception as fault:
-            _log.error("inbox_failed", id=ids.text(inbox.id), attempts=inbox.attempts + 1, error=str(fault), exc_info=fault)
+            _log.error(
+                "inbox_failed",
+                id=ids.text(inbox.id),
+                attempts=inbox.attempts + 1,
+                error=str(fault),
+                exc_info=fault,
+            )
             desk.writes.inbox.append(inbox._replace(attempts=inbox.attempts + 1))
 
     def _inbox(self, desk: desks.Desk, inbox: rows.Inbox) -> None:
@@ -309,7 +330,7 @@ class Turns:
                 stored = definitions.version_of(connection, *key)
             if stored is None:
                 return None
-            plan = plans.Plan(steps.parse(_definition.decode(stored).actions))
+            plan = plans.plan(steps.parse(_definition.decode(stored).actions))
         if len(self._plans) > 10_000:
             self._plans.clear()
         self._plans[key] = plan

@@ -39,7 +39,13 @@ class Pace:
         planned: Callable[[], None],
     ):
         """`planned` is told when messages are in line for delivery."""
-        self._turns, self._session, self._now, self._wall_seconds, self._planned = turns, session, now, wall_seconds, planned
+        self._turns, self._session, self._now, self._wall_seconds, self._planned = (
+            turns,
+            session,
+            now,
+            wall_seconds,
+            planned,
+        )
         self.taken = 0
         """How many inputs were decided."""
 
@@ -62,7 +68,7 @@ class Pace:
 
     def _until_due(self, now: int) -> float:
         with database.refusals():
-            due_at = self._session.hot.next_due(self._session.connection)
+            due_at = self._session.hot.next_due(self._session.connection, now)
         if due_at is None:
             return LONGEST_SLEEP
         return min(LONGEST_SLEEP, max(0.0, self._wall_seconds(due_at - self._now())))

@@ -143,10 +143,11 @@ def _workspaces_in(connection: Connection, queue: str, start: int) -> list[int]:
     return [w for w in found if w > start] + [w for w in found if w <= start]
 
 
-def next_due(connection: Connection) -> int | None:
-    """The instant of the earliest timer or of the end of a pause, or None."""
+def next_due(connection: Connection, now: int) -> int | None:
+    """The instant of the earliest timer, or of the first end of a pause after `now`; None where there is neither."""
     found = connection.execute(
         "SELECT min(at) FROM (SELECT min(wake_at) AS at FROM timers UNION ALL"
-        " SELECT min(paused_until) FROM workspaces WHERE is_paused)"
+        " SELECT min(paused_until) FROM workspaces WHERE is_paused AND paused_until > ?)",
+        (now,),
     ).fetchone()
     return None if found[0] is None else int(found[0])

@@ -20,11 +20,6 @@ def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int]
         "UPDATE runs SET status=?, outcome=?, reason=?, state=? WHERE workspace_id=? AND id=?",
         [(*change, *key) for key, change in writes.run_changes.items()],
     )
-    if writes.message_states:
-        many(
-            "UPDATE messages SET state=?, settled_at=?, error=? WHERE workspace_id=? AND id=?",
-            writes.message_states,
-        )
     many(INSERT_EVENT, writes.events)
     many("INSERT INTO due VALUES (?,?,?)", writes.due)
     many("INSERT OR IGNORE INTO timers VALUES (?,?,?,?,?)", writes.timers)
@@ -35,7 +30,7 @@ def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int]
     )
     _write_people(connection, writes)
     _write_counts(connection, writes, partitions[0])
-    connection.execute("UPDATE partitions SET last_now = ? WHERE partition = ?", (now, partitions[0]))
+    connection.execute("UPDATE partitions SET last_now = max(last_now, ?) WHERE partition = ?", (now, partitions[0]))
 
 
 def _write_people(connection: Connection, writes: rows.Writes) -> None:

@@ -1,0 +1,100 @@
+"""Housekeeping: what nobody waits for. Keys that have outlived their day go, queues are cleared of dead entries.
+
+Law: small bites, each a transaction of its own, on a connection that is opened for the round and closed after it:
+no turn waits for a broom, and a connection that was lost hurts one round. A round that fails is told and comes again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+from typing import TypeVar
+
+import structlog
+
+from heliograph import errors
+from heliograph.store import database
+
+_log = structlog.get_logger(__name__)
+_T = TypeVar("_T")
+
+FORGET_SECONDS = 60.0
+KEYS_AT_ONCE = 500
+TIDY_SECONDS = 2.0
+TIDY_AFTER = 20_000
+"""So many rows taken out of queues leave enough dead entries to be worth a round."""
+
+
+class Housekeeping:
+    """The broom of one engine process."""
+
+    def __init__(
+        self,
+        open_session: Callable[[], database.Session],
+        now: Callable[[], int],
+        worked: Callable[[], int],
+        *,
+        tidies: bool,
+        executor: Executor | None = None,
+    ):
+        """`worked` tells how many inputs and messages this process has been through; `tidies` is for PostgreSQL;
+        `executor` runs the statements (None: on the loop itself, as on SQLite)."""
+        self._open, self._now, self._worked, self._executor = open_session, now, worked, executor
+        self._tidies = tidies
+        self._tidied_at = 0
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Begin no further round."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Keep house until stopped; a round under way is brought to its end."""
+        rounds = [self._keep(FORGET_SECONDS, self.forget)]
+        if self._tidies:
+            rounds.append(self._keep(TIDY_SECONDS, self.tidy))
+        await asyncio.gather(*rounds)
+
+    async def _keep(self, seconds: float, work: Callable[[], Awaitable[object]]) -> None:
+        while not self._stopping.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), seconds)
+                return
+            try:
+                await work()
+            except errors.HeliographError as fault:
+                _log.warning("housekeeping_failed", error=fault.message)
+
+    async def forget(self) -> int:
+        """Delete the idempotency keys whose day is over, a bite at a time; gives how many."""
+        forgotten = 0
+        while True:
+            bite = await self._do(self._forget_some)
+            forgotten += bite
+            if bite < KEYS_AT_ONCE or self._stopping.is_set():
+                return forgotten
+            await asyncio.sleep(0)
+
+    def _forget_some(self) -> int:
+        with contextlib.closing(self._open()) as session, session.transaction() as connection:
+            return int(session.hot.forget_keys(connection, self._now(), KEYS_AT_ONCE))
+
+    async def tidy(self) -> bool:
+        """Clear the queues of dead entries where enough was worked since the last time; whether it was."""
+        worked = self._worked()
+        if worked - self._tidied_at < TIDY_AFTER:
+            return False
+        await self._do(self._tidy_now)
+        self._tidied_at = worked
+        return True
+
+    def _tidy_now(self) -> None:
+        with contextlib.closing(self._open()) as session, database.refusals():
+            session.hot.tidy(session.connection)
+
+    async def _do(self, work: Callable[[], _T]) -> _T:
+        if self._executor is None:
+            return work()
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
