@@ -141,7 +141,9 @@ class World:
         self._session = self.app.session()
         self.turns = self.app.turns(self._session)
         self.delivery = self.app.delivery(self._session)
-        self.pace = worker.Pace(self.turns, self._session, self.clock.now, self.clock.wall_seconds, lambda: None)
+        self.pace = worker.Pace(
+            self.turns, self._session, self.clock.now, self.clock.wall_seconds, lambda: None
+        )
         self._loop = asyncio.new_event_loop()
         with self.app.store.writing() as connection:
             self.workspace_id = workspaces.ensure(connection, "default", self.clock.now())
@@ -191,17 +193,25 @@ class World:
     def events(self, given: Sequence[Mapping[str, Any]]) -> list[str]:
         """Events come in, in one request; gives their ids."""
         batch = self.app.ingest.read(msgspec.json.encode(given), "application/json", self.workspace_id, None)
-        return [ids.text(identity) for identity in self._loop.run_until_complete(self.app.ingest.accept(batch))]
+        return [
+            ids.text(identity) for identity in self._loop.run_until_complete(self.app.ingest.accept(batch))
+        ]
 
     def pass_time(self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0) -> None:
         """Time passes, stopping at each instant at which something is due, and everything due is done."""
-        until = self.clock.now() + int(((days * 24 + hours) * 60 + minutes) * 60_000_000 + seconds * 1_000_000)
+        until = self.clock.now() + int(
+            ((days * 24 + hours) * 60 + minutes) * 60_000_000 + seconds * 1_000_000
+        )
         self.run_until_idle()
-        while (due_at := self._session.hot.next_due(self._session.connection)) is not None and due_at <= until:
+        while (due_at := self._next_due()) is not None and due_at <= until:
             self.clock.at = max(self.clock.at, due_at)
             self.run_until_idle()
         self.clock.at = until
         self.run_until_idle()
+
+    def _next_due(self) -> int | None:
+        found: int | None = self._session.hot.next_due(self._session.connection, self.clock.now())
+        return found
 
     def run_until_idle(self) -> None:
         """Turns and deliveries follow each other until nothing is due."""

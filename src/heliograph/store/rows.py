@@ -7,7 +7,7 @@ Law: no SQL and no decisions here; a field's meaning stands once, in schema.py. 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Event(NamedTuple):
@@ -167,7 +167,6 @@ class Writes:
         "events",
         "inbox",
         "messages",
-        "message_states",
         "rule_counts",
         "run_changes",
         "runs",
@@ -180,12 +179,11 @@ class Writes:
         self.due: list[tuple[int, int, bytes]] = []
         """(partition, workspace_id, event_id)"""
         self.decisions: list[Decision] = []
-        self.runs: list[Run] = []
+        self.runs: list[tuple[Any, ...]] = []
+        """rows.Run, or a plain tuple of the same"""
         self.run_changes: dict[tuple[int, bytes], tuple[int, int, str | None, bytes]] = {}
         """(workspace_id, id) to (status, outcome, reason, state)"""
         self.messages: list[Message] = []
-        self.message_states: list[tuple[int, int | None, str | None, int, bytes]] = []
-        """(state, settled_at, error, workspace_id, id)"""
         self.send_due: list[tuple[int, int, bytes, int]] = []
         """(partition, workspace_id, message_id, due_at)"""
         self.timers: list[Timer] = []

@@ -7,6 +7,7 @@ cannot flip, because rows are found through the queue's own key and taken by the
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import LiteralString
 
@@ -66,9 +67,11 @@ def take(connection: Connection, now: int, limit: int, start: int) -> rows.Taken
     lines = (
         [line for line in lines_of(connection, "due", locked) if line[1] not in paused] if room > 0 else []
     )
-    events = _take_events(connection, lines, room, start)
-    versions = _versions(connection, {row.workspace_id for row in (*inbox, *timers, *events)})
-    more = len(inbox) + len(timers) + len(events) >= limit
+    events, cut = _take_events(connection, lines, room, start)
+    versions = _versions(
+        connection, {row.workspace_id for row in (*inbox, *timers)} | {row.workspace_id for row in events}
+    )
+    more = cut or len(inbox) + len(timers) + len(events) >= limit
     return rows.Taken(tuple(locked), inbox, timers, events, more, versions)
 
 
@@ -93,27 +96,35 @@ def lines_of(connection: Connection, queue: str, partitions: Sequence[int]) -> l
         " ORDER BY workspace_id LIMIT 1) FROM lines l WHERE l.w IS NOT NULL)"
         " SELECT p, w FROM lines WHERE w IS NOT NULL"
     ).replace("{q}", queue)
-    found = connection.execute(query, (packing.pack(Smallints, partitions),), binary=True)  # type: ignore[call-overload]
+    found = connection.execute(query, (packing.pack(Smallints, partitions),), binary=True)
     return [(row[0], row[1]) for row in found.fetchall()]
 
 
 def _take_events(
     connection: Connection, lines: Sequence[tuple[int, int]], room: int, start: int
-) -> list[rows.Event]:
+) -> tuple[list[rows.Event], bool]:
     if not lines:
-        return []
-    shares = packing.columns((Smallints, Integers, Integers), quotas(lines, room, start))
-    values = (*shares, room)
-    return [rows.Event._make(row) for row in fetch(connection, _TAKE_EVENTS, values)]
+        return [], False
+    shares = quotas(lines, room, start)
+    values = (*packing.columns((Smallints, Integers, Integers), shares), room)
+    taken = [rows.Event._make(row) for row in fetch(connection, _TAKE_EVENTS, values)]
+    of_line = Counter((event.partition, event.workspace_id) for event in taken)
+    return taken, len(shares) < len(lines) or any(of_line[p, w] == quota for p, w, quota in shares)
 
 
 def quotas(lines: Sequence[tuple[int, int]], room: int, start: int) -> list[tuple[int, int, int]]:
     """How many may be taken of each line: a fifth of the room for a workspace while others wait."""
-    workspaces = {workspace for _, workspace in lines}
-    share = room if len(workspaces) == 1 else max(5, room // 5)
-    width = {workspace: sum(w == workspace for _, w in lines) for workspace in workspaces}
-    ordered = sorted(lines, key=lambda line: (line[1] <= start, line[1]))
-    return [(p, w, max(1, -(-share // width[w]))) for p, w in ordered]
+    width = Counter(workspace for _, workspace in lines)
+    share = room if len(width) == 1 else max(5, room // 5)
+    left = dict.fromkeys(width, share)
+    made: list[tuple[int, int, int]] = []
+    for partition, workspace in sorted(lines, key=lambda line: (line[1] <= start, line[1])):
+        # A workspace of more lines than its share has its turn in each of them later: the order of lines changes.
+        quota = min(left[workspace], -(-share // width[workspace]))
+        if quota:
+            left[workspace] -= quota
+            made.append((partition, workspace, quota))
+    return made
 
 
 def _versions(connection: Connection, workspaces: Collection[int]) -> dict[int, int]:
@@ -125,11 +136,13 @@ def _versions(connection: Connection, workspaces: Collection[int]) -> dict[int, 
     return {row[0]: row[1] for row in found}
 
 
-def next_due(connection: Connection) -> int | None:
-    """The instant of the earliest timer or of the end of a pause, or None."""
+def next_due(connection: Connection, now: int) -> int | None:
+    """The instant of the earliest timer, or of the first end of a pause after `now`; None where there is neither."""
     found = fetch(
         connection,
         "SELECT min(at) FROM (SELECT (SELECT wake_at FROM timers WHERE partition = p ORDER BY wake_at LIMIT 1) AS at"
-        " FROM generate_series(0, 63) p UNION ALL SELECT min(paused_until) FROM workspaces WHERE is_paused) f",
+        " FROM generate_series(0, 63) p UNION ALL SELECT min(paused_until) FROM workspaces"
+        " WHERE is_paused AND paused_until > %s) f",
+        (now,),
     )
     return None if found[0][0] is None else int(found[0][0])

@@ -28,7 +28,7 @@ def claim(
     The walk over workspaces starts after `start`, and none takes more than its share while others wait.
     """
     held = {row[0] for row in connection.execute("SELECT id FROM workspaces WHERE hold_deliveries")}
-    taken = take_line(connection, _SEND_DUE, limit, held, start)
+    taken, _ = take_line(connection, _SEND_DUE, limit, held, start)
     connection.executemany(
         "INSERT INTO claims VALUES (?,?,?,?,?)", [(row[1], row[2], lease_until, now, worker) for row in taken]
     )

@@ -27,13 +27,13 @@ def take(connection: Connection, now: int, limit: int, start: int) -> rows.Taken
     inbox = _take_inbox(connection, limit)
     timers = _take_timers(connection, now, limit - len(inbox))
     room = limit - len(inbox) - len(timers)
-    events = _take_events(connection, room, _paused(connection, now), start) if room > 0 else []
+    events, cut = _take_events(connection, room, _paused(connection, now), start)
     workspaces = (
         {row.workspace_id for row in inbox}
         | {row.workspace_id for row in timers}
         | {row[0] for row in events}
     )
-    more = len(inbox) + len(timers) + len(events) >= limit
+    more = cut or len(inbox) + len(timers) + len(events) >= limit
     return rows.Taken((0,), inbox, timers, events, more, _versions(connection, workspaces))
 
 
@@ -82,8 +82,13 @@ def _paused(connection: Connection, now: int) -> set[int]:
     }
 
 
-def _take_events(connection: Connection, room: int, closed: Collection[int], start: int) -> list[rows.Event]:
-    return [rows.Event._make(row) for row in take_line(connection, _DUE, room, closed, start)]
+def _take_events(
+    connection: Connection, room: int, closed: Collection[int], start: int
+) -> tuple[list[rows.Event], bool]:
+    if room <= 0:
+        return [], False
+    taken, cut = take_line(connection, _DUE, room, closed, start)
+    return [rows.Event._make(row) for row in taken], cut
 
 
 class Line(NamedTuple):
@@ -110,18 +115,24 @@ _DUE = Line(
 
 def take_line(
     connection: Connection, line: Line, room: int, closed: Collection[int], start: int
-) -> list[tuple[Any, ...]]:
-    """Take the oldest of a queue, a share of each workspace that is not closed, beginning after `start`."""
+) -> tuple[list[tuple[Any, ...]], bool]:
+    """Take the oldest of a queue, a share of each workspace that is not closed, beginning after `start`.
+
+    Gives with it whether a share was used up, so that there may be more.
+    """
     waiting = [
         workspace for workspace in _workspaces_in(connection, line.queue, start) if workspace not in closed
     ]
     share = room if len(waiting) < 2 else max(5, room // 5)
     taken: list[tuple[Any, ...]] = []
+    cut = False
     for workspace in waiting:
         quota = min(share, room - len(taken))
         if quota <= 0:
+            cut = True
             break
         found = connection.execute(line.query, (workspace, quota)).fetchall()
+        cut = cut or len(found) == quota
         if found:
             # One writer: nothing can have come in below the last id since it was read.
             connection.execute(
@@ -130,7 +141,7 @@ def take_line(
             )
             taken += found
     taken.sort(key=lambda row: row[line.place])
-    return taken
+    return taken, cut
 
 
 def _workspaces_in(connection: Connection, queue: str, start: int) -> list[int]:

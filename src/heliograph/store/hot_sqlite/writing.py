@@ -30,7 +30,9 @@ def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int]
     )
     _write_people(connection, writes)
     _write_counts(connection, writes, partitions[0])
-    connection.execute("UPDATE partitions SET last_now = max(last_now, ?) WHERE partition = ?", (now, partitions[0]))
+    connection.execute(
+        "UPDATE partitions SET last_now = max(last_now, ?) WHERE partition = ?", (now, partitions[0])
+    )
 
 
 def _write_people(connection: Connection, writes: rows.Writes) -> None:
