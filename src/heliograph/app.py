@@ -80,10 +80,13 @@ class App:
             int(settings.max_event_age_hours * _HOUR),
             int(settings.misfire_grace_hours * _HOUR),
             settings.default_subject,
+            settings.default_region or None,
         )
         return turn.Turns(self.store, session, self.clock.now, time.perf_counter, limits)
 
-    def delivery(self, session: database.Session, executor: ThreadPoolExecutor | None = None) -> deliver.Delivery:
+    def delivery(
+        self, session: database.Session, executor: ThreadPoolExecutor | None = None
+    ) -> deliver.Delivery:
         """The delivery, on a connection."""
         settings = self.settings
         terms = deliver.Terms(
@@ -117,7 +120,12 @@ class App:
         """The web application."""
         return server.asgi(
             services.Services(
-                self.settings, self.store, self.clock.now, self.ingest, self._wake_from_thread, self.engine_state
+                self.settings,
+                self.store,
+                self.clock.now,
+                self.ingest,
+                self._wake_from_thread,
+                self.engine_state,
             )
         )
 
@@ -167,12 +175,16 @@ class App:
         with ThreadPoolExecutor(1, "delivery") as executor:
             delivery = self._delivery = self.delivery(self.store.session(), executor)
             session = self.store.session()
+
+            def planned() -> None:
+                loop.call_soon_threadsafe(delivery.wake)
+
             self.pace = worker.Pace(
                 self.turns(session),
                 session,
                 self.clock.now,
                 self.clock.wall_seconds,
-                lambda: loop.call_soon_threadsafe(delivery.wake) and None,
+                planned,
             )
             turns = worker.ThreadWorker(self.pace, self.store.listener())
             turns.start()
@@ -198,9 +210,13 @@ def open_channels(settings: settings_module.Settings, clock: clocks.Clock) -> di
     """The ways out that the settings name."""
     ways: dict[str, channels.Channel] = {}
     if settings.smtp_url:
-        ways["email"] = email.SmtpChannel(email.server(settings.smtp_url), clock.now)
+        to = email.server(settings.smtp_url)
+        # What was begun must end before its claim does, or it would count as lost while it is under way.
+        waits = to.waits._replace(verdict=min(to.waits.verdict, settings.lease_seconds / 2))
+        to = to._replace(waits=waits)
+        ways["email"] = email.SmtpChannel(to, clock.now)
     else:
-        ways["email"] = console.ConsoleChannel()
+        ways["email"] = console.ConsoleChannel(clock.now)
     ways["webhook"] = webhook.WebhookChannel(webhook.HttpDoor(clock.now, frozenset(settings.allowed_hosts)))
     return ways
 

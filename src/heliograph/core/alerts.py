@@ -56,7 +56,7 @@ def check(settings: object, path: str) -> Any:
     if not isinstance(settings.get("enabled", True), bool):
         faults.append(errors.Fault(f"{path}.enabled", "takes true or false"))
     for name, (low, high) in _RANGES.items():
-        value = settings.get(name, DEFAULTS[name])
+        value: Any = settings.get(name, DEFAULTS[name])
         kinds: tuple[type, ...] = (int,) if name in _WHOLE else (int, float)
         if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
             whole = "a whole number" if name in _WHOLE else "a number"

@@ -87,6 +87,8 @@ class Policy(NamedTuple):
     """How often a message is tried before it counts as failed."""
     repeat_uncertain: bool
     """Whether a message whose answer was lost is sent again (`at_least_once`)."""
+    outages_count: bool = False
+    """Whether a server that cannot be reached uses up attempts: a call's does, but no e-mail is lost to an outage."""
 
 
 UNCOUNTED = frozenset({"lease_over", "misconfigured"})
@@ -110,7 +112,9 @@ def read_attempts(stored: bytes | str | None) -> tuple[Attempt, ...]:
     return _attempts.decode(stored) if stored else ()
 
 
-def following(message_id: bytes, attempts: Sequence[Attempt], policy: Policy, now: int, wait: float = 0) -> Following:
+def following(
+    message_id: bytes, attempts: Sequence[Attempt], policy: Policy, now: int, wait: float = 0
+) -> Following:
     """What follows from the last of these attempts; `wait` is the least number of seconds the provider asked for."""
     outcome = attempts[-1].outcome
     if outcome == "accepted":
@@ -119,7 +123,8 @@ def following(message_id: bytes, attempts: Sequence[Attempt], policy: Policy, no
         return Following(State.FAILED, None, plans.Status.FAILED)
     if outcome == "uncertain" and not policy.repeat_uncertain:
         return Following(State.UNCERTAIN, None, None)
-    if sum(attempt.code not in UNCOUNTED for attempt in attempts) >= policy.attempts:
+    free = UNCOUNTED if policy.outages_count else UNCOUNTED | {"unreachable"}
+    if sum(attempt.code not in free for attempt in attempts) >= policy.attempts:
         if outcome == "uncertain":
             return Following(State.UNCERTAIN, None, None)
         return Following(State.FAILED, None, plans.Status.FAILED)

@@ -52,6 +52,8 @@ class Scene(msgspec.Struct, gc=False):
     default_subject: str
     template_versions: Mapping[str, int]
     """The published version of every template, by id."""
+    region: str | None
+    """The region in which a telephone number without a country code is read."""
     now: int
     _context: dict[str, Any] | None = None
 

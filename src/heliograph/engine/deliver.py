@@ -58,8 +58,11 @@ class Delivery:
         executor: Executor | None = None,
         replied: Callable[[], None] = lambda: None,
     ):
-        """`ways` is the channels by name; `executor` runs the statements (None: on the loop itself, as on SQLite);
-        `replied` is told when answers lie in inboxes."""
+        """Put together: `ways` is the channels by name.
+
+        `executor` runs the statements (None: on the loop itself, as on SQLite); `replied` is told when answers lie
+        in inboxes.
+        """
         self._session, self._ways, self._writer, self._now, self._terms = session, ways, writer, now, terms
         self._wall_seconds, self._executor, self._replied = wall_seconds, executor, replied
         self._queues: dict[str, asyncio.Queue[tuple[rows.Claimed, channels.Outgoing]]] = {}
@@ -172,7 +175,7 @@ class Delivery:
                     one, channels.Answer(channels.Outcome.PERMANENT, "", None, "unrenderable", fault.message)
                 )
                 continue
-            except Exception as fault:
+            except Exception as fault:  # noqa: BLE001 - one message's fault stops that message alone
                 _log.error("render_failed", message_id=ids.text(one.message.id), exc_info=fault)
                 self._answered(
                     one,
@@ -192,7 +195,7 @@ class Delivery:
             claimed, outgoing = await queue.get()
             try:
                 answer = await way.send(outgoing)
-            except Exception as fault:
+            except Exception as fault:  # noqa: BLE001 - a worker of a channel never ends
                 # A channel never raises; should one do so all the same, the hand-over may have happened.
                 _log.error("channel_raised", channel=way.name, exc_info=fault)
                 answer = channels.Answer(channels.Outcome.UNCERTAIN, way.name, None, "lost", str(fault)[:500])
@@ -246,18 +249,21 @@ class Delivery:
             claimed_at, answer.outcome.value, answer.provider, answer.code, answer.text, answer.reference, now
         )
         attempts = messages.kept((*before, attempt))
-        after = messages.following(message.id, attempts, self._terms.policy, now, answer.retry_after or 0)
-        error = None if after.state is messages.State.ACCEPTED else _told(answer)
+        after = messages.following(message.id, attempts, self._policy(message), now, answer.retry_after or 0)
+        told = None if after.state is messages.State.ACCEPTED else _told(answer)
         return rows.Settled(
             message.workspace_id,
             message.id,
             int(after.state),
             None if after.state is messages.State.PLANNED else now,
             _encode(attempts),
-            error,
+            told,
             _retry(message, after),
-            _reply(message, after, answer, error),
+            _reply(message, after, answer, told),
         )
+
+    def _policy(self, message: rows.Message) -> messages.Policy:
+        return self._terms.policy._replace(outages_count=message.kind == effects.Kind.CALL)
 
     # ── leases that ran out ─────────────────────────────────────────────────────────────────────────
 

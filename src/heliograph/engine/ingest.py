@@ -147,7 +147,7 @@ class Ingest:
         except errors.HeliographError as fault:
             for request in group:
                 request.fault = fault
-        except Exception as fault:
+        except Exception as fault:  # noqa: BLE001 - every request is answered, whatever refused it
             # One request's rows were refused: each is tried alone, so that only the culprit hears of it.
             for request in group:
                 if len(group) == 1:
@@ -203,8 +203,8 @@ class Ingest:
         tails = os.urandom(5 * len(request.batch.events))
         for index, ready in enumerate(request.batch.events):
             key = ready.arrival.idempotency_key
+            place = (request.batch.workspace_id, key or "")
             if key is not None:
-                place = (request.batch.workspace_id, key)
                 held = own_keys.get(place) or fresh.get(place) or known.get(place)
                 if held is not None and held.expires_at > now:
                     if held.fingerprint != ready.fingerprint:
@@ -339,9 +339,9 @@ def _ready(
         for name, message in _faults(arrival, plain[index]):
             found.append(_fault(index, is_array, name, message))
         if arrival.occurred_at is not None:
-            occurred_at, message = _occurred(arrival.occurred_at, now)
-            if message:
-                found.append(_fault(index, is_array, "occurred_at", message))
+            occurred_at, wrong = _occurred(arrival.occurred_at, now)
+            if wrong:
+                found.append(_fault(index, is_array, "occurred_at", wrong))
         if found:
             if len(found) >= MOST_FAULTS:
                 break

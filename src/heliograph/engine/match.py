@@ -11,18 +11,19 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from heliograph.core import conditions, effects, ids, plans, rules, runs
+from heliograph.core import conditions, effects, ids, plans, runs
+from heliograph.core import rules as rule_book
 from heliograph.store import definitions, rows
 
 DAY = 86_400_000_000
 _decode = msgspec.json.Decoder().decode
-_definition = msgspec.json.Decoder(rules.Definition)
+_definition = msgspec.json.Decoder(rule_book.Definition)
 
 
 class Trigger(NamedTuple):
     """The rules that one event type meets, in order, with the function that judges them all at once."""
 
-    rules: tuple[rules.Rule, ...]
+    rules: tuple[rule_book.Rule, ...]
     judge: conditions.Judge
     reads: frozenset[str]
     """Which roots the rules' conditions or actions read: only those records are loaded."""
@@ -30,7 +31,7 @@ class Trigger(NamedTuple):
     traces: dict[bytes, Callable[[conditions.Facts], bytes]]
     """The functions that trace a rule's conditions, by rule, made when they are first needed."""
 
-    def trace(self, rule: rules.Rule, facts: conditions.Facts) -> bytes:
+    def trace(self, rule: rule_book.Rule, facts: conditions.Facts) -> bytes:
         """The whole trace of a rule's conditions."""
         compiled = self.traces.get(rule.id)
         if compiled is None:
@@ -47,7 +48,7 @@ class Workspace:
         self.control_updated_at = stored.control_updated_at
         self.default_subject: str = (_decode(stored.settings) or {}).get("default_subject", "")
         self._stored = stored.rules
-        self._by_type: dict[str, list[rules.Rule]] | None = None
+        self._by_type: dict[str, list[rule_book.Rule]] | None = None
         self._triggers: dict[tuple[str | None, str], Trigger | None] = {}
         self._plans: dict[tuple[bytes, int], plans.Plan] = {}
 
@@ -62,7 +63,7 @@ class Workspace:
         if self._by_type is None:
             self._by_type = {}
             for stored in self._stored:
-                rule = rules.ready(
+                rule = rule_book.ready(
                     stored.id,
                     stored.version,
                     stored.tenant_id,
@@ -75,7 +76,7 @@ class Workspace:
         listening = [r for r in self._by_type.get(event_type, ()) if r.tenant_id in (None, tenant_id)]
         if not listening:
             return None
-        listening.sort(key=rules.order)
+        listening.sort(key=rule_book.order)
         reads = frozenset().union(*(conditions.roots_read(rule.condition) for rule in listening))
         if any(step.kind != "call_webhook" for rule in listening for step in rule.plan.steps):
             reads |= {"contact", "conversation"}
@@ -129,7 +130,7 @@ def match(
     packed: dict[int, bytes] = {}
     place = ids.run_place(event.id)
     for rule, failing in zip(trigger.rules, trigger.judge(facts), strict=True):
-        if rule.is_timed and rules.closed_by(rule, scene.now) is not None:
+        if rule.is_timed and rule_book.closed_by(rule, scene.now) is not None:
             continue
         run_id = head + place.to_bytes(8, "big")
         place += ids.NEXT_RUN
@@ -176,19 +177,19 @@ class _Gates:
 
     def __init__(self, event: rows.Event, cooldowns: Mapping[Any, int], now: int):
         self.event, self.cooldowns, self.now = event, cooldowns, now
-        self.subject = rules.subject_of(event.contact_id, event.conversation_id, event.id)
-        self.cooldown_subject = rules.cooldown_subject(event.contact_id, event.conversation_id)
+        self.subject = rule_book.subject_of(event.contact_id, event.conversation_id, event.id)
+        self.cooldown_subject = rule_book.cooldown_subject(event.contact_id, event.conversation_id)
 
-    def skips(self, rule: rules.Rule) -> rules.Gate | None:
+    def skips(self, rule: rule_book.Rule) -> rule_book.Gate | None:
         """Which of them is closed to this event."""
-        if not rules.rolled_out(rule, self.subject):
-            return rules.Gate.ROLLOUT
+        if not rule_book.rolled_out(rule, self.subject):
+            return rule_book.Gate.ROLLOUT
         matched_at = self.cooldowns.get((self.event.workspace_id, rule.id, self.cooldown_subject))
-        return rules.Gate.COOLDOWN if rules.cooling(rule, matched_at, self.now) else None
+        return rule_book.Gate.COOLDOWN if rule_book.cooling(rule, matched_at, self.now) else None
 
 
 def _start(
-    made: Made, event: rows.Event, run_id: bytes, rule: rules.Rule, scene: plans.Scene, trace: bytes
+    made: Made, event: rows.Event, run_id: bytes, rule: rule_book.Rule, scene: plans.Scene, trace: bytes
 ) -> None:
     scene.rule_id = rule.id
     moved = runs.advance(rule.plan, (), (), scene, scene.now)

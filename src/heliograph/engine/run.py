@@ -104,7 +104,7 @@ def _deliver(
         effect.fault,
     )
     if partition == origin.partition:
-        release(desk, message, own)
+        release(desk, message)
     else:
         body = _encode(
             [
@@ -132,7 +132,7 @@ def received(inbox: rows.Inbox) -> rows.Message:
 _IDENTITIES = [rows.Message._fields.index(name) for name in ("id", "automation_id", "run_id", "event_id")]
 
 
-def release(desk: desks.Desk, message: rows.Message, own: bool = True) -> None:
+def release(desk: desks.Desk, message: rows.Message) -> None:
     """Put a message into the ledger, and in line for delivery unless it cannot go out at all."""
     desk.writes.messages.append(message)
     if message.state == _PLANNED:
@@ -218,4 +218,4 @@ def _emit(
 
 
 _EMPTY: Mapping[str, Any] = {}
-_NOWHERE = plans.Scene(b"", b"", "", "", None, None, None, None, 0, _EMPTY, None, None, None, "", {}, 0)
+_NOWHERE = plans.Scene(b"", b"", "", "", None, None, None, None, 0, _EMPTY, None, None, None, "", {}, None, 0)

@@ -36,6 +36,7 @@ class Limits(NamedTuple):
     misfire_grace: int
     """What is due longer than this (µs) is held (E33)."""
     default_subject: str
+    default_region: str | None
 
 
 class Report(NamedTuple):
@@ -46,6 +47,25 @@ class Report(NamedTuple):
     more: bool
     """Whether it left something lying that is due."""
     now: int
+
+
+class _Wanted(NamedTuple):
+    """The records that a turn's events need."""
+
+    contacts: set[tuple[int, str]]
+    conversations: set[tuple[int, str]]
+    cooldowns: set[tuple[int, bytes, str]]
+
+    def add(self, event: rows.Event, trigger: match.Trigger) -> None:
+        """What the rules of one event's type read."""
+        workspace_id = event.workspace_id
+        if event.contact_id is not None and "contact" in trigger.reads:
+            self.contacts.add((workspace_id, event.contact_id))
+        if event.conversation_id is not None and "conversation" in trigger.reads:
+            self.conversations.add((workspace_id, event.conversation_id))
+        if trigger.has_cooldowns:
+            subject = rules.cooldown_subject(event.contact_id, event.conversation_id)
+            self.cooldowns.update((workspace_id, r.id, subject) for r in trigger.rules if r.cooldown_secs)
 
 
 class Turns:
@@ -80,7 +100,7 @@ class Turns:
             report = self._turn(self._limit, None)
         except (errors.DatabaseUnreachable, errors.DatabaseLocked, errors.DiskFull, errors.Unavailable):
             raise
-        except Exception as fault:
+        except Exception as fault:  # noqa: BLE001 - the batch is halved until the culprit stands alone
             if self._limit > 1:
                 self._limit = max(1, self._limit // 2)
                 _log.warning("turn_refused", error=str(fault), next_limit=self._limit)
@@ -148,32 +168,22 @@ class Turns:
 
     def _read_people(self, connection: Any, taken: rows.Taken, desk: desks.Desk) -> None:
         hot = self._session.hot
-        contacts: set[tuple[int, str]] = set()
-        conversations: set[tuple[int, str]] = set()
-        cooldowns: set[tuple[int, bytes, str]] = set()
+        wanted = _Wanted(set(), set(), set())
         for event in (*taken.events, *desk.events.values()):
             trigger = self._workspaces[event.workspace_id].trigger(event.tenant_id, event.event_type)
-            if trigger is None:
-                continue
-            if event.contact_id is not None and "contact" in trigger.reads:
-                contacts.add((event.workspace_id, event.contact_id))
-            if event.conversation_id is not None and "conversation" in trigger.reads:
-                conversations.add((event.workspace_id, event.conversation_id))
-            if trigger.has_cooldowns:
-                subject = rules.cooldown_subject(event.contact_id, event.conversation_id)
-                cooldowns.update(
-                    (event.workspace_id, r.id, subject) for r in trigger.rules if r.cooldown_secs
-                )
+            if trigger is not None:
+                wanted.add(event, trigger)
         for inbox in taken.inbox:
             if inbox.kind == effects.Inbox.TAG:
                 target, identity = run.tagged_subject(inbox)
-                (contacts if target == "contact" else conversations).add((inbox.workspace_id, identity))
-        if contacts:
-            desk.contacts = hot.read_contacts(connection, contacts)
-        if conversations:
-            desk.conversations = hot.read_conversations(connection, conversations)
-        if cooldowns:
-            desk.cooldowns = hot.read_cooldowns(connection, cooldowns)
+                records = wanted.contacts if target == "contact" else wanted.conversations
+                records.add((inbox.workspace_id, identity))
+        if wanted.contacts:
+            desk.contacts = hot.read_contacts(connection, wanted.contacts)
+        if wanted.conversations:
+            desk.conversations = hot.read_conversations(connection, wanted.conversations)
+        if wanted.cooldowns:
+            desk.cooldowns = hot.read_cooldowns(connection, wanted.cooldowns)
 
     def _know(self, workspace_id: int, version: int) -> match.Workspace:
         known = self._workspaces.get(workspace_id)
@@ -187,11 +197,12 @@ class Turns:
 
     def _attempt_event(self, desk: desks.Desk, event: rows.Event, poison: Exception | None) -> None:
         tries = desk.attempts.get((event.workspace_id, event.id), 0) + 1
+        if poison is not None:
+            self._failed_event(desk, event, tries, poison)
+            return
         try:
-            if poison is not None:
-                raise poison
             self._event(desk, event, tries)
-        except Exception as fault:
+        except Exception as fault:  # noqa: BLE001 - a decision that raises marks its own input (E2)
             self._failed_event(desk, event, tries, fault)
 
     def _event(self, desk: desks.Desk, event: rows.Event, tries: int) -> None:
@@ -282,19 +293,18 @@ class Turns:
             desk.writes.send_due.append((timer.partition, timer.workspace_id, timer.id, timer.wake_at))
 
     def _attempt_inbox(self, desk: desks.Desk, inbox: rows.Inbox, poison: Exception | None) -> None:
+        if poison is not None:
+            self._failed_inbox(desk, inbox, poison)
+            return
         try:
-            if poison is not None:
-                raise poison
             self._inbox(desk, inbox)
-        except Exception as fault:
-            _log.error(
-                "inbox_failed",
-                id=ids.text(inbox.id),
-                attempts=inbox.attempts + 1,
-                error=str(fault),
-                exc_info=fault,
-            )
-            desk.writes.inbox.append(inbox._replace(attempts=inbox.attempts + 1))
+        except Exception as fault:  # noqa: BLE001 - a decision that raises marks its own input (E2)
+            self._failed_inbox(desk, inbox, fault)
+
+    def _failed_inbox(self, desk: desks.Desk, inbox: rows.Inbox, fault: Exception) -> None:
+        tries = inbox.attempts + 1
+        _log.error("inbox_failed", id=ids.text(inbox.id), attempts=tries, error=str(fault), exc_info=fault)
+        desk.writes.inbox.append(inbox._replace(attempts=tries))
 
     def _inbox(self, desk: desks.Desk, inbox: rows.Inbox) -> None:
         if inbox.kind == effects.Inbox.DELIVER:
@@ -356,5 +366,6 @@ class Turns:
             None if conversation is None else desk.conversation(event.workspace_id, conversation),
             workspace.default_subject or self._limits.default_subject,
             workspace.template_versions,
+            self._limits.default_region,
             desk.now,
         )

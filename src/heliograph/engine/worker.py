@@ -56,7 +56,7 @@ class Pace:
         except errors.HeliographError as fault:
             _log.error("turn_failed", error=fault.message)
             return 1.0
-        except Exception as fault:
+        except Exception as fault:  # noqa: BLE001 - a worker never ends for a fault of one turn
             _log.error("turn_failed", error=str(fault), exc_info=fault)
             return 1.0
         self.taken += report.inputs

@@ -156,7 +156,7 @@ class Database:
 def _path_of(url: str) -> Path:
     written = url.removeprefix("sqlite://")
     # As everywhere: three slashes for a relative path, four for an absolute one.
-    return Path(unquote(written[1:] if written.startswith("/") else written)).expanduser()
+    return Path(unquote(written.removeprefix("/"))).expanduser()
 
 
 def _prepare_folder(path: Path, must_exist: bool) -> None:
@@ -218,11 +218,11 @@ def _meaning(fault: BaseException) -> errors.HeliographError | None:
     return None
 
 
-def _locked(text: str) -> errors.HeliographError:
+def _locked(_text: str) -> errors.HeliographError:
     return errors.DatabaseLocked()
 
 
-def _full(text: str) -> errors.HeliographError:
+def _full(_text: str) -> errors.HeliographError:
     return errors.DiskFull()
 
 

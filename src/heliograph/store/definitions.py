@@ -54,7 +54,9 @@ def load(connection: sa.Connection, workspace_id: int) -> Definitions:
             _AUTOMATIONS.created_at,
             _AUTOMATIONS.definition,
         ).where(
-            _AUTOMATIONS.workspace_id == workspace_id, _AUTOMATIONS.kind == "rule", _AUTOMATIONS.deleted_at.is_(None)
+            _AUTOMATIONS.workspace_id == workspace_id,
+            _AUTOMATIONS.kind == "rule",
+            _AUTOMATIONS.deleted_at.is_(None),
         )
     )
     templates = connection.execute(
@@ -80,7 +82,9 @@ def version_of(connection: sa.Connection, automation_id: bytes, version: int) ->
     return found
 
 
-def template(connection: sa.Connection, workspace_id: int, template_id: str, version: int) -> bytes | str | None:
+def template(
+    connection: sa.Connection, workspace_id: int, template_id: str, version: int
+) -> bytes | str | None:
     """The content of a template in one version; None where there is none."""
     versions = schema.template_versions.c
     found: bytes | str | None = connection.execute(

@@ -101,6 +101,11 @@ def listed(connection: sa.Connection, workspace_id: int) -> list[Key]:
     return [_key(row) for row in found]
 
 
+def any_there(connection: sa.Connection) -> bool:
+    """Whether any key was ever made, in any workspace."""
+    return connection.execute(sa.select(_KEYS.id).limit(1)).first() is not None
+
+
 _FIELDS = tuple(_KEYS[name] for name in Key._fields)
 
 

@@ -35,27 +35,27 @@ class Packed:
 
 
 class Smallints(Packed):
-    """int2[]"""
+    """A column of int2."""
 
 
 class Integers(Packed):
-    """int4[]"""
+    """A column of int4."""
 
 
 class Bigints(Packed):
-    """int8[]"""
+    """A column of int8."""
 
 
 class Texts(Packed):
-    """text[]"""
+    """A column of text."""
 
 
 class Identities(Packed):
-    """uuid[]"""
+    """A column of uuid."""
 
 
 class Blobs(Packed):
-    """bytea[]"""
+    """A column of bytea."""
 
 
 def _smallint(value: int) -> bytes:

@@ -22,7 +22,9 @@ CHANNELS = ("email",)
 METHODS = ("POST", "PUT", "PATCH", "GET", "DELETE")
 
 
-class SendMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True, tag_field="type", tag="send_message"):
+class SendMessage(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True, tag_field="type", tag="send_message"
+):
     """Send the event's contact a message: a stored template, or a text written here."""
 
     kind: ClassVar[str] = "send_message"
@@ -69,7 +71,9 @@ class SendMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=
                 address,
                 self.template_id,
                 version,
-                None if self.template_id else {"subject": self.subject or scene.default_subject, "text": self.text},
+                None
+                if self.template_id
+                else {"subject": self.subject or scene.default_subject, "text": self.text},
                 self._data(scene),
                 None if address else f"contact {scene.contact_id!r} has no e-mail address",
             )
@@ -83,7 +87,9 @@ class SendMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=
         return data
 
 
-class Notify(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True, tag_field="type", tag="notify"):
+class Notify(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True, tag_field="type", tag="notify"
+):
     """Write to people of one's own by e-mail."""
 
     kind: ClassVar[str] = "notify"
@@ -114,14 +120,24 @@ class Notify(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True,
         return plans.pending(
             *(
                 effects.Deliver(
-                    effects.Kind.MESSAGE, "email", None, address.strip().lower(), None, None, content, data, None
+                    effects.Kind.MESSAGE,
+                    "email",
+                    None,
+                    address.strip().lower(),
+                    None,
+                    None,
+                    content,
+                    data,
+                    None,
                 )
                 for address in dict.fromkeys(self.emails)
             )
         )
 
 
-class CallWebhook(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True, tag_field="type", tag="call_webhook"):
+class CallWebhook(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True, tag_field="type", tag="call_webhook"
+):
     """Call another program over HTTP."""
 
     kind: ClassVar[str] = "call_webhook"
@@ -134,7 +150,9 @@ class CallWebhook(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=
 
     def faults(self) -> Iterable[tuple[str, str]]:
         """What its type does not say."""
-        if "{{" not in self.url and (urlsplit(self.url).scheme not in ("http", "https") or not urlsplit(self.url).netloc):
+        if "{{" not in self.url and (
+            urlsplit(self.url).scheme not in ("http", "https") or not urlsplit(self.url).netloc
+        ):
             yield "url", f"takes an http or https address, not {self.url!r}"
         if self.method.upper() not in METHODS:
             yield "method", errors.unknown("method", self.method, METHODS)
@@ -158,7 +176,9 @@ class CallWebhook(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=
         }
         data = _records(scene, self.reads)
         return plans.pending(
-            effects.Deliver(effects.Kind.CALL, "webhook", scene.contact_id, self.url, None, None, content, data, None)
+            effects.Deliver(
+                effects.Kind.CALL, "webhook", scene.contact_id, self.url, None, None, content, data, None
+            )
         )
 
 

@@ -42,13 +42,15 @@ class UpdateContact(
         if scene.contact_id is None:
             return plans.failed("the event has no contact_id, so there is nobody to update")
         try:
-            clean = people.clean_profile(self.filled.fill(scene.context, scene.now), "fields")
+            clean = people.clean_profile(self.filled.fill(scene.context, scene.now), "fields", scene.region)
         except (errors.InvalidInput, errors.RenderFailed) as fault:
             return plans.failed(fault.message)
         return plans.done(effects.SaveProfile(scene.contact_id, clean), output={"fields": sorted(clean)})
 
 
-class AddTags(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True, tag_field="type", tag="add_tags"):
+class AddTags(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True, tag_field="type", tag="add_tags"
+):
     """Put tags on the event's conversation where it has one, else on its contact (rules.md R37)."""
 
     kind: ClassVar[str] = "add_tags"
@@ -81,10 +83,14 @@ class AddTags(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True
         except errors.RenderFailed as fault:
             return plans.failed(fault.message)
         tags = tuple(dict.fromkeys(tag for tag in (str(one).strip()[:MAX_TAG] for one in filled) if tag))
-        return plans.done(effects.SaveTags(target, subject, tags, ()), output={"target": target, "tags": list(tags)})
+        return plans.done(
+            effects.SaveTags(target, subject, tags, ()), output={"target": target, "tags": list(tags)}
+        )
 
 
-class EmitEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True, tag_field="type", tag="emit_event"):
+class EmitEvent(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True, tag_field="type", tag="emit_event"
+):
     """Let an event of one's own come in; it inherits contact, conversation and channel (rules.md R17)."""
 
     kind: ClassVar[str] = "emit_event"
@@ -114,7 +120,10 @@ class EmitEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tr
             payload = self.filled.fill(scene.context, scene.now)
         except errors.RenderFailed as fault:
             return plans.failed(fault.message)
-        contact, conversation = self.contact_id or scene.contact_id, self.conversation_id or scene.conversation_id
+        contact, conversation = (
+            self.contact_id or scene.contact_id,
+            self.conversation_id or scene.conversation_id,
+        )
         return plans.done(effects.Emit(self.event_type, payload, contact, conversation))
 
 

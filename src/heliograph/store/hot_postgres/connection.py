@@ -74,6 +74,7 @@ def rollback(connection: Connection) -> None:
 
 
 def fetch(connection: Connection, query: LiteralString, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    """All rows of a query, in binary."""
     return connection.execute(query, values, binary=True).fetchall()
 
 

@@ -32,7 +32,10 @@ def read_attempts(
     connection: Connection, keys: Collection[tuple[int, bytes]]
 ) -> dict[tuple[int, bytes], int]:
     """How often each event was tried before, by (workspace, id); those never tried are absent."""
-    query = f"SELECT d.workspace_id, d.event_id, d.attempts{_BY_ID}decisions d ON d.workspace_id = w.a AND d.event_id = w.b"
+    query: LiteralString = (
+        f"SELECT d.workspace_id, d.event_id, d.attempts{_BY_ID}decisions d"
+        " ON d.workspace_id = w.a AND d.event_id = w.b"
+    )
     return {(row[0], row[1]): row[2] for row in fetch(connection, query, _ids(keys))}
 
 

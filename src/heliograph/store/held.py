@@ -1,0 +1,207 @@
+"""What was due for too long, and waits for an operator: let go, or dropped (engine.md E33).
+
+Law: what is released stands in line again as if it had just become due, and is not held a second time; what is dropped
+ends at once, and a run that waits for it is told. Nobody else touches what is held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from heliograph.core import effects, events, ids, messages, plans
+from heliograph.store import schema
+
+_MESSAGES = schema.messages.c
+_DECISIONS = schema.decisions.c
+_EVENTS = schema.events.c
+_DAY = 86_400_000_000
+DROPPED = "dropped by an operator"
+
+_COUNT = sa.text(
+    "INSERT INTO event_statistics (workspace_id, day, partition, processed, failed) VALUES"
+    " (:workspace_id, :day, :partition, 1, 0) ON CONFLICT (workspace_id, day, partition)"
+    " DO UPDATE SET processed = event_statistics.processed + 1"
+)
+
+
+class Held(NamedTuple):
+    """One thing that is held."""
+
+    id: bytes
+    what: str
+    """`event` or `message`."""
+    about: str
+    """The event's type, or the message's channel."""
+    contact_id: str | None
+    address: str | None
+
+    @property
+    def created_at(self) -> int:
+        """When it came in, or was decided on (µs)."""
+        return ids.created_at(self.id)
+
+
+class _Message(NamedTuple):
+    id: bytes
+    partition: int
+    run_id: bytes | None
+    visit: int
+    ordinal: int
+
+
+def listed(connection: sa.Connection, workspace_id: int, limit: int) -> list[Held]:
+    """What is held in a workspace, oldest first, at most so many events and as many messages."""
+    of_events = (
+        sa.select(_EVENTS.id, sa.literal("event"), _EVENTS.event_type, _EVENTS.contact_id, sa.null())
+        .join_from(
+            schema.decisions,
+            schema.events,
+            (_EVENTS.workspace_id == _DECISIONS.workspace_id) & (_EVENTS.id == _DECISIONS.event_id),
+        )
+        .where(_DECISIONS.workspace_id == workspace_id, _DECISIONS.status == events.State.HELD)
+        .order_by(_EVENTS.id)
+        .limit(limit)
+    )
+    of_messages = (
+        sa.select(
+            _MESSAGES.id, sa.literal("message"), _MESSAGES.channel, _MESSAGES.contact_id, _MESSAGES.address
+        )
+        .where(_MESSAGES.workspace_id == workspace_id, _MESSAGES.state == messages.State.HELD)
+        .order_by(_MESSAGES.id)
+        .limit(limit)
+    )
+    found = [Held._make(row) for query in (of_events, of_messages) for row in connection.execute(query)]
+    return sorted(found)
+
+
+def release(connection: sa.Connection, workspace_id: int, chosen: Collection[bytes], now: int) -> int:
+    """Put these back in line, whether events or messages; gives how many of them were held."""
+    return _release_messages(connection, workspace_id, chosen, now) + _release_events(
+        connection, workspace_id, chosen, now
+    )
+
+
+def drop(connection: sa.Connection, workspace_id: int, chosen: Collection[bytes], now: int) -> int:
+    """Let these end here, whether events or messages; gives how many of them were held."""
+    return _drop_messages(connection, workspace_id, chosen, now) + _drop_events(
+        connection, workspace_id, chosen, now
+    )
+
+
+# ── messages ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _release_messages(
+    connection: sa.Connection, workspace_id: int, chosen: Collection[bytes], now: int
+) -> int:
+    found = _take_messages(connection, workspace_id, chosen, state=messages.State.PLANNED, error=None)
+    _insert(
+        connection,
+        schema.send_due,
+        [
+            {"partition": one.partition, "workspace_id": workspace_id, "message_id": one.id, "due_at": now}
+            for one in found
+        ],
+    )
+    return len(found)
+
+
+def _drop_messages(connection: sa.Connection, workspace_id: int, chosen: Collection[bytes], now: int) -> int:
+    found = _take_messages(
+        connection, workspace_id, chosen, state=messages.State.CANCELED, error=DROPPED, settled_at=now
+    )
+    _insert(connection, schema.inbox, [_reply(workspace_id, one) for one in found if one.run_id is not None])
+    return len(found)
+
+
+def _take_messages(
+    connection: sa.Connection, workspace_id: int, chosen: Collection[bytes], **values: Any
+) -> list[_Message]:
+    """The messages among `chosen` that were held, with their new state."""
+    changed = (
+        sa.update(schema.messages)
+        .where(
+            _MESSAGES.workspace_id == workspace_id,
+            _MESSAGES.id.in_(chosen),
+            _MESSAGES.state == messages.State.HELD,
+        )
+        .values(**values)
+        .returning(_MESSAGES.id, _MESSAGES.partition, _MESSAGES.run_id, _MESSAGES.visit, _MESSAGES.ordinal)
+    )
+    return [_Message._make(row) for row in connection.execute(changed)]
+
+
+def _reply(workspace_id: int, message: _Message) -> dict[str, Any]:
+    assert message.run_id is not None
+    status = messages.reply_of(messages.State.CANCELED) or plans.Status.SKIPPED
+    return {
+        "partition": ids.partition_of(message.run_id),
+        "workspace_id": workspace_id,
+        "id": message.id,
+        "kind": effects.Inbox.REPLY,
+        "run_id": message.run_id,
+        "body": messages.answer_body(message.visit, message.ordinal, status, None, DROPPED),
+        "attempts": 0,
+    }
+
+
+# ── events ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _release_events(connection: sa.Connection, workspace_id: int, chosen: Collection[bytes], now: int) -> int:
+    # As a failed event that is tried again: by its timer a turn knows that it has been looked at before.
+    found = _take_events(
+        connection, workspace_id, chosen, status=events.State.PENDING, attempts=0, available_at=now, error=None
+    )
+    _insert(
+        connection,
+        schema.timers,
+        [
+            {
+                "partition": ids.partition_of(identity),
+                "wake_at": now,
+                "workspace_id": workspace_id,
+                "kind": effects.Timer.EVENT,
+                "id": identity,
+            }
+            for identity in found
+        ],
+    )
+    return len(found)
+
+
+def _drop_events(connection: sa.Connection, workspace_id: int, chosen: Collection[bytes], now: int) -> int:
+    found = _take_events(
+        connection, workspace_id, chosen, status=events.State.PROCESSED, decided_at=now, error=DROPPED
+    )
+    for identity in found:
+        day = ids.created_at(identity) // _DAY
+        connection.execute(
+            _COUNT, {"workspace_id": workspace_id, "day": day, "partition": ids.partition_of(identity)}
+        )
+    return len(found)
+
+
+def _take_events(
+    connection: sa.Connection, workspace_id: int, chosen: Collection[bytes], **values: Any
+) -> list[bytes]:
+    """The events among `chosen` that were held, with their new status."""
+    changed = (
+        sa.update(schema.decisions)
+        .where(
+            _DECISIONS.workspace_id == workspace_id,
+            _DECISIONS.event_id.in_(chosen),
+            _DECISIONS.status == events.State.HELD,
+        )
+        .values(**values)
+        .returning(_DECISIONS.event_id)
+    )
+    return list(connection.execute(changed).scalars())
+
+
+def _insert(connection: sa.Connection, table: sa.Table, values: Sequence[dict[str, Any]]) -> None:
+    if values:
+        connection.execute(sa.insert(table), values)
