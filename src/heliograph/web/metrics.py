@@ -38,11 +38,16 @@ class Metrics:
             registry=self._registry,
         )
         self._registry.register(_Engine(given))
+        self._known: dict[tuple[str, str, int], tuple[prometheus.Counter, prometheus.Histogram]] = {}
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """A request was answered."""
-        self._requests.labels(method, route, status).inc()
-        self._seconds.labels(route).observe(seconds)
+        key = (method, route, status)
+        if key not in self._known:
+            self._known[key] = self._requests.labels(*key), self._seconds.labels(route)
+        requests, spent = self._known[key]
+        requests.inc()
+        spent.observe(seconds)
 
     def text(self) -> bytes:
         """All of them, in Prometheus's text form."""

@@ -7,6 +7,7 @@ short way past the framework; everything else is a route.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -28,6 +29,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MOST_BYTES = 8 * 1024 * 1024
 """The largest body; an endpoint may take less."""
+_MOST_DISCARDED = 64 * 1024 * 1024
+"""How much of a refused body is waited for, and forgotten piece by piece."""
 _NO_ROUTE = "(none)"
 
 HANDLERS = (
@@ -51,13 +54,13 @@ def routes() -> Litestar:
     return Litestar(
         HANDLERS,
         request_class=calls.Call,
-        exception_handlers={Exception: _answered},
+        exception_handlers={Exception: _refused},
         openapi_config=None,
         logging_config=None,
     )
 
 
-def _answered(request: Request[Any, Any, Any], fault: Exception) -> Response[bytes]:
+def _refused(request: Request[Any, Any, Any], fault: Exception) -> Response[bytes]:
     answer = wire.answer(fault, request.scope["path"])
     return Response(
         answer.body, status_code=answer.status, headers=answer.headers, media_type="application/json"
@@ -80,19 +83,30 @@ class Door:
             return
         began = self._services.stopwatch()
         exchange = _Exchange(scope, receive, send)
+        with contextlib.suppress(_GoneError):
+            route = await self._answered(exchange)
+            seconds = self._services.stopwatch() - began
+            self._metrics.answered(exchange.method, route, exchange.status, seconds)
+
+    async def _answered(self, exchange: _Exchange) -> str:
+        """Answer, whatever happens; gives the template of the path."""
         route = _NO_ROUTE
         try:
             route = self._route(exchange)
             await self._answer(exchange)
         except _GoneError:
-            return
+            raise
         except Exception as fault:  # noqa: BLE001 every request is answered; `wire` logs what nobody foresaw
-            await exchange.send_answer(wire.answer(fault, exchange.path))
-        self._metrics.answered(exchange.method, route, exchange.status, self._services.stopwatch() - began)
+            answer = wire.answer(fault, exchange.path)
+            await exchange.discard()
+            await exchange.send_answer(answer)
+        return route
 
     def _route(self, exchange: _Exchange) -> str:
         """The template of the path. Raises Litestar's NotFound and MethodNotAllowed: those need no key."""
         exchange.path = _routable(exchange.scope)
+        if exchange.is_ingest:
+            return events.PATH
         method = "GET" if exchange.method == "HEAD" else exchange.method
         *_, template = self.routes.asgi_router.handle_routing(
             path=normalize_path(exchange.path), method=method
@@ -129,6 +143,9 @@ class _Exchange:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.status = 0
+        self._read, self._more = 0, self.method not in ("GET", "HEAD", "DELETE", "OPTIONS")
+        announced = _header(scope["headers"], b"content-length")
+        self._announced = int(announced) if announced.isdigit() else 0
 
     @property
     def is_ingest(self) -> bool:
@@ -137,22 +154,28 @@ class _Exchange:
 
     async def body(self) -> bytes:
         """The body, whole. Raises errors.TooLarge before it is all read."""
-        if self.method in ("GET", "HEAD", "DELETE", "OPTIONS"):
-            return b""
-        announced = _header(self.scope["headers"], b"content-length")
-        if announced.isdigit() and int(announced) > MOST_BYTES:
+        if self._announced > MOST_BYTES:
             raise _too_large()
-        parts, size = [], 0
-        while True:
-            message = await self._receive()
-            if message["type"] != "http.request":
-                raise _GoneError
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-            if size > MOST_BYTES:
+        parts = []
+        while self._more:
+            parts.append(await self._next())
+            if self._read > MOST_BYTES:
                 raise _too_large()
-            if not message.get("more_body", False):
-                return b"".join(parts)
+        return b"".join(parts)
+
+    async def discard(self) -> None:
+        """Read on what nobody will look at: who is still sending does not hear an answer."""
+        while self._more and max(self._read, self._announced) <= _MOST_DISCARDED:
+            await self._next()
+
+    async def _next(self) -> bytes:
+        message = await self._receive()
+        if message["type"] != "http.request":
+            raise _GoneError
+        part: bytes = message.get("body", b"")
+        self._read += len(part)
+        self._more = message.get("more_body", False)
+        return part
 
     async def no_body(self) -> Message:
         """What a route receives: it finds the body in its content."""
