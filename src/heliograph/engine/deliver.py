@@ -29,6 +29,8 @@ START_SHARE = 0.4
 """The part of a lease within which a hand-over must begin; the rest is for it to end."""
 _CLAIM_AT_ONCE = 500
 _LONGEST_SLEEP = 5.0
+_REST = 1.0
+"""Seconds that a delivery waits after the database refused it."""
 
 
 class Terms(NamedTuple):
@@ -46,7 +48,7 @@ class Terms(NamedTuple):
 class Delivery:
     """One delivery loop over the outbox."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - everything a delivery works with is handed in
         self,
         session: database.Session,
         ways: Mapping[str, channels.Channel],
@@ -92,17 +94,34 @@ class Delivery:
         try:
             while not self._stopping:
                 self._awake.clear()
-                if not await self.step():
+                if not await self._stepped():
                     await self._sleep()
-            while self.in_flight:
-                self._awake.clear()
-                if not await self._settle():
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._awake.wait(), self._wall_seconds(self._terms.lease))
+            await self._finish()
         finally:
             for worker in workers:
                 worker.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
+
+    async def _stepped(self) -> bool:
+        try:
+            return await self.step()
+        except errors.HeliographError as fault:
+            _log.error("delivery_failed", error=fault.message)
+            await asyncio.sleep(_REST)
+            return False
+
+    async def _finish(self) -> None:
+        """What is in flight comes to its end; what does not within its lease is left to whoever comes next."""
+        deadline = asyncio.get_running_loop().time() + self._wall_seconds(self._terms.lease)
+        while self.in_flight and asyncio.get_running_loop().time() < deadline:
+            self._awake.clear()
+            try:
+                if await self._settle():
+                    continue
+            except errors.HeliographError as fault:
+                _log.error("delivery_failed", error=fault.message)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._awake.wait(), _REST)
 
     def _channel_workers(self) -> list[Any]:
         tasks = []
@@ -210,13 +229,15 @@ class Delivery:
     async def _settle(self) -> int:
         if not self._answers:
             return 0
-        answers, self._answers = self._answers, []
+        answers = self._answers[:]
         now = self._now()
         settled = [
             self._settled(claimed, answer, claimed.lease_until - self._terms.lease, now)
             for claimed, answer in answers
         ]
         await self._do(lambda: self._stored(settled))
+        # Not before they are stored: a database that refuses must not make an answer forgotten.
+        del self._answers[: len(answers)]
         self.in_flight -= len(answers)
         for _, answer in answers:
             self.counts[answer.outcome.value] = self.counts.get(answer.outcome.value, 0) + 1

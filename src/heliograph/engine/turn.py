@@ -89,6 +89,10 @@ class Turns:
         )
         self._limit = limits.inputs
         self._start = 0
+        self._taken: list[tuple[int, bytes]] = []
+        """(workspace, id) of what the present turn took."""
+        self._culprits: dict[tuple[int, bytes], Exception] = {}
+        """Inputs whose turn failed with them alone: they are marked instead of decided."""
         self._workspaces: dict[int, match.Workspace] = {}
         self._plans: dict[tuple[bytes, int], plans.Plan] = {}
 
@@ -97,34 +101,34 @@ class Turns:
     def take(self) -> Report:
         """One turn over everything that is due, up to the limit."""
         try:
-            report = self._turn(self._limit, None)
+            return self._turn(self._limit)
         except (errors.DatabaseUnreachable, errors.DatabaseLocked, errors.DiskFull, errors.Unavailable):
             raise
         except Exception as fault:  # noqa: BLE001 - the batch is halved until the culprit stands alone
-            if self._limit > 1:
-                self._limit = max(1, self._limit // 2)
-                _log.warning("turn_refused", error=str(fault), next_limit=self._limit)
-                return Report(0, 0, True, self._now())
-            _log.error("input_refused", error=str(fault))
-            report = self._turn(1, fault)
-        return report
+            _log.warning("turn_refused", error=str(fault), inputs=len(self._taken), exc_info=fault)
+            if len(self._taken) == 1:
+                self._culprits[self._taken[0]] = fault
+            self._limit = max(1, min(self._limit, len(self._taken)) // 2)
+            return Report(0, 0, True, self._now())
 
-    def _turn(self, limit: int, poison: Exception | None) -> Report:
+    def _turn(self, limit: int) -> Report:
         began = self._stopwatch()
         hot = self._session.hot
+        self._taken = []
         with self._session.transaction() as connection:
             now = max(self._now(), hot.last_now(connection))
             taken = hot.take(connection, now, limit, self._start)
-            if not (taken.inbox or taken.timers or taken.events):
+            self._taken = [(row.workspace_id, row.id) for row in (*taken.inbox, *taken.timers, *taken.events)]
+            if not self._taken:
                 return Report(0, 0, False, now)
             desk = desks.Desk(now)
             self._read(connection, taken, desk)
             for inbox in taken.inbox:
-                self._attempt_inbox(desk, inbox, poison)
+                self._attempt_inbox(desk, inbox)
             for timer in taken.timers:
-                self._timer(desk, timer, poison)
+                self._timer(desk, timer)
             for event in taken.events:
-                self._attempt_event(desk, event, poison)
+                self._attempt_event(desk, event)
             desk.close()
             hot.write(connection, desk.writes, taken.partitions, now)
         if taken.events:
@@ -195,28 +199,32 @@ class Turns:
 
     # ── one input ───────────────────────────────────────────────────────────────────────────────────
 
-    def _attempt_event(self, desk: desks.Desk, event: rows.Event, poison: Exception | None) -> None:
+    def _attempt_event(self, desk: desks.Desk, event: rows.Event) -> None:
         tries = desk.attempts.get((event.workspace_id, event.id), 0) + 1
-        if poison is not None:
-            self._failed_event(desk, event, tries, poison)
-            return
-        try:
-            self._event(desk, event, tries)
-        except Exception as fault:  # noqa: BLE001 - a decision that raises marks its own input (E2)
-            self._failed_event(desk, event, tries, fault)
-
-    def _event(self, desk: desks.Desk, event: rows.Event, tries: int) -> None:
+        fault = self._culprits.pop((event.workspace_id, event.id), None)
         workspace = self._workspaces[event.workspace_id]
-        late = self._late(desk, workspace, event)
-        if late is not None:
-            status, error = late
-            self._decided(desk, workspace, event, status, tries, error)
+        made: match.Made | None = None
+        late: tuple[events.State, str] | None = None
+        if fault is None:
+            try:
+                late = self._late(desk, workspace, event)
+                made = None if late is not None else self._match(desk, workspace, event)
+            except Exception as raised:  # noqa: BLE001 - a decision that raises marks its own input (E2)
+                fault = raised
+        if fault is not None:
+            self._failed_event(desk, event, tries, fault)
             return
-        trigger = workspace.trigger(event.tenant_id, event.event_type)
-        if trigger is not None:
-            made = match.match(trigger, event, self._scene(desk, workspace, event), desk.cooldowns, desk.head)
+        # From here on nothing is decided any more: what raises now fails the turn, not the input alone.
+        if made is not None:
             self._put(desk, event, made)
-        self._decided(desk, workspace, event, events.State.PROCESSED, tries, None)
+        status, error = late or (events.State.PROCESSED, None)
+        self._decided(desk, workspace, event, status, tries, error)
+
+    def _match(self, desk: desks.Desk, workspace: match.Workspace, event: rows.Event) -> match.Made | None:
+        trigger = workspace.trigger(event.tenant_id, event.event_type)
+        if trigger is None:
+            return None
+        return match.match(trigger, event, self._scene(desk, workspace, event), desk.cooldowns, desk.head)
 
     def _put(self, desk: desks.Desk, event: rows.Event, made: match.Made) -> None:
         """Everything was decided: only now may the desk change."""
@@ -281,25 +289,26 @@ class Turns:
             rows.Timer(event.partition, retry_at, event.workspace_id, effects.Timer.EVENT, event.id)
         )
 
-    def _timer(self, desk: desks.Desk, timer: rows.Timer, poison: Exception | None) -> None:
+    def _timer(self, desk: desks.Desk, timer: rows.Timer) -> None:
         key = (timer.workspace_id, timer.id)
         if timer.kind == effects.Timer.EVENT:
             event = desk.events.get(key)
             if event is not None:
-                self._attempt_event(desk, event, poison)
+                self._attempt_event(desk, event)
             return
         message = desk.messages.get(key)
         if message is not None and message.state == messages.State.PLANNED:
             desk.writes.send_due.append((timer.partition, timer.workspace_id, timer.id, timer.wake_at))
 
-    def _attempt_inbox(self, desk: desks.Desk, inbox: rows.Inbox, poison: Exception | None) -> None:
-        if poison is not None:
-            self._failed_inbox(desk, inbox, poison)
+    def _attempt_inbox(self, desk: desks.Desk, inbox: rows.Inbox) -> None:
+        fault = self._culprits.pop((inbox.workspace_id, inbox.id), None)
+        if fault is not None:
+            self._failed_inbox(desk, inbox, fault)
             return
         try:
             self._inbox(desk, inbox)
-        except Exception as fault:  # noqa: BLE001 - a decision that raises marks its own input (E2)
-            self._failed_inbox(desk, inbox, fault)
+        except Exception as raised:  # noqa: BLE001 - a decision that raises marks its own input (E2)
+            self._failed_inbox(desk, inbox, raised)
 
     def _failed_inbox(self, desk: desks.Desk, inbox: rows.Inbox, fault: Exception) -> None:
         tries = inbox.attempts + 1

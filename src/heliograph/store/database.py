@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import psycopg
@@ -26,29 +26,39 @@ from heliograph.store import hot_postgres, hot_sqlite, migrations
 _BUSY_MILLISECONDS = 5_000
 
 
-class Session(NamedTuple):
-    """A connection of the engine's own, and the hot statements for it."""
+class Session:
+    """A connection of the engine's own, and the hot statements for it; one that broke is opened anew."""
 
-    hot: ModuleType
-    connection: Any
-    gate: contextlib.AbstractContextManager[Any]
-    """Held while a transaction is open: SQLite has one writer, and waiting for it in here is cheaper."""
+    def __init__(
+        self, hot: ModuleType, opened: Callable[[], Any], gate: contextlib.AbstractContextManager[Any]
+    ):
+        """`gate` is held while a transaction is open: SQLite has one writer, and it is cheaper to wait for it here."""
+        self.hot, self._opened, self._gate = hot, opened, gate
+        self._connection = opened()
+
+    @property
+    def connection(self) -> Any:
+        """The connection, opened anew where the server or the network ended it."""
+        if self.hot.is_closed(self._connection):
+            self._connection = self._opened()
+        return self._connection
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Any]:
         """One transaction: all of it or nothing."""
-        with refusals(), self.gate:
-            self.hot.begin(self.connection)
+        with refusals(), self._gate:
+            connection = self.connection
+            self.hot.begin(connection)
             try:
-                yield self.connection
-                self.hot.commit(self.connection)
+                yield connection
+                self.hot.commit(connection)
             except BaseException:
-                self.hot.rollback(self.connection)
+                self.hot.rollback(connection)
                 raise
 
     def close(self) -> None:
         """Give the connection back."""
-        self.connection.close()
+        self._connection.close()
 
 
 class Database:
@@ -62,7 +72,6 @@ class Database:
             _prepare_folder(self.path, must_exist)
         self._gate = threading.RLock()
         self._engine = _engine(self, pool_size)
-        self._open: list[Session] = []
 
     @property
     def dialect(self) -> str:
@@ -99,13 +108,13 @@ class Database:
         """A connection for a turn, for ingest or for delivery."""
         with refusals():
             if self.is_sqlite:
-                return Session(hot_sqlite, self.connect_sqlite(), self._gate)
-            return Session(hot_postgres, hot_postgres.connect(self.url), contextlib.nullcontext())
+                return Session(hot_sqlite, self.connect_sqlite, self._gate)
+            return Session(hot_postgres, lambda: hot_postgres.connect(self.url), contextlib.nullcontext())
 
     def listener(self) -> hot_postgres.Listener:
         """A connection for a worker's sleep (PostgreSQL)."""
         with refusals():
-            return hot_postgres.Listener(hot_postgres.connect(self.url))
+            return hot_postgres.Listener(lambda: hot_postgres.connect(self.url), refusals)
 
     def connect_sqlite(self) -> sqlite3.Connection:
         """A new driver connection to the file, set to lose nothing that was committed."""

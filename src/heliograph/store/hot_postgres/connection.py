@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, LiteralString
 
 import psycopg
@@ -68,9 +68,14 @@ def commit(connection: Connection) -> None:
 
 
 def rollback(connection: Connection) -> None:
-    """Leave nothing of it."""
-    if not connection.closed:
+    """Leave nothing of it; a connection that is gone left nothing by itself."""
+    with contextlib.suppress(psycopg.OperationalError, psycopg.InterfaceError):
         connection.execute("ROLLBACK")
+
+
+def is_closed(connection: Connection) -> bool:
+    """Whether the connection was ended: by the server that lost patience, or by the network."""
+    return connection.closed or connection.broken
 
 
 def fetch(connection: Connection, query: LiteralString, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -97,30 +102,45 @@ def tidy(connection: Connection) -> None:
 class Listener:
     """A connection that sleeps: woken by a notification, by `interrupt`, or by time."""
 
-    def __init__(self, connection: Connection):
-        self._connection = connection
+    def __init__(
+        self,
+        opened: Callable[[], Connection],
+        refusals: Callable[[], contextlib.AbstractContextManager[None]],
+    ):
+        """`opened` opens a connection, now and after one broke; `refusals` gives a driver's refusal our meaning."""
+        self._opened, self._refusals = opened, refusals
+        self._connection = self._listening()
         self._woken, self._alarm = os.pipe()
         os.set_blocking(self._woken, False)
+
+    def _listening(self) -> Connection:
+        connection = self._opened()
         connection.execute(f"LISTEN {CHANNEL}")
+        return connection
 
     @contextlib.contextmanager
     def asleep(self) -> Iterator[None]:
         """While it is entered, whoever commits new work notifies."""
-        self._connection.execute("SELECT pg_advisory_lock_shared(%s)", (SLEEPERS,))
+        with self._refusals():
+            if is_closed(self._connection):
+                self._connection = self._listening()
+            self._connection.execute("SELECT pg_advisory_lock_shared(%s)", (SLEEPERS,))
         try:
             yield
         finally:
-            self._connection.execute("SELECT pg_advisory_unlock_shared(%s)", (SLEEPERS,))
+            with self._refusals():
+                self._connection.execute("SELECT pg_advisory_unlock_shared(%s)", (SLEEPERS,))
 
     def wait(self, seconds: float) -> None:
         """Sleep until a notification, `interrupt`, or the end of the time."""
-        if any(True for _ in self._connection.notifies(timeout=0)):
-            return
-        select.select([self._connection.fileno(), self._woken], [], [], seconds)
-        with contextlib.suppress(BlockingIOError):
-            os.read(self._woken, 4096)
-        for _ in self._connection.notifies(timeout=0):
-            pass
+        with self._refusals():
+            if any(True for _ in self._connection.notifies(timeout=0)):
+                return
+            select.select([self._connection.fileno(), self._woken], [], [], seconds)
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._woken, 4096)
+            for _ in self._connection.notifies(timeout=0):
+                pass
 
     def interrupt(self) -> None:
         """Wake the sleeper; callable from any thread."""

@@ -68,9 +68,8 @@ def take(connection: Connection, now: int, limit: int, start: int) -> rows.Taken
         [line for line in lines_of(connection, "due", locked) if line[1] not in paused] if room > 0 else []
     )
     events, cut = _take_events(connection, lines, room, start)
-    versions = _versions(
-        connection, {row.workspace_id for row in (*inbox, *timers)} | {row.workspace_id for row in events}
-    )
+    workspaces = {row.workspace_id for row in inbox} | {row.workspace_id for row in timers}
+    versions = _versions(connection, workspaces | {row.workspace_id for row in events})
     more = cut or len(inbox) + len(timers) + len(events) >= limit
     return rows.Taken(tuple(locked), inbox, timers, events, more, versions)
 

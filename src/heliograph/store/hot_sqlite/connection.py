@@ -35,6 +35,11 @@ def rollback(connection: Connection) -> None:
         connection.execute("ROLLBACK")
 
 
+def is_closed(_connection: Connection) -> bool:
+    """Whether the connection was ended: a file does not end one."""
+    return False
+
+
 def lock_partitions(connection: Connection, partitions: Collection[int]) -> None:
     """Keep turns out of these partitions until the transaction ends; the one writer has done so already."""
 
