@@ -103,7 +103,9 @@ class Made(NamedTuple):
     """What an event came to: rows that stand as they are, and effects that the turn carries out."""
 
     runs: list[tuple[Any, ...]]
-    """Rows of rows.Run."""
+    """Rows of rows.Run, of rules that matched."""
+    passed: list[tuple[int, bytes, bytes, int, bytes, int, str | None, bytes]]
+    """The runs of the others, as rows.Writes.passed_runs has them."""
     asked: list[tuple[bytes, bytes, int, int, effects.Effect]]
     """(run_id, rule_id, visit, ordinal, effect), in order."""
     matched: list[tuple[bytes, str]]
@@ -113,18 +115,14 @@ class Made(NamedTuple):
 
 
 # Bound to columns a hundred thousand times a second, where an enum's member costs three times a number.
-_DONE, _NOT_MATCHED, _SKIPPED = (
-    int(runs.Status.DONE),
-    int(runs.Outcome.NOT_MATCHED),
-    int(runs.Outcome.SKIPPED),
-)
+_NOT_MATCHED, _SKIPPED = int(runs.Outcome.NOT_MATCHED), int(runs.Outcome.SKIPPED)
 
 
 def match(
     trigger: Trigger, event: rows.Event, scene: plans.Scene, cooldowns: Mapping[Any, int], head: bytes
 ) -> Made:
     """Meet every rule of the event's type, in order; `cooldowns` is (workspace, rule, subject) to last match."""
-    made = Made([], [], [], [])
+    made = Made([], [], [], [], [])
     facts = facts_of(scene)
     gates = _Gates(event, cooldowns, scene.now)
     packed: dict[int, bytes] = {}
@@ -151,20 +149,8 @@ def match(
         else:
             assert failing is not None
             trace = packed[id(failing)] = conditions.pack_failing(failing)
-        made.runs.append(
-            (
-                event.workspace_id,
-                run_id,
-                rule.id,
-                rule.version,
-                event.id,
-                None,
-                _DONE,
-                outcome,
-                reason,
-                trace,
-                None,
-            )
+        made.passed.append(
+            (event.workspace_id, run_id, rule.id, rule.version, event.id, outcome, reason, trace)
         )
         made.counts.append((rule.id, outcome))
     return made

@@ -229,6 +229,7 @@ class Turns:
     def _put(self, desk: desks.Desk, event: rows.Event, made: match.Made) -> None:
         """Everything was decided: only now may the desk change."""
         desk.writes.runs += made.runs
+        desk.writes.passed_runs += made.passed
         for rule_id, subject in made.matched:
             desk.matched(event.workspace_id, rule_id, subject)
         desk.count_runs(event.workspace_id, made.counts)

@@ -168,6 +168,7 @@ class Writes:
         "inbox",
         "messages",
         "rule_counts",
+        "passed_runs",
         "run_changes",
         "runs",
         "send_due",
@@ -181,6 +182,9 @@ class Writes:
         self.decisions: list[Decision] = []
         self.runs: list[tuple[Any, ...]] = []
         """rows.Run, or a plain tuple of the same"""
+        self.passed_runs: list[tuple[int, bytes, bytes, int, bytes, int, str | None, bytes]] = []
+        """Runs that ended where they began: (workspace_id, id, automation_id, version, event_id, outcome, reason,
+        trace); most runs are such, and the fewer values a row binds the cheaper it is."""
         self.run_changes: dict[tuple[int, bytes], tuple[int, int, str | None, bytes]] = {}
         """(workspace_id, id) to (status, outcome, reason, state)"""
         self.messages: list[Message] = []

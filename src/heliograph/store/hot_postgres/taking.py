@@ -115,13 +115,14 @@ def quotas(lines: Sequence[tuple[int, int]], room: int, start: int) -> list[tupl
     """How many may be taken of each line: a fifth of the room for a workspace while others wait."""
     width = Counter(workspace for _, workspace in lines)
     share = room if len(width) == 1 else max(5, room // 5)
-    left = dict.fromkeys(width, share)
+    place: Counter[int] = Counter()
     made: list[tuple[int, int, int]] = []
     for partition, workspace in sorted(lines, key=lambda line: (line[1] <= start, line[1])):
-        # A workspace of more lines than its share has its turn in each of them later: the order of lines changes.
-        quota = min(left[workspace], -(-share // width[workspace]))
+        # What does not divide goes to the first lines; which are first changes from turn to turn.
+        least, rest = divmod(share, width[workspace])
+        quota = least + (place[workspace] < rest)
+        place[workspace] += 1
         if quota:
-            left[workspace] -= quota
             made.append((partition, workspace, quota))
     return made
 

@@ -27,6 +27,13 @@ _RUNS: LiteralString = (
     "INSERT INTO runs SELECT * FROM unnest(%s::int4[], %s::uuid[], %s::uuid[], %s::int4[], %s::uuid[], %s::text[],"
     " %s::int2[], %s::int2[], %s::text[], %s::text[], %s::text[])"
 )
+_PASSED_KINDS = (Integers, Identities, Identities, Integers, Identities, Smallints, Texts, Texts)
+_PASSED_RUNS: LiteralString = (
+    "INSERT INTO runs (workspace_id, id, automation_id, version, event_id, status, outcome, reason, trace)"
+    " SELECT w, i, a, v, e, 2, o, r, t FROM unnest(%s::int4[], %s::uuid[], %s::uuid[], %s::int4[], %s::uuid[],"
+    " %s::int2[], %s::text[], %s::text[]) u(w, i, a, v, e, o, r, t)"
+)
+"""Status 2 is runs.Status.DONE."""
 _RUN_CHANGES: LiteralString = (
     "UPDATE runs r SET status = u.s, outcome = u.o, reason = u.r, state = u.t FROM"
     " unnest(%s::int2[], %s::int2[], %s::text[], %s::text[], %s::int4[], %s::uuid[]) u(s, o, r, t, w, i)"
@@ -90,6 +97,7 @@ def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int]
             writes.decisions,
         )
         put(connection, _RUNS, _RUN_KINDS, writes.runs)
+        put(connection, _PASSED_RUNS, _PASSED_KINDS, writes.passed_runs)
         changes = [(*change, *key) for key, change in writes.run_changes.items()]
         put(connection, _RUN_CHANGES, (Smallints, Smallints, Texts, Texts, Integers, Identities), changes)
         put(connection, _MESSAGES, _MESSAGE_KINDS, writes.messages)
