@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -37,12 +38,18 @@ class Accepted(msgspec.Struct):
     ids: list[str]
 
 
+_LARGE = 1024 * 1024
 _encode = msgspec.json.Encoder().encode
 
 
 async def accept(given: services.Services, who: auth.Principal, body: bytes, content_type: str) -> bytes:
     """Take the events of a body in; gives the answer's body once they are durable."""
-    batch = given.ingest.read(body, content_type, who.workspace_id, who.tenant_id)
+    arguments = (body, content_type, who.workspace_id, who.tenant_id)
+    # A large body may take a second to read when it is built to: it must not hold up the loop for that long.
+    if len(body) > _LARGE:
+        batch = await asyncio.to_thread(given.ingest.read, *arguments)
+    else:
+        batch = given.ingest.read(*arguments)
     made = await given.ingest.accept(batch)
     return _encode(Accepted([ids.text(identity) for identity in made]))
 
