@@ -23,7 +23,7 @@ from heliograph import clock as clocks
 from heliograph import settings as settings_module
 from heliograph.channels import console, email, webhook
 from heliograph.core import messages
-from heliograph.engine import deliver, ingest, letters, turn, worker
+from heliograph.engine import deliver, housekeeping, ingest, letters, turn, worker
 from heliograph.store import database, definitions
 from heliograph.web import server, services
 
@@ -108,6 +108,16 @@ class App:
             replied=self.wake,
         )
 
+    def housekeeping(self, executor: ThreadPoolExecutor | None = None) -> housekeeping.Housekeeping:
+        """The broom of an engine process."""
+        return housekeeping.Housekeeping(
+            self.store.session, self.clock.now, self._worked, tidies=not self.store.is_sqlite, executor=executor
+        )
+
+    def _worked(self) -> int:
+        taken = 0 if self.pace is None else self.pace.taken
+        return taken + (0 if self._delivery is None else sum(self._delivery.counts.values()))
+
     def _template(self, workspace_id: int, template_id: str, version: int) -> bytes | str | None:
         with self.store.reading() as connection:
             return definitions.template(connection, workspace_id, template_id, version)
@@ -167,10 +177,13 @@ class App:
         )
         turns = self._loop_worker = worker.LoopWorker(self.pace)
         delivery.adopt_all()
-        running = [asyncio.create_task(turns.run()), asyncio.create_task(delivery.run())]
+        broom = self.housekeeping()
+        running = [asyncio.create_task(part.run()) for part in (turns, delivery, broom)]
         try:
             yield
         finally:
+            broom.stop()
+            await running[2]
             turns.stop()
             await running[0]
             delivery.stop()
@@ -182,7 +195,7 @@ class App:
         """Turns in a thread and deliveries on this loop (PostgreSQL), until left."""
         self._settle_garbage()
         loop = self._loop = asyncio.get_running_loop()
-        with ThreadPoolExecutor(1, "delivery") as executor:
+        with ThreadPoolExecutor(1, "delivery") as executor, ThreadPoolExecutor(1, "housekeeping") as corner:
             delivery = self._delivery = self.delivery(self.store.session(), executor)
             session = self.store.session()
 
@@ -198,13 +211,15 @@ class App:
             )
             turns = worker.ThreadWorker(self.pace, self.store.listener())
             turns.start()
-            running = asyncio.create_task(delivery.run())
+            broom = self.housekeeping(corner)
+            running = [asyncio.create_task(part.run()) for part in (delivery, broom)]
             try:
                 yield
             finally:
+                broom.stop()
                 await loop.run_in_executor(None, turns.stop)
                 delivery.stop()
-                await running
+                await asyncio.gather(*running)
                 await deliver.closed(self.ways)
 
     def close(self) -> None:

@@ -74,6 +74,16 @@ def load(environment: Mapping[str, str] | None = None, **given: Any) -> Settings
     return _checked(Settings(**values))
 
 
+def environment(given: Settings) -> dict[str, str]:
+    """The environment for another process of this program that shall have these settings."""
+    told = {PREFIX + name.upper(): _written(value) for name, value in msgspec.structs.asdict(given).items()}
+    return {**os.environ, **told}
+
+
+def _written(value: Any) -> str:
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
 def _read(field: msgspec.structs.FieldInfo, text: str) -> Any:
     if field.type == tuple[str, ...]:
         return tuple(part.strip() for part in text.split(",") if part.strip())

@@ -39,8 +39,11 @@ class Housekeeping:
         tidies: bool,
         executor: Executor | None = None,
     ):
-        """`worked` tells how many inputs and messages this process has been through; `tidies` is for PostgreSQL;
-        `executor` runs the statements (None: on the loop itself, as on SQLite)."""
+        """Make one.
+
+        `worked` tells how many inputs and messages this process has been through; `tidies` is for PostgreSQL, whose
+        dead entries are cleared; `executor` runs the statements (None: on the loop itself, as on SQLite).
+        """
         self._open, self._now, self._worked, self._executor = open_session, now, worked, executor
         self._tidies = tidies
         self._tidied_at = 0

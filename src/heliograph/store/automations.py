@@ -9,12 +9,13 @@ in definitions.py.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
 
+from heliograph import errors
 from heliograph.core import ids, rules
 from heliograph.store import schema, workspaces
 
@@ -75,10 +76,11 @@ def create_rule(
     definition: rules.Definition,
     now: int,
     by: str | None,
+    identity: bytes | None = None,
 ) -> Rule:
-    """Store a new rule; `by` is the id of the key that made it."""
+    """Store a new rule; `by` is the id of the key that made it, `identity` its id where the caller names one."""
     workspaces.raise_version(connection, workspace_id)
-    identity = ids.mint(now, secrets.randbits(ids.COUNTER_BITS), 0, secrets.randbits(36))
+    identity = identity or ids.mint(now, secrets.randbits(ids.COUNTER_BITS), 0, secrets.randbits(36))
     number = workspaces.next_number(connection, workspace_id, _RULE)
     made = Rule(identity, tenant_id, number, 1, now, now, _keep(definition, by, None))
     connection.execute(
@@ -112,6 +114,41 @@ def change_rule(
     connection.execute(sa.update(schema.automations).where(_AUTOMATIONS.id == stored.id).values(**_row(made)))
     _add_version(connection, workspace_id, made)
     return made
+
+
+def put_rule(
+    connection: sa.Connection, workspace_id: int, identity: bytes, definition: rules.Definition, now: int
+) -> tuple[Rule | None, Rule]:
+    """Let a rule of this id say what `definition` says; gives it as it was (None: there was none) and as it is.
+
+    One that says so already is left alone, one that was deleted comes back; a snooze stays. Raises errors.Conflict
+    where the id belongs to something else.
+    """
+    workspaces.raise_version(connection, workspace_id)
+    row = connection.execute(
+        sa.select(_AUTOMATIONS.workspace_id, _AUTOMATIONS.kind, _AUTOMATIONS.deleted_at, *_fields).where(
+            _AUTOMATIONS.id == identity
+        )
+    ).one_or_none()
+    if row is None:
+        return None, create_rule(connection, workspace_id, None, definition, now, None, identity)
+    if (row.workspace_id, row.kind) != (workspace_id, _RULE):
+        raise errors.Conflict(f"the id {ids.text(identity)} belongs to something else: take another one")
+    stored = _rule(row[3:])
+    wanted = msgspec.structs.replace(definition, snoozed_until=stored.definition.snoozed_until)
+    if row.deleted_at is not None:
+        connection.execute(
+            sa.update(schema.automations).where(_AUTOMATIONS.id == identity).values(deleted_at=None)
+        )
+        return None, change_rule(connection, workspace_id, stored, wanted, now, None)
+    if not changed_fields(stored.definition, wanted):
+        return stored, stored
+    return stored, change_rule(connection, workspace_id, stored, wanted, now, None)
+
+
+def changed_fields(before: rules.Definition, after: rules.Definition) -> list[str]:
+    """The names of the fields in which two definitions differ."""
+    return [name for name in rules.WRITABLE if getattr(before, name) != getattr(after, name)]
 
 
 def delete_rule(connection: sa.Connection, stored: Rule, now: int) -> None:
@@ -156,8 +193,8 @@ def _visible(workspace_id: int, tenant_id: str | None) -> sa.Select[Any]:
     return query if tenant_id is None else query.where(_AUTOMATIONS.tenant_id == tenant_id)
 
 
-def _rule(row: sa.Row[Any]) -> Rule:
-    return Rule._make((*row[:-1], _kept.decode(row.definition)))
+def _rule(row: Sequence[Any]) -> Rule:
+    return Rule._make((*row[:-1], _kept.decode(row[-1])))
 
 
 def _row(rule: Rule) -> dict[str, Any]:

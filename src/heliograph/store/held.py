@@ -154,7 +154,13 @@ def _reply(workspace_id: int, message: _Message) -> dict[str, Any]:
 def _release_events(connection: sa.Connection, workspace_id: int, chosen: Collection[bytes], now: int) -> int:
     # As a failed event that is tried again: by its timer a turn knows that it has been looked at before.
     found = _take_events(
-        connection, workspace_id, chosen, status=events.State.PENDING, attempts=0, available_at=now, error=None
+        connection,
+        workspace_id,
+        chosen,
+        status=events.State.PENDING,
+        attempts=0,
+        available_at=now,
+        error=None,
     )
     _insert(
         connection,

@@ -1,0 +1,115 @@
+"""`heliograph apply DIR`: definitions from files, all of them or none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import msgspec
+import typer
+
+from heliograph import clock, errors
+from heliograph.cli import options, terminal
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from heliograph.cli import definition_files
+    from heliograph.store import database as databases
+
+
+class Change(NamedTuple):
+    """What became of one definition."""
+
+    kind: str
+    name: str
+    what: str
+    """`created`, `unchanged`, or `changed:` with the fields."""
+    warnings: tuple[str, ...] = ()
+
+
+def apply(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of .yaml files, or one such file.")],
+    workspace: options.Workspace = "default",
+    database: options.DatabaseUrl = None,
+) -> None:
+    """Bring in rules and templates from YAML files; what says nothing new is left alone."""
+    if not folder.exists():
+        raise errors.NotFound(f"there is no {folder}")
+    with options.opened(database, must_exist=False) as store:
+        changes = put(store, folder, workspace)
+    for change in changes:
+        terminal.say(f"{change.kind:<9} {change.name}: {change.what}")
+        for warning in change.warnings:
+            terminal.say(f"          note: {warning}")
+    counts = [
+        sum(change.what.startswith(word) for change in changes)
+        for word in ("created", "changed", "unchanged")
+    ]
+    terminal.say(
+        f"{counts[0]} created, {counts[1]} changed, {counts[2]} unchanged in the workspace {workspace}"
+    )
+
+
+def put(store: databases.Database, folder: Path, workspace: str) -> list[Change]:
+    """Store every definition of a folder in one transaction; nothing where any of them has a fault.
+
+    Raises errors.InvalidInput with the faults of all files, each with its line.
+    """
+    from heliograph.cli import definition_files
+    from heliograph.store import workspaces
+
+    found = definition_files.read(folder)
+    now = clock.WallClock().now()
+    with store.writing() as connection:
+        if workspace == workspaces.DEFAULT:
+            workspaces.ensure(connection, workspace, now)
+        owner = options.workspace_id(connection, workspace)
+        changes = [_put(connection, owner, one, now) for one in found]
+        if all(change.what == "unchanged" for change in changes):
+            # Then not even the version is raised, by which every turn reads the definitions again.
+            connection.rollback()
+    return changes
+
+
+def _put(connection: sa.Connection, owner: int, one: definition_files.Definition, now: int) -> Change:
+    if one.kind == "template":
+        return _put_template(connection, owner, one, now)
+    return _put_rule(connection, owner, one, now)
+
+
+def _put_template(
+    connection: sa.Connection, owner: int, one: definition_files.Definition, now: int
+) -> Change:
+    from heliograph.store import automations
+
+    assert isinstance(one.content, dict)
+    before = automations.read_template(connection, owner, str(one.id))
+    after = automations.put_template(connection, owner, str(one.id), one.content, now)
+    if before is None:
+        return Change("template", one.name, "created")
+    if before.version == after.version:
+        return Change("template", one.name, "unchanged")
+    was = msgspec.json.decode(before.content)
+    fields = sorted(name for name in {*was, *one.content} if was.get(name) != one.content.get(name))
+    return Change("template", one.name, f"changed: {', '.join(fields)} (version {after.version})")
+
+
+def _put_rule(connection: sa.Connection, owner: int, one: definition_files.Definition, now: int) -> Change:
+    from heliograph.core import rules
+    from heliograph.store import automations
+
+    assert isinstance(one.id, bytes)
+    assert isinstance(one.content, rules.Definition)
+    try:
+        before, after = automations.put_rule(connection, owner, one.id, one.content, now)
+    except errors.Conflict as fault:
+        raise errors.Conflict(f"{one.file}: {fault.message}") from None
+    templates = automations.template_ids(connection, owner)
+    notes = tuple(f"{note['path']} {note['message']}" for note in rules.warnings(after.definition, templates))
+    if before is None:
+        return Change("rule", one.name, "created", notes)
+    if before.version == after.version:
+        return Change("rule", one.name, "unchanged", notes)
+    fields = automations.changed_fields(before.definition, after.definition)
+    return Change("rule", one.name, f"changed: {', '.join(fields)} (version {after.version})", notes)

@@ -1,0 +1,180 @@
+"""A CSV file of contacts, read as a stream: one person a row, the columns are keys of the profile.
+
+Law: a row is known by the byte at which it begins and the line on which it stands, so reading can go on from anywhere.
+A bad row is told with its field and the reason, and the next one is read; nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from heliograph import errors
+from heliograph.core import people
+
+KEY = "user_id"
+_MOST_ID = 255
+_DELIMITERS = ",;\t"
+
+
+class Place(NamedTuple):
+    """Between two rows."""
+
+    offset: int
+    """Bytes before it."""
+    line: int
+    """Lines before it."""
+
+
+class Row(NamedTuple):
+    """One person as they stand in the file; `faults` where they cannot be taken."""
+
+    line: int
+    user_id: str
+    profile: dict[str, Any]
+    faults: tuple[errors.Fault, ...]
+    end: Place
+
+
+class ContactFile:
+    """An open file of contacts."""
+
+    def __init__(self, path: Path, region: str | None):
+        """`region` is where telephone numbers without a country code are read. Raises errors.InvalidInput."""
+        self._file = path.open("rb")
+        self._region = region
+        self._place = Place(0, 0)
+        try:
+            self._delimiter = self._guess_delimiter()
+            self.columns = self._header()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+    def _guess_delimiter(self) -> str:
+        first = self._file.readline().decode("utf-8", "replace")
+        self._file.seek(0)
+        return max(_DELIMITERS, key=first.count)
+
+    def _header(self) -> list[str]:
+        record = next(self._records(), [])
+        cells = [] if isinstance(record, csv.Error) else record
+        columns = [cell.removeprefix("\ufeff").strip() for cell in cells]
+        faults = _header_faults(columns)
+        if faults:
+            raise errors.InvalidInput(faults=faults)
+        return columns
+
+    def rows(self, start: Place | None = None) -> Iterator[Row]:
+        """The people from a place between two rows on (None: from the first)."""
+        if start is not None:
+            self._file.seek(start.offset)
+            self._place = start
+        line = self._place.line + 1
+        for record in self._records():
+            if isinstance(record, csv.Error):
+                fault = errors.Fault("", f"cannot be read as CSV: {record}")
+                yield Row(line, "", {}, (fault,), self._place)
+            elif any(record):
+                yield self._row(line, record)
+            line = self._place.line + 1
+
+    def _records(self) -> Iterator[list[str] | csv.Error]:
+        """The cells of each record, which may take many lines; `_place` follows."""
+        reader = csv.reader(self._lines(), delimiter=self._delimiter)
+        while True:
+            try:
+                yield next(reader)
+            except StopIteration:
+                return
+            except csv.Error as fault:
+                yield fault
+
+    def _lines(self) -> Iterator[str]:
+        for line in iter(self._file.readline, b""):
+            self._place = Place(self._place.offset + len(line), self._place.line + 1)
+            # Bytes that are no UTF-8 become halves of surrogate pairs, by which they are known again.
+            yield line.decode("utf-8", "surrogateescape")
+
+    def _row(self, line: int, cells: Sequence[str]) -> Row:
+        faults = _record_faults(cells, len(self.columns))
+        given = {name: cell for name, cell in zip(self.columns, cells, strict=False) if cell.strip()}
+        user_id = given.pop(KEY, "").strip()
+        if faults:
+            return Row(line, user_id, {}, tuple(faults), self._place)
+        faults = _id_faults(user_id)
+        profile: dict[str, Any] = {}
+        try:
+            profile = people.clean_profile(given, "", self._region)
+        except errors.InvalidInput as refusal:
+            faults += refusal.faults
+        return Row(line, user_id, profile, tuple(faults), self._place)
+
+
+def _header_faults(columns: Sequence[str]) -> list[errors.Fault]:
+    if KEY not in columns:
+        return [errors.Fault("line 1", f"the first line names the columns, and one of them is {KEY}")]
+    faults = [
+        errors.Fault("line 1", f"column {n} has no name") for n, name in enumerate(columns, 1) if not name
+    ]
+    twice = sorted({name for name in columns if name and columns.count(name) > 1})
+    return faults + [errors.Fault("line 1", f"the column {name} stands there twice") for name in twice]
+
+
+def _record_faults(cells: Sequence[str], width: int) -> list[errors.Fault]:
+    if len(cells) > width:
+        return [errors.Fault("", f"has {len(cells)} cells, the first line names {width}")]
+    if any(_is_torn(cell) for cell in cells):
+        return [errors.Fault("", "is not UTF-8: save the file with that encoding")]
+    return []
+
+
+def _is_torn(cell: str) -> bool:
+    return not cell.isascii() and any("\udc80" <= sign <= "\udcff" for sign in cell)
+
+
+def _id_faults(user_id: str) -> list[errors.Fault]:
+    if not user_id:
+        return [errors.Fault(KEY, "is empty: it is the name by which you know the person")]
+    if len(user_id) > _MOST_ID or "\0" in user_id:
+        return [errors.Fault(KEY, f"takes at most {_MOST_ID} characters, none of them NUL")]
+    return []
+
+
+class Report:
+    """The bad rows of one import, in a CSV file that is there only if there are any."""
+
+    def __init__(self, path: Path, size: int):
+        """Goes on after the first `size` bytes of what an earlier run has written; 0 begins anew."""
+        self.path, self.size = path, size
+        if size == 0:
+            path.unlink(missing_ok=True)
+        else:
+            with path.open("rb+") as file:
+                file.truncate(size)
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Write down why these were not taken."""
+        if not rows:
+            return
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        if self.size == 0:
+            writer.writerow(("line", "user_id", "field", "reason"))
+        for row in rows:
+            for fault in row.faults:
+                writer.writerow((row.line, _printable(row.user_id), fault.path, fault.message))
+        written = text.getvalue().encode("utf-8", "replace")
+        with self.path.open("ab") as file:
+            self.size += file.write(written)
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()

@@ -1,0 +1,214 @@
+"""Definitions as people keep them: a YAML file each, `kind: rule` or `kind: template`, with an `id` that stays.
+
+Law: a fault names the file and the line. What YAML has and JSON has not (dates, keys that are no text) is read as it
+was written or refused; nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import SafeConstructor
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+
+from heliograph import errors
+from heliograph.core import documents, ids, message_templates, rules
+
+KINDS = ("template", "rule")
+"""In the order in which they are applied: rules name templates."""
+_STEP = re.compile(r'\[(\d+)\]|\["((?:[^"\\]|\\.)*)"\]|([^.\[]+)')
+_TEMPLATE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+class Definition(NamedTuple):
+    """One file, read and checked."""
+
+    file: Path
+    kind: str
+    id: bytes | str
+    """16 bytes for a rule, the name of a template."""
+    name: str
+    content: rules.Definition | dict[str, str]
+
+
+class _Constructor(SafeConstructor):
+    """Reads dates as the text that was written: JSON has none."""
+
+
+_Constructor.add_constructor("tag:yaml.org,2002:timestamp", lambda _constructor, node: node.value)
+
+
+def read(place: Path) -> list[Definition]:
+    """The definitions of a folder and the folders in it, templates first.
+
+    Raises errors.InvalidInput with the faults of all files.
+    """
+    files = sorted(_files(place))
+    if not files:
+        raise errors.NotFound(f"there is no .yaml file in {place}")
+    made: list[Definition] = []
+    faults: list[errors.Fault] = []
+    for file in files:
+        try:
+            made.append(_read(file))
+        except errors.InvalidInput as fault:
+            faults += fault.faults
+    faults += _twice(made)
+    if faults:
+        raise errors.InvalidInput(faults=faults)
+    return sorted(made, key=lambda one: (KINDS.index(one.kind), one.file))
+
+
+def _files(place: Path) -> Iterator[Path]:
+    if place.is_file():
+        yield place
+        return
+    for file in place.rglob("*.y*ml"):
+        if file.suffix in (".yaml", ".yml") and not any(
+            part.startswith(".") for part in file.relative_to(place).parts
+        ):
+            yield file
+
+
+def _twice(made: list[Definition]) -> Iterator[errors.Fault]:
+    known: dict[tuple[str, bytes | str], Path] = {}
+    for one in made:
+        first = known.setdefault((one.kind, one.id), one.file)
+        if first is not one.file:
+            yield errors.Fault(str(one.file), f"has the same id as {first}")
+
+
+# ── one file ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _read(file: Path) -> Definition:
+    node, given = _parsed(file)
+    try:
+        return _defined(file, given)
+    except errors.InvalidInput as refusal:
+        raise errors.InvalidInput(
+            faults=[
+                errors.Fault(f"{file}:{line_of(node, fault.path)}", str(fault)) for fault in refusal.faults
+            ]
+        ) from None
+
+
+def _parsed(file: Path) -> tuple[Node, Any]:
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Constructor = _Constructor
+    try:
+        text = file.read_text(encoding="utf-8")
+        return yaml.compose(text), yaml.load(text)
+    except OSError as fault:
+        raise errors.InvalidInput.at(str(file), f"cannot be read: {fault.strerror}") from None
+    except UnicodeDecodeError:
+        raise errors.InvalidInput.at(str(file), "is not UTF-8") from None
+    except (YAMLError, ValueError, RecursionError) as fault:
+        mark = fault.problem_mark if isinstance(fault, MarkedYAMLError) else None
+        problem = (fault.problem if isinstance(fault, MarkedYAMLError) else None) or str(fault)
+        where = f"{file}:{mark.line + 1}" if mark else str(file)
+        raise errors.InvalidInput.at(where, f"cannot be read as YAML: {' '.join(problem.split())}") from None
+
+
+def _defined(file: Path, given: Any) -> Definition:
+    if not isinstance(given, dict):
+        raise errors.InvalidInput.at("", "takes `kind`, `id` and the fields of a rule or a template")
+    faults = [*_not_json(given)]
+    if faults:
+        raise errors.InvalidInput(faults=faults)
+    kind = given.get("kind")
+    if kind not in KINDS:
+        raise errors.InvalidInput.at("kind", f"takes {' or '.join(KINDS)}")
+    fields = {name: value for name, value in given.items() if name not in ("kind", "id")}
+    return _DEFINED[kind](file, given.get("id"), fields)
+
+
+def _rule(file: Path, identity: object, fields: Mapping[str, Any]) -> Definition:
+    faults: list[errors.Fault] = []
+    parsed = ids.parse(identity) if isinstance(identity, str) else None
+    if parsed is None:
+        faults.append(
+            errors.Fault(
+                "id", "takes a UUID that stays with the rule, such as 5a0b0000-0000-4000-8000-000000000001"
+            )
+        )
+    try:
+        content = rules.define(fields)
+    except errors.InvalidInput as refusal:
+        raise errors.InvalidInput(faults=[*faults, *refusal.faults]) from None
+    if parsed is None:
+        raise errors.InvalidInput(faults=faults)
+    return Definition(file, "rule", parsed, content.name, content)
+
+
+def _template(file: Path, identity: object, fields: Mapping[str, Any]) -> Definition:
+    faults: list[errors.Fault] = []
+    if not isinstance(identity, str) or not _TEMPLATE_ID.fullmatch(identity):
+        faults.append(
+            errors.Fault("id", "takes a name of letters, digits, `.`, `_` and `-`, such as order-shipped")
+        )
+    try:
+        content = message_templates.check(fields)
+    except errors.InvalidInput as refusal:
+        raise errors.InvalidInput(faults=[*faults, *refusal.faults]) from None
+    if faults:
+        raise errors.InvalidInput(faults=faults)
+    return Definition(file, "template", str(identity), str(identity), content)
+
+
+_DEFINED: Mapping[str, Callable[[Path, object, Mapping[str, Any]], Definition]] = {
+    "rule": _rule,
+    "template": _template,
+}
+
+
+def _not_json(value: Any, path: str = "", depth: int = 0) -> Iterator[errors.Fault]:
+    """What YAML can say and JSON cannot."""
+    if depth > documents.MAX_DEPTH:
+        yield errors.Fault(path, f"is nested deeper than {documents.MAX_DEPTH} levels")
+    elif isinstance(value, dict):
+        for key, child in value.items():
+            if isinstance(key, str):
+                yield from _not_json(child, documents.below(path, key), depth + 1)
+            else:
+                yield errors.Fault(path, f"has the key {key!r}, which is no text: put it in quotes")
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            yield from _not_json(child, documents.below(path, index), depth + 1)
+    elif value is not None and not isinstance(value, (str, int, float)):
+        yield errors.Fault(path, f"is of a kind that JSON does not have ({type(value).__name__})")
+    else:
+        yield from documents.faults(value, path)
+
+
+# ── lines ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def line_of(node: Node | None, path: str) -> int:
+    """The line (from 1) on which a place (`conditions.all[1].value`) stands, or the nearest that is there."""
+    line = 1 if node is None else node.start_mark.line + 1
+    for step in _STEP.finditer(path):
+        found = _below(node, step)
+        if found is None:
+            return line
+        line, node = found
+    return line
+
+
+def _below(node: Node | None, step: re.Match[str]) -> tuple[int, Node] | None:
+    if step[1] is not None:
+        if isinstance(node, SequenceNode) and int(step[1]) < len(node.value):
+            child = node.value[int(step[1])]
+            return child.start_mark.line + 1, child
+        return None
+    wanted = step[2] if step[2] is not None else step[3]
+    if isinstance(node, MappingNode):
+        for key, child in node.value:
+            if key.value == wanted:
+                return key.start_mark.line + 1, child
+    return None

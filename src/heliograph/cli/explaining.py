@@ -1,0 +1,171 @@
+"""`heliograph explain`: an event from its arrival to the answers of the outside, as a tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import typer
+from rich.text import Text
+from rich.tree import Tree
+
+from heliograph import errors
+from heliograph.cli import options, terminal
+
+if TYPE_CHECKING:
+    from heliograph.core import explain as stories
+
+_LONGEST = 300
+_MARKS = {True: ("✓ ", "green"), False: ("✗ ", "red")}
+_STYLES = {
+    "processed": "green", "executed": "green", "succeeded": "green", "accepted": "green",
+    "failed": "red", "permanent": "red", "unroutable": "red",
+    "pending": "yellow", "planned": "yellow", "held": "yellow", "temporary": "yellow", "uncertain": "yellow",
+}  # fmt: skip
+_WHY_SKIPPED = {
+    "rollout": "the contact is outside the rule's rollout",
+    "cooldown": "the rule matched for this contact before, and its cooldown is not over",
+}
+
+
+def explain(
+    event: Annotated[
+        str, typer.Argument(metavar="EVENT_ID", help="The id that the event was accepted with.")
+    ],
+    workspace: options.Workspace = "default",
+    database: options.DatabaseUrl = None,
+) -> None:
+    """Tell what became of an event: every rule that was considered, why, and every message with its attempts.
+
+    All of it is read from what was stored when it was decided, and stays true when rules change.
+    """
+    from heliograph.store import history
+
+    identity = options.parse_id(event, "EVENT_ID")
+    with options.opened(database) as store, store.reading() as connection:
+        owner = options.workspace_id(connection, workspace)
+        found = history.explain_event(connection, owner, None, identity)
+    if found is None:
+        raise errors.NotFound(f"there is no event {event} in the workspace {workspace}")
+    terminal.console().print(tree(found))
+
+
+def tree(told: stories.Explanation) -> Tree:
+    """The story of an event."""
+    event = told.event
+    root = Tree(_line(("event ", ""), (event.event_type, "bold"), f" {event.id}: ", _word(event.status)))
+    root.add(_line(f"came in at {event.created_at} from {event.source}", *_about(event)))
+    root.add(_line("payload ", _json(event.payload)))
+    if event.previous is not None:
+        root.add(_line("before it ", _json(event.previous)))
+    if event.processed_at is not None:
+        root.add(_line(f"decided at {event.processed_at}", _tries(event.attempts)))
+    if event.error is not None:
+        root.add(_line(("! " + event.error, "red" if event.status == "failed" else "yellow")))
+    if not told.runs and event.status == "processed" and event.error is None:
+        root.add("no rule listened to it, or none that was awake")
+    for run in told.runs:
+        _add_run(root, run, [one for one in told.messages if one.run_id == run.id])
+    return root
+
+
+def _about(event: stories.Event) -> Iterable[str]:
+    for word, value in (
+        ("contact", event.contact_id),
+        ("conversation", event.conversation_id),
+        ("channel", event.channel_source),
+        ("it happened at", event.occurred_at),
+    ):
+        if value is not None:
+            yield f", {word} {value}"
+
+
+def _tries(attempts: int) -> str:
+    return f", at the {attempts}. attempt" if attempts > 1 else ""
+
+
+# ── rules ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _add_run(root: Tree, run: stories.Run, messages: list[stories.Message]) -> None:
+    outcome = run.result.outcome
+    words = ("did not match", "dim") if outcome == "not_matched" else _word(outcome)
+    branch = root.add(_line("rule ", (run.rule_name, "bold"), f" (version {run.rule_version}): ", words))
+    if run.result.reason is not None:
+        reason = _WHY_SKIPPED.get(run.result.reason, run.result.reason)
+        branch.add(_line((f"{run.result.reason}: {reason}", "yellow")))
+    for leaf in run.result.conditions:
+        branch.add(_leaf(leaf))
+    for action in run.result.actions:
+        _add_action(branch, action, [one for one in messages if one.action == action.index])
+
+
+def _leaf(leaf: stories.Leaf) -> Text:
+    mark, style = _MARKS[leaf.result]
+    wanted = "" if leaf.value is None else f" {_json(leaf.value)}"
+    seen = f"  saw {_json(leaf.observed)}" if leaf.note is None else f"  {leaf.note}"
+    return _line(
+        (mark, style), f"{leaf.field} {leaf.operator}{wanted}", (seen, "cyan"), (f"  {leaf.path}", "dim")
+    )
+
+
+def _add_action(branch: Tree, action: stories.Action, messages: list[stories.Message]) -> None:
+    took = "" if action.duration_ms is None else f" after {_milliseconds(action.duration_ms)}"
+    line = _line(f"action {action.index + 1} {action.type}: ", _word(action.status), took)
+    leaf = branch.add(line)
+    if action.error is not None:
+        leaf.add(_line((f"! {action.error}", "red" if action.status == "failed" else "yellow")))
+    if action.output is not None and not messages:
+        leaf.add(_line("gave ", _json(action.output)))
+    for message in messages:
+        _add_message(leaf, message)
+
+
+def _add_message(leaf: Tree, message: stories.Message) -> None:
+    written = (
+        ""
+        if message.template_id is None
+        else f", template {message.template_id} version {message.template_version}"
+    )
+    branch = leaf.add(
+        _line(
+            f"{message.channel} to {message.address or message.contact_id or 'nobody'}{written}: ",
+            _word(message.state),
+            ("  possibly repeated", "yellow") if message.possibly_repeated else "",
+            (f"  {message.id}", "dim"),
+        )
+    )
+    for number, attempt in enumerate(message.attempts, 1):
+        said = " ".join(part for part in (attempt.code, attempt.text) if part)
+        by = f" by {attempt.provider}" if attempt.provider else ""
+        ended = "" if attempt.settled_at is None else f" until {attempt.settled_at[11:]}"
+        branch.add(
+            _line(
+                f"attempt {number} {attempt.at}{ended}: ",
+                _word(attempt.outcome),
+                f"{by}{': ' if said else ''}{said}",
+            )
+        )
+    if message.error is not None and not message.attempts:
+        branch.add(_line((f"! {message.error}", "yellow")))
+
+
+# ── words ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _line(*parts: str | tuple[str, str]) -> Text:
+    return Text.assemble(*parts)
+
+
+def _word(word: str) -> tuple[str, str]:
+    return word.replace("_", " "), _STYLES.get(word, "")
+
+
+def _json(value: Any) -> str:
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text):,} characters)"
+
+
+def _milliseconds(span: float) -> str:
+    return f"{span:,.1f} ms" if span < 10_000 else f"{span / 1000:,.1f} s"

@@ -1,0 +1,165 @@
+"""`heliograph import contacts FILE.csv`: people by the thousand, from where an earlier run stopped."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import msgspec
+import typer
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from heliograph import clock, settings
+from heliograph.cli import contact_file, options, terminal
+
+if TYPE_CHECKING:
+    from heliograph.store import database as databases
+    from heliograph.store import imports as stored
+
+imports = typer.Typer(help="Bring data in from files.", rich_markup_mode=None)
+imports.callback(invoke_without_command=True)(terminal.help_unless_told)
+
+_ROWS_AT_ONCE = 5_000
+
+
+class Standing(msgspec.Struct):
+    """How far an import has come; kept with the rows it speaks of."""
+
+    size: int
+    changed_at: int
+    """Of the file: another size or date is another file."""
+    offset: int = 0
+    line: int = 0
+    made: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    bad: int = 0
+    report_size: int = 0
+
+
+class Outcome(NamedTuple):
+    """What an import did, over all its runs."""
+
+    standing: Standing
+    report: Path
+    resumed_at: int
+    """The line after which this run began; 0 = at the head."""
+
+
+@imports.command("contacts")
+def import_contacts(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE.csv", help="First line: user_id and keys of the profile.")
+    ],
+    workspace: options.Workspace = "default",
+    database: options.DatabaseUrl = None,
+) -> None:
+    """Import contacts: each row is merged into the profile of its user_id; an empty cell says nothing.
+
+    A run that was stopped goes on where it stood when it is started again. Rows that cannot be taken are written to
+    FILE.csv.bad.csv with line, field and reason. Cells are text as they stand.
+    """
+    options.file_there(file)
+    with options.opened(database, must_exist=False) as store, _progress(file) as seen:
+        outcome = take(store, file, workspace, seen)
+    _tell(outcome, workspace)
+
+
+def take(
+    store: databases.Database, file: Path, workspace: str, seen: Callable[[int], None] = lambda _offset: None
+) -> Outcome:
+    """Import a file from where it stands; `seen` is told how many bytes are done."""
+    from heliograph.store import facts, workspaces
+
+    now = clock.WallClock().now
+    with store.writing() as connection:
+        if workspace == workspaces.DEFAULT:
+            workspaces.ensure(connection, workspace, now())
+        owner = options.workspace_id(connection, workspace)
+        name = f"import:{owner}:{file.resolve()}"
+        standing = _standing(facts.read(connection, name), file)
+    resumed_at = standing.line
+    report = contact_file.Report(file.with_name(f"{file.name}.bad.csv"), standing.report_size)
+    with contextlib.closing(contact_file.ContactFile(file, settings.load().default_region or None)) as source:
+        start = contact_file.Place(standing.offset, standing.line) if standing.offset else None
+        rows = source.rows(start)
+        while batch := list(islice(rows, _ROWS_AT_ONCE)):
+            bad = [row for row in batch if row.faults]
+            report.add(bad)
+            _advance(standing, batch[-1].end, len(bad), report.size)
+            _store(store, owner, batch, name, standing, now())
+            seen(standing.offset)
+    with store.writing() as connection:
+        facts.forget(connection, name)
+    return Outcome(standing, report.path, resumed_at)
+
+
+def _standing(known: str | None, file: Path) -> Standing:
+    found = file.stat()
+    fresh = Standing(found.st_size, found.st_mtime_ns)
+    if known is None:
+        return fresh
+    stored = msgspec.json.decode(known, type=Standing)
+    return stored if (stored.size, stored.changed_at) == (fresh.size, fresh.changed_at) else fresh
+
+
+def _advance(standing: Standing, end: contact_file.Place, bad: int, report_size: int) -> None:
+    standing.offset, standing.line = end
+    standing.bad += bad
+    standing.report_size = report_size
+
+
+def _store(
+    store: databases.Database,
+    owner: int,
+    batch: list[contact_file.Row],
+    name: str,
+    standing: Standing,
+    now: int,
+) -> None:
+    """One transaction: the rows, and how far the import has come with them."""
+    from heliograph.store import facts
+    from heliograph.store import imports as stored
+
+    given: dict[str, dict[str, object]] = {}
+    for row in batch:
+        if not row.faults:
+            given[row.user_id] = {**given.get(row.user_id, {}), **row.profile}
+    with store.writing() as connection:
+        tally = stored.merge_profiles(store, connection, owner, given, now)
+        _count(standing, tally)
+        facts.keep(connection, name, msgspec.json.encode(standing).decode())
+
+
+def _count(standing: Standing, tally: stored.Tally) -> None:
+    standing.made += tally.made
+    standing.changed += tally.changed
+    standing.unchanged += tally.unchanged
+
+
+@contextlib.contextmanager
+def _progress(file: Path) -> Iterator[Callable[[int], None]]:
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=terminal.errors_console(), disable=not terminal.is_watched()) as progress:
+        task = progress.add_task(f"importing {file.name}", total=file.stat().st_size)
+        yield lambda offset: progress.update(task, completed=offset)
+
+
+def _tell(outcome: Outcome, workspace: str) -> None:
+    standing = outcome.standing
+    if outcome.resumed_at:
+        terminal.say(f"went on after line {outcome.resumed_at}")
+    terminal.say(
+        f"workspace {workspace}: {standing.made:,} contacts made, {standing.changed:,} changed,"
+        f" {standing.unchanged:,} as they were"
+    )
+    if standing.bad:
+        terminal.say(f"{standing.bad:,} rows were not taken: {outcome.report} says which and why")

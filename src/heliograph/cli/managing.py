@@ -1,0 +1,135 @@
+"""Commands that set a house up: the schema, workspaces, keys."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from heliograph import clock, errors, settings
+from heliograph.cli import options, terminal
+
+keys = typer.Typer(help="API keys: made, listed, revoked.", rich_markup_mode=None)
+workspaces = typer.Typer(help="Workspaces: whom keys and data belong to.", rich_markup_mode=None)
+keys.callback(invoke_without_command=True)(terminal.help_unless_told)
+workspaces.callback(invoke_without_command=True)(terminal.help_unless_told)
+
+
+def migrate(database: options.DatabaseUrl = None) -> None:
+    """Bring the database's schema up to this program's."""
+    from heliograph.store import database as databases
+
+    chosen = settings.load(database_url=database)
+    store = databases.Database(chosen.database_url)
+    try:
+        before, after = store.migrate()
+    finally:
+        store.close()
+    where = options.shown(chosen.database_url)
+    if before == after:
+        terminal.say(f"{where} stands at {after} already: nothing to do")
+    else:
+        terminal.say(f"{where} went from {before or 'empty'} to {after}")
+
+
+# ── keys ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@keys.command("create")
+def create_key(
+    role: Annotated[str, typer.Option(metavar="ROLE", help="admin, supervisor, agent, or ingest.")],
+    workspace: options.Workspace = "default",
+    tenant: Annotated[str | None, typer.Option(metavar="ID", help="Bind the key to this tenant.")] = None,
+    name: Annotated[str, typer.Option(metavar="TEXT", help="What the key is for.")] = "",
+    database: options.DatabaseUrl = None,
+) -> None:
+    """Make an API key. It is shown once, alone on the last line."""
+    from heliograph.store import keys as stored
+    from heliograph.store import workspaces as spaces
+
+    if role not in tuple(stored.Role):
+        raise typer.BadParameter(errors.unknown("role", role, tuple(stored.Role)), param_hint="--role")
+    now = clock.WallClock().now()
+    with options.opened(database, must_exist=False) as store, store.writing() as connection:
+        if workspace == spaces.DEFAULT:
+            spaces.ensure(connection, workspace, now)
+        owner = options.workspace_id(connection, workspace)
+        made, text = stored.create(
+            connection, owner, stored.Role(role), name or f"{role} key", now, tenant_id=tenant
+        )
+    bound = f", bound to the tenant {tenant}" if tenant else ""
+    terminal.say(f"Key {made.number} of the workspace {workspace}, role {role}{bound}. Shown this once:")
+    terminal.say(text)
+
+
+@keys.command("list")
+def list_keys(workspace: options.Workspace = "default", database: options.DatabaseUrl = None) -> None:
+    """List the keys of a workspace, the revoked ones too."""
+    from heliograph.store import keys as stored
+
+    with options.opened(database) as store, store.reading() as connection:
+        found = stored.listed(connection, options.workspace_id(connection, workspace))
+    if not found:
+        terminal.say(f"The workspace {workspace} has no keys: heliograph key create --role admin")
+        return
+    terminal.show_table(
+        ("number", "role", "name", "tenant", "made", "revoked"),
+        [
+            (
+                key.number,
+                key.role,
+                key.name,
+                key.tenant_id,
+                options.second(key.created_at),
+                options.second(key.revoked_at),
+            )
+            for key in found
+        ],
+    )
+
+
+@keys.command("revoke")
+def revoke_key(
+    number: Annotated[int, typer.Argument(help="The key's number, as `key list` shows it.")],
+    workspace: options.Workspace = "default",
+    database: options.DatabaseUrl = None,
+) -> None:
+    """Let a key count no more; servers follow within two seconds."""
+    from heliograph.store import keys as stored
+
+    with options.opened(database) as store, store.writing() as connection:
+        found = stored.listed(connection, options.workspace_id(connection, workspace))
+        key = next((key for key in found if key.number == number), None)
+        if key is None:
+            raise errors.NotFound(f"the workspace {workspace} has no key {number}: see `heliograph key list`")
+        counted = stored.revoke(connection, key.id, clock.WallClock().now())
+    terminal.say(f"Key {number} ({key.name}) {'is revoked' if counted else 'was revoked before'}.")
+
+
+# ── workspaces ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@workspaces.command("create")
+def create_workspace(
+    name: Annotated[str, typer.Argument(help="Its name: 1 to 64 letters, digits, `-`, `_` and `.`.")],
+    database: options.DatabaseUrl = None,
+) -> None:
+    """Make a workspace: people, rules and keys of its own, unseen by others."""
+    from heliograph.store import workspaces as spaces
+
+    if not (0 < len(name) <= 64 and all(sign.isalnum() or sign in "-_." for sign in name)):
+        raise typer.BadParameter("takes 1 to 64 letters, digits, `-`, `_` and `.`", param_hint="NAME")
+    with options.opened(database, must_exist=False) as store, store.writing() as connection:
+        is_new = spaces.find(connection, name) is None
+        spaces.ensure(connection, name, clock.WallClock().now())
+    terminal.say(f"The workspace {name} {'is made' if is_new else 'was there already'}.")
+
+
+@workspaces.command("list")
+def list_workspaces(database: options.DatabaseUrl = None) -> None:
+    """List the names of all workspaces."""
+    from heliograph.store import workspaces as spaces
+
+    with options.opened(database) as store, store.reading() as connection:
+        for name in spaces.names(connection):
+            terminal.say(name)

@@ -1,0 +1,102 @@
+"""Options that many commands take, and what they open."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from heliograph import clock, errors, settings
+from heliograph.core import ids, schedule
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from heliograph.store import database
+
+    Store = database.Database
+
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--database",
+        metavar="URL",
+        help="sqlite:///file.db or postgresql://user@host/name; else HELIOGRAPH_DATABASE_URL.",
+        show_default=False,
+    ),
+]
+Workspace = Annotated[str, typer.Option("--workspace", metavar="NAME", help="The workspace it is about.")]
+
+
+@contextlib.contextmanager
+def opened(url: str | None, *, must_exist: bool = True) -> Iterator[database.Database]:
+    """The database that is meant, its schema this program's; an empty SQLite file is made ready.
+
+    Raises errors.DatabaseUnreachable where there is no SQLite file and it `must_exist`.
+    """
+    from heliograph.store import database
+
+    chosen = settings.load(database_url=url)
+    store = database.Database(chosen.database_url, must_exist=must_exist)
+    try:
+        store.check()
+        yield store
+    finally:
+        store.close()
+
+
+def present(store: Store) -> int:
+    """The present instant (µs) of a database: where a clock of its own is played, that of its last turn."""
+    from heliograph.store import definitions
+
+    with store.reading() as connection:
+        is_played = definitions.clock_of(connection) == "scaled"
+    if not is_played:
+        return clock.WallClock().now()
+    with contextlib.closing(store.session()) as session:
+        return int(session.hot.last_now(session.connection))
+
+
+def workspace_id(connection: sa.Connection, name: str) -> int:
+    """The id of the workspace of this name. Raises errors.NotFound, with the names there are."""
+    from heliograph.store import workspaces
+
+    found = workspaces.find(connection, name)
+    if found is None:
+        known = workspaces.names(connection)
+        hint = errors.did_you_mean(name, known) or f": there is {', '.join(known) or 'none yet'}"
+        raise errors.NotFound(f"there is no workspace {name!r}{hint}")
+    return found
+
+
+def shown(url: str) -> str:
+    """A URL without its password, for people to read."""
+    scheme, mark, rest = url.partition("://")
+    credentials, at, place = rest.rpartition("@")
+    user = credentials.partition(":")[0]
+    return f"{scheme}{mark}{user}{at}{place}" if at else url
+
+
+def file_there(path: Path) -> Path:
+    """A file that can be read. Raises errors.NotFound."""
+    if not path.is_file():
+        raise errors.NotFound(f"there is no file {path}")
+    return path
+
+
+def parse_id(text: str, what: str) -> bytes:
+    """The id of an event or message as it was typed. Raises BadParameter."""
+    identity = ids.parse(text.strip())
+    if identity is None:
+        raise typer.BadParameter(
+            f"takes an id such as 0199b2a4-0d3c-7000-8000-000000000000, not {text!r}", param_hint=what
+        )
+    return identity
+
+
+def second(at: int | None) -> str | None:
+    """An instant (µs) to the second, for people to read."""
+    return None if at is None else schedule.write_instant(at)[:19].replace("T", " ") + "Z"
