@@ -1,0 +1,192 @@
+"""Messages on their way out: claimed once, settled by whoever holds the claim, found again when a holder is gone."""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from heliograph.core import messages
+from heliograph.store import database, rows, schema
+from tests import tables
+from tests.store import samples
+
+LEASE = 60 * samples.SECOND
+
+
+def plan(session: database.Session, *planned: rows.Message, events: Sequence[rows.Event] = ()) -> None:
+    writes = rows.Writes()
+    writes.events = list(events)
+    writes.messages = list(planned)
+    writes.send_due = [samples.due(one) for one in planned]
+    with session.transaction() as connection:
+        session.hot.write(connection, writes, (0,), samples.NOW)
+
+
+def claim(
+    session: database.Session, worker: str = "w1", *, limit: int = 100, now: int = samples.NOW, start: int = 0
+) -> list[rows.Claimed]:
+    with session.transaction() as connection:
+        found: list[rows.Claimed] = session.hot.claim(connection, now, limit, worker, now + LEASE, start)
+    return found
+
+
+def settled(one: rows.Message, state: messages.State = messages.State.ACCEPTED) -> rows.Settled:
+    return rows.Settled(one.workspace_id, one.id, state, samples.NOW + 5, b"[]", "told", None, None)
+
+
+def settle(session: database.Session, worker: str, *entries: rows.Settled) -> int:
+    with session.transaction() as connection:
+        return int(session.hot.settle(connection, worker, entries))
+
+
+def expired(session: database.Session, worker: str, *, now: int, limit: int = 100) -> list[rows.Claimed]:
+    with session.transaction() as connection:
+        found: list[rows.Claimed] = session.hot.take_expired(connection, now, limit, worker)
+    return found
+
+
+def test_a_claimed_message_is_nobody_elses(store: database.Database, session: database.Session) -> None:
+    """Whoever claims a message gets it whole with its event; the next one finds nothing."""
+    event = samples.event(1)
+    one, alone = samples.message(1, event), samples.message(2)
+    plan(session, one, alone, events=[event])
+    found = claim(session)
+    assert [tables.as_stored(entry.message) for entry in found] == [
+        tables.as_stored(row) for row in (one, alone)
+    ]
+    assert [entry.event and tables.as_stored(entry.event) for entry in found] == [
+        tables.as_stored(event),
+        None,
+    ]
+    assert {(entry.due_at, entry.lease_until) for entry in found} == {(samples.NOW, samples.NOW + LEASE)}
+    assert claim(session) == []
+    held = tables.content(store, "send_due", "claims")
+    assert held["send_due"] == []
+    assert tables.values(held["claims"]) == [
+        [1, row.id, samples.NOW + LEASE, samples.NOW, "w1"] for row in (one, alone)
+    ]
+
+
+def test_no_more_is_claimed_than_asked(session: database.Session) -> None:
+    """Claims come in portions, oldest first."""
+    plan(session, *(samples.message(number) for number in range(1, 8)))
+    portions = [[entry.message.id for entry in claim(session, limit=3)] for _ in range(4)]
+    wanted = [samples.message(number).id for number in range(1, 8)]
+    assert portions == [wanted[:3], wanted[3:6], wanted[6:], []]
+
+
+def test_a_claim_that_is_undone_leaves_the_message_in_line(
+    store: database.Database, session: database.Session
+) -> None:
+    """A transaction that fails claims nothing."""
+    plan(session, samples.message(1))
+    with session.transaction() as connection:
+        session.hot.claim(connection, samples.NOW, 10, "w1", samples.NOW + LEASE, 0)
+        session.hot.rollback(connection)
+        session.hot.begin(connection)
+    assert tables.rows(store, "claims") == []
+    assert len(claim(session)) == 1
+
+
+def test_a_workspace_on_hold_is_passed_over(store: database.Database, session: database.Session) -> None:
+    """While deliveries are held nothing of that workspace is claimed, and everything of the others."""
+    plan(session, samples.message(1), samples.message(2, workspace=2))
+    hold = sa.update(schema.workspaces).where(schema.workspaces.c.id == 1)
+    with store.writing() as connection:
+        connection.execute(hold.values(hold_deliveries=True))
+    assert [entry.message.workspace_id for entry in claim(session)] == [2]
+    with store.writing() as connection:
+        connection.execute(hold.values(hold_deliveries=False))
+    assert [entry.message.workspace_id for entry in claim(session)] == [1]
+
+
+def test_a_quiet_workspace_is_claimed_beside_a_backlog(session: database.Session) -> None:
+    """However many messages of one workspace wait, the few of another are in the next portion."""
+    noisy = [samples.message(number) for number in range(1, 300)]
+    plan(session, *noisy, samples.message(900, workspace=2))
+    assert 2 in {entry.message.workspace_id for entry in claim(session, limit=50)}
+
+
+def test_the_walk_over_workspaces_starts_after_the_last_one(session: database.Session) -> None:
+    """Where there is room for one message, another workspace is first each time."""
+    plan(session, *(samples.message(number, workspace=1 + number % 3) for number in range(1, 10)))
+    firsts = [claim(session, limit=1, start=start)[0].message.workspace_id for start in (0, 1, 2, 3)]
+    assert firsts == [1, 2, 3, 1]
+
+
+def test_what_became_of_a_message_is_stored_with_what_follows(
+    store: database.Database, session: database.Session
+) -> None:
+    """Settling ends the claim, writes the ledger, sets the next try, and answers the run."""
+    done, again = samples.message(1), samples.message(2)
+    plan(session, done, again)
+    claim(session)
+    answered = settled(done)._replace(attempts=b'[{"at":1}]', error=None, reply=samples.reply(1))
+    retried = settled(again, messages.State.PLANNED)._replace(settled_at=None, retry=samples.timer(2))
+    assert settle(session, "w1", answered, retried) == 2
+    found = tables.content(store, "claims", "messages", "timers", "inbox")
+    assert found["claims"] == []
+    assert tables.values(found["messages"]) == [
+        tables.as_stored(
+            done._replace(state=messages.State.ACCEPTED, settled_at=samples.NOW + 5, attempts=b'[{"at":1}]')
+        ),
+        tables.as_stored(again._replace(attempts=b"[]", error="told")),
+    ]
+    assert tables.values(found["timers"]) == [tables.as_stored(samples.timer(2))]
+    assert tables.values(found["inbox"]) == [tables.as_stored(samples.reply(1))]
+
+
+def test_settling_twice_changes_nothing(store: database.Database, session: database.Session) -> None:
+    """A claim ends once: the second answer about a message finds no claim."""
+    one = samples.message(1)
+    plan(session, one)
+    claim(session)
+    assert settle(session, "w1", settled(one)) == 1
+    before = tables.content(store)
+    assert settle(session, "w1", settled(one, messages.State.FAILED)._replace(reply=samples.reply(1))) == 0
+    assert tables.content(store) == before
+
+
+def test_who_lost_the_claim_changes_nothing(store: database.Database, session: database.Session) -> None:
+    """A worker that slept over its lease comes back with an answer: the ledger keeps what the new holder says."""
+    lost, kept = samples.message(1), samples.message(2)
+    plan(session, lost)
+    claim(session, "slow")
+    assert [entry.message.id for entry in expired(session, "quick", now=samples.NOW + LEASE + 1)] == [lost.id]
+    plan(session, kept)
+    claim(session, "slow")
+    before = tables.content(store)
+    answer = settled(lost)._replace(reply=samples.reply(1), retry=samples.timer(1))
+    assert settle(session, "slow", answer) == 0
+    assert tables.content(store) == before
+    assert settle(session, "slow", answer, settled(kept)) == 1, "what it still holds is settled all the same"
+    assert settle(session, "quick", settled(lost, messages.State.UNCERTAIN)) == 1
+    states = {row["id"]: row["state"] for row in tables.rows(store, "messages")}
+    assert states == {lost.id: messages.State.UNCERTAIN, kept.id: messages.State.ACCEPTED}
+
+
+def test_a_lease_runs_out_at_its_end_and_not_before(session: database.Session) -> None:
+    """A claim belongs to its holder until its lease is over; then it is found with the instant of the claim."""
+    event = samples.event(1)
+    plan(session, samples.message(1, event), events=[event])
+    claim(session)
+    assert expired(session, "w2", now=samples.NOW + LEASE) == []
+    (found,) = expired(session, "w2", now=samples.NOW + LEASE + 1)
+    assert found.due_at == samples.NOW
+    assert found.event is not None
+    assert tables.as_stored(found.message) == tables.as_stored(samples.message(1, event))
+
+
+def test_leases_that_ran_out_are_found_in_portions(session: database.Session) -> None:
+    """However many claims a dead worker left, no more are taken than asked."""
+    plan(session, *(samples.message(number) for number in range(1, 6)))
+    claim(session)
+    assert len(expired(session, "w2", now=samples.NOW + LEASE + 1, limit=3)) == 3
+
+
+def test_all_leases_can_be_ended_at_once(session: database.Session) -> None:
+    """A process that is alone with its database need not wait for the leases of its predecessor."""
+    plan(session, samples.message(1), samples.message(2))
+    claim(session)
+    with session.transaction() as connection:
+        session.hot.end_leases(connection)
+    assert len(expired(session, "w2", now=samples.NOW)) == 2
