@@ -38,7 +38,7 @@ class Arrival(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     source: str = "api"
     channel_source: str | None = None
     payload: msgspec.Raw = msgspec.Raw(b"{}")
-    previous: msgspec.Raw | None = None
+    previous: msgspec.Raw = msgspec.Raw(b"null")
     occurred_at: str | None = None
     idempotency_key: str | None = None
 
@@ -224,6 +224,7 @@ class Ingest:
     def _event(self, batch: Batch, ready: Ready, head: bytes, tail: bytes) -> rows.Event:
         self._counter += 1
         arrival = ready.arrival
+        previous = bytes(arrival.previous)
         return rows.Event(
             batch.workspace_id,
             head + ids.foot(self._counter, ready.partition, int.from_bytes(tail, "big")),
@@ -237,7 +238,7 @@ class Ingest:
             ready.occurred_at,
             0,
             bytes(arrival.payload),
-            None if arrival.previous is None else bytes(arrival.previous),
+            None if previous == b"null" else previous,
         )
 
 
@@ -312,14 +313,14 @@ def _faults_of(plain: Sequence[Any], is_array: bool) -> errors.InvalidInput:
         if not isinstance(one, dict):
             found.append(errors.Fault(path, "takes an event object"))
             continue
-        unknown = documents.unknown_keys(one, Arrival.__struct_fields__, path)
-        found += unknown
+        found += documents.unknown_keys(one, Arrival.__struct_fields__, path)
+        known = {name: one[name] for name in Arrival.__struct_fields__ if name in one}
         try:
-            msgspec.json.decode(
-                msgspec.json.encode({k: one[k] for k in Arrival.__struct_fields__ if k in one}), type=Arrival
-            )
+            arrival = _one.decode(msgspec.json.encode(known))
         except msgspec.ValidationError as fault:
             found.append(documents.fault_of(fault, path))
+        else:
+            found += [_fault(index, is_array, name, message) for name, message in _faults(arrival, one)]
         if len(found) >= MOST_FAULTS:
             break
     return errors.InvalidInput(faults=found[:MOST_FAULTS])
@@ -374,7 +375,7 @@ def _faults(arrival: Arrival, plain: Mapping[str, Any]) -> list[tuple[str, str]]
         found.append(("payload", "takes an object"))
     elif len(bytes(arrival.payload)) > MOST_EVENT_BYTES:
         found.append(("payload", f"is larger than {MOST_EVENT_BYTES} bytes"))
-    if arrival.previous is not None and type(plain.get("previous")) not in (dict, type(None)):
+    if type(plain.get("previous", _EMPTY)) not in _OBJECT_OR_NULL:
         found.append(("previous", "takes an object, or null"))
     for name, value, most in (
         ("contact_id", arrival.contact_id, 255),
@@ -389,6 +390,7 @@ def _faults(arrival: Arrival, plain: Mapping[str, Any]) -> list[tuple[str, str]]
 
 
 _EMPTY: dict[str, Any] = {}
+_OBJECT_OR_NULL = (dict, type(None))
 
 
 def _occurred(written: str, now: int) -> tuple[int | None, str | None]:
