@@ -50,10 +50,11 @@ class App:
         self.ways = ways if ways is not None else open_channels(settings, self.clock)
         self._executor = None if self.store.is_sqlite else ThreadPoolExecutor(1, "ingest")
         self._session: database.Session | None = None
+        self._sessions: list[database.Session] = []
         self._loop_worker: worker.LoopWorker | None = None
         self._delivery: deliver.Delivery | None = None
         self.ingest = ingest.Ingest(
-            self.session() if self.store.is_sqlite else self.store.session(),
+            self.session(),
             self.clock.now,
             self.wake,
             backlog_limit=settings.backlog_limit,
@@ -65,10 +66,9 @@ class App:
 
     def session(self) -> database.Session:
         """The engine's connection: one for all stages on SQLite, one for each on PostgreSQL."""
-        if not self.store.is_sqlite:
-            return self.store.session()
-        if self._session is None:
+        if self._session is None or not self.store.is_sqlite:
             self._session = self.store.session()
+            self._sessions.append(self._session)
         return self._session
 
     def turns(self, session: database.Session) -> turn.Turns:
@@ -111,7 +111,11 @@ class App:
     def housekeeping(self, executor: ThreadPoolExecutor | None = None) -> housekeeping.Housekeeping:
         """The broom of an engine process."""
         return housekeeping.Housekeeping(
-            self.store.session, self.clock.now, self._worked, tidies=not self.store.is_sqlite, executor=executor
+            self.store.session,
+            self.clock.now,
+            self._worked,
+            tidies=not self.store.is_sqlite,
+            executor=executor,
         )
 
     def _worked(self) -> int:
@@ -196,8 +200,8 @@ class App:
         self._settle_garbage()
         loop = self._loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(1, "delivery") as executor, ThreadPoolExecutor(1, "housekeeping") as corner:
-            delivery = self._delivery = self.delivery(self.store.session(), executor)
-            session = self.store.session()
+            delivery = self._delivery = self.delivery(self.session(), executor)
+            session = self.session()
 
             def planned() -> None:
                 loop.call_soon_threadsafe(delivery.wake)
@@ -209,7 +213,8 @@ class App:
                 self.clock.wall_seconds,
                 planned,
             )
-            turns = worker.ThreadWorker(self.pace, self.store.listener())
+            listener = self.store.listener()
+            turns = worker.ThreadWorker(self.pace, listener)
             turns.start()
             broom = self.housekeeping(corner)
             running = [asyncio.create_task(part.run()) for part in (delivery, broom)]
@@ -221,13 +226,14 @@ class App:
                 delivery.stop()
                 await asyncio.gather(*running)
                 await deliver.closed(self.ways)
+                listener.close()
 
     def close(self) -> None:
         """Close the database."""
         if self._executor is not None:
             self._executor.shutdown()
-        if self._session is not None:
-            self._session.close()
+        for session in self._sessions:
+            session.close()
         self.store.close()
 
 

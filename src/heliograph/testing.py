@@ -215,8 +215,12 @@ class World:
 
     def run_until_idle(self) -> None:
         """Turns and deliveries follow each other until nothing is due."""
-        while self.turns.take().inputs or self._loop.run_until_complete(self.delivery.step()):
+        while self._took_a_turn() or self._loop.run_until_complete(self.delivery.step()):
             pass
+
+    def _took_a_turn(self) -> bool:
+        report = self.turns.take()
+        return bool(report.inputs) or report.more
 
     # ── what can be seen ────────────────────────────────────────────────────────────────────────────
 
