@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +19,8 @@ from heliograph.core import people
 KEY = "user_id"
 _MOST_ID = 255
 _DELIMITERS = ",;\t"
+_TORN = re.compile("[\udc80-\udcff]")
+"""Bytes that were no UTF-8, as they were decoded."""
 
 
 class Place(NamedTuple):
@@ -131,13 +134,13 @@ def _header_faults(columns: Sequence[str]) -> list[errors.Fault]:
 def _record_faults(cells: Sequence[str], width: int) -> list[errors.Fault]:
     if len(cells) > width:
         return [errors.Fault("", f"has {len(cells)} cells, the first line names {width}")]
-    if any(_is_torn(cell) for cell in cells):
+    if _is_torn("".join(cells)):
         return [errors.Fault("", "is not UTF-8: save the file with that encoding")]
     return []
 
 
-def _is_torn(cell: str) -> bool:
-    return not cell.isascii() and any("\udc80" <= sign <= "\udcff" for sign in cell)
+def _is_torn(text: str) -> bool:
+    return not text.isascii() and _TORN.search(text) is not None
 
 
 def _id_faults(user_id: str) -> list[errors.Fault]:

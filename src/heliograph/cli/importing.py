@@ -6,18 +6,17 @@ import contextlib
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import msgspec
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from heliograph import clock, settings
+from heliograph import settings
 from heliograph.cli import contact_file, options, terminal
 
 if TYPE_CHECKING:
     from heliograph.store import database as databases
-    from heliograph.store import imports as stored
 
 imports = typer.Typer(help="Bring data in from files.", rich_markup_mode=None)
 imports.callback(invoke_without_command=True)(terminal.help_unless_told)
@@ -26,7 +25,7 @@ _ROWS_AT_ONCE = 5_000
 
 
 class Standing(msgspec.Struct):
-    """How far an import has come; kept with the rows it speaks of."""
+    """How far an import has come."""
 
     size: int
     changed_at: int
@@ -74,23 +73,25 @@ def take(
     """Import a file from where it stands; `seen` is told how many bytes are done."""
     from heliograph.store import facts, workspaces
 
-    now = clock.WallClock().now
+    now = options.present(store)
     with store.writing() as connection:
         if workspace == workspaces.DEFAULT:
-            workspaces.ensure(connection, workspace, now())
+            workspaces.ensure(connection, workspace, now)
         owner = options.workspace_id(connection, workspace)
         name = f"import:{owner}:{file.resolve()}"
         standing = _standing(facts.read(connection, name), file)
     resumed_at = standing.line
     report = contact_file.Report(file.with_name(f"{file.name}.bad.csv"), standing.report_size)
-    with contextlib.closing(contact_file.ContactFile(file, settings.load().default_region or None)) as source:
-        start = contact_file.Place(standing.offset, standing.line) if standing.offset else None
-        rows = source.rows(start)
+    with (
+        contextlib.closing(contact_file.ContactFile(file, settings.load().default_region or None)) as source,
+        contextlib.closing(store.session()) as session,
+    ):
+        rows = source.rows(contact_file.Place(standing.offset, standing.line) if standing.offset else None)
         while batch := list(islice(rows, _ROWS_AT_ONCE)):
-            bad = [row for row in batch if row.faults]
-            report.add(bad)
-            _advance(standing, batch[-1].end, len(bad), report.size)
-            _store(store, owner, batch, name, standing, now())
+            _take_batch(session, owner, batch, standing, report, options.present(store))
+            # After the rows, not with them: a run that ends in between takes these once more and finds nothing new.
+            with store.writing() as connection:
+                facts.keep(connection, name, msgspec.json.encode(standing).decode())
             seen(standing.offset)
     with store.writing() as connection:
         facts.forget(connection, name)
@@ -106,38 +107,29 @@ def _standing(known: str | None, file: Path) -> Standing:
     return stored if (stored.size, stored.changed_at) == (fresh.size, fresh.changed_at) else fresh
 
 
-def _advance(standing: Standing, end: contact_file.Place, bad: int, report_size: int) -> None:
-    standing.offset, standing.line = end
-    standing.bad += bad
-    standing.report_size = report_size
-
-
-def _store(
-    store: databases.Database,
+def _take_batch(
+    session: databases.Session,
     owner: int,
     batch: list[contact_file.Row],
-    name: str,
     standing: Standing,
+    report: contact_file.Report,
     now: int,
 ) -> None:
-    """One transaction: the rows, and how far the import has come with them."""
-    from heliograph.store import facts
     from heliograph.store import imports as stored
 
-    given: dict[str, dict[str, object]] = {}
+    given: dict[str, dict[str, Any]] = {}
     for row in batch:
         if not row.faults:
             given[row.user_id] = {**given.get(row.user_id, {}), **row.profile}
-    with store.writing() as connection:
-        tally = stored.merge_profiles(store, connection, owner, given, now)
-        _count(standing, tally)
-        facts.keep(connection, name, msgspec.json.encode(standing).decode())
-
-
-def _count(standing: Standing, tally: stored.Tally) -> None:
+    tally = stored.merge_profiles(session, owner, given, now)
+    bad = [row for row in batch if row.faults]
+    report.add(bad)
+    standing.offset, standing.line = batch[-1].end
     standing.made += tally.made
     standing.changed += tally.changed
     standing.unchanged += tally.unchanged
+    standing.bad += len(bad)
+    standing.report_size = report.size
 
 
 @contextlib.contextmanager

@@ -23,13 +23,17 @@ _NEEDS_POSTGRESQL = (
 
 
 def serve(
-    host: Annotated[str | None, typer.Option(help="The address to listen on; else HELIOGRAPH_HOST.")] = None,
-    port: Annotated[int | None, typer.Option(help="The port to listen on; else HELIOGRAPH_PORT.")] = None,
+    host: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Where to listen; else HELIOGRAPH_HOST.")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(metavar="PORT", help="Where to listen; else HELIOGRAPH_PORT; 0: any.")
+    ] = None,
     database: options.DatabaseUrl = None,
     workers: Annotated[
         int | None,
         typer.Option(
-            min=0, max=64, help="Worker processes beside the web (PostgreSQL); 1 unless it is told."
+            min=0, max=64, metavar="N", help="Worker processes beside the web (PostgreSQL): 1 if not said."
         ),
     ] = None,
     play: Annotated[

@@ -6,8 +6,6 @@ all: that locks the workspace's row, so two changes of one workspace stand in li
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import msgspec
 import sqlalchemy as sa
 
@@ -23,10 +21,9 @@ _ADD = sa.text(
     " ON CONFLICT (name) DO NOTHING"
 )
 _COUNT = sa.text(
-    "INSERT INTO counters (workspace_id, kind, value) VALUES (:workspace_id, :kind, :count)"
-    " ON CONFLICT (workspace_id, kind) DO UPDATE SET value = counters.value + excluded.value RETURNING value"
+    "INSERT INTO counters (workspace_id, kind, value) VALUES (:workspace_id, :kind, 1)"
+    " ON CONFLICT (workspace_id, kind) DO UPDATE SET value = counters.value + 1 RETURNING value"
 )
-_DRAW = sa.text("SELECT nextval('person_numbers') FROM generate_series(1, :count)")
 
 
 _MADE_IN_TURNS = frozenset({"contacts", "conversations"})
@@ -66,18 +63,9 @@ def raise_version(connection: sa.Connection, workspace_id: int) -> None:
 
 def next_number(connection: sa.Connection, workspace_id: int, kind: str) -> int:
     """The next `number` of this kind (`contacts`, `api_keys` …) in this workspace, from 1 on."""
-    return next_numbers(connection, workspace_id, kind, 1)[0]
-
-
-def next_numbers(connection: sa.Connection, workspace_id: int, kind: str, count: int) -> Sequence[int]:
-    """The next so many numbers of this kind, in rising order."""
-    if not count:
-        return ()
     if kind in _MADE_IN_TURNS and connection.dialect.name == "postgresql":
-        return list(connection.execute(_DRAW, {"count": count}).scalars())
-    counted = {"workspace_id": workspace_id, "kind": kind, "count": count}
-    last = int(connection.execute(_COUNT, counted).scalar_one())
-    return range(last - count + 1, last + 1)
+        return int(connection.execute(sa.text("SELECT nextval('person_numbers')")).scalar_one())
+    return int(connection.execute(_COUNT, {"workspace_id": workspace_id, "kind": kind}).scalar_one())
 
 
 # ── the control record ──────────────────────────────────────────────────────────────────────────────
