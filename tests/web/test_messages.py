@@ -152,7 +152,7 @@ def test_a_cursor_walks_through_the_messages(api: client.Client) -> None:
     write_to(api, *[f"n{number}" for number in range(123)])
     seen: list[str] = []
     cursor, pages = None, 0
-    while pages == 0 or cursor:
+    while (pages == 0 or cursor) and pages < 9:
         page = api.get("/messages", params={"cursor": cursor} if cursor else {}).json()
         seen += [message["recipient"] for message in page["results"]]
         cursor, pages = page["paging"]["cursor"], pages + 1
