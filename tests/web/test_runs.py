@@ -54,8 +54,8 @@ def test_a_cursor_walks_through_all_runs_once(api: client.Client, event: str) ->
     """Following next_cursor shows every run once, in either direction, and ends with null."""
     for order, wanted in (("desc", ["waits", "writes", "tags"]), ("asc", ["tags", "writes", "waits"])):
         query: dict[str, Any] = {"per_page": 1, "sort_order": order}
-        seen = []
-        cursor = ""
+        seen: list[str] = []
+        cursor: str | None = ""
         while cursor is not None and len(seen) <= len(wanted):
             page = api.get(f"{PATH}/by-event/{event}", params=query)
             seen += names(page)
