@@ -15,6 +15,7 @@ import typer
 from heliograph import __version__, errors
 from heliograph.cli import (
     applying,
+    demonstrating,
     explaining,
     holding,
     importing,
@@ -50,6 +51,7 @@ for _command in (
     managing.migrate,
     applying.apply,
     explaining.explain,
+    demonstrating.demo,
 ):
     commands.command()(_command)
 for _name, _family in (

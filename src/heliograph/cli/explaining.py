@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from heliograph.core import explain as stories
 
 _LONGEST = 300
-_MARKS = {True: ("✓ ", "green"), False: ("✗ ", "red")}
 _STYLES = {
     "processed": "green", "executed": "green", "succeeded": "green", "accepted": "green",
     "failed": "red", "permanent": "red", "unroutable": "red",
@@ -102,11 +101,15 @@ def _add_run(root: Tree, run: stories.Run, messages: list[stories.Message]) -> N
 
 
 def _leaf(leaf: stories.Leaf) -> Text:
-    mark, style = _MARKS[leaf.result]
+    # Below a `none`, it is the conditions that do not hold which let a rule match.
+    helps = leaf.result != bool(leaf.path.count("none[") % 2)
     wanted = "" if leaf.value is None else f" {_json(leaf.value)}"
     seen = f"  saw {_json(leaf.observed)}" if leaf.note is None else f"  {leaf.note}"
     return _line(
-        (mark, style), f"{leaf.field} {leaf.operator}{wanted}", (seen, "cyan"), (f"  {leaf.path}", "dim")
+        ("yes  " if leaf.result else "no   ", "green" if helps else "red"),
+        f"{leaf.field} {leaf.operator}{wanted}",
+        (seen, "cyan"),
+        (f"  {leaf.path}", "dim"),
     )
 
 
@@ -137,7 +140,8 @@ def _add_message(leaf: Tree, message: stories.Message) -> None:
         )
     )
     for number, attempt in enumerate(message.attempts, 1):
-        said = " ".join(part for part in (attempt.code, attempt.text) if part)
+        code = "" if attempt.code is None or attempt.text.startswith(attempt.code) else f"{attempt.code} "
+        said = f"{code}{attempt.text}".strip()
         by = f" by {attempt.provider}" if attempt.provider else ""
         ended = "" if attempt.settled_at is None else f" until {attempt.settled_at[11:]}"
         branch.add(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from heliograph import clock, errors, settings
-from heliograph.cli import crew, logs, options, terminal
+from heliograph.cli import crew, logs, options, stopping, terminal
 from heliograph.core import schedule
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def serve(
             help="Play a time of your own: 2026-01-01T00:00:00Z,3600 lets an hour pass in a second (SQLite).",
         ),
     ] = None,
+    follow: stopping.Follow = False,
 ) -> None:
     """Serve the API and run the engine."""
     from heliograph.cli import web
@@ -59,7 +61,8 @@ def serve(
         application = _opened(chosen, played)
         try:
             _introduce(application, 0 if is_sqlite else _size(workers))
-            web.run(application, address, _engine(application, _size(workers)))
+            engine = _engine(application, _size(workers))
+            stopping.run(functools.partial(web.serve, application, address, engine), follow=follow)
         finally:
             application.close()
     terminal.say("stopped: everything that was accepted is kept")

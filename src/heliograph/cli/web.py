@@ -8,12 +8,11 @@ import socket
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import uvloop
 from granian.constants import Interfaces
 from granian.server.embed import Server
 
 from heliograph import errors
-from heliograph.cli import stopping, terminal
+from heliograph.cli import terminal
 
 if TYPE_CHECKING:
     from heliograph.app import App
@@ -56,16 +55,13 @@ def free_address(host: str, port: int) -> Address:
         return Address(*probe.getsockname()[:2])
 
 
-def run(application: App, address: Address, engine: contextlib.AbstractAsyncContextManager[None]) -> None:
-    """Serve while the engine runs, until SIGTERM or SIGINT."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(application, address, engine))
-
-
-async def _serve(
-    application: App, address: Address, engine: contextlib.AbstractAsyncContextManager[None]
+async def serve(
+    application: App,
+    address: Address,
+    engine: contextlib.AbstractAsyncContextManager[None],
+    stop: asyncio.Event,
 ) -> None:
-    stop = stopping.told_to_stop()
+    """Answer requests while the engine runs, until `stop` is set; what is under way comes to its end."""
     async with engine:
         doors = _Doors(application.asgi())
         server = Server(

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
-import sys
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from heliograph import errors, settings
 from heliograph.cli import logs, options, stopping, terminal
@@ -18,9 +16,7 @@ if TYPE_CHECKING:
 
 def worker(
     database: options.DatabaseUrl = None,
-    follow: Annotated[
-        bool, typer.Option("--while-stdin-is-open", hidden=True, help="End when stdin is closed.")
-    ] = False,
+    follow: stopping.Follow = False,
 ) -> None:
     """Decide and deliver beside the web processes (PostgreSQL)."""
     from heliograph import app
@@ -35,34 +31,12 @@ def worker(
     application = app.App(chosen)
     try:
         app.refuse_shared_clock(application.store, scaled=False)
-        _run(application, follow=follow)
+        stopping.run(functools.partial(_work, application), follow=follow)
     finally:
         application.close()
 
 
-def _run(application: App, *, follow: bool) -> None:
-    import uvloop
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_work(application, follow=follow))
-
-
-async def _work(application: App, *, follow: bool) -> None:
-    stop = stopping.told_to_stop()
-    if follow:
-        _follow_stdin(stop)
+async def _work(application: App, stop: asyncio.Event) -> None:
     async with application.engine_in_threads():
         terminal.say(f"worker {os.getpid()} is at work on {options.shown(application.settings.database_url)}")
         await stop.wait()
-
-
-def _follow_stdin(stop: asyncio.Event) -> None:
-    """Stop when whoever holds the other end of stdin is gone."""
-    loop, stdin = asyncio.get_running_loop(), sys.stdin.fileno()
-
-    def hear() -> None:
-        if not os.read(stdin, 4096):
-            loop.remove_reader(stdin)
-            stop.set()
-
-    loop.add_reader(stdin, hear)

@@ -1,0 +1,112 @@
+"""The demo's traffic: the shop's month in bulk as fast as it goes, then single events at an even pace."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx2
+
+from heliograph import clock, errors
+from heliograph.cli import demo_stage
+from heliograph.store import queues
+
+CONNECTIONS = 4
+EVENTS_A_REQUEST = 1_000
+PACE = 300
+"""Single events a second in the second part, for PACE_SECONDS."""
+PACE_SECONDS = 10
+_PACED_CONNECTIONS = 16
+_PATH = "/api/automation/events"
+_LOOKS_A_SECOND = 10
+
+Seen = Callable[[int], None]
+
+
+class Span(NamedTuple):
+    """One part of the traffic."""
+
+    began_at: int
+    """Before its first request (µs)."""
+    seconds: float
+    """Until its last event was accepted."""
+
+
+def burst(stage: demo_stage.Stage, events: Path, seen: Seen) -> Span:
+    """Post a file of events, a thousand to a request; `seen` is told of each thousand that was accepted."""
+    return asyncio.run(_burst(stage, events, seen))
+
+
+async def _burst(stage: demo_stage.Stage, events: Path, seen: Seen) -> Span:
+    began_at, began = clock.WallClock().now(), time.perf_counter()
+    with events.open("rb") as file:
+        bodies = _bodies(file)
+        async with _client(stage, CONNECTIONS) as client, asyncio.TaskGroup() as tasks:
+            for _ in range(CONNECTIONS):
+                tasks.create_task(_post_all(client, bodies, seen))
+    return Span(began_at, time.perf_counter() - began)
+
+
+def _bodies(file: Iterator[bytes]) -> Iterator[list[bytes]]:
+    while lines := list(islice(file, EVENTS_A_REQUEST)):
+        yield lines
+
+
+async def _post_all(client: httpx2.AsyncClient, bodies: Iterator[list[bytes]], seen: Seen) -> None:
+    for lines in bodies:
+        await _post(client, b"".join(lines))
+        seen(len(lines))
+
+
+async def _post(client: httpx2.AsyncClient, body: bytes) -> None:
+    """Send until it is accepted: a server that is behind says when to come again."""
+    while True:
+        answer = await client.post(_PATH, content=body)
+        if answer.status_code == 202:
+            return
+        if answer.status_code != 429:
+            raise errors.Unavailable(f"the server answered {answer.status_code}: {answer.text[:300]}")
+        await asyncio.sleep(float(answer.headers.get("Retry-After", "1")))
+
+
+def paced(stage: demo_stage.Stage, bodies: list[bytes], seen: Seen) -> Span:
+    """Post single events, PACE of them a second, whether earlier ones were answered or not."""
+    return asyncio.run(_paced(stage, bodies, seen))
+
+
+async def _paced(stage: demo_stage.Stage, bodies: list[bytes], seen: Seen) -> Span:
+    began_at, began = clock.WallClock().now(), time.perf_counter()
+    async with _client(stage, _PACED_CONNECTIONS) as client, asyncio.TaskGroup() as tasks:
+        for number, body in enumerate(bodies):
+            wait = began + number / PACE - time.perf_counter()
+            if wait > 0:
+                await asyncio.sleep(wait)
+            tasks.create_task(_post(client, body))
+            seen(1)
+    return Span(began_at, time.perf_counter() - began)
+
+
+def _client(stage: demo_stage.Stage, connections: int) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(
+        base_url=stage.address.url,
+        headers={"Authorization": f"Bearer {stage.key}", "Content-Type": "application/x-ndjson"},
+        limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections),
+        timeout=60,
+    )
+
+
+def wait_until_idle(stage: demo_stage.Stage, seen: Seen) -> None:
+    """Return once nothing waits any more; `seen` is told how much does."""
+    while True:
+        stage.check()
+        with stage.store.reading() as connection:
+            standing = queues.standing(connection)
+        left = standing.events + standing.answers + standing.messages + standing.claimed + standing.timers
+        seen(left)
+        if not left:
+            return
+        time.sleep(1 / _LOOKS_A_SECOND)
