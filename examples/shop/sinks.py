@@ -48,10 +48,11 @@ class Running(NamedTuple):
 def started(*, smtp: int = 0, http: int = 0, log: Path | None = None) -> Iterator[Running]:
     """Both sinks in a process of their own, for as long as the block lasts."""
     command = [sys.executable, "-m", __spec__.name, "--smtp", str(smtp), "--http", str(http)]
+    command.append("--while-stdin-is-open")
     if log:
         command += ["--log", str(log.absolute())]
     root = Path(__file__).parents[2]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=root) as child:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=root) as child:
         assert child.stdout is not None
         try:
             yield Running(**json.loads(child.stdout.readline()))
@@ -59,9 +60,16 @@ def started(*, smtp: int = 0, http: int = 0, log: Path | None = None) -> Iterato
             child.terminate()
 
 
-async def run(smtp_port: int, http_port: int, log: Path | None, host: str = "127.0.0.1") -> None:
-    """Both sinks until a signal ends them; the webhook sink answers for both at `/counts`."""
+async def run(
+    smtp_port: int, http_port: int, log: Path | None, host: str = "127.0.0.1", *, follow: bool = False
+) -> None:
+    """Both sinks until a signal ends them; the webhook sink answers for both at `/counts`.
+
+    With `follow` they also end when stdin is closed, which whoever started them keeps open.
+    """
     stopped = asyncio.Event()
+    if follow:
+        asyncio.get_running_loop().add_reader(sys.stdin.fileno(), stopped.set)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     async with (
@@ -80,8 +88,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--log", type=Path, metavar="FILE", help="append each Message-ID before answering 250"
     )
+    parser.add_argument("--while-stdin-is-open", action="store_true", help="end when stdin is closed")
     chosen = parser.parse_args(arguments)
-    asyncio.run(run(chosen.smtp, chosen.http, chosen.log))
+    asyncio.run(run(chosen.smtp, chosen.http, chosen.log, follow=chosen.while_stdin_is_open))
 
 
 if __name__ == "__main__":
