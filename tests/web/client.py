@@ -41,8 +41,6 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self._runner.run(self._http.aclose())
         self._runner.close()
-        if not self.store.is_sqlite:
-            self.world.app.ingest._session.close()
         self.world.close()
 
     def run(self, doing: Coroutine[Any, Any, Done]) -> Done:

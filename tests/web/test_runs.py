@@ -58,6 +58,7 @@ def test_a_cursor_walks_through_all_runs_once(api: client.Client, event: str) ->
         cursor: str | None = ""
         while cursor is not None and len(seen) <= len(wanted):
             page = api.get(f"{PATH}/by-event/{event}", params=query)
+            assert len(names(page)) == 1
             seen += names(page)
             assert page.json()["total"] == 3
             cursor = page.json()["next_cursor"]
