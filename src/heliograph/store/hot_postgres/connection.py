@@ -68,9 +68,12 @@ def commit(connection: Connection) -> None:
 
 
 def rollback(connection: Connection) -> None:
-    """Leave nothing of it; a connection that is gone left nothing by itself."""
+    """Leave nothing of it; a connection that is gone left nothing by itself.
+
+    The driver's own way also forgets its prepared statements: those of a pipeline that failed are not there.
+    """
     with contextlib.suppress(psycopg.OperationalError, psycopg.InterfaceError):
-        connection.execute("ROLLBACK")
+        connection.rollback()
 
 
 def is_closed(connection: Connection) -> bool:
