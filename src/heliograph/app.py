@@ -145,7 +145,9 @@ class App:
         )
 
     def _wake_from_thread(self) -> None:
-        if self._loop is not None:
+        if not self.store.is_sqlite:
+            self.store.notify()
+        elif self._loop is not None:
             self._loop.call_soon_threadsafe(self.wake)
 
     _loop: asyncio.AbstractEventLoop | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any, NamedTuple, TypeVar
@@ -18,7 +19,7 @@ import structlog
 
 from heliograph import channels, errors
 from heliograph.core import effects, ids, messages, plans
-from heliograph.engine import letters
+from heliograph.engine import lanes, letters
 from heliograph.store import database, rows
 
 _log = structlog.get_logger(__name__)
@@ -27,7 +28,7 @@ _T = TypeVar("_T")
 
 START_SHARE = 0.4
 """The part of a lease within which a hand-over must begin; the rest is for it to end."""
-_CLAIM_AT_ONCE = 500
+_CLAIM_AT_ONCE = 250
 _LONGEST_SLEEP = 5.0
 _REST = 1.0
 """Seconds that a delivery waits after the database refused it."""
@@ -67,12 +68,14 @@ class Delivery:
         """
         self._session, self._ways, self._writer, self._now, self._terms = session, ways, writer, now, terms
         self._wall_seconds, self._executor, self._replied = wall_seconds, executor, replied
-        self._queues: dict[str, asyncio.Queue[tuple[rows.Claimed, channels.Outgoing]]] = {}
+        self._lanes = {name: lanes.Lane(way) for name, way in ways.items()}
         self._answers: list[tuple[rows.Claimed, channels.Answer]] = []
         self._awake = asyncio.Event()
         self._stopping = False
         self._start = 0
         self._next_look_at: int | None = 0
+        # By the clock of the leases, because a played clock runs faster than the wall.
+        self._slow = terms.lease // 60
         self.in_flight = 0
         self.counts: dict[str, int] = {}
         """How many hand-overs ended how."""
@@ -124,11 +127,11 @@ class Delivery:
                 await asyncio.wait_for(self._awake.wait(), _REST)
 
     def _channel_workers(self) -> list[Any]:
-        tasks = []
-        for name, way in self._ways.items():
-            self._queues[name] = asyncio.Queue()
-            tasks += [self._work(way, self._queues[name]) for _ in range(way.concurrency)]
-        return tasks
+        return [
+            lane.work(functools.partial(self._sent, lane.way), self._answered)
+            for lane in self._lanes.values()
+            for _ in range(lane.way.concurrency)
+        ]
 
     async def step(self) -> bool:
         """Store what was answered, see to leases that ran out, claim what is due; whether there was anything."""
@@ -151,15 +154,11 @@ class Delivery:
 
     # ── claiming ────────────────────────────────────────────────────────────────────────────────────
 
-    @property
-    def _room(self) -> int:
-        return min(_CLAIM_AT_ONCE, sum(way.concurrency for way in self._ways.values()) * 8 - self.in_flight)
-
     async def _claim(self) -> int:
-        room = self._room
+        now = self._now()
+        room = lanes.room(list(self._lanes.values()), now - self._slow, _CLAIM_AT_ONCE)
         if room <= 0:
             return 0
-        now = self._now()
         claimed = await self._do(lambda: self._claimed(now, room))
         self.in_flight += len(claimed)
         await self._begin(claimed, now)
@@ -181,11 +180,14 @@ class Delivery:
             if now - one.due_at > self._terms.misfire_grace:
                 self._answered(one, _HELD)
                 continue
-            way = self._ways.get(one.message.channel)
-            if way is None:
+            lane = self._lanes.get(one.message.channel)
+            if lane is None:
                 self._answered(
                     one, channels.Answer(channels.Outcome.PERMANENT, "", None, "no_provider", _no_way(one))
                 )
+                continue
+            if lane.is_slow(now - self._slow):
+                self._answered(one, _PASSED_BY)
                 continue
             try:
                 outgoing = self._writer.write(one, start_by, now)
@@ -201,24 +203,19 @@ class Delivery:
                     channels.Answer(channels.Outcome.PERMANENT, "", None, "unrenderable", str(fault)[:500]),
                 )
                 continue
-            send_now = getattr(way, "send_now", None)
+            send_now = getattr(lane.way, "send_now", None)
             if send_now is not None:
                 self._answered(one, send_now(outgoing))
             else:
-                self._queues[one.message.channel].put_nowait((one, outgoing))
+                lane.put(one, outgoing, now)
 
-    async def _work(
-        self, way: channels.Channel, queue: asyncio.Queue[tuple[rows.Claimed, channels.Outgoing]]
-    ) -> None:
-        while True:
-            claimed, outgoing = await queue.get()
-            try:
-                answer = await way.send(outgoing)
-            except Exception as fault:  # noqa: BLE001 - a worker of a channel never ends
-                # A channel never raises; should one do so all the same, the hand-over may have happened.
-                _log.error("channel_raised", channel=way.name, exc_info=fault)
-                answer = channels.Answer(channels.Outcome.UNCERTAIN, way.name, None, "lost", str(fault)[:500])
-            self._answered(claimed, answer)
+    async def _sent(self, way: channels.Channel, outgoing: channels.Outgoing) -> channels.Answer:
+        try:
+            return await way.send(outgoing)
+        except Exception as fault:  # noqa: BLE001 - a worker of a channel never ends
+            # A channel never raises; should one do so all the same, the hand-over may have happened.
+            _log.error("channel_raised", channel=way.name, exc_info=fault)
+            return channels.Answer(channels.Outcome.UNCERTAIN, way.name, None, "lost", str(fault)[:500])
 
     def _answered(self, claimed: rows.Claimed, answer: channels.Answer) -> None:
         self._answers.append((claimed, answer))
@@ -266,6 +263,18 @@ class Delivery:
                 None,
                 None,
             )
+        if answer is _PASSED_BY:
+            retry = messages.Following(messages.State.PLANNED, self._later(message.id, now), None)
+            return rows.Settled(
+                message.workspace_id,
+                message.id,
+                int(messages.State.PLANNED),
+                None,
+                _encode(before),
+                None,
+                _retry(message, retry),
+                None,
+            )
         attempt = messages.Attempt(
             claimed_at, answer.outcome.value, answer.provider, answer.code, answer.text, answer.reference, now
         )
@@ -282,6 +291,11 @@ class Delivery:
             _retry(message, after),
             _reply(message, after, answer, told),
         )
+
+    def _later(self, message_id: bytes, now: int) -> int:
+        """When a message of a slow channel is looked at again: spread out, so that they do not come back at once."""
+        spread = int.from_bytes(message_id[-2:], "big") / 65536
+        return now + int(self._slow * (5 + 25 * spread))
 
     def _policy(self, message: rows.Message) -> messages.Policy:
         return self._terms.policy._replace(outages_count=message.kind == effects.Kind.CALL)
@@ -313,6 +327,7 @@ class Delivery:
 
 
 _HELD = channels.Answer(channels.Outcome.TEMPORARY, "", None, "held")
+_PASSED_BY = channels.Answer(channels.Outcome.TEMPORARY, "", None, "passed_by")
 _LOST = channels.Answer(
     channels.Outcome.UNCERTAIN, "", None, "lost", "the delivery that held it ended before it stored an answer"
 )

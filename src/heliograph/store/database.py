@@ -111,6 +111,12 @@ class Database:
                 return Session(hot_sqlite, self.connect_sqlite, self._gate)
             return Session(hot_postgres, lambda: hot_postgres.connect(self.url), contextlib.nullcontext())
 
+    def notify(self) -> None:
+        """Tell the workers that something was committed that they have to see (PostgreSQL)."""
+        with refusals(), self._engine.connect() as connection:
+            connection.execute(sa.text("SELECT pg_notify(:channel, '')"), {"channel": hot_postgres.CHANNEL})
+            connection.commit()
+
     def listener(self) -> hot_postgres.Listener:
         """A connection for a worker's sleep (PostgreSQL)."""
         with refusals():

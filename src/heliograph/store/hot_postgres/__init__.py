@@ -7,6 +7,7 @@ suite runs on both. Inside, a file for each part of the data's way.
 from __future__ import annotations
 
 from heliograph.store.hot_postgres.connection import (
+    CHANNEL,
     Listener,
     begin,
     commit,
@@ -31,6 +32,7 @@ from heliograph.store.hot_postgres.taking import last_now, next_due, take
 from heliograph.store.hot_postgres.writing import write
 
 __all__ = [
+    "CHANNEL",
     "Listener",
     "accept",
     "backlog",
