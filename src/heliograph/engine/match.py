@@ -6,16 +6,17 @@ written here, what came of the event is handed back as a value. Definitions are 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 
 from heliograph.core import conditions, effects, ids, plans, runs
 from heliograph.core import rules as rule_book
+from heliograph.core.steps import messaging
 from heliograph.store import definitions, rows
 
-DAY = 86_400_000_000
+_RECORDS = frozenset({"contact", "conversation"})
 _decode = msgspec.json.Decoder().decode
 _definition = msgspec.json.Decoder(rule_book.Definition)
 
@@ -48,9 +49,9 @@ class Workspace:
         self.control_updated_at = stored.control_updated_at
         self.default_subject: str = (_decode(stored.settings) or {}).get("default_subject", "")
         self._stored = stored.rules
-        self._by_type: dict[str, list[rule_book.Rule]] | None = None
+        self._by_type: dict[str, list[tuple[definitions.StoredRule, rule_book.Definition]]] | None = None
+        self._rules: dict[bytes, rule_book.Rule] = {}
         self._triggers: dict[tuple[str | None, str], Trigger | None] = {}
-        self._plans: dict[tuple[bytes, int], plans.Plan] = {}
 
     def trigger(self, tenant_id: str | None, event_type: str) -> Trigger | None:
         """The rules for an event of this type and tenant; None where there are none."""
@@ -61,25 +62,18 @@ class Workspace:
 
     def _compile(self, tenant_id: str | None, event_type: str) -> Trigger | None:
         if self._by_type is None:
-            self._by_type = {}
-            for stored in self._stored:
-                rule = rule_book.ready(
-                    stored.id,
-                    stored.version,
-                    stored.tenant_id,
-                    stored.created_at,
-                    _definition.decode(stored.definition),
-                )
-                if rule.is_active:
-                    self._by_type.setdefault(rule.trigger_type, []).append(rule)
+            self._by_type = _by_type(self._stored)
         # A workspace's own rules see every event; a tenant's see that tenant's alone (E14).
-        listening = [r for r in self._by_type.get(event_type, ()) if r.tenant_id in (None, tenant_id)]
+        listening = [
+            self._ready(stored, definition)
+            for stored, definition in self._by_type.get(event_type, ())
+            if stored.tenant_id in (None, tenant_id)
+        ]
         if not listening:
             return None
         listening.sort(key=rule_book.order)
         reads = frozenset().union(*(conditions.roots_read(rule.condition) for rule in listening))
-        if any(step.kind != "call_webhook" for rule in listening for step in rule.plan.steps):
-            reads |= {"contact", "conversation"}
+        reads = reads.union(*(_reads(step) for rule in listening for step in rule.plan.steps))
         return Trigger(
             tuple(listening),
             conditions.compile_judge([rule.condition for rule in listening]),
@@ -90,13 +84,32 @@ class Workspace:
 
     def plan(self, automation_id: bytes, version: int) -> plans.Plan | None:
         """The plan of a rule, where it still stands in this version."""
-        if not self._plans:
-            self._plans = {
-                (rule.id, rule.version): rule.plan
-                for found in (self._by_type or {}).values()
-                for rule in found
-            }
-        return self._plans.get((automation_id, version))
+        rule = self._rules.get(automation_id)
+        return rule.plan if rule is not None and rule.version == version else None
+
+    def _ready(self, stored: definitions.StoredRule, definition: rule_book.Definition) -> rule_book.Rule:
+        rule = self._rules.get(stored.id)
+        if rule is None:
+            rule = rule_book.ready(stored.id, stored.version, stored.tenant_id, stored.created_at, definition)
+            self._rules[stored.id] = rule
+        return rule
+
+
+def _by_type(
+    stored: Iterable[definitions.StoredRule],
+) -> dict[str, list[tuple[definitions.StoredRule, rule_book.Definition]]]:
+    """The active rules by the type of event that they listen to: one that cannot be made ready stops its own alone."""
+    found: dict[str, list[tuple[definitions.StoredRule, rule_book.Definition]]] = {}
+    for rule in stored:
+        definition = _definition.decode(rule.definition)
+        if definition.is_active:
+            found.setdefault(definition.trigger_type, []).append((rule, definition))
+    return found
+
+
+def _reads(step: plans.Step) -> frozenset[str]:
+    """The records that a step looks at; of a call it is known, anything else may write them or fill a template."""
+    return step.reads if isinstance(step, messaging.CallWebhook) else _RECORDS
 
 
 class Made(NamedTuple):

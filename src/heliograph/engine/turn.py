@@ -7,8 +7,8 @@ leaves nothing half done. match.py and run.py are its chapters.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import structlog
@@ -22,6 +22,7 @@ from heliograph.store import database, definitions, rows
 _log = structlog.get_logger(__name__)
 _decode = msgspec.json.Decoder().decode
 _definition = msgspec.json.Decoder(rules.Definition)
+_Input = TypeVar("_Input", rows.Inbox, rows.Event)
 
 
 class Limits(NamedTuple):
@@ -55,6 +56,13 @@ class _Wanted(NamedTuple):
     contacts: set[tuple[int, str]]
     conversations: set[tuple[int, str]]
     cooldowns: set[tuple[int, bytes, str]]
+
+    def add_people(self, event: rows.Event) -> None:
+        """Whom an event is about, whatever its rules read."""
+        if event.contact_id is not None:
+            self.contacts.add((event.workspace_id, event.contact_id))
+        if event.conversation_id is not None:
+            self.conversations.add((event.workspace_id, event.conversation_id))
 
     def add(self, event: rows.Event, trigger: match.Trigger) -> None:
         """What the rules of one event's type read."""
@@ -104,7 +112,10 @@ class Turns:
             return self._turn(self._limit)
         except (errors.DatabaseUnreachable, errors.DatabaseLocked, errors.DiskFull, errors.Unavailable):
             raise
-        except Exception as fault:  # noqa: BLE001 - the batch is halved until the culprit stands alone
+        except Exception as fault:
+            # The batch is halved until the culprit stands alone; where nothing was taken, none is to blame.
+            if not self._taken:
+                raise
             _log.warning("turn_refused", error=str(fault), inputs=len(self._taken), exc_info=fault)
             if len(self._taken) == 1:
                 self._culprits[self._taken[0]] = fault
@@ -152,7 +163,8 @@ class Turns:
         for workspace_id, version in taken.versions.items():
             self._know(workspace_id, version)
         retried = {(t.workspace_id, t.id) for t in taken.timers if t.kind == effects.Timer.EVENT}
-        resumed = {(i.workspace_id, i.run_id) for i in taken.inbox if i.run_id is not None}
+        inbox = self._healthy(taken.inbox)
+        resumed = {(i.workspace_id, i.run_id) for i in inbox if i.run_id is not None}
         due_again = {(t.workspace_id, t.id) for t in taken.timers if t.kind == effects.Timer.SEND}
         if resumed:
             desk.runs = hot.read_runs(connection, resumed)
@@ -164,20 +176,32 @@ class Turns:
             desk.attempts = hot.read_attempts(connection, retried)
         if due_again:
             desk.messages = hot.read_messages(connection, due_again)
-        self._read_people(connection, taken, desk)
+        self._read_people(connection, inbox, self._healthy(taken.events), desk)
+
+    def _healthy(self, taken: Sequence[_Input]) -> Sequence[_Input]:
+        """Without the culprits: looking at what they are about may be what failed."""
+        if not self._culprits:
+            return taken
+        return [row for row in taken if (row.workspace_id, row.id) not in self._culprits]
 
     def _goes_on(self, row: rows.Run) -> bool:
         plan = self._plan(row)
         return plan is not None and len(runs.read(row.state)) < len(plan.steps)
 
-    def _read_people(self, connection: Any, taken: rows.Taken, desk: desks.Desk) -> None:
+    def _read_people(
+        self, connection: Any, inboxes: Sequence[rows.Inbox], events: Sequence[rows.Event], desk: desks.Desk
+    ) -> None:
         hot = self._session.hot
         wanted = _Wanted(set(), set(), set())
-        for event in (*taken.events, *desk.events.values()):
+        known = self._healthy(tuple(desk.events.values()))
+        for event in known:
+            # A run that goes on may be of a rule that is gone: what it writes has to be known all the same.
+            wanted.add_people(event)
+        for event in (*events, *known):
             trigger = self._workspaces[event.workspace_id].trigger(event.tenant_id, event.event_type)
             if trigger is not None:
                 wanted.add(event, trigger)
-        for inbox in taken.inbox:
+        for inbox in inboxes:
             if inbox.kind == effects.Inbox.TAG:
                 target, identity = run.tagged_subject(inbox)
                 records = wanted.contacts if target == "contact" else wanted.conversations
@@ -296,6 +320,11 @@ class Turns:
             event = desk.events.get(key)
             if event is not None:
                 self._attempt_event(desk, event)
+            return
+        fault = self._culprits.pop(key, None)
+        if fault is not None:
+            _log.error("timer_failed", id=ids.text(timer.id), error=str(fault), exc_info=fault)
+            desk.writes.timers.append(timer._replace(wake_at=desk.now + schedule.LONGEST_WAIT))
             return
         message = desk.messages.get(key)
         if message is not None and message.state == messages.State.PLANNED:
