@@ -1,0 +1,242 @@
+"""Plays: rules, people and waves of events, drawn at random, and a stage on which one play is given again and again.
+
+A play leaves nothing to chance: its rules and events have fixed ids and its clock is moved by hand, so two
+performances that differ in nothing leave the same rows to the byte.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import sqlalchemy as sa
+from hypothesis import strategies as st
+
+from heliograph import channels, testing
+from heliograph.core import ids, rules
+from heliograph.engine import turn
+from heliograph.store import automations, rows, schema
+from tests import tables
+
+KEPT = ("workspaces", "partitions")
+SECOND = 1_000_000
+
+
+class Play(NamedTuple):
+    """What is given."""
+
+    rules: tuple[Mapping[str, Any], ...]
+    waves: tuple[tuple[int, tuple[Mapping[str, Any], ...]], ...]
+    """(seconds that pass before it, its events)"""
+
+
+# ── drawing ─────────────────────────────────────────────────────────────────────────────────────────
+
+TYPES = ("custom.a", "custom.b")
+PEOPLE: Mapping[str, Mapping[str, Any]] = {
+    "ana": {"email": "ana@example.com", "plan": "free"},
+    "bob": {"email": "refused@example.com"},
+    "cid": {"plan": "pro"},
+    "dot": {"email": "later@example.com", "plan": "pro"},
+}
+CONDITIONS: tuple[Any, ...] = (
+    None,
+    [{"field": "payload.n", "operator": "greater_than", "value": 4}],
+    {"any": [{"field": "contact.plan", "operator": "equals", "value": "pro"}]},
+    {"none": [{"field": "contact.tags", "operator": "contains", "value": "seen"}]},
+    {
+        "all": [
+            {"field": "contact.score", "operator": "exists"},
+            {"field": "n", "operator": "less_than", "value": 8},
+        ]
+    },
+)
+_on_error = st.sampled_from(("continue", "stop"))
+_step = st.one_of(
+    st.fixed_dictionaries(
+        {
+            "type": st.just("update_contact"),
+            "fields": st.sampled_from(
+                ({"plan": "pro"}, {"plan": "{{payload.plan}}"}, {"score": "{{payload.n}}"})
+            ),
+            "on_error": _on_error,
+        }
+    ),
+    st.fixed_dictionaries(
+        {
+            "type": st.just("add_tags"),
+            "tags": st.sampled_from((["seen"], ["n{{payload.n}}", "seen"])),
+            "target": st.sampled_from((None, "contact", "conversation")),
+            "on_error": _on_error,
+        }
+    ),
+    st.fixed_dictionaries(
+        {
+            "type": st.just("emit_event"),
+            "event_type": st.sampled_from(("custom.b", "custom.c")),
+            "payload": st.just({"n": "{{payload.n}}", "plan": "gold"}),
+            "contact_id": st.sampled_from((None, None, "dot")),
+        }
+    ),
+    st.fixed_dictionaries(
+        {
+            "type": st.just("send_message"),
+            "text": st.just("{{contact.plan}} {{payload.n}} {{contact.score}}"),
+            "on_error": _on_error,
+        }
+    ),
+    st.fixed_dictionaries(
+        {
+            "type": st.just("notify"),
+            "emails": st.just(["staff@example.com", "refused@example.com"]),
+            "text": st.just("{{contact.plan}}"),
+            "on_error": _on_error,
+        }
+    ),
+)
+_rule = st.fixed_dictionaries(
+    {
+        "name": st.just("A rule"),
+        "trigger_type": st.sampled_from(TYPES),
+        "conditions": st.sampled_from(CONDITIONS),
+        "actions": st.lists(_step, min_size=1, max_size=3),
+        "priority": st.integers(0, 2),
+        "cooldown_secs": st.sampled_from((0, 0, 2, 3600)),
+        "rollout_percentage": st.sampled_from((100, 100, 100, 60, 0)),
+        "stop_on_match": st.sampled_from((False, False, True)),
+    }
+)
+_event = st.fixed_dictionaries(
+    {
+        "event_type": st.sampled_from(TYPES),
+        # A crowd of few: what one event leaves, the next one meets.
+        "contact_id": st.sampled_from((*PEOPLE, "ana", "ana", "eve", None)),
+        "conversation_id": st.sampled_from((None, None, "k1", "k2")),
+        "payload": st.fixed_dictionaries(
+            {"n": st.integers(0, 9), "plan": st.sampled_from(("free", "pro", 7, None))}
+        ),
+    }
+)
+_waves = st.lists(
+    st.tuples(st.sampled_from((0, 1, 3, 4_000)), st.lists(_event, min_size=3, max_size=9).map(tuple)),
+    min_size=1,
+    max_size=3,
+)
+plays = st.builds(Play, st.lists(_rule, min_size=3, max_size=6).map(tuple), _waves.map(tuple))
+
+
+# ── giving ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def answered(outgoing: channels.Outgoing) -> channels.Answer:
+    """What the mailbox answers: by the address alone, so that it is the same in every performance."""
+    if outgoing.address.startswith("refused"):
+        return channels.Answer(channels.Outcome.PERMANENT, "stage", None, "550", "no such mailbox")
+    if outgoing.address.startswith("later"):
+        return channels.Answer(channels.Outcome.TEMPORARY, "stage", None, "450", "busy")
+    return channels.Answer(channels.Outcome.ACCEPTED, "stage", outgoing.message_id, "250", "ok")
+
+
+class Stage:
+    """One database on which plays are given, each on an empty stage."""
+
+    def __init__(self, world: testing.World):
+        self.world = world
+        world.mailbox.answer = answered
+
+    def give(self, play: Play, inputs: int) -> dict[str, list[tables.Row]]:
+        """What a play leaves in all tables when a turn takes at most so many inputs."""
+        self._clear()
+        world = self.world
+        world.turns = self._turns(inputs)
+        self._define(play.rules)
+        for name, profile in PEOPLE.items():
+            world.contact(name, **profile)
+        for number, (seconds, events) in enumerate(play.waves):
+            world.pass_time(seconds=seconds)
+            self._accept(number, events)
+            world.clock.move(1_000)
+            world.run_until_idle()
+        world.pass_time(hours=1)
+        return _plain(tables.content(world.app.store))
+
+    def _turns(self, inputs: int) -> turn.Turns:
+        made = self.world.app.turns(self.world._session)
+        made._limits = made._limits._replace(inputs=inputs, seconds=1e9)
+        made._limit = inputs
+        return made
+
+    def _clear(self) -> None:
+        self.world.clock.at = testing.START
+        with self.world.app.store.writing() as connection:
+            for name, table in schema.metadata.tables.items():
+                if name not in KEPT:
+                    connection.execute(sa.delete(table))
+            connection.execute(sa.update(schema.partitions).values(last_now=0))
+            connection.execute(sa.update(schema.workspaces).values(definitions_version=1))
+
+    def _define(self, given: Sequence[Mapping[str, Any]]) -> None:
+        for number, one in enumerate(given):
+            with self.world.app.store.writing() as connection:
+                automations.create_rule(
+                    connection,
+                    self.world.workspace_id,
+                    None,
+                    rules.define(one),
+                    self.world.clock.now(),
+                    None,
+                    ids.mint(testing.START, number, 0, number),
+                )
+
+    def _accept(self, wave: int, given: Sequence[Mapping[str, Any]]) -> None:
+        made = [self._event(100 * wave + number, one) for number, one in enumerate(given)]
+        session = self.world._session
+        with session.transaction() as connection:
+            session.hot.accept(connection, made, [])
+
+    def _event(self, number: int, given: Mapping[str, Any]) -> rows.Event:
+        subject = rules.cooldown_subject(given["contact_id"], given["conversation_id"])
+        partition = ids.partition_of_subject(self.world.workspace_id, subject)
+        return rows.Event(
+            self.world.workspace_id,
+            ids.mint(self.world.clock.now(), number, partition, number),
+            partition,
+            None,
+            given["event_type"],
+            given["contact_id"],
+            given["conversation_id"],
+            "api",
+            None,
+            None,
+            0,
+            msgspec.json.encode(given["payload"]),
+            None,
+        )
+
+
+# ── comparing ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def _plain(found: dict[str, list[tables.Row]]) -> dict[str, list[tables.Row]]:
+    """Without what may differ: how statistics are spread over partitions, and in which order people were numbered."""
+    found["rule_statistics"] = _summed(found["rule_statistics"], ("total", "matched", "executed", "pending"))
+    found["event_statistics"] = _summed(found["event_statistics"], ("processed", "failed"))
+    found["partitions"] = [{"last_now": max(row["last_now"] for row in found["partitions"])}]
+    for name in ("contacts", "conversations"):
+        numbers = [row.pop("number") for row in found[name]]
+        assert len(set(numbers)) == len(numbers), "a number is given once"
+    del found["counters"]
+    for row in found["conversations"]:
+        # Tags come by way of other people's partitions, between which there is no order (engine.md E26).
+        row["tags"] = sorted(msgspec.json.decode(row["tags"]))
+    return found
+
+
+def _summed(found: Sequence[tables.Row], counts: Sequence[str]) -> list[tables.Row]:
+    sums: Counter[tuple[Any, ...]] = Counter()
+    for row in found:
+        key = tuple(
+            (name, value) for name, value in row.items() if name not in counts and name != "partition"
+        )
+        sums.update({(*key, name): row[name] for name in counts})
+    return [{"key": key, "count": sums[key]} for key in sorted(sums, key=str)]

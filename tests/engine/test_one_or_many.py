@@ -1,0 +1,31 @@
+"""The law of the turn: n inputs in one turn leave the same rows as n turns of one."""
+
+import hypothesis
+import pytest
+
+from heliograph import testing
+from tests import environment
+from tests.engine import plays
+
+EXAMPLES = 300 if environment.is_torture() else 25
+# A play is small as it is; shrinking one takes minutes.
+PHASES = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
+
+
+@pytest.mark.torture
+def test_a_turn_of_many_leaves_what_turns_of_one_leave(world: testing.World) -> None:
+    """However many inputs a turn takes, every table ends the same, to the byte."""
+    stage = plays.Stage(world)
+    inputs: list[int] = []
+
+    @hypothesis.settings(max_examples=EXAMPLES, phases=PHASES)
+    @hypothesis.given(plays.plays)
+    def same(play: plays.Play) -> None:
+        one_by_one = stage.give(play, 1)
+        all_at_once = stage.give(play, 500)
+        for name, rows in one_by_one.items():
+            assert all_at_once[name] == rows, name
+        inputs.append(sum(len(events) for _, events in play.waves))
+
+    same()
+    assert sum(inputs) > EXAMPLES, "plays have events"
