@@ -24,7 +24,8 @@ def find_keys(connection: Connection, keys: Collection[tuple[int, str]]) -> dict
     found = fetch(
         connection,
         "SELECT k.workspace_id, k.key, k.event_id, k.fingerprint, k.expires_at"
-        " FROM unnest(%s::int4[], %s::text[]) w(a, b) JOIN idempotency_keys k ON k.workspace_id = w.a AND k.key = w.b",
+        " FROM unnest(%s::int4[], %s::text[]) w(a, b) CROSS JOIN LATERAL"
+        " (SELECT * FROM idempotency_keys WHERE workspace_id = w.a AND key = w.b OFFSET 0) k",
         packing.columns((Integers, Texts), sorted(keys)),
     )
     return {(row[0], row[1]): rows.Key(*row) for row in found}

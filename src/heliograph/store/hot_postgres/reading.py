@@ -18,13 +18,14 @@ MESSAGE: LiteralString = (
     " m.ordinal, m.event_id, m.contact_id, m.address, m.template_id, m.template_version, m.content, m.data, m.state,"
     " m.settled_at, m.attempts, m.error"
 )
-_BY_ID: LiteralString = " FROM unnest(%s::int4[], %s::uuid[]) w(a, b) JOIN "
-_BY_NAME: LiteralString = " FROM unnest(%s::int4[], %s::text[]) w(a, b) JOIN "
+# Lateral, so that each key is looked up in the table's own index, however small the table was when it was planned.
+_BY_ID: LiteralString = " FROM unnest(%s::int4[], %s::uuid[]) w(a, b) CROSS JOIN LATERAL (SELECT * FROM "
+_BY_NAME: LiteralString = " FROM unnest(%s::int4[], %s::text[]) w(a, b) CROSS JOIN LATERAL (SELECT * FROM "
 
 
 def read_events(connection: Connection, keys: Collection[tuple[int, bytes]]) -> list[rows.Event]:
     """Events by (workspace, id), in order of id."""
-    query = f"SELECT {EVENT}{_BY_ID}events e ON e.workspace_id = w.a AND e.id = w.b ORDER BY e.id"
+    query = f"SELECT {EVENT}{_BY_ID}events WHERE workspace_id = w.a AND id = w.b OFFSET 0) e ORDER BY e.id"
     return [rows.Event._make(row) for row in fetch(connection, query, _ids(keys))]
 
 
@@ -33,8 +34,8 @@ def read_attempts(
 ) -> dict[tuple[int, bytes], int]:
     """How often each event was tried before, by (workspace, id); those never tried are absent."""
     query: LiteralString = (
-        f"SELECT d.workspace_id, d.event_id, d.attempts{_BY_ID}decisions d"
-        " ON d.workspace_id = w.a AND d.event_id = w.b"
+        f"SELECT d.workspace_id, d.event_id, d.attempts{_BY_ID}decisions"
+        " WHERE workspace_id = w.a AND event_id = w.b OFFSET 0) d"
     )
     return {(row[0], row[1]): row[2] for row in fetch(connection, query, _ids(keys))}
 
@@ -45,7 +46,7 @@ def read_contacts(
     """Contacts by (workspace, user_id); the unknown are absent."""
     query: LiteralString = (
         "SELECT c.workspace_id, c.user_id, c.partition, c.tenant_id, c.profile, c.tags, c.created_at, c.updated_at"
-        f"{_BY_NAME}contacts c ON c.workspace_id = w.a AND c.user_id = w.b"
+        f"{_BY_NAME}contacts WHERE workspace_id = w.a AND user_id = w.b OFFSET 0) c"
     )
     return {(row[0], row[1]): rows.Contact._make(row) for row in fetch(connection, query, _names(keys))}
 
@@ -56,7 +57,7 @@ def read_conversations(
     """Conversations by (workspace, id); the unknown are absent."""
     query: LiteralString = (
         "SELECT c.workspace_id, c.id, c.partition, c.tenant_id, c.record, c.tags, c.created_at, c.updated_at"
-        f"{_BY_NAME}conversations c ON c.workspace_id = w.a AND c.id = w.b"
+        f"{_BY_NAME}conversations WHERE workspace_id = w.a AND id = w.b OFFSET 0) c"
     )
     return {(row[0], row[1]): rows.Conversation._make(row) for row in fetch(connection, query, _names(keys))}
 
@@ -68,8 +69,8 @@ def read_cooldowns(
     found = fetch(
         connection,
         "SELECT c.workspace_id, c.automation_id, c.subject, c.matched_at"
-        " FROM unnest(%s::int4[], %s::uuid[], %s::text[]) w(a, b, c) JOIN cooldowns c"
-        " ON c.workspace_id = w.a AND c.automation_id = w.b AND c.subject = w.c",
+        " FROM unnest(%s::int4[], %s::uuid[], %s::text[]) w(a, b, c) CROSS JOIN LATERAL (SELECT * FROM"
+        " cooldowns WHERE workspace_id = w.a AND automation_id = w.b AND subject = w.c OFFSET 0) c",
         packing.columns((Integers, Identities, Texts), sorted(keys)),
     )
     return {(row[0], row[1], row[2]): row[3] for row in found}
@@ -81,7 +82,7 @@ def read_runs(
     """Runs by (workspace, id)."""
     query: LiteralString = (
         "SELECT r.workspace_id, r.id, r.automation_id, r.version, r.event_id, r.start_key, r.status, r.outcome,"
-        f" r.reason, r.trace, r.state{_BY_ID}runs r ON r.workspace_id = w.a AND r.id = w.b"
+        f" r.reason, r.trace, r.state{_BY_ID}runs WHERE workspace_id = w.a AND id = w.b OFFSET 0) r"
     )
     return {(row[0], row[1]): rows.Run._make(row) for row in fetch(connection, query, _ids(keys))}
 
@@ -90,7 +91,9 @@ def read_messages(
     connection: Connection, keys: Collection[tuple[int, bytes]]
 ) -> dict[tuple[int, bytes], rows.Message]:
     """Messages by (workspace, id)."""
-    query: LiteralString = f"SELECT {MESSAGE}{_BY_ID}messages m ON m.workspace_id = w.a AND m.id = w.b"
+    query: LiteralString = (
+        f"SELECT {MESSAGE}{_BY_ID}messages WHERE workspace_id = w.a AND id = w.b OFFSET 0) m"
+    )
     return {(row[0], row[1]): rows.Message._make(row) for row in fetch(connection, query, _ids(keys))}
 
 
