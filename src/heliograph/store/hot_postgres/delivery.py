@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from typing import Any, LiteralString
 
-from heliograph.core import ids
 from heliograph.store import packing, rows
 from heliograph.store.hot_postgres.connection import Connection, fetch
 from heliograph.store.hot_postgres.reading import EVENT, MESSAGE
-from heliograph.store.hot_postgres.taking import lines_of, quotas
+from heliograph.store.hot_postgres.taking import lines_to_send, quotas
 from heliograph.store.hot_postgres.writing import put, put_inbox, put_timers
 from heliograph.store.packing import Bigints, Identities, Integers, Smallints, Texts
 
+_WHOLE: LiteralString = (
+    " CROSS JOIN LATERAL (SELECT * FROM messages WHERE workspace_id = t.workspace_id AND id = t.message_id OFFSET 0) m"
+    " LEFT JOIN LATERAL (SELECT * FROM events WHERE workspace_id = m.workspace_id AND id = m.event_id OFFSET 0) e"
+    " ON true"
+)
 _CLAIM: LiteralString = (
     "WITH taken AS (DELETE FROM send_due WHERE ctid = ANY(ARRAY(SELECT d.ctid FROM"
     " unnest(%s::int2[], %s::int4[], %s::int4[]) l(p, w, q) CROSS JOIN LATERAL (SELECT ctid FROM send_due"
     " WHERE partition = l.p AND workspace_id = l.w ORDER BY message_id LIMIT l.q OFFSET 0 FOR UPDATE SKIP LOCKED) d"
     " LIMIT %s)) RETURNING workspace_id, message_id, due_at),"
     " held AS (INSERT INTO claims SELECT workspace_id, message_id, %s, %s, %s FROM taken)"
-    f" SELECT t.due_at, {MESSAGE}, {EVENT} FROM taken t JOIN messages m ON m.workspace_id = t.workspace_id"
-    " AND m.id = t.message_id LEFT JOIN events e ON e.workspace_id = m.workspace_id AND e.id = m.event_id"
-    " ORDER BY m.id"
+    f" SELECT t.due_at, {MESSAGE}, {EVENT} FROM taken t{_WHOLE} ORDER BY m.id"
 )
 _EXPIRED: LiteralString = (
     "WITH found AS (UPDATE claims SET claimed_by = %s WHERE ctid = ANY(ARRAY(SELECT ctid FROM claims"
     " WHERE lease_until < %s ORDER BY lease_until LIMIT %s FOR UPDATE SKIP LOCKED))"
     " RETURNING workspace_id, message_id, claimed_at)"
-    f" SELECT f.claimed_at, {MESSAGE}, {EVENT} FROM found f JOIN messages m ON m.workspace_id = f.workspace_id"
-    " AND m.id = f.message_id LEFT JOIN events e ON e.workspace_id = m.workspace_id AND e.id = m.event_id"
+    f" SELECT t.claimed_at, {MESSAGE}, {EVENT} FROM found t{_WHOLE}"
 )
 
 
@@ -40,10 +40,7 @@ def claim(
 
     The walk over workspaces starts after `start`, and none takes more than its share while others wait.
     """
-    first = secrets.randbelow(ids.PARTITIONS)
-    order = [(first + n) % ids.PARTITIONS for n in range(ids.PARTITIONS)]
-    held = {row[0] for row in fetch(connection, "SELECT id FROM workspaces WHERE hold_deliveries")}
-    lines = [line for line in lines_of(connection, "send_due", order) if line[1] not in held]
+    lines = lines_to_send(connection, limit, start)
     if not lines:
         return []
     shares = packing.columns((Smallints, Integers, Integers), quotas(lines, limit, start))
@@ -63,8 +60,10 @@ def settle(connection: Connection, worker: str, settled: Sequence[rows.Settled])
     )
     released = fetch(
         connection,
-        "DELETE FROM claims c USING unnest(%s::int4[], %s::uuid[]) w(a, b)"
-        " WHERE c.workspace_id = w.a AND c.message_id = w.b AND c.claimed_by = %s RETURNING c.message_id",
+        # By place, for the plan; by holder once more, for a claim that somebody else takes over this very moment.
+        "DELETE FROM claims WHERE ctid = ANY(ARRAY(SELECT c.ctid FROM unnest(%s::int4[], %s::uuid[]) w(a, b)"
+        " CROSS JOIN LATERAL (SELECT ctid FROM claims WHERE workspace_id = w.a AND message_id = w.b OFFSET 0) c))"
+        " AND claimed_by = %s RETURNING message_id",
         (*keys, worker),
     )
     ours = {row[0] for row in released}

@@ -1,7 +1,8 @@
 """Taking on PostgreSQL: ready partitions are locked, their oldest inputs deleted and returned.
 
 Law: the lock comes before the statement that takes, so what is taken was committed and is nobody else's; plans
-cannot flip, because rows are found through the queue's own key and taken by their place (ctid).
+cannot flip, because rows are found through the queue's own key and taken by their place (ctid). A turn locks no
+more partitions than fill its batch: the rest is for other workers.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from collections.abc import Collection, Sequence
-from typing import LiteralString
+from typing import LiteralString, NamedTuple
 
 from heliograph.core import ids
 from heliograph.store import packing, rows
@@ -23,12 +24,43 @@ def last_now(connection: Connection) -> int:
     return int(fetch(connection, "SELECT max(last_now) FROM partitions")[0][0])
 
 
+# A walk over the index, from line to line: (partition, workspace) with something in it, all partitions' first lines
+# before their second ones. It begins after workspace `start` and comes round to it.
+_LINES: LiteralString = (
+    "WITH RECURSIVE walk(p, w, round) AS (SELECT p, s, NULL::bool FROM unnest(%s::int2[]) p, (VALUES (%s::int4)) v(s)"
+    " UNION ALL SELECT l.p, n.w, n.round FROM walk l, (VALUES (%s::int4)) v(s), LATERAL ("
+    "(SELECT workspace_id AS w, l.round IS TRUE AS round FROM {queue} WHERE partition = l.p AND workspace_id > l.w"
+    " AND workspace_id <= CASE WHEN l.round THEN v.s ELSE 2147483647 END ORDER BY workspace_id LIMIT 1)"
+    " UNION ALL (SELECT workspace_id, true FROM {queue} WHERE partition = l.p"
+    " AND workspace_id <= CASE WHEN l.round THEN -1 ELSE v.s END ORDER BY workspace_id LIMIT 1) LIMIT 1) n)"
+    " (SELECT p, w FROM walk WHERE round IS NOT NULL AND w <> ALL(ARRAY({closed})) LIMIT %s)"
+)
+_LOOK: LiteralString = (
+    _LINES.replace("{queue}", "due").replace(
+        "{closed}",
+        "SELECT id FROM workspaces WHERE is_paused AND (paused_until IS NULL OR paused_until > %s)",
+    )
+    # Never EXISTS, which the planner may turn into one scan over everything that waits.
+    + " UNION ALL SELECT p, -1 FROM unnest(%s::int2[]) p"
+    " WHERE (SELECT true FROM inbox WHERE partition = p AND attempts < 5 LIMIT 1)"
+    " UNION ALL SELECT p, -2 FROM unnest(%s::int2[]) p"
+    " WHERE (SELECT true FROM timers WHERE partition = p AND wake_at <= %s LIMIT 1)"
+)
+# A walk over lines that ends when what could be locked fills the turn. A workspace that has its share is passed over.
 _LOCK: LiteralString = (
-    "SELECT p FROM (SELECT p FROM unnest(%s::int2[]) WITH ORDINALITY o(p, n) WHERE CASE WHEN"
-    " EXISTS (SELECT 1 FROM due d WHERE d.partition = p AND d.workspace_id <> ALL(%s::int4[]))"
-    " OR EXISTS (SELECT 1 FROM inbox i WHERE i.partition = p AND i.attempts < 5)"
-    " OR EXISTS (SELECT 1 FROM timers t WHERE t.partition = p AND t.wake_at <= %s)"
-    " THEN pg_try_advisory_xact_lock(%s, p) ELSE false END LIMIT %s) f"
+    "WITH RECURSIVE walk(n, p, w, tried, mine, events, answers, of_w, found) AS (SELECT 0, 0::int2, -1, false, false,"
+    " 0::int8, 0::int8, 0::int8, 0::int8 UNION ALL"
+    " SELECT k.n + 1, o.p, o.w, o.before < %s, l.mine, q.events, q.answers, o.before + q.events,"
+    " k.found + q.events + q.answers FROM walk k,"
+    " LATERAL (SELECT (%s::int2[])[k.n + 1] AS p, (%s::int4[])[k.n + 1] AS w, (%s::int2[])[k.n + 1] AS first"
+    " OFFSET 0) i, LATERAL (SELECT i.*, CASE WHEN i.w = k.w THEN k.of_w ELSE 0 END AS before OFFSET 0) o,"
+    " LATERAL (SELECT CASE WHEN o.before < %s THEN pg_try_advisory_xact_lock(%s, o.p) ELSE false END AS mine"
+    " OFFSET 0) l,"
+    " LATERAL (SELECT CASE WHEN l.mine THEN (SELECT count(*) FROM (SELECT 1 FROM due"
+    " WHERE partition = o.p AND workspace_id = o.w LIMIT %s) d) ELSE 0 END AS events,"
+    " CASE WHEN l.mine AND o.first = 1 THEN (SELECT count(*) FROM (SELECT 1 FROM inbox"
+    " WHERE partition = o.p AND attempts < 5 LIMIT %s) d) ELSE 0 END AS answers OFFSET 0) q"
+    " WHERE k.n < %s AND k.found < %s) SELECT p, w, tried, mine, events, answers FROM walk WHERE n > 0"
 )
 _TAKE_INBOX: LiteralString = (
     "DELETE FROM inbox WHERE ctid = ANY(ARRAY(SELECT i.ctid FROM unnest(%s::int2[]) p CROSS JOIN LATERAL"
@@ -44,9 +76,39 @@ _TAKE_EVENTS: LiteralString = (
     "WITH taken AS (DELETE FROM due WHERE ctid = ANY(ARRAY(SELECT d.ctid FROM"
     " unnest(%s::int2[], %s::int4[], %s::int4[]) l(p, w, q) CROSS JOIN LATERAL (SELECT ctid FROM due"
     " WHERE partition = l.p AND workspace_id = l.w ORDER BY event_id LIMIT l.q OFFSET 0) d LIMIT %s))"
-    f" RETURNING workspace_id, event_id) SELECT {EVENT} FROM taken t JOIN events e"
-    " ON e.workspace_id = t.workspace_id AND e.id = t.event_id ORDER BY e.id"
+    f" RETURNING workspace_id, event_id) SELECT {EVENT} FROM taken t CROSS JOIN LATERAL"
+    " (SELECT * FROM events WHERE workspace_id = t.workspace_id AND id = t.event_id OFFSET 0) e ORDER BY e.id"
 )
+_LINES_AT_LEAST = 4 * ids.PARTITIONS
+"""Lines that are looked at however few inputs are wanted: the next workspace may be first in any partition."""
+_FILLED_BY = 16
+"""A turn is filled by so many partitions of a long queue: one alone would let the others wait too long (E2)."""
+_COUNTED_AT_LEAST = 32
+
+
+class Ready(NamedTuple):
+    """What a look at all partitions found, from another partition on each time."""
+
+    lines: list[tuple[int, int]]
+    """(partition, workspace) with events in it."""
+    answered: list[int]
+    """Partitions with something in the inbox."""
+    timed: list[int]
+    """Partitions with a timer that is due."""
+
+
+class Locked(NamedTuple):
+    """What a turn has for itself."""
+
+    partitions: set[int]
+    lines: list[tuple[int, int]]
+    """(partition, workspace) with events in it."""
+    events: dict[tuple[int, int], int]
+    """How much is in each line."""
+    answers: dict[int, int]
+    """How much is in each inbox."""
+    left: bool
+    """Whether there are lines that nobody tried."""
 
 
 def take(connection: Connection, now: int, limit: int, start: int) -> rows.Taken:
@@ -55,69 +117,131 @@ def take(connection: Connection, now: int, limit: int, start: int) -> rows.Taken
     Answers and debts first, then timers, then events; paused workspaces keep their events. The walk over
     workspaces starts after `start`, and none takes more than its share while others wait.
     """
-    paused = [row[0] for row in fetch(connection, _PAUSED, (now,))]
-    locked = _lock(connection, now, paused, ids.PARTITIONS)
-    if not locked:
+    ready = _look(connection, now, limit, start)
+    locked = _lock(connection, ready, limit, start)
+    if not locked.partitions:
         return rows.Taken((), [], [], [], False, {})
-    mine = packing.pack(Smallints, locked)
-    inbox = sorted(rows.Inbox._make(row) for row in fetch(connection, _TAKE_INBOX, (mine, limit, limit)))
+    mine = packing.pack(Smallints, sorted(locked.partitions))
+    inbox: list[rows.Inbox] = []
+    timers: list[rows.Timer] = []
+    if ready.answered:
+        inbox = sorted(rows.Inbox._make(row) for row in fetch(connection, _TAKE_INBOX, (mine, limit, limit)))
     room = limit - len(inbox)
-    timers = sorted(rows.Timer._make(row) for row in fetch(connection, _TAKE_TIMERS, (mine, now, room, room)))
-    room -= len(timers)
-    lines = (
-        [line for line in lines_of(connection, "due", locked) if line[1] not in paused] if room > 0 else []
-    )
-    events, cut = _take_events(connection, lines, room, start)
+    if ready.timed and room:
+        found = fetch(connection, _TAKE_TIMERS, (mine, now, room, room))
+        timers = sorted(rows.Timer._make(row) for row in found)
+        room -= len(timers)
+    events = _take_events(connection, locked.lines if room else [], room, start)
     workspaces = {row.workspace_id for row in inbox} | {row.workspace_id for row in timers}
     versions = _versions(connection, workspaces | {row.workspace_id for row in events})
-    more = cut or len(inbox) + len(timers) + len(events) >= limit
-    return rows.Taken(tuple(locked), inbox, timers, events, more, versions)
+    full = len(inbox) + len(timers) + len(events) >= limit
+    more = full or locked.left or _is_cut(locked, inbox, events)
+    return rows.Taken(tuple(sorted(locked.partitions)), inbox, timers, events, more, versions)
 
 
-_PAUSED: LiteralString = (
-    "SELECT id FROM workspaces WHERE is_paused AND (paused_until IS NULL OR paused_until > %s)"
+def _is_cut(locked: Locked, inbox: Sequence[rows.Inbox], events: Sequence[rows.Event]) -> bool:
+    """Whether something was left lying in what is locked."""
+    answered = Counter(row.partition for row in inbox)
+    decided = Counter((row.partition, row.workspace_id) for row in events)
+    return any(there > answered[place] for place, there in locked.answers.items()) or any(
+        there > decided[line] for line, there in locked.events.items()
+    )
+
+
+def _look(connection: Connection, now: int, limit: int, start: int) -> Ready:
+    places = packing.pack(Smallints, _shuffled())
+    ready = Ready([], [], [])
+    values = (places, start, start, now, max(limit, _LINES_AT_LEAST), places, places, now)
+    for partition, workspace in fetch(connection, _LOOK, values):
+        if workspace >= 0:
+            ready.lines.append((partition, workspace))
+        else:
+            (ready.answered if workspace == -1 else ready.timed).append(partition)
+    return ready
+
+
+def _shuffled() -> list[int]:
+    """All partitions, from another one on each time, so that workers do not meet."""
+    first = secrets.randbelow(ids.PARTITIONS)
+    return [(first + n) % ids.PARTITIONS for n in range(ids.PARTITIONS)]
+
+
+def _lock(connection: Connection, ready: Ready, limit: int, start: int) -> Locked:
+    """Lock as many partitions as fill the turn."""
+    lines = sorted(ready.lines, key=lambda line: _place(line, start))
+    # Those without events go first: behind long queues they would never have their turn.
+    quiet = {*ready.answered, *ready.timed}.difference(place for place, _ in lines)
+    lines[:0] = [(place, 0) for place in quiet]
+    locked = Locked(set(), [], {}, {}, bool(lines))
+    if not lines:
+        return locked
+    share = _share(limit, len({workspace for _, workspace in ready.lines}))
+    counted = max(-(-limit // _FILLED_BY), _COUNTED_AT_LEAST)
+    values = (
+        share,
+        *packing.columns((Smallints, Integers, Smallints), _marked(lines)),
+        *(share, LOCKS, counted, counted, len(lines), limit),
+    )
+    walked = fetch(connection, _LOCK, values)
+    for place, workspace, _, mine, events, answers in walked:
+        if mine:
+            locked.partitions.add(place)
+            # A queue that was not counted to its end is longer than anything that will be taken of it.
+            if answers:
+                locked.answers[place] = answers if answers < counted else limit
+            if workspace:
+                locked.lines.append((place, workspace))
+                locked.events[place, workspace] = events if events < counted else limit
+    return locked._replace(left=len(walked) < len(lines) or not all(tried for _, _, tried, *_ in walked))
+
+
+def _marked(lines: Sequence[tuple[int, int]]) -> list[tuple[int, int, int]]:
+    """The lines, each with 1 where it is the first of its partition."""
+    seen: set[int] = set()
+    marked = []
+    for place, workspace in lines:
+        marked.append((place, workspace, int(place not in seen)))
+        seen.add(place)
+    return marked
+
+
+def _place(line: tuple[int, int], start: int) -> tuple[bool, int]:
+    """Where a line stands in a walk over workspaces that begins after `start`."""
+    return line[1] <= start, line[1]
+
+
+_TO_SEND: LiteralString = _LINES.replace("{queue}", "send_due").replace(
+    "{closed}", "SELECT id FROM workspaces WHERE hold_deliveries"
 )
 
 
-def _lock(connection: Connection, now: int, paused: Sequence[int], most: int) -> list[int]:
-    first = secrets.randbelow(ids.PARTITIONS)
-    order = [(first + n) % ids.PARTITIONS for n in range(ids.PARTITIONS)]
-    values = (packing.pack(Smallints, order), packing.pack(Integers, paused), now, LOCKS, most)
-    return [row[0] for row in fetch(connection, _LOCK, values)]
-
-
-def lines_of(connection: Connection, queue: str, partitions: Sequence[int]) -> list[tuple[int, int]]:
-    """The (partition, workspace) lines of a queue that have something in them, by a walk over the index."""
-    query = (
-        "WITH RECURSIVE lines(p, w) AS (SELECT p, (SELECT workspace_id FROM {q} WHERE partition = p"
-        " ORDER BY workspace_id LIMIT 1) FROM unnest(%s::int2[]) p UNION ALL"
-        " SELECT l.p, (SELECT workspace_id FROM {q} WHERE partition = l.p AND workspace_id > l.w"
-        " ORDER BY workspace_id LIMIT 1) FROM lines l WHERE l.w IS NOT NULL)"
-        " SELECT p, w FROM lines WHERE w IS NOT NULL"
-    ).replace("{q}", queue)
-    found = connection.execute(query, (packing.pack(Smallints, partitions),), binary=True)
-    return [(row[0], row[1]) for row in found.fetchall()]
+def lines_to_send(connection: Connection, limit: int, start: int) -> list[tuple[int, int]]:
+    """The (partition, workspace) lines with messages in them, but for workspaces on hold: enough for `limit`."""
+    values = (packing.pack(Smallints, _shuffled()), start, start, max(limit, _LINES_AT_LEAST))
+    return [(row[0], row[1]) for row in fetch(connection, _TO_SEND, values)]
 
 
 def _take_events(
     connection: Connection, lines: Sequence[tuple[int, int]], room: int, start: int
-) -> tuple[list[rows.Event], bool]:
+) -> list[rows.Event]:
     if not lines:
-        return [], False
-    shares = quotas(lines, room, start)
-    values = (*packing.columns((Smallints, Integers, Integers), shares), room)
-    taken = [rows.Event._make(row) for row in fetch(connection, _TAKE_EVENTS, values)]
-    of_line = Counter((event.partition, event.workspace_id) for event in taken)
-    return taken, len(shares) < len(lines) or any(of_line[p, w] == quota for p, w, quota in shares)
+        return []
+    values = (*packing.columns((Smallints, Integers, Integers), quotas(lines, room, start)), room)
+    return [rows.Event._make(row) for row in fetch(connection, _TAKE_EVENTS, values)]
+
+
+def _share(room: int, workspaces: int) -> int:
+    """How much of a turn is one workspace's while so many wait."""
+    return room if workspaces < 2 else max(5, room // 5)
 
 
 def quotas(lines: Sequence[tuple[int, int]], room: int, start: int) -> list[tuple[int, int, int]]:
     """How many may be taken of each line: a fifth of the room for a workspace while others wait."""
     width = Counter(workspace for _, workspace in lines)
-    share = room if len(width) == 1 else max(5, room // 5)
+    share = _share(room, len(width))
     place: Counter[int] = Counter()
     made: list[tuple[int, int, int]] = []
-    for partition, workspace in sorted(lines, key=lambda line: (line[1] <= start, line[1])):
+    for partition, workspace in sorted(lines, key=lambda line: _place(line, start)):
         # What does not divide goes to the first lines; which are first changes from turn to turn.
         least, rest = divmod(share, width[workspace])
         quota = least + (place[workspace] < rest)
