@@ -49,15 +49,16 @@ def opened(url: str | None, *, must_exist: bool = True) -> Iterator[database.Dat
 
 
 def present(store: Store) -> int:
-    """The present instant (µs) of a database: where a clock of its own is played, that of its last turn."""
+    """The present instant (µs) of a database; where a clock of its own is played, no earlier than its last turn."""
     from heliograph.store import definitions
 
     with store.reading() as connection:
         is_played = definitions.clock_of(connection) == "scaled"
+    now = clock.WallClock().now()
     if not is_played:
-        return clock.WallClock().now()
+        return now
     with contextlib.closing(store.session()) as session:
-        return int(session.hot.last_now(session.connection))
+        return max(now, int(session.hot.last_now(session.connection)))
 
 
 def workspace_id(connection: sa.Connection, name: str) -> int:

@@ -152,7 +152,8 @@ def _reply(workspace_id: int, message: _Message) -> dict[str, Any]:
 
 
 def _release_events(connection: sa.Connection, workspace_id: int, chosen: Collection[bytes], now: int) -> int:
-    # As a failed event that is tried again: by its timer a turn knows that it has been looked at before.
+    # As a failed event that is tried again: by its timer, due since it came in, a turn knows that it has been
+    # looked at before.
     found = _take_events(
         connection,
         workspace_id,
@@ -168,7 +169,7 @@ def _release_events(connection: sa.Connection, workspace_id: int, chosen: Collec
         [
             {
                 "partition": ids.partition_of(identity),
-                "wake_at": now,
+                "wake_at": ids.created_at(identity),
                 "workspace_id": workspace_id,
                 "kind": effects.Timer.EVENT,
                 "id": identity,

@@ -1,0 +1,220 @@
+"""`apply`: definitions from files, all of them or none."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from examples.shop import generate
+from heliograph.cli import definition_files
+from heliograph.core import ids
+from heliograph.store import automations, database, definitions, workspaces
+from tests.cli import program
+
+SHOP = Path(generate.__file__).parent / "definitions"
+RULE = """\
+kind: rule
+id: 5a0b0000-0000-4000-8000-0000000000aa
+name: Thank you
+trigger_type: custom.order_placed
+conditions:
+  all:
+    - {field: total, operator: greater_than, value: 100}
+actions:
+  - {type: send_message, template_id: thanks}
+"""
+TEMPLATE = """\
+kind: template
+id: thanks
+subject: Thank you
+text: Your order {{ event.payload.order_id }} is in good hands.
+"""
+
+
+def folder(place: Path, **files: str) -> Path:
+    """A folder of these files."""
+    place.mkdir(exist_ok=True)
+    for name, content in files.items():
+        (place / f"{name}.yaml").write_text(content, encoding="utf-8")
+    return place
+
+
+def stored(url: str) -> tuple[dict[str, automations.Rule], dict[str, Any]]:
+    """Rules and templates of the workspace default, by name."""
+    store = database.Database(url)
+    with store.reading() as connection:
+        owner = workspaces.find(connection, "default")
+        assert owner is not None
+        rules = {rule.definition.name: rule for rule in automations.list_rules(connection, owner, None)}
+        templates = {one.id: one for one in automations.list_templates(connection, owner)}
+    store.close()
+    return rules, templates
+
+
+def version(url: str) -> int:
+    """The version by which turns know whether definitions have changed."""
+    store = database.Database(url)
+    with store.reading() as connection:
+        owner = workspaces.find(connection, "default")
+        assert owner is not None
+        found = definitions.load(connection, owner).version
+    store.close()
+    return found
+
+
+# ── what is applied ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_shop_is_applied_once(house: str, tell: program.Tell) -> None:
+    """All of its rules and templates are created, templates first; a second time not even a version changes."""
+    first = tell("apply", SHOP)
+    made_at = version(house)
+    second = tell("apply", SHOP)
+    assert first.lines[-1] == "24 created, 0 changed, 0 unchanged in the workspace default"
+    assert second.lines[-1] == "0 created, 0 changed, 24 unchanged in the workspace default"
+    assert [line.split()[0] for line in first.lines[:-1]] == ["template"] * 8 + ["rule"] * 16
+    assert version(house) == made_at
+
+
+def test_a_rule_keeps_the_id_of_its_file(house: str, tmp_path: Path, tell: program.Tell) -> None:
+    """What a file calls a rule is its id over the API too."""
+    tell("apply", folder(tmp_path / "d", rule=RULE, template=TEMPLATE))
+    rules, templates = stored(house)
+    assert ids.text(rules["Thank you"].id) == "5a0b0000-0000-4000-8000-0000000000aa"
+    assert set(templates) == {"thanks"}
+
+
+def test_what_changed_is_named(house: str, tmp_path: Path, tell: program.Tell) -> None:
+    """A changed file makes a new version, and the fields that differ are told."""
+    files = folder(tmp_path / "d", rule=RULE, template=TEMPLATE)
+    tell("apply", files)
+    folder(files, rule=RULE.replace("value: 100", "value: 50") + "priority: 5\n")
+    folder(files, template=TEMPLATE.replace("subject: Thank you", "subject: Thanks"))
+    told = tell("apply", files)
+    assert told.lines == [
+        "template  thanks: changed: subject (version 2)",
+        "rule      Thank you: changed: conditions, priority (version 2)",
+        "0 created, 2 changed, 0 unchanged in the workspace default",
+    ]
+    assert stored(house)[0]["Thank you"].definition.priority == 5
+
+
+def test_what_a_file_no_longer_says_is_the_default_again(
+    house: str, tmp_path: Path, tell: program.Tell
+) -> None:
+    """A file is the whole definition: a line that was deleted is undone."""
+    files = folder(tmp_path / "d", rule=RULE + "priority: 5\n", template=TEMPLATE)
+    tell("apply", files)
+    folder(files, rule=RULE)
+    assert "Thank you: changed: priority" in tell("apply", files).out
+    assert stored(house)[0]["Thank you"].definition.priority == 100
+
+
+def test_a_deleted_rule_comes_back(house: str, tmp_path: Path, tell: program.Tell) -> None:
+    """What stands in the files is there after `apply`, also where somebody has deleted it in between."""
+    files = folder(tmp_path / "d", rule=RULE, template=TEMPLATE)
+    tell("apply", files)
+    store = database.Database(house)
+    with store.writing() as connection:
+        automations.delete_rule(connection, stored(house)[0]["Thank you"], 1)
+    store.close()
+    assert "Thank you: created" in tell("apply", files).out
+    assert stored(house)[0]["Thank you"].version == 2
+
+
+def test_what_looks_wrong_is_noted(lone_house: str, tmp_path: Path, tell: program.Tell) -> None:
+    """A template that is not there is allowed, and said; one that comes in the same breath is there."""
+    told = tell("apply", folder(tmp_path / "d", rule=RULE))
+    assert "          note: actions[0].template_id there is no template 'thanks' yet" in told.lines
+    assert "note" not in tell("apply", folder(tmp_path / "d", template=TEMPLATE)).out
+
+
+def test_a_workspace_of_its_own(lone_house: str, tmp_path: Path, tell: program.Tell) -> None:
+    """Definitions go where they are meant to; an id that another workspace has is refused, and nothing is stored."""
+    tell("workspace", "create", "north")
+    files = folder(tmp_path / "d", rule=RULE, template=TEMPLATE)
+    assert tell("apply", files, "--workspace", "north").lines[-1].startswith("2 created")
+    told = tell("apply", files)
+    assert (told.code, told.out) == (1, "")
+    assert (
+        f"{files / 'rule.yaml'}: the id 5a0b0000-0000-4000-8000-0000000000aa belongs to something else"
+        in told.err
+    )
+    assert (
+        tell("apply", files, "--workspace", "north").lines[-1].startswith("0 created, 0 changed, 2 unchanged")
+    )
+
+
+# ── faults ──────────────────────────────────────────────────────────────────────────────────────────
+
+FAULTS = [
+    (RULE.replace("greater_than", "greater"), 7, 'unknown operator "greater"'),
+    (RULE.replace("trigger_type", "triger_type"), 4, 'did you mean "trigger_type"?'),
+    (RULE.replace("template_id: thanks", "template: thanks"), 9, 'did you mean "template_id"?'),
+    (RULE.replace("5a0b0000-0000-4000-8000-0000000000aa", "five"), 2, "takes a UUID"),
+    (RULE.replace("kind: rule", "kind: rul"), 1, "takes template or rule"),
+    (RULE + "name: Again\n", 10, 'found duplicate key "name"'),
+    (RULE + "schedule_settings: {timezone: Mars/Base}\n", 10, "unknown time zone"),
+    (RULE + "alert_settings: [\n", 11, "cannot be read as YAML"),
+    (RULE + "rollout_percentage: .nan\n", 10, "NaN"),
+    (RULE + "1: one\n", 1, "put it in quotes"),
+    (RULE + "description: !!binary aGFsbG8=\n", 10, "JSON does not have"),
+    (TEMPLATE.replace("}}", "}"), 4, "text"),
+    (TEMPLATE.replace("text:", "txt:"), 4, 'did you mean "text"?'),
+    (TEMPLATE + "html: 5\n", 5, "takes a text"),
+    ("- a\n- b\n", 1, "takes `kind`"),
+]
+
+
+@pytest.mark.parametrize(("content", "line", "said"), FAULTS)
+def test_a_fault_is_told_with_its_line(
+    content: str, line: int, said: str, lone_house: str, tmp_path: Path, tell: program.Tell
+) -> None:
+    """Whoever writes a file by hand is led to the line; a file without faults beside it is not stored either."""
+    sound = TEMPLATE.replace("thanks", "other")
+    told = tell("apply", folder(tmp_path / "d", sound=sound, wrong=content))
+    assert (told.code, told.out) == (1, "")
+    assert any(
+        one.startswith(f"heliograph: {tmp_path / 'd' / 'wrong.yaml'}:{line}: ") and said in one
+        for one in told.err.splitlines()
+    ), told.err
+    tell("workspace", "create", "default")
+    assert stored(lone_house) == ({}, {})
+
+
+def test_all_faults_are_told_at_once(lone_house: str, tmp_path: Path, tell: program.Tell) -> None:
+    """Two files with three faults give three lines."""
+    rule = RULE.replace("greater_than", "greater").replace("name: Thank you", "name: ''")
+    told = tell("apply", folder(tmp_path / "d", rule=rule, template=TEMPLATE.replace("text:", "txt:")))
+    assert len(told.err.splitlines()) == 4
+    assert "template.yaml:1: text: is required" in told.err
+
+
+def test_an_id_stands_in_one_file(lone_house: str, tmp_path: Path, tell: program.Tell) -> None:
+    """Two files about the same thing would overwrite each other at every run: both are named."""
+    told = tell("apply", folder(tmp_path / "d", a=TEMPLATE, b=TEMPLATE))
+    assert told.code == 1
+    assert f"{tmp_path / 'd' / 'b.yaml'}: has the same id as {tmp_path / 'd' / 'a.yaml'}" in told.err
+
+
+def test_dates_stay_as_they_were_written(tmp_path: Path) -> None:
+    """A day without quotes, which YAML takes for a date of its own, is the text that JSON has for it."""
+    schedule = """\
+schedule_settings:
+  enabled: true
+  timezone: Europe/Paris
+  windows: [{days: [mon, tue], start: "09:00", end: "17:00"}]
+  exclude_dates: [2026-12-25, 2027-01-01]
+"""
+    (one,) = definition_files.read(folder(tmp_path / "d", rule=RULE + schedule))
+    assert not isinstance(one.content, dict)
+    assert one.content.schedule_settings is not None
+    assert "2026-12-25" in str(one.content.schedule_settings)
+    assert "datetime" not in str(one.content.schedule_settings)
+
+
+def test_an_empty_folder_is_a_slip(lone_house: str, tmp_path: Path, tell: program.Tell) -> None:
+    """Nothing to apply is not the same as nothing changed."""
+    told = tell("apply", tmp_path)
+    assert (told.code, told.out) == (1, "")
+    assert "there is no .yaml file" in told.err

@@ -1,0 +1,159 @@
+"""Keys, workspaces, the schema, and what the program says when something is wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from heliograph.store import database, keys
+from tests.cli import program
+
+
+def known(url: str, text: str) -> keys.Key | None:
+    """The key of this text, where it counts."""
+    store = database.Database(url)
+    with store.reading() as connection:
+        found = keys.find(connection, text)
+    store.close()
+    return found
+
+
+# ── keys ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_key_is_alone_on_the_last_line(house: str, tell: program.Tell) -> None:
+    """Whoever makes a key in a script finds it with `tail -1`, and it opens what its role may."""
+    told = tell(
+        "key", "create", "--workspace", "default", "--role", "ingest", "--tenant", "t-1", "--name", "till"
+    )
+    key = known(house, told.lines[-1])
+    assert told.code == 0
+    assert key is not None
+    assert (key.role, key.tenant_id, key.name) == ("ingest", "t-1", "till")
+    assert told.lines[-1] not in "\n".join(told.lines[:-1])
+
+
+def test_keys_are_listed_and_revoked_by_their_number(house: str, tell: program.Tell) -> None:
+    """A revoked key counts no more and says so in the list; the text of a key is nowhere."""
+    first, second = (tell("key", "create", "--role", role).lines[-1] for role in ("admin", "agent"))
+    assert tell("key", "revoke", 1).out == "Key 1 (admin key) is revoked.\n"
+    assert tell("key", "revoke", 1).out == "Key 1 (admin key) was revoked before.\n"
+    listed = tell("key", "list")
+    assert known(house, first) is None
+    assert known(house, second) is not None
+    assert [line.split()[:2] for line in listed.lines if "key" in line] == [["1", "admin"], ["2", "agent"]]
+    assert first[:20] not in listed.out
+
+
+def test_a_role_that_does_not_exist_is_a_fault_of_typing(lone_house: str, tell: program.Tell) -> None:
+    """The complaint names the role that may be meant, and no key is made."""
+    told = tell("key", "create", "--role", "admn")
+    assert (told.code, told.out) == (2, "")
+    assert 'did you mean "admin"?' in told.err
+    assert "no keys" in tell("workspace", "create", "default").out + tell("key", "list").out
+
+
+def test_workspaces_are_made_and_listed(house: str, tell: program.Tell) -> None:
+    """A workspace is there once it is made, however often that is said; keys are its own."""
+    assert tell("workspace", "create", "north").out == "The workspace north is made.\n"
+    assert tell("workspace", "create", "north").out == "The workspace north was there already.\n"
+    tell("key", "create", "--role", "admin", "--workspace", "north")
+    tell("key", "create", "--role", "admin")
+    assert tell("workspace", "list").lines == ["north", "default"]
+    assert tell("workspace", "create", "no such name").code == 2
+
+
+def test_a_workspace_that_is_not_there_is_named(lone_house: str, tell: program.Tell) -> None:
+    """A slip in a name makes no workspace: the complaint says which there are."""
+    tell("workspace", "create", "north")
+    told = tell("key", "create", "--role", "admin", "--workspace", "nort")
+    assert told.code == 1
+    assert told.err == "heliograph: there is no workspace 'nort', did you mean \"north\"?\n"
+
+
+# ── the schema ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_migrate_says_what_it_did(database_url: str, tell: program.Tell) -> None:
+    """The first time it brings an empty database up to date, the second time there is nothing to do."""
+    first, second = (tell("migrate", "--database", database_url) for _ in range(2))
+    assert first.out == f"{database_url} went from empty to 0001\n"
+    assert second.out == f"{database_url} stands at 0001 already: nothing to do\n"
+
+
+def test_an_empty_postgresql_database_asks_for_migrate(postgres_url: str, tell: program.Tell) -> None:
+    """Nothing makes tables on a server of others unasked."""
+    told = tell("key", "create", "--role", "admin", "--database", postgres_url)
+    assert (told.code, told.out) == (1, "")
+    assert "run `heliograph migrate`" in told.err
+
+
+def test_the_first_key_makes_a_sqlite_database(sqlite_url: str, tell: program.Tell) -> None:
+    """From an empty folder the first command that needs a database has one."""
+    told = tell("key", "create", "--role", "admin", "--database", sqlite_url)
+    assert told.code == 0
+    assert known(sqlite_url, told.lines[-1]) is not None
+
+
+def test_looking_makes_no_database(tmp_path: Path, tell: program.Tell) -> None:
+    """A slip in a path is told, instead of an empty list from a file that was just made."""
+    told = tell("key", "list", "--database", f"sqlite:///{tmp_path}/slip/heliograph.db")
+    assert told.code == 1
+    assert "there is no database at" in told.err
+    assert list(tmp_path.iterdir()) == []
+
+
+# ── complaints ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("typed", "code", "said"),
+    [
+        (("srve",), 2, "Did you mean 'serve'?"),
+        (("serve", "--prot", "1"), 2, "--port"),
+        (("serve", "--port", "no"), 2, "--port"),
+        (("key", "revoke", "x"), 2, "integer"),
+        (("explain", "x"), 2, "takes an id such as"),
+        (("serve", "--clock", "yesterday,1"), 2, "START"),
+        (("serve", "--clock", "2026-01-01T00:00:00Z,fast"), 2, "SPEED"),
+        (("serve", "--port", "70000"), 1, "HELIOGRAPH_PORT"),
+        (("key", "list", "--database", "mysql://host/name"), 1, "HELIOGRAPH_DATABASE_URL"),
+        (("apply", "nowhere"), 1, "there is no nowhere"),
+        (("import", "contacts", "nobody.csv"), 1, "there is no file nobody.csv"),
+        (("serve", "--workers", "2"), 1, "PostgreSQL"),
+        (("worker",), 1, "PostgreSQL"),
+        (("held", "release"), 2, "--all"),
+    ],
+)
+def test_a_complaint_is_one_line(
+    typed: tuple[str, ...], code: int, said: str, lone_house: str, tell: program.Tell
+) -> None:
+    """Whatever is wrong is one line on stderr that says what to do; typing ends with 2, the rest with 1."""
+    told = tell(*typed)
+    assert (told.code, told.out) == (code, "")
+    assert said in told.err
+    assert told.err.startswith("heliograph: ")
+    assert told.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("typed", [(), ("key",), ("workspace",), ("import",), ("held",)])
+def test_a_family_named_alone_says_what_it_can_do(typed: tuple[str, ...], tell: program.Tell) -> None:
+    """Whoever types a part of a command sees the rest."""
+    told = tell(*typed)
+    assert told.code == 0
+    assert "Commands:" in told.out
+
+
+def test_the_version_is_told(tell: program.Tell) -> None:
+    """`--version` names program and version."""
+    assert tell("--version").out == "heliograph 0.1.0\n"
+
+
+def test_what_nobody_foresaw_is_a_line_too(
+    lone_house: str, tell: program.Tell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault of our own is no traceback, and says what kind it is."""
+    monkeypatch.setattr(keys, "listed", lambda *_: 1 / 0)
+    tell("workspace", "create", "default")
+    told = tell("key", "list")
+    assert told.code == 1
+    assert told.err == "heliograph: this should not have happened: ZeroDivisionError: division by zero\n"

@@ -1,0 +1,227 @@
+"""`serve` and `worker`: real processes, told to stop, killed, and refused what they cannot do."""
+
+import json
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from heliograph.store import database, definitions, queues
+from tests.cli import program
+
+RULE = {
+    "name": "Hello",
+    "trigger_type": "custom.a",
+    "actions": [{"type": "send_message", "text": "Hello {{ contact.given_name }}"}],
+}
+ANA = {"profile": {"email": "ana@example.com", "given_name": "Ana"}}
+EVENT = {"event_type": "custom.a", "contact_id": "ana"}
+
+
+@pytest.fixture
+def key(house: str, tell: program.Tell) -> str:
+    """An admin's key."""
+    return tell("key", "create", "--role", "admin").lines[-1]
+
+
+def until(client: httpx2.Client, path: str, state: str) -> dict[str, Any]:
+    """What a path answers once its status is this; looks again and again for a minute at most."""
+    deadline = time.monotonic() + program.ENDS_WITHIN
+    found: dict[str, Any] = {}
+    while time.monotonic() < deadline:
+        found = client.get(path).json()
+        if found.get("status") == state:
+            return found
+    raise AssertionError(f"{path} is not {state}: {found}")
+
+
+def play_through(server: program.Served, key: str) -> str:
+    """An event that comes to an e-mail; gives its id."""
+    with server.client(key) as client:
+        assert client.post("/profiles/ana", json=ANA).status_code == 200
+        assert client.post("/api/automation/rules", json=RULE).status_code == 201
+        (event,) = client.post("/api/automation/events", json=EVENT).json()["ids"]
+        until(client, f"/api/automation/events/{event}", "processed")
+        (message,) = client.get("/messages", params={"recipient": "ana"}).json()["results"]
+        until(client, f"/messages/{message['id']}", "SENT")
+    return str(event)
+
+
+# ── either database ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_event_becomes_a_message(house: str, key: str, tell: program.Tell) -> None:
+    """One command serves the API, decides and delivers; told to stop it ends with 0, and the story is there."""
+    with program.served(house) as server:
+        event = play_through(server, key)
+        assert server.end() == 0
+        said = server.hear_all()
+    assert "ana@example.com: A message for you · Hello Ana" in said
+    assert "stopped: everything that was accepted is kept" in said
+    assert "Traceback" not in said
+    assert "accepted by console" in tell("explain", event).out
+
+
+def test_what_is_under_way_comes_to_its_end(house: str, key: str) -> None:
+    """A request that the server has begun to read when it is told to stop is answered, and its event is kept."""
+    body = json.dumps(EVENT).encode()
+    head = f"POST /api/automation/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n"
+    head += f"Content-Length: {len(body)}"
+    with program.served(house) as server:
+        host, port = server.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=program.ENDS_WITHIN) as slow:
+            slow.sendall(f"{head}\r\n\r\n".encode() + body[:5])
+            with server.client(key) as client:
+                client.get("/healthz")
+            server.process.send_signal(signal.SIGTERM)
+            server.hear("stopping:")
+            slow.sendall(body[5:])
+            answer = slow.recv(4096)
+        assert server.process.wait(program.ENDS_WITHIN) == 0
+    assert answer.startswith(b"HTTP/1.1 202 ")
+    store = database.Database(house)
+    with store.reading() as connection:
+        assert queues.standing(connection).events <= 1
+    store.close()
+
+
+def test_a_taken_port_is_one_line(house: str, tell: program.Tell) -> None:
+    """Two programs never share a port unknowingly."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        told = tell("serve", "--port", port)
+    assert (told.code, told.out) == (1, "")
+    assert (
+        told.err
+        == f"heliograph: cannot listen on 127.0.0.1:{port}: Address already in use; --port takes another\n"
+    )
+
+
+# ── SQLite ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_the_server_says_at_its_start(tmp_path: Path) -> None:
+    """From an empty folder it makes all that is needed, and says where things go and how to make a key."""
+    url = f"sqlite:///{tmp_path}/data/heliograph.db"
+    with program.served(url, smtp_url="smtp://me:secret@127.0.0.1:1?security=none") as server:
+        assert httpx2.get(f"{server.url}/readyz").status_code == 200
+        assert httpx2.get(f"{server.url}/schema").status_code == 200
+        server.end(signal.SIGINT)
+        said = server.hear_all()
+    assert f"first key  heliograph key create --workspace default --role admin --database {url}" in said
+    assert f"described at {server.url}/schema" in said
+    assert "smtp://me@127.0.0.1:1" in said
+    assert "secret" not in said
+
+
+def test_a_sqlite_file_has_one_server(lone_house: str, tell: program.Tell) -> None:
+    """A second server on the same file says who has it, and one that was killed is in nobody's way."""
+    with program.served(lone_house) as first:
+        told = tell("serve", "--port", "0")
+        assert (told.code, told.out) == (1, "")
+        assert f"another heliograph serve (process {first.process.pid}) has" in told.err
+        first.end(signal.SIGKILL)
+    with program.served(lone_house) as second:
+        assert second.end() == 0
+
+
+def test_a_clock_of_ones_own(sqlite_url: str, tell: program.Tell) -> None:
+    """A day of the play passes in well under a minute of the wall, and goes on where it was after a restart."""
+    tell("migrate", "--database", sqlite_url)
+    key = tell("key", "create", "--role", "admin", "--database", sqlite_url).lines[-1]
+    came_in = []
+    for _ in range(2):
+        with program.served(sqlite_url, "--clock", "2025-03-01T00:00:00Z,100000") as server:
+            with server.client(key) as client:
+                (event,) = client.post("/api/automation/events", json=EVENT).json()["ids"]
+                told = until(client, f"/api/automation/events/{event}", "processed")
+            server.end()
+        came_in.append(told["created_at"])
+    assert "2025-03-01" <= came_in[0] < came_in[1] < "2026"
+
+
+@pytest.mark.parametrize(
+    ("known", "typed"), [("real", ("--clock", "2025-03-01T00:00:00Z,60")), ("scaled", ())]
+)
+def test_a_database_knows_one_clock(
+    known: str, typed: tuple[str, ...], lone_house: str, tell: program.Tell
+) -> None:
+    """What has run on one clock is refused on the other: time would jump."""
+    store = database.Database(lone_house)
+    with store.writing() as connection:
+        definitions.set_clock(connection, known)
+    store.close()
+    told = tell("serve", "--port", "0", *typed)
+    assert (told.code, told.out) == (1, "")
+    assert "needs a new one" in told.err
+
+
+# ── PostgreSQL ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def server_url(postgres_url: str, tell: program.Tell) -> str:
+    """A PostgreSQL database that is ready."""
+    tell("migrate", "--database", postgres_url)
+    return postgres_url
+
+
+def test_a_worker_that_died_is_started_again(server_url: str) -> None:
+    """The web goes on while one of its workers is gone, and soon there is another."""
+    with program.served(server_url, "--workers", "1") as server:
+        worker = int(server.hear("worker ").split()[1])
+        os.kill(worker, signal.SIGKILL)
+        again = int(server.hear("worker ").split()[1])
+        assert again != worker
+        assert server.end() == 0
+        said = server.hear_all()
+    assert "worker_ended" in said
+
+
+def test_workers_end_with_whoever_started_them(server_url: str) -> None:
+    """When the web process is killed its workers notice and end: the last of them closes the output."""
+    with program.served(server_url, "--workers", "2") as server:
+        for _ in range(2):
+            server.hear("worker ")
+        server.process.send_signal(signal.SIGKILL)
+        server.hear_all()
+
+
+def test_a_web_alone_accepts_and_a_worker_alone_decides(server_url: str, tell: program.Tell) -> None:
+    """`--workers 0` takes events in and leaves them; `worker` takes them up, wherever it is started."""
+    key = tell("key", "create", "--role", "admin", "--database", server_url).lines[-1]
+    with program.served(server_url, "--workers", "0") as server, server.client(key) as client:
+        (event,) = client.post("/api/automation/events", json=EVENT).json()["ids"]
+        assert client.get(f"/api/automation/events/{event}").json()["status"] == "pending"
+        with program.start("worker", database_url=server_url) as worker:
+            until(client, f"/api/automation/events/{event}", "processed")
+            worker.terminate()
+            assert worker.wait(program.ENDS_WITHIN) == 0
+
+
+def test_a_play_takes_sqlite(server_url: str, tell: program.Tell) -> None:
+    """Processes on a scaled clock would not agree what time it is, so it is refused on PostgreSQL."""
+    told = tell("serve", "--database", server_url, "--clock", "2025-03-01T00:00:00Z,60")
+    assert told.code == 1
+    assert "SQLite alone" in told.err
+
+
+def test_an_unreachable_database_is_one_line(tell: program.Tell) -> None:
+    """A database that is not there is told in one line."""
+    told = tell("serve", "--port", "0", "--database", "postgresql://nobody@127.0.0.1:1/none")
+    assert (told.code, told.out) == (1, "")
+    assert told.err.startswith("heliograph: PostgreSQL cannot be reached")
+    assert told.err.count("\n") == 1
+
+
+def test_output_that_nobody_reads_is_no_fault(lone_house: str) -> None:
+    """`python -m heliograph … | head` ends quietly."""
+    with program.start("--help", database_url=lone_house) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait(program.ENDS_WITHIN) in (0, 1)
