@@ -259,6 +259,7 @@ def _make_decisions() -> None:
         sa.Column("state", schema.Json()),
         sa.PrimaryKeyConstraint("workspace_id", "id"),
         sqlite_with_rowid=False,
+        postgresql_with={"fillfactor": 75},
     )
     op.create_index("runs_by_automation", "runs", ["automation_id", "id"])
     op.create_index(
@@ -329,6 +330,7 @@ def _make_ledger(keys: dict[str, tuple[str, ...]]) -> None:
         sa.Column("error", sa.Text()),
         sa.PrimaryKeyConstraint("workspace_id", "id"),
         sqlite_with_rowid=False,
+        postgresql_with={"fillfactor": 50},
     )
     op.create_index("messages_by_contact", "messages", ["workspace_id", "contact_id", "id"])
     op.create_table(
