@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import heliograph
-from heliograph.cli import demo_figures, demo_traffic
+from heliograph.cli import demo_figures, demo_traffic, terminal
 from heliograph.core import effects
 from heliograph.core import messages as ledger
 from heliograph.store import deliveries
@@ -29,10 +29,12 @@ def test_a_small_shop_is_played_to_the_end(
 ) -> None:
     """Every e-mail that the ledger calls accepted has arrived; the figures are told to people and to programs."""
     monkeypatch.setattr(demo_traffic, "PACE_SECONDS", 1)
+    monkeypatch.setattr(terminal, "is_watched", lambda: True)
     file = tmp_path / "out" / "demo.json"
     told = tell("demo", "--exit", "--json", file, "--events", 400, "--contacts", 80)
     figures = json.loads(file.read_text(encoding="utf-8"))
     assert told.code == 0, told.err
+    assert "posting events" in told.err
     assert set(figures) == {
         "events", "events_per_second", "latency_ms", "runs", "messages_accepted", "messages_received",
     }  # fmt: skip

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
 
 import msgspec
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from heliograph import clock
 from heliograph.cli import terminal
@@ -117,6 +118,14 @@ def _write_shop(stage: demo_stage.Stage, events: int, contacts: int) -> _Files:
 # ── waiting, watched ────────────────────────────────────────────────────────────────────────────────
 
 
+class _CountColumn(ProgressColumn):
+    """How much of how much, where that is known."""
+
+    def render(self, task: Task) -> Text:
+        """`4,000 of 50,000`."""
+        return Text("" if task.total is None else f"{int(task.completed):>9,} of {int(task.total):,}")
+
+
 class _Bar:
     """How far a part of the play is."""
 
@@ -152,7 +161,7 @@ def _bar(name: str, total: int | None) -> Iterator[_Bar]:
     columns = (
         TextColumn("  {task.description:<28}", markup=False),
         BarColumn(),
-        TextColumn("{task.completed:>9,} of {task.total:,}", markup=False),
+        _CountColumn(),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=terminal.errors_console(), disable=not terminal.is_watched()) as progress:
