@@ -51,10 +51,11 @@ def refuse(world: testing.World, table: str, column: str, value: str) -> None:
     """Let the database refuse rows of `table` in which `column` has this value."""
     with world.app.store.writing() as connection:
         if world.app.store.is_sqlite:
-            connection.exec_driver_sql(
-                f"CREATE TRIGGER refuse_{table} BEFORE INSERT ON {table} WHEN NEW.{column} = '{value}'"
-                " BEGIN SELECT RAISE(ABORT, 'this row is refused'); END"
-            )
+            for what in ("INSERT", "UPDATE"):
+                connection.exec_driver_sql(
+                    f"CREATE TRIGGER refuse_{table}_{what} BEFORE {what} ON {table} WHEN NEW.{column} = '{value}'"
+                    " BEGIN SELECT RAISE(ABORT, 'this row is refused'); END"
+                )
             return
         connection.exec_driver_sql(
             f"ALTER TABLE {table} ADD CONSTRAINT refuse_{table} CHECK ({column} IS DISTINCT FROM '{value}')"
@@ -65,7 +66,8 @@ def relent(world: testing.World, table: str) -> None:
     """Let the database take such rows again."""
     with world.app.store.writing() as connection:
         if world.app.store.is_sqlite:
-            connection.exec_driver_sql(f"DROP TRIGGER refuse_{table}")
+            for what in ("INSERT", "UPDATE"):
+                connection.exec_driver_sql(f"DROP TRIGGER refuse_{table}_{what}")
         else:
             connection.exec_driver_sql(f"ALTER TABLE {table} DROP CONSTRAINT refuse_{table}")
 
