@@ -30,6 +30,8 @@ START_SHARE = 0.4
 """The part of a lease within which a hand-over must begin; the rest is for it to end."""
 _CLAIM_AT_ONCE = 250
 _LONGEST_SLEEP = 5.0
+_SMALL, _PAUSE = 64, 0.004
+"""After an exchange of fewer messages than this a delivery pauses for so many seconds."""
 _REST = 1.0
 """Seconds that a delivery waits after the database refused it."""
 
@@ -76,6 +78,7 @@ class Delivery:
         self._next_look_at: int | None = 0
         # By the clock of the leases, because a played clock runs faster than the wall.
         self._slow = terms.lease // 60
+        self._moved = 0
         self.in_flight = 0
         self.counts: dict[str, int] = {}
         """How many hand-overs ended how."""
@@ -99,6 +102,9 @@ class Delivery:
                 self._awake.clear()
                 if not await self._stepped():
                     await self._sleep()
+                elif self._moved < _SMALL:
+                    # A trickle of answers makes batches, so that they share a commit.
+                    await asyncio.sleep(_PAUSE)
             await self._finish()
         finally:
             for worker in workers:
@@ -110,8 +116,10 @@ class Delivery:
             return await self.step()
         except errors.HeliographError as fault:
             _log.error("delivery_failed", error=fault.message)
-            await asyncio.sleep(_REST)
-            return False
+        except Exception as fault:  # noqa: BLE001 - a delivery never ends for a fault of one step
+            _log.error("delivery_failed", error=str(fault), exc_info=fault)
+        await asyncio.sleep(_REST)
+        return False
 
     async def _finish(self) -> None:
         """What is in flight comes to its end; what does not within its lease is left to whoever comes next."""
@@ -134,11 +142,65 @@ class Delivery:
         ]
 
     async def step(self) -> bool:
-        """Store what was answered, see to leases that ran out, claim what is due; whether there was anything."""
-        settled = await self._settle()
-        expired = await self._expire()
-        claimed = await self._claim()
+        """Store what was answered, see to leases that ran out, claim what is due; whether there was anything.
+
+        All of it is one transaction: a commit is the dearest thing here.
+        """
+        now = self._now()
+        answers = self._answers[:]
+        settled = self._all_settled(answers, now)
+        room = lanes.room(list(self._lanes.values()), now - self._slow, _CLAIM_AT_ONCE)
+        expires = self._next_look_at is None or now >= self._next_look_at
+        if not (settled or room or expires):
+            return False
+        try:
+            expired, claimed = await self._do(lambda: self._exchanged(settled, room, now, expires=expires))
+        except errors.HeliographError:
+            raise
+        except Exception:
+            if not settled:
+                raise
+            # The database refused a row of an answer: claims wait until each answer was stored by itself.
+            expired, claimed = [], []
+            await self._do(lambda: self._one_by_one(settled))
+        self._forget(answers, settled)
+        self.in_flight += len(expired) + len(claimed)
+        for one in expired:
+            self._answered(one, _LOST)
+        await self._begin(claimed, now)
+        if claimed:
+            self._start = claimed[-1].message.workspace_id
+        self._moved = len(settled) + len(claimed)
         return bool(settled or expired or claimed)
+
+    def _exchanged(
+        self, settled: Sequence[rows.Settled], room: int, now: int, *, expires: bool
+    ) -> tuple[list[rows.Claimed], list[rows.Claimed]]:
+        """Answers in, expired and new claims out."""
+        hot, worker = self._session.hot, self._terms.worker
+        expired: list[rows.Claimed] = []
+        claimed: list[rows.Claimed] = []
+        with self._session.transaction() as connection:
+            if settled:
+                hot.settle(connection, worker, settled)
+            if expires:
+                expired = hot.take_expired(connection, now, _CLAIM_AT_ONCE, worker)
+            if room:
+                claimed = hot.claim(connection, now, room, worker, now + self._terms.lease, self._start)
+        if expires:
+            # Own claims come back as answers long before their lease ends: once in a third of it is often enough.
+            self._next_look_at = now + self._terms.lease // 3
+        return expired, claimed
+
+    def _one_by_one(self, settled: Sequence[rows.Settled]) -> None:
+        """Store what can be stored; the claim of what cannot stays, until its lease is over."""
+        for entry in settled:
+            try:
+                self._exchanged([entry], 0, 0, expires=False)
+            except errors.HeliographError:
+                raise
+            except Exception as fault:  # noqa: BLE001 - one answer's fault stops that answer alone
+                _log.error("answer_refused", message_id=ids.text(entry.message_id), exc_info=fault)
 
     async def _sleep(self) -> None:
         seconds = _LONGEST_SLEEP
@@ -153,26 +215,6 @@ class Delivery:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
     # ── claiming ────────────────────────────────────────────────────────────────────────────────────
-
-    async def _claim(self) -> int:
-        now = self._now()
-        room = lanes.room(list(self._lanes.values()), now - self._slow, _CLAIM_AT_ONCE)
-        if room <= 0:
-            return 0
-        claimed = await self._do(lambda: self._claimed(now, room))
-        self.in_flight += len(claimed)
-        await self._begin(claimed, now)
-        if claimed:
-            self._start = claimed[-1].message.workspace_id
-        return len(claimed)
-
-    def _claimed(self, now: int, room: int) -> list[rows.Claimed]:
-        hot = self._session.hot
-        with self._session.transaction() as connection:
-            found: list[rows.Claimed] = hot.claim(
-                connection, now, room, self._terms.worker, now + self._terms.lease, self._start
-            )
-        return found
 
     async def _begin(self, claimed: Sequence[rows.Claimed], now: int) -> None:
         start_by = now + int(self._terms.lease * START_SHARE)
@@ -224,27 +266,36 @@ class Delivery:
     # ── storing answers ─────────────────────────────────────────────────────────────────────────────
 
     async def _settle(self) -> int:
-        if not self._answers:
-            return 0
+        """Store what was answered, and nothing else; how many."""
         answers = self._answers[:]
-        now = self._now()
-        settled = [
-            self._settled(claimed, answer, claimed.lease_until - self._terms.lease, now)
+        settled = self._all_settled(answers, self._now())
+        if settled:
+            await self._do(lambda: self._one_by_one(settled))
+            self._forget(answers, settled)
+        return len(settled)
+
+    def _all_settled(
+        self, answers: Sequence[tuple[rows.Claimed, channels.Answer]], now: int
+    ) -> list[rows.Settled]:
+        lease = self._terms.lease
+        return [
+            # Of a claim that was taken over, `due_at` is when it was made.
+            self._settled(
+                claimed, answer, claimed.due_at if answer is _LOST else claimed.lease_until - lease, now
+            )
             for claimed, answer in answers
         ]
-        await self._do(lambda: self._stored(settled))
-        # Not before they are stored: a database that refuses must not make an answer forgotten.
+
+    def _forget(
+        self, answers: Sequence[tuple[rows.Claimed, channels.Answer]], settled: Sequence[rows.Settled]
+    ) -> None:
+        """Not before they are stored: a database that refuses must not make an answer forgotten."""
         del self._answers[: len(answers)]
         self.in_flight -= len(answers)
         for _, answer in answers:
             self.counts[answer.outcome.value] = self.counts.get(answer.outcome.value, 0) + 1
         if any(entry.reply or entry.retry for entry in settled):
             self._replied()
-        return len(answers)
-
-    def _stored(self, settled: Sequence[rows.Settled]) -> None:
-        with self._session.transaction() as connection:
-            self._session.hot.settle(connection, self._terms.worker, settled)
 
     def _settled(
         self, claimed: rows.Claimed, answer: channels.Answer, claimed_at: int, now: int
@@ -252,29 +303,12 @@ class Delivery:
         message = claimed.message
         before = messages.read_attempts(message.attempts)
         if answer is _HELD:
-            error = "held: it was due for longer than the misfire grace"
-            return rows.Settled(
-                message.workspace_id,
-                message.id,
-                messages.State.HELD,
-                None,
-                _encode(before),
-                error,
-                None,
-                None,
+            return _untried(
+                message, messages.State.HELD, "held: it was due for longer than the misfire grace"
             )
         if answer is _PASSED_BY:
             retry = messages.Following(messages.State.PLANNED, self._later(message.id, now), None)
-            return rows.Settled(
-                message.workspace_id,
-                message.id,
-                int(messages.State.PLANNED),
-                None,
-                _encode(before),
-                None,
-                _retry(message, retry),
-                None,
-            )
+            return _untried(message, messages.State.PLANNED, None, _retry(message, retry))
         attempt = messages.Attempt(
             claimed_at, answer.outcome.value, answer.provider, answer.code, answer.text, answer.reference, now
         )
@@ -300,30 +334,10 @@ class Delivery:
     def _policy(self, message: rows.Message) -> messages.Policy:
         return self._terms.policy._replace(outages_count=message.kind == effects.Kind.CALL)
 
-    # ── leases that ran out ─────────────────────────────────────────────────────────────────────────
-
-    async def _expire(self) -> int:
-        now = self._now()
-        if self._next_look_at is not None and now < self._next_look_at:
-            return 0
-        expired = await self._do(lambda: self._expired(now))
-        self.in_flight += len(expired)
-        for claimed in expired:
-            self._answered(claimed, _LOST)
-        return len(expired)
-
     def adopt_all(self) -> None:
         """See to every claim there is at the next step: for a process that is the only one of its database."""
         with self._session.transaction() as connection:
             self._session.hot.end_leases(connection)
-
-    def _expired(self, now: int) -> list[rows.Claimed]:
-        hot = self._session.hot
-        with self._session.transaction() as connection:
-            found: list[rows.Claimed] = hot.take_expired(connection, now, _CLAIM_AT_ONCE, self._terms.worker)
-            # Own claims come back as answers long before their lease ends: once in a third of it is often enough.
-            self._next_look_at = now + self._terms.lease // 3
-        return found
 
 
 _HELD = channels.Answer(channels.Outcome.TEMPORARY, "", None, "held")
@@ -339,6 +353,14 @@ def _told(answer: channels.Answer) -> str:
 
 def _no_way(claimed: rows.Claimed) -> str:
     return f"no provider is set for the channel {claimed.message.channel!r}"
+
+
+def _untried(
+    message: rows.Message, state: messages.State, error: str | None, retry: rows.Timer | None = None
+) -> rows.Settled:
+    """A message that was claimed and not handed over: its attempts stay as they are."""
+    attempts = _encode(messages.read_attempts(message.attempts))
+    return rows.Settled(message.workspace_id, message.id, int(state), None, attempts, error, retry, None)
 
 
 def _retry(message: rows.Message, after: messages.Following) -> rows.Timer | None:

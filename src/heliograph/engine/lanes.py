@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from heliograph import channels
 from heliograph.store import rows
 
-_AHEAD = 8
+_AHEAD = 24
 """Messages claimed ahead for each that a channel wants in flight."""
 
 
