@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from heliograph.core import runs
 from heliograph.store import rows
-from heliograph.store.hot_sqlite.connection import Connection
+from heliograph.store.hot_sqlite.connection import Connection, by_pairs
 from heliograph.store.hot_sqlite.ingest import INSERT_EVENT
 
 # What is the same in every such row stands in the statement: each value bound costs as much as a look at an index.
@@ -41,31 +43,60 @@ def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int]
 
 
 def _write_people(connection: Connection, writes: rows.Writes) -> None:
-    for table, key, body, found in (
-        ("contacts", "user_id", "profile", writes.contacts.values()),
-        ("conversations", "id", "record", writes.conversations.values()),
-    ):
-        for person in found:
-            changed = connection.execute(
-                f"UPDATE {table} SET {body}=?, tags=?, updated_at=? WHERE workspace_id=? AND {key}=?",
-                (person[4], person[5], person[7], person[0], person[1]),
-            ).rowcount
-            if not changed:
-                number = _next_number(connection, person[0], table)
-                connection.execute(
-                    f"INSERT INTO {table} (workspace_id, {key}, partition, number, tenant_id, {body}, tags,"
-                    " created_at, updated_at) VALUES (?,?,?,?,?,?,?,?,?)",
-                    (*person[:3], number, *person[3:]),
-                )
+    _put_people(connection, _CONTACTS, writes.contacts)
+    _put_people(connection, _CONVERSATIONS, writes.conversations)
 
 
-def _next_number(connection: Connection, workspace_id: int, kind: str) -> int:
-    """The next `number` of this kind in this workspace."""
-    (value,) = connection.execute(
-        "INSERT INTO counters VALUES (?,?,1) ON CONFLICT DO UPDATE SET value = value + 1 RETURNING value",
-        (workspace_id, kind),
-    ).fetchone()
-    return int(value)
+class _Table(NamedTuple):
+    """How people, or what is talked about, are kept."""
+
+    name: str
+    known: str
+    change: str
+    add: str
+
+
+def _table(name: str, key: str, body: str) -> _Table:
+    return _Table(
+        name,
+        f"SELECT p.workspace_id, p.{key} FROM wanted w JOIN {name} p ON p.workspace_id = w.a AND p.{key} = w.b",
+        f"UPDATE {name} SET {body}=?, tags=?, updated_at=? WHERE workspace_id=? AND {key}=?",
+        f"INSERT INTO {name} (workspace_id, {key}, partition, number, tenant_id, {body}, tags, created_at,"
+        " updated_at) VALUES (?,?,?,?,?,?,?,?,?)",
+    )
+
+
+_CONTACTS = _table("contacts", "user_id", "profile")
+_CONVERSATIONS = _table("conversations", "id", "record")
+
+
+def _put_people(
+    connection: Connection,
+    table: _Table,
+    people: Mapping[tuple[int, str], rows.Contact] | Mapping[tuple[int, str], rows.Conversation],
+) -> None:
+    if not people:
+        return
+    known = {(row[0], row[1]) for row in by_pairs(connection, table.known, people.keys())}
+    connection.executemany(
+        table.change, [(p[4], p[5], p[7], p[0], p[1]) for key, p in people.items() if key in known]
+    )
+    new = [person for key, person in people.items() if key not in known]
+    numbers = _numbers(connection, table.name, Counter(person[0] for person in new))
+    connection.executemany(table.add, [(*p[:3], next(numbers[p[0]]), *p[3:]) for p in new])
+
+
+def _numbers(connection: Connection, kind: str, wanted: Mapping[int, int]) -> dict[int, Iterator[int]]:
+    """The next numbers of this kind, as many as each workspace wants."""
+    given: dict[int, Iterator[int]] = {}
+    for workspace_id, count in wanted.items():
+        (last,) = connection.execute(
+            "INSERT INTO counters VALUES (?,?,?) ON CONFLICT DO UPDATE SET value = value + excluded.value"
+            " RETURNING value",
+            (workspace_id, kind, count),
+        ).fetchone()
+        given[workspace_id] = iter(range(last - count + 1, last + 1))
+    return given
 
 
 def _write_counts(connection: Connection, writes: rows.Writes, lane: int) -> None:
