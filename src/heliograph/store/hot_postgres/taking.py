@@ -25,14 +25,17 @@ def last_now(connection: Connection) -> int:
 
 
 # A walk over the index, from line to line: (partition, workspace) with something in it, all partitions' first lines
-# before their second ones. It begins after workspace `start` and comes round to it.
+# before their second ones. It begins after workspace `start` and comes round to it; where no workspace has a larger
+# id it begins with the first. Of an empty queue nothing but its head is looked at.
 _LINES: LiteralString = (
-    "WITH RECURSIVE walk(p, w, round) AS (SELECT p, s, NULL::bool FROM unnest(%s::int2[]) p, (VALUES (%s::int4)) v(s)"
-    " UNION ALL SELECT l.p, n.w, n.round FROM walk l, (VALUES (%s::int4)) v(s), LATERAL ("
+    "WITH RECURSIVE v(s) AS (SELECT CASE WHEN EXISTS (SELECT FROM workspaces WHERE id > %s) THEN %s::int4 ELSE 0 END),"
+    " walk(p, w, round) AS (SELECT p, s, NULL::bool FROM unnest(%s::int2[]) p, v"
+    " WHERE (SELECT true FROM {queue} LIMIT 1)"
+    " UNION ALL SELECT l.p, n.w, n.round FROM walk l, v, LATERAL ("
     "(SELECT workspace_id AS w, l.round IS TRUE AS round FROM {queue} WHERE partition = l.p AND workspace_id > l.w"
     " AND workspace_id <= CASE WHEN l.round THEN v.s ELSE 2147483647 END ORDER BY workspace_id LIMIT 1)"
-    " UNION ALL (SELECT workspace_id, true FROM {queue} WHERE partition = l.p"
-    " AND workspace_id <= CASE WHEN l.round THEN -1 ELSE v.s END ORDER BY workspace_id LIMIT 1) LIMIT 1) n)"
+    " UNION ALL (SELECT workspace_id, true FROM {queue} WHERE v.s > 0 AND l.round IS NOT TRUE AND partition = l.p"
+    " AND workspace_id <= v.s ORDER BY workspace_id LIMIT 1) LIMIT 1) n)"
     " (SELECT p, w FROM walk WHERE round IS NOT NULL AND w <> ALL(ARRAY({closed})) LIMIT %s)"
 )
 _LOOK: LiteralString = (
@@ -42,9 +45,10 @@ _LOOK: LiteralString = (
     )
     # Never EXISTS, which the planner may turn into one scan over everything that waits.
     + " UNION ALL SELECT p, -1 FROM unnest(%s::int2[]) p"
-    " WHERE (SELECT true FROM inbox WHERE partition = p AND attempts < 5 LIMIT 1)"
+    " WHERE (SELECT true FROM inbox LIMIT 1) AND (SELECT true FROM inbox WHERE partition = p AND attempts < 5 LIMIT 1)"
     " UNION ALL SELECT p, -2 FROM unnest(%s::int2[]) p"
-    " WHERE (SELECT true FROM timers WHERE partition = p AND wake_at <= %s LIMIT 1)"
+    " WHERE (SELECT true FROM timers LIMIT 1)"
+    " AND (SELECT true FROM timers WHERE partition = p AND wake_at <= %s LIMIT 1)"
 )
 # A walk over lines that ends when what could be locked fills the turn. A workspace that has its share is passed over.
 _LOCK: LiteralString = (
@@ -151,7 +155,7 @@ def _is_cut(locked: Locked, inbox: Sequence[rows.Inbox], events: Sequence[rows.E
 def _look(connection: Connection, now: int, limit: int, start: int) -> Ready:
     places = packing.pack(Smallints, _shuffled())
     ready = Ready([], [], [])
-    values = (places, start, start, now, max(limit, _LINES_AT_LEAST), places, places, now)
+    values = (start, start, places, now, max(limit, _LINES_AT_LEAST), places, places, now)
     for partition, workspace in fetch(connection, _LOOK, values):
         if workspace >= 0:
             ready.lines.append((partition, workspace))
@@ -217,7 +221,7 @@ _TO_SEND: LiteralString = _LINES.replace("{queue}", "send_due").replace(
 
 def lines_to_send(connection: Connection, limit: int, start: int) -> list[tuple[int, int]]:
     """The (partition, workspace) lines with messages in them, but for workspaces on hold: enough for `limit`."""
-    values = (packing.pack(Smallints, _shuffled()), start, start, max(limit, _LINES_AT_LEAST))
+    values = (start, start, packing.pack(Smallints, _shuffled()), max(limit, _LINES_AT_LEAST))
     return [(row[0], row[1]) for row in fetch(connection, _TO_SEND, values)]
 
 
