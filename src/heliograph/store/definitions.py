@@ -96,6 +96,7 @@ def template(
 
 
 _FACTS = schema.facts.c
+_NOTE = sa.text("INSERT INTO facts (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING")
 
 
 def clock_of(connection: sa.Connection) -> str | None:
@@ -107,5 +108,5 @@ def clock_of(connection: sa.Connection) -> str | None:
 
 
 def set_clock(connection: sa.Connection, kind: str) -> None:
-    """Note which clock this database runs on."""
-    connection.execute(sa.insert(schema.facts).values(name="clock", value=kind))
+    """Note which clock this database runs on; several programs may start at once and say the same."""
+    connection.execute(_NOTE, {"name": "clock", "value": kind})
