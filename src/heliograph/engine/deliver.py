@@ -75,7 +75,7 @@ class Delivery:
         self._awake = asyncio.Event()
         self._stopping = False
         self._start = 0
-        self._next_look_at: int | None = 0
+        self._looked_at: int | None = None
         # By the clock of the leases, because a played clock runs faster than the wall.
         self._slow = terms.lease // 60
         self._moved = 0
@@ -150,7 +150,8 @@ class Delivery:
         answers = self._answers[:]
         settled = self._all_settled(answers, now)
         room = lanes.room(list(self._lanes.values()), now - self._slow, _CLAIM_AT_ONCE)
-        expires = self._next_look_at is None or now >= self._next_look_at
+        # Own claims come back as answers long before their lease ends: once in a third of it is often enough.
+        expires = self._looked_at is None or not 0 <= now - self._looked_at < self._terms.lease // 3
         if not (settled or room or expires):
             return False
         try:
@@ -188,8 +189,7 @@ class Delivery:
             if room:
                 claimed = hot.claim(connection, now, room, worker, now + self._terms.lease, self._start)
         if expires:
-            # Own claims come back as answers long before their lease ends: once in a third of it is often enough.
-            self._next_look_at = now + self._terms.lease // 3
+            self._looked_at = now
         return expired, claimed
 
     def _one_by_one(self, settled: Sequence[rows.Settled]) -> None:
@@ -204,8 +204,9 @@ class Delivery:
 
     async def _sleep(self) -> None:
         seconds = _LONGEST_SLEEP
-        if self._next_look_at is not None:
-            seconds = min(seconds, max(0.0, self._wall_seconds(self._next_look_at - self._now())))
+        if self._looked_at is not None:
+            next_look_at = self._looked_at + self._terms.lease // 3
+            seconds = min(seconds, max(0.0, self._wall_seconds(next_look_at - self._now())))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._awake.wait(), seconds)
 

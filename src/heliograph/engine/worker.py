@@ -54,13 +54,15 @@ class Pace:
     def step(self) -> float:
         """One turn; gives how many seconds nothing will be due (0: there is more)."""
         try:
-            report = self._turns.take()
+            return self._turn()
         except errors.HeliographError as fault:
             _log.error("turn_failed", error=fault.message)
-            return 1.0
         except Exception as fault:  # noqa: BLE001 - a worker never ends for a fault of one turn
             _log.error("turn_failed", error=str(fault), exc_info=fault)
-            return 1.0
+        return 1.0
+
+    def _turn(self) -> float:
+        report = self._turns.take()
         self.taken += report.inputs
         if report.messages:
             self._planned()
