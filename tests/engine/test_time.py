@@ -1,0 +1,174 @@
+"""Time: pauses that end by themselves, clocks that jump back, work that comes too late."""
+
+import pytest
+
+from heliograph import testing
+from heliograph.core import ids
+from heliograph.store import held
+from tests import tables
+from tests.engine import acts
+
+SECOND = 1_000_000
+HOUR = 3_600 * SECOND
+
+
+@pytest.fixture(autouse=True)
+def tagging(world: testing.World) -> None:
+    """A rule that tags."""
+    world.rule(trigger_type="custom.a", actions=[{"type": "add_tags", "tags": ["seen"]}])
+
+
+def happen(world: testing.World, count: int = 1) -> list[str]:
+    return world.events(
+        [{"event_type": "custom.a", "contact_id": "ana", "payload": {"n": n}} for n in range(count)]
+    )
+
+
+# ── pause ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_paused_workspace_waits_and_then_decides_all(world: testing.World) -> None:
+    """While rules stand still events are kept; afterwards each is decided, once, in the order of arrival."""
+    acts.steer(world, is_paused=True)
+    made = happen(world, 5)
+    world.pass_time(hours=2)
+    assert acts.decided(world) == set()
+    acts.steer(world, is_paused=False)
+    world.run_until_idle()
+    assert acts.decided(world) == set(made)
+    assert all(acts.outcomes(world, one) == ["executed"] for one in made)
+    assert {acts.decision(world, one)["decided_at"] for one in made} == {world.clock.now()}
+
+
+def test_a_pause_ends_by_the_clock(world: testing.World) -> None:
+    """At `paused_until` the events are decided without anybody's doing, and the worker slept until then."""
+    until = world.clock.now() + HOUR
+    acts.steer(world, is_paused=True, paused_until=until)
+    (event,) = happen(world)
+    assert world._session.hot.next_due(world._session.connection, world.clock.now()) == until
+    world.pass_time(hours=2)
+    assert acts.decision(world, event)["decided_at"] == until
+
+
+def test_a_pause_that_is_over_lets_the_worker_sleep(world: testing.World) -> None:
+    """After a pause has run out nothing is due any more: an idle engine is idle."""
+    acts.steer(world, is_paused=True, paused_until=world.clock.now() + HOUR)
+    world.pass_time(hours=2)
+    assert world._session.hot.next_due(world._session.connection, world.clock.now()) is None
+    assert world.pace.step() == 5.0
+
+
+def test_runs_go_on_through_a_pause(world: testing.World) -> None:
+    """A pause stops rules, not what they have begun: answers are taken in and the next step is taken."""
+    world.contact("ana", email="ana@example.com")
+    world.rule(
+        trigger_type="custom.b",
+        actions=[
+            {"type": "send_message", "text": "Hello", "on_error": "stop"},
+            {"type": "add_tags", "tags": ["after"]},
+        ],
+    )
+    event = world.event("custom.b", contact_id="ana")
+    world.turns.take()
+    acts.steer(world, is_paused=True)
+    world.run_until_idle()
+    assert acts.outcomes(world, event) == ["executed"]
+    assert acts.contact(world, "ana")["tags"] == '["after"]'
+
+
+def test_what_is_too_old_after_a_pause_is_let_go(world: testing.World) -> None:
+    """After a pause of more than a day, events from its beginning start nothing, and say why."""
+    acts.steer(world, is_paused=True)
+    (old,) = happen(world)
+    world.pass_time(hours=25)
+    (young,) = happen(world)
+    acts.steer(world, is_paused=False)
+    world.run_until_idle()
+    found = world.explain(old)
+    assert (found.event.status, found.event.error, found.runs) == ("processed", "expired_while_paused", [])
+    assert acts.outcomes(world, young) == ["executed"]
+
+
+# ── too late ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_event_that_waited_too_long_is_held(world: testing.World) -> None:
+    """After a standstill of more than a day old events start nothing by themselves; what is released does."""
+    world.clock.move(SECOND)
+    (event,) = happen(world)
+    world.clock.move(24 * HOUR + SECOND)
+    (fresh,) = happen(world)
+    world.run_until_idle()
+    assert acts.outcomes(world, fresh) == ["executed"]
+    assert acts.outcomes(world, event) == []
+    identity = ids.parse(event)
+    assert identity is not None
+    with world.app.store.writing() as connection:
+        assert [one.id for one in held.listed(connection, world.workspace_id, 10)] == [identity]
+        assert held.release(connection, world.workspace_id, [identity], world.clock.now()) == 1
+    world.pass_time(minutes=1)
+    assert acts.outcomes(world, event) == ["executed"]
+
+
+# ── a clock that jumps back ─────────────────────────────────────────────────────────────────────────
+
+
+def test_a_clock_that_jumps_back_does_not_turn_time_back(world: testing.World) -> None:
+    """Decisions never carry an earlier instant than those before them, and nothing is decided twice or left."""
+    first = happen(world)
+    world.run_until_idle()
+    was = world.clock.now()
+    world.clock.at = was - 3 * HOUR
+    second = happen(world, 3)
+    world.run_until_idle()
+    assert acts.decided(world) == {*first, *second}
+    assert {acts.decision(world, one)["decided_at"] for one in second} == {was}
+
+
+def test_a_cooldown_holds_through_a_jump_back(world: testing.World) -> None:
+    """A rule that rests for an hour does not act again because the clock was set back."""
+    world.rule(trigger_type="custom.c", cooldown_secs=3_600, actions=[{"type": "add_tags", "tags": ["c"]}])
+    first = world.event("custom.c", contact_id="ana")
+    world.run_until_idle()
+    world.clock.at -= 2 * HOUR
+    second = world.event("custom.c", contact_id="ana")
+    world.run_until_idle()
+    assert (acts.outcomes(world, first), acts.outcomes(world, second)) == (["executed"], ["skipped"])
+    world.clock.at = testing.START + HOUR
+    third = world.event("custom.c", contact_id="ana")
+    world.run_until_idle()
+    assert acts.outcomes(world, third) == ["executed"]
+
+
+def test_a_message_waits_out_a_jump_back(world: testing.World) -> None:
+    """A try that was put off is made once, when its instant comes, whatever the clock did before."""
+    world.contact("ana", email="ana@example.com")
+    world.rule(trigger_type="custom.b", actions=[{"type": "send_message", "text": "Hello"}])
+    world.mailbox.answer = acts.busy
+    event = world.event("custom.b", contact_id="ana")
+    world.run_until_idle()
+    world.mailbox.answer = testing.accepted
+    world.clock.at -= 3 * HOUR
+    world.run_until_idle()
+    assert world.mailbox.received == []
+    world.pass_time(hours=4)
+    assert [message.state for message in world.explain(event).messages] == ["accepted"]
+    assert len(world.mailbox.received) == 1
+
+
+def test_leases_are_seen_to_after_a_jump_back(world: testing.World) -> None:
+    """A delivery that looked for dead claims before the jump looks again after it."""
+    world.run_until_idle()
+    world.clock.at -= 5 * 24 * HOUR
+    world.contact("ana", email="ana@example.com")
+    world.rule(trigger_type="custom.b", actions=[{"type": "send_message", "text": "Hello"}])
+    event = world.event("custom.b", contact_id="ana")
+    while world.turns.take().inputs:
+        pass
+    now = world.clock.now()
+    with world._session.transaction() as connection:
+        assert world._session.hot.claim(connection, now, 10, "gone", now + SECOND, 0)
+    world.pass_time(hours=1)
+    world.pass_time(hours=1)
+    assert [message.state for message in world.explain(event).messages] == ["accepted"]
+    assert tables.rows(world.app.store, "claims") == []
