@@ -51,7 +51,7 @@ class App:
         self._executor = None if self.store.is_sqlite else ThreadPoolExecutor(1, "ingest")
         self._session: database.Session | None = None
         self._sessions: list[database.Session] = []
-        self._loop_worker: worker.LoopWorker | None = None
+        self._worker: worker.LoopWorker | worker.ThreadWorker | None = None
         self._delivery: deliver.Delivery | None = None
         self.ingest = ingest.Ingest(
             self.session(),
@@ -128,8 +128,8 @@ class App:
 
     def wake(self) -> None:
         """Something was committed that a turn has to see."""
-        if self._loop_worker is not None:
-            self._loop_worker.wake()
+        if self._worker is not None:
+            self._worker.wake()
 
     def asgi(self) -> Any:
         """The web application."""
@@ -181,7 +181,7 @@ class App:
         self.pace = worker.Pace(
             self.turns(session), session, self.clock.now, self.clock.wall_seconds, delivery.wake
         )
-        turns = self._loop_worker = worker.LoopWorker(self.pace)
+        turns = self._worker = worker.LoopWorker(self.pace)
         delivery.adopt_all()
         broom = self.housekeeping()
         running = [asyncio.create_task(part.run()) for part in (turns, delivery, broom)]
@@ -216,7 +216,7 @@ class App:
                 planned,
             )
             listener = self.store.listener()
-            turns = worker.ThreadWorker(self.pace, listener)
+            turns = self._worker = worker.ThreadWorker(self.pace, listener)
             turns.start()
             broom = self.housekeeping(corner)
             running = [asyncio.create_task(part.run()) for part in (delivery, broom)]
@@ -228,6 +228,7 @@ class App:
                 delivery.stop()
                 await asyncio.gather(*running)
                 await deliver.closed(self.ways)
+                self._worker = None
                 listener.close()
 
     def close(self) -> None:

@@ -117,6 +117,7 @@ class Listener:
         self._connection = self._listening()
         self._woken, self._alarm = os.pipe()
         os.set_blocking(self._woken, False)
+        os.set_blocking(self._alarm, False)
 
     def _listening(self) -> Connection:
         connection = self._opened()
@@ -149,7 +150,9 @@ class Listener:
 
     def interrupt(self) -> None:
         """Wake the sleeper; callable from any thread."""
-        os.write(self._alarm, b"!")
+        # A full pipe wakes as well: who is not asleep for long has as much to read as it can take.
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._alarm, b"!")
 
     def close(self) -> None:
         """Give the connection back."""
