@@ -1,0 +1,181 @@
+"""Whole engines at work: started, stopped, cut off from their database, several on one."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+import msgspec
+import psycopg
+import pytest
+
+from heliograph import app, errors, settings, testing
+from heliograph.core import rules
+from heliograph.store import automations, database, people, workspaces
+from tests import tables
+
+PATIENCE = 60
+"""Seconds after which a test that waits for an engine gives up."""
+
+
+class Engine:
+    """One process's worth of engine, with a mailbox for its channel."""
+
+    def __init__(self, url: str):
+        self.mailbox = testing.Mailbox()
+        chosen = settings.load({}, database_url=url, lease_seconds=2)
+        self.app = app.App(chosen, None, {"email": self.mailbox, "webhook": testing.Calls()})
+        self.workspace_id = 0
+
+    @contextlib.asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        """While it is entered, the engine works."""
+        is_lone = self.app.store.is_sqlite
+        async with self.app.engine_on_loop() if is_lone else self.app.engine_in_threads():
+            yield
+        self.app.close()
+
+    async def accept(self, first: int, count: int) -> None:
+        """So many events come in, one for each contact; refused ones are sent again."""
+        given = [
+            {"event_type": "custom.a", "contact_id": f"c{number}", "idempotency_key": f"k{number}"}
+            for number in range(first, first + count)
+        ]
+        batch = self.app.ingest.read(msgspec.json.encode(given), "application/json", self.workspace_id, None)
+        for _ in range(10):
+            with contextlib.suppress(errors.DatabaseUnreachable, errors.Unavailable):
+                await self.app.ingest.accept(batch)
+                return
+        raise AssertionError("it was refused again and again")
+
+
+def furnish(url: str, people_count: int) -> int:
+    """A workspace with contacts, and a rule that writes to them."""
+    store = database.Database(url)
+    store.migrate()
+    with store.writing() as connection:
+        workspace_id = workspaces.ensure(connection, "default", testing.START)
+        definition = rules.define(
+            {
+                "name": "Hello",
+                "trigger_type": "custom.a",
+                "actions": [
+                    {"type": "send_message", "text": "Hello", "on_error": "stop"},
+                    {"type": "add_tags", "tags": ["greeted"]},
+                ],
+            }
+        )
+        automations.create_rule(connection, workspace_id, None, definition, testing.START, None)
+    for number in range(people_count):
+        profile = {"email": f"c{number}@example.com"}
+        people.save_profile(
+            store, workspace_id, None, f"c{number}", profile, testing.START, strategy="replace"
+        )
+    store.close()
+    return workspace_id
+
+
+async def until(reached: Callable[[], object]) -> None:
+    """Wait for something that the engine does in its own time."""
+    async with asyncio.timeout(PATIENCE):
+        while not reached():  # noqa: ASYNC110 - what is waited for knows nothing of events
+            await asyncio.sleep(0.01)
+
+
+def greeted(store: database.Database) -> int:
+    return sum("greeted" in row["tags"] for row in tables.rows(store, "contacts"))
+
+
+@pytest.mark.parametrize("people_count", [40])
+def test_an_engine_works_until_it_is_stopped(database_url: str, people_count: int) -> None:
+    """From event to answered run without anybody's help; a stop leaves nothing in flight."""
+    engine = Engine(database_url) if database_url.startswith("sqlite") else None
+    workspace_id = furnish(database_url, people_count)
+    engine = engine or Engine(database_url)
+    engine.workspace_id = workspace_id
+    watching = database.Database(database_url)
+
+    async def play() -> None:
+        async with engine.working():
+            for first in range(0, people_count, 10):
+                await engine.accept(first, 10)
+            await until(lambda: greeted(watching) == people_count)
+
+    asyncio.run(play())
+    assert len(engine.mailbox.received) == people_count
+    left = tables.content(watching, "due", "send_due", "claims", "inbox")
+    assert not any(left.values())
+    watching.close()
+
+
+def test_a_stop_in_the_middle_leaves_the_rest_for_the_next(database_url: str) -> None:
+    """What an engine had not begun when it was stopped, the next one does; nobody hears twice."""
+    workspace_id = furnish(database_url, 60)
+    watching = database.Database(database_url)
+    sent: list[str] = []
+
+    async def play(first: int, enough: int) -> None:
+        engine = Engine(database_url)
+        engine.workspace_id = workspace_id
+        async with engine.working():
+            await engine.accept(first, 30)
+            await until(lambda: greeted(watching) >= enough)
+        sent.extend(mail.recipient for mail in engine.mailbox.received)
+
+    asyncio.run(play(0, 1))
+    asyncio.run(play(30, 60))
+    assert sorted(sent) == sorted(f"c{number}@example.com" for number in range(60))
+    assert tables.rows(watching, "claims") == []
+    watching.close()
+
+
+def cut_all(url: str) -> int:
+    """End every connection to the database but one's own; how many there were."""
+    with psycopg.connect(url, autocommit=True) as operator:
+        return len(
+            operator.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            ).fetchall()
+        )
+
+
+def test_an_engine_outlives_its_connections(postgres_url: str) -> None:
+    """The server ends every connection, again and again: the engine opens new ones and all is done, once."""
+    workspace_id = furnish(postgres_url, 60)
+    engine = Engine(postgres_url)
+    engine.workspace_id = workspace_id
+    watching = database.Database(postgres_url)
+
+    async def play() -> None:
+        async with engine.working():
+            for first in (0, 20, 40):
+                await engine.accept(first, 20)
+                await asyncio.to_thread(cut_all, postgres_url)
+            await until(lambda: greeted(watching) == 60)
+
+    asyncio.run(play())
+    uncertain = sum(row["attempts"].count("uncertain") for row in tables.rows(watching, "messages"))
+    assert 60 <= len(engine.mailbox.received) <= 60 + uncertain
+    assert {mail.recipient for mail in engine.mailbox.received} == {f"c{n}@example.com" for n in range(60)}
+    watching.close()
+
+
+def test_two_engines_share_the_work(postgres_url: str) -> None:
+    """Two engines on one database: every event is decided once, every message sent once, both have worked."""
+    workspace_id = furnish(postgres_url, 300)
+    both = Engine(postgres_url), Engine(postgres_url)
+    watching = database.Database(postgres_url)
+
+    async def play() -> None:
+        async with both[0].working(), both[1].working():
+            for index, first in enumerate(range(0, 300, 30)):
+                engine = both[index % 2]
+                engine.workspace_id = workspace_id
+                await engine.accept(first, 30)
+            await until(lambda: greeted(watching) == 300)
+
+    asyncio.run(play())
+    sent = [mail.recipient for engine in both for mail in engine.mailbox.received]
+    assert sorted(sent) == sorted(f"c{number}@example.com" for number in range(300))
+    assert len(tables.rows(watching, "runs")) == 300
+    watching.close()
