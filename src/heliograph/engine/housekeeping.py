@@ -1,4 +1,7 @@
-"""Housekeeping: what nobody waits for. Keys that have outlived their day go, queues are cleared of dead entries.
+"""Housekeeping: what nobody waits for.
+
+Keys that have outlived their day go, queues are cleared of dead entries, and whoever froze with partitions in hand
+loses them.
 
 Law: small bites, each a transaction of its own, on a connection that is opened for the round and closed after it:
 no turn waits for a broom, and a connection that was lost hurts one round. A round that fails is told and comes again.
@@ -25,6 +28,8 @@ KEYS_AT_ONCE = 500
 TIDY_SECONDS = 2.0
 TIDY_AFTER = 20_000
 """So many rows taken out of queues leave enough dead entries to be worth a round."""
+WATCH_SECONDS = 5.0
+"""A session that stood still in its transaction over two looks belongs to a process that is frozen."""
 
 
 class Housekeeping:
@@ -47,6 +52,7 @@ class Housekeeping:
         self._open, self._now, self._worked, self._executor = open_session, now, worked, executor
         self._tidies = tidies
         self._tidied_at = 0
+        self._stalled: frozenset[tuple[int, str]] = frozenset()
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -58,6 +64,7 @@ class Housekeeping:
         rounds = [self._keep(FORGET_SECONDS, self.forget)]
         if self._tidies:
             rounds.append(self._keep(TIDY_SECONDS, self.tidy))
+            rounds.append(self._keep(WATCH_SECONDS, self.watch))
         await asyncio.gather(*rounds)
 
     async def _keep(self, seconds: float, work: Callable[[], Awaitable[object]]) -> None:
@@ -96,6 +103,23 @@ class Housekeeping:
     def _tidy_now(self) -> None:
         with contextlib.closing(self._open()) as session, database.refusals():
             session.hot.tidy(session.connection)
+
+    async def watch(self) -> int:
+        """End the sessions that have stood still in a transaction since the last look; gives how many.
+
+        The server's own time-out for such sessions does not run after a pipeline, whose last message stops it.
+        """
+        return await self._do(self._watch_now)
+
+    def _watch_now(self) -> int:
+        with contextlib.closing(self._open()) as session, database.refusals():
+            seen: frozenset[tuple[int, str]] = session.hot.stalled(session.connection)
+            frozen = [pid for pid, _ in seen & self._stalled]
+            if frozen:
+                _log.warning("frozen_sessions_ended", sessions=frozen)
+                session.hot.end_sessions(session.connection, frozen)
+            self._stalled = seen
+        return len(frozen)
 
     async def _do(self, work: Callable[[], _T]) -> _T:
         if self._executor is None:

@@ -12,9 +12,11 @@ from heliograph.store.hot_postgres.connection import (
     begin,
     commit,
     connect,
+    end_sessions,
     is_closed,
     lock_partitions,
     rollback,
+    stalled,
     tidy,
 )
 from heliograph.store.hot_postgres.delivery import claim, end_leases, settle, take_expired
@@ -41,6 +43,7 @@ __all__ = [
     "commit",
     "connect",
     "end_leases",
+    "end_sessions",
     "find_keys",
     "forget_keys",
     "is_closed",
@@ -56,6 +59,7 @@ __all__ = [
     "read_runs",
     "rollback",
     "settle",
+    "stalled",
     "take",
     "take_expired",
     "tidy",

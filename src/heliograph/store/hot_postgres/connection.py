@@ -24,6 +24,8 @@ LOCKS = 0x6865
 SLEEPERS = 0x68656C696F
 """The advisory lock that sleeping workers share: while it is shared, commits of new work notify."""
 CHANNEL = "heliograph"
+APPLICATION = "heliograph engine"
+"""How the engine's sessions are called in the server's list of sessions."""
 _OPTIONS = (
     "-c idle_in_transaction_session_timeout=10s -c lock_timeout=5s"
     # A plan made while a queue was short must not stay when it is long: nothing but walks along an index is open to
@@ -48,6 +50,7 @@ def connect(url: str) -> Connection:
         autocommit=True,
         connect_timeout=10,
         options=_OPTIONS,
+        application_name=APPLICATION,
         keepalives_idle=10,
         keepalives_interval=5,
         keepalives_count=3,
@@ -102,6 +105,23 @@ def tidy(connection: Connection) -> None:
     """
     for queue in ("due", "send_due", "inbox", "timers", "claims"):
         connection.execute(f"VACUUM (TRUNCATE false, SKIP_LOCKED) {queue}")
+
+
+def stalled(connection: Connection) -> frozenset[tuple[int, str]]:
+    """The engine's sessions that stand in a transaction and wait for their process: (pid, since when, as text)."""
+    found = fetch(
+        connection,
+        "SELECT pid, state_change::text FROM pg_stat_activity WHERE datname = current_database()"
+        " AND application_name = %s AND xact_start IS NOT NULL AND wait_event = 'ClientRead'"
+        " AND pid <> pg_backend_pid()",
+        (APPLICATION,),
+    )
+    return frozenset((int(pid), str(since)) for pid, since in found)
+
+
+def end_sessions(connection: Connection, pids: Sequence[int]) -> None:
+    """End sessions: what they had begun is undone, what they had locked is free."""
+    connection.execute("SELECT pg_terminate_backend(p) FROM unnest(%s::int4[]) p", (list(pids),))
 
 
 class Listener:
