@@ -112,7 +112,8 @@ def test_an_address_in_disguise_is_known(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["127.0.0.1", "::1", "::ffff:127.0.0.1", "example.com", "1e100.net", "0x.example", "x1", "example.com."]
+    "host",
+    ["127.0.0.1", "::1", "::ffff:127.0.0.1", "example.com", "1e100.net", "0x.example", "x1", "example.com."],
 )
 def test_plain_hosts_are_no_disguise(host: str) -> None:
     """A name or a plain address is taken for what it is."""
