@@ -58,7 +58,11 @@ def check(settings: object, path: str) -> Any:
     for name, (low, high) in _RANGES.items():
         value: Any = settings.get(name, DEFAULTS[name])
         kinds: tuple[type, ...] = (int,) if name in _WHOLE else (int, float)
-        if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            fits = False
+        else:
+            fits = isinstance(value, kinds) and low <= value <= high
+        if not fits:
             whole = "a whole number" if name in _WHOLE else "a number"
             faults.append(errors.Fault(f"{path}.{name}", f"takes {whole} from {low} to {high}"))
     faults += _channel_faults(settings.get("channels"), f"{path}.channels")
