@@ -76,8 +76,7 @@ class Delivery:
         self._stopping = False
         self._start = 0
         self._looked_at: int | None = None
-        # By the clock of the leases, because a played clock runs faster than the wall. Five seconds of sixty: in a
-        # burst, when turns take most of the loop, a channel that is quick by itself answers within one or two.
+        # In leases, for a played clock is fast; well above what busy turns on the same loop make a channel wait.
         self._slow = terms.lease // 12
         self._moved = 0
         self.in_flight = 0
