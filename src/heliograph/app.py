@@ -23,7 +23,7 @@ from heliograph import clock as clocks
 from heliograph import settings as settings_module
 from heliograph.channels import console, email, webhook
 from heliograph.core import messages
-from heliograph.engine import deliver, housekeeping, ingest, letters, turn, worker
+from heliograph.engine import deliver, housekeeping, ingest, letters, settlements, turn, worker
 from heliograph.store import database, definitions
 from heliograph.web import server, services
 
@@ -90,7 +90,7 @@ class App:
     ) -> deliver.Delivery:
         """The delivery, on a connection."""
         settings = self.settings
-        terms = deliver.Terms(
+        terms = settlements.Terms(
             self.worker_name,
             self.clock.span(settings.lease_seconds),
             int(settings.misfire_grace_hours * _HOUR),

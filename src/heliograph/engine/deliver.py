@@ -12,14 +12,14 @@ import contextlib
 import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
 
 from heliograph import channels, errors
-from heliograph.core import effects, ids, messages, plans
-from heliograph.engine import lanes, letters
+from heliograph.core import ids
+from heliograph.engine import lanes, letters, settlements
 from heliograph.store import database, rows
 
 _log = structlog.get_logger(__name__)
@@ -36,18 +36,6 @@ _REST = 1.0
 """Seconds that a delivery waits after the database refused it."""
 
 
-class Terms(NamedTuple):
-    """What an installation has set for its deliveries."""
-
-    worker: str
-    """This delivery's name in claims."""
-    lease: int
-    """How long a claim holds (µs)."""
-    misfire_grace: int
-    """What is due longer than this (µs) is held (E33)."""
-    policy: messages.Policy
-
-
 class Delivery:
     """One delivery loop over the outbox."""
 
@@ -58,7 +46,7 @@ class Delivery:
         writer: letters.Letters,
         now: Callable[[], int],
         wall_seconds: Callable[[int], float],
-        terms: Terms,
+        terms: settlements.Terms,
         *,
         executor: Executor | None = None,
         replied: Callable[[], None] = lambda: None,
@@ -76,7 +64,8 @@ class Delivery:
         self._stopping = False
         self._start = 0
         self._looked_at: int | None = None
-        # In leases, for a played clock is fast; well above what busy turns on the same loop make a channel wait.
+        # By the clock of the leases, because a played clock runs faster than the wall. Five seconds of sixty: in a
+        # burst, when turns take most of the loop, a channel that is quick by itself answers within one or two.
         self._slow = terms.lease // 12
         self._moved = 0
         self.in_flight = 0
@@ -167,7 +156,7 @@ class Delivery:
         self._forget(answers, settled)
         self.in_flight += len(expired) + len(claimed)
         for one in expired:
-            self._answered(one, _LOST)
+            self._answered(one, settlements.LOST)
         await self._begin(claimed, now)
         if claimed:
             self._start = claimed[-1].message.workspace_id
@@ -221,7 +210,7 @@ class Delivery:
         start_by = now + int(self._terms.lease * START_SHARE)
         for one in claimed:
             if now - one.due_at > self._terms.misfire_grace:
-                self._answered(one, _HELD)
+                self._answered(one, settlements.HELD)
                 continue
             lane = self._lanes.get(one.message.channel)
             if lane is None:
@@ -230,7 +219,7 @@ class Delivery:
                 )
                 continue
             if lane.is_slow(now - self._slow):
-                self._answered(one, _PASSED_BY)
+                self._answered(one, settlements.PASSED_BY)
                 continue
             try:
                 outgoing = self._writer.write(one, start_by, now)
@@ -278,11 +267,15 @@ class Delivery:
     def _all_settled(
         self, answers: Sequence[tuple[rows.Claimed, channels.Answer]], now: int
     ) -> list[rows.Settled]:
-        lease = self._terms.lease
+        terms = self._terms
+        # Of a claim that was taken over, `due_at` is when it was made.
         return [
-            # Of a claim that was taken over, `due_at` is when it was made.
-            self._settled(
-                claimed, answer, claimed.due_at if answer is _LOST else claimed.lease_until - lease, now
+            settlements.settled(
+                claimed,
+                answer,
+                terms,
+                claimed.due_at if answer is settlements.LOST else claimed.lease_until - terms.lease,
+                now,
             )
             for claimed, answer in answers
         ]
@@ -298,100 +291,14 @@ class Delivery:
         if any(entry.reply or entry.retry for entry in settled):
             self._replied()
 
-    def _settled(
-        self, claimed: rows.Claimed, answer: channels.Answer, claimed_at: int, now: int
-    ) -> rows.Settled:
-        message = claimed.message
-        before = messages.read_attempts(message.attempts)
-        if answer is _HELD:
-            return _untried(
-                message, messages.State.HELD, "held: it was due for longer than the misfire grace"
-            )
-        if answer is _PASSED_BY:
-            retry = messages.Following(messages.State.PLANNED, self._later(message.id, now), None)
-            return _untried(message, messages.State.PLANNED, None, _retry(message, retry))
-        attempt = messages.Attempt(
-            claimed_at, answer.outcome.value, answer.provider, answer.code, answer.text, answer.reference, now
-        )
-        attempts = messages.kept((*before, attempt))
-        after = messages.following(message.id, attempts, self._policy(message), now, answer.retry_after or 0)
-        told = None if after.state is messages.State.ACCEPTED else _told(answer)
-        return rows.Settled(
-            message.workspace_id,
-            message.id,
-            int(after.state),
-            None if after.state is messages.State.PLANNED else now,
-            _encode(attempts),
-            told,
-            _retry(message, after),
-            _reply(message, after, answer, told),
-        )
-
-    def _later(self, message_id: bytes, now: int) -> int:
-        """When a message of a slow channel is looked at again: spread out, so that they do not come back at once."""
-        spread = int.from_bytes(message_id[-2:], "big") / 65536
-        return now + int(self._terms.lease / 12 * (1 + 5 * spread))
-
-    def _policy(self, message: rows.Message) -> messages.Policy:
-        return self._terms.policy._replace(outages_count=message.kind == effects.Kind.CALL)
-
     def adopt_all(self) -> None:
         """See to every claim there is at the next step: for a process that is the only one of its database."""
         with self._session.transaction() as connection:
             self._session.hot.end_leases(connection)
 
 
-_HELD = channels.Answer(channels.Outcome.TEMPORARY, "", None, "held")
-_PASSED_BY = channels.Answer(channels.Outcome.TEMPORARY, "", None, "passed_by")
-_LOST = channels.Answer(
-    channels.Outcome.UNCERTAIN, "", None, "lost", "the delivery that held it ended before it stored an answer"
-)
-
-
-def _told(answer: channels.Answer) -> str:
-    return f"{answer.code}: {answer.text}" if answer.code else answer.text
-
-
 def _no_way(claimed: rows.Claimed) -> str:
     return f"no provider is set for the channel {claimed.message.channel!r}"
-
-
-def _untried(
-    message: rows.Message, state: messages.State, error: str | None, retry: rows.Timer | None = None
-) -> rows.Settled:
-    """A message that was claimed and not handed over: its attempts stay as they are."""
-    attempts = _encode(messages.read_attempts(message.attempts))
-    return rows.Settled(message.workspace_id, message.id, int(state), None, attempts, error, retry, None)
-
-
-def _retry(message: rows.Message, after: messages.Following) -> rows.Timer | None:
-    if after.retry_at is None:
-        return None
-    return rows.Timer(message.partition, after.retry_at, message.workspace_id, effects.Timer.SEND, message.id)
-
-
-def _reply(
-    message: rows.Message, after: messages.Following, answer: channels.Answer, error: str | None
-) -> rows.Inbox | None:
-    if after.reply is None or message.run_id is None:
-        return None
-    output = answer.detail if message.kind == effects.Kind.CALL else None
-    body = messages.answer_body(
-        message.visit,
-        message.ordinal,
-        after.reply,
-        output,
-        error if after.reply is plans.Status.FAILED else None,
-    )
-    return rows.Inbox(
-        ids.partition_of(message.run_id),
-        message.workspace_id,
-        message.id,
-        int(effects.Inbox.REPLY),
-        message.run_id,
-        body,
-        0,
-    )
 
 
 async def closed(ways: Mapping[str, channels.Channel]) -> None:

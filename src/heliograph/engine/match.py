@@ -112,6 +112,32 @@ def _reads(step: plans.Step) -> frozenset[str]:
     return step.reads if isinstance(step, messaging.CallWebhook) else _RECORDS
 
 
+class Wanted(NamedTuple):
+    """The records that a turn's events need."""
+
+    contacts: set[tuple[int, str]]
+    conversations: set[tuple[int, str]]
+    cooldowns: set[tuple[int, bytes, str]]
+
+    def add_people(self, event: rows.Event) -> None:
+        """Whom an event is about, whatever its rules read."""
+        if event.contact_id is not None:
+            self.contacts.add((event.workspace_id, event.contact_id))
+        if event.conversation_id is not None:
+            self.conversations.add((event.workspace_id, event.conversation_id))
+
+    def add(self, event: rows.Event, trigger: Trigger) -> None:
+        """What the rules of one event's type read."""
+        workspace_id = event.workspace_id
+        if event.contact_id is not None and "contact" in trigger.reads:
+            self.contacts.add((workspace_id, event.contact_id))
+        if event.conversation_id is not None and "conversation" in trigger.reads:
+            self.conversations.add((workspace_id, event.conversation_id))
+        if trigger.has_cooldowns:
+            subject = rule_book.cooldown_subject(event.contact_id, event.conversation_id)
+            self.cooldowns.update((workspace_id, r.id, subject) for r in trigger.rules if r.cooldown_secs)
+
+
 class Made(NamedTuple):
     """What an event came to: rows that stand as they are, and effects that the turn carries out."""
 

@@ -50,32 +50,6 @@ class Report(NamedTuple):
     now: int
 
 
-class _Wanted(NamedTuple):
-    """The records that a turn's events need."""
-
-    contacts: set[tuple[int, str]]
-    conversations: set[tuple[int, str]]
-    cooldowns: set[tuple[int, bytes, str]]
-
-    def add_people(self, event: rows.Event) -> None:
-        """Whom an event is about, whatever its rules read."""
-        if event.contact_id is not None:
-            self.contacts.add((event.workspace_id, event.contact_id))
-        if event.conversation_id is not None:
-            self.conversations.add((event.workspace_id, event.conversation_id))
-
-    def add(self, event: rows.Event, trigger: match.Trigger) -> None:
-        """What the rules of one event's type read."""
-        workspace_id = event.workspace_id
-        if event.contact_id is not None and "contact" in trigger.reads:
-            self.contacts.add((workspace_id, event.contact_id))
-        if event.conversation_id is not None and "conversation" in trigger.reads:
-            self.conversations.add((workspace_id, event.conversation_id))
-        if trigger.has_cooldowns:
-            subject = rules.cooldown_subject(event.contact_id, event.conversation_id)
-            self.cooldowns.update((workspace_id, r.id, subject) for r in trigger.rules if r.cooldown_secs)
-
-
 class Turns:
     """Takes turns on one database connection; keeps compiled definitions between them."""
 
@@ -192,7 +166,7 @@ class Turns:
         self, connection: Any, inboxes: Sequence[rows.Inbox], events: Sequence[rows.Event], desk: desks.Desk
     ) -> None:
         hot = self._session.hot
-        wanted = _Wanted(set(), set(), set())
+        wanted = match.Wanted(set(), set(), set())
         known = self._healthy(tuple(desk.events.values()))
         for event in known:
             # A run that goes on may be of a rule that is gone: what it writes has to be known all the same.

@@ -1,0 +1,115 @@
+"""Settlements: what is stored of a message when its channel has answered (a chapter of delivery).
+
+Law: pure: from a claim and an answer to the ledger's next state; core.messages decides it, here it becomes rows.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from heliograph import channels
+from heliograph.core import effects, ids, messages, plans
+from heliograph.store import rows
+
+_encode = msgspec.json.Encoder().encode
+
+HELD = channels.Answer(channels.Outcome.TEMPORARY, "", None, "held")
+PASSED_BY = channels.Answer(channels.Outcome.TEMPORARY, "", None, "passed_by")
+LOST = channels.Answer(
+    channels.Outcome.UNCERTAIN, "", None, "lost", "the delivery that held it ended before it stored an answer"
+)
+
+
+class Terms(NamedTuple):
+    """What an installation has set for its deliveries."""
+
+    worker: str
+    """This delivery's name in claims."""
+    lease: int
+    """How long a claim holds (µs)."""
+    misfire_grace: int
+    """What is due longer than this (µs) is held (E33)."""
+    policy: messages.Policy
+
+
+def settled(
+    claimed: rows.Claimed, answer: channels.Answer, terms: Terms, claimed_at: int, now: int
+) -> rows.Settled:
+    """What is stored of a message after an answer: its new state, its attempts, and what follows from them."""
+    message = claimed.message
+    before = messages.read_attempts(message.attempts)
+    if answer is HELD:
+        return _untried(message, messages.State.HELD, "held: it was due for longer than the misfire grace")
+    if answer is PASSED_BY:
+        retry = messages.Following(messages.State.PLANNED, _later(message.id, terms.lease, now), None)
+        return _untried(message, messages.State.PLANNED, None, _retry(message, retry))
+    attempt = messages.Attempt(
+        claimed_at, answer.outcome.value, answer.provider, answer.code, answer.text, answer.reference, now
+    )
+    attempts = messages.kept((*before, attempt))
+    after = messages.following(message.id, attempts, _policy(message, terms), now, answer.retry_after or 0)
+    told = None if after.state is messages.State.ACCEPTED else _told(answer)
+    return rows.Settled(
+        message.workspace_id,
+        message.id,
+        int(after.state),
+        None if after.state is messages.State.PLANNED else now,
+        _encode(attempts),
+        told,
+        _retry(message, after),
+        _reply(message, after, answer, told),
+    )
+
+
+def _later(message_id: bytes, lease: int, now: int) -> int:
+    """When a message of a slow channel is looked at again: spread out, so that they do not come back at once."""
+    spread = int.from_bytes(message_id[-2:], "big") / 65536
+    return now + int(lease / 12 * (1 + 5 * spread))
+
+
+def _policy(message: rows.Message, terms: Terms) -> messages.Policy:
+    return terms.policy._replace(outages_count=message.kind == effects.Kind.CALL)
+
+
+def _told(answer: channels.Answer) -> str:
+    return f"{answer.code}: {answer.text}" if answer.code else answer.text
+
+
+def _untried(
+    message: rows.Message, state: messages.State, error: str | None, retry: rows.Timer | None = None
+) -> rows.Settled:
+    """A message that was claimed and not handed over: its attempts stay as they are."""
+    attempts = _encode(messages.read_attempts(message.attempts))
+    return rows.Settled(message.workspace_id, message.id, int(state), None, attempts, error, retry, None)
+
+
+def _retry(message: rows.Message, after: messages.Following) -> rows.Timer | None:
+    if after.retry_at is None:
+        return None
+    return rows.Timer(message.partition, after.retry_at, message.workspace_id, effects.Timer.SEND, message.id)
+
+
+def _reply(
+    message: rows.Message, after: messages.Following, answer: channels.Answer, error: str | None
+) -> rows.Inbox | None:
+    if after.reply is None or message.run_id is None:
+        return None
+    output = answer.detail if message.kind == effects.Kind.CALL else None
+    body = messages.answer_body(
+        message.visit,
+        message.ordinal,
+        after.reply,
+        output,
+        error if after.reply is plans.Status.FAILED else None,
+    )
+    return rows.Inbox(
+        ids.partition_of(message.run_id),
+        message.workspace_id,
+        message.id,
+        int(effects.Inbox.REPLY),
+        message.run_id,
+        body,
+        0,
+    )
