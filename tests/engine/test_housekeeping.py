@@ -66,7 +66,7 @@ def test_a_round_that_fails_is_followed_by_others(monkeypatch: pytest.MonkeyPatc
         tries.append(len(tries))
         if len(tries) == 3:
             broom.stop()
-        raise errors.DatabaseUnreachable
+        raise errors.DatabaseUnreachable if len(tries) == 1 else RuntimeError("nobody foresaw this")
 
     broom = housekeeping.Housekeeping(open_nothing, lambda: 0, lambda: 0, tidies=False)
     asyncio.run(broom.run())

@@ -76,6 +76,8 @@ class Housekeeping:
                 await work()
             except errors.HeliographError as fault:
                 _log.warning("housekeeping_failed", error=fault.message)
+            except Exception as fault:  # noqa: BLE001 - nobody would notice a broom that stands in its corner
+                _log.error("housekeeping_failed", error=str(fault), exc_info=fault)
 
     async def forget(self) -> int:
         """Delete the idempotency keys whose day is over, a bite at a time; gives how many."""
