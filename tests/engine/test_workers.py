@@ -78,7 +78,8 @@ async def until(reached: Callable[[], object]) -> None:
     """Wait for something that the engine does in its own time."""
     async with asyncio.timeout(PATIENCE):
         while not reached():  # noqa: ASYNC110 - what is waited for knows nothing of events
-            await asyncio.sleep(0.01)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.Event().wait(), 0.01)
 
 
 def greeted(store: database.Database) -> int:
