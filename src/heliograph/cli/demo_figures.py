@@ -122,7 +122,10 @@ def _counts(figures: Figures) -> Table:
         for state in (messages.State.UNROUTABLE, messages.State.FAILED, messages.State.UNCERTAIN)
     }
     for count, what in (
-        (tally.events, "events accepted over HTTP, each on disk before it was answered"),
+        (
+            tally.events,
+            f"events accepted over HTTP, {figures.events:,} of them in bulk, each on disk before it was answered",
+        ),
         (tally.emitted, "events that rules let come in"),
         (tally.runs, "runs: a rule that was considered for an event, with what it saw"),
         (figures.messages_accepted, "e-mails accepted by the mail server, says the ledger"),
