@@ -97,7 +97,6 @@ class Turns:
             return Report(0, 0, True, self._now())
 
     def _turn(self, limit: int) -> Report:
-        began = self._stopwatch()
         hot = self._session.hot
         self._taken = []
         with self._session.transaction() as connection:
@@ -108,6 +107,7 @@ class Turns:
                 return Report(0, 0, False, now)
             desk = desks.Desk(now)
             self._read(connection, taken, desk)
+            began = self._stopwatch()
             for inbox in taken.inbox:
                 self._attempt_inbox(desk, inbox)
             for timer in taken.timers:
@@ -115,10 +115,11 @@ class Turns:
             for event in taken.events:
                 self._attempt_event(desk, event)
             desk.close()
+            decided = self._stopwatch() - began
             hot.write(connection, desk.writes, taken.partitions, now)
         if taken.events:
             self._start = taken.events[-1].workspace_id
-        self._pace(limit, self._stopwatch() - began)
+        self._pace(limit, decided)
         inputs = len(taken.inbox) + len(taken.timers) + len(taken.events)
         return Report(
             inputs, len(desk.writes.send_due), taken.more or bool(desk.writes.due or desk.writes.inbox), now
