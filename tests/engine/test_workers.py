@@ -77,7 +77,7 @@ def furnish(url: str, people_count: int) -> int:
 async def until(reached: Callable[[], object]) -> None:
     """Wait for something that the engine does in its own time."""
     async with asyncio.timeout(PATIENCE):
-        while not reached():  # noqa: ASYNC110 - what is waited for knows nothing of events
+        while not reached():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.Event().wait(), 0.01)
 
