@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import httpx2
+import msgspec
 
 from heliograph import clock, errors
 from heliograph.cli import demo_stage
@@ -34,6 +36,28 @@ class Span(NamedTuple):
     """Before its first request (µs)."""
     seconds: float
     """Until its last event was accepted."""
+
+
+def customers(stage: demo_stage.Stage, people: Iterable[Mapping[str, Any]], seen: Seen) -> None:
+    """Put every customer's profile through the API; `seen` is told of each."""
+    asyncio.run(_customers(stage, people, seen))
+
+
+async def _customers(stage: demo_stage.Stage, people: Iterable[Mapping[str, Any]], seen: Seen) -> None:
+    waiting = iter(people)
+    async with _client(stage, _PACED_CONNECTIONS) as client, asyncio.TaskGroup() as tasks:
+        for _ in range(_PACED_CONNECTIONS):
+            tasks.create_task(_put_all(client, waiting, seen))
+
+
+async def _put_all(client: httpx2.AsyncClient, people: Iterator[Mapping[str, Any]], seen: Seen) -> None:
+    for one in people:
+        profile = {name: value for name, value in one.items() if name != "user_id"}
+        body, path = msgspec.json.encode({"profile": profile}), f"/profiles/{quote(one['user_id'], safe='')}"
+        answer = await client.put(path, content=body, headers={"Content-Type": "application/json"})
+        if answer.status_code != 200:
+            raise errors.Unavailable(f"the server answered {answer.status_code}: {answer.text[:300]}")
+        seen(1)
 
 
 def burst(stage: demo_stage.Stage, events: Path, seen: Seen) -> Span:

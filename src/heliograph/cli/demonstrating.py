@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
 import msgspec
 import typer
@@ -63,13 +63,13 @@ def demo(
 
 
 def _play(stage: demo_stage.Stage, events: int, contacts: int) -> demo_figures.Figures:
-    from heliograph.cli import applying, demo_figures, demo_traffic, importing
+    from heliograph.cli import applying, demo_figures, demo_traffic
 
     files = _write_shop(stage, events, contacts)
-    with _bar("importing customers", files.contacts.stat().st_size) as seen:
-        importing.take(stage.store, files.contacts, "default", seen.reach)
+    with _bar("putting customers", contacts) as seen:
+        demo_traffic.customers(stage, files.everybody, seen.add)
     changes = applying.put(stage.store, stage.definitions, "default")
-    terminal.say(f"  {contacts:,} customers imported, {len(changes)} rules and templates applied")
+    terminal.say(f"  {contacts:,} customers put, {len(changes)} rules and templates applied")
     with _bar("posting events", files.lines) as seen:
         span = demo_traffic.burst(stage, files.events, seen.add)
     with _bar("deciding, delivering", None) as seen:
@@ -87,7 +87,7 @@ def _play(stage: demo_stage.Stage, events: int, contacts: int) -> demo_figures.F
 
 
 class _Files(NamedTuple):
-    contacts: Path
+    everybody: list[dict[str, Any]]
     events: Path
     lines: int
     """Lines of events, those that come twice among them."""
@@ -108,7 +108,7 @@ def _write_shop(stage: demo_stage.Stage, events: int, contacts: int) -> _Files:
         generate.write(folder, everybody, told, bad=False)
     more = generate.events(_PACED_SEED, everybody, demo_traffic.PACE * demo_traffic.PACE_SECONDS, midnight)
     return _Files(
-        folder / "contacts.csv",
+        everybody,
         folder / "events.ndjson",
         seen.done,
         [msgspec.json.encode(one) for one in more],
@@ -138,11 +138,6 @@ class _Bar:
     def add(self, more: int) -> None:
         """So much more is done."""
         self.reach(self.done + more)
-
-    def reach(self, done: int) -> None:
-        """So much is done."""
-        self.done = done
-        self._progress.update(self._task, completed=done)
 
     def left(self, left: int) -> None:
         """So much is left, of the most that ever was."""
