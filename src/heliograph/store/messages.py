@@ -64,11 +64,20 @@ def list_messages(connection: sa.Connection, workspace_id: int, chosen: Filter, 
     query = query.order_by(_MESSAGES.id.desc()).limit(limit)
     if chosen.recipient is None:
         return _sent(connection.execute(query))
-    # Two walks of the index by contact instead of one OR, which would walk the whole ledger.
-    to_contact = query.where(_MESSAGES.contact_id == chosen.recipient)
-    to_address = query.where(_MESSAGES.contact_id.is_(None), _MESSAGES.address == chosen.recipient)
+    # A walk of an index for each instead of one OR, which would walk the whole ledger.
+    to_contact = query.where(_seldom(connection, _MESSAGES.contact_id == chosen.recipient))
+    to_address = query.where(
+        _MESSAGES.contact_id.is_(None), _seldom(connection, _MESSAGES.address == chosen.recipient)
+    )
     found = [*_sent(connection.execute(to_contact)), *_sent(connection.execute(to_address))]
     return sorted(found, key=lambda sent: sent.row.id, reverse=True)[:limit]
+
+
+def _seldom(connection: sa.Connection, clause: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """A condition that few rows meet: SQLite keeps no statistics, and would rather walk a table that is in order."""
+    if connection.dialect.name != "sqlite":
+        return clause
+    return sa.func.likelihood(clause, sa.literal_column("0.0001"))
 
 
 def of_event(

@@ -81,6 +81,11 @@ def _column(name: str, kind: Any, *arguments: Any, null: bool = False, **options
     return sa.Column(name, kind, *arguments, nullable=null, **options)
 
 
+def _index(name: str, *columns: str, where: str, unique: bool = False) -> sa.Index:
+    rows = sa.text(where)
+    return sa.Index(name, *columns, unique=unique, sqlite_where=rows, postgresql_where=rows)
+
+
 # ── managed: who owns, who may, what is defined ─────────────────────────────────────────────────────
 
 workspaces = sa.Table(
@@ -265,18 +270,11 @@ runs = _table(
     _column("trace", Json, null=True),
     _column("state", Json, null=True),
     sa.Index("runs_by_automation", "automation_id", "id"),
-    sa.Index(
-        "runs_by_start",
-        "automation_id",
-        "start_key",
-        unique=True,
-        sqlite_where=sa.text("start_key IS NOT NULL"),
-        postgresql_where=sa.text("start_key IS NOT NULL"),
-    ),
+    _index("runs_by_start", "automation_id", "start_key", unique=True, where="start_key IS NOT NULL"),
     fill=75,
 )
 
-# `kind` says what wakes: see core.events.Timer.
+# `kind` says what wakes: see core.effects.Timer.
 timers = _queue(
     "timers",
     _column("partition", sa.SmallInteger),
@@ -358,7 +356,9 @@ messages = _table(
     _column("settled_at", Instant, null=True),
     _column("attempts", Json, null=True),
     _column("error", sa.Text, null=True),
-    sa.Index("messages_by_contact", "workspace_id", "contact_id", "id"),
+    # Partial both, or a plan that PostgreSQL made while the table was small would look up ids in them for ever.
+    _index("messages_by_contact", "workspace_id", "contact_id", "id", where="contact_id IS NOT NULL"),
+    _index("messages_by_address", "workspace_id", "address", "id", where="contact_id IS NULL"),
     fill=50,
 )
 
@@ -397,4 +397,4 @@ QUEUE_KEYS = {
         "send_due": ("partition", "workspace_id", "message_id"),
     },
 }
-"""The primary keys of the queues in each database (docs/decisions/0002)."""
+"""The primary keys of the queues in each database (docs/decisions/0003)."""

@@ -332,7 +332,20 @@ def _make_ledger(keys: dict[str, tuple[str, ...]]) -> None:
         sqlite_with_rowid=False,
         postgresql_with={"fillfactor": 50},
     )
-    op.create_index("messages_by_contact", "messages", ["workspace_id", "contact_id", "id"])
+    op.create_index(
+        "messages_by_contact",
+        "messages",
+        ["workspace_id", "contact_id", "id"],
+        sqlite_where=sa.text("contact_id IS NOT NULL"),
+        postgresql_where=sa.text("contact_id IS NOT NULL"),
+    )
+    op.create_index(
+        "messages_by_address",
+        "messages",
+        ["workspace_id", "address", "id"],
+        sqlite_where=sa.text("contact_id IS NULL"),
+        postgresql_where=sa.text("contact_id IS NULL"),
+    )
     op.create_table(
         "send_due",
         sa.Column("partition", sa.SmallInteger(), nullable=False),
