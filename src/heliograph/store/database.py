@@ -226,11 +226,20 @@ def _meaning(fault: BaseException) -> errors.HeliographError | None:
             return meaning(text)
     if isinstance(fault, psycopg.errors.DiskFull):
         return errors.DiskFull()
-    if isinstance(fault, psycopg.errors.QueryCanceled | psycopg.errors.LockNotAvailable):
+    if isinstance(fault, _TRY_AGAIN):
         return errors.Unavailable()
-    if isinstance(fault, psycopg.OperationalError | psycopg.InterfaceError):
+    if isinstance(fault, _GONE):
         return errors.DatabaseUnreachable(f"PostgreSQL cannot be reached: {text}")
     return None
+
+
+_TRY_AGAIN = (
+    psycopg.errors.QueryCanceled,
+    psycopg.errors.LockNotAvailable,
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.SerializationFailure,
+)
+_GONE = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.IdleInTransactionSessionTimeout)
 
 
 def _locked(_text: str) -> errors.HeliographError:
