@@ -252,6 +252,31 @@ def test_a_connection_that_was_cut_is_opened_anew(shared_store: database.Databas
     listener.close()
 
 
+def test_a_turn_that_stands_still_loses_its_partitions(two_sessions: Two) -> None:
+    """A worker that is frozen in the middle of a turn is given up by the server, and its work is done by others."""
+    frozen, other = two_sessions
+    (patience,) = frozen.connection.execute("SHOW idle_in_transaction_session_timeout").fetchone()
+    assert patience == "10s"
+    frozen.connection.execute("SET idle_in_transaction_session_timeout = '100ms'")
+    events = samples.crowd(1, 60)
+    fill(other, events)
+    frozen.hot.begin(frozen.connection)
+    assert take(frozen, 500)
+    seen: list[bytes] = []
+
+    def all_taken() -> bool:
+        with other.transaction():
+            seen.extend(take(other, 500))
+        return len(seen) == len(events)
+
+    until(all_taken)
+    assert sorted(seen) == sorted(one.id for one in events)
+    with pytest.raises(errors.DatabaseUnreachable), frozen.transaction():
+        pass
+    with frozen.transaction():
+        assert take(frozen) == []
+
+
 def test_queues_are_tidied_beside_the_work(two_sessions: Two) -> None:
     """Clearing dead entries needs no quiet moment and takes nothing away."""
     fill(two_sessions[0], samples.crowd(1, 40))
