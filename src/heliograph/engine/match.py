@@ -64,11 +64,12 @@ class Workspace:
         if self._by_type is None:
             self._by_type = _by_type(self._stored)
         # A workspace's own rules see every event; a tenant's see that tenant's alone (E14).
-        listening = [
+        ready = [
             self._ready(stored, definition)
             for stored, definition in self._by_type.get(event_type, ())
             if stored.tenant_id in (None, tenant_id)
         ]
+        listening = [rule for rule in ready if rule.is_active]
         if not listening:
             return None
         listening.sort(key=rule_book.order)
@@ -98,12 +99,11 @@ class Workspace:
 def _by_type(
     stored: Iterable[definitions.StoredRule],
 ) -> dict[str, list[tuple[definitions.StoredRule, rule_book.Definition]]]:
-    """The active rules by the type of event that they listen to: one that cannot be made ready stops its own alone."""
+    """The rules by the type of event that they listen to: one that cannot be made ready stops its own type alone."""
     found: dict[str, list[tuple[definitions.StoredRule, rule_book.Definition]]] = {}
     for rule in stored:
         definition = _definition.decode(rule.definition)
-        if definition.is_active:
-            found.setdefault(definition.trigger_type, []).append((rule, definition))
+        found.setdefault(definition.trigger_type, []).append((rule, definition))
     return found
 
 
