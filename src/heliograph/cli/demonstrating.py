@@ -135,6 +135,11 @@ class _Bar:
         self._total = total
         self.done = 0
 
+    def reach(self, done: int) -> None:
+        """So much is done."""
+        self.done = done
+        self._progress.update(self._task, completed=done)
+
     def add(self, more: int) -> None:
         """So much more is done."""
         self.reach(self.done + more)
