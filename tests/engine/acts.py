@@ -6,8 +6,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from heliograph import channels, testing
-from heliograph.core import control, ids, schedule
-from heliograph.store import schema, workspaces
+from heliograph.core import control, ids, rules, schedule
+from heliograph.store import automations, schema, workspaces
 from tests import tables
 
 
@@ -123,3 +123,14 @@ def lost(outgoing: channels.Outgoing) -> channels.Answer:
 def refused(outgoing: channels.Outgoing) -> channels.Answer:
     """The provider does not take it."""
     return channels.Answer(channels.Outcome.PERMANENT, "test", None, "550", "no such mailbox")
+
+
+def edit(world: testing.World, rule_id: str, **changes: object) -> None:
+    """PATCH a rule."""
+    identity = ids.parse(rule_id)
+    assert identity is not None
+    with world.app.store.writing() as connection:
+        stored = automations.lock_rule(connection, world.workspace_id, None, identity)
+        assert stored is not None
+        changed = rules.change(stored.definition, changes)
+        automations.change_rule(connection, world.workspace_id, stored, changed, world.clock.now(), None)

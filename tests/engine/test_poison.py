@@ -51,6 +51,7 @@ def test_a_decision_that_raises_marks_its_own_event(world: testing.World) -> Non
     assert acts.outcomes(world, ids[20]) == []
 
 
+@pytest.mark.spec("S4-295")
 def test_it_is_tried_five_times_and_then_counts_as_failed(world: testing.World) -> None:
     """The tries stand further and further apart; after the fifth the event is `failed`, with its reason."""
     tag(world)
