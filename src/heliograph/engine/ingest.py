@@ -22,6 +22,14 @@ _COMMIT_EVENTS = 5_000
 """Requests are gathered into one commit up to about this many events."""
 
 
+_LOOKS = 5
+"""How often a commit is begun anew because another process used one of its keys meanwhile."""
+
+
+class _KeyTaken(Exception):
+    """Another process has just used one of the keys: once more, and its event is found."""
+
+
 class Batch(NamedTuple):
     """The events of one request."""
 
@@ -125,6 +133,15 @@ class Ingest:
                     self._commit_from_thread([request])
 
     def _store(self, group: list[_Request]) -> None:
+        for _ in range(_LOOKS):
+            try:
+                self._store_once(group)
+                return
+            except _KeyTaken:
+                continue
+        raise errors.Unavailable("other requests with the same idempotency keys are under way: send again")
+
+    def _store_once(self, group: list[_Request]) -> None:
         now = self._now()
         with self._session.transaction() as connection:
             hot = self._session.hot
@@ -135,9 +152,7 @@ class Ingest:
             for request in group:
                 self._admit(request, known, fresh, inserted, now)
             if inserted and not hot.accept(connection, inserted, list(fresh.values())):
-                raise errors.Unavailable(
-                    "another request with the same idempotency key is under way: send again"
-                )
+                raise _KeyTaken
         self.accepted += len(inserted)
         self._backlog += len(inserted)
         if inserted:
@@ -166,6 +181,7 @@ class Ingest:
         now: int,
     ) -> None:
         """Add a request's new events to the commit, whole, or note why it is refused, whole."""
+        request.start()
         own: list[rows.Event] = []
         own_keys: dict[tuple[int, str], rows.Key] = {}
         head = ids.head(now)
@@ -220,6 +236,10 @@ class _Request:
         self.batch, self.answer = batch, answer
         self.ids: list[bytes] = []
         self.fault: BaseException | None = None
+
+    def start(self) -> None:
+        """Forget what an earlier look came to: its transaction left nothing."""
+        self.ids, self.fault = [], None
 
     def refuse(self, index: int, key: str) -> None:
         """The whole request is refused because one of its keys was used for something else."""

@@ -42,7 +42,7 @@ def accept(connection: Connection, events: Sequence[rows.Event], keys: Sequence[
             " unnest(%s::int4[], %s::text[], %s::uuid[], %s::bytea[], %s::int8[])"
             " ON CONFLICT (workspace_id, key) DO UPDATE SET event_id = excluded.event_id,"
             " fingerprint = excluded.fingerprint, expires_at = excluded.expires_at"
-            " WHERE k.expires_at < excluded.expires_at - 86400000000",
+            " WHERE k.expires_at <= excluded.expires_at - 86400000000",
             packing.columns((Integers, Texts, Identities, Blobs, Bigints), sorted(keys)),
         ).rowcount
         if kept != len(keys):
