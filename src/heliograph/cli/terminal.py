@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from heliograph.core import ids
+
 
 def say(line: str = "") -> None:
     """One line for whoever asked."""
@@ -34,7 +36,15 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None
     listed = [list(row) for row in rows]
     for place, column in enumerate(columns):
         is_number = bool(listed) and all(isinstance(row[place], int) for row in listed)
-        table.add_column(column, justify="right" if is_number else "left", overflow="fold")
+        # An id that is broken over lines cannot be copied into the next command.
+        is_id = bool(listed) and all(ids.parse(str(row[place])) is not None for row in listed)
+        table.add_column(
+            column,
+            justify="right" if is_number else "left",
+            overflow="fold",
+            no_wrap=is_id,
+            min_width=36 if is_id else None,
+        )
     for row in listed:
         table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
     console().print(table)
