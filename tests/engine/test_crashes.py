@@ -1,0 +1,136 @@
+"""Killed before or after any commit, an engine that starts again ends where one that was not killed ends."""
+
+from collections import Counter
+from typing import Any, Literal
+
+import hypothesis
+import msgspec
+import pytest
+from hypothesis import strategies as st
+
+from heliograph import testing
+from heliograph.core import ids, messages
+from tests import environment, tables
+from tests.engine import plays
+
+EXAMPLES = 300 if environment.is_torture() else 20
+EVENTS = 12
+PEOPLE = 4
+
+Moment = Literal["before", "after"] | None
+"""When a commit is the last thing that a process does: before it took hold, or after, and nobody heard of it."""
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+class Fragile:
+    """The hot statements, but some commits are the last thing that the process does."""
+
+    def __init__(self, hot: Any):
+        self._hot = hot
+        self.moments: list[Moment] = []
+        self.kills = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._hot, name)
+
+    def commit(self, connection: Any) -> None:
+        """Commit, unless it is the end."""
+        moment = self.moments.pop(0) if self.moments else None
+        if moment != "before":
+            self._hot.commit(connection)
+        if moment is not None:
+            self.kills += 1
+            raise Killed
+
+
+class Playhouse:
+    """One world, in which the same day is lived again and again."""
+
+    def __init__(self, world: testing.World):
+        self.world = world
+        self.stage = plays.Stage(world)
+        world.mailbox.answer = testing.accepted
+        self.hot = Fragile(world._session.hot)
+        world._session.hot = self.hot  # type: ignore[assignment]
+
+    def live(self, moments: list[Moment]) -> None:
+        """A day with these ends of processes in it."""
+        world = self.world
+        self.stage._clear()
+        world.mailbox.received.clear()
+        world.rule(
+            trigger_type="custom.a",
+            actions=[
+                {"type": "send_message", "text": "{{payload.n}}", "on_error": "stop"},
+                {"type": "add_tags", "tags": ["done{{payload.n}}"]},
+                {"type": "emit_event", "event_type": "custom.b", "payload": {"n": "{{payload.n}}"}},
+            ],
+        )
+        world.rule(
+            trigger_type="custom.b",
+            actions=[{"type": "notify", "emails": ["staff@example.com"], "text": "{{payload.n}}"}],
+        )
+        for number in range(PEOPLE):
+            world.contact(f"c{number}", email=f"c{number}@example.com")
+        world.events(
+            [
+                {"event_type": "custom.a", "contact_id": f"c{n % PEOPLE}", "payload": {"n": n}}
+                for n in range(EVENTS)
+            ]
+        )
+        self.hot.moments = list(moments)
+        while not self._ended():
+            pass
+
+    def _ended(self) -> bool:
+        """A process that starts, and works until it has nothing left to do or is killed."""
+        self.world.turns = self.stage._turns(5)
+        self.world.delivery = self.world.app.delivery(self.world._session)
+        try:
+            self.world.delivery.adopt_all()
+            self.world.pass_time(hours=1)
+        except Killed:
+            return False
+        return True
+
+
+def check(world: testing.World) -> None:
+    """Everything was done once; what may have been sent twice has a name."""
+    found = tables.content(world.app.store)
+    assert not any(found[name] for name in ("due", "inbox", "timers", "send_due", "claims"))
+    types = Counter(row["event_type"] for row in found["events"])
+    assert types == {"custom.a": EVENTS, "custom.b": EVENTS}
+    assert len(found["decisions"]) == len(found["runs"]) == len(found["messages"]) == 2 * EVENTS
+    assert len({row["event_id"] for row in found["runs"]}) == 2 * EVENTS
+    assert {row["outcome"] for row in found["runs"]} == {2}
+    counts = ("total", "matched", "executed", "pending")
+    assert [sum(row[name] for row in found["rule_statistics"]) for name in counts] == [2 * EVENTS] * 3 + [0]
+    tags = {row["user_id"]: sorted(msgspec.json.decode(row["tags"])) for row in found["contacts"]}
+    assert tags == {
+        f"c{number}": sorted(f"done{n}" for n in range(number, EVENTS, PEOPLE)) for number in range(PEOPLE)
+    }
+    copies = Counter(mail.message_id for mail in world.mailbox.received)
+    for row in found["messages"]:
+        attempts = messages.read_attempts(row["attempts"])
+        uncertain = sum(attempt.outcome == "uncertain" for attempt in attempts)
+        assert row["state"] == messages.State.ACCEPTED
+        assert 1 <= copies.pop(ids.text(row["id"])) <= 1 + uncertain
+    assert not copies, "nobody received what the ledger does not know"
+
+
+@pytest.mark.torture
+def test_killed_at_any_commit_it_ends_as_if_it_were_not(world: testing.World) -> None:
+    """Wherever a process is killed and started again: every event, run, tag and message once, or with a name."""
+    house = Playhouse(world)
+
+    @hypothesis.settings(max_examples=EXAMPLES)
+    @hypothesis.given(st.lists(st.sampled_from((None, None, "before", "after")), max_size=40))
+    def lived(moments: list[Moment]) -> None:
+        house.live(moments)
+        check(world)
+
+    lived()
+    assert house.hot.kills > EXAMPLES
