@@ -9,7 +9,6 @@ from __future__ import annotations
 import statistics
 import sys
 from collections.abc import Iterator
-from importlib.util import find_spec
 from typing import NamedTuple
 
 import psycopg
@@ -33,11 +32,11 @@ class Side(NamedTuple):
 
 
 PEERS = (
-    Side("dbos", "benchmarks.peers.dbos_job", sides.PEERS_PYTHON, 250, 1_500),
-    Side("celery", "benchmarks.peers.celery_job", sides.PEERS_PYTHON, 800, 5_000),
-    Side("bare loop", "benchmarks.peers.bare_loop", sys.executable, 15_000, 100_000),
+    Side("dbos", "benchmarks.peers.dbos_job", sides.PEERS_PYTHON, 150, 1_500),
+    Side("celery", "benchmarks.peers.celery_job", sides.PEERS_PYTHON, 500, 5_000),
+    Side("bare loop", "benchmarks.peers.bare_loop", sys.executable, 10_000, 100_000),
 )
-OURS = Side("heliograph", "benchmarks.our_job", sys.executable, 15_000, 100_000)
+OURS = Side("heliograph", "benchmarks.our_job", sys.executable, 10_000, 100_000)
 REPETITIONS = (3, 5)
 
 
@@ -60,7 +59,7 @@ def run(asked: setting.Setting) -> Iterator[results.Row]:
     steps = asked.progress.add_task(BENCH, total=len(asked.databases) * (len(PEERS) + 1))
     measured: list[Measured] = []
     for database in asked.databases:
-        ours = tried(asked, OURS, database, steps) if find_spec(OURS.module) else None
+        ours = tried(asked, OURS, database, steps)
         theirs = [tried(asked, peer, database, steps) for peer in PEERS]
         for one in filter(None, theirs):
             yield results.row(BENCH, database, ours.rate if ours else None, UNIT, one.name, one.rate)

@@ -155,6 +155,14 @@ def body(event: Event) -> bytes:
     )
 
 
+def packed(events: Sequence[Event], size: int) -> list[bytes]:
+    """The events as the bodies of requests, `size` in each."""
+    bodies = [body(event) for event in events]
+    if size == 1:
+        return bodies
+    return [b"[%b]" % b",".join(bodies[n : n + size]) for n in range(0, len(bodies), size)]
+
+
 def decide(event_type: str, payload: Payload) -> list[tuple[Rule, bool]]:
     """The four rules that this event meets, and which of them matches."""
     return [(rule, rule.matches(payload)) for rule in RULES_OF[event_type]]

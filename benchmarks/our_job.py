@@ -49,7 +49,7 @@ class Bench:
 
     def work(self, first: int, count: int) -> float:
         """Do `count` jobs from number `first` on; how many seconds it took."""
-        bodies = packed(job.events(self._seed, first, count))
+        bodies = job.packed(job.events(self._seed, first, count), REQUEST)
         self._expected += 2 * count
         began = time.perf_counter()
         self._runner.run(self._feed(bodies))
@@ -70,12 +70,6 @@ class Bench:
         for body in waiting:
             batch = self._ingest.read(body, "application/json", tables.WORKSPACE, None)
             await self._ingest.accept(batch)
-
-
-def packed(events: list[job.Event]) -> list[bytes]:
-    """The events as the bodies of requests."""
-    bodies = [job.body(event) for event in events]
-    return [b"[%b]" % b",".join(bodies[n : n + REQUEST]) for n in range(0, len(bodies), REQUEST)]
 
 
 def opened(order: sides.Order) -> app.App:
@@ -173,15 +167,16 @@ async def _awaited(work: Coroutine[Any, Any, _T]) -> _T:
     return await work
 
 
-def make_rules(base: database.Database, now: int) -> list[bytes]:
+def at_work(order: sides.Order) -> contextlib.AbstractContextManager[Bench]:
+    """Our engine, as it works on this database."""
+    return on_one_loop(order) if order.database == "sqlite" else beside_workers(order)
+
+
+def make_rules(base: database.Database, now: int, workspace: int = tables.WORKSPACE) -> list[bytes]:
     """The twenty rules, made as the API makes them; gives their ids in order."""
+    defined = [rules.define(job.wire(rule)) for rule in job.RULES]
     with base.writing() as connection:
-        return [
-            automations.create_rule(
-                connection, tables.WORKSPACE, None, rules.define(job.wire(rule)), now, None
-            ).id
-            for rule in job.RULES
-        ]
+        return [automations.create_rule(connection, workspace, None, one, now, None).id for one in defined]
 
 
 def work(order: sides.Order) -> sides.Outcome:
@@ -190,7 +185,7 @@ def work(order: sides.Order) -> sides.Outcome:
     tables.create(base, now)
     identities = make_rules(base, now)
     on_sqlite = order.database == "sqlite"
-    with on_one_loop(order) if on_sqlite else beside_workers(order) as bench:
+    with at_work(order) as bench:
         seconds = crews.repeated(order, bench.work)
     tables.check(base, crews.done(order), identities)
     return sides.Outcome(

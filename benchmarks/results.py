@@ -20,9 +20,9 @@ class Row(msgspec.Struct, frozen=True):
     #: Our figure; null where our side was not measured.
     ours: float | None
     unit: str
-    #: Whom we are compared with: another engine, or "goal".
-    peer: str
-    theirs: float
+    #: Whom we are compared with; null where a figure stands for itself.
+    peer: str | None
+    theirs: float | None
     #: Ours divided by theirs.
     ratio: float | None
 
@@ -31,6 +31,11 @@ def row(bench: str, database: str, ours: float | None, unit: str, peer: str, the
     """A row with its ratio, rounded to what a measurement can tell."""
     ratio = None if ours is None else _rounded(ours / theirs)
     return Row(bench, database, None if ours is None else _rounded(ours), unit, peer, _rounded(theirs), ratio)
+
+
+def alone(bench: str, database: str, ours: float, unit: str) -> Row:
+    """A row of a figure that stands for itself."""
+    return Row(bench, database, _rounded(ours), unit, None, None, None)
 
 
 def _rounded(number: float) -> float:
@@ -48,7 +53,7 @@ def table(rows: Sequence[Row]) -> Table:
         drawn.add_row(
             one.bench,
             one.database,
-            one.peer,
+            one.peer or "–",
             written(one.theirs),
             written(one.ours),
             one.unit,

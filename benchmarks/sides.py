@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -59,8 +59,16 @@ class Failed(Exception):
     """A side did not finish, or its rows were wrong."""
 
 
+_T = TypeVar("_T")
+
+
 def run(module: str, order: Order, python: str = sys.executable) -> Outcome:
     """Let a side work in a process of its own. Raises Failed with what it said last."""
+    return ask(module, order, Outcome, python)
+
+
+def ask(module: str, order: msgspec.Struct, answer_type: type[_T], python: str = sys.executable) -> _T:
+    """Let a module work in a process of its own. Raises Failed with what it said last."""
     if not Path(python).exists():
         raise Failed(f"there is no {python}: `make bench` sets it up")
     started = subprocess.Popen(
@@ -80,16 +88,24 @@ def run(module: str, order: Order, python: str = sys.executable) -> Outcome:
         raise
     if started.returncode:
         raise Failed(f"{module}: " + "\n".join(said.decode(errors="replace").splitlines()[-12:]))
-    return msgspec.json.decode(answer, type=Outcome)
+    return msgspec.json.decode(answer, type=answer_type)
 
 
 def main(work: Callable[[Order], Outcome]) -> None:
     """Be a side: read the order, work, answer."""
-    answer = os.dup(1)
+    answer(Order, work)
+
+
+_Asked = TypeVar("_Asked")
+
+
+def answer(order_type: type[_Asked], work: Callable[[_Asked], msgspec.Struct]) -> None:
+    """Be a module that is asked: read the order, work, answer."""
+    stdout = os.dup(1)
     os.dup2(2, 1)
     try:
-        outcome = work(msgspec.json.decode(sys.stdin.buffer.read(), type=Order))
+        outcome = work(msgspec.json.decode(sys.stdin.buffer.read(), type=order_type))
     except Failed as fault:
         sys.exit(str(fault))
-    with os.fdopen(answer, "wb") as pipe:
+    with os.fdopen(stdout, "wb") as pipe:
         pipe.write(msgspec.json.encode(outcome))

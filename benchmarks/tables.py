@@ -13,35 +13,43 @@ import sqlalchemy as sa
 
 from benchmarks import job, sides
 from heliograph.core import ids, messages, runs
-from heliograph.store import database, schema
+from heliograph.store import database, schema, workspaces
 
 WORKSPACE = 1
+"""The id of the first workspace of a database."""
 
 
 def opened(order: sides.Order) -> database.Database:
     """The order's database, not yet made."""
-    return database.Database(f"sqlite:///{order.url}" if order.database == "sqlite" else order.url)
+    return database.Database(url_of(order.database, order.url))
 
 
-def create(base: database.Database, now: int) -> None:
-    """Make the tables, the workspace and the contacts."""
+def url_of(kind: sides.Database, url: str) -> str:
+    """How our engine names the database of an order."""
+    return f"sqlite:///{url}" if kind == "sqlite" else url
+
+
+def create(base: database.Database, now: int, *more: str) -> list[int]:
+    """Make the tables and the workspace with its contacts; `more` are further workspaces. Gives their ids."""
     base.migrate()
     with base.writing() as connection:
-        connection.execute(
-            sa.insert(schema.workspaces),
-            {"id": WORKSPACE, "name": "benchmark", "control_updated_at": now, "created_at": now},
-        )
-        connection.execute(
-            sa.insert(schema.contacts), [_contact(n, c, now) for n, c in enumerate(job.contacts(), 1)]
-        )
+        made = [workspaces.ensure(connection, name, now) for name in (workspaces.DEFAULT, *more)]
+        for workspace in made:
+            _people(connection, workspace, now)
+    return made
 
 
-def _contact(number: int, contact: job.Contact, now: int) -> dict[str, Any]:
+def _people(connection: sa.Connection, workspace: int, now: int) -> None:
+    people = [_contact(workspace, number, contact, now) for number, contact in enumerate(job.contacts(), 1)]
+    connection.execute(sa.insert(schema.contacts), people)
+
+
+def _contact(workspace: int, number: int, contact: job.Contact, now: int) -> dict[str, Any]:
     profile = {"email": contact.email, "given_name": contact.given_name}
     return {
-        "workspace_id": WORKSPACE,
+        "workspace_id": workspace,
         "user_id": contact.user_id,
-        "partition": ids.partition_of_subject(WORKSPACE, f"contact:{contact.user_id}"),
+        "partition": ids.partition_of_subject(workspace, f"contact:{contact.user_id}"),
         "number": number,
         "tenant_id": None,
         "profile": msgspec.json.encode(profile),

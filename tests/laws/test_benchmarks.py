@@ -1,10 +1,11 @@
 """What the benchmarks compare is one job: the same decisions, the same text, every side's rows and messages counted."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
-from benchmarks import job, ledger, results, sides, sink
+from benchmarks import job, ledger, mailbox, observer, our_job, results, sides, sink
 from heliograph.core import conditions, rules, templates
 
 EVENTS = job.events(1, 0, 300)
@@ -73,3 +74,44 @@ def test_a_row_has_its_ratio_and_no_more_digits_than_it_means() -> None:
         "engine", "sqlite", 12345.7, "jobs/s", "dbos", 123.5, 100.0
     )
     assert results.row("engine", "sqlite", None, "jobs/s", "dbos", 0.012345).ratio is None
+
+
+def test_our_side_does_the_whole_job(tmp_path: Path) -> None:
+    """Our engine's rows are right by the check that judges the bare loop, and the sink saw each message once."""
+    with sink.running() as address:
+        order = sides.Order("sqlite", str(tmp_path / "ours.db"), address, "", 60, 20, 2)
+        outcome = our_job.work(order)
+        line = sink.Line(address)
+        assert (line.seen().lines, line.seen().keys) == (140, 140)
+        line.close()
+    assert (len(outcome.seconds), outcome.jobs) == (2, 140)
+
+
+def test_the_observer_hears_of_every_message_by_its_order() -> None:
+    """A mail that comes in pieces, beside others in one write, is noted under the number it speaks of."""
+
+    async def talk() -> list[bytes]:
+        async with await mailbox.opened(noted.append) as server:
+            reader, writer = await asyncio.open_connection("127.0.0.1", mailbox.port_of(server))
+            said = b"EHLO me\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nDATA\r\n"
+            body = b"Subject: About order-%09d\r\n\r\n.\r\n"
+            whole = said + body % 7 + said[9:] + body % 12 + b"QUIT\r\n"
+            for piece in (whole[:70], whole[70:110], whole[110:]):
+                writer.write(piece)
+                await writer.drain()
+            answers = (await reader.read()).splitlines()
+            writer.close()
+        return answers
+
+    noted: list[int] = []
+    answers = asyncio.run(talk())
+    assert noted == [7, 12]
+    assert [answer[:3] for answer in answers].count(b"354") == 2
+    assert answers[-1].startswith(b"221")
+
+
+def test_a_quantile_is_a_value_that_was_measured() -> None:
+    """Of a hundred values the 99th in order is the p99, and of one it is that one."""
+    values = [float(n) for n in range(100, 0, -1)]
+    assert [observer.quantile(values, share) for share in (0.5, 0.99, 1.0)] == [50.0, 99.0, 100.0]
+    assert observer.quantile([3.0], 0.99) == 3.0

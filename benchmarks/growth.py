@@ -1,0 +1,105 @@
+"""Whether an event costs the same when millions lie behind it, and how much memory a process holds.
+
+Law: the history is written by the bare loop, whose rows are ours, and lies in the same tables under the same indexes;
+then our engine does its job on top of it. Memory is the most that any process of a real server ever held while a
+million events passed through it. Both take minutes, so quick runs leave them out.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterator
+
+import msgspec
+
+from benchmarks import crews, house, observer, our_job, results, setting, sides, sink, tables
+from benchmarks.peers import bare_loop
+from heliograph import clock
+
+BENCH = "growth"
+MARKS = (100_000, 5_000_000)
+"""How many events lie behind those that are measured."""
+WINDOW, TIMES = 20_000, 5
+PASSING, ANSWERED_AT_ONCE, MOST_WAITING = 1_000_000, 20_000, 60_000
+
+
+class Order(msgspec.Struct, frozen=True):
+    """What the side is to do."""
+
+    side: sides.Order
+    marks: tuple[int, ...]
+
+
+class Grown(msgspec.Struct, frozen=True):
+    """What an event cost (s), at each mark."""
+
+    seconds: list[float]
+    jobs: int
+
+
+def run(asked: setting.Setting) -> Iterator[results.Row]:
+    """Measure on every database; nothing in a quick run."""
+    if asked.quick:
+        return
+    steps = asked.progress.add_task(BENCH, total=len(asked.databases))
+    for kind in asked.databases:
+        asked.progress.update(steps, description=f"{BENCH} on {kind}")
+        try:
+            yield from _costs(asked, kind)
+            yield from _memory(asked, kind)
+        except sides.Failed as fault:
+            asked.refuse(f"{BENCH} on {kind}: {fault}")
+        asked.progress.advance(steps)
+
+
+def _costs(asked: setting.Setting, kind: sides.Database) -> Iterator[results.Row]:
+    with setting.empty(asked, kind) as url, sink.running() as address:
+        side = sides.Order(kind, url, address, asked.redis, WINDOW, WINDOW // 4, TIMES)
+        grown = sides.ask("benchmarks.growth", Order(side, MARKS), Grown)
+        seen = sink.Line(address).seen()
+    if seen.keys != grown.jobs:
+        raise sides.Failed(f"{grown.jobs} jobs, but the sink saw {seen.keys} messages")
+    for mark, seconds in zip(MARKS, grown.seconds, strict=True):
+        yield results.alone(f"{BENCH} cost after {mark:,}", kind, seconds * 1e6, "µs/event")
+    yield results.alone(f"{BENCH} cost, last / first", kind, grown.seconds[-1] / grown.seconds[0], "times")
+
+
+def _memory(asked: setting.Setting, kind: sides.Database) -> Iterator[results.Row]:
+    with observer.watching() as watcher, house.opened(asked, kind, watcher.mail_port) as server:
+        source = house.Source(watcher, server)
+        for _ in range(0, PASSING, ANSWERED_AT_ONCE):
+            source.post(ANSWERED_AT_ONCE, 1_000, 8)
+            while server.waiting() > MOST_WAITING:
+                time.sleep(0.2)
+        server.idle()
+        yield results.alone(f"{BENCH} memory of a process", kind, server.largest(), "MB")
+
+
+# ── in a process of its own ─────────────────────────────────────────────────────────────────────────
+
+
+def work(order: Order) -> Grown:
+    """Let history grow, and do the job at each mark."""
+    side = order.side
+    base, now = tables.opened(side), clock.WallClock().now()
+    tables.create(base, now)
+    our_job.make_rules(base, now)
+    crew = crews.Crew(bare_loop.PROCESSES[side.database], bare_loop.start, side)
+    done, seconds = 0, []
+    for mark in order.marks:
+        while done < mark:
+            count = min(50_000, mark - done)
+            crew.work(done, count)
+            done += count
+        with our_job.at_work(side) as bench:
+            bench.work(done, side.warm_up)
+            done += side.warm_up
+            spans = [bench.work(done + side.jobs * n, side.jobs) for n in range(side.repetitions)]
+            done += side.jobs * side.repetitions
+        seconds.append(statistics.median(spans) / side.jobs)
+    return Grown(seconds, done)
+
+
+if __name__ == "__main__":
+    sides.answer(Order, work)
