@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -51,6 +52,8 @@ def main(
 ) -> None:
     """Measure Heliograph against others, side by side, and say how."""
     names, wanted = _benches(only), _databases(databases)
+    # Told to end, it ends in order: what it started must not outlive it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     # Tables that are kept in a file should not be as narrow as a terminal.
     console = Console(width=None if sys.stdout.isatty() else 120)
     with _progress(console) as progress:

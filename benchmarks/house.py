@@ -6,6 +6,7 @@ clock ticks and the memory that the system counts for it.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -29,6 +30,7 @@ from heliograph.store import database, keys, schema
 WORKERS = 2
 _TICK = os.sysconf("SC_CLK_TCK")
 _START = 60.0
+_PR_SET_PDEATHSIG = 1
 
 
 class House(NamedTuple):
@@ -161,7 +163,12 @@ def _running(
     command += ["--workers", str(WORKERS)] if kind == "postgresql" else []
     with tempfile.NamedTemporaryFile(prefix="heliograph-serve-") as said:
         process = subprocess.Popen(
-            command, stdout=said, stderr=said, env=settings.environment(chosen), start_new_session=True
+            command,
+            stdout=said,
+            stderr=said,
+            env=settings.environment(chosen),
+            start_new_session=True,
+            preexec_fn=_end_with_us,  # noqa: PLW1509 - there are no threads that could be in its way
         )
         try:
             yield process, _ready(process, Path(said.name))
@@ -171,6 +178,12 @@ def _running(
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+
+
+def _end_with_us() -> None:
+    """Let the system end the server when the benchmark is gone, however it went; its workers follow it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _ready(process: subprocess.Popen[bytes], said: Path) -> tuple[str, int]:
