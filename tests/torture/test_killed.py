@@ -179,7 +179,7 @@ def test_killed_at_random_nothing_is_lost_or_doubled(
     place: crew.Place, scale: Callable[[int, int], int], record_property: Callable[[str, object], None]
 ) -> None:
     """Processes die at random moments; every acknowledged event, run and message is there once, or has a name."""
-    kills, posted = scale(5, 200), scale(3_000, 20_000)
+    kills, posted = scale(5, 200), scale(2_000, 20_000)
     is_sqlite = place.database_url.startswith("sqlite")
     with opened(place.database_url) as store:
         key = prepared(store)
