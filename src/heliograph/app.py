@@ -23,7 +23,7 @@ from heliograph import clock as clocks
 from heliograph import settings as settings_module
 from heliograph.channels import console, email, webhook
 from heliograph.core import messages
-from heliograph.engine import deliver, housekeeping, ingest, letters, settlements, turn, worker
+from heliograph.engine import deliver, handover, housekeeping, ingest, letters, settlements, turn, worker
 from heliograph.store import database, definitions
 from heliograph.web import server, services
 
@@ -47,6 +47,7 @@ class App:
         self.store = database.Database(settings.database_url, pool_size=settings.pool_size)
         self.store.check()
         self.worker_name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self.handover = handover.Handover(self.worker_name, self.clock.span(settings.lease_seconds))
         self.ways = ways if ways is not None else open_channels(settings, self.clock)
         self._executor = None if self.store.is_sqlite else ThreadPoolExecutor(1, "ingest")
         self._session: database.Session | None = None
@@ -83,7 +84,7 @@ class App:
             settings.default_subject,
             settings.default_region or None,
         )
-        return turn.Turns(self.store, session, self.clock.now, time.perf_counter, limits)
+        return turn.Turns(self.store, session, self.clock.now, time.perf_counter, limits, self.handover)
 
     def delivery(
         self, session: database.Session, executor: ThreadPoolExecutor | None = None
@@ -104,8 +105,9 @@ class App:
             self.clock.now,
             self.clock.wall_seconds,
             terms,
+            self.handover,
             executor=executor,
-            replied=self.wake,
+            answered=self.wake,
         )
 
     def housekeeping(self, executor: ThreadPoolExecutor | None = None) -> housekeeping.Housekeeping:
@@ -190,10 +192,11 @@ class App:
         finally:
             broom.stop()
             await running[2]
-            turns.stop()
-            await running[0]
+            # Answers are stored by turns: they go on until nothing is in flight.
             delivery.stop()
             await running[1]
+            turns.stop()
+            await running[0]
             await deliver.closed(self.ways)
 
     @contextlib.asynccontextmanager
@@ -224,9 +227,10 @@ class App:
                 yield
             finally:
                 broom.stop()
-                await loop.run_in_executor(None, turns.stop)
+                # Answers are stored by turns: they go on until nothing is in flight.
                 delivery.stop()
                 await asyncio.gather(*running)
+                await loop.run_in_executor(None, turns.stop)
                 await deliver.closed(self.ways)
                 self._worker = None
                 listener.close()

@@ -215,12 +215,17 @@ class World:
 
     def run_until_idle(self) -> None:
         """Turns and deliveries follow each other until nothing is due."""
+        # An operator may have put messages in line, who tells nobody.
+        self.delivery.wake()
+        self._loop.run_until_complete(self.delivery.step())
         while self._took_a_turn() or self._loop.run_until_complete(self.delivery.step()):
             pass
 
     def _took_a_turn(self) -> bool:
         report = self.turns.take()
-        return bool(report.inputs) or report.more
+        if report.messages:
+            self.delivery.wake()
+        return bool(report.inputs or report.answers) or report.more
 
     # ── what can be seen ────────────────────────────────────────────────────────────────────────────
 

@@ -34,14 +34,18 @@ def step(world: testing.World) -> bool:
 
 
 def until(world: testing.World, reached: Callable[[], object]) -> None:
-    """Let the delivery run on its loop until something is so."""
+    """Let the delivery run on its loop, and turns beside it, until something is so."""
 
     async def run() -> None:
         running = asyncio.create_task(world.delivery.run())
         async with asyncio.timeout(30):
-            while not reached():  # noqa: ASYNC110 - what is waited for knows nothing of events
+            while not reached():
+                world.turns.take()
                 await asyncio.sleep(0)
-        world.delivery.stop()
+            world.delivery.stop()
+            while not running.done():
+                world.turns.take()
+                await asyncio.sleep(0)
         await running
 
     world._loop.run_until_complete(run())
@@ -318,7 +322,7 @@ def test_an_answer_survives_a_database_that_is_busy(lone_world: testing.World) -
     other = sqlite3.connect(str(world.app.store.path), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(errors.DatabaseLocked):
-        step(world)
+        world.turns.take()
     other.execute("COMMIT")
     other.close()
     world.pass_time(minutes=5)

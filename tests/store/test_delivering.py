@@ -33,9 +33,10 @@ def settled(one: rows.Message, state: messages.State = messages.State.ACCEPTED) 
     return rows.Settled(one.workspace_id, one.id, state, samples.NOW + 5, b"[]", "told", None, None)
 
 
-def settle(session: database.Session, worker: str, *entries: rows.Settled) -> int:
+def settle(session: database.Session, worker: str, *entries: rows.Settled) -> list[rows.Settled]:
     with session.transaction() as connection:
-        return int(session.hot.settle(connection, worker, entries))
+        found: list[rows.Settled] = session.hot.settle(connection, worker, entries)
+    return found
 
 
 def expired(session: database.Session, worker: str, *, now: int, limit: int = 100) -> list[rows.Claimed]:
@@ -113,17 +114,15 @@ def test_the_walk_over_workspaces_starts_after_the_last_one(session: database.Se
     assert firsts == [1, 2, 3, 1]
 
 
-def test_what_became_of_a_message_is_stored_with_what_follows(
-    store: database.Database, session: database.Session
-) -> None:
-    """Settling ends the claim, writes the ledger, sets the next try, and answers the run."""
+def test_what_became_of_a_message_is_stored(store: database.Database, session: database.Session) -> None:
+    """Settling ends the claim, writes the ledger, and gives what was stored to whoever sees to what follows."""
     done, again = samples.message(1), samples.message(2)
     plan(session, done, again)
     claim(session)
     answered = settled(done)._replace(attempts=b'[{"at":1}]', error=None, reply=samples.reply(1))
     retried = settled(again, messages.State.PLANNED)._replace(settled_at=None, retry=samples.timer(2))
-    assert settle(session, "w1", answered, retried) == 2
-    found = tables.content(store, "claims", "messages", "timers", "inbox")
+    assert settle(session, "w1", answered, retried) == [answered, retried]
+    found = tables.content(store, "claims", "messages")
     assert found["claims"] == []
     assert tables.values(found["messages"]) == [
         tables.as_stored(
@@ -131,8 +130,6 @@ def test_what_became_of_a_message_is_stored_with_what_follows(
         ),
         tables.as_stored(again._replace(attempts=b"[]", error="told")),
     ]
-    assert tables.values(found["timers"]) == [tables.as_stored(samples.timer(2))]
-    assert tables.values(found["inbox"]) == [tables.as_stored(samples.reply(1))]
 
 
 def test_settling_twice_changes_nothing(store: database.Database, session: database.Session) -> None:
@@ -140,9 +137,9 @@ def test_settling_twice_changes_nothing(store: database.Database, session: datab
     one = samples.message(1)
     plan(session, one)
     claim(session)
-    assert settle(session, "w1", settled(one)) == 1
+    assert settle(session, "w1", settled(one)) == [settled(one)]
     before = tables.content(store)
-    assert settle(session, "w1", settled(one, messages.State.FAILED)._replace(reply=samples.reply(1))) == 0
+    assert settle(session, "w1", settled(one, messages.State.FAILED)._replace(reply=samples.reply(1))) == []
     assert tables.content(store) == before
 
 
@@ -156,10 +153,11 @@ def test_who_lost_the_claim_changes_nothing(store: database.Database, session: d
     claim(session, "slow")
     before = tables.content(store)
     answer = settled(lost)._replace(reply=samples.reply(1), retry=samples.timer(1))
-    assert settle(session, "slow", answer) == 0
+    assert settle(session, "slow", answer) == []
     assert tables.content(store) == before
-    assert settle(session, "slow", answer, settled(kept)) == 1, "what it still holds is settled all the same"
-    assert settle(session, "quick", settled(lost, messages.State.UNCERTAIN)) == 1
+    held = settle(session, "slow", answer, settled(kept))
+    assert held == [settled(kept)], "what it still holds is settled all the same"
+    assert len(settle(session, "quick", settled(lost, messages.State.UNCERTAIN))) == 1
     states = {row["id"]: row["state"] for row in tables.rows(store, "messages")}
     assert states == {lost.id: messages.State.UNCERTAIN, kept.id: messages.State.ACCEPTED}
 
@@ -190,3 +188,19 @@ def test_all_leases_can_be_ended_at_once(session: database.Session) -> None:
     with session.transaction() as connection:
         session.hot.end_leases(connection)
     assert len(expired(session, "w2", now=samples.NOW)) == 2
+
+
+def test_what_a_turn_planned_and_claimed_is_nobody_elses(
+    store: database.Database, session: database.Session
+) -> None:
+    """A message that is claimed as it is planned never stands in line, and its lease runs like any other."""
+    one = samples.message(1)
+    writes = rows.Writes()
+    writes.messages = [one]
+    writes.claims = [(one.workspace_id, one.id, samples.NOW + LEASE, samples.NOW, "w1")]
+    with session.transaction() as connection:
+        session.hot.write(connection, writes, (0,), samples.NOW)
+    assert claim(session, "w2") == []
+    assert settle(session, "w2", settled(one)) == []
+    (found,) = expired(session, "w2", now=samples.NOW + LEASE + 1)
+    assert (found.message.id, found.due_at) == (one.id, samples.NOW)

@@ -91,6 +91,34 @@ def test_a_turn_that_is_undone_gives_its_work_to_the_other(two_sessions: Two) ->
         assert sorted(take(two_sessions[1], 500)) == sorted(one.id for one in events)
 
 
+def test_answers_of_another_workers_partition_go_to_its_inbox(two_sessions: Two) -> None:
+    """An answer at hand whose partition another turn has is not lost: it lies in the inbox for who comes next."""
+    first, second = two_sessions
+    fill(first, [samples.event(1, contact="ana")])
+    with first.transaction():
+        assert len(take(first)) == 1
+        with second.transaction() as connection:
+            taken = second.hot.take(connection, samples.NOW, 500, 0, [samples.reply(1, contact="ana")])
+            assert (list(taken.inbox), taken.partitions) == ([], ())
+            second.hot.write(connection, rows.Writes(), taken.partitions, samples.NOW)
+    with second.transaction() as connection:
+        taken = second.hot.take(connection, samples.NOW, 500, 0)
+    assert [one.id for one in taken.inbox] == [samples.reply(1, contact="ana").id]
+
+
+def test_answers_of_everybody_leave_room_for_the_other(two_sessions: Two) -> None:
+    """A turn with answers of all partitions locks half of them at most: another worker finds the rest free."""
+    first, second = two_sessions
+    answers = [samples.reply(number, contact=f"c{number}") for number in range(1, 1_800)]
+    with first.transaction() as connection:
+        taken = first.hot.take(connection, samples.NOW, 1_000, 0, answers[:900])
+        assert 0 < len(taken.partitions) <= 32
+        with second.transaction() as other:
+            free = second.hot.take(other, samples.NOW, 1_000, 0, answers[:899:-1])
+            assert free.partitions
+            assert not set(free.partitions) & set(taken.partitions)
+
+
 def test_claims_at_once_do_not_overlap(two_sessions: Two) -> None:
     """Two deliveries that claim at the same moment never hold the same message."""
     sent = [samples.message(number, samples.event(number, contact=f"c{number}")) for number in range(1, 80)]

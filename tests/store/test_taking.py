@@ -1,5 +1,7 @@
 """What a turn takes: replies first, then timers, then events, a share of each workspace, each input once."""
 
+from collections.abc import Sequence
+
 import pytest
 import sqlalchemy as sa
 
@@ -24,10 +26,15 @@ def put(
 
 
 def take(
-    session: database.Session, limit: int = 500, *, now: int = samples.NOW, start: int = 0
+    session: database.Session,
+    limit: int = 500,
+    *,
+    now: int = samples.NOW,
+    start: int = 0,
+    replies: Sequence[rows.Inbox] = (),
 ) -> rows.Taken:
     with session.transaction() as connection:
-        taken: rows.Taken = session.hot.take(connection, now, limit, start)
+        taken: rows.Taken = session.hot.take(connection, now, limit, start, replies)
     return taken
 
 
@@ -71,6 +78,17 @@ def test_answers_go_before_timers_and_timers_before_events(session: database.Ses
         taken = take(session, 1)
         kinds.append((len(taken.inbox), len(taken.timers), len(taken.events)))
     assert kinds == [(1, 0, 0), (0, 1, 0), (0, 0, 1)]
+
+
+def test_answers_at_hand_go_with_those_in_the_inbox(session: database.Session) -> None:
+    """An answer that a turn brings along is taken in order among the others, and never lies in the inbox."""
+    put(session, events=[samples.event(5)], inbox=[samples.reply(1), samples.reply(3)])
+    taken = take(session, 4, replies=[samples.reply(4), samples.reply(2)])
+    assert [one.id for one in taken.inbox] == [samples.reply(n).id for n in (1, 2, 3, 4)]
+    assert taken.events == []
+    assert taken.more
+    again = take(session)
+    assert (again.inbox, len(again.events)) == ([], 1)
 
 
 def test_every_input_is_taken_once_and_no_more_than_asked(session: database.Session) -> None:
@@ -200,6 +218,15 @@ def test_the_version_of_definitions_comes_with_what_was_taken(
         timers=[samples.timer(1, workspace=3)],
     )
     assert dict(take(session).versions) == {1: 5, 2: 6, 3: 1}
+
+
+def test_a_hold_on_deliveries_comes_with_what_was_taken(
+    store: database.Database, session: database.Session
+) -> None:
+    """A turn learns which of its workspaces hold their deliveries, so that it claims nothing of theirs."""
+    set_workspace(store, 2, hold_deliveries=True)
+    put(session, events=[samples.event(1), samples.event(2, workspace=2)])
+    assert set(take(session).held) == {2}
 
 
 def test_time_is_remembered(session: database.Session) -> None:

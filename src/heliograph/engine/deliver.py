@@ -1,37 +1,38 @@
-"""Deliver: claim what is due, hand it over, store the answer under the same key.
+"""Deliver: claim what stands in line, hand over what is claimed, and tell the turns what the answer was.
 
 Law: nothing is handed over that is not claimed, and nothing claimed is forgotten: a claim whose lease runs out
-becomes an attempt of unknown end, and policy decides what follows (engine.md E21). The claim is committed before
-the hand-over begins and the answer is stored in batches; a channel's slowness holds up no other channel.
+becomes an attempt of unknown end, and policy decides what follows (engine.md E21). Most messages are claimed by the
+turn that plans them and come here through the handover; what finds no room stands in line, and is claimed here. The
+claim is committed before the hand-over begins, the next turn stores the answer; a channel's slowness holds up no
+other channel.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any, TypeVar
 
-import msgspec
 import structlog
 
 from heliograph import channels, errors
 from heliograph.core import ids
-from heliograph.engine import lanes, letters, settlements
+from heliograph.engine import handover, lanes, letters, settlements
 from heliograph.store import database, rows
 
 _log = structlog.get_logger(__name__)
-_encode = msgspec.json.Encoder().encode
 _T = TypeVar("_T")
 
 START_SHARE = 0.4
 """The part of a lease within which a hand-over must begin; the rest is for it to end."""
-_CLAIM_AT_ONCE = 250
+_CLAIM_AT_ONCE = 500
 _LONGEST_SLEEP = 5.0
-_SMALL, _PAUSE = 64, 0.004
-"""After an exchange of fewer messages than this a delivery pauses for so many seconds."""
+_SMALL, _PAUSE = 64, 0.008
+"""Fewer answers than this wait so many seconds for others, so that they share a commit."""
+_AT_A_STRETCH = 50
+"""So many messages are written before others on the loop have their turn."""
 _REST = 1.0
 """Seconds that a delivery waits after the database refused it."""
 
@@ -47,35 +48,45 @@ class Delivery:
         now: Callable[[], int],
         wall_seconds: Callable[[int], float],
         terms: settlements.Terms,
+        handed: handover.Handover,
         *,
         executor: Executor | None = None,
-        replied: Callable[[], None] = lambda: None,
+        answered: Callable[[], None] = lambda: None,
     ):
         """Put together: `ways` is the channels by name.
 
-        `executor` runs the statements (None: on the loop itself, as on SQLite); `replied` is told when answers lie
-        in inboxes.
+        `executor` runs the statements (None: on the loop itself, as on SQLite); `answered` is told when answers wait
+        for a turn.
         """
         self._session, self._ways, self._writer, self._now, self._terms = session, ways, writer, now, terms
-        self._wall_seconds, self._executor, self._replied = wall_seconds, executor, replied
+        self._wall_seconds, self._executor, self._tell = wall_seconds, executor, answered
+        self._handover = handed
+        handed.open(self._rooms, self._given)
         self._lanes = {name: lanes.Lane(way) for name, way in ways.items()}
-        self._answers: list[tuple[rows.Claimed, channels.Answer]] = []
         self._awake = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._told: asyncio.TimerHandle | None = None
         self._stopping = False
         self._start = 0
         self._looked_at: int | None = None
         # By the clock of the leases, because a played clock runs faster than the wall. Five seconds of sixty: in a
         # burst, when turns take most of the loop, a channel that is quick by itself answers within one or two.
         self._slow = terms.lease // 12
-        self._moved = 0
-        self.in_flight = 0
+        self._line = True
+        self._claimed = 0
         self.counts: dict[str, int] = {}
         """How many hand-overs ended how."""
+
+    @property
+    def in_flight(self) -> int:
+        """How many claimed messages have no stored answer yet."""
+        return self._claimed + self._handover.given - self._handover.stored_so_far
 
     # ── the loop ────────────────────────────────────────────────────────────────────────────────────
 
     def wake(self) -> None:
-        """There may be something to do; callable from the loop's own thread."""
+        """There may be messages in line; callable from the loop's own thread."""
+        self._line = True
         self._awake.set()
 
     def stop(self) -> None:
@@ -84,16 +95,14 @@ class Delivery:
         self._awake.set()
 
     async def run(self) -> None:
-        """Deliver until stopped, then let what is in flight end."""
+        """Deliver until stopped, then let what is in flight end: turns have to go on until this returns."""
+        self._loop = asyncio.get_running_loop()
         workers = [asyncio.create_task(task) for task in self._channel_workers()]
         try:
             while not self._stopping:
                 self._awake.clear()
                 if not await self._stepped():
                     await self._sleep()
-                elif self._moved < _SMALL:
-                    # A trickle of answers makes batches, so that they share a commit.
-                    await asyncio.sleep(_PAUSE)
             await self._finish()
         finally:
             for worker in workers:
@@ -112,16 +121,12 @@ class Delivery:
 
     async def _finish(self) -> None:
         """What is in flight comes to its end; what does not within its lease is left to whoever comes next."""
-        deadline = asyncio.get_running_loop().time() + self._wall_seconds(self._terms.lease)
-        while self.in_flight and asyncio.get_running_loop().time() < deadline:
-            self._awake.clear()
-            try:
-                if await self._settle():
-                    continue
-            except errors.HeliographError as fault:
-                _log.error("delivery_failed", error=fault.message)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._awake.wait(), _REST)
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + self._wall_seconds(self._terms.lease)
+        while self.in_flight and clock() < deadline:
+            await self._begin(self._handover.receive(), self._now())
+            self._tell()
+            await asyncio.sleep(_PAUSE)
 
     def _channel_workers(self) -> list[Any]:
         return [
@@ -131,48 +136,35 @@ class Delivery:
         ]
 
     async def step(self) -> bool:
-        """Store what was answered, see to leases that ran out, claim what is due; whether there was anything.
-
-        All of it is one transaction: a commit is the dearest thing here.
-        """
+        """Begin what the turns gave, see to leases that ran out, claim what is in line; whether there was anything."""
         now = self._now()
-        answers = self._answers[:]
-        settled = self._all_settled(answers, now)
-        room = lanes.room(list(self._lanes.values()), now - self._slow, _CLAIM_AT_ONCE)
+        given = self._handover.receive()
+        await self._begin(given, now)
+        room = 0
+        if self._line:
+            room = lanes.room(list(self._lanes.values()), now - self._slow, _CLAIM_AT_ONCE)
         # Own claims come back as answers long before their lease ends: once in a third of it is often enough.
         expires = self._looked_at is None or not 0 <= now - self._looked_at < self._terms.lease // 3
-        if not (settled or room or expires):
-            return False
-        try:
-            expired, claimed = await self._do(lambda: self._exchanged(settled, room, now, expires=expires))
-        except errors.HeliographError:
-            raise
-        except Exception:
-            if not settled:
-                raise
-            # The database refused a row of an answer: claims wait until each answer was stored by itself.
-            expired, claimed = [], []
-            await self._do(lambda: self._one_by_one(settled))
-        self._forget(answers, settled)
-        self.in_flight += len(expired) + len(claimed)
+        if not (room or expires):
+            return bool(given)
+        # Before it looks: who plans a message while it looks says so again.
+        self._line = self._line and not room
+        expired, claimed = await self._do(lambda: self._taken(room, now, expires=expires))
+        self._line = self._line or 0 < room <= len(claimed)
+        self._claimed += len(expired) + len(claimed)
         for one in expired:
             self._answered(one, settlements.LOST)
         await self._begin(claimed, now)
         if claimed:
             self._start = claimed[-1].message.workspace_id
-        self._moved = len(settled) + len(claimed)
-        return bool(settled or expired or claimed)
+        return bool(given or expired or claimed)
 
-    def _exchanged(
-        self, settled: Sequence[rows.Settled], room: int, now: int, *, expires: bool
-    ) -> tuple[list[rows.Claimed], list[rows.Claimed]]:
-        """Answers in, expired and new claims out."""
+    def _taken(self, room: int, now: int, *, expires: bool) -> tuple[list[rows.Claimed], list[rows.Claimed]]:
+        """Expired and new claims."""
         hot, worker = self._session.hot, self._terms.worker
         expired: list[rows.Claimed] = []
         claimed: list[rows.Claimed] = []
         with self._session.transaction() as connection:
-            if settled:
-                hot.settle(connection, worker, settled)
             if expires:
                 expired = hot.take_expired(connection, now, _CLAIM_AT_ONCE, worker)
             if room:
@@ -181,65 +173,68 @@ class Delivery:
             self._looked_at = now
         return expired, claimed
 
-    def _one_by_one(self, settled: Sequence[rows.Settled]) -> None:
-        """Store what can be stored; the claim of what cannot stays, until its lease is over."""
-        for entry in settled:
-            try:
-                self._exchanged([entry], 0, 0, expires=False)
-            except errors.HeliographError:
-                raise
-            except Exception as fault:  # noqa: BLE001 - one answer's fault stops that answer alone
-                _log.error("answer_refused", message_id=ids.text(entry.message_id), exc_info=fault)
-
     async def _sleep(self) -> None:
         seconds = _LONGEST_SLEEP
         if self._looked_at is not None:
             next_look_at = self._looked_at + self._terms.lease // 3
             seconds = min(seconds, max(0.0, self._wall_seconds(next_look_at - self._now())))
-        with contextlib.suppress(TimeoutError):
+        try:
             await asyncio.wait_for(self._awake.wait(), seconds)
+        except TimeoutError:
+            # Whoever planned a message may be another process, or have died before it could say so.
+            self._line = True
 
     async def _do(self, work: Callable[[], _T]) -> _T:
         if self._executor is None:
             return work()
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
-    # ── claiming ────────────────────────────────────────────────────────────────────────────────────
+    # ── what the turns ask and give ─────────────────────────────────────────────────────────────────
+
+    def _rooms(self) -> Mapping[str, int]:
+        """What may be claimed by the turn that plans it: nothing while others stand in line before it."""
+        if self._line or self._stopping:
+            return {}
+        return {name: lane.room for name, lane in self._lanes.items()}
+
+    def _given(self) -> None:
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._awake.set)
+
+    # ── handing over ─────────────────────────────────────────────────────────────────────────────────
 
     async def _begin(self, claimed: Sequence[rows.Claimed], now: int) -> None:
         start_by = now + int(self._terms.lease * START_SHARE)
-        for one in claimed:
-            if now - one.due_at > self._terms.misfire_grace:
-                self._answered(one, settlements.HELD)
-                continue
-            lane = self._lanes.get(one.message.channel)
-            if lane is None:
-                self._answered(
-                    one, channels.Answer(channels.Outcome.PERMANENT, "", None, "no_provider", _no_way(one))
-                )
-                continue
-            if lane.is_slow(now - self._slow):
-                self._answered(one, settlements.PASSED_BY)
-                continue
-            try:
-                outgoing = self._writer.write(one, start_by, now)
-            except errors.HeliographError as fault:
-                self._answered(
-                    one, channels.Answer(channels.Outcome.PERMANENT, "", None, "unrenderable", fault.message)
-                )
-                continue
-            except Exception as fault:  # noqa: BLE001 - one message's fault stops that message alone
-                _log.error("render_failed", message_id=ids.text(one.message.id), exc_info=fault)
-                self._answered(
-                    one,
-                    channels.Answer(channels.Outcome.PERMANENT, "", None, "unrenderable", str(fault)[:500]),
-                )
-                continue
-            send_now = getattr(lane.way, "send_now", None)
-            if send_now is not None:
-                self._answered(one, send_now(outgoing))
-            else:
-                lane.put(one, outgoing, now)
+        for number, one in enumerate(claimed, 1):
+            self._begin_one(one, start_by, now)
+            if not number % _AT_A_STRETCH:
+                await asyncio.sleep(0)
+
+    def _begin_one(self, one: rows.Claimed, start_by: int, now: int) -> None:
+        if now - one.due_at > self._terms.misfire_grace:
+            self._answered(one, settlements.HELD)
+            return
+        lane = self._lanes.get(one.message.channel)
+        if lane is None:
+            self._answered(one, _refused("no_provider", _no_way(one)))
+            return
+        if lane.is_slow(now - self._slow):
+            self._answered(one, settlements.PASSED_BY)
+            return
+        try:
+            outgoing = self._writer.write(one, start_by, now)
+        except errors.HeliographError as fault:
+            self._answered(one, _refused("unrenderable", fault.message))
+            return
+        except Exception as fault:  # noqa: BLE001 - one message's fault stops that message alone
+            _log.error("render_failed", message_id=ids.text(one.message.id), exc_info=fault)
+            self._answered(one, _refused("unrenderable", str(fault)[:500]))
+            return
+        send_now = getattr(lane.way, "send_now", None)
+        if send_now is not None:
+            self._answered(one, send_now(outgoing))
+        else:
+            lane.put(one, outgoing, now)
 
     async def _sent(self, way: channels.Channel, outgoing: channels.Outgoing) -> channels.Answer:
         try:
@@ -250,51 +245,31 @@ class Delivery:
             return channels.Answer(channels.Outcome.UNCERTAIN, way.name, None, "lost", str(fault)[:500])
 
     def _answered(self, claimed: rows.Claimed, answer: channels.Answer) -> None:
-        self._answers.append((claimed, answer))
-        self._awake.set()
-
-    # ── storing answers ─────────────────────────────────────────────────────────────────────────────
-
-    async def _settle(self) -> int:
-        """Store what was answered, and nothing else; how many."""
-        answers = self._answers[:]
-        settled = self._all_settled(answers, self._now())
-        if settled:
-            await self._do(lambda: self._one_by_one(settled))
-            self._forget(answers, settled)
-        return len(settled)
-
-    def _all_settled(
-        self, answers: Sequence[tuple[rows.Claimed, channels.Answer]], now: int
-    ) -> list[rows.Settled]:
-        terms = self._terms
+        """Keep an answer for the next turn."""
+        self.counts[answer.outcome.value] = self.counts.get(answer.outcome.value, 0) + 1
         # Of a claim that was taken over, `due_at` is when it was made.
-        return [
-            settlements.settled(
-                claimed,
-                answer,
-                terms,
-                claimed.due_at if answer is settlements.LOST else claimed.lease_until - terms.lease,
-                now,
-            )
-            for claimed, answer in answers
-        ]
+        lost = answer is settlements.LOST
+        claimed_at = claimed.due_at if lost else claimed.lease_until - self._terms.lease
+        self._handover.answer(settlements.settled(claimed, answer, self._terms, claimed_at, self._now()))
+        if self._line:
+            self._awake.set()
+        if self._handover.waiting >= _SMALL:
+            self._tell()
+        elif self._told is None and self._loop is not None:
+            self._told = self._loop.call_later(_PAUSE, self._tell_late)
 
-    def _forget(
-        self, answers: Sequence[tuple[rows.Claimed, channels.Answer]], settled: Sequence[rows.Settled]
-    ) -> None:
-        """Not before they are stored: a database that refuses must not make an answer forgotten."""
-        del self._answers[: len(answers)]
-        self.in_flight -= len(answers)
-        for _, answer in answers:
-            self.counts[answer.outcome.value] = self.counts.get(answer.outcome.value, 0) + 1
-        if any(entry.reply or entry.retry for entry in settled):
-            self._replied()
+    def _tell_late(self) -> None:
+        self._told = None
+        self._tell()
 
     def adopt_all(self) -> None:
         """See to every claim there is at the next step: for a process that is the only one of its database."""
         with self._session.transaction() as connection:
             self._session.hot.end_leases(connection)
+
+
+def _refused(code: str, text: str) -> channels.Answer:
+    return channels.Answer(channels.Outcome.PERMANENT, "", None, code, text)
 
 
 def _no_way(claimed: rows.Claimed) -> str:

@@ -35,6 +35,8 @@ class Desk:
         self.events: dict[tuple[int, bytes], rows.Event] = {}
         self.attempts: dict[tuple[int, bytes], int] = {}
         self.messages: dict[tuple[int, bytes], rows.Message] = {}
+        self.planned: list[rows.Message] = []
+        """New messages that are to go out."""
         self._outcomes: dict[tuple[int, bytes, int], int] = {}
         self._roots: dict[tuple[str, int, str], dict[str, Any]] = {}
 

@@ -133,12 +133,36 @@ _IDENTITIES = [rows.Message._fields.index(name) for name in ("id", "automation_i
 
 
 def release(desk: desks.Desk, message: rows.Message) -> None:
-    """Put a message into the ledger, and in line for delivery unless it cannot go out at all."""
+    """Put a message into the ledger, to be delivered unless it cannot go out at all."""
     desk.writes.messages.append(message)
     if message.state == _PLANNED:
-        desk.writes.send_due.append((message.partition, message.workspace_id, message.id, desk.now))
+        desk.planned.append(message)
     elif message.run_id is not None:
         desk.writes.inbox.append(reply_to(message, plans.Status.FAILED, message.error))
+
+
+def claim(
+    desk: desks.Desk, taken: rows.Taken, rooms: dict[str, int], worker: str, lease: int
+) -> list[rows.Claimed]:
+    """Put planned messages straight into the hands of the delivery beside us, where it has room; the rest in line.
+
+    `rooms` is how many more of each channel it takes. A message that is claimed as it is planned is never put in line
+    to be taken from it: half the statements, and no waiting.
+    """
+    lease_until = desk.now + lease
+    events = {(event.workspace_id, event.id): event for event in taken.events} if rooms else {}
+    claimed: list[rows.Claimed] = []
+    for message in desk.planned:
+        key = None if message.event_id is None else (message.workspace_id, message.event_id)
+        event = None if key is None else events.get(key) or desk.events.get(key)
+        is_held = message.workspace_id in taken.held
+        if is_held or rooms.get(message.channel, 0) <= 0 or (key is not None and event is None):
+            desk.writes.send_due.append((message.partition, message.workspace_id, message.id, desk.now))
+            continue
+        rooms[message.channel] -= 1
+        claimed.append(rows.Claimed(message, desk.now, lease_until, event))
+        desk.writes.claims.append((message.workspace_id, message.id, lease_until, desk.now, worker))
+    return claimed
 
 
 def reply_to(message: rows.Message, status: plans.Status, error: str | None) -> rows.Inbox:

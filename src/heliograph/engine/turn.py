@@ -1,5 +1,8 @@
 """The turn: some partitions, one transaction. Read what is due, decide all of it in memory, write it in bulk.
 
+What channels answered is stored by the turn, which lets the runs go on that waited for it; what it plans it claims
+at once where the delivery beside it has room.
+
 Law: a turn of n inputs leaves the same rows as n turns of one. A decision that raises marks its own input and
 the rest commits; a database that refuses the writes halves the batch until the culprit stands alone. A crash
 leaves nothing half done. match.py and run.py are its chapters.
@@ -14,9 +17,9 @@ import msgspec
 import structlog
 
 from heliograph import errors
-from heliograph.core import effects, events, ids, messages, plans, rules, runs, schedule, steps
+from heliograph.core import effects, events, ids, messages, plans, rules, runs, steps
 from heliograph.engine import desk as desks
-from heliograph.engine import match, run
+from heliograph.engine import faults, handover, match, run
 from heliograph.store import database, definitions, rows
 
 _log = structlog.get_logger(__name__)
@@ -44,7 +47,10 @@ class Report(NamedTuple):
     """What a turn did."""
 
     inputs: int
+    answers: int
+    """How many answers of channels were stored."""
     messages: int
+    """How many messages were put in line."""
     more: bool
     """Whether it left something lying that is due."""
     now: int
@@ -60,14 +66,16 @@ class Turns:
         now: Callable[[], int],
         stopwatch: Callable[[], float],
         limits: Limits,
+        handed: handover.Handover,
     ):
         """`stopwatch` gives seconds that only ever grow; it measures, it is never stored."""
-        self._store, self._session, self._now, self._stopwatch, self._limits = (
+        self._store, self._session, self._now, self._stopwatch, self._limits, self._handover = (
             store,
             session,
             now,
             stopwatch,
             limits,
+            handed,
         )
         self._limit = limits.inputs
         self._start = 0
@@ -75,6 +83,9 @@ class Turns:
         """(workspace, id) of what the present turn took."""
         self._culprits: dict[tuple[int, bytes], Exception] = {}
         """Inputs whose turn failed with them alone: they are marked instead of decided."""
+        self._refused: dict[tuple[int, bytes], Exception] = {}
+        """Answers that the database would not store."""
+        self._storing = False
         self._workspaces: dict[int, match.Workspace] = {}
         self._plans: dict[tuple[bytes, int], plans.Plan] = {}
 
@@ -92,20 +103,27 @@ class Turns:
                 raise
             _log.warning("turn_refused", error=str(fault), inputs=len(self._taken), exc_info=fault)
             if len(self._taken) == 1:
-                self._culprits[self._taken[0]] = fault
+                (self._refused if self._storing else self._culprits)[self._taken[0]] = fault
             self._limit = max(1, min(self._limit, len(self._taken)) // 2)
-            return Report(0, 0, True, self._now())
+            return Report(0, 0, 0, True, self._now())
 
     def _turn(self, limit: int) -> Report:
         hot = self._session.hot
-        self._taken = []
+        self._taken, self._storing = [], False
+        answers = self._handover.answers(limit)
+        claimed: list[rows.Claimed] = []
         with self._session.transaction() as connection:
             now = max(self._now(), hot.last_now(connection))
-            taken = hot.take(connection, now, limit, self._start)
-            self._taken = [(row.workspace_id, row.id) for row in (*taken.inbox, *taken.timers, *taken.events)]
+            self._taken = [(answer.workspace_id, answer.message_id) for answer in answers]
+            settled = self._settled(connection, answers) if answers else []
+            taken = hot.take(connection, now, limit, self._start, [a.reply for a in settled if a.reply])
+            inputs = [(row.workspace_id, row.id) for row in (*taken.inbox, *taken.timers, *taken.events)]
+            # An answer and what its run is told of it have one id.
+            self._taken = list(dict.fromkeys([*self._taken, *inputs]))
             if not self._taken:
-                return Report(0, 0, False, now)
+                return Report(0, 0, 0, False, now)
             desk = desks.Desk(now)
+            desk.writes.timers += [answer.retry for answer in settled if answer.retry]
             self._read(connection, taken, desk)
             began = self._stopwatch()
             for inbox in taken.inbox:
@@ -114,16 +132,35 @@ class Turns:
                 self._timer(desk, timer)
             for event in taken.events:
                 self._attempt_event(desk, event)
+            if desk.planned:
+                claimed = run.claim(
+                    desk, taken, self._handover.rooms(), self._handover.worker, self._handover.lease
+                )
             desk.close()
             decided = self._stopwatch() - began
             hot.write(connection, desk.writes, taken.partitions, now)
+        self._handover.stored(len(answers))
+        if claimed:
+            self._handover.give(claimed)
         if taken.events:
             self._start = taken.events[-1].workspace_id
         self._pace(limit, decided)
-        inputs = len(taken.inbox) + len(taken.timers) + len(taken.events)
-        return Report(
-            inputs, len(desk.writes.send_due), taken.more or bool(desk.writes.due or desk.writes.inbox), now
-        )
+        more = taken.more or len(answers) == limit or bool(desk.writes.due or desk.writes.inbox)
+        return Report(len(inputs), len(answers), len(desk.writes.send_due), more, now)
+
+    def _settled(self, connection: Any, answers: Sequence[rows.Settled]) -> list[rows.Settled]:
+        """Store the answers, but for those that the database refuses: their claims stay until their leases end."""
+        storable = []
+        for answer in answers:
+            fault = self._refused.pop((answer.workspace_id, answer.message_id), None)
+            if fault is None:
+                storable.append(answer)
+            else:
+                _log.error("answer_refused", message_id=ids.text(answer.message_id), error=str(fault))
+        self._storing = True
+        settled: list[rows.Settled] = self._session.hot.settle(connection, self._handover.worker, storable)
+        self._storing = False
+        return settled
 
     def _pace(self, limit: int, seconds: float) -> None:
         if seconds > self._limits.seconds:
@@ -211,7 +248,7 @@ class Turns:
             except Exception as raised:  # noqa: BLE001 - a decision that raises marks its own input (E2)
                 fault = raised
         if fault is not None:
-            self._failed_event(desk, event, tries, fault)
+            faults.failed_event(desk, event, tries, workspace.version, fault)
             return
         # From here on nothing is decided any more: what raises now fails the turn, not the input alone.
         if made is not None:
@@ -265,30 +302,6 @@ class Turns:
         if status is not events.State.HELD:
             desk.count_event(event, failed=False)
 
-    def _failed_event(self, desk: desks.Desk, event: rows.Event, tries: int, fault: Exception) -> None:
-        _log.error(
-            "event_failed", event_id=ids.text(event.id), attempts=tries, error=str(fault), exc_info=fault
-        )
-        version = self._workspaces[event.workspace_id].version
-        error = f"{type(fault).__name__}: {fault}"[:500]
-        if tries >= events.MAX_ATTEMPTS:
-            desk.writes.decisions.append(
-                rows.Decision(
-                    event.workspace_id, event.id, events.State.FAILED, tries, None, desk.now, version, error
-                )
-            )
-            desk.count_event(event, failed=True)
-            return
-        retry_at = schedule.event_retry_at(tries, desk.now)
-        desk.writes.decisions.append(
-            rows.Decision(
-                event.workspace_id, event.id, events.State.PENDING, tries, retry_at, None, version, error
-            )
-        )
-        desk.writes.timers.append(
-            rows.Timer(event.partition, retry_at, event.workspace_id, effects.Timer.EVENT, event.id)
-        )
-
     def _timer(self, desk: desks.Desk, timer: rows.Timer) -> None:
         key = (timer.workspace_id, timer.id)
         if timer.kind == effects.Timer.EVENT:
@@ -298,8 +311,7 @@ class Turns:
             return
         fault = self._culprits.pop(key, None)
         if fault is not None:
-            _log.error("timer_failed", id=ids.text(timer.id), error=str(fault), exc_info=fault)
-            desk.writes.timers.append(timer._replace(wake_at=desk.now + schedule.LONGEST_WAIT))
+            faults.failed_timer(desk, timer, fault)
             return
         message = desk.messages.get(key)
         if message is not None and message.state == messages.State.PLANNED:
@@ -308,17 +320,12 @@ class Turns:
     def _attempt_inbox(self, desk: desks.Desk, inbox: rows.Inbox) -> None:
         fault = self._culprits.pop((inbox.workspace_id, inbox.id), None)
         if fault is not None:
-            self._failed_inbox(desk, inbox, fault)
+            faults.failed_inbox(desk, inbox, fault)
             return
         try:
             self._inbox(desk, inbox)
         except Exception as raised:  # noqa: BLE001 - a decision that raises marks its own input (E2)
-            self._failed_inbox(desk, inbox, raised)
-
-    def _failed_inbox(self, desk: desks.Desk, inbox: rows.Inbox, fault: Exception) -> None:
-        tries = inbox.attempts + 1
-        _log.error("inbox_failed", id=ids.text(inbox.id), attempts=tries, error=str(fault), exc_info=fault)
-        desk.writes.inbox.append(inbox._replace(attempts=tries))
+            faults.failed_inbox(desk, inbox, raised)
 
     def _inbox(self, desk: desks.Desk, inbox: rows.Inbox) -> None:
         if inbox.kind == effects.Inbox.DELIVER:

@@ -50,6 +50,8 @@ class Pace:
         )
         self.taken = 0
         """How many inputs were decided."""
+        self.found = False
+        """Whether the last turn had anything to do."""
 
     def step(self) -> float:
         """One turn; gives how many seconds nothing will be due (0: there is more)."""
@@ -62,13 +64,15 @@ class Pace:
         return 1.0
 
     def _turn(self) -> float:
+        self.found = False
         report = self._turns.take()
         self.taken += report.inputs
+        self.found = bool(report.inputs or report.answers)
         if report.messages:
             self._planned()
         if report.more:
             return 0.0
-        return 0.0 if report.inputs >= _SMALL else self._until_due(report.now)
+        return 0.0 if max(report.inputs, report.answers) >= _SMALL else self._until_due(report.now)
 
     def _until_due(self, now: int) -> float:
         with database.refusals():
@@ -99,12 +103,11 @@ class LoopWorker:
         """Take turns until stopped."""
         while not self._stopping:
             self._awake.clear()
-            before = self._pace.taken
             wait = self._pace.step()
             if wait <= 0:
                 await asyncio.sleep(0)
                 continue
-            if self._pace.taken > before:
+            if self._pace.found:
                 # A trickle makes batches, so that its events share a commit.
                 await asyncio.sleep(_PAUSE)
             with contextlib.suppress(TimeoutError):
@@ -135,8 +138,11 @@ class ThreadWorker:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            if self._pace.step() > 0:
+            if self._pace.step() <= 0:
+                continue
+            if self._pace.found:
                 self._stopping.wait(_REST)
+            else:
                 self._rest_until_woken()
 
     def _rest_until_woken(self) -> None:

@@ -6,7 +6,7 @@ Law: no SQL and no decisions here; a field's meaning stands once, in schema.py. 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 
@@ -152,12 +152,15 @@ class Taken(NamedTuple):
     """Whether something was left lying that is due."""
     versions: Mapping[int, int]
     """The definitions' version of every workspace that something was taken of."""
+    held: Collection[int]
+    """Those of them whose deliveries are on hold."""
 
 
 class Writes:
     """Everything that a turn leaves behind, one list for each table; written with bulk statements at its end."""
 
     __slots__ = (
+        "claims",
         "contacts",
         "conversations",
         "cooldowns",
@@ -190,6 +193,8 @@ class Writes:
         self.messages: list[Message] = []
         self.send_due: list[tuple[int, int, bytes, int]] = []
         """(partition, workspace_id, message_id, due_at)"""
+        self.claims: list[tuple[int, bytes, int, int, str]] = []
+        """(workspace_id, message_id, lease_until, claimed_at, claimed_by)"""
         self.timers: list[Timer] = []
         self.inbox: list[Inbox] = []
         self.contacts: dict[tuple[int, str], Contact] = {}

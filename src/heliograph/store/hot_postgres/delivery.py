@@ -9,7 +9,6 @@ from heliograph.store import packing, rows
 from heliograph.store.hot_postgres.connection import Connection, fetch
 from heliograph.store.hot_postgres.reading import EVENT, MESSAGE
 from heliograph.store.hot_postgres.taking import lines_to_send, quotas
-from heliograph.store.hot_postgres.writing import put, put_inbox, put_timers
 from heliograph.store.packing import Bigints, Identities, Integers, Smallints, Texts
 
 _WHOLE: LiteralString = (
@@ -53,33 +52,28 @@ def _claimed(row: tuple[Any, ...], lease_until: int) -> rows.Claimed:
     return rows.Claimed(rows.Message._make(row[1:22]), row[0], lease_until, event)
 
 
-def settle(connection: Connection, worker: str, settled: Sequence[rows.Settled]) -> int:
-    """Store what became of claimed messages; one whose claim is no longer this worker's is left as it is."""
-    keys = packing.columns(
-        (Integers, Identities), [(entry.workspace_id, entry.message_id) for entry in settled]
+# By place, for the plan; by holder once more, for a claim that somebody else takes over this very moment.
+_SETTLE: LiteralString = (
+    "WITH released AS (DELETE FROM claims c USING (SELECT u.*, p.place FROM"
+    " unnest(%s::int4[], %s::uuid[], %s::int2[], %s::int8[], %s::text[], %s::text[]) u(w, i, s, t, a, e)"
+    " CROSS JOIN LATERAL (SELECT ctid AS place FROM claims WHERE workspace_id = u.w AND message_id = u.i OFFSET 0) p"
+    " OFFSET 0) f WHERE c.ctid = f.place AND c.claimed_by = %s RETURNING f.*)"
+    " UPDATE messages m SET state = r.s, settled_at = r.t, attempts = r.a, error = r.e FROM released r"
+    " WHERE m.workspace_id = r.w AND m.id = r.i RETURNING m.id"
+)
+
+
+def settle(connection: Connection, worker: str, settled: Sequence[rows.Settled]) -> list[rows.Settled]:
+    """Store what became of claimed messages, and give those: one whose claim is no longer this worker's is left.
+
+    What follows from it (`retry`, `reply`) is for the turn to see to.
+    """
+    values = packing.columns(
+        (Integers, Identities, Smallints, Bigints, Texts, Texts),
+        [(s.workspace_id, s.message_id, s.state, s.settled_at, s.attempts, s.error) for s in settled],
     )
-    released = fetch(
-        connection,
-        # By place, for the plan; by holder once more, for a claim that somebody else takes over this very moment.
-        "DELETE FROM claims WHERE ctid = ANY(ARRAY(SELECT c.ctid FROM unnest(%s::int4[], %s::uuid[]) w(a, b)"
-        " CROSS JOIN LATERAL (SELECT ctid FROM claims WHERE workspace_id = w.a AND message_id = w.b OFFSET 0) c))"
-        " AND claimed_by = %s RETURNING message_id",
-        (*keys, worker),
-    )
-    ours = {row[0] for row in released}
-    held = [entry for entry in settled if entry.message_id in ours]
-    with connection.pipeline():
-        put(
-            connection,
-            "UPDATE messages m SET state = u.s, settled_at = u.t, attempts = u.a, error = u.e FROM"
-            " unnest(%s::int2[], %s::int8[], %s::text[], %s::text[], %s::int4[], %s::uuid[]) u(s, t, a, e, w, i)"
-            " WHERE m.workspace_id = u.w AND m.id = u.i",
-            (Smallints, Bigints, Texts, Texts, Integers, Identities),
-            [(s.state, s.settled_at, s.attempts, s.error, s.workspace_id, s.message_id) for s in held],
-        )
-        put_timers(connection, [entry.retry for entry in held if entry.retry])
-        put_inbox(connection, [entry.reply for entry in held if entry.reply])
-    return len(held)
+    ours = {row[0] for row in fetch(connection, _SETTLE, (*values, worker))}
+    return [entry for entry in settled if entry.message_id in ours]
 
 
 def take_expired(connection: Connection, now: int, limit: int, worker: str) -> list[rows.Claimed]:

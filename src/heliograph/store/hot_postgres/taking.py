@@ -16,6 +16,7 @@ from heliograph.core import ids
 from heliograph.store import packing, rows
 from heliograph.store.hot_postgres.connection import LOCKS, Connection, fetch
 from heliograph.store.hot_postgres.reading import EVENT
+from heliograph.store.hot_postgres.writing import put_inbox
 from heliograph.store.packing import Integers, Smallints
 
 
@@ -88,6 +89,7 @@ _LINES_AT_LEAST = 4 * ids.PARTITIONS
 _FILLED_BY = 16
 """A turn is filled by so many partitions of a long queue: one alone would let the others wait too long (E2)."""
 _COUNTED_AT_LEAST = 32
+_MOST_WANTED = ids.PARTITIONS // 2
 
 
 class Ready(NamedTuple):
@@ -115,37 +117,45 @@ class Locked(NamedTuple):
     """Whether there are lines that nobody tried."""
 
 
-def take(connection: Connection, now: int, limit: int, start: int) -> rows.Taken:
+def take(
+    connection: Connection, now: int, limit: int, start: int, replies: Sequence[rows.Inbox] = ()
+) -> rows.Taken:
     """Take up to `limit` inputs that are due and lock their partitions for this transaction.
 
     Answers and debts first, then timers, then events; paused workspaces keep their events. The walk over
-    workspaces starts after `start`, and none takes more than its share while others wait.
+    workspaces starts after `start`, and none takes more than its share while others wait. `replies` are at hand
+    and go first among the answers; those of a partition that somebody else has are laid into its inbox.
     """
     ready = _look(connection, now, limit, start)
-    locked = _lock(connection, ready, limit, start)
+    locked = _lock(connection, ready, limit - len(replies), start, _most_answered(replies))
+    own = [reply for reply in replies if reply.partition in locked.partitions]
+    put_inbox(connection, [reply for reply in replies if reply.partition not in locked.partitions])
     if not locked.partitions:
-        return rows.Taken((), [], [], [], False, {})
+        return rows.Taken((), [], [], [], False, {}, ())
     mine = packing.pack(Smallints, sorted(locked.partitions))
-    inbox: list[rows.Inbox] = []
+    room = limit - len(own)
+    inbox: list[rows.Inbox] = own
     timers: list[rows.Timer] = []
-    if ready.answered:
-        inbox = sorted(rows.Inbox._make(row) for row in fetch(connection, _TAKE_INBOX, (mine, limit, limit)))
+    if ready.answered and room > 0:
+        inbox = sorted((*own, *map(rows.Inbox._make, fetch(connection, _TAKE_INBOX, (mine, room, room)))))
     room = limit - len(inbox)
-    if ready.timed and room:
+    if ready.timed and room > 0:
         found = fetch(connection, _TAKE_TIMERS, (mine, now, room, room))
         timers = sorted(rows.Timer._make(row) for row in found)
         room -= len(timers)
-    events = _take_events(connection, locked.lines if room else [], room, start)
+    events = _take_events(connection, locked.lines if room > 0 else [], room, start)
     workspaces = {row.workspace_id for row in inbox} | {row.workspace_id for row in timers}
-    versions = _versions(connection, workspaces | {row.workspace_id for row in events})
+    standing = _standing(connection, workspaces | {row.workspace_id for row in events})
     full = len(inbox) + len(timers) + len(events) >= limit
     more = full or locked.left or _is_cut(locked, inbox, events)
-    return rows.Taken(tuple(sorted(locked.partitions)), inbox, timers, events, more, versions)
+    return rows.Taken(tuple(sorted(locked.partitions)), inbox, timers, events, more, *standing)
 
 
 def _is_cut(locked: Locked, inbox: Sequence[rows.Inbox], events: Sequence[rows.Event]) -> bool:
     """Whether something was left lying in what is locked."""
-    answered = Counter(row.partition for row in inbox)
+    answered = Counter(
+        row.partition for row in inbox
+    )  # with those that were at hand: at worst it looks once more
     decided = Counter((row.partition, row.workspace_id) for row in events)
     return any(there > answered[place] for place, there in locked.answers.items()) or any(
         there > decided[line] for line, there in locked.events.items()
@@ -170,12 +180,12 @@ def _shuffled() -> list[int]:
     return [(first + n) % ids.PARTITIONS for n in range(ids.PARTITIONS)]
 
 
-def _lock(connection: Connection, ready: Ready, limit: int, start: int) -> Locked:
-    """Lock as many partitions as fill the turn."""
+def _lock(connection: Connection, ready: Ready, limit: int, start: int, wanted: Collection[int]) -> Locked:
+    """Lock as many partitions as fill the turn, and those `wanted` that nobody else has."""
     lines = sorted(ready.lines, key=lambda line: _place(line, start))
     # Those without events go first: behind long queues they would never have their turn.
     quiet = {*ready.answered, *ready.timed}.difference(place for place, _ in lines)
-    lines[:0] = [(place, 0) for place in quiet]
+    lines[:0] = [(place, 0) for place in sorted(quiet.union(wanted))]
     locked = Locked(set(), [], {}, {}, bool(lines))
     if not lines:
         return locked
@@ -184,7 +194,7 @@ def _lock(connection: Connection, ready: Ready, limit: int, start: int) -> Locke
     values = (
         share,
         *packing.columns((Smallints, Integers, Smallints), _marked(lines)),
-        *(share, LOCKS, counted, counted, len(lines), limit),
+        *(share, LOCKS, counted, counted, len(lines), max(limit, 1)),
     )
     walked = fetch(connection, _LOCK, values)
     for place, workspace, _, mine, events, answers in walked:
@@ -197,6 +207,11 @@ def _lock(connection: Connection, ready: Ready, limit: int, start: int) -> Locke
                 locked.lines.append((place, workspace))
                 locked.events[place, workspace] = events if events < counted else limit
     return locked._replace(left=len(walked) < len(lines) or not all(tried for _, _, tried, *_ in walked))
+
+
+def _most_answered(replies: Sequence[rows.Inbox]) -> list[int]:
+    """The partitions of most of these answers: not all of them, or a worker alone would keep the others waiting."""
+    return [place for place, _ in Counter(reply.partition for reply in replies).most_common(_MOST_WANTED)]
 
 
 def _marked(lines: Sequence[tuple[int, int]]) -> list[tuple[int, int, int]]:
@@ -255,13 +270,14 @@ def quotas(lines: Sequence[tuple[int, int]], room: int, start: int) -> list[tupl
     return made
 
 
-def _versions(connection: Connection, workspaces: Collection[int]) -> dict[int, int]:
+def _standing(connection: Connection, workspaces: Collection[int]) -> tuple[dict[int, int], set[int]]:
+    """The definitions' versions of these workspaces, and which of them hold their deliveries."""
     found = fetch(
         connection,
-        "SELECT id, definitions_version FROM workspaces WHERE id = ANY(%s::int4[])",
+        "SELECT id, definitions_version, hold_deliveries FROM workspaces WHERE id = ANY(%s::int4[])",
         (packing.pack(Integers, list(workspaces)),),
     )
-    return {row[0]: row[1] for row in found}
+    return {row[0]: row[1] for row in found}, {row[0] for row in found if row[2]}
 
 
 def next_due(connection: Connection, now: int) -> int | None:

@@ -47,6 +47,9 @@ _MESSAGES: LiteralString = (
 _SEND_DUE: LiteralString = (
     "INSERT INTO send_due SELECT * FROM unnest(%s::int2[], %s::int4[], %s::uuid[], %s::int8[])"
 )
+_CLAIMS: LiteralString = (
+    "INSERT INTO claims SELECT * FROM unnest(%s::int4[], %s::uuid[], %s::int8[], %s::int8[], %s::text[])"
+)
 _TIMERS: LiteralString = (
     "INSERT INTO timers SELECT * FROM unnest(%s::int2[], %s::int8[], %s::int4[], %s::int2[], %s::uuid[])"
     " ON CONFLICT DO NOTHING"
@@ -87,8 +90,11 @@ _CONVERSATIONS: LiteralString = (
 
 
 def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int], now: int) -> None:
-    """Everything that the turn decided, table by table; statistics in the lane of its lowest partition."""
-    lane = min(partitions)
+    """Everything that the turn decided, table by table; statistics in the lane of its lowest partition.
+
+    A turn that got none has only put by what others are to see to.
+    """
+    lane = min(partitions, default=None)
     with connection.pipeline():
         put(
             connection,
@@ -102,6 +108,7 @@ def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int]
         put(connection, _RUN_CHANGES, (Smallints, Smallints, Texts, Texts, Integers, Identities), changes)
         put(connection, _MESSAGES, _MESSAGE_KINDS, writes.messages)
         put(connection, _SEND_DUE, (Smallints, Integers, Identities, Bigints), writes.send_due)
+        put(connection, _CLAIMS, (Integers, Identities, Bigints, Bigints, Texts), writes.claims)
         put(connection, INSERT_EVENTS, EVENT_KINDS, writes.events)
         if writes.due:
             insert_due(connection, writes.due)
@@ -111,10 +118,11 @@ def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int]
         put(connection, _COOLDOWNS, (Integers, Identities, Texts, Bigints), cooldowns)
         put(connection, _CONTACTS, _PEOPLE_KINDS, sorted(writes.contacts.values()))
         put(connection, _CONVERSATIONS, _PEOPLE_KINDS, sorted(writes.conversations.values()))
-        _count(connection, writes, lane)
-        connection.execute(
-            "UPDATE partitions SET last_now = %s WHERE partition = %s AND last_now < %s", (now, lane, now)
-        )
+        if lane is not None:
+            _count(connection, writes, lane)
+            connection.execute(
+                "UPDATE partitions SET last_now = %s WHERE partition = %s AND last_now < %s", (now, lane, now)
+            )
 
 
 def _count(connection: Connection, writes: rows.Writes, lane: int) -> None:

@@ -40,8 +40,11 @@ def _claimed(row: tuple[Any, ...], lease_until: int) -> rows.Claimed:
     return rows.Claimed(rows.Message._make(row[1:22]), row[0], lease_until, event)
 
 
-def settle(connection: Connection, worker: str, settled: Sequence[rows.Settled]) -> int:
-    """Store what became of claimed messages; one whose claim is no longer this worker's is left as it is."""
+def settle(connection: Connection, worker: str, settled: Sequence[rows.Settled]) -> list[rows.Settled]:
+    """Store what became of claimed messages, and give those: one whose claim is no longer this worker's is left.
+
+    What follows from it (`retry`, `reply`) is for the turn to see to.
+    """
     released = wanted(
         connection,
         "WITH wanted(a, b) AS (VALUES {}) DELETE FROM claims WHERE (workspace_id, message_id) IN"
@@ -52,21 +55,11 @@ def settle(connection: Connection, worker: str, settled: Sequence[rows.Settled])
     )
     ours = {row[0] for row in released}
     held = [entry for entry in settled if entry.message_id in ours]
-    _store(connection, held)
-    return len(held)
-
-
-def _store(connection: Connection, held: Sequence[rows.Settled]) -> None:
     connection.executemany(
         "UPDATE messages SET state=?, settled_at=?, attempts=?, error=? WHERE workspace_id=? AND id=?",
         [(s.state, s.settled_at, s.attempts, s.error, s.workspace_id, s.message_id) for s in held],
     )
-    connection.executemany(
-        "INSERT OR IGNORE INTO timers VALUES (?,?,?,?,?)", [s.retry for s in held if s.retry]
-    )
-    connection.executemany(
-        "INSERT OR IGNORE INTO inbox VALUES (?,?,?,?,?,?,?)", [s.reply for s in held if s.reply]
-    )
+    return held
 
 
 def take_expired(connection: Connection, now: int, limit: int, worker: str) -> list[rows.Claimed]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from heliograph.store import rows
@@ -18,13 +18,16 @@ def last_now(connection: Connection) -> int:
     return int(connection.execute("SELECT max(last_now) FROM partitions").fetchone()[0])
 
 
-def take(connection: Connection, now: int, limit: int, start: int) -> rows.Taken:
+def take(
+    connection: Connection, now: int, limit: int, start: int, replies: Sequence[rows.Inbox] = ()
+) -> rows.Taken:
     """Take up to `limit` inputs that are due and lock their partitions for this transaction.
 
     Answers and debts first, then timers, then events; paused workspaces keep their events. The walk over
-    workspaces starts after `start`, and none takes more than its share while others wait.
+    workspaces starts after `start`, and none takes more than its share while others wait. `replies` are at hand
+    and go first among the answers; those of a partition that somebody else has are laid into its inbox.
     """
-    inbox = _take_inbox(connection, limit)
+    inbox = sorted((*replies, *_take_inbox(connection, limit - len(replies))))
     timers = _take_timers(connection, now, limit - len(inbox))
     room = limit - len(inbox) - len(timers)
     events, cut = _take_events(connection, room, _paused(connection, now), start)
@@ -34,19 +37,26 @@ def take(connection: Connection, now: int, limit: int, start: int) -> rows.Taken
         | {row[0] for row in events}
     )
     more = cut or len(inbox) + len(timers) + len(events) >= limit
-    return rows.Taken((0,), inbox, timers, events, more, _versions(connection, workspaces))
+    return rows.Taken((0,), inbox, timers, events, more, *_standing(connection, workspaces))
 
 
-def _versions(connection: Connection, workspaces: Collection[int]) -> dict[int, int]:
-    return {
-        workspace: connection.execute(
-            "SELECT definitions_version FROM workspaces WHERE id = ?", (workspace,)
-        ).fetchone()[0]
-        for workspace in workspaces
-    }
+def _standing(connection: Connection, workspaces: Collection[int]) -> tuple[dict[int, int], set[int]]:
+    """The definitions' versions of these workspaces, and which of them hold their deliveries."""
+    versions: dict[int, int] = {}
+    held: set[int] = set()
+    for workspace in workspaces:
+        version, holds = connection.execute(
+            "SELECT definitions_version, hold_deliveries FROM workspaces WHERE id = ?", (workspace,)
+        ).fetchone()
+        versions[workspace] = version
+        if holds:
+            held.add(workspace)
+    return versions, held
 
 
 def _take_inbox(connection: Connection, limit: int) -> list[rows.Inbox]:
+    if limit <= 0:
+        return []
     found = connection.execute(
         "SELECT partition, workspace_id, id, kind, run_id, body, attempts FROM inbox"
         f" WHERE attempts < {_MOST_TRIES} ORDER BY workspace_id, id LIMIT ?",

@@ -1,0 +1,89 @@
+"""Handover: what passes in memory between the turns of a process and the delivery beside them.
+
+Law: the store knows it first. A claim is given after the commit that made it, an answer is forgotten after the
+commit that stored it; what a process loses by dying is found by its leases. Every number is written by one side
+alone and a list changes by whole operations, so that the two sides may be threads (docs/decisions/0015).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from heliograph.store import rows
+
+
+def _no_room() -> Mapping[str, int]:
+    return {}
+
+
+class Handover:
+    """Claims one way, answers the other."""
+
+    def __init__(self, worker: str, lease: int):
+        """`worker` is this process's name in claims, `lease` how long one holds (µs)."""
+        self.worker, self.lease = worker, lease
+        self._rooms: Callable[[], Mapping[str, int]] = _no_room
+        self._wake: Callable[[], None] = lambda: None
+        self._given: list[rows.Claimed] = []
+        self._answers: list[rows.Settled] = []
+        self._given_so_far = self._received_so_far = self._stored_so_far = 0
+
+    def open(self, rooms: Callable[[], Mapping[str, int]], wake: Callable[[], None]) -> None:
+        """A delivery begins, with nothing in hand.
+
+        `rooms` tells how many more messages each channel takes at once, `wake` tells the delivery that some were
+        given; both are called by the turns.
+        """
+        self._rooms, self._wake = rooms, wake
+        self._given, self._answers = [], []
+        self._given_so_far = self._received_so_far = self._stored_so_far = 0
+
+    # ── the turns' side ─────────────────────────────────────────────────────────────────────────────
+
+    def rooms(self) -> dict[str, int]:
+        """How many messages of each channel may be given."""
+        on_the_way = self._given_so_far - self._received_so_far
+        return {channel: room - on_the_way for channel, room in self._rooms().items()}
+
+    def give(self, claimed: Sequence[rows.Claimed]) -> None:
+        """Messages that this process has claimed, and has to hand over."""
+        self._given_so_far += len(claimed)
+        self._given += claimed
+        self._wake()
+
+    def answers(self, most: int) -> Sequence[rows.Settled]:
+        """The oldest answers that are not stored yet."""
+        return self._answers[:most]
+
+    def stored(self, count: int) -> None:
+        """So many of the oldest are stored."""
+        del self._answers[:count]
+        self._stored_so_far += count
+
+    # ── the delivery's side ─────────────────────────────────────────────────────────────────────────
+
+    def receive(self) -> Sequence[rows.Claimed]:
+        """What was given since it was asked last."""
+        given = self._given[:]
+        del self._given[: len(given)]
+        self._received_so_far += len(given)
+        return given
+
+    def answer(self, settled: rows.Settled) -> None:
+        """What is to be stored of a message."""
+        self._answers.append(settled)
+
+    @property
+    def waiting(self) -> int:
+        """How many answers are not stored yet."""
+        return len(self._answers)
+
+    @property
+    def given(self) -> int:
+        """How many messages were ever given."""
+        return self._given_so_far
+
+    @property
+    def stored_so_far(self) -> int:
+        """How many answers were ever stored."""
+        return self._stored_so_far
