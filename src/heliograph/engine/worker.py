@@ -24,6 +24,8 @@ _log = structlog.get_logger(__name__)
 LONGEST_SLEEP = 5.0
 _REST = 0.01
 """After a small turn a PostgreSQL worker rests, so that a trickle makes batches (engine.md E25)."""
+_LONGEST_REST = 0.05
+"""A PostgreSQL worker that was woken in vain again and again rests longer, up to this."""
 _SMALL = 50
 _PAUSE = 0.002
 """After a small turn on SQLite, in seconds: less than anybody notices, and enough for a commit to be shared."""
@@ -137,12 +139,17 @@ class ThreadWorker:
         self._thread.join()
 
     def _run(self) -> None:
+        vain = 0
         while not self._stopping.is_set():
             if self._pace.step() <= 0:
-                continue
-            if self._pace.found:
+                vain = 0
+            elif self._pace.found:
+                vain = 0
                 self._stopping.wait(_REST)
             else:
+                # Woken for what another worker took: that one is awake, and this one need not look as often.
+                self._stopping.wait(min(_LONGEST_REST, _REST * vain))
+                vain += 1
                 self._rest_until_woken()
 
     def _rest_until_woken(self) -> None:
