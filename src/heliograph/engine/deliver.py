@@ -150,7 +150,8 @@ class Delivery:
         # Before it looks: who plans a message while it looks says so again.
         self._line = self._line and not room
         expired, claimed = await self._do(lambda: self._taken(room, now, expires=expires))
-        self._line = self._line or 0 < room <= len(claimed)
+        # Shares of lines that are short leave room while others are long: only a look that finds nothing ends the line.
+        self._line = self._line or bool(claimed)
         self._claimed += len(expired) + len(claimed)
         for one in expired:
             self._answered(one, settlements.LOST)
