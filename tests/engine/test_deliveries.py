@@ -160,7 +160,7 @@ def die_holding(world: testing.World, *, handed_over: bool) -> None:
     now = world.clock.now()
     lease_until = now + int(world.settings.lease_seconds * SECOND)
     with world._session.transaction() as connection:
-        claimed = world._session.hot.claim(connection, now, 100, "gone", lease_until, 0)
+        claimed, _ = world._session.hot.claim(connection, now, 100, "gone", lease_until, 0)
     assert claimed
     if handed_over:
         for one in claimed:

@@ -168,7 +168,7 @@ def test_leases_are_seen_to_after_a_jump_back(world: testing.World) -> None:
         pass
     now = world.clock.now()
     with world._session.transaction() as connection:
-        assert world._session.hot.claim(connection, now, 10, "gone", now + SECOND, 0)
+        assert world._session.hot.claim(connection, now, 10, "gone", now + SECOND, 0)[0]
     world.pass_time(hours=1)
     world.pass_time(hours=1)
     assert [message.state for message in world.explain(event).messages] == ["accepted"]

@@ -25,7 +25,8 @@ def claim(
     session: database.Session, worker: str = "w1", *, limit: int = 100, now: int = samples.NOW, start: int = 0
 ) -> list[rows.Claimed]:
     with session.transaction() as connection:
-        found: list[rows.Claimed] = session.hot.claim(connection, now, limit, worker, now + LEASE, start)
+        found: list[rows.Claimed]
+        found, _ = session.hot.claim(connection, now, limit, worker, now + LEASE, start)
     return found
 
 
@@ -112,6 +113,19 @@ def test_the_walk_over_workspaces_starts_after_the_last_one(session: database.Se
     plan(session, *(samples.message(number, workspace=1 + number % 3) for number in range(1, 10)))
     firsts = [claim(session, limit=1, start=start)[0].message.workspace_id for start in (0, 1, 2, 3)]
     assert firsts == [1, 2, 3, 1]
+
+
+def test_a_claim_says_whether_there_may_be_more(session: database.Session) -> None:
+    """Who takes less than there is, by room or by share, is told to look again; who takes all is not."""
+    long = [samples.message(number, workspace=1) for number in range(1, 30)]
+    plan(session, *long, samples.message(90, workspace=2))
+    with session.transaction() as connection:
+        taken = [
+            session.hot.claim(connection, samples.NOW, limit, "w1", samples.NOW, 0)
+            for limit in (25, 500, 500)
+        ]
+    assert [len(found) for found, _ in taken] == [6, 24, 0]
+    assert (taken[0][1], taken[-1][1]) == (True, False)
 
 
 def test_what_became_of_a_message_is_stored(store: database.Database, session: database.Session) -> None:

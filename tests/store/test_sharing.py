@@ -125,7 +125,7 @@ def test_claims_at_once_do_not_overlap(two_sessions: Two) -> None:
     fill(two_sessions[0], [], sent)
 
     def claim(session: database.Session) -> list[bytes]:
-        claimed = session.hot.claim(session.connection, samples.NOW, 50, "w", samples.NOW + 1, 0)
+        claimed, _ = session.hot.claim(session.connection, samples.NOW, 50, "w", samples.NOW + 1, 0)
         return [entry.message.id for entry in claimed]
 
     with two_sessions[0].transaction():

@@ -149,9 +149,8 @@ class Delivery:
             return bool(given)
         # Before it looks: who plans a message while it looks says so again.
         self._line = self._line and not room
-        expired, claimed = await self._do(lambda: self._taken(room, now, expires=expires))
-        # Shares of lines that are short leave room while others are long: only a look that finds nothing ends the line.
-        self._line = self._line or bool(claimed)
+        expired, claimed, cut = await self._do(lambda: self._taken(room, now, expires=expires))
+        self._line = self._line or cut
         self._claimed += len(expired) + len(claimed)
         for one in expired:
             self._answered(one, settlements.LOST)
@@ -160,19 +159,23 @@ class Delivery:
             self._start = claimed[-1].message.workspace_id
         return bool(given or expired or claimed)
 
-    def _taken(self, room: int, now: int, *, expires: bool) -> tuple[list[rows.Claimed], list[rows.Claimed]]:
-        """Expired and new claims."""
+    def _taken(
+        self, room: int, now: int, *, expires: bool
+    ) -> tuple[list[rows.Claimed], list[rows.Claimed], bool]:
+        """Expired and new claims, and whether more may be in line."""
         hot, worker = self._session.hot, self._terms.worker
         expired: list[rows.Claimed] = []
         claimed: list[rows.Claimed] = []
+        cut = False
         with self._session.transaction() as connection:
             if expires:
                 expired = hot.take_expired(connection, now, _CLAIM_AT_ONCE, worker)
             if room:
-                claimed = hot.claim(connection, now, room, worker, now + self._terms.lease, self._start)
+                lease_until = now + self._terms.lease
+                claimed, cut = hot.claim(connection, now, room, worker, lease_until, self._start)
         if expires:
             self._looked_at = now
-        return expired, claimed
+        return expired, claimed, cut
 
     async def _sleep(self) -> None:
         seconds = _LONGEST_SLEEP

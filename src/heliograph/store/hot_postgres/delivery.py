@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, LiteralString
 
@@ -34,17 +35,24 @@ _EXPIRED: LiteralString = (
 
 def claim(
     connection: Connection, now: int, limit: int, worker: str, lease_until: int, start: int
-) -> list[rows.Claimed]:
+) -> tuple[list[rows.Claimed], bool]:
     """Take up to `limit` messages that are due and hold them until `lease_until`; workspaces on hold are passed over.
 
-    The walk over workspaces starts after `start`, and none takes more than its share while others wait.
+    The walk over workspaces starts after `start`, and none takes more than its share while others wait. Gives with
+    it whether a share was used up, so that there may be more.
     """
     lines = lines_to_send(connection, limit, start)
     if not lines:
-        return []
-    shares = packing.columns((Smallints, Integers, Integers), quotas(lines, limit, start))
-    found = fetch(connection, _CLAIM, (*shares, limit, lease_until, now, worker))
-    return [_claimed(row, lease_until) for row in found]
+        return [], False
+    shares = quotas(lines, limit, start)
+    packed = packing.columns((Smallints, Integers, Integers), shares)
+    found = [
+        _claimed(row, lease_until)
+        for row in fetch(connection, _CLAIM, (*packed, limit, lease_until, now, worker))
+    ]
+    width = Counter((one.message.partition, one.message.workspace_id) for one in found)
+    cut = len(shares) < len(lines) or any(width[place, space] >= quota for place, space, quota in shares)
+    return found, cut
 
 
 def _claimed(row: tuple[Any, ...], lease_until: int) -> rows.Claimed:

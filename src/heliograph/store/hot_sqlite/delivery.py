@@ -22,17 +22,18 @@ _SEND_DUE = Line(
 
 def claim(
     connection: Connection, now: int, limit: int, worker: str, lease_until: int, start: int
-) -> list[rows.Claimed]:
+) -> tuple[list[rows.Claimed], bool]:
     """Take up to `limit` messages that are due and hold them until `lease_until`; workspaces on hold are passed over.
 
-    The walk over workspaces starts after `start`, and none takes more than its share while others wait.
+    The walk over workspaces starts after `start`, and none takes more than its share while others wait. Gives with
+    it whether a share was used up, so that there may be more.
     """
     held = {row[0] for row in connection.execute("SELECT id FROM workspaces WHERE hold_deliveries")}
-    taken, _ = take_line(connection, _SEND_DUE, limit, held, start)
+    taken, cut = take_line(connection, _SEND_DUE, limit, held, start)
     connection.executemany(
         "INSERT INTO claims VALUES (?,?,?,?,?)", [(row[1], row[2], lease_until, now, worker) for row in taken]
     )
-    return [_claimed(row, lease_until) for row in taken]
+    return [_claimed(row, lease_until) for row in taken], cut
 
 
 def _claimed(row: tuple[Any, ...], lease_until: int) -> rows.Claimed:
