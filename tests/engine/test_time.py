@@ -55,7 +55,8 @@ def test_a_pause_that_is_over_lets_the_worker_sleep(world: testing.World) -> Non
     acts.steer(world, is_paused=True, paused_until=world.clock.now() + HOUR)
     world.pass_time(hours=2)
     assert world._session.hot.next_due(world._session.connection, world.clock.now()) is None
-    assert world.pace.step() == 5.0
+    assert not world.pace.step()
+    assert world.pace.rest() == 5.0
 
 
 def test_runs_go_on_through_a_pause(world: testing.World) -> None:

@@ -29,7 +29,7 @@ START_SHARE = 0.4
 """The part of a lease within which a hand-over must begin; the rest is for it to end."""
 _CLAIM_AT_ONCE = 500
 _LONGEST_SLEEP = 5.0
-_SMALL, _PAUSE = 64, 0.008
+_SMALL, _PAUSE = 250, 0.008
 """Fewer answers than this wait so many seconds for others, so that they share a commit."""
 _AT_A_STRETCH = 50
 """So many messages are written before others on the loop have their turn."""

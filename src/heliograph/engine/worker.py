@@ -22,6 +22,7 @@ from heliograph.store import database
 _log = structlog.get_logger(__name__)
 
 LONGEST_SLEEP = 5.0
+_AFTER_A_FAULT = 1.0
 _REST = 0.01
 """After a small turn a PostgreSQL worker rests, so that a trickle makes batches (engine.md E25)."""
 _LONGEST_REST = 0.05
@@ -50,31 +51,43 @@ class Pace:
             wall_seconds,
             planned,
         )
+        self._seen_at = 0
+        self._failed = False
         self.taken = 0
         """How many inputs were decided."""
-        self.found = False
-        """Whether the last turn had anything to do."""
+        self.found = 0
+        """How many inputs and answers the last turn had."""
 
-    def step(self) -> float:
-        """One turn; gives how many seconds nothing will be due (0: there is more)."""
+    def step(self) -> bool:
+        """One turn; gives whether there is more to do at once."""
+        self.found = 0
         try:
-            return self._turn()
+            report = self._turns.take()
         except errors.HeliographError as fault:
             _log.error("turn_failed", error=fault.message)
+            self._failed = True
+            return False
         except Exception as fault:  # noqa: BLE001 - a worker never ends for a fault of one turn
             _log.error("turn_failed", error=str(fault), exc_info=fault)
-        return 1.0
-
-    def _turn(self) -> float:
-        self.found = False
-        report = self._turns.take()
+            self._failed = True
+            return False
+        self._failed = False
         self.taken += report.inputs
-        self.found = bool(report.inputs or report.answers)
+        self.found = max(report.inputs, report.answers)
+        self._seen_at = report.now
         if report.messages:
             self._planned()
-        if report.more:
-            return 0.0
-        return 0.0 if max(report.inputs, report.answers) >= _SMALL else self._until_due(report.now)
+        return report.more
+
+    def rest(self) -> float:
+        """How many seconds nothing will be due."""
+        if self._failed:
+            return _AFTER_A_FAULT
+        try:
+            return self._until_due(self._seen_at)
+        except errors.HeliographError as fault:
+            _log.error("turn_failed", error=fault.message)
+            return _AFTER_A_FAULT
 
     def _until_due(self, now: int) -> float:
         with database.refusals():
@@ -105,15 +118,14 @@ class LoopWorker:
         """Take turns until stopped."""
         while not self._stopping:
             self._awake.clear()
-            wait = self._pace.step()
-            if wait <= 0:
+            if self._pace.step():
                 await asyncio.sleep(0)
                 continue
-            if self._pace.found:
-                # A trickle makes batches, so that its events share a commit.
-                await asyncio.sleep(_PAUSE)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._awake.wait(), wait)
+            # A trickle makes batches, so that its events share a commit.
+            await asyncio.sleep(_PAUSE if 0 < self._pace.found < _SMALL else 0)
+            if not self._awake.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._awake.wait(), self._pace.rest())
 
 
 class ThreadWorker:
@@ -141,7 +153,7 @@ class ThreadWorker:
     def _run(self) -> None:
         vain = 0
         while not self._stopping.is_set():
-            if self._pace.step() <= 0:
+            if self._pace.step() or self._pace.found >= _SMALL:
                 vain = 0
             elif self._pace.found:
                 vain = 0
@@ -156,9 +168,8 @@ class ThreadWorker:
         # Told to be asleep first, looked once more after: what commits in between is seen, or wakes us.
         try:
             with self._listener.asleep():
-                wait = self._pace.step()
-                if wait > 0 and not self._stopping.is_set():
-                    self._listener.wait(wait)
+                if not (self._pace.step() or self._pace.found or self._stopping.is_set()):
+                    self._listener.wait(self._pace.rest())
         except errors.HeliographError as fault:
             _log.error("listener_failed", error=fault.message)
             self._stopping.wait(1.0)
