@@ -25,7 +25,7 @@ class Size(NamedTuple):
     behind: int
 
 
-QUICK, FULL = Size(20_000, 3_000, 400), Size(200_000, 40_000, 3_000)
+QUICK, FULL = Size(40_000, 3_000, 400), Size(200_000, 40_000, 3_000)
 EACH_SECOND = 200.0
 """Requests a second while the engine is behind."""
 

@@ -29,7 +29,7 @@ from heliograph.web import server, services
 
 _log = structlog.get_logger(__name__)
 _HOUR = 3_600_000_000
-_SQLITE_SECONDS, _POSTGRESQL_SECONDS = 0.010, 0.050
+_SQLITE_SECONDS, _POSTGRESQL_SECONDS = 0.015, 0.100
 
 
 class App:

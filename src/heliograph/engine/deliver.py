@@ -31,7 +31,7 @@ _CLAIM_AT_ONCE = 500
 _LONGEST_SLEEP = 5.0
 _SMALL, _PAUSE = 250, 0.008
 """Fewer answers than this wait so many seconds for others, so that they share a commit."""
-_AT_A_STRETCH = 50
+_AT_A_STRETCH = 20
 """So many messages are written before others on the loop have their turn."""
 _REST = 1.0
 """Seconds that a delivery waits after the database refused it."""

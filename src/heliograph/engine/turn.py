@@ -34,7 +34,7 @@ class Limits(NamedTuple):
     inputs: int
     """The most inputs it takes."""
     seconds: float
-    """About how long it may decide: the next turn is made smaller or larger to keep to it."""
+    """About how long it may take, commit and all: the next turn is made smaller or larger to keep to it."""
     max_event_age: int
     """Events older than this (µs) when a pause ends are not matched any more (C14)."""
     misfire_grace: int
@@ -112,6 +112,7 @@ class Turns:
         self._taken, self._storing = [], False
         answers = self._handover.answers(limit)
         claimed: list[rows.Claimed] = []
+        began = self._stopwatch()
         with self._session.transaction() as connection:
             now = max(self._now(), hot.last_now(connection))
             self._taken = [(answer.workspace_id, answer.message_id) for answer in answers]
@@ -125,7 +126,6 @@ class Turns:
             desk = desks.Desk(now)
             desk.writes.timers += [answer.retry for answer in settled if answer.retry]
             self._read(connection, taken, desk)
-            began = self._stopwatch()
             for inbox in taken.inbox:
                 self._attempt_inbox(desk, inbox)
             for timer in taken.timers:
@@ -137,14 +137,13 @@ class Turns:
                     desk, taken, self._handover.rooms(), self._handover.worker, self._handover.lease
                 )
             desk.close()
-            decided = self._stopwatch() - began
             hot.write(connection, desk.writes, taken.partitions, now)
         self._handover.stored(len(answers))
         if claimed:
             self._handover.give(claimed)
         if taken.events:
             self._start = taken.events[-1].workspace_id
-        self._pace(limit, decided)
+        self._pace(limit, self._stopwatch() - began)
         more = taken.more or len(answers) == limit or bool(desk.writes.due or desk.writes.inbox)
         return Report(len(inputs), len(answers), len(desk.writes.send_due), more, now)
 

@@ -32,6 +32,10 @@ _PAUSE = 0.002
 """After a small turn on SQLite, in seconds: less than anybody notices, and enough for a commit to be shared."""
 
 
+_BREATHS = 20
+"""Between two turns on SQLite the loop goes round so often: a request needs that from its first byte to its answer."""
+
+
 class Pace:
     """Takes turns one after the other and says how long to wait until the next."""
 
@@ -119,7 +123,8 @@ class LoopWorker:
         while not self._stopping:
             self._awake.clear()
             if self._pace.step():
-                await asyncio.sleep(0)
+                for _ in range(_BREATHS):
+                    await asyncio.sleep(0)
                 continue
             # A trickle makes batches, so that its events share a commit.
             await asyncio.sleep(_PAUSE if 0 < self._pace.found < _SMALL else 0)
