@@ -116,7 +116,7 @@ class App:
             self.store.session,
             self.clock.now,
             self._worked,
-            tidies=not self.store.is_sqlite,
+            watches=not self.store.is_sqlite,
             executor=executor,
         )
 
@@ -185,19 +185,20 @@ class App:
         )
         turns = self._worker = worker.LoopWorker(self.pace)
         delivery.adopt_all()
-        broom = self.housekeeping()
-        running = [asyncio.create_task(part.run()) for part in (turns, delivery, broom)]
-        try:
-            yield
-        finally:
-            broom.stop()
-            await running[2]
-            # Answers are stored by turns: they go on until nothing is in flight.
-            delivery.stop()
-            await running[1]
-            turns.stop()
-            await running[0]
-            await deliver.closed(self.ways)
+        with ThreadPoolExecutor(1, "housekeeping") as corner:
+            broom = self.housekeeping(corner)
+            running = [asyncio.create_task(part.run()) for part in (turns, delivery, broom)]
+            try:
+                yield
+            finally:
+                broom.stop()
+                await running[2]
+                # Answers are stored by turns: they go on until nothing is in flight.
+                delivery.stop()
+                await running[1]
+                turns.stop()
+                await running[0]
+                await deliver.closed(self.ways)
 
     @contextlib.asynccontextmanager
     async def engine_in_threads(self) -> AsyncIterator[None]:

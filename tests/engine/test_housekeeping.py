@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -53,8 +54,19 @@ def test_queues_are_cleared_where_it_is_worth_it(postgres_url: str) -> None:
 
     with testing.World(postgres_url) as world:
         open_session = world.app.store.session
-        broom = housekeeping.Housekeeping(open_session, world.clock.now, lambda: worked, tidies=True)
+        broom = housekeeping.Housekeeping(open_session, world.clock.now, lambda: worked, watches=True)
         assert asyncio.run(rounds(broom)) == [False, False, True, False]
+
+
+def test_on_sqlite_the_log_is_copied_into_the_file(tmp_path: Path) -> None:
+    """What was committed stands in the file itself after a round, and the next commits begin the log anew."""
+    file = tmp_path / "world.db"
+    with testing.World(f"sqlite:///{file}") as world:
+        world.events([{"event_type": "custom.a", "payload": {"text": "x" * 1000}} for _ in range(500)])
+        before = file.stat().st_size
+        world.app.store.session().hot.tidy(world.app.session().connection)
+        assert file.stat().st_size > before + 500_000
+        assert world.app.session().connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[0] == 0
 
 
 def test_a_round_that_fails_is_followed_by_others(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,6 +80,6 @@ def test_a_round_that_fails_is_followed_by_others(monkeypatch: pytest.MonkeyPatc
             broom.stop()
         raise errors.DatabaseUnreachable if len(tries) == 1 else RuntimeError("nobody foresaw this")
 
-    broom = housekeeping.Housekeeping(open_nothing, lambda: 0, lambda: 0, tidies=False)
+    broom = housekeeping.Housekeeping(open_nothing, lambda: 0, lambda: 0, watches=False)
     asyncio.run(broom.run())
     assert len(tries) == 3

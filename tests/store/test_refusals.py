@@ -177,8 +177,8 @@ def test_a_damaged_file_is_told_in_one_line(lone_store: database.Database) -> No
     session.close()
     lone_store.close()
     with lone_store.path.open("r+b") as file:
-        file.seek(3 * 8192)
-        file.write(b"\xff" * (lone_store.path.stat().st_size - 3 * 8192))
+        file.seek(3 * 4096)
+        file.write(b"\xff" * (lone_store.path.stat().st_size - 3 * 4096))
     broken = database.Database(lone_store.url)
     with pytest.raises(errors.DatabaseUnreachable) as told:
         tables.content(broken)

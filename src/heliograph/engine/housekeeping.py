@@ -41,16 +41,16 @@ class Housekeeping:
         now: Callable[[], int],
         worked: Callable[[], int],
         *,
-        tidies: bool,
+        watches: bool,
         executor: Executor | None = None,
     ):
         """Make one.
 
-        `worked` tells how many inputs and messages this process has been through; `tidies` is for PostgreSQL, whose
-        dead entries are cleared; `executor` runs the statements (None: on the loop itself, as on SQLite).
+        `worked` tells how many inputs and messages this process has been through; `watches` is for PostgreSQL, where
+        other processes may freeze; `executor` runs the statements (None: on the loop itself).
         """
         self._open, self._now, self._worked, self._executor = open_session, now, worked, executor
-        self._tidies = tidies
+        self._watches = watches
         self._tidied_at = 0
         self._stalled: frozenset[tuple[int, str]] = frozenset()
         self._stopping = asyncio.Event()
@@ -61,9 +61,8 @@ class Housekeeping:
 
     async def run(self) -> None:
         """Keep house until stopped; a round under way is brought to its end."""
-        rounds = [self._keep(FORGET_SECONDS, self.forget)]
-        if self._tidies:
-            rounds.append(self._keep(TIDY_SECONDS, self.tidy))
+        rounds = [self._keep(FORGET_SECONDS, self.forget), self._keep(TIDY_SECONDS, self.tidy)]
+        if self._watches:
             rounds.append(self._keep(WATCH_SECONDS, self.watch))
         await asyncio.gather(*rounds)
 

@@ -133,13 +133,13 @@ class Database:
             cached_statements=512,
         )
         for pragma in (
-            "page_size = 8192",
+            "page_size = 4096",
             "journal_mode = WAL",
             "synchronous = FULL",
             "foreign_keys = ON",
             "temp_store = MEMORY",
             "cache_size = -65536",
-            "wal_autocheckpoint = 4000",
+            "wal_autocheckpoint = 32000",
             "journal_size_limit = 268435456",
         ):
             connection.execute(f"PRAGMA {pragma}")

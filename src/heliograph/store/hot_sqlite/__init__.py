@@ -7,7 +7,7 @@ Inside, a file for each part of the data's way.
 
 from __future__ import annotations
 
-from heliograph.store.hot_sqlite.connection import begin, commit, is_closed, lock_partitions, rollback
+from heliograph.store.hot_sqlite.connection import begin, commit, is_closed, lock_partitions, rollback, tidy
 from heliograph.store.hot_sqlite.delivery import claim, end_leases, settle, take_expired
 from heliograph.store.hot_sqlite.ingest import accept, backlog, find_keys, forget_keys
 from heliograph.store.hot_sqlite.reading import (
@@ -46,5 +46,6 @@ __all__ = [
     "settle",
     "take",
     "take_expired",
+    "tidy",
     "write",
 ]

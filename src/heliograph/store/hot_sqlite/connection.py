@@ -40,6 +40,11 @@ def is_closed(_connection: Connection) -> bool:
     return False
 
 
+def tidy(connection: Connection) -> None:
+    """Copy what was committed from the log into the file, beside the writer, so that no commit has to."""
+    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+
+
 def lock_partitions(connection: Connection, partitions: Collection[int]) -> None:
     """Keep turns out of these partitions until the transaction ends; the one writer has done so already."""
 
