@@ -105,6 +105,7 @@ def kept(attempts: Sequence[Attempt]) -> tuple[Attempt, ...]:
 
 
 _attempts = msgspec.json.Decoder(tuple[Attempt, ...])
+_encode = msgspec.json.Encoder().encode
 
 
 def read_attempts(stored: bytes | str | None) -> tuple[Attempt, ...]:
@@ -144,4 +145,4 @@ def reply_of(state: State) -> plans.Status | None:
 
 def answer_body(visit: int, ordinal: int, status: plans.Status, output: Any, error: str | None) -> bytes:
     """The reply as it lies in an inbox; `runs.Reply` is read from it."""
-    return msgspec.json.encode((visit, ordinal, int(status), output, error))
+    return _encode((visit, ordinal, int(status), output, error))

@@ -133,14 +133,15 @@ def _answered(record: Record, reply: Reply, now: int) -> Record:
     status = plans.Status(record.status)
     if answered == record.asked:
         status = _settled(error is not None, skipped == answered)
-    return msgspec.structs.replace(
-        record,
-        status=int(status),
-        settled_at=now if status.settled else None,
-        output=record.output if reply.output is None else reply.output,
-        error=error,
-        answered=answered,
-        skipped=skipped,
+    return Record(
+        int(status),
+        record.started_at,
+        now if status.settled else None,
+        record.output if reply.output is None else reply.output,
+        error,
+        record.asked,
+        answered,
+        skipped,
     )
 
 

@@ -74,8 +74,12 @@ class Delivery:
         self._slow = terms.lease // 12
         self._line = True
         self._claimed = 0
-        self.counts: dict[str, int] = {}
+        self._counts = dict.fromkeys(channels.Outcome, 0)
+
+    @property
+    def counts(self) -> dict[str, int]:
         """How many hand-overs ended how."""
+        return {outcome.value: count for outcome, count in self._counts.items() if count}
 
     @property
     def in_flight(self) -> int:
@@ -250,14 +254,15 @@ class Delivery:
 
     def _answered(self, claimed: rows.Claimed, answer: channels.Answer) -> None:
         """Keep an answer for the next turn."""
-        self.counts[answer.outcome.value] = self.counts.get(answer.outcome.value, 0) + 1
+        self._counts[answer.outcome] += 1
         # Of a claim that was taken over, `due_at` is when it was made.
         lost = answer is settlements.LOST
         claimed_at = claimed.due_at if lost else claimed.lease_until - self._terms.lease
         self._handover.answer(settlements.settled(claimed, answer, self._terms, claimed_at, self._now()))
         if self._line:
             self._awake.set()
-        if self._handover.waiting >= _SMALL:
+        if self._handover.waiting == _SMALL:
+            # Once: on PostgreSQL the turns are a thread, and each telling is a call to the system.
             self._tell()
         elif self._told is None and self._loop is not None:
             self._told = self._loop.call_later(_PAUSE, self._tell_late)

@@ -110,9 +110,13 @@ def _context(claimed: rows.Claimed, reads: frozenset[str]) -> Mapping[str, Any]:
     event = claimed.event
     if event is None:
         return templates.context_for({}, **data)
+    if reads <= data.keys():
+        return data
     payload = _decode(event.payload)
     if "event" in reads:
         data["event"] = plans.event_of(event.id, event.event_type, event.source, payload)
+        if reads <= data.keys():
+            return data
     return templates.context_for(
         payload,
         event_type=event.event_type,

@@ -70,7 +70,7 @@ def _later(message_id: bytes, lease: int, now: int) -> int:
 
 
 def _policy(message: rows.Message, terms: Terms) -> messages.Policy:
-    return terms.policy._replace(outages_count=message.kind == effects.Kind.CALL)
+    return terms.policy._replace(outages_count=True) if message.kind == effects.Kind.CALL else terms.policy
 
 
 def _told(answer: channels.Answer) -> str:
