@@ -232,6 +232,47 @@ def test_what_is_no_birthdate(text: object) -> None:
     assert list(faults({"birthdate": text})) == ["profile.birthdate"]
 
 
+@pytest.mark.parametrize(
+    ("parts", "stored"),
+    [
+        ({"daybirth": 17, "monthbirth": 5, "yearbirth": 1990}, "1990-05-17"),
+        ({"daybirth": "17", "monthbirth": "05", "yearbirth": None}, "0000-05-17"),
+        ({"daybirth": 29, "monthbirth": 2}, "0000-02-29"),
+        ({"daybirth": None, "monthbirth": None, "yearbirth": None}, None),
+    ],
+)
+def test_a_birthday_in_parts_is_stored_as_one_date(parts: people.Profile, stored: str | None) -> None:
+    """Day, month and year of birth become `birthdate`; the year may be missing."""
+    assert people.clean_profile({**parts, "x": 1}) == {"birthdate": stored, "x": 1}
+
+
+@pytest.mark.parametrize(
+    ("parts", "wrong"),
+    [
+        ({"daybirth": 17}, ["monthbirth"]),
+        ({"monthbirth": 5}, ["daybirth"]),
+        ({"yearbirth": 1990}, ["daybirth"]),
+        ({"daybirth": 31, "monthbirth": 4}, ["daybirth"]),
+        ({"daybirth": 29, "monthbirth": 2, "yearbirth": 1990}, ["daybirth"]),
+        ({"daybirth": "x", "monthbirth": True, "yearbirth": -1}, ["daybirth", "monthbirth", "yearbirth"]),
+        ({"daybirth": 17, "monthbirth": 5, "birthdate": "1990-05-17"}, ["birthdate"]),
+    ],
+)
+def test_what_is_no_birthday_in_parts(parts: people.Profile, wrong: list[str]) -> None:
+    """A birthday has a day and a month that exist, and is said once."""
+    assert list(faults(parts)) == [f"profile.{key}" for key in wrong]
+
+
+@pytest.mark.parametrize(
+    ("birthdate", "birthday"),
+    [("1990-05-17", 517), ("0000-02-29", 229), (None, None), ("17.5.", None), (517, None)],
+)
+def test_the_day_of_a_birthday(birthdate: object, birthday: int | None) -> None:
+    """A birthday is a month and a day, whatever the year; what is no date is none."""
+    assert people.birthday_of({"birthdate": birthdate}) == birthday
+    assert people.birthday_of({}) is None
+
+
 def test_attributes_are_read_under_their_aliases() -> None:
     """An attribute is read under its own key first, then under an alias; null is no value."""
     profile = {"given_name": None, "first_name": "Ana", "timezone": "Asia/Tokyo", "zoneinfo": "Europe/Rome"}

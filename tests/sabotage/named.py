@@ -7,13 +7,16 @@ caller. A replacement is made from the original: `always(True)`, `lambda origina
 import importlib
 import itertools
 import json
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from heliograph.core import conditions
+import msgspec
+
+from heliograph.core import conditions, dates
 from tests.sabotage import wire
 
 
@@ -63,7 +66,49 @@ def _drawn_anew(_original: object) -> Callable[..., int]:
 _ORDER = "heliograph.core.rules:order"
 _ROLLED_OUT = "heliograph.core.rules:rolled_out"
 
+_DATES = "heliograph.core.dates:"
+
+
+def due(change: Callable[[Any, str, int], tuple[Any, str, int]]) -> Code:
+    """What is due for another rule, zone or birthday."""
+    return Code(f"{_DATES}_due_at", lambda original: lambda *asked: original(*change(*asked)))
+
+
+def dated(**fields: Any) -> Code:
+    """Every new date automation says this, whatever was given."""
+    return Code(f"{_DATES}define", answering(lambda made, *_: msgspec.structs.replace(made, **fields)))
+
+
+_NO_TIME_FAULTS = Code(f"{_DATES}_time_faults", always([]))
+_NO_ACTION_FAULTS = Code(f"{_DATES}_action_faults", always([]))
+_AT_WEEKENDS = due(lambda rule, zone, birth: (rule._replace(on_weekend=True), zone, birth))
+
+
+def _elapsed_from_noon(original: Callable[[str, int, int], int]) -> Callable[[str, int, int], int]:
+    return lambda zone, day, minutes: original(zone, day, 720) + (minutes - 720) * 60_000_000
+
+
+def _no_leap_days(original: Callable[..., int | None]) -> Callable[..., int | None]:
+    return lambda birthday, year, _policy: original(birthday, year, dates.LeapDay.SKIP)
+
+
 SABOTAGE: dict[str, tuple[wire.Wire | Code, ...]] = {
+    "S1-51": (_NO_TIME_FAULTS,),
+    "S1-52": (dated(actiononweekend=False),),
+    "S1-54": (_NO_TIME_FAULTS, Code(f"{_DATES}_is_soon", always(True))),
+    "S1-56": (_NO_TIME_FAULTS,),
+    "S1-57": (_NO_TIME_FAULTS,),
+    "S1-58": (due(lambda rule, zone, birth: (rule._replace(offset=abs(rule.offset)), zone, birth)),),
+    "S1-59": (_NO_TIME_FAULTS,),
+    "S1-60": (due(lambda rule, zone, birth: (rule._replace(offset=rule.offset // 60), zone, birth)),),
+    "S1-61": (due(lambda rule, _zone, birth: (rule, "UTC", birth)),),
+    "S1-62": (Code(f"{_DATES}_HOUR", lambda _original: re.compile(".*", re.DOTALL)),),
+    "S1-63": (_AT_WEEKENDS,),
+    "S1-64": (_AT_WEEKENDS,),
+    "S1-65": (Code("heliograph.core.schedule:resolve", _elapsed_from_noon),),
+    "S1-66": (Code(f"{_DATES}_celebrated", _no_leap_days),),
+    "S1-70": (_NO_ACTION_FAULTS,),
+    "S1-71": (_NO_ACTION_FAULTS,),
     "S4-101": (
         closed(lambda rule, now: (rule._replace(snoozed_until=None), now)),
         closed(lambda rule, now: (rule, 0 if rule.snoozed_until else now)),

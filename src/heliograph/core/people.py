@@ -65,6 +65,13 @@ def phone_of(profile: Profile) -> str | None:
     return number.strip() or None if isinstance(number, str) else None
 
 
+def birthday_of(profile: Profile) -> int | None:
+    """The birthday as month * 100 + day, or None; it is a date where `clean_profile` let it in."""
+    birthdate = profile.get("birthdate")
+    read = _BIRTHDATE.fullmatch(birthdate) if isinstance(birthdate, str) else None
+    return int(read[2]) * 100 + int(read[3]) if read else None
+
+
 # ── addresses ───────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -132,11 +139,11 @@ def clean_profile(given: object, path: str = "profile", region: str | None = Non
     if not isinstance(given, Mapping):
         raise errors.InvalidInput.at(path, 'is an object, such as {"email": "ana@example.com"}')
     cleaned: dict[str, Any] = dict(given)
-    faults: list[errors.Fault] = []
-    for key in given.keys() & _CHECKS.keys():
-        if given[key] is not None:
+    faults = _join_birthdate(cleaned, path)
+    for key in cleaned.keys() & _CHECKS.keys():
+        if cleaned[key] is not None:
             try:
-                cleaned[key] = _CHECKS[key](given[key], documents.below(path, key), region)
+                cleaned[key] = _CHECKS[key](cleaned[key], documents.below(path, key), region)
             except errors.InvalidInput as refusal:
                 faults += refusal.faults
     if faults:
@@ -176,6 +183,46 @@ def _check_birthdate(given: object, path: str, _region: str | None) -> str:
     raise errors.InvalidInput.at(
         path, 'is a date such as "1990-05-17", or "0000-05-17" where the year is not known'
     )
+
+
+_BIRTH_PARTS = ("daybirth", "monthbirth", "yearbirth")
+
+
+def _join_birthdate(cleaned: dict[str, Any], path: str) -> list[errors.Fault]:
+    """Put the parts of a birthday, as another wire writes it, together to `birthdate`; gives their faults."""
+    if cleaned.keys().isdisjoint(_BIRTH_PARTS):
+        return []
+    parts = {key: cleaned.pop(key, None) for key in _BIRTH_PARTS}
+    wrong = _part_faults(parts)
+    if cleaned.get("birthdate") is not None:
+        wrong["birthdate"] = "goes without its parts: say the birthday once"
+    cleaned["birthdate"] = None
+    if not wrong and parts["daybirth"] is not None:
+        day, month, year = (_number(part) for part in parts.values())
+        try:
+            cleaned["birthdate"] = _check_birthdate(f"{year or 0:04}-{month:02}-{day:02}", path, None)
+        except errors.InvalidInput:
+            wrong["daybirth"] = "is no day of monthbirth and yearbirth"
+    return [errors.Fault(documents.below(path, key), message) for key, message in wrong.items()]
+
+
+def _part_faults(parts: Mapping[str, Any]) -> dict[str, str]:
+    wrong = {
+        key: "is a whole number, or null"
+        for key, part in parts.items()
+        if part is not None and _number(part) is None
+    }
+    has_day, has_month, has_year = (part is not None for part in parts.values())
+    if not wrong and (has_day != has_month or (has_year and not has_day)):
+        missing = "monthbirth" if has_day else "daybirth"
+        wrong[missing] = "is required: a birthday has a day and a month"
+    return wrong
+
+
+def _number(given: object) -> int | None:
+    if isinstance(given, str) and given.isascii() and given.isdigit() and len(given) <= 4:
+        return int(given)
+    return given if isinstance(given, int) and not isinstance(given, bool) and 0 <= given <= 9999 else None
 
 
 _CHECKS: Mapping[str, Callable[[object, str, str | None], str]] = {

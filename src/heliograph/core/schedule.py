@@ -111,6 +111,36 @@ def resolve(zone: str, day: int, minutes: int) -> int:
     return int(wall.assume_tz(zone, disambiguation="compatible").timestamp(unit="microsecond"))
 
 
+def local_day(zone: str, at: int) -> int:
+    """The day (ordinal of the date) that the clocks of a zone show at an instant."""
+    return _local(zone, at).date().to_stdlib().toordinal()
+
+
+def same_time(zone: str, at: int, day: int) -> int:
+    """The instant on another day at which the clocks of a zone show the time of day that they show at `at`."""
+    wall = _local(zone, at).to_plain().replace_date(whenever.Date(date.fromordinal(day)))
+    return int(wall.assume_tz(zone, disambiguation="compatible").timestamp(unit="microsecond"))
+
+
+def _local(zone: str, at: int) -> whenever.ZonedDateTime:
+    return _from_timestamp(at, unit="microsecond").to_tz(zone)
+
+
+def days_begun(zone: str, after: int, until: int) -> list[tuple[int, int]]:
+    """The days of a zone that began after an instant and not after another, in order: (day, its start).
+
+    A day that the zone left out begins with the one after it; one that came twice began the first time.
+    """
+    days = range(local_day(zone, after) - 1, local_day(zone, until) + 3)
+    starts = ((day, resolve(zone, day, 0)) for day in days)
+    return [(day, start) for day, start in starts if after < start <= until]
+
+
+def next_day(zone: str, now: int) -> int:
+    """The first instant after `now` at which a day begins in a zone."""
+    return min(start for _, start in days_begun(zone, now, now + 3 * DAY))
+
+
 # ── schedules ───────────────────────────────────────────────────────────────────────────────────────
 
 
