@@ -12,7 +12,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -72,8 +72,10 @@ class App:
             self._sessions.append(self._session)
         return self._session
 
-    def turns(self, session: database.Session) -> turn.Turns:
-        """The turns, on a connection."""
+    def turns(
+        self, session: database.Session, stopwatch: Callable[[], float] = time.perf_counter
+    ) -> turn.Turns:
+        """The turns, on a connection; `stopwatch` (seconds) paces them."""
         settings = self.settings
         seconds = _SQLITE_SECONDS if self.store.is_sqlite else _POSTGRESQL_SECONDS
         limits = turn.Limits(
@@ -84,7 +86,7 @@ class App:
             settings.default_subject,
             settings.default_region or None,
         )
-        return turn.Turns(self.store, session, self.clock.now, time.perf_counter, limits, self.handover)
+        return turn.Turns(self.store, session, self.clock.now, stopwatch, limits, self.handover)
 
     def delivery(
         self, session: database.Session, executor: ThreadPoolExecutor | None = None
