@@ -183,7 +183,19 @@ def pack_failing(failing: predicates.Failing) -> bytes:
 
 def pack_trace(observations: Iterable[tuple[int, object, bool, str | None]]) -> bytes:
     """The bytes in which a whole trace is stored: of each Observation its four members, the observed value cut."""
-    return _encode([(leaf, _shown(seen), result, note) for leaf, seen, result, note in observations])
+    return _encode(
+        [
+            (
+                leaf,
+                seen
+                if (kind := type(seen)) in _SHORT or (kind is str and len(seen) <= LONGEST)  # type: ignore[arg-type]
+                else _shown(seen),
+                result,
+                note,
+            )
+            for leaf, seen, result, note in observations
+        ]
+    )
 
 
 def unpack(packed: bytes) -> tuple[Observation, ...] | predicates.Failing:
