@@ -141,6 +141,23 @@ def next_day(zone: str, now: int) -> int:
     return min(start for _, start in days_begun(zone, now, now + 3 * DAY))
 
 
+def parse_local(text: object, zone: str | None, path: str) -> int:
+    """The instant of an ISO 8601 text: its own offset decides; without one it is wall-clock time in this zone.
+
+    Raises InvalidInput with the path: without an offset and a zone nothing is guessed.
+    """
+    try:
+        wall = whenever.PlainDateTime.parse_iso(text) if zone is not None and isinstance(text, str) else None
+    except ValueError:
+        wall = None
+    if wall is None or zone is None:
+        return parse_instant(text, path)
+    at = int(wall.assume_tz(zone, disambiguation="compatible").timestamp(unit="microsecond"))
+    if at < 0:
+        raise errors.InvalidInput.at(path, _instant_fault(text))
+    return at
+
+
 # ── schedules ───────────────────────────────────────────────────────────────────────────────────────
 
 

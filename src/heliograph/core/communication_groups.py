@@ -1,0 +1,141 @@
+"""Communication group: what a campaign says, for each channel.
+
+Law: what is stored can be filled; a fault is found when a group is written, not when somebody waits for a letter. A
+group may be incomplete until a campaign is activated with it (`unready` says what is missing).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from html import escape
+from typing import Any, Final
+
+import msgspec
+
+from heliograph import errors
+from heliograph.core import mime, readers, templates
+
+WRITABLE: Final = ("name", "email")
+EMAIL: Final = ("subject", "preview_text", "html_body", "text_body", "sender")
+_MOST, _MOST_LINE = 1_000_000, 998
+_BODY = re.compile(r"<body\b[^>]*>", re.IGNORECASE)
+_LIQUID = re.compile(r"({{.*?}}|{%.*?%})", re.DOTALL)
+
+
+class Email(msgspec.Struct, frozen=True, kw_only=True):
+    """The e-mail of a group, as it was written."""
+
+    subject: str | None = None
+    preview_text: str | None = None
+    html_body: str | None = None
+    text_body: str | None = None
+    sender: str | None = None
+
+
+class Definition(msgspec.Struct, frozen=True, kw_only=True):
+    """A group as people write and read it."""
+
+    name: str
+    email: Email | None = None
+
+
+def define(given: Mapping[str, Any]) -> Definition:
+    """A new group from a request's body. Raises errors.InvalidInput with every fault at its place."""
+    reader = readers.Reader(given, "", WRITABLE)
+    made = Definition(name=reader.need("name", _name, ""), email=reader.take("email", _email, None))
+    reader.close()
+    return made
+
+
+def change(stored: Definition, given: Mapping[str, Any]) -> Definition:
+    """A stored group with the given fields replaced; of `email`, the fields that are given (null empties one).
+
+    Raises errors.InvalidInput.
+    """
+    reader = readers.Reader(given, "", WRITABLE)
+    name = reader.take("name", _name, stored.name)
+    if "name" in given and given["name"] is None:
+        reader.fault("name", "takes a text of 1 to 255 characters")
+    email = None if "email" in given and given["email"] is None else stored.email
+    written = given.get("email")
+    if isinstance(written, Mapping):
+        kept = {} if email is None else msgspec.structs.asdict(email)
+        written = {**{key: value for key, value in kept.items() if value is not None}, **written}
+    if written is not None:
+        try:
+            email = _email(written, "email")
+        except errors.InvalidInput as refusal:
+            reader.faults += refusal.faults
+    reader.close()
+    return Definition(name=name, email=email)
+
+
+def _name(value: object, path: str) -> str:
+    if not isinstance(value, str) or not 1 <= len(value.strip()) <= 255:
+        raise errors.InvalidInput.at(path, "takes a text of 1 to 255 characters")
+    return value.strip()
+
+
+def _email(given: object, path: str) -> Email:
+    reader = readers.Reader(given, path, EMAIL)
+    made = Email(**{name: reader.take(name, check, None) for name, check in _PARTS.items()})
+    reader.close()
+    return made
+
+
+def _text(most: int, *, is_html: bool = False) -> Callable[[object, str], str]:
+    def check(value: object, path: str) -> str:
+        if not isinstance(value, str) or len(value) > most:
+            raise errors.InvalidInput.at(path, f"takes a text of at most {most} characters")
+        templates.compile_text(value, path, escape=is_html)
+        return value
+
+    return check
+
+
+def _sender(value: object, path: str) -> str:
+    if not isinstance(value, str):
+        raise errors.InvalidInput.at(path, 'is an address such as "Shop <shop@example.com>"')
+    mime.mailbox(value, path)
+    return value
+
+
+_PARTS: Final[Mapping[str, Callable[[object, str], str]]] = {
+    "subject": _text(_MOST_LINE),
+    "preview_text": _text(_MOST_LINE),
+    "html_body": _text(_MOST, is_html=True),
+    "text_body": _text(_MOST),
+    "sender": _sender,
+}
+
+
+def unready(definition: Definition) -> str | None:
+    """Why a campaign cannot send this group, or None."""
+    email = definition.email
+    if email is None:
+        return "has no e-mail yet: write its email.text_body, and what else it needs"
+    if not email.text_body:
+        return "has an e-mail without text_body, which is read where HTML is not shown: write it"
+    return None
+
+
+def content(definition: Definition) -> dict[str, Any]:
+    """The group as one version of a template: the texts of its e-mail under the names that letters know."""
+    email = definition.email or Email()
+    html = email.html_body
+    if html is not None and email.preview_text:
+        html = _with_preview(html, email.preview_text)
+    parts = {"subject": email.subject, "text": email.text_body, "html": html, "sender": email.sender}
+    return {name: text for name, text in parts.items() if text is not None}
+
+
+def _with_preview(html: str, preview: str) -> str:
+    """The HTML with the line that mail programs show beside the subject, hidden at its beginning."""
+    parts = _LIQUID.split(preview)
+    # Every second part is Liquid, whose outputs are escaped as they are filled.
+    parts[::2] = [escape(part) for part in parts[::2]]
+    hidden = f'<div style="display:none;max-height:0;overflow:hidden">{"".join(parts)}</div>'
+    body = _BODY.search(html)
+    place = body.end() if body else 0
+    return html[:place] + hidden + html[place:]

@@ -1,0 +1,308 @@
+"""Segment: a group of people that is defined by conditions, and audiences made of segments.
+
+Law: all conditions of a segment must hold; an operator means what it means in rules (operators.py), after both sides
+were read as the field's declared type, and a negative one is exactly the negation of its twin, for absent fields too
+(segments-and-campaigns.md A13 to A18). An audience is who is in an included segment and in no excluded one. Nothing
+here knows where segments and people are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from heliograph import errors
+from heliograph.core import conditions, documents, operators, people, predicates, values
+
+ALL_USERS: Final = "all_users"
+"""The id of the segment that everybody is in: it is built in, and nobody can change it."""
+
+STATUSES: Final = ("active", "deactivated")
+WRITABLE: Final = ("name", "description", "conditions", "status")
+
+BUILT_IN: Final[Mapping[str, str]] = {
+    "user_id": "string",
+    "email": "email",
+    "phone": "phone",
+    "first_name": "string",
+    "last_name": "string",
+}
+"""The fields that every contact has, with their types."""
+
+KNOWN: Final[Mapping[str, str]] = {
+    **BUILT_IN,
+    "birthdate": "date",
+    "locale": "string",
+    "zoneinfo": "string",
+}
+"""The fields whose type is known to every workspace; what else a profile holds is typed by what it is compared with."""
+
+OPERATORS: Final = ("equals", "not_equals", "greater_than", "less_than", "exists", "not_exists")
+"""The operators of the source document, and two of ours."""
+
+ORDERED: Final = frozenset({"greater_than", "less_than"})
+_MOST_CONDITIONS, _MOST_VALUES, _LONGEST_FIELD = 100, 1_000, 255
+_KEYS = ("field", "operator", "value")
+
+
+class Definition(msgspec.Struct, frozen=True, kw_only=True):
+    """A segment as people write and read it."""
+
+    name: str
+    description: str | None = None
+    conditions: list[dict[str, Any]]
+    status: str = "active"
+
+
+class Test(NamedTuple):
+    """One condition of a segment, understood."""
+
+    written: dict[str, Any]
+    keys: tuple[str, ...]
+    """Where in the person's view (`view`) the field stands."""
+    meaning: operators.Meaning
+
+
+# ── reading what people write ───────────────────────────────────────────────────────────────────────
+
+
+def define(given: Mapping[str, Any], region: str | None = None) -> Definition:
+    """A new segment from a request's body. Raises errors.InvalidInput with every fault at its place."""
+    faults = documents.unknown_keys(given, (*WRITABLE, "type"), "")
+    faults += [errors.Fault(name, "is required") for name in ("name", "conditions") if name not in given]
+    if given.get("type", "custom") != "custom":
+        faults.append(errors.Fault("type", 'is "custom": the segment of everybody, all_users, is built in'))
+    found, more = _checked(given, region)
+    if faults or more:
+        raise errors.InvalidInput(faults=[*faults, *more])
+    return Definition(**found)
+
+
+def change(stored: Definition, given: Mapping[str, Any], region: str | None = None) -> Definition:
+    """A stored segment with the given fields replaced, each whole. Raises errors.InvalidInput."""
+    faults = documents.unknown_keys(given, WRITABLE, "")
+    found, more = _checked(given, region)
+    if faults or more:
+        raise errors.InvalidInput(faults=[*faults, *more])
+    return msgspec.structs.replace(stored, **found)
+
+
+def _checked(given: Mapping[str, Any], region: str | None) -> tuple[dict[str, Any], list[errors.Fault]]:
+    found: dict[str, Any] = {}
+    faults: list[errors.Fault] = []
+    for name, check in _FIELDS.items():
+        if name in given:
+            try:
+                found[name] = check(given[name], name)
+            except errors.InvalidInput as refusal:
+                faults += refusal.faults
+    if "conditions" in given:
+        try:
+            found["conditions"] = [test.written for test in parse(given["conditions"], region=region)]
+        except errors.InvalidInput as refusal:
+            faults += refusal.faults
+    return found, faults
+
+
+def check_name(value: object, path: str) -> str:
+    """The name of something, trimmed. Raises errors.InvalidInput."""
+    if not isinstance(value, str) or not 1 <= len(value.strip()) <= 255:
+        raise errors.InvalidInput.at(path, "takes a text of 1 to 255 characters")
+    return value.strip()
+
+
+def check_description(value: object, path: str) -> str | None:
+    """The description of something. Raises errors.InvalidInput."""
+    if value is not None and (not isinstance(value, str) or len(value) > 10_000):
+        raise errors.InvalidInput.at(path, "takes a text of at most 10000 characters, or null")
+    return value
+
+
+def _status(value: object, path: str) -> str:
+    if value in STATUSES:
+        return str(value)
+    if isinstance(value, str):
+        raise errors.InvalidInput.at(path, documents.unknown("status", value, STATUSES))
+    raise errors.InvalidInput.at(path, f"is {' or '.join(STATUSES)}")
+
+
+_FIELDS: Final[Mapping[str, Callable[[object, str], Any]]] = {
+    "name": check_name,
+    "description": check_description,
+    "status": _status,
+}
+
+
+def parse(
+    given: object,
+    path: str = "conditions",
+    *,
+    types: Mapping[str, str] = KNOWN,
+    region: str | None = None,
+) -> tuple[Test, ...]:
+    """The conditions of a segment; `types` are the declared types of fields, by name.
+
+    A telephone number is kept in E.164, read in `region` where it has no country code. Raises errors.InvalidInput
+    with every fault at its place.
+    """
+    if not isinstance(given, list):
+        raise errors.InvalidInput.at(path, 'is a list such as [{"field": …, "operator": …, "value": …}]')
+    if not given:
+        raise errors.InvalidInput.at(
+            path, f'takes at least one condition: for everybody there is "{ALL_USERS}"'
+        )
+    if len(given) > _MOST_CONDITIONS:
+        raise errors.InvalidInput.at(path, f"takes at most {_MOST_CONDITIONS} conditions")
+    tests: list[Test] = []
+    faults: list[errors.Fault] = []
+    for index, one in enumerate(given):
+        try:
+            tests.append(_test(one, documents.below(path, index), types, region))
+        except errors.InvalidInput as refusal:
+            faults += refusal.faults
+    if faults:
+        raise errors.InvalidInput(faults=faults[: documents.MAX_FAULTS])
+    return tuple(tests)
+
+
+def _test(given: object, path: str, types: Mapping[str, str], region: str | None) -> Test:
+    if not isinstance(given, dict):
+        raise errors.InvalidInput.at(path, 'is an object such as {"field": …, "operator": …, "value": …}')
+    faults = documents.unknown_keys(given, _KEYS, path)
+    field, operator, value = given.get("field"), given.get("operator"), given.get("value")
+    keys: tuple[str, ...] = ()
+    try:
+        keys = _place(field, documents.below(path, "field"))
+    except errors.InvalidInput as refusal:
+        faults += refusal.faults
+    if not isinstance(operator, str):
+        faults.append(errors.Fault(documents.below(path, "operator"), f"is one of {', '.join(OPERATORS)}"))
+    elif operator not in OPERATORS:
+        message = documents.unknown("operator", operator, OPERATORS)
+        faults.append(errors.Fault(documents.below(path, "operator"), message))
+    if faults:
+        raise errors.InvalidInput(faults=faults)
+    name = ".".join(keys)
+    kind = types.get(name)
+    place = documents.below(path, "value")
+    value = _value(str(operator), value, "value" in given, kind, place, region)
+    try:
+        meaning = operators.meaning(str(operator), value, _type(kind, str(operator), value))
+    except ValueError as refusal:
+        raise errors.InvalidInput.at(place, str(refusal)) from None
+    written = {"field": name, "operator": operator, **({} if value is None else {"value": value})}
+    return Test(written, keys, meaning)
+
+
+def _place(field: object, path: str) -> tuple[str, ...]:
+    if not isinstance(field, str) or not field:
+        raise errors.InvalidInput.at(path, f"is {', '.join(BUILT_IN)}, or a path into the profile")
+    if len(field) > _LONGEST_FIELD:
+        raise errors.InvalidInput.at(path, f"takes at most {_LONGEST_FIELD} characters")
+    keys = tuple(field.removeprefix("$").removeprefix(".").split("."))
+    if "" in keys:
+        raise errors.InvalidInput.at(path, "has no empty names: write loyalty.points, not loyalty..points")
+    return keys
+
+
+def _value(
+    operator: str, value: object, is_given: bool, kind: str | None, path: str, region: str | None
+) -> object:
+    """The value as it is kept: what it cannot be is refused, telephone numbers are in E.164."""
+    if operator in ("exists", "not_exists"):
+        if is_given and value not in (None, True):
+            raise errors.InvalidInput.at(path, f'is left out: "{operator}" compares with nothing')
+        return None
+    choices = value if isinstance(value, list) else [value]
+    if value is None or value == [] or None in choices:
+        raise errors.InvalidInput.at(path, f'is required, and not null: "{operator}" compares with it')
+    if len(choices) > _MOST_VALUES:
+        raise errors.InvalidInput.at(path, f"takes at most {_MOST_VALUES} values")
+    if any(isinstance(one, (dict, list)) for one in choices):
+        raise errors.InvalidInput.at(path, "takes texts, numbers, true or false, dates, or a list of them")
+    if kind == "phone" and operator not in ORDERED:
+        read = [people.check_phone(one, path, region) for one in choices]
+        return read if isinstance(value, list) else read[0]
+    return value
+
+
+def _type(declared: str | None, operator: str, value: object) -> str | None:
+    """As what both sides are read: the declared type, else what the value looks like."""
+    if operator in ("exists", "not_exists"):
+        return None
+    if declared is not None:
+        return "string" if declared == "phone" else declared
+    choices = value if isinstance(value, list) else [value]
+    if operator in ORDERED:
+        is_date = all(
+            isinstance(v, str) and values.coerced("date-time", v) is not values.UNFIT for v in choices
+        )
+        return "date-time" if is_date else "number"
+    if all(isinstance(v, bool) for v in choices):
+        return "boolean"
+    return "number" if all(values.is_number(v) for v in choices) else "string"
+
+
+# ── who is in ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def external_id(user_id: str, tenant_id: str | None) -> str:
+    """A contact's id as its business knows it: a tenant's customers are kept as `<business_id>:<id>` (E14)."""
+    return user_id if tenant_id is None else user_id.removeprefix(f"{tenant_id}:")
+
+
+def view(user_id: str, tenant_id: str | None, profile: Mapping[str, Any]) -> dict[str, Any]:
+    """A person as conditions and merge fields see them: the profile, and the built-in fields, which win."""
+    return {
+        **profile,
+        "user_id": external_id(user_id, tenant_id),
+        "email": people.email_of(profile),
+        "phone": people.phone_of(profile),
+        "first_name": people.attribute(profile, "given_name"),
+        "last_name": people.attribute(profile, "family_name"),
+    }
+
+
+def condition(tests: Iterable[Test]) -> conditions.Condition:
+    """The tests as one condition, which holds where all of them do."""
+    leaves = tuple(
+        predicates.Leaf(
+            f"[{number}]",
+            f"contact.{'.'.join(test.keys)}",
+            test.written["operator"],
+            test.written.get("value"),
+            predicates.Place("contact", test.keys),
+            test.meaning,
+        )
+        for number, test in enumerate(tests)
+    )
+    return predicates.Condition(
+        [test.written for test in tests], predicates.Group("all", tuple(range(len(leaves)))), leaves
+    )
+
+
+Member = Callable[[Mapping[str, Any]], bool]
+"""Whether a person, as `view` gives them, is in."""
+
+_NOTHING: Mapping[str, Any] = {}
+
+
+def audience(include: Sequence[conditions.Condition], exclude: Sequence[conditions.Condition]) -> Member:
+    """Who is in one of the included segments and in none of the excluded ones, as one function."""
+    if not include:
+        return lambda _person: False
+    judge = conditions.compile_judge([*include, *exclude])
+    included = len(include)
+
+    def is_in(person: Mapping[str, Any]) -> bool:
+        failing = judge(conditions.Facts("", "", None, _NOTHING, None, person, None))
+        return None in failing[:included] and None not in failing[included:]
+
+    return is_in
+
+
+def compiled(written: Sequence[Sequence[Mapping[str, Any]]]) -> list[conditions.Condition]:
+    """Stored segments, each a list of conditions as it was kept; an empty one is everybody."""
+    return [condition(parse(list(one)) if one else ()) for one in written]
