@@ -28,7 +28,8 @@ from heliograph.store import database, definitions
 from heliograph.web import server, services
 
 _log = structlog.get_logger(__name__)
-_HOUR = 3_600_000_000
+_SECOND = 1_000_000
+_HOUR = 3_600 * _SECOND
 _SQLITE_SECONDS, _POSTGRESQL_SECONDS = 0.015, 0.100
 
 
@@ -63,6 +64,11 @@ class App:
         )
         self.pace: worker.Pace | None = None
 
+    @property
+    def lock_window(self) -> int:
+        """How long before its time (µs) a campaign can be changed no more."""
+        return int(self.settings.campaign_lock_seconds * _SECOND)
+
     # ── the parts ───────────────────────────────────────────────────────────────────────────────────
 
     def session(self) -> database.Session:
@@ -85,6 +91,7 @@ class App:
             int(settings.misfire_grace_hours * _HOUR),
             settings.default_subject,
             settings.default_region or None,
+            self.lock_window,
         )
         return turn.Turns(self.store, session, self.clock.now, stopwatch, limits, self.handover)
 

@@ -47,6 +47,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Events older than this when a pause ends are not matched any more."""
     misfire_grace_hours: float = 24
     """Work that is due longer than this is held until an operator releases or drops it."""
+    campaign_lock_seconds: float = 60
+    """How long before its time a campaign can be changed and called off no more."""
     delivery_attempts: int = 8
     """How often a message is tried before it counts as failed."""
     lease_seconds: float = 60

@@ -24,10 +24,23 @@ from typing import Any, NamedTuple, Self
 import msgspec
 
 from heliograph import app, channels, clock, errors, settings
+from heliograph.core import campaigns as core_campaigns
+from heliograph.core import communication_groups as core_groups
 from heliograph.core import explain, ids, rules
 from heliograph.core import people as core_people
+from heliograph.core import segments as core_segments
 from heliograph.engine import worker
-from heliograph.store import automations, database, history, messages, people, workspaces
+from heliograph.store import (
+    automations,
+    campaigns,
+    communication_groups,
+    database,
+    history,
+    messages,
+    people,
+    segments,
+    workspaces,
+)
 
 START = 1_767_225_600_000_000
 """2026-01-01 00:00 UTC, when a World begins unless it is told otherwise (µs)."""
@@ -187,6 +200,60 @@ class World:
         with self.app.store.writing() as connection:
             automations.put_template(connection, self.workspace_id, template_id, content, self.clock.now())
 
+    def segment(self, *conditions: Mapping[str, Any], name: str = "A segment") -> str:
+        """A segment of those for whom all conditions hold; gives its id. Everybody is in `all_users`."""
+        definition = core_segments.define({"name": name, "conditions": list(conditions)})
+        with self.app.store.writing() as connection:
+            made = segments.create(connection, self.workspace_id, None, definition, self.clock.now())
+        return ids.text(made.id)
+
+    def communication_group(self, **email: Any) -> str:
+        """A communication group whose e-mail has a `subject`, a `text_body` …; gives its id."""
+        definition = core_groups.define({"name": "A group", "email": email})
+        with self.app.store.writing() as connection:
+            made = communication_groups.create(
+                connection, self.workspace_id, None, definition, self.clock.now()
+            )
+        return made.id
+
+    def campaign(self, *, status: str = "active", **definition: Any) -> str:
+        """A campaign; gives its id. `group` or `groups` stand for its actions, `scheduled_at` for its trigger.
+
+        It is activated unless `status` says otherwise. Raises errors.InvalidInput as the API does.
+        """
+        given = {"name": "A campaign", "include_segments": ["all_users"], **definition}
+        groups = given.pop("groups", None) or [given.pop("group")]
+        given["action_data"] = [
+            {"action_type": core_campaigns.SEND, "action_metadata": {"communication_group_id": group}}
+            for group in groups
+        ]
+        if "scheduled_at" in given:
+            given["trigger_metadata"] = {"scheduled_at": given.pop("scheduled_at")}
+        with self.app.store.writing() as connection:
+            made = campaigns.create(
+                connection, self.workspace_id, None, core_campaigns.define(given), self.clock.now()
+            )
+        identity = ids.text(made.id)
+        if status != "draft":
+            self.change_campaign(identity, status=status)
+        return identity
+
+    def change_campaign(self, campaign_id: str, **changes: Any) -> None:
+        """PATCH a campaign."""
+        campaigns.change(
+            self.app.store,
+            self.workspace_id,
+            None,
+            _identity(campaign_id),
+            changes,
+            self.clock.now(),
+            self.app.lock_window,
+        )
+
+    def stop_campaign(self, campaign_id: str) -> None:
+        """Stop a campaign that runs."""
+        campaigns.stop(self.app.store, self.workspace_id, None, _identity(campaign_id), self.clock.now())
+
     def event(self, event_type: str, **fields: Any) -> str:
         """An event comes in; gives its id."""
         return self.events([{"event_type": event_type, **fields}])[0]
@@ -240,7 +307,31 @@ class World:
             raise errors.NotFound(f"there is no event {event_id}")
         return found
 
+    def campaign_stands(self, campaign_id: str) -> core_campaigns.Standing:
+        """How a campaign stands."""
+        return self._campaign(campaign_id).standing
+
+    def progress(self, campaign_id: str) -> core_campaigns.Progress:
+        """What has become of a campaign's people and jobs."""
+        found = self._campaign(campaign_id)
+        with self.app.store.reading() as connection:
+            return campaigns.progress(connection, self.workspace_id, found)
+
+    def _campaign(self, campaign_id: str) -> campaigns.Campaign:
+        with self.app.store.reading() as connection:
+            found = campaigns.read(connection, self.workspace_id, None, _identity(campaign_id))
+        if found is None:
+            raise errors.NotFound(f"there is no campaign {campaign_id}")
+        return found
+
     def ledger(self, most: int = 1000) -> list[messages.Sent]:
         """The messages of the ledger, newest first, at most so many."""
         with self.app.store.reading() as connection:
             return messages.list_messages(connection, self.workspace_id, messages.Filter(), most)
+
+
+def _identity(text: str) -> bytes:
+    identity = ids.parse(text)
+    if identity is None:
+        raise errors.NotFound(f"there is nothing with the id {text!r}: an id is a UUID")
+    return identity

@@ -6,8 +6,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from heliograph import channels, testing
+from heliograph.core import campaigns as core_campaigns
+from heliograph.core import communication_groups as core_groups
 from heliograph.core import control, ids, rules, schedule
-from heliograph.store import automations, schema, workspaces
+from heliograph.store import automations, campaigns, communication_groups, held, schema, workspaces
 from tests import tables
 
 
@@ -134,3 +136,43 @@ def edit(world: testing.World, rule_id: str, **changes: object) -> None:
         assert stored is not None
         changed = rules.change(stored.definition, changes)
         automations.change_rule(connection, world.workspace_id, stored, changed, world.clock.now(), None)
+
+
+def edit_group(world: testing.World, group_id: str, **changes: object) -> None:
+    """PATCH a communication group."""
+    with world.app.store.writing() as connection:
+        stored = communication_groups.lock(connection, world.workspace_id, None, group_id)
+        assert stored is not None
+        changed = core_groups.change(stored.definition, changes)
+        communication_groups.change(connection, world.workspace_id, stored, changed, world.clock.now())
+
+
+def campaign_of(world: testing.World, tenant: str, email: Mapping[str, Any]) -> str:
+    """A campaign of a tenant to everybody, active at once; gives its id."""
+    now = world.clock.now()
+    with world.app.store.writing() as connection:
+        group = communication_groups.create(
+            connection, world.workspace_id, tenant, core_groups.define({"name": "G", "email": email}), now
+        )
+        action = {
+            "action_type": "send_communication",
+            "action_metadata": {"communication_group_id": group.id},
+        }
+        definition = core_campaigns.define(
+            {"name": "C", "include_segments": ["all_users"], "action_data": [action]}
+        )
+        made = campaigns.create(connection, world.workspace_id, tenant, definition, now)
+    world.change_campaign(ids.text(made.id), status="active")
+    return ids.text(made.id)
+
+
+def drop_held(world: testing.World) -> int:
+    """Let everything end that is held; gives how much that was."""
+    with world.app.store.writing() as connection:
+        found = [one.id for one in held.listed(connection, world.workspace_id, 1000)]
+        return held.drop(connection, world.workspace_id, found, world.clock.now())
+
+
+def partition(world: testing.World, user_id: str) -> int:
+    """The partition of a contact."""
+    return ids.partition_of_subject(world.workspace_id, rules.cooldown_subject(user_id, None))

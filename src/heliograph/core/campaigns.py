@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from heliograph import errors
-from heliograph.core import documents, readers, schedule, segments
+from heliograph.core import documents, ids, readers, schedule, segments
 
 TRIGGER_TYPE: Final = "one_time"
 SEND: Final = "send_communication"
@@ -198,6 +198,11 @@ def due_at(definition: Definition) -> int | None:
 def groups_of(definition: Definition) -> list[str]:
     """The ids of the communication groups that its actions name, in order."""
     return [action["action_metadata"]["communication_group_id"] for action in definition.action_data]
+
+
+def subject(automation_id: bytes) -> str:
+    """Under what name a campaign's own turns are put into a partition."""
+    return f"automation:{ids.text(automation_id)}"
 
 
 # ── what it refers to ───────────────────────────────────────────────────────────────────────────────

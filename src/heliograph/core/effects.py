@@ -21,6 +21,12 @@ class Inbox(IntEnum):
     """A message for this subject, decided in another partition."""
     TAG = 3
     """Tags to put on or take off, decided in another partition."""
+    JOB = 6
+    """A message of a fan-out has come to its end, which its cursor counts."""
+    WALKED = 7
+    """A fan-out has judged all people of a partition, which its automation hears."""
+    SETTLED = 8
+    """All messages of a fan-out in a partition have ended, which its automation hears."""
 
 
 class Timer(IntEnum):
@@ -30,6 +36,10 @@ class Timer(IntEnum):
     """An event whose decision failed is tried again."""
     SEND = 2
     """A message whose delivery failed for a time is due again."""
+    CURSOR = 4
+    """A fan-out goes on in a partition."""
+    CAMPAIGN = 5
+    """A campaign is to be looked at: it is about to run, or due."""
 
 
 class Kind(IntEnum):

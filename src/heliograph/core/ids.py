@@ -73,6 +73,23 @@ def of_effect(run_id: bytes, visit: int, ordinal: int, effect_head: bytes, parti
     return effect_head + (low >> 42 << 42 | partition << 36 | tail).to_bytes(8, "big")
 
 
+def of_fanout(automation_id: bytes, occurrence: int = 0) -> bytes:
+    """The id of a fan-out of an automation: the same for the same occurrence."""
+    return blake2b(automation_id + occurrence.to_bytes(8, "big"), digest_size=16).digest()
+
+
+def of_cursor(fanout_id: bytes, part: int, partition: int) -> bytes:
+    """The id of a fan-out's cursor in a partition, which it carries; a fan-out may have several parts."""
+    drawn = int.from_bytes(blake2b(fanout_id + part.to_bytes(4, "big"), digest_size=16).digest(), "big")
+    return (drawn & ~((PARTITIONS - 1) << 36) | partition << 36).to_bytes(16, "big")
+
+
+def of_job(cursor_id: bytes, ordinal: int, subject: str, channel: str, job_head: bytes) -> bytes:
+    """The id of the `ordinal`-th message that a cursor makes: for a subject, by a channel."""
+    digest = blake2b(cursor_id + f"{subject}\x1f{channel}".encode("utf-8", "surrogatepass"), digest_size=5)
+    return job_head + foot(ordinal, partition_of(cursor_id), int.from_bytes(digest.digest(), "big"))
+
+
 def partition_of(identity: bytes) -> int:
     """The partition that an id carries."""
     return int.from_bytes(identity[8:], "big") >> 36 & (PARTITIONS - 1)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from heliograph.core import plans, schedule
+from heliograph.core import ids, plans, schedule
 
 
 class State(IntEnum):
@@ -146,3 +146,8 @@ def reply_of(state: State) -> plans.Status | None:
 def answer_body(visit: int, ordinal: int, status: plans.Status, output: Any, error: str | None) -> bytes:
     """The reply as it lies in an inbox; `runs.Reply` is read from it."""
     return _encode((visit, ordinal, int(status), output, error))
+
+
+def job_body(automation_id: bytes, part: int, state: State) -> bytes:
+    """What the cursor of a fan-out is told of a message of its own that has ended, as it lies in an inbox."""
+    return _encode((ids.text(automation_id), part, int(state)))

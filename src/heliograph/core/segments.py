@@ -56,6 +56,12 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     status: str = "active"
 
 
+EVERYBODY: Final = Definition(
+    name="All users", description="Everybody: built in, and always there.", conditions=[]
+)
+"""What the segment of everybody says."""
+
+
 class Test(NamedTuple):
     """One condition of a segment, understood."""
 

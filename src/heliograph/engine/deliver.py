@@ -153,23 +153,26 @@ class Delivery:
             return bool(given)
         # Before it looks: who plans a message while it looks says so again.
         self._line = self._line and not room
-        expired, claimed, cut = await self._do(lambda: self._taken(room, now, expires=expires))
+        expired, claimed, stopped, cut = await self._do(lambda: self._taken(room, now, expires=expires))
         self._line = self._line or cut
-        self._claimed += len(expired) + len(claimed)
+        self._claimed += len(expired) + len(claimed) + len(stopped)
         for one in expired:
             self._answered(one, settlements.LOST)
+        for one in stopped:
+            self._answered(one, settlements.STOPPED)
         await self._begin(claimed, now)
         if claimed:
             self._start = claimed[-1].message.workspace_id
-        return bool(given or expired or claimed)
+        return bool(given or expired or claimed or stopped)
 
     def _taken(
         self, room: int, now: int, *, expires: bool
-    ) -> tuple[list[rows.Claimed], list[rows.Claimed], bool]:
-        """Expired and new claims, and whether more may be in line."""
+    ) -> tuple[list[rows.Claimed], list[rows.Claimed], list[rows.Claimed], bool]:
+        """Expired claims, new ones, those of campaigns that were stopped, and whether more may be in line."""
         hot, worker = self._session.hot, self._terms.worker
         expired: list[rows.Claimed] = []
         claimed: list[rows.Claimed] = []
+        stopping: frozenset[tuple[int, bytes]] = frozenset()
         cut = False
         with self._session.transaction() as connection:
             if expires:
@@ -177,9 +180,16 @@ class Delivery:
             if room:
                 lease_until = now + self._terms.lease
                 claimed, cut = hot.claim(connection, now, room, worker, lease_until, self._start)
+                jobs = {campaign for one in claimed if (campaign := _campaign_of(one)) is not None}
+                if jobs:
+                    # After the claim: a stop that was committed before it is seen.
+                    stopping = hot.read_stopping(connection, jobs)
         if expires:
             self._looked_at = now
-        return expired, claimed, cut
+        stopped = [one for one in claimed if _campaign_of(one) in stopping] if stopping else []
+        if stopped:
+            claimed = [one for one in claimed if _campaign_of(one) not in stopping]
+        return expired, claimed, stopped, cut
 
     async def _sleep(self) -> None:
         seconds = _LONGEST_SLEEP
@@ -279,6 +289,14 @@ class Delivery:
 
 def _refused(code: str, text: str) -> channels.Answer:
     return channels.Answer(channels.Outcome.PERMANENT, "", None, code, text)
+
+
+def _campaign_of(claimed: rows.Claimed) -> tuple[int, bytes] | None:
+    """The campaign whose job a message is: of messages, those that no run asked for."""
+    message = claimed.message
+    if message.run_id is not None or message.automation_id is None:
+        return None
+    return message.workspace_id, message.automation_id
 
 
 def _no_way(claimed: rows.Claimed) -> str:

@@ -35,8 +35,12 @@ class Desk:
         self.events: dict[tuple[int, bytes], rows.Event] = {}
         self.attempts: dict[tuple[int, bytes], int] = {}
         self.messages: dict[tuple[int, bytes], rows.Message] = {}
+        self.campaigns: dict[tuple[int, bytes], rows.Campaign] = {}
+        self.cursors: dict[tuple[int, bytes], rows.Cursor] = {}
         self.planned: list[rows.Message] = []
         """New messages that are to go out."""
+        self.goes_on = False
+        """Whether a timer was set that is due at once."""
         self._outcomes: dict[tuple[int, bytes, int], int] = {}
         self._roots: dict[tuple[str, int, str], dict[str, Any]] = {}
 
@@ -107,6 +111,16 @@ class Desk:
         """Start the cooldown of a rule for a subject."""
         key = (workspace_id, rule_id, subject)
         self.cooldowns[key] = self.writes.cooldowns[key] = self.now
+
+    def put_campaign(self, row: rows.Campaign) -> None:
+        """Let a campaign stand like this."""
+        key = (row.workspace_id, row.automation_id)
+        self.campaigns[key] = self.writes.campaigns[key] = row
+
+    def put_cursor(self, row: rows.Cursor) -> None:
+        """Let a fan-out's cursor stand here."""
+        key = (row.workspace_id, row.id)
+        self.cursors[key] = self.writes.cursors[key] = row
 
     # ── counts ──────────────────────────────────────────────────────────────────────────────────────
 

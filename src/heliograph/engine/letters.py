@@ -28,6 +28,8 @@ class Content(NamedTuple):
     html: templates.Text | None
     reads: frozenset[str]
     """The roots that its texts read."""
+    sender: mime.Mailbox | None = None
+    """Whom it is from, where that is not the installation's sender."""
 
 
 @lru_cache(maxsize=4096)
@@ -60,10 +62,11 @@ class Letters:
             return _call(claimed, start_by, now)
         content = self._content(message)
         context = _context(claimed, content.reads)
+        sender = content.sender or self._sender
         letter = mime.Letter(
             ids.text(message.id),
             ids.created_at(message.id),
-            self._sender,
+            sender,
             mime.Mailbox(message.address or ""),
             _one_line(content.subject.fill(context, now)) or self._default_subject,
             content.text.fill(context, now),
@@ -74,7 +77,7 @@ class Letters:
             message.channel,
             letter.recipient.address,
             mime.compose(letter),
-            self._sender.address,
+            sender.address,
             start_by,
         )
 
@@ -96,6 +99,9 @@ class Letters:
                 written.get("text") or "",
                 written.get("html"),
             )
+            if written.get("sender"):
+                sender = mime.mailbox(written["sender"], "sender")
+                self._templates[key] = self._templates[key]._replace(sender=sender)
         return self._templates[key]
 
 

@@ -17,6 +17,7 @@ _encode = msgspec.json.Encoder().encode
 
 HELD = channels.Answer(channels.Outcome.TEMPORARY, "", None, "held")
 PASSED_BY = channels.Answer(channels.Outcome.TEMPORARY, "", None, "passed_by")
+STOPPED = channels.Answer(channels.Outcome.TEMPORARY, "", None, "stopped")
 LOST = channels.Answer(
     channels.Outcome.UNCERTAIN, "", None, "lost", "the delivery that held it ended before it stored an answer"
 )
@@ -42,6 +43,9 @@ def settled(
     before = messages.read_attempts(message.attempts)
     if answer is HELD:
         return _untried(message, messages.State.HELD, "held: it was due for longer than the misfire grace")
+    if answer is STOPPED:
+        job = _job(message, messages.State.CANCELED)
+        return _untried(message, messages.State.CANCELED, "stopped", reply=job)._replace(settled_at=now)
     if answer is PASSED_BY:
         retry = messages.Following(messages.State.PLANNED, _later(message.id, terms.lease, now), None)
         return _untried(message, messages.State.PLANNED, None, _retry(message, retry))
@@ -78,11 +82,15 @@ def _told(answer: channels.Answer) -> str:
 
 
 def _untried(
-    message: rows.Message, state: messages.State, error: str | None, retry: rows.Timer | None = None
+    message: rows.Message,
+    state: messages.State,
+    error: str | None,
+    retry: rows.Timer | None = None,
+    reply: rows.Inbox | None = None,
 ) -> rows.Settled:
     """A message that was claimed and not handed over: its attempts stay as they are."""
     attempts = _encode(messages.read_attempts(message.attempts))
-    return rows.Settled(message.workspace_id, message.id, int(state), None, attempts, error, retry, None)
+    return rows.Settled(message.workspace_id, message.id, int(state), None, attempts, error, retry, reply)
 
 
 def _retry(message: rows.Message, after: messages.Following) -> rows.Timer | None:
@@ -94,7 +102,9 @@ def _retry(message: rows.Message, after: messages.Following) -> rows.Timer | Non
 def _reply(
     message: rows.Message, after: messages.Following, answer: channels.Answer, error: str | None
 ) -> rows.Inbox | None:
-    if after.reply is None or message.run_id is None:
+    if message.run_id is None:
+        return _job(message, after.state)
+    if after.reply is None:
         return None
     output = answer.detail if message.kind == effects.Kind.CALL else None
     body = messages.answer_body(
@@ -112,4 +122,14 @@ def _reply(
         message.run_id,
         body,
         0,
+    )
+
+
+def _job(message: rows.Message, state: messages.State) -> rows.Inbox | None:
+    """What the cursor of a fan-out is told of the end of a message that it made."""
+    if message.automation_id is None or state in (messages.State.PLANNED, messages.State.HELD):
+        return None
+    body = messages.job_body(message.automation_id, message.visit, state)
+    return rows.Inbox(
+        message.partition, message.workspace_id, message.id, int(effects.Inbox.JOB), None, body, 0
     )

@@ -276,7 +276,11 @@ def list_templates(connection: sa.Connection, workspace_id: int) -> list[Templat
 def template_ids(connection: sa.Connection, workspace_id: int) -> frozenset[str]:
     """The ids of a workspace's templates."""
     return frozenset(
-        connection.execute(sa.select(_TEMPLATES.id).where(_TEMPLATES.workspace_id == workspace_id)).scalars()
+        connection.execute(
+            sa.select(_TEMPLATES.id).where(
+                _TEMPLATES.workspace_id == workspace_id, _TEMPLATES.kind == "template"
+            )
+        ).scalars()
     )
 
 
@@ -298,7 +302,7 @@ def _templates(workspace_id: int) -> sa.Select[Any]:
             & (versions.id == _TEMPLATES.id)
             & (versions.version == _TEMPLATES.version),
         )
-        .where(_TEMPLATES.workspace_id == workspace_id)
+        .where(_TEMPLATES.workspace_id == workspace_id, _TEMPLATES.kind == "template")
     )
 
 

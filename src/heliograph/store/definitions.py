@@ -6,10 +6,12 @@ Law: reading only, in one look; whoever changes a definition raises the workspac
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import msgspec
 import sqlalchemy as sa
 
+from heliograph.core import campaigns, ids, segments
 from heliograph.store import schema
 
 
@@ -33,8 +35,23 @@ class Definitions(NamedTuple):
     template_versions: Mapping[str, int]
 
 
+class Campaign(NamedTuple):
+    """A campaign that is about to run, with all that it refers to and that is there."""
+
+    tenant_id: str | None
+    version: int
+    definition: campaigns.Definition
+    segments: Mapping[str, segments.Definition]
+    groups: Mapping[str, tuple[int, Mapping[str, Any]]]
+    """Version and content of each communication group, by id."""
+
+
 _AUTOMATIONS = schema.automations.c
 _TEMPLATES = schema.templates.c
+_SEGMENTS = schema.segments.c
+_campaign = msgspec.json.Decoder(campaigns.Definition)
+_segment = msgspec.json.Decoder(segments.Definition)
+_decode = msgspec.json.Decoder().decode
 
 
 def load(connection: sa.Connection, workspace_id: int) -> Definitions:
@@ -60,7 +77,9 @@ def load(connection: sa.Connection, workspace_id: int) -> Definitions:
         )
     )
     templates = connection.execute(
-        sa.select(_TEMPLATES.id, _TEMPLATES.version).where(_TEMPLATES.workspace_id == workspace_id)
+        sa.select(_TEMPLATES.id, _TEMPLATES.version).where(
+            _TEMPLATES.workspace_id == workspace_id, _TEMPLATES.kind == "template"
+        )
     )
     return Definitions(
         workspace.definitions_version,
@@ -93,6 +112,63 @@ def template(
         )
     ).scalar_one_or_none()
     return found
+
+
+def campaign(connection: sa.Connection, workspace_id: int, automation_id: bytes) -> Campaign | None:
+    """A campaign with what it refers to, as all of it stands; None where there is none."""
+    row = connection.execute(
+        sa.select(_AUTOMATIONS.tenant_id, _AUTOMATIONS.version, _AUTOMATIONS.definition).where(
+            _AUTOMATIONS.workspace_id == workspace_id,
+            _AUTOMATIONS.id == automation_id,
+            _AUTOMATIONS.kind == "campaign",
+            _AUTOMATIONS.deleted_at.is_(None),
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    definition = _campaign.decode(row.definition)
+    wanted = (*definition.include_segments, *definition.exclude_segments)
+    groups = campaigns.groups_of(definition)
+    return Campaign(
+        row.tenant_id,
+        row.version,
+        definition,
+        _segments(connection, workspace_id, row.tenant_id, wanted),
+        _groups(connection, workspace_id, row.tenant_id, groups),
+    )
+
+
+def _segments(
+    connection: sa.Connection, workspace_id: int, tenant_id: str | None, wanted: tuple[str, ...]
+) -> dict[str, segments.Definition]:
+    query = sa.select(_SEGMENTS.id, _SEGMENTS.definition).where(
+        _SEGMENTS.workspace_id == workspace_id,
+        _SEGMENTS.id.in_([identity for text in wanted if (identity := ids.parse(text)) is not None]),
+    )
+    if tenant_id is not None:
+        query = query.where(_SEGMENTS.tenant_id == tenant_id)
+    found = {ids.text(row.id): _segment.decode(row.definition) for row in connection.execute(query)}
+    return {**found, segments.ALL_USERS: segments.EVERYBODY}
+
+
+def _groups(
+    connection: sa.Connection, workspace_id: int, tenant_id: str | None, wanted: list[str]
+) -> dict[str, tuple[int, Mapping[str, Any]]]:
+    versions = schema.template_versions.c
+    query = (
+        sa.select(_TEMPLATES.id, _TEMPLATES.version, versions.content)
+        .join_from(
+            schema.templates,
+            schema.template_versions,
+            (versions.workspace_id == _TEMPLATES.workspace_id)
+            & (versions.id == _TEMPLATES.id)
+            & (versions.version == _TEMPLATES.version),
+        )
+        .where(_TEMPLATES.workspace_id == workspace_id, _TEMPLATES.kind == "group", _TEMPLATES.id.in_(wanted))
+    )
+    if tenant_id is not None:
+        query = query.where(_TEMPLATES.tenant_id == tenant_id)
+    return {row.id: (row.version, _decode(row.content)) for row in connection.execute(query)}
 
 
 _FACTS = schema.facts.c

@@ -50,6 +50,7 @@ class _Message(NamedTuple):
     run_id: bytes | None
     visit: int
     ordinal: int
+    automation_id: bytes | None
 
 
 def listed(connection: sa.Connection, workspace_id: int, limit: int) -> list[Held]:
@@ -113,7 +114,9 @@ def _drop_messages(connection: sa.Connection, workspace_id: int, chosen: Collect
     found = _take_messages(
         connection, workspace_id, chosen, state=messages.State.CANCELED, error=DROPPED, settled_at=now
     )
-    _insert(connection, schema.inbox, [_reply(workspace_id, one) for one in found if one.run_id is not None])
+    told = [_reply(workspace_id, one) for one in found if one.run_id is not None]
+    told += [_job(workspace_id, one) for one in found if one.run_id is None and one.automation_id is not None]
+    _insert(connection, schema.inbox, told)
     return len(found)
 
 
@@ -129,7 +132,7 @@ def _take_messages(
             _MESSAGES.state == messages.State.HELD,
         )
         .values(**values)
-        .returning(_MESSAGES.id, _MESSAGES.partition, _MESSAGES.run_id, _MESSAGES.visit, _MESSAGES.ordinal)
+        .returning(*(_MESSAGES[name] for name in _Message._fields))
     )
     return [_Message._make(row) for row in connection.execute(changed)]
 
@@ -144,6 +147,19 @@ def _reply(workspace_id: int, message: _Message) -> dict[str, Any]:
         "kind": effects.Inbox.REPLY,
         "run_id": message.run_id,
         "body": messages.answer_body(message.visit, message.ordinal, status, None, DROPPED),
+        "attempts": 0,
+    }
+
+
+def _job(workspace_id: int, message: _Message) -> dict[str, Any]:
+    assert message.automation_id is not None
+    return {
+        "partition": message.partition,
+        "workspace_id": workspace_id,
+        "id": message.id,
+        "kind": effects.Inbox.JOB,
+        "run_id": None,
+        "body": messages.job_body(message.automation_id, message.visit, messages.State.CANCELED),
         "attempts": 0,
     }
 

@@ -141,6 +141,52 @@ class Conversation(NamedTuple):
     updated_at: int
 
 
+class Campaign(NamedTuple):
+    """A row of `campaigns`: how a campaign stands."""
+
+    workspace_id: int
+    automation_id: bytes
+    partition: int
+    state: int
+    due_at: int | None
+    started_at: int | None
+    settled_at: int | None
+    action: int
+    error: str | None
+    is_stopping: bool
+
+
+class Fanout(NamedTuple):
+    """A row of `fanouts`; `body` is the JSON of what it goes by."""
+
+    workspace_id: int
+    id: bytes
+    automation_id: bytes
+    version: int
+    body: bytes | str
+    created_at: int
+
+
+class Cursor(NamedTuple):
+    """A row of `cursors`: how far a fan-out has come in a partition, and what became of its jobs there."""
+
+    workspace_id: int
+    id: bytes
+    partition: int
+    fanout_id: bytes
+    part: int
+    place: str
+    judged: int
+    jobs: int
+    sent: int
+    failed: int
+    skipped: int
+    uncertain: int
+    done_at: int | None
+    attempts: int
+    error: str | None
+
+
 class Taken(NamedTuple):
     """What a turn took: each list in the order in which it is to be decided."""
 
@@ -160,14 +206,17 @@ class Writes:
     """Everything that a turn leaves behind, one list for each table; written with bulk statements at its end."""
 
     __slots__ = (
+        "campaigns",
         "claims",
         "contacts",
         "conversations",
         "cooldowns",
+        "cursors",
         "decisions",
         "due",
         "event_counts",
         "events",
+        "fanouts",
         "inbox",
         "messages",
         "rule_counts",
@@ -201,6 +250,10 @@ class Writes:
         self.conversations: dict[tuple[int, str], Conversation] = {}
         self.cooldowns: dict[tuple[int, bytes, str], int] = {}
         """(workspace_id, automation_id, subject) to matched_at"""
+        self.campaigns: dict[tuple[int, bytes], Campaign] = {}
+        self.fanouts: list[Fanout] = []
+        self.cursors: dict[tuple[int, bytes], Cursor] = {}
+        """New ones, and those of the turn's partitions that were changed."""
         self.rule_counts: dict[tuple[int, bytes, int], list[int]] = {}
         """(workspace_id, automation_id, day) to [total, matched, executed, pending]"""
         self.event_counts: dict[tuple[int, int], list[int]] = {}

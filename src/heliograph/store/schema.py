@@ -167,6 +167,22 @@ templates = _table(
     _column("version", sa.Integer),
     _column("created_at", Instant),
     _column("updated_at", Instant),
+    # `template`, or `group`: a communication group is a template that belongs to a tenant and has a definition.
+    _column("kind", sa.Text, server_default="template"),
+    _column("tenant_id", sa.Text, null=True),
+    _column("definition", Json, null=True),
+)
+
+segments = _table(
+    "segments",
+    _column("id", Identity, primary_key=True),
+    _column("workspace_id", sa.Integer),
+    _column("tenant_id", sa.Text, null=True),
+    _column("number", sa.BigInteger),
+    _column("definition", Json),
+    _column("created_at", Instant),
+    _column("updated_at", Instant),
+    sa.Index("segments_by_number", "workspace_id", "number", unique=True),
 )
 
 template_versions = _table(
@@ -192,6 +208,14 @@ contacts = _table(
     _column("tags", Json, server_default="[]"),
     _column("created_at", Instant),
     _column("updated_at", Instant),
+    # By which a fan-out walks the people of a partition; in the order of bytes on both databases.
+    sa.Index(
+        "contacts_by_partition",
+        "workspace_id",
+        "partition",
+        "user_id",
+        postgresql_ops={"user_id": "text_pattern_ops"},
+    ),
 )
 
 conversations = _table(
@@ -331,6 +355,55 @@ partitions = _table(
     _column("last_now", Instant),
 )
 
+# ── hot: from one definition to many people ─────────────────────────────────────────────────────────
+
+# How a campaign stands; what it says is in `automations`. Written by people and by the turns of its partition.
+campaigns = _table(
+    "campaigns",
+    _column("workspace_id", sa.Integer, primary_key=True),
+    _column("automation_id", Identity, primary_key=True),
+    _column("partition", sa.SmallInteger),
+    _column("state", sa.SmallInteger),
+    _column("due_at", Instant, null=True),
+    _column("started_at", Instant, null=True),
+    _column("settled_at", Instant, null=True),
+    _column("action", sa.SmallInteger),
+    _column("error", sa.Text, null=True),
+    _column("is_stopping", sa.Boolean),
+)
+
+# What a fan-out goes by, as it was when it began.
+fanouts = _table(
+    "fanouts",
+    _column("workspace_id", sa.Integer, primary_key=True),
+    _column("id", Identity, primary_key=True),
+    _column("automation_id", Identity),
+    _column("version", sa.Integer),
+    _column("body", Json),
+    _column("created_at", Instant),
+)
+
+# How far a fan-out has come in one partition: `place` is the last person who was judged.
+cursors = _table(
+    "cursors",
+    _column("workspace_id", sa.Integer, primary_key=True),
+    _column("id", Identity, primary_key=True),
+    _column("partition", sa.SmallInteger),
+    _column("fanout_id", Identity),
+    _column("part", sa.SmallInteger),
+    _column("place", sa.Text),
+    _column("judged", sa.BigInteger),
+    _column("jobs", sa.BigInteger),
+    _column("sent", sa.BigInteger),
+    _column("failed", sa.BigInteger),
+    _column("skipped", sa.BigInteger),
+    _column("uncertain", sa.BigInteger),
+    _column("done_at", Instant, null=True),
+    _column("attempts", sa.SmallInteger),
+    _column("error", sa.Text, null=True),
+    fill=50,
+)
+
 # ── hot: the way out ────────────────────────────────────────────────────────────────────────────────
 
 messages = _table(
@@ -359,6 +432,10 @@ messages = _table(
     # Partial both, or a plan that PostgreSQL made while the table was small would look up ids in them for ever.
     _index("messages_by_contact", "workspace_id", "contact_id", "id", where="contact_id IS NOT NULL"),
     _index("messages_by_address", "workspace_id", "address", "id", where="contact_id IS NULL"),
+    # The jobs of a campaign: of messages, those that no run asked for.
+    _index(
+        "messages_by_campaign", "automation_id", "id", where="run_id IS NULL AND automation_id IS NOT NULL"
+    ),
     fill=50,
 )
 

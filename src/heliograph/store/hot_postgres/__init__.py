@@ -20,6 +20,13 @@ from heliograph.store.hot_postgres.connection import (
     tidy,
 )
 from heliograph.store.hot_postgres.delivery import claim, end_leases, settle, take_expired
+from heliograph.store.hot_postgres.fanout import (
+    read_campaigns,
+    read_cursors,
+    read_fanouts,
+    read_stopping,
+    walk_contacts,
+)
 from heliograph.store.hot_postgres.ingest import accept, backlog, find_keys, forget_keys
 from heliograph.store.hot_postgres.reading import (
     read_attempts,
@@ -51,17 +58,22 @@ __all__ = [
     "lock_partitions",
     "next_due",
     "read_attempts",
+    "read_campaigns",
     "read_contacts",
     "read_conversations",
     "read_cooldowns",
+    "read_cursors",
     "read_events",
+    "read_fanouts",
     "read_messages",
     "read_runs",
+    "read_stopping",
     "rollback",
     "settle",
     "stalled",
     "take",
     "take_expired",
     "tidy",
+    "walk_contacts",
     "write",
 ]

@@ -7,6 +7,7 @@ from typing import Any, LiteralString
 
 from heliograph.store import packing, rows
 from heliograph.store.hot_postgres.connection import Connection
+from heliograph.store.hot_postgres.fanout import write_fanouts
 from heliograph.store.hot_postgres.ingest import EVENT_KINDS, INSERT_EVENTS, insert_due
 from heliograph.store.packing import Bigints, Identities, Integers, Smallints, Texts
 
@@ -118,6 +119,7 @@ def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int]
         put(connection, _COOLDOWNS, (Integers, Identities, Texts, Bigints), cooldowns)
         put(connection, _CONTACTS, _PEOPLE_KINDS, sorted(writes.contacts.values()))
         put(connection, _CONVERSATIONS, _PEOPLE_KINDS, sorted(writes.conversations.values()))
+        write_fanouts(connection, writes)
         if lane is not None:
             _count(connection, writes, lane)
             connection.execute(

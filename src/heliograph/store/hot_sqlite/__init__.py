@@ -9,6 +9,13 @@ from __future__ import annotations
 
 from heliograph.store.hot_sqlite.connection import begin, commit, is_closed, lock_partitions, rollback, tidy
 from heliograph.store.hot_sqlite.delivery import claim, end_leases, settle, take_expired
+from heliograph.store.hot_sqlite.fanout import (
+    read_campaigns,
+    read_cursors,
+    read_fanouts,
+    read_stopping,
+    walk_contacts,
+)
 from heliograph.store.hot_sqlite.ingest import accept, backlog, find_keys, forget_keys
 from heliograph.store.hot_sqlite.reading import (
     read_attempts,
@@ -36,16 +43,21 @@ __all__ = [
     "lock_partitions",
     "next_due",
     "read_attempts",
+    "read_campaigns",
     "read_contacts",
     "read_conversations",
     "read_cooldowns",
+    "read_cursors",
     "read_events",
+    "read_fanouts",
     "read_messages",
     "read_runs",
+    "read_stopping",
     "rollback",
     "settle",
     "take",
     "take_expired",
     "tidy",
+    "walk_contacts",
     "write",
 ]

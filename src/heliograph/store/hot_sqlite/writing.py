@@ -9,6 +9,7 @@ from typing import NamedTuple
 from heliograph.core import runs
 from heliograph.store import rows
 from heliograph.store.hot_sqlite.connection import Connection, by_pairs
+from heliograph.store.hot_sqlite.fanout import write_fanouts
 from heliograph.store.hot_sqlite.ingest import INSERT_EVENT
 
 # What is the same in every such row stands in the statement: each value bound costs as much as a look at an index.
@@ -36,6 +37,8 @@ def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int]
         "INSERT INTO cooldowns VALUES (?,?,?,?) ON CONFLICT DO UPDATE SET matched_at = excluded.matched_at",
         [(*key, matched_at) for key, matched_at in writes.cooldowns.items()],
     )
+    if writes.campaigns or writes.fanouts or writes.cursors:
+        write_fanouts(connection, writes)
     _write_people(connection, writes)
     _write_counts(connection, writes, partitions[0])
     connection.execute(

@@ -1,0 +1,93 @@
+"""Fan-outs on SQLite: how campaigns stand, how far cursors have come, and the people of a partition in order."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from heliograph.store import rows
+from heliograph.store.hot_sqlite.connection import Connection, by_pairs
+
+_CAMPAIGN = (
+    "c.workspace_id, c.automation_id, c.partition, c.state, c.due_at, c.started_at, c.settled_at, c.action, c.error,"
+    " c.is_stopping"
+)
+_CURSOR = (
+    "c.workspace_id, c.id, c.partition, c.fanout_id, c.part, c.place, c.judged, c.jobs, c.sent, c.failed, c.skipped,"
+    " c.uncertain, c.done_at, c.attempts, c.error"
+)
+_PEOPLE = (
+    "SELECT workspace_id, user_id, partition, tenant_id, profile, tags, created_at, updated_at FROM contacts"
+    " INDEXED BY contacts_by_partition WHERE workspace_id = ? AND partition = ? AND user_id > ? ORDER BY user_id"
+    " LIMIT ?"
+)
+
+
+def read_campaigns(
+    connection: Connection, keys: Collection[tuple[int, bytes]]
+) -> dict[tuple[int, bytes], rows.Campaign]:
+    """How campaigns stand, by (workspace, automation_id)."""
+    found = by_pairs(
+        connection,
+        f"SELECT {_CAMPAIGN} FROM wanted w JOIN campaigns c ON c.workspace_id = w.a AND c.automation_id = w.b",
+        keys,
+    )
+    return {(row[0], row[1]): rows.Campaign._make(row) for row in found}
+
+
+def read_fanouts(
+    connection: Connection, keys: Collection[tuple[int, bytes]]
+) -> dict[tuple[int, bytes], rows.Fanout]:
+    """Fan-outs by (workspace, id)."""
+    found = by_pairs(
+        connection,
+        "SELECT f.workspace_id, f.id, f.automation_id, f.version, f.body, f.created_at FROM wanted w"
+        " JOIN fanouts f ON f.workspace_id = w.a AND f.id = w.b",
+        keys,
+    )
+    return {(row[0], row[1]): rows.Fanout._make(row) for row in found}
+
+
+def read_cursors(
+    connection: Connection, keys: Collection[tuple[int, bytes]]
+) -> dict[tuple[int, bytes], rows.Cursor]:
+    """Cursors by (workspace, id)."""
+    found = by_pairs(
+        connection,
+        f"SELECT {_CURSOR} FROM wanted w JOIN cursors c ON c.workspace_id = w.a AND c.id = w.b",
+        keys,
+    )
+    return {(row[0], row[1]): rows.Cursor._make(row) for row in found}
+
+
+def walk_contacts(
+    connection: Connection, workspace_id: int, partition: int, after: str, limit: int
+) -> list[rows.Contact]:
+    """The next contacts of a partition, in the order of their ids."""
+    found = connection.execute(_PEOPLE, (workspace_id, partition, after, limit))
+    return [rows.Contact._make(row) for row in found]
+
+
+def read_stopping(
+    connection: Connection, keys: Collection[tuple[int, bytes]]
+) -> frozenset[tuple[int, bytes]]:
+    """Which of these campaigns, by (workspace, automation_id), were stopped while they had open jobs."""
+    found = by_pairs(
+        connection,
+        "SELECT c.workspace_id, c.automation_id FROM wanted w"
+        " JOIN campaigns c ON c.workspace_id = w.a AND c.automation_id = w.b WHERE c.is_stopping",
+        keys,
+    )
+    return frozenset((row[0], row[1]) for row in found)
+
+
+def write_fanouts(connection: Connection, writes: rows.Writes) -> None:
+    """How campaigns stand now, what fan-outs go by, and where their cursors are."""
+    connection.executemany(
+        "UPDATE campaigns SET state=?, due_at=?, started_at=?, settled_at=?, action=?, error=?, is_stopping=?"
+        " WHERE workspace_id=? AND automation_id=?",
+        [(*campaign[3:], *key) for key, campaign in writes.campaigns.items()],
+    )
+    connection.executemany("INSERT OR IGNORE INTO fanouts VALUES (?,?,?,?,?,?)", writes.fanouts)
+    connection.executemany(
+        f"INSERT OR REPLACE INTO cursors VALUES ({'?,' * 14}?)", list(writes.cursors.values())
+    )
