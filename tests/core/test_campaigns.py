@@ -133,17 +133,17 @@ def test_people_go_where_the_table_lets_them(start: State, wanted: State) -> Non
     standing = campaigns.Standing(start, NOW if start is not State.DRAFT else None)
     allowed = wanted in campaigns.BY_PEOPLE and (wanted is start or wanted in campaigns.TRANSITIONS[start])
     if allowed:
-        assert campaigns.set_by_people(standing, wanted, made(), NOW).state is wanted
+        assert campaigns.set_by_people(standing, wanted, None, NOW).state is wanted
     else:
         with pytest.raises(errors.Conflict):
-            campaigns.set_by_people(standing, wanted, made(), NOW)
+            campaigns.set_by_people(standing, wanted, None, NOW)
 
 
 def test_a_campaign_without_a_time_runs_at_once() -> None:
     """Null is now, and stays the instant of activation when an active campaign is changed."""
-    active = campaigns.set_by_people(campaigns.Standing(State.DRAFT), State.ACTIVE, made(), NOW)
+    active = campaigns.set_by_people(campaigns.Standing(State.DRAFT), State.ACTIVE, None, NOW)
     assert active.due_at == NOW
-    assert campaigns.set_by_people(active, State.ACTIVE, made(), NOW + HOUR).due_at == NOW
+    assert campaigns.set_by_people(active, State.ACTIVE, None, NOW + HOUR).due_at == NOW
 
 
 @given(st.integers(0, 48 * 60), st.lists(st.integers(0, 48 * 60), min_size=1, max_size=6))
@@ -225,6 +225,6 @@ def test_a_stopped_campaign_winds_up() -> None:
 @given(st.lists(st.tuples(*[st.integers(0, 9)] * 7), max_size=5))
 def test_progress_is_a_sum(parts: list[tuple[int, ...]]) -> None:
     """Progress is added up column by column, and what is pending is what has no end."""
-    whole = campaigns.added([campaigns.Progress(*part) for part in parts])
+    whole = campaigns.added([campaigns.Progress._make((*part, None)) for part in parts])
     assert whole.jobs == sum(part[2] for part in parts)
     assert whole.pending == sum(part[2] - sum(part[3:]) for part in parts)

@@ -10,17 +10,16 @@ leaves nothing half done. match.py and run.py are its chapters.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
 
 from heliograph import errors
-from heliograph.core import campaigns, effects, events, ids, messages, plans, rules, runs, steps
+from heliograph.core import effects, events, ids, messages, plans, rules, runs, steps
+from heliograph.engine import bounds, campaign, faults, handover, match, run, walks
 from heliograph.engine import desk as desks
-from heliograph.engine import fanout, faults, handover, match, run
 from heliograph.store import database, definitions, rows
 
 _log = structlog.get_logger(__name__)
@@ -29,38 +28,8 @@ _definition = msgspec.json.Decoder(rules.Definition)
 _Input = TypeVar("_Input", rows.Inbox, rows.Event)
 
 
-class Limits(NamedTuple):
-    """What bounds a turn."""
-
-    inputs: int
-    """The most inputs it takes."""
-    seconds: float
-    """About how long it may take, commit and all: the next turn is made smaller or larger to keep to it."""
-    max_event_age: int
-    """Events older than this (µs) when a pause ends are not matched any more (C14)."""
-    misfire_grace: int
-    """What is due longer than this (µs) is held (E33)."""
-    default_subject: str
-    default_region: str | None
-    lock_window: int
-    """How long before its time (µs) a campaign can be changed no more."""
-
-
-PEOPLE_PER_INPUT = 2
-"""A turn that may take n inputs judges so many times n people of fan-outs, so both follow the same pace."""
-
-
-class Report(NamedTuple):
-    """What a turn did."""
-
-    inputs: int
-    answers: int
-    """How many answers of channels were stored."""
-    messages: int
-    """How many messages were put in line."""
-    more: bool
-    """Whether it left something lying that is due."""
-    now: int
+Limits = bounds.Limits
+Report = bounds.Report
 
 
 class Turns:
@@ -95,11 +64,7 @@ class Turns:
         self._storing = False
         self._workspaces: dict[int, match.Workspace] = {}
         self._plans: dict[tuple[bytes, int], plans.Plan] = {}
-        self._courses: dict[tuple[int, bytes], fanout.Course] = {}
-        self._sources: dict[tuple[int, bytes], definitions.Campaign | None] = {}
-        """What the campaigns go by that the present turn lets run."""
-        self._campaign_limits = fanout.Limits(limits.lock_window, limits.misfire_grace)
-        self._steps = fanout.Steps(0)
+        self._walks = walks.Walks(store, session, campaign.Limits(limits.lock_window, limits.misfire_grace))
 
     # ── one turn ────────────────────────────────────────────────────────────────────────────────────
 
@@ -138,7 +103,7 @@ class Turns:
             desk = desks.Desk(now)
             desk.writes.timers += [answer.retry for answer in settled if answer.retry]
             self._read(connection, taken, desk)
-            self._read_fanouts(connection, taken, desk, limit * PEOPLE_PER_INPUT)
+            self._walks.read(connection, taken, self._culprits, desk, limit * bounds.PEOPLE_PER_INPUT)
             for inbox in taken.inbox:
                 self._attempt_inbox(desk, inbox)
             for timer in taken.timers:
@@ -246,63 +211,6 @@ class Turns:
             self._workspaces[workspace_id] = known
         return known
 
-    def _read_fanouts(self, connection: Any, taken: rows.Taken, desk: desks.Desk, room: int) -> None:
-        """How campaigns stand, how far their cursors have come, and the next people of these."""
-        hot = self._session.hot
-        inbox = self._healthy(taken.inbox)
-        timers = [t for t in taken.timers if (t.workspace_id, t.id) not in self._culprits]
-        walking = [(t.workspace_id, t.id) for t in taken.timers if t.kind == effects.Timer.CURSOR]
-        heard = fanout.heard(inbox)
-        looked_at = {(t.workspace_id, t.id) for t in timers if t.kind == effects.Timer.CAMPAIGN}
-        counting = {fanout.cursor_of_job(row) for row in inbox if row.kind == effects.Inbox.JOB}
-        if not (walking or heard or looked_at or counting):
-            return
-        desk.cursors = hot.read_cursors(connection, {*walking, *counting})
-        self._know_courses(connection, {(c.workspace_id, c.fanout_id) for c in desk.cursors.values()})
-        self._know_courses(connection, {(key[0], ids.of_fanout(key[1])) for key in heard})
-        of_cursors = {
-            (c.workspace_id, self._courses[c.workspace_id, c.fanout_id].automation_id)
-            for key in walking
-            if (c := desk.cursors.get(key)) is not None
-        }
-        desk.campaigns = hot.read_campaigns(connection, {*heard, *looked_at, *of_cursors})
-        if heard:
-            wanted = {
-                key
-                for place in heard
-                if place in desk.campaigns
-                for key in fanout.cursors_of(desk.campaigns[place])
-            }
-            desk.cursors |= hot.read_cursors(connection, wanted - desk.cursors.keys())
-        self._sources = {}
-        for key in looked_at & desk.campaigns.keys():
-            if fanout.is_starting(desk.campaigns[key], desk.now, self._campaign_limits):
-                with self._store.reading() as reader:
-                    self._sources[key] = definitions.campaign(reader, *key)
-        self._steps = fanout.Steps(room)
-        for key in walking:
-            if (
-                key in desk.cursors
-                and key not in self._culprits
-                and self._is_running(desk, desk.cursors[key])
-            ):
-                self._steps.read(functools.partial(hot.walk_contacts, connection), desk.cursors[key])
-
-    def _know_courses(self, connection: Any, keys: set[tuple[int, bytes]]) -> None:
-        unknown = keys - self._courses.keys()
-        if not unknown:
-            return
-        if len(self._courses) > 1_000:
-            self._courses.clear()
-            unknown = keys
-        for key, row in self._session.hot.read_fanouts(connection, unknown).items():
-            self._courses[key] = fanout.course(row)
-
-    def _is_running(self, desk: desks.Desk, cursor: rows.Cursor) -> bool:
-        course = self._courses[cursor.workspace_id, cursor.fanout_id]
-        campaign = desk.campaigns.get((cursor.workspace_id, course.automation_id))
-        return campaign is not None and campaign.state == campaigns.State.RUNNING
-
     # ── one input ───────────────────────────────────────────────────────────────────────────────────
 
     def _attempt_event(self, desk: desks.Desk, event: rows.Event) -> None:
@@ -380,13 +288,8 @@ class Turns:
                 self._attempt_event(desk, event)
             return
         fault = self._culprits.pop(key, None)
-        if timer.kind == effects.Timer.CURSOR:
-            self._walk(desk, timer, fault)
-            return
-        if fault is None and timer.kind == effects.Timer.CAMPAIGN:
-            campaign = desk.campaigns.get(key)
-            if campaign is not None:
-                fanout.look_at_clock(desk, campaign, self._campaign_limits, self._sources.get(key))
+        if timer.kind in walks.TIMERS:
+            self._walks.timer(desk, timer, fault)
             return
         if fault is not None:
             faults.failed_timer(desk, timer, fault)
@@ -394,32 +297,6 @@ class Turns:
         message = desk.messages.get(key)
         if message is not None and message.state == messages.State.PLANNED:
             desk.writes.send_due.append((timer.partition, timer.workspace_id, timer.id, timer.wake_at))
-
-    def _walk(self, desk: desks.Desk, timer: rows.Timer, fault: Exception | None) -> None:
-        cursor = desk.cursors.get((timer.workspace_id, timer.id))
-        if cursor is None or cursor.done_at is not None:
-            return
-        course = self._courses[cursor.workspace_id, cursor.fanout_id]
-        if fault is None:
-            try:
-                self._step(desk, timer, cursor, course)
-            except Exception as raised:  # noqa: BLE001 - a decision that raises marks its own input (E2)
-                fault = raised
-        if fault is not None:
-            fanout.failed(desk, cursor, course.automation_id, fault)
-
-    def _step(self, desk: desks.Desk, timer: rows.Timer, cursor: rows.Cursor, course: fanout.Course) -> None:
-        if not self._is_running(desk, cursor):
-            fanout.finish(desk, cursor, course.automation_id)
-            return
-        found = self._steps.of(cursor)
-        if found is None:
-            # No room for it in this turn: it keeps its place in the line.
-            desk.writes.timers.append(timer)
-            desk.goes_on = True
-            return
-        people, is_last = found
-        fanout.step(desk, cursor, course, people, is_last=is_last)
 
     def _attempt_inbox(self, desk: desks.Desk, inbox: rows.Inbox) -> None:
         fault = self._culprits.pop((inbox.workspace_id, inbox.id), None)
@@ -436,19 +313,10 @@ class Turns:
             run.release(desk, run.received(inbox))
         elif inbox.kind == effects.Inbox.TAG:
             run.tag(desk, inbox)
-        elif inbox.kind == effects.Inbox.JOB:
-            fanout.count(desk, inbox)
-        elif inbox.kind in (effects.Inbox.WALKED, effects.Inbox.SETTLED):
-            self._hear(desk, inbox)
+        elif inbox.kind in walks.INBOX:
+            self._walks.inbox(desk, inbox)
         else:
             self._resume(desk, inbox)
-
-    def _hear(self, desk: desks.Desk, inbox: rows.Inbox) -> None:
-        automation_id = fanout.told_of(inbox)
-        campaign = desk.campaigns.get((inbox.workspace_id, automation_id))
-        course = self._courses.get((inbox.workspace_id, ids.of_fanout(automation_id)))
-        if campaign is not None and course is not None:
-            fanout.hear(desk, campaign, len(course.body.groups))
 
     def _resume(self, desk: desks.Desk, inbox: rows.Inbox) -> None:
         assert inbox.run_id is not None

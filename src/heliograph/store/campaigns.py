@@ -125,7 +125,7 @@ def put(
     if stored.standing.state not in campaigns.BY_PEOPLE:
         what = "be changed" if "status" not in given else f"become {wanted.name.lower()!r}"
         raise errors.Conflict(campaigns.refusal(stored.standing.state, what))
-    standing = campaigns.set_by_people(stored.standing, wanted, changed, now)
+    standing = campaigns.set_by_people(stored.standing, wanted, campaigns.due_at(changed), now)
     there = known(connection, workspace_id, stored.tenant_id)
     _refuse(
         campaigns.unready(changed, there, now)
@@ -168,7 +168,7 @@ def _locked(
 def state_of(status: object) -> State:
     """The state of this name. Raises errors.InvalidInput."""
     if isinstance(status, str) and status in campaigns.STATUSES:
-        return State[status.upper()]
+        return {state.name.lower(): state for state in State}[status]
     raise errors.InvalidInput.at("status", f"is one of {', '.join(campaigns.STATUSES)}")
 
 

@@ -9,82 +9,15 @@ There is no NOW() here: time comes with the values.
 
 from __future__ import annotations
 
-import uuid
-from typing import Any
-
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.engine import Dialect
 
-from heliograph.core import ids
+from heliograph.store import columns, fanout_tables
 
-metadata = sa.MetaData()
-
-
-class Identity(sa.types.TypeDecorator[bytes]):
-    """The 16 bytes of an id: `uuid` on PostgreSQL, a blob on SQLite, bytes in the program."""
-
-    impl = sa.LargeBinary
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> sa.types.TypeEngine[Any]:
-        """The column's type in this database."""
-        if dialect.name == "postgresql":
-            return dialect.type_descriptor(postgresql.UUID(as_uuid=False))
-        return dialect.type_descriptor(sa.LargeBinary(16))
-
-    def process_bind_param(self, value: bytes | None, dialect: Dialect) -> Any:
-        """Into the database."""
-        return ids.text(value) if value is not None and dialect.name == "postgresql" else value
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> bytes | None:
-        """Out of the database."""
-        if isinstance(value, uuid.UUID):
-            return value.bytes
-        return ids.parse(value) if isinstance(value, str) else value
-
-
-class Json(sa.types.TypeDecorator[Any]):
-    """JSON text as it was received: bytes or text in, bytes or text out (whoever reads decodes)."""
-
-    impl = sa.Text
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> sa.types.TypeEngine[Any]:
-        """Text on both; SQLite keeps bytes as it gets them."""
-        if dialect.name == "sqlite":
-            return dialect.type_descriptor(sa.LargeBinary())
-        return dialect.type_descriptor(sa.Text())
-
-    def process_bind_param(self, value: bytes | str | None, dialect: Dialect) -> Any:
-        """Into the database."""
-        if dialect.name == "sqlite":
-            return value.encode() if isinstance(value, str) else value
-        return value.decode() if isinstance(value, bytes) else value
-
-
-Instant = sa.BigInteger
-
-
-def _table(name: str, *columns: sa.schema.SchemaItem, clustered: bool = True, fill: int = 100) -> sa.Table:
-    # A SQLite table without rowid is its primary key: one tree instead of two where the key is time-ordered.
-    # A page of PostgreSQL that is filled to less has room for its rows' changes, of which no index hears then.
-    filled = {"fillfactor": fill}
-    return sa.Table(name, metadata, *columns, sqlite_with_rowid=not clustered, postgresql_with=filled)
-
-
-def _queue(name: str, *columns: sa.schema.SchemaItem) -> sa.Table:
-    return sa.Table(name, metadata, *columns, sqlite_with_rowid=False, info={"queue": True})
-
-
-def _column(name: str, kind: Any, *arguments: Any, null: bool = False, **options: Any) -> sa.Column[Any]:
-    return sa.Column(name, kind, *arguments, nullable=null, **options)
-
-
-def _index(name: str, *columns: str, where: str, unique: bool = False) -> sa.Index:
-    rows = sa.text(where)
-    return sa.Index(name, *columns, unique=unique, sqlite_where=rows, postgresql_where=rows)
-
+metadata = columns.metadata
+Identity = columns.Identity
+Json = columns.Json
+Instant = columns.Instant
+_table, _queue, _column, _index = columns.table, columns.queue, columns.column, columns.index
 
 # ── managed: who owns, who may, what is defined ─────────────────────────────────────────────────────
 
@@ -357,52 +290,9 @@ partitions = _table(
 
 # ── hot: from one definition to many people ─────────────────────────────────────────────────────────
 
-# How a campaign stands; what it says is in `automations`. Written by people and by the turns of its partition.
-campaigns = _table(
-    "campaigns",
-    _column("workspace_id", sa.Integer, primary_key=True),
-    _column("automation_id", Identity, primary_key=True),
-    _column("partition", sa.SmallInteger),
-    _column("state", sa.SmallInteger),
-    _column("due_at", Instant, null=True),
-    _column("started_at", Instant, null=True),
-    _column("settled_at", Instant, null=True),
-    _column("action", sa.SmallInteger),
-    _column("error", sa.Text, null=True),
-    _column("is_stopping", sa.Boolean),
-)
-
-# What a fan-out goes by, as it was when it began.
-fanouts = _table(
-    "fanouts",
-    _column("workspace_id", sa.Integer, primary_key=True),
-    _column("id", Identity, primary_key=True),
-    _column("automation_id", Identity),
-    _column("version", sa.Integer),
-    _column("body", Json),
-    _column("created_at", Instant),
-)
-
-# How far a fan-out has come in one partition: `place` is the last person who was judged.
-cursors = _table(
-    "cursors",
-    _column("workspace_id", sa.Integer, primary_key=True),
-    _column("id", Identity, primary_key=True),
-    _column("partition", sa.SmallInteger),
-    _column("fanout_id", Identity),
-    _column("part", sa.SmallInteger),
-    _column("place", sa.Text),
-    _column("judged", sa.BigInteger),
-    _column("jobs", sa.BigInteger),
-    _column("sent", sa.BigInteger),
-    _column("failed", sa.BigInteger),
-    _column("skipped", sa.BigInteger),
-    _column("uncertain", sa.BigInteger),
-    _column("done_at", Instant, null=True),
-    _column("attempts", sa.SmallInteger),
-    _column("error", sa.Text, null=True),
-    fill=50,
-)
+campaigns = fanout_tables.campaigns
+fanouts = fanout_tables.fanouts
+cursors = fanout_tables.cursors
 
 # ── hot: the way out ────────────────────────────────────────────────────────────────────────────────
 

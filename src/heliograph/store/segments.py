@@ -159,7 +159,8 @@ def place_of(workspace_id: int, user_id: str) -> tuple[int, str]:
     return ids.partition_of_subject(workspace_id, subject), user_id
 
 
-_PEOPLE = "SELECT user_id, tenant_id, profile FROM contacts WHERE workspace_id = :workspace_id AND partition = :partition"
+_OURS = "workspace_id = :workspace_id AND partition = :partition"
+_PEOPLE = f"SELECT user_id, tenant_id, profile FROM contacts WHERE {_OURS}"
 _WALK = {
     "sqlite": sa.text(f"{_PEOPLE} AND user_id > :after ORDER BY user_id LIMIT {_AT_ONCE}"),
     "postgresql": sa.text(f"{_PEOPLE} AND user_id ~>~ :after ORDER BY user_id USING ~<~ LIMIT {_AT_ONCE}"),

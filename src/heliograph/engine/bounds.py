@@ -1,0 +1,42 @@
+"""What bounds a turn, and what a turn tells of itself.
+
+Law: values alone; how much of its bounds a turn uses, its own pace decides (turn.py).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Limits(NamedTuple):
+    """What bounds a turn."""
+
+    inputs: int
+    """The most inputs it takes."""
+    seconds: float
+    """About how long it may take, commit and all: the next turn is made smaller or larger to keep to it."""
+    max_event_age: int
+    """Events older than this (µs) when a pause ends are not matched any more (C14)."""
+    misfire_grace: int
+    """What is due longer than this (µs) is held (E33)."""
+    default_subject: str
+    default_region: str | None
+    lock_window: int
+    """How long before its time (µs) a campaign can be changed no more."""
+
+
+PEOPLE_PER_INPUT = 2
+"""A turn that may take n inputs judges so many times n people of fan-outs, so both follow the same pace."""
+
+
+class Report(NamedTuple):
+    """What a turn did."""
+
+    inputs: int
+    answers: int
+    """How many answers of channels were stored."""
+    messages: int
+    """How many messages were put in line."""
+    more: bool
+    """Whether it left something lying that is due."""
+    now: int

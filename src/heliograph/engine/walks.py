@@ -1,0 +1,141 @@
+"""Walks: what a turn reads for fan-outs, and who decides what was taken of them (a chapter of the turn).
+
+Law: everything is read before anything is decided; a turn walks over so many people and no more, and a cursor for
+which there was no room keeps its place in the line. Definitions are compiled once for each fan-out.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection
+from typing import Any
+
+from heliograph.core import campaigns, effects, ids
+from heliograph.engine import campaign, fanout, faults
+from heliograph.engine import desk as desks
+from heliograph.store import database, definitions, rows
+
+_HEARD = (effects.Inbox.WALKED, effects.Inbox.SETTLED)
+TIMERS = frozenset({effects.Timer.CURSOR, effects.Timer.CAMPAIGN})
+INBOX = frozenset({effects.Inbox.JOB, *_HEARD})
+
+
+class Walks:
+    """The fan-outs of the turns of one connection."""
+
+    def __init__(self, store: database.Database, session: database.Session, limits: campaign.Limits):
+        self._store, self._session, self._limits = store, session, limits
+        self._courses: dict[tuple[int, bytes], campaign.Course] = {}
+        self._sources: dict[tuple[int, bytes], definitions.Campaign | None] = {}
+        """What the campaigns go by that the present turn lets run."""
+        self._steps = fanout.Steps(0)
+
+    # ── reading, in bulk ────────────────────────────────────────────────────────────────────────────
+
+    def read(
+        self,
+        connection: Any,
+        taken: rows.Taken,
+        culprits: Collection[tuple[int, bytes]],
+        desk: desks.Desk,
+        room: int,
+    ) -> None:
+        """How campaigns stand, how far cursors have come, and the next people of these: at most `room`."""
+        hot = self._session.hot
+        inbox = [i for i in taken.inbox if i.kind in INBOX and (i.workspace_id, i.id) not in culprits]
+        timers = [t for t in taken.timers if t.kind in TIMERS]
+        if not (inbox or timers):
+            return
+        walking = [(t.workspace_id, t.id) for t in timers if t.kind == effects.Timer.CURSOR]
+        looked_at = {(t.workspace_id, t.id) for t in timers if t.kind == effects.Timer.CAMPAIGN} - {*culprits}
+        counting = {fanout.cursor_of_job(row) for row in inbox if row.kind == effects.Inbox.JOB}
+        heard = fanout.heard(inbox)
+        desk.cursors = hot.read_cursors(connection, {*walking, *counting})
+        fanouts = {(c.workspace_id, c.fanout_id) for c in desk.cursors.values()}
+        self._know(connection, fanouts | {(key[0], ids.of_fanout(key[1])) for key in heard})
+        walkers = [desk.cursors[key] for key in walking if key in desk.cursors]
+        owners = {(c.workspace_id, self._course(c).automation_id) for c in walkers}
+        desk.campaigns = hot.read_campaigns(connection, {*heard, *looked_at, *owners})
+        parts = [campaign.cursors_of(desk.campaigns[key]) for key in heard if key in desk.campaigns]
+        desk.cursors |= hot.read_cursors(
+            connection, {key for part in parts for key in part} - desk.cursors.keys()
+        )
+        self._read_sources(desk, looked_at)
+        self._steps = fanout.Steps(room)
+        for cursor in walkers:
+            if (cursor.workspace_id, cursor.id) not in culprits and self._is_running(desk, cursor):
+                self._steps.read(functools.partial(hot.walk_contacts, connection), cursor)
+
+    def _read_sources(self, desk: desks.Desk, looked_at: Collection[tuple[int, bytes]]) -> None:
+        self._sources = {}
+        for key in looked_at:
+            row = desk.campaigns.get(key)
+            if row is not None and campaign.is_starting(row, desk.now, self._limits):
+                with self._store.reading() as connection:
+                    self._sources[key] = definitions.campaign(connection, *key)
+
+    def _know(self, connection: Any, keys: set[tuple[int, bytes]]) -> None:
+        unknown = keys - self._courses.keys()
+        if unknown and len(self._courses) > 1_000:
+            self._courses.clear()
+            unknown = keys
+        if unknown:
+            for key, row in self._session.hot.read_fanouts(connection, unknown).items():
+                self._courses[key] = campaign.course(row)
+
+    def _course(self, cursor: rows.Cursor) -> campaign.Course:
+        return self._courses[cursor.workspace_id, cursor.fanout_id]
+
+    def _is_running(self, desk: desks.Desk, cursor: rows.Cursor) -> bool:
+        row = desk.campaigns.get((cursor.workspace_id, self._course(cursor).automation_id))
+        return row is not None and row.state == campaigns.State.RUNNING
+
+    # ── one input ───────────────────────────────────────────────────────────────────────────────────
+
+    def timer(self, desk: desks.Desk, timer: rows.Timer, fault: Exception | None) -> None:
+        """Decide a timer of a kind of TIMERS; `fault` is why its turn failed with it alone, if it did."""
+        if timer.kind == effects.Timer.CURSOR:
+            self._walk(desk, timer, fault)
+        elif fault is not None:
+            faults.failed_timer(desk, timer, fault)
+        else:
+            row = desk.campaigns.get((timer.workspace_id, timer.id))
+            if row is not None:
+                source = self._sources.get((timer.workspace_id, timer.id))
+                campaign.look_at_clock(desk, row, self._limits, source)
+
+    def _walk(self, desk: desks.Desk, timer: rows.Timer, fault: Exception | None) -> None:
+        cursor = desk.cursors.get((timer.workspace_id, timer.id))
+        if cursor is None or cursor.done_at is not None:
+            return
+        if fault is None:
+            try:
+                self._step(desk, timer, cursor)
+            except Exception as raised:  # noqa: BLE001 - a decision that raises marks its own input (E2)
+                fault = raised
+        if fault is not None:
+            fanout.failed(desk, cursor, self._course(cursor).automation_id, fault)
+
+    def _step(self, desk: desks.Desk, timer: rows.Timer, cursor: rows.Cursor) -> None:
+        course = self._course(cursor)
+        if not self._is_running(desk, cursor):
+            fanout.finish(desk, cursor, course.automation_id)
+            return
+        found = self._steps.of(cursor)
+        if found is None:
+            desk.writes.timers.append(timer)
+            desk.goes_on = True
+            return
+        people, is_last = found
+        campaign.step(desk, cursor, course, people, is_last=is_last)
+
+    def inbox(self, desk: desks.Desk, inbox: rows.Inbox) -> None:
+        """Take in an inbox row of a kind of INBOX."""
+        if inbox.kind == effects.Inbox.JOB:
+            fanout.count(desk, inbox)
+            return
+        automation_id = fanout.told_of(inbox)
+        row = desk.campaigns.get((inbox.workspace_id, automation_id))
+        course = self._courses.get((inbox.workspace_id, ids.of_fanout(automation_id)))
+        if row is not None and course is not None:
+            campaign.hear(desk, row, len(course.body.groups))
