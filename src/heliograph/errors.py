@@ -27,6 +27,10 @@ class HeliographError(Exception):
 
     code = "internal_error"
     status = 500
+    subcode: int | None = None
+    """What the `/v1` wire says beside the status."""
+    resource_id: int | None = None
+    """The number of what the error is about, on that wire."""
 
     def __init__(
         self, message: str | None = None, *, faults: Sequence[Fault] = (), retry_after: float | None = None
@@ -116,6 +120,17 @@ class Conflict(HeliographError):
 
     code = "conflict"
     status = 409
+
+
+class DependentGone(Conflict):
+    """What the automation needs does not exist any more."""
+
+    code = "dependent_gone"
+    subcode = 12
+
+    def __init__(self, message: str | None = None, *, resource_id: int | None = None):
+        super().__init__(message)
+        self.resource_id = resource_id
 
 
 class TooLarge(HeliographError):

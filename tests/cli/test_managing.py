@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from heliograph.store import database, keys
+from heliograph.store import database, keys, migrations
 from tests.cli import program
 
 
@@ -76,8 +76,8 @@ def test_a_workspace_that_is_not_there_is_named(lone_house: str, tell: program.T
 def test_migrate_says_what_it_did(database_url: str, tell: program.Tell) -> None:
     """The first time it brings an empty database up to date, the second time there is nothing to do."""
     first, second = (tell("migrate", "--database", database_url) for _ in range(2))
-    assert first.out == f"{database_url} went from empty to 0001\n"
-    assert second.out == f"{database_url} stands at 0001 already: nothing to do\n"
+    assert first.out == f"{database_url} went from empty to {migrations.LATEST}\n"
+    assert second.out == f"{database_url} stands at {migrations.LATEST} already: nothing to do\n"
 
 
 def test_an_empty_postgresql_database_asks_for_migrate(postgres_url: str, tell: program.Tell) -> None:

@@ -11,7 +11,7 @@ import pytest
 from litestar.routes import HTTPRoute
 
 from heliograph import channels, errors
-from heliograph.core import conditions, events, messages, rules, runs, steps
+from heliograph.core import conditions, dates, events, messages, rules, runs, steps
 from heliograph.store import schema
 from heliograph.testing import World
 from heliograph.web import metrics, server, services
@@ -108,6 +108,17 @@ def test_examples_of_rules_can_be_created() -> None:
     assert made == ["Cart reminder"]
 
 
+def test_every_field_of_a_date_automation_is_documented() -> None:
+    """docs/date-automations.md has each field that can be written, and its example is one that can be made."""
+    told = fields_told(section("docs/date-automations.md", "## Fields"))
+    assert told.keys() == set(dates.WRITABLE)
+    assert {name for name, default in told.items() if default == "required"} == set(dates.REQUIRED)
+    actions = [row[0].strip("`") for row in table(section("docs/date-automations.md", "## Actions"))]
+    assert sorted(actions) == sorted(dates.ACTIONS)
+    (example,) = (json.loads(text) for text in examples("docs/date-automations.md", "json"))
+    assert dates.define(example).actionhour == "09:00:00"
+
+
 # ── states ──────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -117,8 +128,9 @@ def test_examples_of_rules_can_be_created() -> None:
         ("docs/rules.md", "### States of an event", events.TRANSITIONS),
         ("docs/rules.md", "### States of a run", runs.TRANSITIONS),
         ("docs/delivery.md", "## States of a message", messages.TRANSITIONS),
+        ("docs/date-automations.md", "## States", dates.TRANSITIONS),
     ],
-    ids=["event", "run", "message"],
+    ids=["event", "run", "message", "date automation"],
 )
 def test_states_in_documents_are_those_of_the_code(
     document: str, heading: str, transitions: Mapping[IntEnum | None, Iterable[IntEnum]]

@@ -107,6 +107,8 @@ SABOTAGE: dict[str, tuple[wire.Wire | Code, ...]] = {
     "S1-64": (_AT_WEEKENDS,),
     "S1-65": (Code("heliograph.core.schedule:resolve", _elapsed_from_noon),),
     "S1-66": (Code(f"{_DATES}_celebrated", _no_leap_days),),
+    "S1-68": (Code("heliograph.store.dates:close_message", always(None)),),
+    "S1-69": (Code("heliograph.store.dates:close_message", always(None)),),
     "S1-70": (_NO_ACTION_FAULTS,),
     "S1-71": (_NO_ACTION_FAULTS,),
     "S4-101": (

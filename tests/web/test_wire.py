@@ -38,14 +38,14 @@ def test_families_are_told_apart_by_whole_segments(path: str, family: wire.Famil
 
 
 def test_each_family_has_its_own_shape() -> None:
-    """The same fault leaves in four shapes; in Courier's a body that breaks a rule is a 400."""
+    """The same fault leaves in four shapes; in Courier's and Sign-Up.to's a body that breaks a rule is a 400."""
     fault = errors.InvalidInput.at("a.b", "is wrong")
     found = {path: wire.answer(fault, path) for path in ("/x", "/send", "/api/segments", "/v1/list")}
     assert {path: answer.status for path, answer in found.items()} == {
         "/x": 422,
         "/send": 400,
         "/api/segments": 422,
-        "/v1/list": 422,
+        "/v1/list": 400,
     }
     listed = b'[{"path":"a.b","message":"is wrong"}]'
     assert found["/x"].body == (
@@ -58,7 +58,7 @@ def test_each_family_has_its_own_shape() -> None:
         b'{"success":false,"message":"a.b: is wrong","errors":' + listed + b"}"
     )
     assert found["/v1/list"].body == (
-        b'{"status":"error","response":{"code":422,"subcode":0,"message":"a.b: is wrong","resource_id":null}}'
+        b'{"status":"error","response":{"code":400,"subcode":null,"message":"a.b: is wrong","resource_id":null}}'
     )
 
 

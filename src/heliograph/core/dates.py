@@ -95,7 +95,7 @@ def define(given: Mapping[str, Any]) -> Definition:
 def change(stored: Definition, given: Mapping[str, Any]) -> Definition:
     """A stored rule with the given fields replaced; what they make together is checked. Raises errors.InvalidInput."""
     faults = documents.unknown_keys(given, WRITABLE, "")
-    return _defined(msgspec.structs.asdict(stored), given, faults, stored)
+    return _defined({name: getattr(stored, name) for name in WRITABLE}, given, faults, stored)
 
 
 def _required(name: str) -> str:

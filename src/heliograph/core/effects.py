@@ -40,6 +40,10 @@ class Timer(IntEnum):
     """A fan-out goes on in a partition."""
     CAMPAIGN = 5
     """A campaign is to be looked at: it is about to run, or due."""
+    CALENDAR = 6
+    """A day has begun for a date automation, or what it says has changed."""
+    BIRTHDAYS = 7
+    """Birthdays have become known in a partition."""
 
 
 class Kind(IntEnum):

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from heliograph.core import effects, ids, people, rules, runs
-from heliograph.store import rows
+from heliograph.store import birthdays, rows
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -67,7 +67,9 @@ class Desk:
     def save_profile(self, workspace_id: int, tenant_id: str | None, effect: effects.SaveProfile) -> None:
         """Set attributes of a contact."""
         row = self._contact_row(workspace_id, tenant_id, effect.contact_id)
-        profile = people.merge("overwrite", _decode(row.profile), effect.fields)
+        before = _decode(row.profile)
+        profile = people.merge("overwrite", before, effect.fields)
+        birthdays.note(self.writes, row, before, profile, self.now)
         self._put_contact(row._replace(profile=_encode(profile), updated_at=self.now))
 
     def save_tags(self, workspace_id: int, tenant_id: str | None, effect: effects.SaveTags) -> None:

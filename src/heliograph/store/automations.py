@@ -51,6 +51,7 @@ class Template(NamedTuple):
     version: int
     created_at: int
     updated_at: int
+    is_editable: bool
     content: bytes | str
 
 
@@ -230,16 +231,24 @@ def _keep(definition: rules.Definition, created_by: str | None, updated_by: str 
 def put_template(
     connection: sa.Connection, workspace_id: int, identity: str, content: Mapping[str, Any], now: int
 ) -> Template:
-    """Store a template, or its next version; one that says nothing new is not stored. The caller checked `content`."""
+    """Store a template, or its next version; one that says nothing new is not stored. The caller checked `content`.
+
+    Raises errors.Conflict for one that a date automation sends: it can be edited no more.
+    """
     workspaces.raise_version(connection, workspace_id)
     written = msgspec.json.encode(content, order="deterministic")
     stored = read_template(connection, workspace_id, identity)
     if stored is not None and _bytes(stored.content) == written:
         return stored
+    if stored is not None and not stored.is_editable:
+        raise errors.Conflict(
+            f"the template {identity!r} is sent by a date automation and can be edited no more:"
+            " write another one, under an id of its own"
+        )
     key = {"workspace_id": workspace_id, "id": identity}
     if stored is None:
         number = workspaces.next_number(connection, workspace_id, "templates")
-        made = Template(identity, number, 1, now, now, written)
+        made = Template(identity, number, 1, now, now, True, written)
         connection.execute(
             sa.insert(schema.templates).values(
                 **key, number=number, version=1, created_at=now, updated_at=now
@@ -293,6 +302,7 @@ def _templates(workspace_id: int) -> sa.Select[Any]:
             _TEMPLATES.version,
             _TEMPLATES.created_at,
             _TEMPLATES.updated_at,
+            _TEMPLATES.is_editable,
             versions.content,
         )
         .join_from(

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from heliograph.core import ids, people, rules
-from heliograph.store import database, rows
+from heliograph.store import birthdays, database, rows
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -41,14 +41,15 @@ def merge_profiles(
             key = (workspace_id, user_id)
             before = stored.get(key)
             if before is None:
-                writes.contacts[key] = rows.Contact(
-                    *key, places[user_id], None, _encode(profile), b"[]", now, now
-                )
+                new = rows.Contact(*key, places[user_id], None, _encode(profile), b"[]", now, now)
+                writes.contacts[key] = new
+                birthdays.note(writes, new, {}, profile, now)
                 continue
             known = _decode(before.profile)
             merged = people.merge("overwrite", known, profile)
             if merged != known:
                 writes.contacts[key] = before._replace(profile=_encode(merged), updated_at=now)
+                birthdays.note(writes, before, known, merged, now)
         if writes.contacts:
             session.hot.write(connection, writes, sorted(set(places.values())), now)
     made = len(given) - len(stored)

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from heliograph import errors
 from heliograph.core import ids, people, rules
-from heliograph.store import database, schema, workspaces
+from heliograph.store import birthdays, database, rows, schema, workspaces
 
 _CONTACTS = schema.contacts.c
 _decode = msgspec.json.Decoder().decode
@@ -61,6 +61,11 @@ def save_profile(
         if stored is not None and tenant_id not in (None, stored.tenant_id):
             raise errors.NotFound(f"there is no profile {user_id!r}")
         profile = people.merge(strategy, stored.profile if stored else {}, given)
+        owner = tenant_id if stored is None else stored.tenant_id
+        kept = rows.Contact(workspace_id, user_id, partition, owner, b"", b"", now, now)
+        noted = rows.Writes()
+        birthdays.note(noted, kept, stored.profile if stored else {}, profile, now)
+        birthdays.write(connection, noted)
         written = {"profile": msgspec.json.encode(profile), "updated_at": now}
         if stored is not None:
             connection.execute(

@@ -128,6 +128,17 @@ class Contact(NamedTuple):
     updated_at: int
 
 
+class Birthday(NamedTuple):
+    """A row of `birthdays`: who has one, on which day (month * 100 + day), and since when it is known."""
+
+    workspace_id: int
+    partition: int
+    birthday: int
+    user_id: str
+    tenant_id: str | None
+    known_at: int
+
+
 class Conversation(NamedTuple):
     """What a turn reads and writes of `conversations`; `record` and `tags` are JSON text."""
 
@@ -206,6 +217,7 @@ class Writes:
     """Everything that a turn leaves behind, one list for each table; written with bulk statements at its end."""
 
     __slots__ = (
+        "birthdays",
         "campaigns",
         "claims",
         "contacts",
@@ -217,6 +229,7 @@ class Writes:
         "event_counts",
         "events",
         "fanouts",
+        "forgotten_birthdays",
         "inbox",
         "messages",
         "rule_counts",
@@ -247,6 +260,9 @@ class Writes:
         self.timers: list[Timer] = []
         self.inbox: list[Inbox] = []
         self.contacts: dict[tuple[int, str], Contact] = {}
+        self.birthdays: dict[tuple[int, str], Birthday] = {}
+        self.forgotten_birthdays: list[tuple[int, int, int, str]] = []
+        """(workspace_id, partition, birthday, user_id), which are no more, or are known anew"""
         self.conversations: dict[tuple[int, str], Conversation] = {}
         self.cooldowns: dict[tuple[int, bytes, str], int] = {}
         """(workspace_id, automation_id, subject) to matched_at"""

@@ -104,6 +104,8 @@ templates = _table(
     _column("kind", sa.Text, server_default="template"),
     _column("tenant_id", sa.Text, null=True),
     _column("definition", Json, null=True),
+    # False for ever once a date automation sends it.
+    _column("is_editable", sa.Boolean, server_default=sa.true()),
 )
 
 segments = _table(
@@ -149,6 +151,17 @@ contacts = _table(
         "user_id",
         postgresql_ops={"user_id": "text_pattern_ops"},
     ),
+)
+
+# Who has their birthday when: month * 100 + day, so that a day's are found without a look at everybody.
+birthdays = _table(
+    "birthdays",
+    _column("workspace_id", sa.Integer, primary_key=True),
+    _column("partition", sa.SmallInteger, primary_key=True),
+    _column("birthday", sa.SmallInteger, primary_key=True),
+    _column("user_id", sa.Text, primary_key=True),
+    _column("tenant_id", sa.Text, null=True),
+    _column("known_at", Instant),
 )
 
 conversations = _table(

@@ -60,9 +60,27 @@ class CourierError(msgspec.Struct):
     errors: list[Fault]
 
 
+class SignUpResponse(msgspec.Struct):
+    """What went wrong."""
+
+    code: int
+    """The status."""
+    subcode: int | None
+    message: str
+    resource_id: int | None
+
+
+class SignUpError(msgspec.Struct):
+    """A refusal in Sign-Up.to's family."""
+
+    status: str
+    response: SignUpResponse
+
+
 _ERRORS: Mapping[wire.Family, type[msgspec.Struct]] = {
     wire.Family.OURS: Error,
     wire.Family.COURIER: CourierError,
+    wire.Family.SIGN_UP: SignUpError,
 }
 
 

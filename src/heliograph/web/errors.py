@@ -35,6 +35,7 @@ _COURIER = (
     " requests send tenants translations users"
 )
 _REACH = "automations communication-groups resources segments"
+_PLAIN = frozenset({Family.COURIER, Family.SIGN_UP})
 _FAMILIES: Mapping[tuple[str, ...], Family] = {
     **{(name,): Family.COURIER for name in _COURIER.split()},
     **{("api", name): Family.REACH for name in _REACH.split()},
@@ -61,8 +62,8 @@ def answer(fault: Exception, path: str) -> Answer:
     """What is answered to a request for this path that failed."""
     known = _known(fault, path)
     family = family_of(path)
-    # Courier knows no 422: what is wrong with a body is a 400 there (journeys.md J13).
-    status = 400 if family is Family.COURIER and known.status == 422 else known.status
+    # Courier and Sign-Up.to know no 422: what is wrong with a body is a 400 there (journeys.md J13).
+    status = 400 if family in _PLAIN and known.status == 422 else known.status
     headers = {"content-type": "application/json", **_headers(fault, known)}
     return Answer(status, headers, msgspec.json.encode(_SHAPES[family](known, status)))
 
@@ -141,7 +142,14 @@ def _reach(known: errors.HeliographError, _status: int) -> dict[str, Any]:
 
 
 def _sign_up(known: errors.HeliographError, status: int) -> dict[str, Any]:
-    response = {"code": status, "subcode": 0, "message": _printable(known.message), "resource_id": None}
+    # There is one message for everything that is wrong.
+    message = "; ".join(str(fault) for fault in known.faults) or known.message
+    response = {
+        "code": status,
+        "subcode": known.subcode,
+        "message": _printable(message),
+        "resource_id": known.resource_id,
+    }
     return {"status": "error", "response": response}
 
 

@@ -19,7 +19,7 @@ from litestar.utils import normalize_path
 from heliograph import errors
 from heliograph.web import auth, calls, metrics, services
 from heliograph.web import errors as wire
-from heliograph.web.routes import control, events, messages, operations, profiles, rules, runs
+from heliograph.web.routes import control, dates, events, messages, operations, profiles, rules, runs
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -39,6 +39,7 @@ HANDLERS = (
     *events.HANDLERS,
     *runs.HANDLERS,
     *profiles.HANDLERS,
+    *dates.HANDLERS,
     *messages.HANDLERS,
     *operations.HANDLERS,
 )
@@ -104,7 +105,7 @@ class Door:
 
     def _route(self, exchange: _Exchange) -> str:
         """The template of the path. Raises Litestar's NotFound and MethodNotAllowed: those need no key."""
-        exchange.path = _routable(exchange.scope)
+        exchange.path = _folded(_routable(exchange.scope))
         if exchange.is_ingest:
             return events.PATH
         method = "GET" if exchange.method == "HEAD" else exchange.method
@@ -224,6 +225,17 @@ def _routable(scope: Scope) -> str:
         return "/".join(map(_segment, raw.split(b"?")[0].split(b"/")))
     except UnicodeDecodeError:
         raise HTTPException(status_code=404) from None
+
+
+def _folded(path: str) -> str:
+    """The path with the name of a `/v1` endpoint, which may be written in any case, as it is in the routes."""
+    if not path.startswith("/v1/"):
+        return path
+    name, slash, rest = path[4:].partition("/")
+    return f"/v1/{_V1_NAMES.get(name.lower(), name)}{slash}{rest}"
+
+
+_V1_NAMES = {name.lower(): name for name in ("dateAutomation",)}
 
 
 def _segment(raw: bytes) -> str:

@@ -48,6 +48,11 @@ def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int]
 
 def _write_people(connection: Connection, writes: rows.Writes) -> None:
     _put_people(connection, _CONTACTS, writes.contacts)
+    connection.executemany(
+        "DELETE FROM birthdays WHERE workspace_id=? AND partition=? AND birthday=? AND user_id=?",
+        writes.forgotten_birthdays,
+    )
+    connection.executemany("INSERT OR REPLACE INTO birthdays VALUES (?,?,?,?,?,?)", writes.birthdays.values())
     _put_people(connection, _CONVERSATIONS, writes.conversations)
 
 

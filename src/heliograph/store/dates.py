@@ -1,0 +1,225 @@
+"""Date automations as people manage them, and the settings of a company that they go by.
+
+Law: as for rules (automations.py), every change is a version that stays, a deleted one leaves a tombstone, and each
+function works in the caller's transaction and raises the workspace's `definitions_version` before it writes. Whatever
+changes what is due on the present day sets the calendar's timer.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import sqlalchemy as sa
+
+from heliograph import errors
+from heliograph.core import dates, ids
+from heliograph.store import schema, workspaces
+
+KIND = "date"
+_AUTOMATIONS = schema.automations.c
+_TEMPLATES = schema.templates.c
+
+
+class Kept(dates.Definition, frozen=True, kw_only=True):
+    """A date automation as it is stored."""
+
+    user_id: int = 0
+    """The number of the key that made it; 0 where a command did."""
+    unpaused_at: int | None = None
+    """Since when (µs) it has not been paused; None: since it was made."""
+
+
+class Rule(NamedTuple):
+    """A date automation as people read it."""
+
+    id: bytes
+    tenant_id: str | None
+    number: int
+    version: int
+    created_at: int
+    updated_at: int
+    definition: Kept
+
+
+_kept = msgspec.json.Decoder(Kept)
+_fields = (
+    _AUTOMATIONS.id,
+    _AUTOMATIONS.tenant_id,
+    _AUTOMATIONS.number,
+    _AUTOMATIONS.version,
+    _AUTOMATIONS.created_at,
+    _AUTOMATIONS.updated_at,
+    _AUTOMATIONS.definition,
+)
+
+
+# ── reading ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def listed(connection: sa.Connection, workspace_id: int, tenant_id: str | None) -> list[Rule]:
+    """Every date automation that this tenant (None: the whole workspace) may see, by number."""
+    return [_rule(row) for row in connection.execute(_visible(workspace_id, tenant_id))]
+
+
+def lock(connection: sa.Connection, workspace_id: int, tenant_id: str | None, number: int) -> Rule | None:
+    """One that is about to be changed: nobody else changes definitions until this transaction ends."""
+    workspaces.raise_version(connection, workspace_id)
+    row = connection.execute(
+        _visible(workspace_id, tenant_id).where(_AUTOMATIONS.number == number)
+    ).one_or_none()
+    return None if row is None else _rule(row)
+
+
+def _visible(workspace_id: int, tenant_id: str | None) -> sa.Select[Any]:
+    query = (
+        sa.select(*_fields)
+        .where(
+            _AUTOMATIONS.workspace_id == workspace_id,
+            _AUTOMATIONS.kind == KIND,
+            _AUTOMATIONS.deleted_at.is_(None),
+        )
+        .order_by(_AUTOMATIONS.number)
+    )
+    return query if tenant_id is None else query.where(_AUTOMATIONS.tenant_id == tenant_id)
+
+
+def _rule(row: Sequence[Any]) -> Rule:
+    return Rule._make((*row[:-1], _kept.decode(row[-1])))
+
+
+def message(connection: sa.Connection, workspace_id: int, number: str) -> str | None:
+    """The id of the template that has this number; None where there is none."""
+    found: str | None = connection.execute(
+        sa.select(_TEMPLATES.id).where(
+            _TEMPLATES.workspace_id == workspace_id,
+            _TEMPLATES.kind == "template",
+            _TEMPLATES.number == int(number),
+        )
+    ).scalar_one_or_none()
+    return found
+
+
+# ── writing ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def create(
+    connection: sa.Connection,
+    workspace_id: int,
+    tenant_id: str | None,
+    definition: dates.Definition,
+    now: int,
+    user_id: int,
+    identity: bytes | None = None,
+) -> Rule:
+    """Store a new one; `user_id` is the number of who makes it, `identity` its id where the caller names one."""
+    workspaces.raise_version(connection, workspace_id)
+    identity = identity or ids.mint(now, secrets.randbits(ids.COUNTER_BITS), 0, secrets.randbits(36))
+    number = workspaces.next_number(connection, workspace_id, KIND)
+    kept = Kept(**msgspec.structs.asdict(definition), user_id=user_id)
+    made = Rule(identity, tenant_id, number, 1, now, now, kept)
+    connection.execute(
+        sa.insert(schema.automations).values(
+            **_row(made),
+            workspace_id=workspace_id,
+            kind=KIND,
+            tenant_id=tenant_id,
+            number=number,
+            created_at=now,
+        )
+    )
+    _add_version(connection, workspace_id, made)
+    return made
+
+
+def change(
+    connection: sa.Connection, workspace_id: int, stored: Rule, changed: dates.Definition, now: int
+) -> Rule:
+    """Store the next version of one that was read by `lock`."""
+    updated_at = max(now, stored.updated_at)
+    before = stored.definition
+    unpaused_at = updated_at if before.paused and not changed.paused else before.unpaused_at
+    written = {name: getattr(changed, name) for name in dates.WRITABLE}
+    kept = Kept(**written, user_id=before.user_id, unpaused_at=unpaused_at)
+    made = stored._replace(version=stored.version + 1, updated_at=updated_at, definition=kept)
+    connection.execute(sa.update(schema.automations).where(_AUTOMATIONS.id == stored.id).values(**_row(made)))
+    _add_version(connection, workspace_id, made)
+    return made
+
+
+def delete(connection: sa.Connection, stored: Rule, now: int) -> None:
+    """Leave a tombstone of one that was read by `lock`; what it has queued is aborted when its time comes."""
+    connection.execute(
+        sa.update(schema.automations)
+        .where(_AUTOMATIONS.id == stored.id)
+        .values(deleted_at=now, updated_at=max(now, stored.updated_at))
+    )
+
+
+def put(
+    connection: sa.Connection, workspace_id: int, identity: bytes, definition: dates.Definition, now: int
+) -> tuple[Rule | None, Rule]:
+    """Let the one of this id say what `definition` says; gives it as it was (None: there was none) and as it is.
+
+    One that says so already is left alone, one that was deleted comes back. Raises errors.Conflict where the id
+    belongs to something else, and errors.InvalidInput where its action may not be changed.
+    """
+    workspaces.raise_version(connection, workspace_id)
+    row = connection.execute(
+        sa.select(_AUTOMATIONS.workspace_id, _AUTOMATIONS.kind, _AUTOMATIONS.deleted_at, *_fields).where(
+            _AUTOMATIONS.id == identity
+        )
+    ).one_or_none()
+    if row is None:
+        return None, create(connection, workspace_id, None, definition, now, 0, identity)
+    if (row.workspace_id, row.kind) != (workspace_id, KIND):
+        raise errors.Conflict(f"the id {ids.text(identity)} belongs to something else: take another one")
+    stored = _rule(row[3:])
+    wanted = dates.change(stored.definition, {name: getattr(definition, name) for name in dates.WRITABLE})
+    if row.deleted_at is not None:
+        connection.execute(
+            sa.update(schema.automations).where(_AUTOMATIONS.id == identity).values(deleted_at=None)
+        )
+        # What it had queued before stays aborted: it begins anew.
+        began = stored._replace(definition=msgspec.structs.replace(stored.definition, paused=True))
+        return None, change(connection, workspace_id, began, wanted, now)
+    if not changed_fields(stored.definition, wanted):
+        return stored, stored
+    return stored, change(connection, workspace_id, stored, wanted, now)
+
+
+def changed_fields(before: dates.Definition, after: dates.Definition) -> list[str]:
+    """The names of the fields in which two of them differ."""
+    return [name for name in dates.WRITABLE if getattr(before, name) != getattr(after, name)]
+
+
+def close_message(connection: sa.Connection, workspace_id: int, template_id: str) -> None:
+    """Let a template be edited no more, whatever becomes of the automation that sends it."""
+    connection.execute(
+        sa.update(schema.templates)
+        .where(_TEMPLATES.workspace_id == workspace_id, _TEMPLATES.id == template_id)
+        .values(is_editable=False)
+    )
+
+
+def _row(rule: Rule) -> dict[str, Any]:
+    return {
+        "id": rule.id,
+        "version": rule.version,
+        "definition": msgspec.json.encode(rule.definition),
+        "updated_at": rule.updated_at,
+    }
+
+
+def _add_version(connection: sa.Connection, workspace_id: int, rule: Rule) -> None:
+    connection.execute(
+        sa.insert(schema.automation_versions).values(
+            automation_id=rule.id,
+            version=rule.version,
+            workspace_id=workspace_id,
+            valid_from=rule.updated_at,
+            definition=msgspec.json.encode(rule.definition),
+        )
+    )
