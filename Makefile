@@ -42,6 +42,6 @@ bench: setup .venv/peers/.ready ## measure against other engines (ARGS="--quick 
 
 .venv/peers/.ready: .venv/.ready
 	@echo "installing what we are measured against into .venv/peers"
-	@$(BIN)/python -m venv --clear .venv/peers
-	@.venv/peers/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[bench]"
+	@$(BIN)/python -m venv --clear --without-pip .venv/peers
+	@$(BIN)/python -m pip --python .venv/peers/bin/python install --quiet --disable-pip-version-check --editable ".[bench]"
 	@touch $@
