@@ -86,7 +86,7 @@ class Loop:
 def start(order: sides.Order, place: int) -> crews.Work:
     """Open this process's connections."""
     if order.database == "sqlite":
-        store: Store = bare_sqlite.Store(tables.opened(order).connect_sqlite(), place)
+        store: Store = bare_sqlite.Store(tables.opened(order).session().connection, place)
     else:
         store = bare_postgres.Store(order.url, place)
     return Loop(store, sink.Line(order.sink), place).work

@@ -24,6 +24,8 @@ from heliograph import errors
 from heliograph.store import hot_postgres, hot_sqlite, migrations
 
 _BUSY_MILLISECONDS = 5_000
+_ENGINE_CACHE, _CACHE = 49_152, 4_096
+"""How much of a SQLite file each connection keeps in memory (KiB); the system keeps the rest."""
 
 
 class Session:
@@ -108,7 +110,7 @@ class Database:
         """A connection for a turn, for ingest or for delivery."""
         with refusals():
             if self.is_sqlite:
-                return Session(hot_sqlite, self.connect_sqlite, self._gate)
+                return Session(hot_sqlite, lambda: self.connect_sqlite(_ENGINE_CACHE), self._gate)
             return Session(hot_postgres, lambda: hot_postgres.connect(self.url), contextlib.nullcontext())
 
     def notify(self) -> None:
@@ -122,8 +124,8 @@ class Database:
         with refusals():
             return hot_postgres.Listener(lambda: hot_postgres.connect(self.url), refusals)
 
-    def connect_sqlite(self) -> sqlite3.Connection:
-        """A new driver connection to the file, set to lose nothing that was committed."""
+    def connect_sqlite(self, cache: int = _CACHE) -> sqlite3.Connection:
+        """A new driver connection to the file, set to lose nothing that was committed; `cache` is in KiB."""
         assert self.path is not None
         connection = sqlite3.connect(
             self.path,
@@ -138,7 +140,7 @@ class Database:
             "synchronous = FULL",
             "foreign_keys = ON",
             "temp_store = MEMORY",
-            "cache_size = -65536",
+            f"cache_size = -{cache}",
             "wal_autocheckpoint = 32000",
             "journal_size_limit = 268435456",
         ):
