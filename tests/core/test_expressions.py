@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from heliograph import errors, javascript
-from heliograph.core import expressions, scripts, values
+from heliograph.core import expressions, fields, scripts, values
 
 NOW = 1_795_000_000_000_000
 SANDBOX = javascript.Sandbox(lambda: 0)
@@ -39,19 +39,19 @@ def holds(source: str) -> bool | str:
     return judged.fault or judged.holds
 
 
-def resolved(given: Any, role: expressions.Role = expressions.Role.STRUCTURE) -> Any:
+def resolved(given: Any, role: fields.Role = fields.Role.STRUCTURE) -> Any:
     """A field's value."""
-    return expressions.resolve(expressions.parse(given, "f", SANDBOX), SCOPE, "f", role)
+    return fields.resolve(fields.parse(given, "f", SANDBOX), SCOPE, "f", role)
 
 
 def refused(given: Any) -> list[tuple[str, str]]:
     """What is wrong with a field's text."""
     with pytest.raises(errors.InvalidInput) as refusal:
-        expressions.parse(given, "steps[0]", SANDBOX)
+        fields.parse(given, "steps[0]", SANDBOX)
     return [(fault.path, fault.message) for fault in refusal.value.faults]
 
 
-def failing(given: Any, role: expressions.Role = expressions.Role.STRUCTURE) -> str:
+def failing(given: Any, role: fields.Role = fields.Role.STRUCTURE) -> str:
     """Why a field cannot be resolved."""
     with pytest.raises(errors.RenderFailed) as refusal:
         resolved(given, role)
@@ -224,7 +224,7 @@ def test_fields(given: Any, value: Any) -> None:
 def test_a_literal_field_is_itself() -> None:
     """A field in which nothing is dynamic is known to be one."""
     given = {"a": [1, {"b": "c"}]}
-    assert expressions.parse(given, "f", SANDBOX) == expressions.Literal(given)
+    assert fields.parse(given, "f", SANDBOX) == fields.Literal(given)
 
 
 @pytest.mark.parametrize(
@@ -273,20 +273,17 @@ def test_every_fault_of_a_field_is_found() -> None:
 )
 def test_a_field_that_cannot_be_resolved_says_why(given: Any, role: str, hint: str) -> None:
     """What throws, and what would leave a hole in a text, raises with its place."""
-    assert hint in failing(given, expressions.Role[role])
+    assert hint in failing(given, fields.Role[role])
 
 
 def test_values_in_urls_are_encoded() -> None:
     """What is put into a longer URL is a part of it and nothing more; one that is wholly a value is taken as it is."""
-    assert resolved("https://x.test/u/${data.token}?q=${'a&b=é'}", expressions.Role.URL) == (
+    assert resolved("https://x.test/u/${data.token}?q=${'a&b=é'}", fields.Role.URL) == (
         "https://x.test/u/a%2Fb%20c?q=a%26b%3D%C3%A9"
     )
-    assert (
-        resolved("https://x.test/${'..'}/a/${'../b'}", expressions.Role.URL)
-        == "https://x.test/%2E%2E/a/..%2Fb"
-    )
-    assert resolved("${'https://x.test/a b'}", expressions.Role.URL) == "https://x.test/a b"
-    assert expressions.encoded("-_.!~*'()") == "-_.!~*'()"
+    assert resolved("https://x.test/${'..'}/a/${'../b'}", fields.Role.URL) == "https://x.test/%2E%2E/a/..%2Fb"
+    assert resolved("${'https://x.test/a b'}", fields.Role.URL) == "https://x.test/a b"
+    assert fields.encoded("-_.!~*'()") == "-_.!~*'()"
 
 
 # ── what is read ────────────────────────────────────────────────────────────────────────────────────
@@ -321,7 +318,7 @@ def test_what_cannot_be_told_is_everything(source: str) -> None:
 
 def test_a_field_reads_what_its_parts_read() -> None:
     """Reads of a structure are those of all it holds."""
-    field = expressions.parse({"a": ["refs.welcome.status"], "b": "${data.n} ${brand}"}, "f", SANDBOX)
+    field = fields.parse({"a": ["refs.welcome.status"], "b": "${data.n} ${brand}"}, "f", SANDBOX)
     assert field.reads == {"refs.welcome", "data", "brand"}
 
 
@@ -364,7 +361,7 @@ def test_random_numbers_are_those_of_the_step() -> None:
         ("source", b"a", 0, "${ Math.random()}"),
     ]:
         scope = SCOPE._replace(seed=expressions.seed(run, visit))
-        drawn[name] = expressions.resolve(expressions.parse(source, "f", SANDBOX), scope, "f")
+        drawn[name] = fields.resolve(fields.parse(source, "f", SANDBOX), scope, "f")
     assert drawn["one"] == drawn["again"]
     assert len(set(drawn.values())) == 4
     assert all(0 <= number < 1 for number in drawn.values())

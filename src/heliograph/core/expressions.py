@@ -1,8 +1,7 @@
-"""Expressions: what a journey's fields and conditions take from its run (J9, journeys.md 1.3 to 1.5).
+"""Expressions: what a journey's conditions and fields see of its run, and the JavaScript in them (J9).
 
-Law: everything that can be wrong with the text of a field is found when it is parsed; resolving it reads the scope it
-is given and nothing else. JavaScript is run by an `Evaluator` that is handed in. A value that is not there is null in a
-structure; a text is never made with a hole in it.
+Law: everything that can be wrong with the text of an expression is found when it is parsed. JavaScript is run by an
+`Evaluator` that is handed in; it reads the scope it is given and nothing else.
 """
 
 from __future__ import annotations
@@ -12,11 +11,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any, NamedTuple, Protocol
-from urllib.parse import quote
 from zlib import crc32
 
 from heliograph import errors
-from heliograph.core import documents, scripts, values
+from heliograph.core import scripts
 
 # ── what expressions see ────────────────────────────────────────────────────────────────────────────
 
@@ -160,6 +158,14 @@ def script(source: str, path: str, evaluator: Evaluator) -> Script:
     raise errors.InvalidInput.at(path, f"is no JavaScript expression: {fault}")
 
 
+def pieces(given: str, path: str) -> list[tuple[bool, str]]:
+    """The text of a field and the code in it (true), in order. Raises InvalidInput with the path."""
+    try:
+        return list(scripts.parts(given))
+    except scripts.Malformed as refusal:
+        raise errors.InvalidInput.at(path, f"has a ${{ that cannot be read: {refusal}") from None
+
+
 # ── conditions ──────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -179,9 +185,9 @@ def condition(given: object, path: str, evaluator: Evaluator) -> Script | None:
     whole = given.strip()
     if whole.startswith("${"):
         # `if` is an expression already; some write it as they write a field.
-        pieces = _parts(whole, path)
-        if len(pieces) == 1:
-            whole = pieces[0][1]
+        found = pieces(whole, path)
+        if len(found) == 1:
+            whole = found[0][1]
     return script(whole, path, evaluator)
 
 
@@ -191,225 +197,3 @@ def judge(wanted: Script | None, scope: Scope) -> Judgement:
         return Judgement(True)
     value, fault = wanted.answer(scope, Want.TRUTH)
     return Judgement(False, fault) if fault else Judgement(bool(value))
-
-
-# ── fields ──────────────────────────────────────────────────────────────────────────────────────────
-
-
-class Literal(NamedTuple):
-    """A value that is as it was written."""
-
-    value: Any
-    reads: frozenset[str] = frozenset()
-
-
-class Accessor(NamedTuple):
-    """A path into the run: `{"$ref": "data.user.id"}` or `"refs.data.user.id"`."""
-
-    segments: tuple[str, ...]
-    reads: frozenset[str]
-
-    def value(self, context: Context) -> Any:
-        """What stands there, or MISSING."""
-        root, *rest = self.segments
-        there: Any = (
-            getattr(context, root) if root in scripts.ROOTS else context.steps.get(root, values.MISSING)
-        )
-        for segment in rest:
-            there = _item(there, segment)
-        return there
-
-
-class Text(NamedTuple):
-    """A text with expressions in it."""
-
-    parts: tuple[str | Script, ...]
-    reads: frozenset[str]
-
-
-class Items(NamedTuple):
-    """A list in which something is dynamic."""
-
-    fields: tuple[Field, ...]
-    reads: frozenset[str]
-
-
-class Entries(NamedTuple):
-    """An object in which something is dynamic."""
-
-    fields: Mapping[str, Field]
-    reads: frozenset[str]
-
-
-Field = Literal | Accessor | Script | Text | Items | Entries
-"""A step's field, or part of one, as it was parsed."""
-
-
-class Role(Enum):
-    """What a field is for, which says what becomes of a value that is not there (A08)."""
-
-    STRUCTURE = "structure"
-    """Data: null."""
-    MESSAGE = "message"
-    """Words that somebody will read: it raises."""
-    URL = "url"
-    """An address: it raises, and what is put into a longer one is encoded (A10)."""
-
-
-_SEGMENT = r"[^\s.\[\]\"'`${}()]+"
-_PATH = re.compile(rf"{_SEGMENT}(?:\.{_SEGMENT}|\[\d+\]|\[\"[^\"\\]*\"\]|\['[^'\\]*'\])*")
-_STEP = re.compile(rf"\[\"([^\"]*)\"\]|\['([^']*)'\]|\[(\d+)\]|\.?({_SEGMENT})")
-
-
-def parse(given: Any, path: str, evaluator: Evaluator) -> Field:
-    """The field that this JSON value is, dynamic at any depth. Raises InvalidInput with every fault found."""
-    if isinstance(given, str):
-        return _parse_text(given, path, evaluator)
-    if isinstance(given, dict):
-        return _parse_object(given, path, evaluator)
-    if isinstance(given, list):
-        fields = _parse_each(((index, item) for index, item in enumerate(given)), path, evaluator)
-        items = tuple(fields.values())
-        return Literal(given) if _is_literal(items) else Items(items, _read_by(items))
-    return Literal(given)
-
-
-def _parse_text(given: str, path: str, evaluator: Evaluator) -> Field:
-    if given.startswith("refs.") and _PATH.fullmatch(given):
-        return accessor(given, path)
-    if "${" not in given:
-        return Literal(given)
-    pieces = _parts(given, path)
-    made = tuple(script(piece, path, evaluator) if is_code else piece for is_code, piece in pieces)
-    if len(made) == 1 and isinstance(made[0], Script):
-        return made[0]
-    return Text(made, _read_by([part for part in made if isinstance(part, Script)]))
-
-
-def _parts(given: str, path: str) -> list[tuple[bool, str]]:
-    try:
-        return list(scripts.parts(given))
-    except scripts.Malformed as refusal:
-        raise errors.InvalidInput.at(path, f"has a ${{ that cannot be read: {refusal}") from None
-
-
-def _parse_object(given: dict[str, Any], path: str, evaluator: Evaluator) -> Field:
-    if "$ref" in given:
-        if len(given) > 1:
-            raise errors.InvalidInput.at(path, "has other keys beside $ref: write it alone")
-        return accessor(given["$ref"], path)
-    fields = _parse_each(given.items(), path, evaluator)
-    parsed = tuple(fields.values())
-    return Literal(given) if _is_literal(parsed) else Entries(fields, _read_by(parsed))
-
-
-def _parse_each(given: Iterable[tuple[Any, Any]], path: str, evaluator: Evaluator) -> dict[Any, Field]:
-    parsed: dict[Any, Field] = {}
-    faults: list[errors.Fault] = []
-    for key, item in given:
-        try:
-            parsed[key] = parse(item, documents.below(path, key), evaluator)
-        except errors.InvalidInput as refusal:
-            faults += refusal.faults
-    if faults:
-        raise errors.InvalidInput(faults=faults)
-    return parsed
-
-
-def _is_literal(fields: Iterable[Field]) -> bool:
-    return all(isinstance(field, Literal) for field in fields)
-
-
-def _read_by(fields: Iterable[Field]) -> frozenset[str]:
-    return frozenset().union(*(field.reads for field in fields))
-
-
-def accessor(given: object, path: str) -> Accessor:
-    """The path that `$ref` names; `refs.data.x` is `data.x` (A09). Raises InvalidInput with the path."""
-    if not isinstance(given, str) or not _PATH.fullmatch(given):
-        raise errors.InvalidInput.at(
-            path, 'is a path into the run such as "data.user.id" or "welcome.status"'
-        )
-    steps = ("".join(found) for found in _STEP.findall(given))
-    segments = tuple(step for step in steps)
-    if segments[0] == "refs":
-        segments = segments[1:]
-    if not segments:
-        raise errors.InvalidInput.at(path, 'says nothing of what to read: write it as in "refs.data.user.id"')
-    root = segments[0]
-    return Accessor(segments, frozenset({root if root in scripts.ROOTS else f"refs.{root}"}))
-
-
-def _item(holder: Any, segment: str) -> Any:
-    """What stands under a segment of a path: a key, a place in a list, or the length of a list or text."""
-    if isinstance(holder, Mapping):
-        return holder.get(segment, values.MISSING)
-    if isinstance(holder, list | tuple) and segment.isdecimal() and len(segment) < len("1000000000"):
-        return holder[int(segment)] if int(segment) < len(holder) else values.MISSING
-    if isinstance(holder, list | tuple | str) and segment == "length":
-        return len(holder)
-    return values.MISSING
-
-
-# ── resolving ───────────────────────────────────────────────────────────────────────────────────────
-
-
-def resolve(field: Field, scope: Scope, path: str, role: Role = Role.STRUCTURE) -> Any:
-    """The field's JSON value in this scope.
-
-    Raises RenderFailed with the path where an expression throws (A50), and where a text would have a hole.
-    """
-    match field:
-        case Literal():
-            return field.value
-        case Items():
-            return [
-                resolve(item, scope, documents.below(path, index), role)
-                for index, item in enumerate(field.fields)
-            ]
-        case Entries():
-            return {
-                key: resolve(item, scope, documents.below(path, key), role)
-                for key, item in field.fields.items()
-            }
-        case Text():
-            return "".join(
-                part if isinstance(part, str) else _piece(part, scope, path, role) for part in field.parts
-            )
-    return _whole(field, scope, path, role)
-
-
-def _whole(field: Accessor | Script, scope: Scope, path: str, role: Role) -> Any:
-    if isinstance(field, Accessor):
-        value, told = field.value(scope.context), ".".join(field.segments)
-    else:
-        value, told = _evaluated(field, scope, path, Want.VALUE), f"${{{field.source}}}"
-    if value is values.MISSING or value is None:
-        if role is not Role.STRUCTURE:
-            raise errors.RenderFailed.at(path, f"{told} is missing")
-        return None
-    return value
-
-
-def _piece(part: Script, scope: Scope, path: str, role: Role) -> str:
-    value = _evaluated(part, scope, path, Want.TEXT)
-    if value is values.MISSING:
-        raise errors.RenderFailed.at(path, f"${{{part.source}}} is missing, so the text would have a hole")
-    return encoded(value) if role is Role.URL else str(value)
-
-
-def _evaluated(wanted: Script, scope: Scope, path: str, want: Want) -> Any:
-    value, fault = wanted.answer(scope, want)
-    if fault is not None:
-        raise errors.RenderFailed.at(path, f"${{{wanted.source}}}: {fault}")
-    return value
-
-
-def encoded(value: str) -> str:
-    """The value as a part of a URL that cannot change what the rest of it means.
-
-    As `encodeURIComponent` does it; a value of dots alone, which would lead up the path, is encoded too.
-    """
-    if value in (".", ".."):
-        return value.replace(".", "%2E")
-    return quote(value, safe="!'()*", errors="replace")
