@@ -20,10 +20,15 @@ def test_every_fault_of_a_group_is_told() -> None:
     """Templates that cannot be filled, addresses that are none and unknown fields are refused with their places."""
     with pytest.raises(errors.InvalidInput) as refusal:
         communication_groups.define(
-            {"email": {"subject": "{{ a", "text_body": 3, "sender": "nobody", "boddy": ""}, "sms": {}}
+            {
+                "name": "",
+                "email": {"subject": "{{ a", "text_body": 3, "sender": "nobody", "boddy": ""},
+                "sms": {"body": "x"},
+                "push": {},
+            }
         )
     assert {fault.path for fault in refusal.value.faults} == {
-        "name", "sms", "email.subject", "email.text_body", "email.sender", "email.boddy",
+        "name", "push", "sms.body", "email.subject", "email.text_body", "email.sender", "email.boddy",
     }  # fmt: skip
 
 

@@ -42,7 +42,9 @@ def test_every_operation_is_told_in_words() -> None:
         assert told["tags"], (path, method)
         assert "default" in told["responses"], (path, method)
         assert len(told["responses"]) == 2, (path, method)
-        assert ("requestBody" in told) == (method in ("post", "put", "patch") and not path.endswith("/retry"))
+        assert ("requestBody" in told) == (
+            method in ("post", "put", "patch") and not path.endswith(("/retry", "/stop"))
+        )
 
 
 def test_every_part_of_a_path_is_a_parameter() -> None:

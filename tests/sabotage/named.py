@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from heliograph.core import conditions, dates
+from heliograph.core import campaigns, conditions, dates, segments
 from tests.sabotage import wire
 
 
@@ -92,7 +92,105 @@ def _no_leap_days(original: Callable[..., int | None]) -> Callable[..., int | No
     return lambda birthday, year, _policy: original(birthday, year, dates.LeapDay.SKIP)
 
 
+_SEGMENTS, _CAMPAIGNS = "heliograph.core.segments:", "heliograph.core.campaigns:"
+_NOT_MOVED = Code(f"{_CAMPAIGNS}at_time", lambda _original: lambda standing, *_: standing)
+_NOT_ENDED = Code(f"{_CAMPAIGNS}progressed", lambda _original: lambda standing, *_: standing)
+_TWICE = Code(
+    "heliograph.engine.fanout:as_they_are",
+    lambda original: lambda *given, **how: [*original(*given, **how)] * 2,
+)
+
+
+def audience(change: Callable[[list[Any], list[Any]], tuple[list[Any], list[Any]]]) -> Code:
+    """Other segments are included and excluded than was said."""
+    return Code(
+        f"{_SEGMENTS}audience",
+        lambda original: lambda include, exclude: original(*change(include, exclude)),
+    )
+
+
+_NOBODY = audience(lambda _, exclude: ([], exclude))
+_EVERYBODY = audience(lambda _, exclude: ([segments.condition(())], exclude))
+_NOBODY_EXCLUDED = audience(lambda include, _: (include, []))
+
+
+def set_anyway(state: campaigns.State) -> Code:
+    """A campaign that a client sets to this state is active all the same."""
+    active = campaigns.State.ACTIVE
+    return Code(
+        f"{_CAMPAIGNS}set_by_people",
+        lambda original: (
+            lambda before, wanted, due_at, now: original(
+                before, active if wanted is state else wanted, due_at, now
+            )
+        ),
+    )
+
+
+def turned(operator: str) -> Code:
+    """An operator says the opposite."""
+    return Code(
+        "heliograph.core.operators:meaning",
+        answering(
+            lambda meaning, name, *_: (
+                meaning._replace(negative=not meaning.negative) if name == operator else meaning
+            )
+        ),
+    )
+
+
+def seen_with(**fields: Any) -> Code:
+    """Segments see these fields of everybody."""
+    return Code(f"{_SEGMENTS}view", answering(lambda seen, *_: {**seen, **fields}))
+
+
+def _as_first_seen(original: Callable[..., Any]) -> Callable[..., Any]:
+    first: dict[str, Any] = {}
+    return lambda user_id, *rest: first.setdefault(user_id, original(user_id, *rest))
+
+
+_AS_FIRST_SEEN = Code(f"{_SEGMENTS}view", _as_first_seen)
+_ANY_CONDITION = Code(
+    f"{_SEGMENTS}condition",
+    answering(lambda made, *_: made._replace(root=made.root._replace(kind="any")) if made.leaves else made),
+)
+
+
+def _automation_without(field: str) -> wire.Wire:
+    return wire.Wire(wire.Act.DROP, frozenset({("PATCH", "/api/automations/{id}")}), field)
+
+
 SABOTAGE: dict[str, tuple[wire.Wire | Code, ...]] = {
+    "S0-01": (Code("heliograph.web.reach:tenant_of", always(None)),),
+    "S0-08": (_automation_without("include_segments"),),
+    "S0-09": (_automation_without("exclude_segments"),),
+    "S0-11": (set_anyway(campaigns.State.DRAFT),),
+    "S0-12": (_NOT_MOVED,),
+    "S0-13": (
+        Code(
+            f"{_CAMPAIGNS}progressed",
+            answering(lambda standing, *_: standing._replace(state=campaigns.State.COMPLETED)),
+        ),
+    ),
+    "S0-15": (_NOT_ENDED,),
+    "S0-16": (Code(f"{_CAMPAIGNS}stopped", lambda _original: lambda standing, _: standing),),
+    "S0-17": (set_anyway(campaigns.State.DEACTIVATED),),
+    "S0-19": (_NOT_MOVED, _NOT_ENDED),
+    "S0-20": (_NOT_MOVED,),
+    "S0-21": (Code(f"{_CAMPAIGNS}due_at", always(None)),),
+    "S0-22": (_NOBODY,),
+    "S0-23": (_NOBODY,),
+    "S0-24": (_TWICE,),
+    "S0-27": (_EVERYBODY,),
+    "S0-28": (_NOBODY_EXCLUDED,),
+    "S0-29": (_EVERYBODY, _NOBODY_EXCLUDED),
+    "S0-30": (_TWICE,),
+    "S0-33": (Code(f"{_CAMPAIGNS}SEND", lambda _original: "other"),),
+    "S0-34": (_automation_without("communication_group_id"),),
+    "S0-35": (Code("heliograph.core.communication_groups:content", always({"text": "-"})),),
+    "S0-36": (Code(f"{_CAMPAIGNS}groups_of", answering(lambda groups, *_: groups[::-1])),),
+    "S0-38": (Code("heliograph.engine.campaign:_EMAIL", lambda _original: "sms"),),
+    "S0-41": (_NOT_MOVED, _NOBODY_EXCLUDED),
     "S1-51": (_NO_TIME_FAULTS,),
     "S1-52": (dated(actiononweekend=False),),
     "S1-54": (_NO_TIME_FAULTS, Code(f"{_DATES}_is_soon", always(True))),
@@ -111,6 +209,27 @@ SABOTAGE: dict[str, tuple[wire.Wire | Code, ...]] = {
     "S1-69": (Code("heliograph.store.dates:close_message", always(None)),),
     "S1-70": (_NO_ACTION_FAULTS,),
     "S1-71": (_NO_ACTION_FAULTS,),
+    "S3-01": (_NOBODY, _EVERYBODY),
+    "S3-02": (_NOBODY,),
+    "S3-03": (_AS_FIRST_SEEN,),
+    "S3-04": (_AS_FIRST_SEEN,),
+    "S3-12": (seen_with(user_id=None),),
+    "S3-13": (seen_with(email=None),),
+    "S3-14": (seen_with(phone=None),),
+    "S3-15": (seen_with(first_name=None),),
+    "S3-16": (seen_with(last_name=None),),
+    "S3-29": (turned("equals"),),
+    "S3-30": (turned("not_equals"),),
+    "S3-31": (turned("greater_than"),),
+    "S3-32": (turned("less_than"),),
+    "S3-34": (Code("heliograph.web.documentation:encoded", always(b"{}")),),
+    "S3-35": (_ANY_CONDITION,),
+    "S3-36": (
+        Code(f"{_SEGMENTS}view", answering(lambda seen, *_: {**seen, "points": seen.get("points", 12)})),
+    ),
+    "S3-37": (_EVERYBODY,),
+    "S3-38": (_NOBODY_EXCLUDED,),
+    "S3-41": (Code(f"{_CAMPAIGNS}dangling", always([])),),
     "S4-101": (
         closed(lambda rule, now: (rule._replace(snoozed_until=None), now)),
         closed(lambda rule, now: (rule, 0 if rule.snoozed_until else now)),

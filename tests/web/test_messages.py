@@ -52,6 +52,7 @@ def test_a_message_is_listed_and_read(api: client.Client) -> None:
         "tenant_id": None,
         "event_id": message["event_id"],
         "rule_id": run["rule_id"],
+        "campaign_id": None,
         "run_id": run["id"],
         "uncertain": False,
         "possibly_repeated": False,

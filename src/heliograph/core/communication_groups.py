@@ -16,7 +16,8 @@ import msgspec
 from heliograph import errors
 from heliograph.core import mime, readers, templates
 
-WRITABLE: Final = ("name", "email")
+WRITABLE: Final = ("name", "email", "sms")
+UNTITLED: Final = "Untitled"
 EMAIL: Final = ("subject", "preview_text", "html_body", "text_body", "sender")
 _MOST, _MOST_LINE = 1_000_000, 998
 _BODY = re.compile(r"<body\b[^>]*>", re.IGNORECASE)
@@ -33,42 +34,50 @@ class Email(msgspec.Struct, frozen=True, kw_only=True):
     sender: str | None = None
 
 
+class Sms(msgspec.Struct, frozen=True, kw_only=True):
+    """The text message of a group: it is kept until there is a channel for it."""
+
+    message_body: str | None = None
+
+
 class Definition(msgspec.Struct, frozen=True, kw_only=True):
     """A group as people write and read it."""
 
     name: str
     email: Email | None = None
+    sms: Sms | None = None
 
 
 def define(given: Mapping[str, Any]) -> Definition:
     """A new group from a request's body. Raises errors.InvalidInput with every fault at its place."""
     reader = readers.Reader(given, "", WRITABLE)
-    made = Definition(name=reader.need("name", _name, ""), email=reader.take("email", _email, None))
+    made = Definition(
+        name=reader.take("name", _name, UNTITLED),
+        email=reader.take("email", _email, None),
+        sms=reader.take("sms", _sms, None),
+    )
     reader.close()
     return made
 
 
 def change(stored: Definition, given: Mapping[str, Any]) -> Definition:
-    """A stored group with the given fields replaced; of `email`, the fields that are given (null empties one).
+    """A stored group with the given fields replaced; of `email` and `sms`, the fields that are given (null empties).
 
     Raises errors.InvalidInput.
     """
-    reader = readers.Reader(given, "", WRITABLE)
-    name = reader.take("name", _name, stored.name)
+    merged = {name: given[name] for name in given if name not in ("email", "sms")}
+    for name in ("email", "sms"):
+        part = getattr(stored, name)
+        kept = {} if part is None else msgspec.structs.asdict(part)
+        if name not in given:
+            merged[name] = kept or None
+        elif isinstance(given[name], Mapping):
+            merged[name] = {**kept, **given[name]}
+        else:
+            merged[name] = given[name]
     if "name" in given and given["name"] is None:
-        reader.fault("name", "takes a text of 1 to 255 characters")
-    email = None if "email" in given and given["email"] is None else stored.email
-    written = given.get("email")
-    if isinstance(written, Mapping):
-        kept = {} if email is None else msgspec.structs.asdict(email)
-        written = {**{key: value for key, value in kept.items() if value is not None}, **written}
-    if written is not None:
-        try:
-            email = _email(written, "email")
-        except errors.InvalidInput as refusal:
-            reader.faults += refusal.faults
-    reader.close()
-    return Definition(name=name, email=email)
+        raise errors.InvalidInput.at("name", "takes a text of 1 to 255 characters")
+    return define({"name": stored.name, **merged})
 
 
 def _name(value: object, path: str) -> str:
@@ -80,6 +89,13 @@ def _name(value: object, path: str) -> str:
 def _email(given: object, path: str) -> Email:
     reader = readers.Reader(given, path, EMAIL)
     made = Email(**{name: reader.take(name, check, None) for name, check in _PARTS.items()})
+    reader.close()
+    return made
+
+
+def _sms(given: object, path: str) -> Sms:
+    reader = readers.Reader(given, path, ("message_body",))
+    made = Sms(message_body=reader.take("message_body", _text(_MOST), None))
     reader.close()
     return made
 
@@ -118,6 +134,13 @@ def unready(definition: Definition) -> str | None:
     if not email.text_body:
         return "has an e-mail without text_body, which is read where HTML is not shown: write it"
     return None
+
+
+def warnings(definition: Definition) -> list[tuple[str, str]]:
+    """What is allowed but will not have the effect that it looks to have: (place, message)."""
+    if definition.sms is None or not definition.sms.message_body:
+        return []
+    return [("sms", "there is no channel for text messages yet: it is kept, and not sent")]
 
 
 def content(definition: Definition) -> dict[str, Any]:

@@ -114,10 +114,13 @@ def read(connection: sa.Connection, workspace_id: int, tenant_id: str | None, id
     return None if row is None else _group(row)
 
 
-def listed(connection: sa.Connection, workspace_id: int, tenant_id: str | None) -> list[Group]:
+def listed(
+    connection: sa.Connection, workspace_id: int, tenant_id: str | None, search: str | None = None
+) -> list[Group]:
     """Every group that this tenant (None: the whole workspace) may see, in the order in which they were made."""
     query = _visible(workspace_id, tenant_id).order_by(_TEMPLATES.number)
-    return [_group(row) for row in connection.execute(query)]
+    found = [_group(row) for row in connection.execute(query)]
+    return [one for one in found if search is None or search.casefold() in one.definition.name.casefold()]
 
 
 def readiness(connection: sa.Connection, workspace_id: int, tenant_id: str | None) -> dict[str, str | None]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 from litestar import Litestar, Response
@@ -77,10 +77,19 @@ class SignUpError(msgspec.Struct):
     response: SignUpResponse
 
 
+class ReachError(msgspec.Struct):
+    """A refusal in Reach's family."""
+
+    success: Literal[False]
+    message: str
+    errors: list[Fault]
+
+
 _ERRORS: Mapping[wire.Family, type[msgspec.Struct]] = {
     wire.Family.OURS: Error,
     wire.Family.COURIER: CourierError,
     wire.Family.SIGN_UP: SignUpError,
+    wire.Family.REACH: ReachError,
 }
 
 

@@ -19,7 +19,20 @@ from litestar.utils import normalize_path
 from heliograph import errors
 from heliograph.web import auth, calls, metrics, services
 from heliograph.web import errors as wire
-from heliograph.web.routes import control, dates, events, messages, operations, profiles, rules, runs
+from heliograph.web.routes import (
+    automation_jobs,
+    automations,
+    communication_groups,
+    control,
+    dates,
+    events,
+    messages,
+    operations,
+    profiles,
+    rules,
+    runs,
+    segments,
+)
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -41,6 +54,10 @@ HANDLERS = (
     *profiles.HANDLERS,
     *dates.HANDLERS,
     *messages.HANDLERS,
+    *segments.HANDLERS,
+    *communication_groups.HANDLERS,
+    *automations.HANDLERS,
+    *automation_jobs.HANDLERS,
     *operations.HANDLERS,
 )
 

@@ -20,6 +20,10 @@ class Settings(Protocol):
     def default_region(self) -> str:
         """Where telephone numbers without a country code are read."""
 
+    @property
+    def campaign_lock_seconds(self) -> float:
+        """How long before its time a campaign can be changed no more."""
+
 
 class Services(NamedTuple):
     """Everything that answers need."""

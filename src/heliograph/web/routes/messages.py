@@ -75,6 +75,8 @@ class Message(msgspec.Struct, kw_only=True):
     tenant_id: str | None
     event_id: str | None
     rule_id: str | None
+    campaign_id: str | None
+    """The tenant automation whose job it is."""
     run_id: str | None
     uncertain: bool
     """Nobody knows whether it was handed over: the answer was lost, and it is not sent again."""
@@ -215,7 +217,8 @@ def _fields(sent: ledger.Sent) -> dict[str, Any]:
         "address": row.address,
         "tenant_id": row.tenant_id,
         "event_id": _text(row.event_id),
-        "rule_id": _text(row.automation_id),
+        "rule_id": _text(row.automation_id if row.run_id is not None else None),
+        "campaign_id": _text(row.automation_id if row.run_id is None else None),
         "run_id": _text(row.run_id),
         "uncertain": state is State.UNCERTAIN,
         "possibly_repeated": messages.possibly_repeated(sent.attempts),

@@ -1,0 +1,89 @@
+"""What the Reach family shares: its envelope, its pages, and whose business is meant.
+
+Law: every answer is `{"success": true, "message", "data"}`, every list `data.results` and `data.pagination`. A key that
+is bound to a tenant speaks for that business; another one speaks for the whole workspace, or for the business that it
+names in the header `reach-tenant-id` (segments-and-campaigns.md 1.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Literal, NamedTuple, TypeVar
+
+import msgspec
+
+from heliograph import errors
+from heliograph.web.calls import Call
+
+One = TypeVar("One")
+TENANT_HEADER = "reach-tenant-id"
+MOST_PER_PAGE, PER_PAGE = 1_000, 100
+Yes = Literal[True]
+
+Limit = Annotated[int, msgspec.Meta(ge=1, le=MOST_PER_PAGE)]
+Cursor = Annotated[str, msgspec.Meta(description="`pagination.cursor` of the page before.")]
+
+
+class Pagination(msgspec.Struct):
+    """Where a list goes on."""
+
+    has_next_page: bool
+    total: int
+    cursor: str | None
+    """For the next page; null on the last one."""
+
+
+class Caution(msgspec.Struct):
+    """What is allowed but looks wrong."""
+
+    path: str
+    message: str
+
+
+class PageQuery(msgspec.Struct, kw_only=True):
+    """Which page of a list."""
+
+    cursor: Cursor | None = None
+    limit: Limit = PER_PAGE
+
+
+class SearchQuery(PageQuery, kw_only=True):
+    """Which page of a list, of those whose name holds a text."""
+
+    search: str | None = None
+
+
+class Page(NamedTuple):
+    """Some of a list, and where it goes on."""
+
+    first: int
+    last: int
+    pagination: Pagination
+
+
+def page(listed: Sequence[One], identity: Callable[[One], str], query: PageQuery) -> Page:
+    """The page that follows `cursor` in a list that is there whole; raises errors.InvalidQuery."""
+    first = 0
+    if query.cursor is not None:
+        places = [place for place, one in enumerate(listed) if identity(one) == query.cursor]
+        if not places:
+            raise unknown_cursor()
+        first = places[0] + 1
+    last = min(first + query.limit, len(listed))
+    more = last < len(listed)
+    cursor = identity(listed[last - 1]) if more else None
+    return Page(first, last, Pagination(more, len(listed), cursor))
+
+
+def unknown_cursor() -> errors.InvalidQuery:
+    """A cursor that no list gave."""
+    return errors.InvalidQuery(faults=[errors.Fault("cursor", "is none that this list gave")])
+
+
+def tenant_of(request: Call) -> str | None:
+    """The business that a request speaks for; None: the whole workspace."""
+    named = request.headers.get(TENANT_HEADER)
+    bound = request.principal.tenant_id
+    if named is not None and bound not in (None, named):
+        raise errors.NotFound(f"there is no business {named!r}")
+    return named if bound is None else bound

@@ -1,0 +1,396 @@
+"""Segments: `/api/segments`, in Reach's shape (segments-and-campaigns.md 1.2, 1.4)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from litestar import get, patch, post
+
+from heliograph import errors
+from heliograph.core import documents, explain, ids, schedule, segments
+from heliograph.store import campaigns as stored_campaigns
+from heliograph.store import segments as stored
+from heliograph.web import reach
+from heliograph.web.calls import Call, in_thread
+
+TAG = "Segments"
+SegmentStatus = Literal["active", "deactivated"]
+SegmentName = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+
+
+class SegmentCondition(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One condition; all of them must hold."""
+
+    field: Annotated[str, msgspec.Meta(description="A built-in field, or a dotted path into the profile.")]
+    operator: Literal["equals", "not_equals", "greater_than", "less_than", "exists", "not_exists"]
+    value: Annotated[
+        Any, msgspec.Meta(description="What it is compared with; a list means any of its values.")
+    ] = None
+
+
+SegmentConditions = Annotated[list[SegmentCondition], msgspec.Meta(min_length=1, max_length=100)]
+
+
+class NewSegment(msgspec.Struct, kw_only=True):
+    """A segment to create."""
+
+    name: SegmentName
+    conditions: SegmentConditions
+    description: str | None = None
+    status: SegmentStatus = "active"
+    type: Literal["custom"] = "custom"
+
+
+class SegmentChange(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What to change of a segment: each field that is given is replaced whole."""
+
+    name: SegmentName | msgspec.UnsetType = msgspec.UNSET
+    conditions: SegmentConditions | msgspec.UnsetType = msgspec.UNSET
+    description: str | msgspec.UnsetType | None = msgspec.UNSET
+    status: SegmentStatus | msgspec.UnsetType = msgspec.UNSET
+
+
+class AudienceQuestion(msgspec.Struct, kw_only=True):
+    """Whom to count: who is in an included segment and in no excluded one."""
+
+    include_segments: list[str] | None = None
+    exclude_segments: list[str] | None = None
+    automation_id: (
+        Annotated[str, msgspec.Meta(description="Takes its segments, where none are named.")] | None
+    ) = None
+    search: Annotated[str, msgspec.Meta(description="Part of a name, an address or an id.")] | None = None
+    filter: Annotated[
+        Literal["all", "email", "phone"], msgspec.Meta(description="Only who has such an address.")
+    ] = "all"
+    limit: reach.Limit = reach.PER_PAGE
+    cursor: reach.Cursor | None = None
+
+
+class Segment(msgspec.Struct, kw_only=True):
+    """A segment."""
+
+    id: str
+    business_id: str | None
+    """The business that it belongs to; null: the whole workspace."""
+    name: str
+    description: str | None
+    status: SegmentStatus
+    type: Literal["custom", "all_users"]
+    conditions: list[dict[str, Any]]
+    created_at: explain.Instant | None
+    updated_at: explain.Instant | None
+
+
+class SegmentAnswer(msgspec.Struct):
+    """A segment."""
+
+    success: reach.Yes
+    message: str
+    data: Segment
+
+
+class Segments(msgspec.Struct):
+    """A page of segments."""
+
+    results: list[Segment]
+    pagination: reach.Pagination
+
+
+class SegmentList(msgspec.Struct):
+    """A page of segments."""
+
+    success: reach.Yes
+    message: str
+    data: Segments
+
+
+class ConditionField(msgspec.Struct):
+    """A field that conditions may name, and the operators that it takes."""
+
+    field: str
+    type: str
+    operators: list[str]
+
+
+class ConditionFields(msgspec.Struct):
+    """What conditions may say of which field."""
+
+    conditions: list[ConditionField]
+
+
+class ConditionFieldsAnswer(msgspec.Struct):
+    """What conditions may say of which field."""
+
+    success: reach.Yes
+    message: str
+    data: ConditionFields
+
+
+class Recipient(msgspec.Struct, kw_only=True):
+    """A person of an audience."""
+
+    id: str
+    external_id: str
+    """The id by which the business knows them."""
+    first_name: Any
+    last_name: Any
+    email: str | None
+    phone: str | None
+
+
+class Recipients(msgspec.Struct):
+    """How many people are meant, and some of them."""
+
+    count: int
+    recipients: list[Recipient]
+    pagination: reach.Pagination
+
+
+class RecipientsAnswer(msgspec.Struct):
+    """How many people are meant, and some of them."""
+
+    success: reach.Yes
+    message: str
+    data: Recipients
+
+
+# ── segments ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@get("/api/segments", opt={"tag": TAG, "query": reach.SearchQuery})
+@in_thread
+def list_segments(request: Call) -> SegmentList:
+    """List segments in the order in which they were made; that of everybody comes first."""
+    query, tenant = request.read_query(reach.SearchQuery), reach.tenant_of(request)
+    with request.services.database.reading() as connection:
+        found = stored.listed(connection, request.principal.workspace_id, tenant, query.search)
+    everybody = _everybody(tenant)
+    listed = [_fields(one) for one in found]
+    if query.search is None or query.search.casefold() in everybody.name.casefold():
+        listed.insert(0, everybody)
+    page = reach.page(listed, lambda one: one.id, query)
+    return SegmentList(True, "segments", Segments(listed[page.first : page.last], page.pagination))
+
+
+@post("/api/segments", opt={"tag": TAG, "body": NewSegment})
+@in_thread
+def create_segment(request: Call) -> SegmentAnswer:
+    """Create a segment."""
+    request.refuse_query()
+    services, tenant = request.services, reach.tenant_of(request)
+    definition = segments.define(request.read_object(), services.settings.default_region or None)
+    with services.database.writing() as connection:
+        made = stored.create(connection, request.principal.workspace_id, tenant, definition, services.now())
+    return SegmentAnswer(True, "the segment was created", _fields(made))
+
+
+@get("/api/segments/conditions", opt={"tag": TAG})
+@in_thread
+def list_condition_fields(request: Call) -> ConditionFieldsAnswer:
+    """List the fields that conditions may name; any other path into the profile is taken too."""
+    request.refuse_query()
+    fields = [ConditionField(name, kind, _operators(kind)) for name, kind in segments.KNOWN.items()]
+    return ConditionFieldsAnswer(True, "fields of conditions", ConditionFields(fields))
+
+
+def _operators(kind: str) -> list[str]:
+    ordered = kind in ("number", "integer", "date", "date-time", "string")
+    return [one for one in segments.OPERATORS if ordered or one not in segments.ORDERED]
+
+
+@get("/api/segments/{segment_id:str}", opt={"tag": TAG})
+@in_thread
+def read_segment(request: Call) -> SegmentAnswer:
+    """Read a segment."""
+    request.refuse_query()
+    tenant = reach.tenant_of(request)
+    if request.part("segment_id") == segments.ALL_USERS:
+        return SegmentAnswer(True, "segment", _everybody(tenant))
+    identity = request.identity("segment_id")
+    with request.services.database.reading() as connection:
+        found = stored.read(connection, request.principal.workspace_id, tenant, identity)
+    return SegmentAnswer(True, "segment", _fields(_there(found, request)))
+
+
+@patch("/api/segments/{segment_id:str}", opt={"tag": TAG, "body": SegmentChange})
+@in_thread
+def change_segment(request: Call) -> SegmentAnswer:
+    """Change a segment: the fields that are given, each whole.
+
+    One that an active or scheduled automation refers to cannot be deactivated.
+    """
+    request.refuse_query()
+    services, workspace, tenant = (
+        request.services,
+        request.principal.workspace_id,
+        reach.tenant_of(request),
+    )
+    if request.part("segment_id") == segments.ALL_USERS:
+        raise errors.Conflict("the segment of everybody is built in and stays as it is")
+    identity, given = request.identity("segment_id"), request.read_object()
+    with services.database.writing() as connection:
+        before = _there(stored.lock(connection, workspace, tenant, identity), request)
+        changed = segments.change(before.definition, given, services.settings.default_region or None)
+        if changed.status == "deactivated" and before.definition.status == "active":
+            users = stored_campaigns.using(connection, workspace, ids.text(identity))
+            if users:
+                names = ", ".join(repr(one.definition.name) for one in users)
+                raise errors.Conflict(f"it is used by {names}: call these off, or let them run first")
+        made = stored.change(connection, before, changed, services.now())
+    return SegmentAnswer(True, "the segment was changed", _fields(made))
+
+
+@get("/api/segments/user/{external_id:str}", opt={"tag": TAG})
+@in_thread
+def list_segments_of_user(request: Call) -> SegmentList:
+    """List the active segments that a person is in."""
+    request.refuse_query()
+    workspace, tenant = request.principal.workspace_id, reach.tenant_of(request)
+    with request.services.database.reading() as connection:
+        person = stored.person(connection, workspace, tenant, request.part("external_id"))
+        found = stored.listed(connection, workspace, tenant)
+    if person is None:
+        raise errors.NotFound(f"there is no user {request.part('external_id')!r}")
+    active = [one for one in found if one.definition.status == "active"]
+    conditions = segments.compiled([one.definition.conditions for one in active])
+    listed = [_everybody(tenant)] + [
+        _fields(one)
+        for one, condition in zip(active, conditions, strict=True)
+        if segments.audience([condition], [])(person.seen)
+    ]
+    pagination = reach.Pagination(False, len(listed), None)
+    return SegmentList(True, "segments of the user", Segments(listed, pagination))
+
+
+# ── audiences ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@post("/api/segments/count", status_code=200, opt={"tag": TAG, "body": AudienceQuestion})
+@in_thread
+def count_audience(request: Call) -> RecipientsAnswer:
+    """Count who is in the included segments and in none of the excluded ones, as they are now."""
+    request.refuse_query()
+    workspace, tenant = request.principal.workspace_id, reach.tenant_of(request)
+    asked = _question(request.read_object())
+    with request.services.database.reading() as connection:
+        include, exclude = asked.include_segments, asked.exclude_segments or []
+        if include is None and asked.automation_id is not None:
+            identity = ids.parse(asked.automation_id)
+            campaign = identity and stored_campaigns.read(connection, workspace, tenant, identity)
+            if not campaign:
+                raise errors.NotFound(f"there is no automation {asked.automation_id!r}")
+            include = campaign.definition.include_segments
+            exclude = asked.exclude_segments or campaign.definition.exclude_segments
+        wanted = {*(include or ()), *exclude}
+        there = stored.conditions_of(connection, workspace, tenant, wanted)
+        question = stored_campaigns.Question(
+            _named(include or [], there, "include_segments"),
+            _named(exclude, there, "exclude_segments"),
+            lambda person: _is_asked_for(person, asked),
+        )
+        found = stored_campaigns.audience(
+            connection, workspace, tenant, question, asked.cursor, asked.limit + 1
+        )
+    more = len(found.people) > asked.limit
+    people = found.people[: asked.limit]
+    pagination = reach.Pagination(more, found.total, people[-1].user_id if more else None)
+    listed = [_recipient(person) for person in people]
+    return RecipientsAnswer(True, "the audience", Recipients(found.total, listed, pagination))
+
+
+def _question(given: dict[str, Any]) -> AudienceQuestion:
+    faults = documents.unknown_keys(given, AudienceQuestion.__struct_fields__, "")
+    if faults:
+        raise errors.InvalidInput(faults=faults)
+    try:
+        asked = msgspec.convert(given, AudienceQuestion)
+    except msgspec.ValidationError as refusal:
+        raise errors.InvalidInput(faults=[documents.fault_of(refusal)]) from None
+    if not asked.include_segments and asked.automation_id is None:
+        raise errors.InvalidInput.at(
+            "include_segments", f'names at least one segment: everybody is in "{segments.ALL_USERS}"'
+        )
+    return asked
+
+
+def _named(wanted: list[str], there: dict[str, segments.Definition], name: str) -> list[segments.Definition]:
+    faults = [
+        errors.Fault(f"{name}[{index}]", f"there is no segment {identity!r}")
+        for index, identity in enumerate(wanted)
+        if identity not in there
+    ]
+    if faults:
+        raise errors.InvalidInput(faults=faults)
+    return [there[identity] for identity in wanted]
+
+
+def _is_asked_for(person: stored.Person, asked: AudienceQuestion) -> bool:
+    if asked.filter != "all" and person.seen[asked.filter] is None:
+        return False
+    if not asked.search:
+        return True
+    words = (person.seen[name] for name in segments.BUILT_IN)
+    return any(asked.search.casefold() in str(word).casefold() for word in words if word is not None)
+
+
+def _recipient(person: stored.Person) -> Recipient:
+    seen = person.seen
+    return Recipient(
+        id=person.user_id,
+        external_id=seen["user_id"],
+        first_name=seen["first_name"],
+        last_name=seen["last_name"],
+        email=seen["email"],
+        phone=seen["phone"],
+    )
+
+
+# ── as they are shown ───────────────────────────────────────────────────────────────────────────────
+
+
+def _there(found: stored.Segment | None, request: Call) -> stored.Segment:
+    if found is None:
+        raise errors.NotFound(f"there is no segment {request.part('segment_id')!r}")
+    return found
+
+
+def _fields(segment: stored.Segment) -> Segment:
+    said = segment.definition
+    return Segment(
+        id=ids.text(segment.id),
+        business_id=segment.tenant_id,
+        name=said.name,
+        description=said.description,
+        status=said.status,  # type: ignore[arg-type]
+        type="custom",
+        conditions=said.conditions,
+        created_at=schedule.write_instant(segment.created_at),
+        updated_at=schedule.write_instant(segment.updated_at),
+    )
+
+
+def _everybody(tenant_id: str | None) -> Segment:
+    said = segments.EVERYBODY
+    return Segment(
+        id=segments.ALL_USERS,
+        business_id=tenant_id,
+        name=said.name,
+        description=said.description,
+        status="active",
+        type="all_users",
+        conditions=[],
+        created_at=None,
+        updated_at=None,
+    )
+
+
+HANDLERS = (
+    list_segments,
+    create_segment,
+    list_condition_fields,
+    count_audience,
+    list_segments_of_user,
+    read_segment,
+    change_segment,
+)
