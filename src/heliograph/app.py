@@ -23,7 +23,17 @@ from heliograph import clock as clocks
 from heliograph import settings as settings_module
 from heliograph.channels import console, email, webhook
 from heliograph.core import messages
-from heliograph.engine import deliver, handover, housekeeping, ingest, letters, settlements, turn, worker
+from heliograph.engine import (
+    deliver,
+    handover,
+    housekeeping,
+    ingest,
+    letters,
+    settlements,
+    started,
+    turn,
+    worker,
+)
 from heliograph.store import database, definitions
 from heliograph.web import server, services
 
@@ -50,6 +60,8 @@ class App:
         self.worker_name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self.handover = handover.Handover(self.worker_name, self.clock.span(settings.lease_seconds))
         self.ways = ways if ways is not None else open_channels(settings, self.clock)
+        self.doors: dict[int, started.Door] = {}
+        """What runs of each core.effects.Door do."""
         self._executor = None if self.store.is_sqlite else ThreadPoolExecutor(1, "ingest")
         self._session: database.Session | None = None
         self._sessions: list[database.Session] = []
@@ -93,7 +105,7 @@ class App:
             settings.default_region or None,
             self.lock_window,
         )
-        return turn.Turns(self.store, session, self.clock.now, stopwatch, limits, self.handover)
+        return turn.Turns(self.store, session, self.clock.now, stopwatch, limits, self.handover, self.doors)
 
     def delivery(
         self, session: database.Session, executor: ThreadPoolExecutor | None = None

@@ -21,6 +21,8 @@ class Inbox(IntEnum):
     """A message for this subject, decided in another partition."""
     TAG = 3
     """Tags to put on or take off, decided in another partition."""
+    CANCEL = 5
+    """A run of this partition is to be canceled, or a message in it whose run was."""
     JOB = 6
     """A message of a fan-out has come to its end, which its cursor counts."""
     WALKED = 7
@@ -36,6 +38,8 @@ class Timer(IntEnum):
     """An event whose decision failed is tried again."""
     SEND = 2
     """A message whose delivery failed for a time is due again."""
+    RUN = 3
+    """A run begins, or goes on after it has waited."""
     CURSOR = 4
     """A fan-out goes on in a partition."""
     CAMPAIGN = 5
@@ -44,6 +48,15 @@ class Timer(IntEnum):
     """A day has begun for a date automation, or what it says has changed."""
     BIRTHDAYS = 7
     """Birthdays have become known in a partition."""
+
+
+class Door(IntEnum):
+    """What starts runs, beside rules."""
+
+    JOURNEY = 1
+    """An invocation, from outside or by a step."""
+    DATE = 2
+    """The calendar."""
 
 
 class Kind(IntEnum):
@@ -99,4 +112,30 @@ class Emit(NamedTuple):
     conversation_id: str | None
 
 
-Effect = Deliver | SaveProfile | SaveTags | Emit
+class Wait(NamedTuple):
+    """Let the run go on when an instant has come."""
+
+    until: int
+
+
+class Start(NamedTuple):
+    """Start a run, and bring back whether it was started."""
+
+    door: Door
+    automation_id: bytes
+    version: int
+    start_key: str | None
+    """What it is unique by among the runs of its automation; None: the effect itself."""
+    contact_id: str | None
+    token: str | None
+    body: Mapping[str, Any]
+    """What it is started with."""
+
+
+class Cancel(NamedTuple):
+    """Cancel every run in progress that has this token."""
+
+    token: str
+
+
+Effect = Deliver | SaveProfile | SaveTags | Emit | Wait | Start | Cancel

@@ -12,6 +12,7 @@ never drawn: deciding twice gives the same bytes. Instants are integers, microse
 
 from __future__ import annotations
 
+import re
 from hashlib import blake2b
 from zlib import crc32
 
@@ -99,6 +100,32 @@ def created_at(identity: bytes) -> int:
     """The instant (µs) at which the row of this id was made."""
     high = int.from_bytes(identity[:8], "big")
     return (high >> 16) * 1000 + (high >> 2 & 0x3FF)
+
+
+_WIRE = re.compile(r"1-([0-9a-f]{8})-([0-9a-f]{24})")
+_LOW = (1 << 62) - 1
+
+
+def wire(identity: bytes) -> str:
+    """The id of a run as the Courier wire has it: `1-`, its second in 8 digits, the rest of it in 24."""
+    milliseconds, within = divmod(created_at(identity), 1000)
+    seconds, milliseconds = divmod(milliseconds, 1000)
+    low = int.from_bytes(identity[8:], "big") & _LOW
+    rest = (milliseconds << 10 | within) << 62 | low
+    return f"1-{seconds:08x}-{rest:024x}"
+
+
+def of_wire(written: str) -> bytes | None:
+    """The id whose wire form this is, or None where it is none."""
+    found = _WIRE.fullmatch(written)
+    if found is None:
+        return None
+    rest = int(found[2], 16)
+    milliseconds, within = divmod(rest >> 62, 1 << 10)
+    if milliseconds > 999 or within > 999:
+        return None
+    at = (int(found[1], 16) * 1000 + milliseconds) * 1000 + within
+    return head(at) + (_VARIANT | rest & _LOW).to_bytes(8, "big")
 
 
 def text(identity: bytes) -> str:

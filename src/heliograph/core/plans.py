@@ -6,7 +6,7 @@ nothing else. Step kinds stand in `steps/`, one small file per family.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import Any, NamedTuple, Protocol
 
@@ -32,6 +32,21 @@ class Status(IntEnum):
         return self is not Status.PENDING
 
 
+WAKES_AT = "wakes_at"
+"""The key of a step's output that says until when it waits."""
+
+
+RECIPIENTS = "recipients"
+"""The key of a step's output that says to whom a started run's messages go: (contact_id, address) of each."""
+
+
+class Started(Protocol):
+    """What the steps of a run see that no rule started."""
+
+    def look(self, visit: int, records: Sequence[Any]) -> None:
+        """The step of this visit is taken next; `records` is what those before it left."""
+
+
 class Scene(msgspec.Struct, gc=False):
     """What the steps of one run may see: the event and the records as they stood before it (engine.md E9)."""
 
@@ -55,6 +70,8 @@ class Scene(msgspec.Struct, gc=False):
     region: str | None
     """The region in which a telephone number without a country code is read."""
     now: int
+    started: Started | None = None
+    """None for a rule's run."""
     _context: dict[str, Any] | None = None
 
     @property
@@ -93,6 +110,13 @@ def event_of(event_id: bytes, event_type: str, source: str, payload: Mapping[str
     }
 
 
+class End(IntEnum):
+    """How a step ends its whole run."""
+
+    FAILED = 1
+    CANCELED = 2
+
+
 class Outcome(NamedTuple):
     """What a step answers: how it stands, what it asks for, what it leaves to be read."""
 
@@ -100,6 +124,8 @@ class Outcome(NamedTuple):
     effects: tuple[effects.Effect, ...] = ()
     output: Any = None
     error: str | None = None
+    end: End | None = None
+    """How the run ends here, where it does."""
 
 
 class Step(Protocol):

@@ -22,16 +22,22 @@ class Status(IntEnum):
     DONE = 2
     FAILED = 3
     CANCELED = 4
+    HELD = 5
+    """It was to go on too long ago; an operator lets it go or drops it (engine.md E33)."""
 
 
 TRANSITIONS: Mapping[Status | None, frozenset[Status]] = {
     None: frozenset({Status.WAITING, Status.DONE, Status.FAILED}),
-    Status.WAITING: frozenset({Status.WAITING, Status.DONE, Status.FAILED, Status.CANCELED}),
+    Status.WAITING: frozenset({Status.WAITING, Status.DONE, Status.FAILED, Status.CANCELED, Status.HELD}),
+    Status.HELD: frozenset({Status.WAITING, Status.CANCELED}),
     Status.DONE: frozenset(),
     Status.FAILED: frozenset(),
     Status.CANCELED: frozenset(),
 }
 """Where a run may go; None is before it exists."""
+
+IN_PROGRESS = frozenset({Status.WAITING, Status.HELD})
+"""What a cancel still reaches."""
 
 
 class Outcome(IntEnum):
@@ -87,19 +93,48 @@ def advance(
     plan: plans.Plan, records: Sequence[Record], replies: Sequence[Reply], scene: plans.Scene, now: int
 ) -> Moved:
     """Take in what was answered, then take steps until one must be waited for or none is left."""
-    made = list(records)
-    for reply in replies:
-        made[reply.visit] = _answered(made[reply.visit], reply, now)
+    made = take_in(records, replies, now)
     asked: list[tuple[int, int, effects.Effect]] = []
     steps = plan.steps
     while len(made) < len(steps) and not (plan.stops and _is_stopped(steps, made)):
         visit = len(made)
+        if scene.started is not None:
+            scene.started.look(visit, made)
         outcome = steps[visit].take(scene)
         made.append(_begun(outcome, now))
         for ordinal, effect in enumerate(outcome.effects):
             asked.append((visit, ordinal, effect))
+        if outcome.end is not None:
+            return Moved(*_ENDS[outcome.end], tuple(made), asked)
     status, told = _standing(plan, made)
     return Moved(status, told, tuple(made), asked)
+
+
+def take_in(records: Sequence[Record], replies: Sequence[Reply], now: int) -> list[Record]:
+    """The records after these answers."""
+    made = list(records)
+    for reply in replies:
+        made[reply.visit] = _answered(made[reply.visit], reply, now)
+    return made
+
+
+_ENDS: Mapping[plans.End, tuple[Status, Outcome]] = {
+    plans.End.FAILED: (Status.FAILED, Outcome.FAILED),
+    plans.End.CANCELED: (Status.CANCELED, Outcome.SKIPPED),
+}
+
+
+def woken(records: Sequence[Record]) -> tuple[Reply, ...]:
+    """What a run is told when its time has come: the step that waits for it has waited long enough."""
+    last = len(records) - 1
+    if last < 0 or records[last].status != _PENDING or not waits(records[last]):
+        return ()
+    return (Reply(last, 0, plans.Status.SUCCEEDED, None, None),)
+
+
+def waits(record: Record) -> bool:
+    """Whether what a step waits for is time."""
+    return isinstance(record.output, dict) and plans.WAKES_AT in record.output
 
 
 def _is_stopped(steps: Sequence[plans.Step], made: Sequence[Record]) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from heliograph.core import effects, ids, people, rules, runs
+from heliograph.core import effects, ids, messages, people, rules, runs
 from heliograph.store import birthdays, rows
 
 _decode = msgspec.json.Decoder().decode
@@ -35,6 +35,7 @@ class Desk:
         self.events: dict[tuple[int, bytes], rows.Event] = {}
         self.attempts: dict[tuple[int, bytes], int] = {}
         self.messages: dict[tuple[int, bytes], rows.Message] = {}
+        self.starts: dict[tuple[int, bytes], rows.Start] = {}
         self.campaigns: dict[tuple[int, bytes], rows.Campaign] = {}
         self.cursors: dict[tuple[int, bytes], rows.Cursor] = {}
         self.planned: list[rows.Message] = []
@@ -114,6 +115,28 @@ class Desk:
         key = (workspace_id, rule_id, subject)
         self.cooldowns[key] = self.writes.cooldowns[key] = self.now
 
+    def put_run(self, row: rows.Run) -> None:
+        """Let a run that was there stand like this."""
+        key = (row.workspace_id, row.id)
+        self.runs[key] = row
+        self.writes.run_changes[key] = (int(row.status), int(row.outcome), row.reason, _bytes(row.state))
+
+    def cancel_message(self, workspace_id: int, message_id: bytes) -> None:
+        """Let a message not go out, unless somebody holds it."""
+        key = (workspace_id, message_id)
+        canceled = int(messages.State.CANCELED)
+        for message in self.planned:
+            if (message.workspace_id, message.id) == key:
+                self.planned.remove(message)
+                place = self.writes.messages.index(message)
+                self.writes.messages[place] = message._replace(
+                    state=canceled, settled_at=self.now, error="canceled"
+                )
+                return
+        if key in self.messages:
+            self.messages[key] = self.messages[key]._replace(state=canceled)
+        self.writes.canceled.append(key)
+
     def put_campaign(self, row: rows.Campaign) -> None:
         """Let a campaign stand like this."""
         key = (row.workspace_id, row.automation_id)
@@ -163,6 +186,10 @@ class Desk:
         key = (event.workspace_id, ids.created_at(event.id) // DAY)
         counts = self.writes.event_counts.setdefault(key, [0, 0])
         counts[1 if failed else 0] += 1
+
+
+def _bytes(state: bytes | str | None) -> bytes:
+    return state.encode() if isinstance(state, str) else state or b"[]"
 
 
 def _root(identity: str, record: bytes | str | None, tags: bytes | str | None) -> dict[str, Any]:

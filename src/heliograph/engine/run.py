@@ -7,7 +7,7 @@ concerns another subject becomes an inbox row in that subject's partition, uniqu
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -20,16 +20,45 @@ _reply = msgspec.json.Decoder(tuple[int, int, int, Any, str | None])
 _row = msgspec.json.Decoder()
 
 _PLANNED, _UNROUTABLE = int(messages.State.PLANNED), int(messages.State.UNROUTABLE)
-Origin = rows.Event
-"""What a run's effects inherit from: the event that started it."""
+
+
+class Origin(Protocol):
+    """What a run's effects inherit from: the event that started it, or what it was started with."""
+
+    @property
+    def workspace_id(self) -> int:
+        """Whose it is."""
+
+    @property
+    def id(self) -> bytes | None:
+        """The event's id, where there is one."""
+
+    @property
+    def partition(self) -> int:
+        """Where the run is decided."""
+
+    @property
+    def tenant_id(self) -> str | None:
+        """The tenant, where it is one's."""
+
+    @property
+    def contact_id(self) -> str | None:
+        """Whom the run is about."""
+
+    @property
+    def channel_source(self) -> str | None:
+        """Through what the event came."""
+
+    @property
+    def depth(self) -> int:
+        """How many events or runs have caused each other before."""
 
 
 def resume(
     desk: desks.Desk, plan: plans.Plan, row: rows.Run, inbox: rows.Inbox, scene: plans.Scene | None
 ) -> list[Any]:
     """Let a waiting run take in one answer; gives what it asks for next: (visit, ordinal, effect)."""
-    visit, ordinal, status, output, error = _reply.decode(inbox.body)
-    reply = runs.Reply(visit, ordinal, plans.Status(status), output, error)
+    reply = reply_in(inbox)
     if row.status != runs.Status.WAITING:
         return []
     # Without a scene there is no further step to take: the plan was asked for all it has.
@@ -42,6 +71,12 @@ def resume(
         executed = int(moved.outcome is runs.Outcome.EXECUTED)
         desk.count_settled(row.workspace_id, row.automation_id, ids.created_at(row.id), executed)
     return moved.asked
+
+
+def reply_in(inbox: rows.Inbox) -> runs.Reply:
+    """The answer that an inbox row of kind REPLY brings."""
+    visit, ordinal, status, output, error = _reply.decode(inbox.body)
+    return runs.Reply(visit, ordinal, plans.Status(status), output, error)
 
 
 def carry_out(
@@ -60,6 +95,13 @@ def carry_out(
         desk.save_profile(origin.workspace_id, origin.tenant_id, effect)
     elif isinstance(effect, effects.SaveTags):
         _tag(desk, origin, run_id, visit, ordinal, effect)
+    elif isinstance(effect, effects.Wait):
+        partition, kind = ids.partition_of(run_id), int(effects.Timer.RUN)
+        desk.writes.timers.append(rows.Timer(partition, effect.until, origin.workspace_id, kind, run_id))
+    elif isinstance(effect, effects.Cancel):
+        desk.writes.launches.append(rows.TokenCancel(origin.workspace_id, effect.token))
+    elif isinstance(effect, effects.Start):
+        _start(desk, origin, run_id, visit, ordinal, effect)
     else:
         _emit(desk, origin, run_id, automation_id, visit, ordinal, effect)
 
@@ -73,13 +115,8 @@ def _deliver(
     ordinal: int,
     effect: effects.Deliver,
 ) -> None:
-    subject = effect.contact_id or effect.address or ""
-    own = effect.kind is effects.Kind.CALL or effect.contact_id == origin.contact_id
-    partition = (
-        origin.partition
-        if own
-        else ids.partition_of_subject(origin.workspace_id, rules.cooldown_subject(subject, None))
-    )
+    own = effect.kind is effects.Kind.CALL
+    partition = origin.partition if own else place_of(origin, effect.contact_id, effect.address)
     message = rows.Message(
         origin.workspace_id,
         ids.of_effect(run_id, visit, ordinal, desk.head, partition),
@@ -115,6 +152,64 @@ def _deliver(
         desk.writes.inbox.append(
             rows.Inbox(partition, origin.workspace_id, message.id, effects.Inbox.DELIVER, None, body, 0)
         )
+
+
+def place_of(origin: Origin, contact_id: str | None, address: str | None) -> int:
+    """The partition of a message to this recipient."""
+    if contact_id == origin.contact_id:
+        return origin.partition
+    subject = rules.cooldown_subject(contact_id or address or "", None)
+    return ids.partition_of_subject(origin.workspace_id, subject)
+
+
+def _start(
+    desk: desks.Desk, origin: Origin, run_id: bytes, visit: int, ordinal: int, effect: effects.Start
+) -> None:
+    identity = ids.of_effect(run_id, visit, ordinal, desk.head, subject_partition(origin, effect.contact_id))
+    desk.writes.launches.append(
+        launch(origin.workspace_id, identity, origin.tenant_id, effect, desk.now, (run_id, visit, ordinal))
+    )
+    desk.goes_on = True
+
+
+def subject_partition(origin: Origin, contact_id: str | None) -> int:
+    """The partition of a run for this contact; that of nobody is the one of what started it."""
+    return origin.partition if contact_id is None else place_of(origin, contact_id, None)
+
+
+def launch(
+    workspace_id: int,
+    identity: bytes,
+    tenant_id: str | None,
+    effect: effects.Start,
+    wake_at: int,
+    asked_by: tuple[bytes, int, int] | None = None,
+) -> rows.Launch:
+    """A run that has taken no step yet, and begins at `wake_at`: the form in which every door starts its runs."""
+    row = rows.Run(
+        workspace_id,
+        identity,
+        effect.automation_id,
+        effect.version,
+        None,
+        effect.start_key or ids.text(identity),
+        int(runs.Status.WAITING),
+        int(runs.Outcome.PENDING),
+        None,
+        None,
+        b"[]",
+    )
+    start = rows.Start(
+        workspace_id,
+        identity,
+        ids.partition_of(identity),
+        int(effect.door),
+        tenant_id,
+        effect.contact_id,
+        effect.token,
+        _encode(effect.body),
+    )
+    return rows.Launch(row, start, wake_at, asked_by)
 
 
 def _text(value: Any) -> Any:

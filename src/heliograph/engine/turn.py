@@ -10,7 +10,7 @@ leaves nothing half done. match.py and run.py are its chapters.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -18,7 +18,7 @@ import structlog
 
 from heliograph import errors
 from heliograph.core import effects, events, ids, messages, plans, rules, runs, steps
-from heliograph.engine import bounds, campaign, faults, handover, match, run, walks
+from heliograph.engine import bounds, campaign, faults, handover, match, run, started, walks
 from heliograph.engine import desk as desks
 from heliograph.store import database, definitions, rows
 
@@ -43,6 +43,7 @@ class Turns:
         stopwatch: Callable[[], float],
         limits: Limits,
         handed: handover.Handover,
+        doors: Mapping[int, started.Door],
     ):
         """`stopwatch` gives seconds that only ever grow; it measures, it is never stored."""
         self._store, self._session, self._now, self._stopwatch, self._limits, self._handover = (
@@ -65,6 +66,7 @@ class Turns:
         self._workspaces: dict[int, match.Workspace] = {}
         self._plans: dict[tuple[bytes, int], plans.Plan] = {}
         self._walks = walks.Walks(store, session, campaign.Limits(limits.lock_window, limits.misfire_grace))
+        self._started = started.Started(store, session, doors, limits.misfire_grace)
 
     # ── one turn ────────────────────────────────────────────────────────────────────────────────────
 
@@ -104,6 +106,7 @@ class Turns:
             desk.writes.timers += [answer.retry for answer in settled if answer.retry]
             self._read(connection, taken, desk)
             self._walks.read(connection, taken, self._culprits, desk, limit * bounds.PEOPLE_PER_INPUT)
+            self._started.read(connection, taken, self._culprits, desk)
             for inbox in taken.inbox:
                 self._attempt_inbox(desk, inbox)
             for timer in taken.timers:
@@ -114,6 +117,8 @@ class Turns:
                 claimed = run.claim(
                     desk, taken, self._handover.rooms(), self._handover.worker, self._handover.lease
                 )
+            if desk.writes.launches or desk.writes.canceled:
+                self._started.carry_out(connection, desk)
             desk.close()
             hot.write(connection, desk.writes, taken.partitions, now)
         self._handover.stored(len(answers))
@@ -291,11 +296,19 @@ class Turns:
         if timer.kind in walks.TIMERS:
             self._walks.timer(desk, timer, fault)
             return
+        if timer.kind == effects.Timer.RUN:
+            self._started.wake(desk, self._workspaces[timer.workspace_id], timer, fault)
+            return
         if fault is not None:
             faults.failed_timer(desk, timer, fault)
             return
         message = desk.messages.get(key)
-        if message is not None and message.state == messages.State.PLANNED:
+        if message is None or message.state != messages.State.PLANNED:
+            return
+        asked_by = None if message.run_id is None else desk.runs.get((message.workspace_id, message.run_id))
+        if asked_by is not None and asked_by.status == runs.Status.CANCELED:
+            desk.cancel_message(*key)
+        else:
             desk.writes.send_due.append((timer.partition, timer.workspace_id, timer.id, timer.wake_at))
 
     def _attempt_inbox(self, desk: desks.Desk, inbox: rows.Inbox) -> None:
@@ -315,12 +328,17 @@ class Turns:
             run.tag(desk, inbox)
         elif inbox.kind in walks.INBOX:
             self._walks.inbox(desk, inbox)
+        elif inbox.kind == effects.Inbox.CANCEL:
+            self._started.cancel(desk, inbox)
         else:
             self._resume(desk, inbox)
 
     def _resume(self, desk: desks.Desk, inbox: rows.Inbox) -> None:
         assert inbox.run_id is not None
         row = desk.runs.get((inbox.workspace_id, inbox.run_id))
+        if row is not None and row.start_key is not None:
+            self._started.reply(desk, self._workspaces[row.workspace_id], inbox, row)
+            return
         plan = None if row is None else self._plan(row)
         if row is None or plan is None:
             return

@@ -198,6 +198,37 @@ class Cursor(NamedTuple):
     error: str | None
 
 
+class Start(NamedTuple):
+    """A row of `starts`: what a run was started with; `body` is the JSON of its door's own."""
+
+    workspace_id: int
+    run_id: bytes
+    partition: int
+    door: int
+    """core.effects.Door"""
+    tenant_id: str | None
+    contact_id: str | None
+    token: str | None
+    body: bytes | str
+
+
+class Launch(NamedTuple):
+    """A run that is to begin at `wake_at`, unless one with its start key is there."""
+
+    run: Run
+    start: Start
+    wake_at: int
+    asked_by: tuple[bytes, int, int] | None = None
+    """(run, visit, ordinal) of the effect that hears whether it was started."""
+
+
+class TokenCancel(NamedTuple):
+    """Every run in progress that has this token is to be canceled."""
+
+    workspace_id: int
+    token: str
+
+
 class Taken(NamedTuple):
     """What a turn took: each list in the order in which it is to be decided."""
 
@@ -219,6 +250,7 @@ class Writes:
     __slots__ = (
         "birthdays",
         "campaigns",
+        "canceled",
         "claims",
         "contacts",
         "conversations",
@@ -231,6 +263,7 @@ class Writes:
         "fanouts",
         "forgotten_birthdays",
         "inbox",
+        "launches",
         "messages",
         "rule_counts",
         "passed_runs",
@@ -257,8 +290,12 @@ class Writes:
         """(partition, workspace_id, message_id, due_at)"""
         self.claims: list[tuple[int, bytes, int, int, str]] = []
         """(workspace_id, message_id, lease_until, claimed_at, claimed_by)"""
+        self.canceled: list[tuple[int, bytes]] = []
+        """(workspace_id, id) of messages that are not to go out, unless somebody holds them"""
         self.timers: list[Timer] = []
         self.inbox: list[Inbox] = []
+        self.launches: list[Launch | TokenCancel] = []
+        """In the order in which they were decided; engine/started.py carries out these and `canceled`."""
         self.contacts: dict[tuple[int, str], Contact] = {}
         self.birthdays: dict[tuple[int, str], Birthday] = {}
         self.forgotten_birthdays: list[tuple[int, int, int, str]] = []

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from heliograph.store import columns, fanout_tables
+from heliograph.store import columns, fanout_tables, start_tables
 
 metadata = columns.metadata
 Identity = columns.Identity
@@ -306,6 +306,8 @@ partitions = _table(
 campaigns = fanout_tables.campaigns
 fanouts = fanout_tables.fanouts
 cursors = fanout_tables.cursors
+
+starts = start_tables.starts
 
 # ── hot: the way out ────────────────────────────────────────────────────────────────────────────────
 

@@ -37,6 +37,7 @@ from heliograph.store.hot_postgres.reading import (
     read_messages,
     read_runs,
 )
+from heliograph.store.hot_postgres.starting import cancel_by_token, cancel_messages, read_starts, start
 from heliograph.store.hot_postgres.taking import last_now, next_due, take
 from heliograph.store.hot_postgres.writing import write
 
@@ -46,6 +47,8 @@ __all__ = [
     "accept",
     "backlog",
     "begin",
+    "cancel_by_token",
+    "cancel_messages",
     "claim",
     "commit",
     "connect",
@@ -67,10 +70,12 @@ __all__ = [
     "read_fanouts",
     "read_messages",
     "read_runs",
+    "read_starts",
     "read_stopping",
     "rollback",
     "settle",
     "stalled",
+    "start",
     "take",
     "take_expired",
     "tidy",

@@ -11,7 +11,7 @@ from heliograph.store.hot_postgres.fanout import write_fanouts
 from heliograph.store.hot_postgres.ingest import EVENT_KINDS, INSERT_EVENTS, insert_due
 from heliograph.store.packing import Bigints, Identities, Integers, Smallints, Texts
 
-_RUN_KINDS = (
+RUN_KINDS = (
     Integers, Identities, Identities, Integers, Identities, Texts, Smallints, Smallints, Texts, Texts, Texts,
 )  # fmt: skip
 _MESSAGE_KINDS = (
@@ -24,7 +24,7 @@ _DECISIONS: LiteralString = (
     " status = excluded.status, attempts = excluded.attempts, available_at = excluded.available_at,"
     " decided_at = excluded.decided_at, definitions_version = excluded.definitions_version, error = excluded.error"
 )
-_RUNS: LiteralString = (
+RUNS: LiteralString = (
     "INSERT INTO runs SELECT * FROM unnest(%s::int4[], %s::uuid[], %s::uuid[], %s::int4[], %s::uuid[], %s::text[],"
     " %s::int2[], %s::int2[], %s::text[], %s::text[], %s::text[])"
 )
@@ -112,7 +112,7 @@ def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int]
             (Integers, Identities, Smallints, Smallints, Bigints, Bigints, Bigints, Texts),
             writes.decisions,
         )
-        put(connection, _RUNS, _RUN_KINDS, writes.runs)
+        put(connection, RUNS, RUN_KINDS, writes.runs)
         put(connection, _PASSED_RUNS, _PASSED_KINDS, writes.passed_runs)
         changes = [(*change, *key) for key, change in writes.run_changes.items()]
         put(connection, _RUN_CHANGES, (Smallints, Smallints, Texts, Texts, Integers, Identities), changes)

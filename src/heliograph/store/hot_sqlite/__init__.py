@@ -26,6 +26,7 @@ from heliograph.store.hot_sqlite.reading import (
     read_messages,
     read_runs,
 )
+from heliograph.store.hot_sqlite.starting import cancel_by_token, cancel_messages, read_starts, start
 from heliograph.store.hot_sqlite.taking import last_now, next_due, take
 from heliograph.store.hot_sqlite.writing import write
 
@@ -33,6 +34,8 @@ __all__ = [
     "accept",
     "backlog",
     "begin",
+    "cancel_by_token",
+    "cancel_messages",
     "claim",
     "commit",
     "end_leases",
@@ -52,9 +55,11 @@ __all__ = [
     "read_fanouts",
     "read_messages",
     "read_runs",
+    "read_starts",
     "read_stopping",
     "rollback",
     "settle",
+    "start",
     "take",
     "take_expired",
     "tidy",

@@ -1,0 +1,270 @@
+"""Started: runs that no rule started, how they begin, go on, and are canceled (a chapter of the turn).
+
+Law: a run begins by one keyed insert, whoever starts it, with no step taken and a timer at its time; the turn of its
+partition takes the first step when the timer is due, and each further one when an answer or the next timer comes. What
+a door's runs do and see is the door's to say; here they are only moved. A cancel comes through the inbox, before any
+timer: from then on no step begins, and of the run's messages none goes out that nobody holds.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple, Protocol
+
+from heliograph.core import effects, ids, messages, plans, runs
+from heliograph.engine import desk as desks
+from heliograph.engine import faults, match, run
+from heliograph.store import database, definitions, rows
+
+Key = tuple[int, bytes]
+
+
+class Wanted(NamedTuple):
+    """What the next steps of a run look at."""
+
+    contacts: Collection[str] = ()
+    messages: Collection[bytes] = ()
+
+
+class Door(Protocol):
+    """What runs of one door do and see."""
+
+    def plan(self, row: rows.Run, start: rows.Start, definition: bytes | str | None) -> plans.Plan:
+        """What it does; `definition` is its automation's in the version with which the run began."""
+
+    def is_own(self, row: rows.Run) -> bool:
+        """Whether the run brought its plan with it, so that there is no definition."""
+
+    def wanted(self, desk: desks.Desk, row: rows.Run, start: rows.Start, plan: plans.Plan) -> Wanted:
+        """What its next steps look at."""
+
+    def scene(
+        self, desk: desks.Desk, row: rows.Run, start: rows.Start, plan: plans.Plan, workspace: match.Workspace
+    ) -> plans.Scene:
+        """What its next steps see."""
+
+
+class Origin(NamedTuple):
+    """What the effects of a started run inherit from."""
+
+    workspace_id: int
+    partition: int
+    tenant_id: str | None
+    contact_id: str | None
+    depth: int = 0
+    id: bytes | None = None
+    channel_source: str | None = None
+
+
+class Started:
+    """The started runs of the turns of one connection."""
+
+    def __init__(
+        self, store: database.Database, session: database.Session, doors: Mapping[int, Door], grace: int
+    ):
+        """`doors` is by core.effects.Door; what is due longer than `grace` (µs) is held (E33)."""
+        self._store, self._session, self._doors, self._grace = store, session, doors, grace
+        self._plans: dict[tuple[bytes, int], plans.Plan] = {}
+
+    # ── reading, in bulk ────────────────────────────────────────────────────────────────────────────
+
+    def read(self, connection: Any, taken: rows.Taken, culprits: Collection[Key], desk: desks.Desk) -> None:
+        """The runs whose time has come or that are to be canceled, what they began with, and what they look at."""
+        hot = self._session.hot
+        keys = {(t.workspace_id, t.id) for t in taken.timers if t.kind == effects.Timer.RUN}
+        keys |= {
+            (i.workspace_id, i.run_id)
+            for i in taken.inbox
+            if i.kind == effects.Inbox.CANCEL and i.run_id is not None
+        }
+        # A message that is to be tried again may be of a run that was canceled meanwhile.
+        keys |= {(m.workspace_id, m.run_id) for m in desk.messages.values() if m.run_id is not None}
+        keys -= {*culprits, *desk.runs}
+        if keys:
+            desk.runs |= hot.read_runs(connection, keys)
+        found = {
+            key: row
+            for key, row in desk.runs.items()
+            if row.start_key is not None and row.status in runs.IN_PROGRESS
+        }
+        if found:
+            desk.starts = hot.read_starts(connection, found.keys())
+            self._read_wanted(connection, found, culprits, desk)
+
+    def _read_wanted(
+        self, connection: Any, found: Mapping[Key, rows.Run], culprits: Collection[Key], desk: desks.Desk
+    ) -> None:
+        hot = self._session.hot
+        contacts: set[tuple[int, str]] = set()
+        sent: set[Key] = set()
+        for key, row in found.items():
+            if key in culprits or key not in desk.starts:
+                continue
+            start = desk.starts[key]
+            plan = self._plan(row, start)
+            if plan is not None:
+                wanted = self._doors[start.door].wanted(desk, row, start, plan)
+                contacts.update((row.workspace_id, user_id) for user_id in wanted.contacts)
+                sent.update((row.workspace_id, message_id) for message_id in wanted.messages)
+        contacts -= desk.contacts.keys()
+        sent -= desk.messages.keys()
+        if contacts:
+            desk.contacts |= hot.read_contacts(connection, contacts)
+        if sent:
+            desk.messages |= hot.read_messages(connection, sent)
+
+    def _plan(self, row: rows.Run, start: rows.Start) -> plans.Plan | None:
+        """The plan that a run began with, whatever became of its automation since."""
+        door = self._doors[start.door]
+        if door.is_own(row):
+            return door.plan(row, start, None)
+        key = (row.automation_id, row.version)
+        plan = self._plans.get(key)
+        if plan is None:
+            with self._store.reading() as connection:
+                definition = definitions.version_of(connection, *key)
+            if definition is None:
+                return None
+            if len(self._plans) > 10_000:
+                self._plans.clear()
+            plan = self._plans[key] = door.plan(row, start, definition)
+        return plan
+
+    # ── one input ───────────────────────────────────────────────────────────────────────────────────
+
+    def wake(
+        self, desk: desks.Desk, workspace: match.Workspace, timer: rows.Timer, fault: Exception | None
+    ) -> None:
+        """The time of a run has come; `fault` is why its turn failed with it alone, if it did."""
+        row = desk.runs.get((timer.workspace_id, timer.id))
+        if fault is None and row is not None and row.status == runs.Status.WAITING:
+            try:
+                self._woken(desk, workspace, timer, row)
+            except Exception as raised:  # noqa: BLE001 - a decision that raises marks its own input (E2)
+                fault = raised
+        if fault is not None:
+            faults.failed_timer(desk, timer, fault)
+
+    def _woken(self, desk: desks.Desk, workspace: match.Workspace, timer: rows.Timer, row: rows.Run) -> None:
+        records = runs.read(row.state)
+        replies = runs.woken(records)
+        if records and not replies:
+            return
+        if desk.now - timer.wake_at > self._grace:
+            desk.put_run(row._replace(status=int(runs.Status.HELD)))
+            return
+        self._move(desk, workspace, row, records, replies)
+
+    def reply(self, desk: desks.Desk, workspace: match.Workspace, inbox: rows.Inbox, row: rows.Run) -> None:
+        """Let a started run take in one answer."""
+        if row.status not in runs.IN_PROGRESS:
+            return
+        records = runs.read(row.state)
+        if row.status == runs.Status.HELD:
+            answered = runs.take_in(records, (run.reply_in(inbox),), desk.now)
+            desk.put_run(row._replace(state=runs.write(answered)))
+            return
+        self._move(desk, workspace, row, records, (run.reply_in(inbox),))
+
+    def _move(
+        self,
+        desk: desks.Desk,
+        workspace: match.Workspace,
+        row: rows.Run,
+        records: Collection[runs.Record],
+        replies: Collection[runs.Reply],
+    ) -> None:
+        start = desk.starts[row.workspace_id, row.id]
+        plan = self._plan(row, start)
+        if plan is None:
+            return
+        scene = self._doors[start.door].scene(desk, row, start, plan, workspace)
+        scene.rule_id = row.automation_id
+        moved = runs.advance(plan, tuple(records), tuple(replies), scene, desk.now)
+        # From here on nothing is decided any more.
+        state = runs.write(moved.records)
+        desk.put_run(row._replace(status=int(moved.status), outcome=int(moved.outcome), state=state))
+        origin = origin_of(start, scene.depth)
+        for visit, ordinal, effect in moved.asked:
+            run.carry_out(desk, origin, row.id, row.automation_id, visit, ordinal, effect)
+        if moved.status is runs.Status.CANCELED:
+            _stop_messages(desk, row, start, moved.records)
+
+    # ── starting and canceling ──────────────────────────────────────────────────────────────────────
+
+    def cancel(self, desk: desks.Desk, inbox: rows.Inbox) -> None:
+        """Cancel a run, or a message of one that was canceled in another partition."""
+        if inbox.run_id is None:
+            desk.cancel_message(inbox.workspace_id, inbox.id)
+            return
+        row = desk.runs.get((inbox.workspace_id, inbox.run_id))
+        if row is not None and row.status in runs.IN_PROGRESS and row.start_key is not None:
+            cancel(desk, row, desk.starts[row.workspace_id, row.id])
+
+    def carry_out(self, connection: Any, desk: desks.Desk) -> None:
+        """Start what is to be started and cancel what is to be canceled, in the order in which it was decided."""
+        hot = self._session.hot
+        for kind, group in itertools.groupby(desk.writes.launches, type):
+            if kind is rows.TokenCancel:
+                hot.cancel_by_token(connection, {*group})
+                desk.goes_on = True
+                continue
+            launches = [one for one in group if isinstance(one, rows.Launch)]
+            begun = hot.start(connection, launches)
+            for one in launches:
+                if one.asked_by is not None:
+                    desk.writes.inbox.append(_told(one, begun))
+        if desk.writes.canceled:
+            hot.cancel_messages(connection, desk.now, desk.writes.canceled)
+
+
+def _told(one: rows.Launch, begun: Collection[bytes]) -> rows.Inbox:
+    """What the run hears that asked for another one."""
+    assert one.asked_by is not None
+    run_id, visit, ordinal = one.asked_by
+    is_begun = one.run.id in begun
+    output = {"run_id": ids.wire(one.run.id)} if is_begun else {"already_entered": True}
+    body = messages.answer_body(visit, ordinal, plans.Status.SUCCEEDED, output, None)
+    kind = int(effects.Inbox.REPLY)
+    return rows.Inbox(ids.partition_of(run_id), one.run.workspace_id, one.run.id, kind, run_id, body, 0)
+
+
+def origin_of(start: rows.Start, depth: int = 0) -> Origin:
+    """What the effects of this run inherit from."""
+    return Origin(start.workspace_id, start.partition, start.tenant_id, start.contact_id, depth)
+
+
+def cancel(desk: desks.Desk, row: rows.Run, start: rows.Start) -> None:
+    """Let a run end here."""
+    status, outcome = int(runs.Status.CANCELED), int(runs.Outcome.SKIPPED)
+    desk.put_run(row._replace(status=status, outcome=outcome, reason="canceled"))
+    _stop_messages(desk, row, start, runs.read(row.state))
+
+
+def _stop_messages(
+    desk: desks.Desk, row: rows.Run, start: rows.Start, records: Collection[runs.Record]
+) -> None:
+    for visit, record in enumerate(records):
+        if record.status == plans.Status.PENDING:
+            for message_id in message_ids(start, row.id, visit, record):
+                _stop_message(desk, start, message_id)
+
+
+def _stop_message(desk: desks.Desk, start: rows.Start, message_id: bytes) -> None:
+    partition = ids.partition_of(message_id)
+    if partition == start.partition:
+        desk.cancel_message(start.workspace_id, message_id)
+        return
+    kind = int(effects.Inbox.CANCEL)
+    desk.writes.inbox.append(rows.Inbox(partition, start.workspace_id, message_id, kind, None, b"null", 0))
+
+
+def message_ids(start: rows.Start, run_id: bytes, visit: int, record: runs.Record) -> list[bytes]:
+    """The messages that a step of a started run asked for: it names their recipients in its record, in order."""
+    named = record.output.get(plans.RECIPIENTS, ()) if isinstance(record.output, dict) else ()
+    head, origin = ids.head(record.started_at), origin_of(start)
+    return [
+        ids.of_effect(run_id, visit, ordinal, head, run.place_of(origin, contact_id, address))
+        for ordinal, (contact_id, address) in enumerate(named)
+    ]

@@ -1,0 +1,86 @@
+"""Starting on PostgreSQL: the one keyed insert by which runs begin that no rule started, and how they are canceled."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import LiteralString
+
+from heliograph.core import effects, ids
+from heliograph.store import packing, rows
+from heliograph.store.hot_postgres.connection import Connection, fetch
+from heliograph.store.hot_postgres.writing import RUN_KINDS, RUNS, put, put_timers
+from heliograph.store.packing import Bigints, Identities, Integers, Smallints, Texts
+
+_START: LiteralString = RUNS + " ON CONFLICT DO NOTHING RETURNING id"
+_STARTS: LiteralString = (
+    "INSERT INTO starts SELECT * FROM unnest(%s::int4[], %s::uuid[], %s::int2[], %s::int2[], %s::text[], %s::text[],"
+    " %s::text[], %s::text[]) ON CONFLICT DO NOTHING"
+)
+_START_KINDS = (Integers, Identities, Smallints, Smallints, Texts, Texts, Texts, Texts)
+_READ: LiteralString = (
+    "SELECT s.workspace_id, s.run_id, s.partition, s.door, s.tenant_id, s.contact_id, s.token, s.body"
+    " FROM unnest(%s::int4[], %s::uuid[]) w(a, b) CROSS JOIN LATERAL"
+    " (SELECT * FROM starts WHERE workspace_id = w.a AND run_id = w.b OFFSET 0) s"
+)
+# 5 is effects.Inbox.CANCEL; 1 and 5 are the members of runs.IN_PROGRESS.
+_CANCEL_ALL: LiteralString = (
+    "INSERT INTO inbox SELECT s.partition, s.workspace_id, s.run_id, 5, s.run_id, 'null', 0"
+    " FROM unnest(%s::int4[], %s::text[]) w(a, b) CROSS JOIN LATERAL"
+    " (SELECT * FROM starts WHERE workspace_id = w.a AND token = w.b OFFSET 0) s CROSS JOIN LATERAL"
+    " (SELECT status FROM runs WHERE workspace_id = s.workspace_id AND id = s.run_id OFFSET 0) r"
+    " WHERE r.status IN (1, 5) ON CONFLICT DO NOTHING"
+)
+_OUT_OF_LINE: LiteralString = (
+    "DELETE FROM send_due d USING unnest(%s::int2[], %s::int4[], %s::uuid[]) w(p, a, b)"
+    " WHERE d.partition = w.p AND d.workspace_id = w.a AND d.message_id = w.b"
+)
+# A claim of this very moment has its row out of the line: the statement before has waited for it. 6 is
+# messages.State.CANCELED, 1 and 2 are PLANNED and HELD.
+_STOP: LiteralString = (
+    "UPDATE messages m SET state = 6, settled_at = w.n, error = 'canceled'"
+    " FROM unnest(%s::int8[], %s::int4[], %s::uuid[]) w(n, a, b)"
+    " WHERE m.workspace_id = w.a AND m.id = w.b AND m.state IN (1, 2) AND NOT EXISTS (SELECT FROM claims c"
+    " WHERE c.workspace_id = w.a AND c.message_id = w.b)"
+)
+
+
+def start(connection: Connection, launches: Sequence[rows.Launch]) -> set[bytes]:
+    """Let these runs begin, each when it is to; one whose automation has its start key already does not.
+
+    Gives the ids of those that do.
+    """
+    if not launches:
+        return set()
+    found = fetch(connection, _START, packing.columns(RUN_KINDS, [one.run for one in launches]))
+    begun = {row[0] if isinstance(row[0], bytes) else row[0].bytes for row in found}
+    fresh = [one for one in launches if one.run.id in begun]
+    put(connection, _STARTS, _START_KINDS, [one.start for one in fresh])
+    put_timers(
+        connection,
+        [
+            rows.Timer(ids.partition_of(o.run.id), o.wake_at, o.run.workspace_id, effects.Timer.RUN, o.run.id)
+            for o in fresh
+        ],
+    )
+    return begun
+
+
+def read_starts(
+    connection: Connection, keys: Collection[tuple[int, bytes]]
+) -> dict[tuple[int, bytes], rows.Start]:
+    """What runs were started with, by (workspace, run)."""
+    found = fetch(connection, _READ, packing.columns((Integers, Identities), sorted(keys)))
+    return {(row[0], row[1]): rows.Start._make(row) for row in found}
+
+
+def cancel_by_token(connection: Connection, wanted: Collection[rows.TokenCancel]) -> None:
+    """Lay a cancel into the inbox of every run in progress that has one of these tokens."""
+    put(connection, _CANCEL_ALL, (Integers, Texts), sorted(wanted))
+
+
+def cancel_messages(connection: Connection, now: int, wanted: Collection[tuple[int, bytes]]) -> None:
+    """Let these messages end where they are: in line, or waiting to be tried again; what is in hand goes on."""
+    keys = sorted(wanted)
+    places = [(ids.partition_of(identity), workspace, identity) for workspace, identity in keys]
+    put(connection, _OUT_OF_LINE, (Smallints, Integers, Identities), places)
+    put(connection, _STOP, (Bigints, Integers, Identities), [(now, *key) for key in keys])

@@ -1,0 +1,74 @@
+"""Starting on SQLite: the one keyed insert by which runs begin that no rule started, and how they are canceled."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from heliograph.core import effects, ids, messages, runs
+from heliograph.store import rows
+from heliograph.store.hot_sqlite.connection import Connection, by_pairs
+
+_IN_PROGRESS = ", ".join(str(int(status)) for status in sorted(runs.IN_PROGRESS))
+_STOPPABLE = f"{int(messages.State.PLANNED)}, {int(messages.State.HELD)}"
+
+_THERE = "SELECT r.id FROM wanted w JOIN runs r ON r.workspace_id = w.a AND r.id = w.b"
+
+
+def start(connection: Connection, launches: Sequence[rows.Launch]) -> set[bytes]:
+    """Let these runs begin, each when it is to; one whose automation has its start key already does not.
+
+    Gives the ids of those that do.
+    """
+    keys = {(one.run.workspace_id, one.run.id) for one in launches}
+    before = set(by_pairs(connection, _THERE, keys))
+    connection.executemany(
+        "INSERT OR IGNORE INTO runs VALUES (?,?,?,?,?,?,?,?,?,?,?)", [one.run for one in launches]
+    )
+    begun = {row[0] for row in by_pairs(connection, _THERE, keys) if row not in before}
+    fresh = [one for one in launches if one.run.id in begun]
+    connection.executemany(
+        "INSERT OR IGNORE INTO starts VALUES (?,?,?,?,?,?,?,?)", [one.start for one in fresh]
+    )
+    connection.executemany(
+        "INSERT OR IGNORE INTO timers VALUES (?,?,?,?,?)",
+        [
+            (ids.partition_of(o.run.id), o.wake_at, o.run.workspace_id, int(effects.Timer.RUN), o.run.id)
+            for o in fresh
+        ],
+    )
+    return begun
+
+
+def read_starts(
+    connection: Connection, keys: Collection[tuple[int, bytes]]
+) -> dict[tuple[int, bytes], rows.Start]:
+    """What runs were started with, by (workspace, run)."""
+    found = by_pairs(
+        connection,
+        "SELECT s.workspace_id, s.run_id, s.partition, s.door, s.tenant_id, s.contact_id, s.token, s.body"
+        " FROM wanted w JOIN starts s ON s.workspace_id = w.a AND s.run_id = w.b",
+        keys,
+    )
+    return {(row[0], row[1]): rows.Start._make(row) for row in found}
+
+
+def cancel_by_token(connection: Connection, wanted: Collection[rows.TokenCancel]) -> None:
+    """Lay a cancel into the inbox of every run in progress that has one of these tokens."""
+    connection.executemany(
+        "INSERT OR IGNORE INTO inbox SELECT s.partition, s.workspace_id, s.run_id,"
+        f" {int(effects.Inbox.CANCEL)}, s.run_id, CAST('null' AS BLOB), 0 FROM starts s"
+        " JOIN runs r ON r.workspace_id = s.workspace_id AND r.id = s.run_id"
+        f" WHERE s.workspace_id = ? AND s.token = ? AND r.status IN ({_IN_PROGRESS})",
+        list(wanted),
+    )
+
+
+def cancel_messages(connection: Connection, now: int, wanted: Collection[tuple[int, bytes]]) -> None:
+    """Let these messages end where they are: in line, or waiting to be tried again; what is in hand goes on."""
+    connection.executemany("DELETE FROM send_due WHERE workspace_id=? AND message_id=?", wanted)
+    connection.executemany(
+        f"UPDATE messages SET state={int(messages.State.CANCELED)}, settled_at=?, error='canceled'"
+        f" WHERE workspace_id=? AND id=? AND state IN ({_STOPPABLE}) AND NOT EXISTS (SELECT 1 FROM claims c"
+        " WHERE c.workspace_id = messages.workspace_id AND c.message_id = messages.id)",
+        [(now, *key) for key in wanted],
+    )

@@ -1,0 +1,312 @@
+"""Runs that no rule started: how they begin, wait, go on, and are canceled, whatever their door."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+
+from heliograph import testing
+from heliograph.core import effects, ids, plans, runs
+from heliograph.engine import desk, match, run, started
+from heliograph.store import rows
+from tests import tables
+from tests.engine import acts
+
+JOURNEY = ids.mint(testing.START, 1, 0, 1)
+MINUTE = 60_000_000
+
+
+class Wait(NamedTuple):
+    """Waits so many minutes."""
+
+    minutes: int
+    on_error: str = "stop"
+    kind: str = "wait"
+
+    def take(self, scene: plans.Scene) -> plans.Outcome:
+        until = scene.now + self.minutes * MINUTE
+        return plans.pending(effects.Wait(until), output={plans.WAKES_AT: until})
+
+
+class Send(NamedTuple):
+    """Writes to somebody."""
+
+    to: str
+    on_error: str = "continue"
+    kind: str = "send"
+
+    def take(self, scene: plans.Scene) -> plans.Outcome:
+        text = {"subject": "s", "text": f"hello {self.to}"}
+        return plans.pending(
+            effects.Deliver(
+                effects.Kind.MESSAGE, "email", self.to, f"{self.to}@example.com", None, None, text, {}, None
+            ),
+            output={plans.RECIPIENTS: [(self.to, f"{self.to}@example.com")]},
+        )
+
+
+class Ask(NamedTuple):
+    """Asks for an effect."""
+
+    effect: effects.Effect
+    on_error: str = "continue"
+    kind: str = "ask"
+
+    def take(self, scene: plans.Scene) -> plans.Outcome:
+        if isinstance(self.effect, effects.Start):
+            return plans.pending(self.effect)
+        return plans.done(self.effect)
+
+
+class Fail(NamedTuple):
+    """Ends the run."""
+
+    end: plans.End
+    on_error: str = "continue"
+    kind: str = "fail"
+
+    def take(self, scene: plans.Scene) -> plans.Outcome:
+        return plans.Outcome(plans.Status.FAILED, error="no", end=self.end)
+
+
+class Stage:
+    """A door whose runs do what a test says."""
+
+    def __init__(self) -> None:
+        self.steps: Sequence[Any] = ()
+
+    def is_own(self, row: rows.Run) -> bool:
+        return True
+
+    def plan(self, row: rows.Run, start: rows.Start, definition: bytes | str | None) -> plans.Plan:
+        return plans.plan(tuple(self.steps))
+
+    def wanted(self, desk: desk.Desk, row: rows.Run, start: rows.Start, plan: plans.Plan) -> started.Wanted:
+        return started.Wanted()
+
+    def scene(
+        self,
+        desk: desk.Desk,
+        row: rows.Run,
+        start: rows.Start,
+        plan: plans.Plan,
+        workspace: match.Workspace,
+    ) -> plans.Scene:
+        empty: dict[str, Any] = {}
+        contact = start.contact_id
+        return plans.Scene(
+            b"", b"", "", "", None, contact, None, None, 0, empty, None, None, None, "", empty, None, desk.now
+        )
+
+
+@pytest.fixture
+def stage(world: testing.World) -> Stage:
+    """The door."""
+    made = Stage()
+    world.app.doors[effects.Door.JOURNEY] = made
+    return made
+
+
+def start(
+    world: testing.World,
+    *,
+    contact: str = "ana",
+    key: str | None = None,
+    token: str | None = None,
+    wait: int = 0,
+) -> str | None:
+    """Start a run; gives its id on the wire, or None where its key is taken."""
+    partition = ids.partition_of_subject(world.workspace_id, f"contact:{contact}")
+    now = world.clock.now()
+    identity = ids.mint(now, len(tables.rows(world.app.store, "starts")), partition, 7)
+    effect = effects.Start(effects.Door.JOURNEY, JOURNEY, 1, key, contact, token, {})
+    made = run.launch(world.workspace_id, identity, None, effect, now + wait * MINUTE)
+    session = world._session
+    with session.transaction() as connection:
+        begun = session.hot.start(connection, [made])
+    return ids.wire(identity) if begun else None
+
+
+def status(world: testing.World) -> list[runs.Status]:
+    """How the runs stand, in the order of their ids."""
+    return [runs.Status(row["status"]) for row in tables.rows(world.app.store, "runs")]
+
+
+def test_a_run_begins_at_its_time_and_waits(world: testing.World, stage: Stage) -> None:
+    """Nothing is done before its time; a delay lets it go on when it is over, and not a moment before."""
+    stage.steps = [Send("ana"), Wait(5), Send("ana")]
+    start(world, wait=10)
+    world.pass_time(minutes=9.9)
+    assert len(world.mailbox.received) == 0
+    world.pass_time(minutes=0.2)
+    assert len(world.mailbox.received) == 1
+    world.pass_time(minutes=4.8)
+    assert (len(world.mailbox.received), status(world)) == (1, [runs.Status.WAITING])
+    world.pass_time(minutes=0.2)
+    assert (len(world.mailbox.received), status(world)) == (2, [runs.Status.DONE])
+    assert tables.rows(world.app.store, "timers") == []
+
+
+def test_a_key_starts_one_run(world: testing.World, stage: Stage) -> None:
+    """A second start of the same key starts nothing, also when the first has ended."""
+    stage.steps = [Send("ana")]
+    assert start(world, key="once") is not None
+    assert start(world, key="once", contact="bob") is None
+    world.run_until_idle()
+    assert start(world, key="once") is None
+    world.pass_time(hours=1)
+    assert len(world.mailbox.received) == 1
+    assert len(tables.rows(world.app.store, "starts")) == 1
+
+
+def test_a_start_of_the_same_run_is_one_start(world: testing.World, stage: Stage) -> None:
+    """The same launch carried out again, before or after the run took its steps, changes nothing."""
+    stage.steps = [Send("ana")]
+    partition = ids.partition_of_subject(world.workspace_id, "contact:ana")
+    identity = ids.mint(testing.START, 0, partition, 9)
+    effect = effects.Start(effects.Door.JOURNEY, JOURNEY, 1, None, "ana", None, {})
+    made = run.launch(world.workspace_id, identity, None, effect, testing.START)
+    for _ in range(3):
+        with world._session.transaction() as connection:
+            world._session.hot.start(connection, [made, made])
+        world.run_until_idle()
+    assert len(world.mailbox.received) == len(tables.rows(world.app.store, "runs")) == 1
+
+
+def test_who_asks_for_a_run_hears_of_it(world: testing.World, stage: Stage) -> None:
+    """A step that starts a run is told its id, or that the key was taken; the run begins in its own partition."""
+    child = effects.Start(effects.Door.JOURNEY, JOURNEY, 2, "k", "bob", None, {})
+
+    class Once(Stage):
+        def plan(self, row: rows.Run, start: rows.Start, definition: bytes | str | None) -> plans.Plan:
+            return plans.plan((Send("bob"),) if row.version == 2 else (Ask(child), Ask(child)))
+
+    world.app.doors[effects.Door.JOURNEY] = Once()
+    start(world)
+    world.run_until_idle()
+    parent = next(row for row in tables.rows(world.app.store, "runs") if row["version"] == 1)
+    first, second = (record.output for record in runs.read(parent["state"]))
+    assert list(first) == ["run_id"]
+    assert second == {"already_entered": True}
+    assert [mail.recipient for mail in world.mailbox.received] == ["bob@example.com"]
+    begun = ids.of_wire(first["run_id"])
+    assert begun is not None
+    assert ids.partition_of(begun) == ids.partition_of_subject(world.workspace_id, "contact:bob")
+
+
+def test_a_token_cancels_runs_in_every_partition(world: testing.World, stage: Stage) -> None:
+    """Every run in progress with the token ends: no step of it begins, and of its messages none goes out."""
+    world.mailbox.answer = acts.busy
+    stage.steps = [Send("ana"), Wait(30), Send("ana")]
+    for number in range(12):
+        start(world, contact=f"c{number}", token="cart" if number % 2 else "other")
+    world.run_until_idle()
+    world.mailbox.answer = testing.accepted
+    stage.steps = [Ask(effects.Cancel("cart"))]
+    start(world)
+    world.run_until_idle()
+    stage.steps = [Send("ana"), Wait(30), Send("ana")]
+    world.pass_time(hours=2)
+    assert len(world.mailbox.received) == 12
+    assert sorted(status(world)) == [runs.Status.DONE] * 7 + [runs.Status.CANCELED] * 6
+    assert {row["error"] for row in tables.rows(world.app.store, "messages") if row["state"] == 6} == {
+        "canceled"
+    }
+    left = tables.content(world.app.store, "timers", "inbox", "send_due", "claims")
+    assert not any(left.values())
+
+
+def test_a_cancel_reaches_messages_in_other_partitions(world: testing.World, stage: Stage) -> None:
+    """Messages to somebody else than the run's contact are stopped too."""
+    world.mailbox.answer = acts.busy
+    stage.steps = [*(Send(f"c{number}") for number in range(6)), Wait(30)]
+    start(world, token="t")
+    world.run_until_idle()
+    stage.steps = [Ask(effects.Cancel("t"))]
+    start(world)
+    world.run_until_idle()
+    world.mailbox.answer = testing.accepted
+    world.pass_time(hours=30)
+    assert world.mailbox.received == []
+    assert {row["state"] for row in tables.rows(world.app.store, "messages")} == {6}
+
+
+def test_a_step_may_end_the_run(world: testing.World, stage: Stage) -> None:
+    """After a step that ends its run none begins, whether it failed or was canceled."""
+    for end, wanted in ((plans.End.FAILED, runs.Status.FAILED), (plans.End.CANCELED, runs.Status.CANCELED)):
+        stage.steps = [Fail(end), Send("ana")]
+        start(world)
+        world.run_until_idle()
+        assert status(world)[-1] is wanted
+    assert world.mailbox.received == []
+
+
+def test_what_is_due_for_too_long_is_held(world: testing.World, stage: Stage) -> None:
+    """A run that should have gone on before the misfire grace waits for an operator, and takes in answers."""
+    stage.steps = [Wait(5), Send("ana")]
+    start(world)
+    world.run_until_idle()
+    world.clock.at += 25 * 60 * MINUTE
+    world.run_until_idle()
+    assert status(world) == [runs.Status.HELD]
+    assert world.mailbox.received == []
+
+
+def test_a_run_that_cannot_be_decided_marks_itself(world: testing.World, stage: Stage) -> None:
+    """A step that raises holds up nobody, and its run is tried again later."""
+
+    class Broken(Wait):
+        def take(self, scene: plans.Scene) -> plans.Outcome:
+            raise ZeroDivisionError
+
+    stage.steps = [Broken(1)]
+    start(world)
+    world.rule(trigger_type="custom.a", actions=[{"type": "notify", "emails": ["s@x.de"], "text": "t"}])
+    world.event("custom.a", contact_id="ana")
+    world.run_until_idle()
+    assert len(world.mailbox.received) == 1
+    stage.steps = [Send("ana")]
+    world.pass_time(hours=2)
+    assert len(world.mailbox.received) == 2
+
+
+def test_timers_cost_nothing_before_they_are_due(world: testing.World, stage: Stage) -> None:
+    """A turn reads no run that still waits: a thousand waiting ones add no statement and no row."""
+    stage.steps = [Send("ana")]
+    for number in range(50):
+        start(world, contact=f"c{number}", wait=60)
+    read: list[int] = []
+    hot = world._session.hot
+
+    class Counting:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(hot, name)
+
+        def read_runs(self, connection: Any, keys: Any) -> Any:
+            read.append(len(keys))
+            return hot.read_runs(connection, keys)
+
+    world._session.hot = Counting()  # type: ignore[assignment]
+    world.rule(trigger_type="custom.a", actions=[{"type": "add_tags", "tags": ["t"]}])
+    world.event("custom.a", contact_id="ana")
+    world.run_until_idle()
+    assert read == []
+    world.pass_time(hours=2)
+    assert sum(read) >= 50
+
+
+@pytest.mark.parametrize("inputs", [1, 3, 500])
+def test_many_runs_need_few_turns(world: testing.World, stage: Stage, inputs: int) -> None:
+    """However many due runs a turn takes, each sends once."""
+    stage.steps = [Send("ana"), Wait(1), Send("ana")]
+    for number in range(20):
+        start(world, contact=f"c{number % 5}")
+    world.turns._limits = world.turns._limits._replace(inputs=inputs)
+    world.turns._limit = inputs
+    world.pass_time(minutes=3)
+    assert len(world.mailbox.received) == 40
+    bodies = {
+        msgspec.json.decode(row["body"] or "null") is None for row in tables.rows(world.app.store, "inbox")
+    }
+    assert bodies == set()
