@@ -1,40 +1,45 @@
 """The sandbox in which expressions of journeys run (engine.md E30).
 
 Law: an expression sees what it is given and nothing else: no host, no clock, no dice, nothing that an earlier one left.
-The realm is frozen before anything runs in it, and made anew after anything that it could not bound by itself. Time and
-memory are the last line.
+The realm is frozen before anything runs in it. It lives in a process of its own, because not everything that JavaScript
+can be asked to do can be interrupted: what cannot be, ends that process and no other.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
+import struct
+import subprocess
+import sys
 import threading
+import weakref
 from collections.abc import Callable, Mapping
 from importlib import resources
 from typing import Any, Final
 
 import msgspec
-import quickjs
 
 from heliograph.core import expressions, scripts, values
+from heliograph.javascript import child
 
 SECONDS: Final = 0.3
 """How much processor time one expression may take."""
-MEMORY: Final = 16 << 20
-"""How much memory one expression may take."""
-STACK: Final = 256 << 10
 DATA: Final = 4 << 20
 """How much of a run's data one expression may read (A78)."""
-FUNCTIONS: Final = 1_000
-"""How many compiled expressions a realm keeps."""
 
-_TOO_SLOW: Final = f"takes longer than {SECONDS * 1000:.0f} ms"
-_TOO_LARGE: Final = f"needs more than {MEMORY >> 20} MiB of memory"
-_TOO_MUCH: Final = f"reads more than {DATA >> 20} MiB of the run's data"
+TOO_SLOW: Final = f"takes longer than {SECONDS * 1000:.0f} ms"
+TOO_LARGE: Final = f"needs more than {child.MEMORY >> 20} MiB of memory"
+TOO_MUCH: Final = f"reads more than {DATA >> 20} MiB of the run's data"
+BROKEN: Final = "ended the sandbox in which it ran"
+
+_CODES: Final = {name: code for code, name in enumerate(child.WANTS)}
 
 
 class Sandbox:
-    """Runs expressions, one at a time, in one realm for the whole process."""
+    """Runs expressions, one at a time, in one realm; its process begins with the first of them."""
 
     def __init__(self, stopwatch: Callable[[], int], seconds: float = SECONDS) -> None:
         """`stopwatch` tells microseconds that have passed since whenever."""
@@ -42,12 +47,12 @@ class Sandbox:
         """Microseconds that were spent on expressions in all: who has a budget looks before and after."""
         self._stopwatch, self._seconds = stopwatch, seconds
         self._lock = threading.Lock()
-        self._realm: _Realm | None = None
+        self._process: _Process | None = None
 
     def check(self, code: str) -> str | None:
         """Why this is no expression, or None. Runs nothing of it."""
-        told = self._entered(lambda realm: realm.check(code))
-        return told.fault
+        told = self._asked("check", code, "", 0, 0)
+        return _fault(told[1:]) if told else None
 
     def evaluate(
         self, code: str, want: expressions.Want, given: Mapping[str, Any], now: int, seed: int
@@ -55,70 +60,97 @@ class Sandbox:
         """The value of an expression that was checked; the same for the same arguments, but for the last line."""
         text = _encoded(given)
         if len(text) > DATA:
-            return expressions.Answer(None, _TOO_MUCH)
-        return self._entered(lambda realm: realm.run(code, text, now // 1000, seed, want.value))
+            return expressions.Answer(None, TOO_MUCH)
+        return _read(self._asked(want.value, code, text, now // 1000, seed))
 
-    def _entered(self, work: Callable[[_Realm], expressions.Answer]) -> expressions.Answer:
+    def close(self) -> None:
+        """End the process; another begins with the next expression."""
+        with self._lock:
+            self._end()
+
+    def _asked(self, want: str, code: str, text: str, now: int, seed: int) -> str:
         with self._lock:
             began = self._stopwatch()
-            realm = self._realm
-            if realm is None or realm.is_full:
-                realm = _Realm(self._seconds)
-            answer = realm.answer(work)
-            self._realm = None if realm.is_spoilt else realm
-            self.spent += self._stopwatch() - began
-        return answer
+            try:
+                # Somebody else may have ended the process: that is not the expression's fault, the first time.
+                for _ in range(2):
+                    told = self._told(want, code, text, now, seed)
+                    if told is not None:
+                        return told
+            finally:
+                self.spent += self._stopwatch() - began
+        return f"x{BROKEN}"
+
+    def _told(self, want: str, code: str, text: str, now: int, seed: int) -> str | None:
+        """The answer of the process, or None where it ended without one."""
+        if self._process is None or self._process.owner != os.getpid():
+            self._process = _Process(self._seconds)
+        told = self._process.ask(want, code, text, now, seed)
+        if told is None and self._end() == -signal.SIGPROF:
+            return child.INTERRUPTED
+        return told
+
+    def _end(self) -> int | None:
+        """How the process ended."""
+        process, self._process = self._process, None
+        return None if process is None else process.end()
 
 
-class _Realm:
-    """One JavaScript realm, hardened, and the expressions that were compiled in it."""
+class _Process:
+    """A process in which expressions run."""
 
     def __init__(self, seconds: float) -> None:
-        self._context = quickjs.Context()
-        self._context.set_max_stack_size(STACK)
-        self._door = self._context.eval(_prelude())
-        self._context.set_time_limit(seconds)
-        self._functions: dict[str, int] = {}
-        self.is_spoilt = False
-        """Whether it is to be thrown away: it was stopped, memory ran out, or something was left to be done later."""
-        self._bound()
+        self.owner = os.getpid()
+        """Who started it: a copy of the program that was forked off starts one of its own."""
+        program = str(resources.files(__package__).joinpath("child.py"))
+        self._running = subprocess.Popen(  # noqa: S603 - our own program, by its path
+            [sys.executable, "-I", program],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={},
+        )
+        self.end = weakref.finalize(self, _ended, self._running)
+        prelude = _prelude().encode()
+        self._write(struct.pack("<d", seconds) + child.SIZE.pack(len(prelude)) + prelude)
 
-    @property
-    def is_full(self) -> bool:
-        return len(self._functions) >= FUNCTIONS
+    def ask(self, want: str, code: str, text: str, now: int, seed: int) -> str | None:
+        """What it answers, or None where it has ended."""
+        answers = self._running.stdout
+        assert answers is not None
+        source, given = code.encode("utf-8", "replace"), text.encode()
+        head = child.HEAD.pack(_CODES[want], float(now), seed & 0xFFFFFFFF, len(source), len(given))
+        if not self._write(head + source + given):
+            return None
+        size = answers.read(child.SIZE.size)
+        if len(size) < child.SIZE.size:
+            return None
+        (length,) = child.SIZE.unpack(size)
+        told = answers.read(length)
+        return told.decode() if len(told) == length else None
 
-    def answer(self, work: Callable[[_Realm], expressions.Answer]) -> expressions.Answer:
-        """What the work in this realm came to."""
+    def _write(self, message: bytes) -> bool:
+        asked = self._running.stdin
+        assert asked is not None
         try:
-            answer = work(self)
-        except quickjs.JSException as refusal:
-            self.is_spoilt = True
-            return expressions.Answer(None, _described(str(refusal)))
-        try:
-            has_more = self._context.execute_pending_job()
-        except quickjs.JSException:
-            has_more = True
-        self.is_spoilt = has_more or answer.fault == _TOO_LARGE
-        return answer
+            asked.write(message)
+            asked.flush()
+        except OSError:
+            return False
+        return True
 
-    def check(self, code: str) -> expressions.Answer:
-        told = self._door("check", code)
-        return expressions.Answer(None, _clean(told[1:]) if told else None)
 
-    def run(self, code: str, text: str, now: int, seed: int, want: str) -> expressions.Answer:
-        place = self._functions.get(code)
-        if place is None:
-            made = self._door("compile", code)
-            if isinstance(made, str):
-                return expressions.Answer(None, _clean(made[1:]))
-            place = self._functions[code] = int(made)
-            self._bound()
-        # The library hands over integers of 32 bits; a float holds any millisecond.
-        return _read(self._door("run", place, text, float(now), float(seed), want))
-
-    def _bound(self) -> None:
-        """Leave so much memory for a call, whatever the realm and its functions take themselves."""
-        self._context.set_memory_limit(self._context.memory()["malloc_size"] + MEMORY)
+def _ended(running: subprocess.Popen[bytes]) -> int:
+    """How the process ended, which is made to where it has not."""
+    for pipe in (running.stdin, running.stdout):
+        assert pipe is not None
+        with contextlib.suppress(OSError):  # there may be something left to be written, and nobody who reads
+            pipe.close()
+    try:
+        return running.wait(5)
+    except subprocess.TimeoutExpired:
+        running.kill()
+        return running.wait()
 
 
 def _prelude() -> str:
@@ -140,12 +172,11 @@ def _read(told: str) -> expressions.Answer:
         case "t" | "f":
             return expressions.Answer(told == "t")
         case "v":
-            return expressions.Answer(
-                _mended(json.loads(told[1:])) if "\\ud" in told else json.loads(told[1:])
-            )
+            value = json.loads(told[1:])
+            return expressions.Answer(_mended(value) if "\\ud" in told else value)
         case "u":
             return expressions.Answer(values.MISSING)
-    return expressions.Answer(None, _clean(told[1:]))
+    return expressions.Answer(None, _fault(told[1:]))
 
 
 def _mended(value: Any) -> Any:
@@ -159,13 +190,5 @@ def _mended(value: Any) -> Any:
     return value
 
 
-def _described(refusal: str) -> str:
-    if "interrupted" in refusal:
-        return _TOO_SLOW
-    if refusal.startswith("null") or "out of memory" in refusal:
-        return _TOO_LARGE
-    return _clean(refusal.splitlines()[0])
-
-
-def _clean(told: str) -> str:
-    return _TOO_LARGE if told == "InternalError: out of memory" else _mended(told)
+def _fault(told: str) -> str:
+    return {child.OUT_OF_MEMORY[1:]: TOO_LARGE, child.INTERRUPTED[1:]: TOO_SLOW}.get(told, told)

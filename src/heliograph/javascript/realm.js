@@ -1,21 +1,21 @@
 // The realm in which expressions run. Evaluated once for each realm; its value is the door through which it is used.
 //
 // Law: after this file has run, nothing in the realm can be changed, and nothing in it knows the clock, chance, other
-// programs or the machine's time zone. What could run for long without being interrupted is bounded here.
+// programs or the machine's time zone.
 (function () {
   "use strict";
   const root = globalThis;
   const indirectEval = eval;
   const { apply, ownKeys, getOwnPropertyDescriptor, getPrototypeOf, defineProperty, deleteProperty } = Reflect;
-  const { isArray } = Array;
-  const { freeze, prototype: objectPrototype } = Object;
+  const { freeze } = Object;
   const { parse, stringify } = JSON;
   const RealDate = Date;
   const RealString = String;
   const functionText = Function.prototype.toString;
   const isPromise = (value) => promises.isPrototypeOf(value);
   const promises = Promise.prototype;
-  const { floor, imul } = Math;
+  const { imul } = Math;
+  const { join } = Array.prototype;
 
   // ── what there is ───────────────────────────────────────────────────────────────────────────────
 
@@ -50,82 +50,6 @@
     });
   }
   hide(promises, "constructor", Object);
-
-  // ── what is bounded ─────────────────────────────────────────────────────────────────────────────
-
-  // These walk every place of a list, empty ones too, or compare every place of a text, and cannot be interrupted.
-  const PLACES = 1000000;
-  const COMPARISONS = 200000000;
-
-  const list = (value) => {
-    if (!isArray(value)) throw new TypeError("is called on lists alone");
-    if (value.length > PLACES) throw new RangeError("a list may have " + PLACES + " places");
-    return value;
-  };
-  const arrays = Array.prototype;
-  const { join, map } = arrays;
-  for (const name of [
-    "copyWithin", "fill", "join", "reverse", "shift", "slice", "sort", "splice", "toLocaleString", "toReversed",
-    "toSorted", "toSpliced", "unshift", "with", "reduce", "reduceRight",
-  ]) {
-    const native = arrays[name];
-    hide(arrays, name, { [name](...given) { return apply(native, list(this), given); } }[name]);
-  }
-  hide(arrays, "concat", function concat(...given) {
-    const made = [...list(this)];
-    for (const each of given) {
-      if (isArray(each)) for (const item of list(each)) made[made.length] = item;
-      else made[made.length] = each;
-    }
-    return made;
-  });
-  const flatten = (made, from, depth) => {
-    for (const item of list(from)) {
-      if (depth >= 1 && isArray(item)) flatten(made, item, depth - 1);
-      else made[made.length] = item;
-    }
-    return made;
-  };
-  hide(arrays, "flat", function flat(depth = 1) {
-    return flatten([], this, +depth);
-  });
-  hide(arrays, "flatMap", function flatMap(...given) {
-    return flatten([], apply(map, list(this), given), 1);
-  });
-
-  const texts = RealString.prototype;
-  const search = (text, wanted) => {
-    if (text.length * wanted.length > COMPARISONS) throw new RangeError("the text is too long to be searched");
-  };
-  for (const name of ["indexOf", "lastIndexOf", "includes"]) {
-    const native = texts[name];
-    const isPattern = name === "includes";
-    hide(texts, name, { [name](wanted, ...given) {
-      if (this == null) throw new TypeError("is called on text alone");
-      if (isPattern && wanted instanceof RegExp) throw new TypeError("takes text, not a regular expression");
-      const [text, sought] = ["" + this, RealString(wanted)];
-      search(text, sought);
-      return apply(native, text, [sought, ...given]);
-    } }[name]);
-  }
-  for (const [name, symbol] of [["split", Symbol.split], ["replace", Symbol.replace], ["replaceAll", Symbol.replace]]) {
-    const native = texts[name];
-    hide(texts, name, { [name](wanted, ...given) {
-      if (this == null) throw new TypeError("is called on text alone");
-      if (typeof wanted === "object" && wanted !== null) {
-        if (name === "replaceAll" && wanted instanceof RegExp && !("" + wanted.flags).includes("g")) {
-          throw new TypeError("replaceAll takes a regular expression with the flag g");
-        }
-        const method = wanted[symbol];
-        if (method != null) return apply(method, wanted, [this, ...given]);
-      }
-      const text = "" + this;
-      if (wanted === undefined && name === "split") return apply(native, text, [wanted, ...given]);
-      const sought = RealString(wanted);
-      search(text, sought);
-      return apply(native, text, [sought, ...given]);
-    } }[name]);
-  }
 
   // ── time and chance ─────────────────────────────────────────────────────────────────────────────
 
