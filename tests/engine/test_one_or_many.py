@@ -12,6 +12,42 @@ EXAMPLES = 300 if environment.is_torture() else 25
 PHASES = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
 
 
+CHAINS = plays.Play(
+    tuple(
+        {
+            "name": "A rule",
+            "trigger_type": trigger_type,
+            "conditions": {"any": [{"field": "contact.score", "operator": "not_equals", "value": 9}]},
+            "actions": [
+                {"type": "update_contact", "fields": {"score": "{{payload.n}}"}},
+                {
+                    "type": "emit_event",
+                    "event_type": "custom.b",
+                    "payload": {"n": "{{payload.n}}"},
+                    "contact_id": "dot",
+                },
+            ],
+        }
+        for trigger_type in plays.TYPES
+    ),
+    (
+        (
+            0,
+            tuple(
+                {
+                    "event_type": "custom.a",
+                    "contact_id": name,
+                    "conversation_id": None,
+                    "payload": {"n": number, "plan": None},
+                }
+                for number, name in enumerate(plays.PEOPLE)
+            ),
+        ),
+    ),
+)
+"""What one event causes, and what that causes, must not overtake what another one caused before."""
+
+
 @pytest.mark.torture
 def test_a_turn_of_many_leaves_what_turns_of_one_leave(world: testing.World) -> None:
     """However many inputs a turn takes, every table ends the same, to the byte."""
@@ -20,6 +56,7 @@ def test_a_turn_of_many_leaves_what_turns_of_one_leave(world: testing.World) -> 
 
     @hypothesis.settings(max_examples=EXAMPLES, phases=PHASES)
     @hypothesis.given(plays.plays)
+    @hypothesis.example(CHAINS)
     def same(play: plays.Play) -> None:
         one_by_one = stage.give(play, 1)
         all_at_once = stage.give(play, 500)

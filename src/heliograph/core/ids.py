@@ -20,6 +20,8 @@ PARTITIONS = 64
 """For ever: rows are never re-hashed."""
 
 COUNTER_BITS, ORDINAL_BITS = 20, 16
+_FIRST_CAUSE = 17
+"""Bits of the counter that are left when a depth, of at most 7, stands before it."""
 _VERSION = 0x7000
 _VARIANT = 0x8000_0000_0000_0000
 _TAIL = (1 << 36) - 1
@@ -89,6 +91,19 @@ def of_job(cursor_id: bytes, ordinal: int, subject: str, channel: str, job_head:
     """The id of the `ordinal`-th message that a cursor makes: for a subject, by a channel."""
     digest = blake2b(cursor_id + f"{subject}\x1f{channel}".encode("utf-8", "surrogatepass"), digest_size=5)
     return job_head + foot(ordinal, partition_of(cursor_id), int.from_bytes(digest.digest(), "big"))
+
+
+def of_emitted(
+    run_id: bytes, visit: int, ordinal: int, effect_head: bytes, partition: int, depth: int
+) -> bytes:
+    """The id of an event that a run lets come in, `depth` events after one from outside.
+
+    Of one instant, what was caused later comes later, whether one turn decided all of it or many did: the depth stands
+    before the counter of the first cause, and the step before the rest.
+    """
+    low = int.from_bytes(of_effect(run_id, visit, ordinal, effect_head, partition)[8:], "big")
+    counter = depth << _FIRST_CAUSE | low >> 42 & ((1 << _FIRST_CAUSE) - 1)
+    return effect_head + foot(counter, partition, (visit & 0x3F) << 30 | low & 0x3FFF_FFFF)
 
 
 def partition_of(identity: bytes) -> int:

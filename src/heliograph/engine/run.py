@@ -319,7 +319,7 @@ def _emit(
     partition = ids.partition_of_subject(origin.workspace_id, subject)
     event = rows.Event(
         origin.workspace_id,
-        ids.of_effect(run_id, visit, ordinal, desk.head, partition),
+        ids.of_emitted(run_id, visit, ordinal, desk.head, partition, origin.depth + 1),
         partition,
         origin.tenant_id,
         effect.event_type,
