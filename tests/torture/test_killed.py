@@ -23,6 +23,8 @@ RULES_A_TYPE = 3
 NOON = 1_767_268_800_000_000
 E25_BOUND = 60.0
 """Seconds: the ten after which a frozen worker has lost its session, and much room for a busy machine."""
+LONGEST_WAY = 1_200.0
+"""Seconds: a message that loses its holder at each of five attempts waits for five leases and four back-offs."""
 QUEUES = ("due", "inbox", "timers", "send_due", "claims")
 
 
@@ -105,7 +107,7 @@ def finish(store: database.Database, *, is_hurried: bool) -> None:
             hurry(store)
         return is_idle(store)
 
-    crew.until(is_done, "the engine is idle")
+    crew.until(is_done, "the engine is idle", LONGEST_WAY)
 
 
 def prove(store: database.Database, acknowledged: list[str], posted: int, log: Path) -> int:
