@@ -22,8 +22,9 @@ from heliograph import channels, errors
 from heliograph import clock as clocks
 from heliograph import settings as settings_module
 from heliograph.channels import console, email, webhook
-from heliograph.core import messages
+from heliograph.core import effects, messages
 from heliograph.engine import (
+    dates,
     deliver,
     handover,
     housekeeping,
@@ -60,7 +61,9 @@ class App:
         self.worker_name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self.handover = handover.Handover(self.worker_name, self.clock.span(settings.lease_seconds))
         self.ways = ways if ways is not None else open_channels(settings, self.clock)
-        self.doors: dict[int, started.Door] = {}
+        self.doors: dict[int, started.Door] = {
+            effects.Door.DATE: dates.Door(settings.default_subject, settings.default_region or None)
+        }
         """What runs of each core.effects.Door do."""
         self._executor = None if self.store.is_sqlite else ThreadPoolExecutor(1, "ingest")
         self._session: database.Session | None = None

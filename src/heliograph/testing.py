@@ -26,6 +26,7 @@ import msgspec
 from heliograph import app, channels, clock, errors, settings
 from heliograph.core import campaigns as core_campaigns
 from heliograph.core import communication_groups as core_groups
+from heliograph.core import dates as core_dates
 from heliograph.core import explain, ids, rules
 from heliograph.core import people as core_people
 from heliograph.core import segments as core_segments
@@ -35,6 +36,7 @@ from heliograph.store import (
     campaigns,
     communication_groups,
     database,
+    dates,
     history,
     messages,
     people,
@@ -199,6 +201,42 @@ class World:
         """A template with `subject`, `text`, `html`."""
         with self.app.store.writing() as connection:
             automations.put_template(connection, self.workspace_id, template_id, content, self.clock.now())
+
+    def date_automation(self, **definition: Any) -> int:
+        """A date automation; gives its number. `name` and `summary` may be left out, and a template named by id.
+
+        Raises errors.InvalidInput as the API does.
+        """
+        given = {"name": "A birthday", "summary": None, **definition}
+        with self.app.store.writing() as connection:
+            template_id = given.pop("template", None)
+            if template_id is not None:
+                stored = automations.read_template(connection, self.workspace_id, template_id)
+                given |= {"actiontype": "email_autoresponder", "actiontarget": stored and stored.number}
+            made = dates.create(
+                connection, self.workspace_id, None, core_dates.define(given), self.clock.now(), 0
+            )
+        return made.number
+
+    def change_date_automation(self, number: int, **changes: Any) -> None:
+        """PUT a date automation."""
+        with self.app.store.writing() as connection:
+            stored = dates.lock(connection, self.workspace_id, None, number)
+            assert stored is not None, f"there is no date automation {number}"
+            changed = core_dates.change(stored.definition, changes)
+            dates.change(connection, self.workspace_id, stored, changed, self.clock.now())
+
+    def delete_date_automation(self, number: int) -> None:
+        """DELETE a date automation."""
+        with self.app.store.writing() as connection:
+            stored = dates.lock(connection, self.workspace_id, None, number)
+            assert stored is not None, f"there is no date automation {number}"
+            dates.delete(connection, stored, self.clock.now())
+
+    def company(self, **settings: str) -> None:
+        """Set the company's `timezone` or `leap_day_policy`."""
+        with self.app.store.writing() as connection:
+            dates.set_company(connection, self.workspace_id, settings, self.clock.now())
 
     def segment(self, *conditions: Mapping[str, Any], name: str = "A segment") -> str:
         """A segment of those for whom all conditions hold; gives its id. Everybody is in `all_users`."""

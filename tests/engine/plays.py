@@ -13,9 +13,10 @@ import sqlalchemy as sa
 from hypothesis import strategies as st
 
 from heliograph import channels, testing
+from heliograph.core import dates as core_dates
 from heliograph.core import ids, rules
 from heliograph.engine import turn
-from heliograph.store import automations, rows, schema
+from heliograph.store import automations, dates, rows, schema
 from tests import tables
 
 KEPT = ("workspaces", "partitions")
@@ -28,14 +29,16 @@ class Play(NamedTuple):
     rules: tuple[Mapping[str, Any], ...]
     waves: tuple[tuple[int, tuple[Mapping[str, Any], ...]], ...]
     """(seconds that pass before it, its events)"""
+    dates: tuple[Mapping[str, Any], ...] = ()
+    """Date automations."""
 
 
 # ── drawing ─────────────────────────────────────────────────────────────────────────────────────────
 
 TYPES = ("custom.a", "custom.b")
 PEOPLE: Mapping[str, Mapping[str, Any]] = {
-    "ana": {"email": "ana@example.com", "plan": "free"},
-    "bob": {"email": "refused@example.com"},
+    "ana": {"email": "ana@example.com", "plan": "free", "birthdate": "1990-01-01"},
+    "bob": {"email": "refused@example.com", "birthdate": "0000-01-01"},
     "cid": {"plan": "pro"},
     "dot": {"email": "later@example.com", "plan": "pro"},
 }
@@ -122,7 +125,33 @@ _waves = st.lists(
     min_size=1,
     max_size=3,
 )
-plays = st.builds(Play, st.lists(_rule, min_size=3, max_size=6).map(tuple), _waves.map(tuple))
+_date = st.fixed_dictionaries(
+    {
+        "name": st.just("A birthday"),
+        "actiontype": st.just("notify"),
+        "actiontarget": st.sampled_from(("staff@example.com", "refused@example.com")),
+        "actiontimediff": st.sampled_from((0, 1, 60, -1380, 1440)),
+        "actiononweekend": st.just(True),
+        "summary": st.none(),
+    }
+)
+_set_birthday = st.fixed_dictionaries(
+    {
+        "name": st.just("A rule"),
+        "trigger_type": st.sampled_from(TYPES),
+        "actions": st.sampled_from((None, "1990-01-01", "1990-01-02")).map(
+            lambda birthdate: [{"type": "update_contact", "fields": {"birthdate": birthdate}}]
+        ),
+    }
+)
+plays = st.builds(Play, st.lists(_rule, min_size=3, max_size=6).map(tuple), _waves.map(tuple), st.just(()))
+birthdays = st.builds(
+    Play,
+    st.lists(_set_birthday, max_size=2).map(tuple),
+    _waves.map(tuple),
+    st.lists(_date, min_size=1, max_size=3).map(tuple),
+)
+"""Birthdays that come and go, and what is done around them."""
 
 
 # ── giving ──────────────────────────────────────────────────────────────────────────────────────────
@@ -150,6 +179,7 @@ class Stage:
         world = self.world
         world.turns = self._turns(inputs)
         self._define(play.rules)
+        self._define_dates(play.dates)
         for name, profile in PEOPLE.items():
             world.contact(name, **profile)
         for number, (seconds, events) in enumerate(play.waves):
@@ -186,6 +216,19 @@ class Stage:
                     self.world.clock.now(),
                     None,
                     ids.mint(testing.START, number, 0, number),
+                )
+
+    def _define_dates(self, given: Sequence[Mapping[str, Any]]) -> None:
+        for number, one in enumerate(given):
+            with self.world.app.store.writing() as connection:
+                dates.create(
+                    connection,
+                    self.world.workspace_id,
+                    None,
+                    core_dates.define(one),
+                    self.world.clock.now(),
+                    0,
+                    ids.mint(testing.START, 100 + number, 0, number),
                 )
 
     def _accept(self, wave: int, given: Sequence[Mapping[str, Any]]) -> None:

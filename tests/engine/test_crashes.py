@@ -23,7 +23,7 @@ Moment = Literal["before", "after"] | None
 
 
 # Most commits are survived, or no process would come far.
-_moment: st.SearchStrategy[Moment] = st.sampled_from((None,) * 5 + ("before", "after"))
+moment: st.SearchStrategy[Moment] = st.sampled_from((None,) * 5 + ("before", "after"))
 
 
 class Killed(BaseException):
@@ -136,7 +136,7 @@ def test_killed_at_any_commit_it_ends_as_if_it_were_not(world: testing.World) ->
     uncertain: list[int] = []
 
     @hypothesis.settings(max_examples=EXAMPLES, phases=PHASES)
-    @hypothesis.given(st.lists(_moment, min_size=20, max_size=80))
+    @hypothesis.given(st.lists(moment, min_size=20, max_size=80))
     def lived(moments: list[Moment]) -> None:
         house.live(moments)
         uncertain.append(check(world))

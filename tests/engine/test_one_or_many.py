@@ -66,3 +66,22 @@ def test_a_turn_of_many_leaves_what_turns_of_one_leave(world: testing.World) -> 
 
     same()
     assert sum(inputs) > EXAMPLES, "plays have events"
+
+
+@pytest.mark.torture
+def test_a_day_of_the_calendar_in_one_turn_or_in_many(world: testing.World) -> None:
+    """Midnights, birthdays that become known and runs that wake leave the same, a few at a time or all at once."""
+    stage = plays.Stage(world)
+    made: list[int] = []
+
+    @hypothesis.settings(max_examples=EXAMPLES, phases=PHASES)
+    @hypothesis.given(plays.birthdays)
+    def same(play: plays.Play) -> None:
+        one_by_one = stage.give(play, 1)
+        all_at_once = stage.give(play, 500)
+        for name, rows in one_by_one.items():
+            assert all_at_once[name] == rows, name
+        made.append(sum(row["start_key"] is not None for row in all_at_once["runs"]))
+
+    same()
+    assert sum(made) > EXAMPLES, "birthdays are celebrated"

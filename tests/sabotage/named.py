@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from heliograph.core import campaigns, conditions, dates, segments
+from heliograph.core import campaigns, conditions, dates, plans, segments
 from tests.sabotage import wire
 
 
@@ -160,6 +160,23 @@ def _automation_without(field: str) -> wire.Wire:
     return wire.Wire(wire.Act.DROP, frozenset({("PATCH", "/api/automations/{id}")}), field)
 
 
+_NOBODY = Code("heliograph.core.dates:beginning", always([]))
+
+
+def _never_paused(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def read(stored: Any) -> Any:
+        book = original(stored)
+        return book._replace(rules={key: rule._replace(is_paused=False) for key, rule in book.rules.items()})
+
+    return read
+
+
+def _drawn_keys(original: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
+    return lambda *asked: (
+        start._replace(key=f"{start.key}:{secrets.token_hex(8)}") for start in original(*asked)
+    )
+
+
 SABOTAGE: dict[str, tuple[wire.Wire | Code, ...]] = {
     "S0-01": (Code("heliograph.web.reach:tenant_of", always(None)),),
     "S0-08": (_automation_without("include_segments"),),
@@ -191,9 +208,18 @@ SABOTAGE: dict[str, tuple[wire.Wire | Code, ...]] = {
     "S0-36": (Code(f"{_CAMPAIGNS}groups_of", answering(lambda groups, *_: groups[::-1])),),
     "S0-38": (Code("heliograph.engine.campaign:_EMAIL", lambda _original: "sms"),),
     "S0-41": (_NOT_MOVED, _NOBODY_EXCLUDED),
+    "S1-01": (_NOBODY,),
+    "S1-02": (_NOBODY,),
+    "S1-03": (Code("heliograph.engine.dates:_is_gone", always(True)),),
+    "S1-04": (Code("heliograph.engine.dates:_is_gone", always(False)),),
+    "S1-05": (Code("heliograph.engine.calendar:book", _never_paused),),
+    "S1-06": (Code("heliograph.engine.calendar:_starts", _drawn_keys),),
+    "S1-47": (Code("heliograph.core.steps.dates:Autorespond.take", always(plans.done())),),
+    "S1-48": (Code("heliograph.core.steps.dates:Tell.take", always(plans.done())),),
     "S1-51": (_NO_TIME_FAULTS,),
     "S1-52": (dated(actiononweekend=False),),
     "S1-54": (_NO_TIME_FAULTS, Code(f"{_DATES}_is_soon", always(True))),
+    "S1-55": (Code("heliograph.core.dates:queued_at", always(None)),),
     "S1-56": (_NO_TIME_FAULTS,),
     "S1-57": (_NO_TIME_FAULTS,),
     "S1-58": (due(lambda rule, zone, birth: (rule._replace(offset=abs(rule.offset)), zone, birth)),),
@@ -207,6 +233,7 @@ SABOTAGE: dict[str, tuple[wire.Wire | Code, ...]] = {
     "S1-66": (Code(f"{_DATES}_celebrated", _no_leap_days),),
     "S1-68": (Code("heliograph.store.dates:close_message", always(None)),),
     "S1-69": (Code("heliograph.store.dates:close_message", always(None)),),
+    "S1-80": (due(lambda rule, zone, birth: (rule._replace(offset=0), zone, birth)), _NOBODY),
     "S1-70": (_NO_ACTION_FAULTS,),
     "S1-71": (_NO_ACTION_FAULTS,),
     "S3-01": (_NOBODY, _EVERYBODY),

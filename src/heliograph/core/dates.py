@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from heliograph import errors
-from heliograph.core import documents, people, schedule
+from heliograph.core import documents, people, plans, schedule
+from heliograph.core.steps import dates as steps
 
 DAY_MINUTES = 1440
 MOST_MINUTES = 365 * DAY_MINUTES
@@ -253,6 +254,14 @@ _READERS: Mapping[str, Callable[[object, str], Any]] = {
     "summary": _summary,
 }
 
+
+def plan(definition: Definition, template_id: str | None) -> plans.Plan:
+    """What a rule does; `template_id` is the template that its target is the number of, if there is one."""
+    if definition.actiontype == "notify":
+        return plans.plan((steps.Tell(people.check_email(definition.actiontarget), definition.name),))
+    return plans.plan((steps.Autorespond(definition.actiontarget, template_id),))
+
+
 # ── when it is due ──────────────────────────────────────────────────────────────────────────────────
 
 
@@ -277,9 +286,16 @@ class Company(NamedTuple):
     leap_day: LeapDay = LeapDay.FEBRUARY_28
 
 
+def company(settings: Mapping[str, Any]) -> Company:
+    """What a workspace's settings say; what is not set is UTC, and the 28th of February."""
+    return Company(settings.get("timezone", "UTC"), LeapDay(settings.get("leap_day_policy", "feb28")))
+
+
 class Occasion(NamedTuple):
     """One birthday, and when a rule acts for it."""
 
+    day: int
+    """The day (ordinal) on which it is celebrated."""
     year: int
     birthdays: tuple[int, ...]
     """Whose: month * 100 + day, as in people.birthday_of."""
@@ -299,7 +315,7 @@ def timing(definition: Definition) -> Timing:
 def occasion(rule: Timing, company: Company, birthday: int, year: int) -> Occasion | None:
     """The occasion of a birthday in a year; None where that year has no such day."""
     day = _celebrated(birthday, year, company.leap_day)
-    return None if day is None else _occasion(rule, company, day)
+    return None if day is None else occasion_on(rule, company, day)
 
 
 def beginning(rule: Timing, company: Company, day: int) -> list[Occasion]:
@@ -308,7 +324,7 @@ def beginning(rule: Timing, company: Company, day: int) -> list[Occasion]:
     # One begins on its birthday, or where it acts before that, up to two days later than its offset says.
     near = {day + shift for shift in (-1, 0, 1)} | {day + before + shift for shift in range(-3, 3)}
     return [
-        _occasion(rule, company, birth) for birth in sorted(near) if _begins_on(rule, company, birth) == day
+        occasion_on(rule, company, birth) for birth in sorted(near) if _begins_on(rule, company, birth) == day
     ]
 
 
@@ -324,8 +340,10 @@ def queued_at(rule: Timing, found: Occasion, since: int) -> int | None:
     return due_at if due_at < found.ends_at else None
 
 
-def _occasion(rule: Timing, company: Company, birth: int) -> Occasion:
+def occasion_on(rule: Timing, company: Company, birth: int) -> Occasion:
+    """The occasion of all who celebrate on a day (ordinal)."""
     return Occasion(
+        birth,
         date.fromordinal(birth).year,
         _birthdays(birth, company.leap_day),
         schedule.resolve(company.zone, _begins_on(rule, company, birth), 0),

@@ -48,6 +48,8 @@ class Timer(IntEnum):
     """A day has begun for a date automation, or what it says has changed."""
     BIRTHDAYS = 7
     """Birthdays have become known in a partition."""
+    WALK = 8
+    """A date automation goes on through the birthdays of a partition."""
 
 
 class Door(IntEnum):

@@ -48,6 +48,7 @@ class Workspace:
         self.template_versions = stored.template_versions
         self.control_updated_at = stored.control_updated_at
         self.default_subject: str = (_decode(stored.settings) or {}).get("default_subject", "")
+        self.definitions = stored
         self._stored = stored.rules
         self._by_type: dict[str, list[tuple[definitions.StoredRule, rule_book.Definition]]] | None = None
         self._rules: dict[bytes, rule_book.Rule] = {}

@@ -18,7 +18,7 @@ import structlog
 
 from heliograph import errors
 from heliograph.core import effects, events, ids, messages, plans, rules, runs, steps
-from heliograph.engine import bounds, campaign, faults, handover, match, run, started, walks
+from heliograph.engine import bounds, calendar, campaign, faults, handover, match, run, started, walks
 from heliograph.engine import desk as desks
 from heliograph.store import database, definitions, rows
 
@@ -65,6 +65,7 @@ class Turns:
         self._storing = False
         self._workspaces: dict[int, match.Workspace] = {}
         self._plans: dict[tuple[bytes, int], plans.Plan] = {}
+        self._calendar = calendar.Calendar(session, lambda known: self._workspaces[known].definitions)
         self._walks = walks.Walks(store, session, campaign.Limits(limits.lock_window, limits.misfire_grace))
         self._started = started.Started(store, session, doors, limits.misfire_grace)
 
@@ -105,7 +106,9 @@ class Turns:
             desk = desks.Desk(now)
             desk.writes.timers += [answer.retry for answer in settled if answer.retry]
             self._read(connection, taken, desk)
-            self._walks.read(connection, taken, self._culprits, desk, limit * bounds.PEOPLE_PER_INPUT)
+            room = limit * bounds.PEOPLE_PER_INPUT
+            self._walks.read(connection, taken, self._culprits, desk, room)
+            self._calendar.read(connection, taken.timers, self._culprits, now, room)
             self._started.read(connection, taken, self._culprits, desk)
             for inbox in taken.inbox:
                 self._attempt_inbox(desk, inbox)
@@ -298,6 +301,9 @@ class Turns:
             return
         if timer.kind == effects.Timer.RUN:
             self._started.wake(desk, self._workspaces[timer.workspace_id], timer, fault)
+            return
+        if timer.kind in calendar.TIMERS:
+            self._calendar.timer(desk, timer, fault)
             return
         if fault is not None:
             faults.failed_timer(desk, timer, fault)

@@ -8,15 +8,15 @@ changes what is due on the present day sets the calendar's timer.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
 
 from heliograph import errors
-from heliograph.core import dates, ids
-from heliograph.store import schema, workspaces
+from heliograph.core import dates, effects, ids
+from heliograph.store import birthdays, rows, schema, workspaces
 
 KIND = "date"
 _AUTOMATIONS = schema.automations.c
@@ -28,8 +28,12 @@ class Kept(dates.Definition, frozen=True, kw_only=True):
 
     user_id: int = 0
     """The number of the key that made it; 0 where a command did."""
-    unpaused_at: int | None = None
-    """Since when (µs) it has not been paused; None: since it was made."""
+    since: int | None = None
+    """When (µs) it was unpaused or given another time; None: it says the same since it was made."""
+    template_id: str | None = None
+    """The template that its target is the number of."""
+    first_version: int = 1
+    """What an earlier one has queued was aborted when that was deleted."""
 
 
 class Rule(NamedTuple):
@@ -118,7 +122,11 @@ def create(
     workspaces.raise_version(connection, workspace_id)
     identity = identity or ids.mint(now, secrets.randbits(ids.COUNTER_BITS), 0, secrets.randbits(36))
     number = workspaces.next_number(connection, workspace_id, KIND)
-    kept = Kept(**msgspec.structs.asdict(definition), user_id=user_id)
+    kept = Kept(
+        **{name: getattr(definition, name) for name in dates.WRITABLE},
+        user_id=user_id,
+        template_id=_template_id(connection, workspace_id, definition),
+    )
     made = Rule(identity, tenant_id, number, 1, now, now, kept)
     connection.execute(
         sa.insert(schema.automations).values(
@@ -131,6 +139,7 @@ def create(
         )
     )
     _add_version(connection, workspace_id, made)
+    _look_at(connection, workspace_id, [made.id], now)
     return made
 
 
@@ -140,12 +149,18 @@ def change(
     """Store the next version of one that was read by `lock`."""
     updated_at = max(now, stored.updated_at)
     before = stored.definition
-    unpaused_at = updated_at if before.paused and not changed.paused else before.unpaused_at
-    written = {name: getattr(changed, name) for name in dates.WRITABLE}
-    kept = Kept(**written, user_id=before.user_id, unpaused_at=unpaused_at)
+    begins = (before.paused and not changed.paused) or dates.timing(before) != dates.timing(changed)
+    kept = Kept(
+        **{name: getattr(changed, name) for name in dates.WRITABLE},
+        user_id=before.user_id,
+        since=updated_at if begins else before.since,
+        template_id=_template_id(connection, workspace_id, changed) or before.template_id,
+        first_version=before.first_version,
+    )
     made = stored._replace(version=stored.version + 1, updated_at=updated_at, definition=kept)
     connection.execute(sa.update(schema.automations).where(_AUTOMATIONS.id == stored.id).values(**_row(made)))
     _add_version(connection, workspace_id, made)
+    _look_at(connection, workspace_id, [made.id], updated_at)
     return made
 
 
@@ -183,8 +198,10 @@ def put(
             sa.update(schema.automations).where(_AUTOMATIONS.id == identity).values(deleted_at=None)
         )
         # What it had queued before stays aborted: it begins anew.
-        began = stored._replace(definition=msgspec.structs.replace(stored.definition, paused=True))
-        return None, change(connection, workspace_id, began, wanted, now)
+        again = msgspec.structs.replace(
+            stored.definition, paused=True, first_version=stored.version + 1, since=now
+        )
+        return None, change(connection, workspace_id, stored._replace(definition=again), wanted, now)
     if not changed_fields(stored.definition, wanted):
         return stored, stored
     return stored, change(connection, workspace_id, stored, wanted, now)
@@ -201,6 +218,48 @@ def close_message(connection: sa.Connection, workspace_id: int, template_id: str
         sa.update(schema.templates)
         .where(_TEMPLATES.workspace_id == workspace_id, _TEMPLATES.id == template_id)
         .values(is_editable=False)
+    )
+
+
+def _template_id(connection: sa.Connection, workspace_id: int, definition: dates.Definition) -> str | None:
+    if definition.actiontype not in dates.AUTORESPONDERS:
+        return None
+    return message(connection, workspace_id, definition.actiontarget)
+
+
+def set_company(
+    connection: sa.Connection, workspace_id: int, changed: Mapping[str, str], now: int
+) -> dates.Company:
+    """Change a company's settings; what is not queued yet goes by them."""
+    workspaces.raise_version(connection, workspace_id)
+    there = schema.workspaces.c
+    stored = connection.execute(sa.select(there.settings).where(there.id == workspace_id)).scalar_one()
+    settings = {**(msgspec.json.decode(stored) or {}), **changed}
+    connection.execute(
+        sa.update(schema.workspaces)
+        .where(there.id == workspace_id)
+        .values(settings=msgspec.json.encode(settings))
+    )
+    identities = [rule.id for rule in listed(connection, workspace_id, None)]
+    _look_at(connection, workspace_id, identities, now)
+    return dates.company(settings)
+
+
+def company(connection: sa.Connection, workspace_id: int) -> dates.Company:
+    """A company's settings."""
+    there = schema.workspaces.c
+    stored = connection.execute(sa.select(there.settings).where(there.id == workspace_id)).scalar_one()
+    return dates.company(msgspec.json.decode(stored) or {})
+
+
+def _look_at(connection: sa.Connection, workspace_id: int, identities: Iterable[bytes], now: int) -> None:
+    """Let the calendar look at the present day of these."""
+    birthdays.set_timers(
+        connection,
+        [
+            rows.Timer(ids.partition_of(one), now, workspace_id, int(effects.Timer.CALENDAR), one)
+            for one in identities
+        ],
     )
 
 

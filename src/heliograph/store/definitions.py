@@ -5,7 +5,7 @@ Law: reading only, in one look; whoever changes a definition raises the workspac
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -25,6 +25,17 @@ class StoredRule(NamedTuple):
     definition: bytes | str
 
 
+class StoredDate(NamedTuple):
+    """A date automation as it is stored; `definition` is the JSON of store.dates.Kept."""
+
+    id: bytes
+    version: int
+    tenant_id: str | None
+    created_at: int
+    updated_at: int
+    definition: bytes | str
+
+
 class Definitions(NamedTuple):
     """Everything that a workspace's turns need to know beforehand."""
 
@@ -33,6 +44,7 @@ class Definitions(NamedTuple):
     control_updated_at: int
     rules: list[StoredRule]
     template_versions: Mapping[str, int]
+    dates: list[StoredDate]
 
 
 class Campaign(NamedTuple):
@@ -63,19 +75,6 @@ def load(connection: sa.Connection, workspace_id: int) -> Definitions:
             schema.workspaces.c.control_updated_at,
         ).where(schema.workspaces.c.id == workspace_id)
     ).one()
-    rules = connection.execute(
-        sa.select(
-            _AUTOMATIONS.id,
-            _AUTOMATIONS.version,
-            _AUTOMATIONS.tenant_id,
-            _AUTOMATIONS.created_at,
-            _AUTOMATIONS.definition,
-        ).where(
-            _AUTOMATIONS.workspace_id == workspace_id,
-            _AUTOMATIONS.kind == "rule",
-            _AUTOMATIONS.deleted_at.is_(None),
-        )
-    )
     templates = connection.execute(
         sa.select(_TEMPLATES.id, _TEMPLATES.version).where(
             _TEMPLATES.workspace_id == workspace_id, _TEMPLATES.kind == "template"
@@ -85,9 +84,22 @@ def load(connection: sa.Connection, workspace_id: int) -> Definitions:
         workspace.definitions_version,
         workspace.settings,
         workspace.control_updated_at,
-        [StoredRule(*row) for row in rules],
+        [StoredRule(*row) for row in _stored(connection, workspace_id, "rule", StoredRule._fields)],
         {row.id: row.version for row in templates},
+        [StoredDate(*row) for row in _stored(connection, workspace_id, "date", StoredDate._fields)],
     )
+
+
+def _stored(
+    connection: sa.Connection, workspace_id: int, kind: str, fields: Sequence[str]
+) -> Iterable[Sequence[Any]]:
+    return connection.execute(
+        sa.select(*(_AUTOMATIONS[name] for name in fields)).where(
+            _AUTOMATIONS.workspace_id == workspace_id,
+            _AUTOMATIONS.kind == kind,
+            _AUTOMATIONS.deleted_at.is_(None),
+        )
+    ).all()
 
 
 def version_of(connection: sa.Connection, automation_id: bytes, version: int) -> bytes | str | None:

@@ -38,6 +38,18 @@ fanouts = _table(
     _column("created_at", Instant),
 )
 
+# How far a date automation has come through the people of one birthday in a partition; deleted when it is through.
+calendar_walks = _table(
+    "calendar_walks",
+    _column("workspace_id", sa.Integer, primary_key=True),
+    _column("id", Identity, primary_key=True),
+    _column("partition", sa.SmallInteger),
+    _column("automation_id", Identity),
+    _column("birth", sa.Integer),
+    _column("birthday", sa.SmallInteger),
+    _column("place", sa.Text),
+)
+
 # How far a fan-out has come in one partition: `place` is the last person who was judged.
 cursors = _table(
     "cursors",

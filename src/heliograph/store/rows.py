@@ -139,6 +139,20 @@ class Birthday(NamedTuple):
     known_at: int
 
 
+class Walk(NamedTuple):
+    """A row of `calendar_walks`: how far a date automation has come through one birthday's people in a partition."""
+
+    workspace_id: int
+    id: bytes
+    partition: int
+    automation_id: bytes
+    birth: int
+    """The day (ordinal) on which they celebrate."""
+    birthday: int
+    place: str
+    """The last person who was looked at."""
+
+
 class Conversation(NamedTuple):
     """What a turn reads and writes of `conversations`; `record` and `tags` are JSON text."""
 
@@ -258,6 +272,7 @@ class Writes:
         "cursors",
         "decisions",
         "due",
+        "ended_walks",
         "event_counts",
         "events",
         "fanouts",
@@ -265,12 +280,14 @@ class Writes:
         "inbox",
         "launches",
         "messages",
+        "moved_walks",
         "rule_counts",
         "passed_runs",
         "run_changes",
         "runs",
         "send_due",
         "timers",
+        "walks",
     )
 
     def __init__(self) -> None:
@@ -300,6 +317,12 @@ class Writes:
         self.birthdays: dict[tuple[int, str], Birthday] = {}
         self.forgotten_birthdays: list[tuple[int, int, int, str]] = []
         """(workspace_id, partition, birthday, user_id), which are no more, or are known anew"""
+        self.walks: list[Walk] = []
+        """New ones."""
+        self.moved_walks: list[tuple[str, int, bytes]] = []
+        """(place, workspace_id, id)"""
+        self.ended_walks: list[tuple[int, bytes]] = []
+        """(workspace_id, id)"""
         self.conversations: dict[tuple[int, str], Conversation] = {}
         self.cooldowns: dict[tuple[int, bytes, str], int] = {}
         """(workspace_id, automation_id, subject) to matched_at"""

@@ -6,6 +6,12 @@ suite runs on both. Inside, a file for each part of the data's way.
 
 from __future__ import annotations
 
+from heliograph.store.hot_postgres.calendar import (
+    read_new_birthdays,
+    read_walks,
+    walk_birthdays,
+    where_birthdays,
+)
 from heliograph.store.hot_postgres.connection import (
     CHANNEL,
     Listener,
@@ -69,9 +75,11 @@ __all__ = [
     "read_events",
     "read_fanouts",
     "read_messages",
+    "read_new_birthdays",
     "read_runs",
     "read_starts",
     "read_stopping",
+    "read_walks",
     "rollback",
     "settle",
     "stalled",
@@ -79,6 +87,8 @@ __all__ = [
     "take",
     "take_expired",
     "tidy",
+    "walk_birthdays",
     "walk_contacts",
+    "where_birthdays",
     "write",
 ]

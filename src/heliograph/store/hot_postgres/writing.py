@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, LiteralString
 
 from heliograph.store import packing, rows
+from heliograph.store.hot_postgres.calendar import write_calendar
 from heliograph.store.hot_postgres.connection import Connection
 from heliograph.store.hot_postgres.fanout import write_fanouts
 from heliograph.store.hot_postgres.ingest import EVENT_KINDS, INSERT_EVENTS, insert_due
@@ -81,15 +82,6 @@ _PEOPLE: LiteralString = (
     " ON CONFLICT (workspace_id, {key}) DO UPDATE SET {body} = excluded.{body}, tags = excluded.tags,"
     " updated_at = excluded.updated_at"
 )
-_BIRTHDAYS: LiteralString = (
-    "INSERT INTO birthdays SELECT * FROM unnest(%s::int4[], %s::int2[], %s::int2[], %s::text[], %s::text[],"
-    " %s::int8[]) ON CONFLICT (workspace_id, partition, birthday, user_id) DO UPDATE SET known_at = excluded.known_at"
-)
-_FORGOTTEN_BIRTHDAYS: LiteralString = (
-    "DELETE FROM birthdays b USING unnest(%s::int4[], %s::int2[], %s::int2[], %s::text[]) u(w, p, d, k)"
-    " WHERE b.workspace_id = u.w AND b.partition = u.p AND b.birthday = u.d AND b.user_id = u.k"
-)
-_BIRTHDAY_KINDS = (Integers, Smallints, Smallints, Texts, Texts, Bigints)
 _PEOPLE_KINDS = (Integers, Texts, Smallints, Texts, Texts, Texts, Bigints, Bigints)
 _CONTACTS: LiteralString = (
     _PEOPLE.replace("{table}", "contacts").replace("{key}", "user_id").replace("{body}", "profile")
@@ -127,8 +119,7 @@ def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int]
         cooldowns = sorted((*key, matched_at) for key, matched_at in writes.cooldowns.items())
         put(connection, _COOLDOWNS, (Integers, Identities, Texts, Bigints), cooldowns)
         put(connection, _CONTACTS, _PEOPLE_KINDS, sorted(writes.contacts.values()))
-        put(connection, _FORGOTTEN_BIRTHDAYS, _BIRTHDAY_KINDS[:4], sorted(writes.forgotten_birthdays))
-        put(connection, _BIRTHDAYS, _BIRTHDAY_KINDS, sorted(writes.birthdays.values()))
+        write_calendar(connection, writes)
         put(connection, _CONVERSATIONS, _PEOPLE_KINDS, sorted(writes.conversations.values()))
         write_fanouts(connection, writes)
         if lane is not None:

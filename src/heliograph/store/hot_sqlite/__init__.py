@@ -7,6 +7,12 @@ Inside, a file for each part of the data's way.
 
 from __future__ import annotations
 
+from heliograph.store.hot_sqlite.calendar import (
+    read_new_birthdays,
+    read_walks,
+    walk_birthdays,
+    where_birthdays,
+)
 from heliograph.store.hot_sqlite.connection import begin, commit, is_closed, lock_partitions, rollback, tidy
 from heliograph.store.hot_sqlite.delivery import claim, end_leases, settle, take_expired
 from heliograph.store.hot_sqlite.fanout import (
@@ -54,15 +60,19 @@ __all__ = [
     "read_events",
     "read_fanouts",
     "read_messages",
+    "read_new_birthdays",
     "read_runs",
     "read_starts",
     "read_stopping",
+    "read_walks",
     "rollback",
     "settle",
     "start",
     "take",
     "take_expired",
     "tidy",
+    "walk_birthdays",
     "walk_contacts",
+    "where_birthdays",
     "write",
 ]

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from heliograph.core import runs
 from heliograph.store import rows
+from heliograph.store.hot_sqlite.calendar import write_calendar
 from heliograph.store.hot_sqlite.connection import Connection, by_pairs
 from heliograph.store.hot_sqlite.fanout import write_fanouts
 from heliograph.store.hot_sqlite.ingest import INSERT_EVENT
@@ -39,6 +40,14 @@ def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int]
     )
     if writes.campaigns or writes.fanouts or writes.cursors:
         write_fanouts(connection, writes)
+    if (
+        writes.birthdays
+        or writes.forgotten_birthdays
+        or writes.walks
+        or writes.moved_walks
+        or writes.ended_walks
+    ):
+        write_calendar(connection, writes)
     _write_people(connection, writes)
     _write_counts(connection, writes, partitions[0])
     connection.execute(
@@ -48,11 +57,6 @@ def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int]
 
 def _write_people(connection: Connection, writes: rows.Writes) -> None:
     _put_people(connection, _CONTACTS, writes.contacts)
-    connection.executemany(
-        "DELETE FROM birthdays WHERE workspace_id=? AND partition=? AND birthday=? AND user_id=?",
-        writes.forgotten_birthdays,
-    )
-    connection.executemany("INSERT OR REPLACE INTO birthdays VALUES (?,?,?,?,?,?)", writes.birthdays.values())
     _put_people(connection, _CONVERSATIONS, writes.conversations)
 
 

@@ -1,0 +1,106 @@
+"""Steps of date automations: write to the contact, or to people of one's own about the contact.
+
+Law: what holds is looked at when the time has come, not when it was queued: an automation that was deleted by then
+sends nothing, and who is gone or has no address is passed over, with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import msgspec
+
+from heliograph.core import effects, people, plans
+
+ABORTED = "aborted: the automation was deleted"
+SUBJECT = "{{ data.automation }}: {{ contact.given_name | default: contact.id }}"
+TEXT = """\
+{{ data.automation }}
+
+Contact: {{ contact.id }}
+Name: {{ contact.given_name }} {{ contact.family_name }}
+E-mail: {{ contact.email }}
+Birthday: {{ contact.birthdate }}
+"""
+
+
+class Standing(NamedTuple):
+    """What a run sees of its automation."""
+
+    is_deleted: bool
+
+    def look(self, visit: int, records: Sequence[Any]) -> None:
+        """Nothing changes from step to step."""
+
+
+class Autorespond(msgspec.Struct, frozen=True):
+    """Send the contact a template."""
+
+    kind: ClassVar[str] = "email_autoresponder"
+    number: str
+    template_id: str | None
+    """None where there was no template of this number."""
+    on_error: str = "continue"
+
+    def take(self, scene: plans.Scene) -> plans.Outcome:
+        """One message to the contact."""
+        ended = _ended(scene)
+        if ended is not None:
+            return ended
+        version = None if self.template_id is None else scene.template_versions.get(self.template_id)
+        if version is None:
+            return plans.failed(f"there is no message {self.number}")
+        address = people.email_of(scene.contact or {})
+        if address is None:
+            return _passed_over(f"contact {scene.contact_id!r} has no e-mail address")
+        return _sent(scene, scene.contact_id, address, (self.template_id, version), None, {})
+
+
+class Tell(msgspec.Struct, frozen=True):
+    """Tell somebody whose birthday it is."""
+
+    kind: ClassVar[str] = "notify"
+    address: str
+    automation: str
+    """Its name."""
+    on_error: str = "continue"
+
+    def take(self, scene: plans.Scene) -> plans.Outcome:
+        """One message to the address."""
+        ended = _ended(scene)
+        if ended is not None:
+            return ended
+        content = {"subject": SUBJECT, "text": TEXT}
+        return _sent(scene, None, self.address, (None, None), content, {"automation": self.automation})
+
+
+def _sent(
+    scene: plans.Scene,
+    contact_id: str | None,
+    address: str,
+    template: tuple[str | None, int | None],
+    content: dict[str, str] | None,
+    data: dict[str, str],
+) -> plans.Outcome:
+    filling = {"contact": scene.contact, "data": data}
+    return plans.pending(
+        effects.Deliver(
+            effects.Kind.MESSAGE, "email", contact_id, address, *template, content, filling, None
+        ),
+        output={plans.RECIPIENTS: [(contact_id, address)]},
+    )
+
+
+def _ended(scene: plans.Scene) -> plans.Outcome | None:
+    """Why nothing is sent at all."""
+    if isinstance(scene.started, Standing) and scene.started.is_deleted:
+        return plans.Outcome(plans.Status.SKIPPED, error=ABORTED, end=plans.End.CANCELED)
+    # Of somebody who is not stored, a scene knows nothing but the id.
+    if scene.contact is None or "tags" not in scene.contact:
+        return _passed_over(f"there is no contact {scene.contact_id!r} any more")
+    return None
+
+
+def _passed_over(reason: str) -> plans.Outcome:
+    return plans.Outcome(plans.Status.SKIPPED, error=reason)
