@@ -20,13 +20,14 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from benchmarks import engine, growth, http_load, latency, machine, results, setting, sides
+from benchmarks import campaign, engine, growth, http_load, latency, machine, results, setting, sides
 
 BENCHES: dict[str, Callable[[setting.Setting], Iterator[results.Row]]] = {
     engine.BENCH: engine.run,
     http_load.BENCH: http_load.run,
     latency.BENCH: latency.run,
     growth.BENCH: growth.run,
+    campaign.BENCH: campaign.run,
 }
 
 FOLDER = Path(tempfile.gettempdir())

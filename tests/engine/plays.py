@@ -13,10 +13,13 @@ import sqlalchemy as sa
 from hypothesis import strategies as st
 
 from heliograph import channels, testing
+from heliograph.core import campaigns, communication_groups, ids, rules, segments
 from heliograph.core import dates as core_dates
-from heliograph.core import ids, rules
 from heliograph.engine import turn
 from heliograph.store import automations, dates, rows, schema
+from heliograph.store import campaigns as stored_campaigns
+from heliograph.store import communication_groups as stored_groups
+from heliograph.store import segments as stored_segments
 from tests import tables
 
 KEPT = ("workspaces", "partitions")
@@ -31,6 +34,8 @@ class Play(NamedTuple):
     """(seconds that pass before it, its events)"""
     dates: tuple[Mapping[str, Any], ...] = ()
     """Date automations."""
+    campaigns: tuple[tuple[int, int, int, int], ...] = ()
+    """(after which wave it is activated, the segment that it includes, the one that it excludes, how many actions)"""
 
 
 # ── drawing ─────────────────────────────────────────────────────────────────────────────────────────
@@ -125,6 +130,13 @@ _waves = st.lists(
     min_size=1,
     max_size=3,
 )
+SEGMENTS: tuple[tuple[Mapping[str, Any], ...], ...] = (
+    ({"field": "plan", "operator": "equals", "value": "pro"},),
+    ({"field": "score", "operator": "less_than", "value": 8},),
+    ({"field": "user_id", "operator": "not_equals", "value": ["ana", "dot"]},),
+)
+_place = st.integers(0, len(SEGMENTS) - 1)
+_campaigns = st.lists(st.tuples(st.integers(0, 2), _place, _place, st.integers(1, 2)), max_size=2)
 _date = st.fixed_dictionaries(
     {
         "name": st.just("A birthday"),
@@ -144,7 +156,13 @@ _set_birthday = st.fixed_dictionaries(
         ),
     }
 )
-plays = st.builds(Play, st.lists(_rule, min_size=3, max_size=6).map(tuple), _waves.map(tuple), st.just(()))
+plays = st.builds(
+    Play,
+    st.lists(_rule, min_size=3, max_size=6).map(tuple),
+    _waves.map(tuple),
+    st.just(()),
+    _campaigns.map(tuple),
+)
 birthdays = st.builds(
     Play,
     st.lists(_set_birthday, max_size=2).map(tuple),
@@ -186,6 +204,11 @@ class Stage:
             world.pass_time(seconds=seconds)
             self._accept(number, events)
             world.clock.move(1_000)
+            world.run_until_idle()
+            # By themselves: whether a person changes before or after they are judged is a matter of the turns' size.
+            for which, (after, include, exclude, actions) in enumerate(play.campaigns):
+                if after == number:
+                    self._activate(which, include, exclude, actions)
             world.run_until_idle()
         world.pass_time(hours=1)
         return _plain(tables.content(world.app.store))
@@ -230,6 +253,31 @@ class Stage:
                     0,
                     ids.mint(testing.START, 100 + number, 0, number),
                 )
+
+    def _activate(self, number: int, include: int, exclude: int, actions: int) -> None:
+        world = self.world
+        now, owner = world.clock.now(), world.workspace_id
+        made = [ids.mint(testing.START, number, 0, 1_000 + place) for place in range(4)]
+        with world.app.store.writing() as connection:
+            for identity, place in zip(made, (include, exclude), strict=False):
+                definition = segments.define({"name": "S", "conditions": list(SEGMENTS[place])})
+                stored_segments.create(connection, owner, None, definition, now, identity)
+            email = {"subject": "{{ plan }}", "text_body": "{{ contact.score }}"}
+            group = communication_groups.define({"name": "G", "email": email})
+            group_id = ids.text(made[2])
+            stored_groups.create(connection, owner, None, group, now, group_id)
+            action = {
+                "action_type": "send_communication",
+                "action_metadata": {"communication_group_id": group_id},
+            }
+            given = {
+                "name": "C",
+                "include_segments": [ids.text(made[0])],
+                "exclude_segments": [ids.text(made[1])],
+                "action_data": [action] * actions,
+            }
+            stored_campaigns.create(connection, owner, None, campaigns.define(given), now, made[3])
+        world.change_campaign(ids.text(made[3]), status="active")
 
     def _accept(self, wave: int, given: Sequence[Mapping[str, Any]]) -> None:
         made = [self._event(100 * wave + number, one) for number, one in enumerate(given)]

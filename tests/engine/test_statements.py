@@ -163,3 +163,27 @@ def test_what_waits_costs_nothing(world: testing.World, counting: Tally) -> None
     report = world.turns.take()
     assert report.inputs == 0
     assert counting.asked - before == idle
+
+
+def test_a_fan_out_asks_as_much_for_many_as_for_few(world: testing.World, counting: Tally) -> None:
+    """A step of a campaign over 60 people of a partition is as many statements as one over 5."""
+    world.turns._limits = world.turns._limits._replace(inputs=10_000, seconds=1e9)
+    world.turns._limit = 10_000
+    group = world.communication_group(subject="Hello", text_body="Hello {{ first_name }}")
+    asked = []
+    for count in (5, 60):
+        place, names = 0, 0
+        while names < count:
+            place += 1
+            if acts.partition(world, f"{count}-{place}") == 0:
+                world.contact(f"{count}-{place}", email=f"c{place}@example.com")
+                names += 1
+        world.campaign(group=group)
+        counts = []
+        while (took := turn(world, counting))[0]:
+            counts.append(took[1])
+        asked.append(counts)
+        world.run_until_idle()
+    few, many = asked
+    assert len(many) == len(few)
+    assert max(many) <= max(few)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 
 from heliograph import clock, errors
 from heliograph.cli import options, terminal
+from heliograph.cli.applied_change import Change
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -18,22 +20,12 @@ if TYPE_CHECKING:
     from heliograph.store import database as databases
 
 
-class Change(NamedTuple):
-    """What became of one definition."""
-
-    kind: str
-    name: str
-    what: str
-    """`created`, `unchanged`, or `changed:` with the fields."""
-    warnings: tuple[str, ...] = ()
-
-
 def apply(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of .yaml files, or one such file.")],
     workspace: options.Workspace = "default",
     database: options.DatabaseUrl = None,
 ) -> None:
-    """Bring in rules and templates from YAML files; what says nothing new is left alone."""
+    """Bring in rules, templates, segments and campaigns from YAML files; what says nothing new is left alone."""
     if not folder.exists():
         raise errors.NotFound(f"there is no {folder}")
     with options.opened(database, must_exist=False) as store:
@@ -57,7 +49,7 @@ def put(store: databases.Database, folder: Path, workspace: str) -> list[Change]
     Raises errors.InvalidInput with the faults of all files, each with its line.
     """
     from heliograph.cli import definition_files
-    from heliograph.store import workspaces
+    from heliograph.store import campaigns, workspaces
 
     found = definition_files.read(folder)
     now = clock.WallClock().now()
@@ -65,6 +57,10 @@ def put(store: databases.Database, folder: Path, workspace: str) -> list[Change]
         if workspace == workspaces.DEFAULT:
             workspaces.ensure(connection, workspace, now)
         owner = options.workspace_id(connection, workspace)
+        # Before anything else, as whoever changes one campaign does: no turn moves one that is changed here.
+        of_campaigns = [one.id for one in found if one.kind == "campaign" and isinstance(one.id, bytes)]
+        places = {campaigns.partition_of(owner, identity) for identity in of_campaigns}
+        store.lock_partitions(connection, places)
         changes = [_put(connection, owner, one, now) for one in found]
         if all(change.what == "unchanged" for change in changes):
             # Then not even the version is raised, by which every turn reads the definitions again.
@@ -73,9 +69,23 @@ def put(store: databases.Database, folder: Path, workspace: str) -> list[Change]
 
 
 def _put(connection: sa.Connection, owner: int, one: definition_files.Definition, now: int) -> Change:
-    if one.kind == "template":
-        return _put_template(connection, owner, one, now)
-    return _put_rule(connection, owner, one, now)
+    try:
+        return _ways()[one.kind](connection, owner, one, now)
+    except errors.Conflict as fault:
+        raise errors.Conflict(f"{one.file}: {fault.message}") from None
+
+
+def _ways() -> Mapping[str, Callable[[sa.Connection, int, definition_files.Definition, int], Change]]:
+    """How each kind is stored."""
+    from heliograph.cli import applying_campaigns
+
+    return {
+        "template": _put_template,
+        "rule": _put_rule,
+        "segment": applying_campaigns.put_segment,
+        "communication_group": applying_campaigns.put_group,
+        "campaign": applying_campaigns.put_campaign,
+    }
 
 
 def _put_template(
@@ -101,10 +111,7 @@ def _put_rule(connection: sa.Connection, owner: int, one: definition_files.Defin
 
     assert isinstance(one.id, bytes)
     assert isinstance(one.content, rules.Definition)
-    try:
-        before, after = automations.put_rule(connection, owner, one.id, one.content, now)
-    except errors.Conflict as fault:
-        raise errors.Conflict(f"{one.file}: {fault.message}") from None
+    before, after = automations.put_rule(connection, owner, one.id, one.content, now)
     templates = automations.template_ids(connection, owner)
     notes = tuple(f"{note['path']} {note['message']}" for note in rules.warnings(after.definition, templates))
     if before is None:

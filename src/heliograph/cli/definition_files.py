@@ -1,4 +1,4 @@
-"""Definitions as people keep them: a YAML file each, `kind: rule` or `kind: template`, with an `id` that stays.
+"""Definitions as people keep them: a YAML file each, with its `kind` and an `id` that stays.
 
 Law: a fault names the file and the line. What YAML has and JSON has not (dates, keys that are no text) is read as it
 was written or refused; nothing is guessed.
@@ -17,10 +17,18 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from heliograph import errors
-from heliograph.core import documents, ids, message_templates, rules
+from heliograph.core import (
+    campaigns,
+    communication_groups,
+    documents,
+    ids,
+    message_templates,
+    rules,
+    segments,
+)
 
-KINDS = ("template", "rule")
-"""In the order in which they are applied: rules name templates."""
+KINDS = ("template", "rule", "segment", "communication_group", "campaign")
+"""In the order in which they are applied: rules name templates, campaigns name segments and groups."""
 _STEP = re.compile(r'\[(\d+)\]|\["((?:[^"\\]|\\.)*)"\]|([^.\[]+)')
 _TEMPLATE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
@@ -31,9 +39,10 @@ class Definition(NamedTuple):
     file: Path
     kind: str
     id: bytes | str
-    """16 bytes for a rule, the name of a template."""
+    """16 bytes, or text: the name of a template, the UUID of a communication group."""
     name: str
-    content: rules.Definition | dict[str, str]
+    content: Any
+    """What it says, checked; of a campaign as it was written, with the `status` that it is to have."""
 
 
 class _Constructor(SafeConstructor):
@@ -117,33 +126,55 @@ def _parsed(file: Path) -> tuple[Node, Any]:
 
 def _defined(file: Path, given: Any) -> Definition:
     if not isinstance(given, dict):
-        raise errors.InvalidInput.at("", "takes `kind`, `id` and the fields of a rule or a template")
+        raise errors.InvalidInput.at("", "takes `kind`, `id` and the fields of what it defines")
     faults = [*_not_json(given)]
     if faults:
         raise errors.InvalidInput(faults=faults)
     kind = given.get("kind")
     if kind not in KINDS:
-        raise errors.InvalidInput.at("kind", f"takes {' or '.join(KINDS)}")
+        raise errors.InvalidInput.at("kind", f"takes {', '.join(KINDS[:-1])} or {KINDS[-1]}")
     fields = {name: value for name, value in given.items() if name not in ("kind", "id")}
     return _DEFINED[kind](file, given.get("id"), fields)
 
 
-def _rule(file: Path, identity: object, fields: Mapping[str, Any]) -> Definition:
+def _by_uuid(
+    kind: str, define: Callable[[Mapping[str, Any]], Any]
+) -> Callable[[Path, object, Mapping[str, Any]], Definition]:
+    """What reads a kind whose id is a UUID."""
+
+    def read(file: Path, identity: object, fields: Mapping[str, Any]) -> Definition:
+        faults: list[errors.Fault] = []
+        parsed = ids.parse(identity) if isinstance(identity, str) else None
+        if parsed is None:
+            what = kind.replace("_", " ")
+            message = f"takes a UUID that stays with the {what}, such as 5a0b0000-0000-4000-8000-000000000001"
+            faults.append(errors.Fault("id", message))
+        try:
+            content = define(fields)
+        except errors.InvalidInput as refusal:
+            raise errors.InvalidInput(faults=[*faults, *refusal.faults]) from None
+        if parsed is None:
+            raise errors.InvalidInput(faults=faults)
+        named = content["name"] if isinstance(content, dict) else content.name
+        return Definition(file, kind, parsed, named, content)
+
+    return read
+
+
+def _campaign(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """A campaign with the status that it is to have."""
     faults: list[errors.Fault] = []
-    parsed = ids.parse(identity) if isinstance(identity, str) else None
-    if parsed is None:
-        faults.append(
-            errors.Fault(
-                "id", "takes a UUID that stays with the rule, such as 5a0b0000-0000-4000-8000-000000000001"
-            )
-        )
+    status = fields.get("status")
+    settable = [state.name.lower() for state in sorted(campaigns.BY_PEOPLE)]
+    if status is not None and status not in settable:
+        faults.append(errors.Fault("status", f"takes {', '.join(settable)}"))
     try:
-        content = rules.define(fields)
+        campaigns.define({name: value for name, value in fields.items() if name != "status"})
     except errors.InvalidInput as refusal:
-        raise errors.InvalidInput(faults=[*faults, *refusal.faults]) from None
-    if parsed is None:
+        faults += refusal.faults
+    if faults:
         raise errors.InvalidInput(faults=faults)
-    return Definition(file, "rule", parsed, content.name, content)
+    return dict(fields)
 
 
 def _template(file: Path, identity: object, fields: Mapping[str, Any]) -> Definition:
@@ -162,8 +193,11 @@ def _template(file: Path, identity: object, fields: Mapping[str, Any]) -> Defini
 
 
 _DEFINED: Mapping[str, Callable[[Path, object, Mapping[str, Any]], Definition]] = {
-    "rule": _rule,
+    "rule": _by_uuid("rule", rules.define),
     "template": _template,
+    "segment": _by_uuid("segment", segments.define),
+    "communication_group": _by_uuid("communication_group", communication_groups.define),
+    "campaign": _by_uuid("campaign", _campaign),
 }
 
 

@@ -185,7 +185,8 @@ class Delivery:
                     # After the claim: a stop that was committed before it is seen.
                     stopping = hot.read_stopping(connection, jobs)
         if expires:
-            self._looked_at = now
+            # Where there were as many as it takes at once, there may be more: they are not left for the next look.
+            self._looked_at = now if len(expired) < _CLAIM_AT_ONCE else None
         stopped = [one for one in claimed if _campaign_of(one) in stopping] if stopping else []
         if stopped:
             claimed = [one for one in claimed if _campaign_of(one) not in stopping]

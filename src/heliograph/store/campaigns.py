@@ -8,7 +8,7 @@ A tenant's key sees that tenant's campaigns alone (engine.md E14).
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ import msgspec
 import sqlalchemy as sa
 
 from heliograph import errors
-from heliograph.core import campaigns, effects, ids, messages, segments
+from heliograph.core import campaigns, effects, ids, messages
 from heliograph.core.campaigns import State
 from heliograph.store import communication_groups, database, rows, schema, workspaces
 from heliograph.store import segments as stored_segments
@@ -269,14 +269,17 @@ def listed(
     return [one for one in found if search is None or search.casefold() in one.definition.name.casefold()]
 
 
-def using(connection: sa.Connection, workspace_id: int, segment_id: str) -> list[Campaign]:
-    """The active and scheduled campaigns that refer to a segment."""
-    return [
-        one
+def refuse_used(connection: sa.Connection, workspace_id: int, segment_id: bytes) -> None:
+    """Raises errors.Conflict where an active or scheduled campaign refers to a segment."""
+    text = ids.text(segment_id)
+    names = [
+        repr(one.definition.name)
         for state in (State.ACTIVE, State.SCHEDULED)
         for one in listed(connection, workspace_id, None, state)
-        if segment_id in (*one.definition.include_segments, *one.definition.exclude_segments)
+        if text in (*one.definition.include_segments, *one.definition.exclude_segments)
     ]
+    if names:
+        raise errors.Conflict(f"it is used by {', '.join(names)}: call these off, or let them run first")
 
 
 def _visible(workspace_id: int, tenant_id: str | None) -> sa.Select[Any]:
@@ -355,46 +358,3 @@ def jobs(
         query = query.where(_MESSAGES.state.in_([int(state) for state in states]))
     found = [rows.Message._make(row) for row in connection.execute(query)]
     return [Job(row, messages.read_attempts(row.attempts)) for row in found]
-
-
-# ── audiences ───────────────────────────────────────────────────────────────────────────────────────
-
-
-class Question(NamedTuple):
-    """Whom somebody asks for."""
-
-    include: Sequence[segments.Definition]
-    exclude: Sequence[segments.Definition]
-    wanted: Callable[[stored_segments.Person], bool]
-    """Who of them is asked for."""
-
-
-class Audience(NamedTuple):
-    """An answer: how many there are, and those of one page."""
-
-    total: int
-    people: list[stored_segments.Person]
-
-
-def audience(
-    connection: sa.Connection,
-    workspace_id: int,
-    tenant_id: str | None,
-    question: Question,
-    after: str | None,
-    limit: int,
-) -> Audience:
-    """Who is in these segments and wanted: how many, and those who follow the person `after`."""
-    is_in = segments.audience(
-        segments.compiled([one.conditions for one in question.include if one.status == "active"]),
-        segments.compiled([one.conditions for one in question.exclude]),
-    )
-    begin = (-1, "") if after is None else stored_segments.place_of(workspace_id, after)
-    count = 0
-    page: list[stored_segments.Person] = []
-    for person in stored_segments.people(connection, workspace_id, tenant_id):
-        if is_in(person.seen) and question.wanted(person):
-            count += 1
-            if len(page) < limit and stored_segments.place_of(workspace_id, person.user_id) > begin:
-                page.append(person)
-    return Audience(count, page)

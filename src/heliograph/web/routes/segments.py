@@ -9,6 +9,7 @@ from litestar import get, patch, post
 
 from heliograph import errors
 from heliograph.core import documents, explain, ids, schedule, segments
+from heliograph.store import audiences
 from heliograph.store import campaigns as stored_campaigns
 from heliograph.store import segments as stored
 from heliograph.web import reach
@@ -233,10 +234,7 @@ def change_segment(request: Call) -> SegmentAnswer:
         before = _there(stored.lock(connection, workspace, tenant, identity), request)
         changed = segments.change(before.definition, given, services.settings.default_region or None)
         if changed.status == "deactivated" and before.definition.status == "active":
-            users = stored_campaigns.using(connection, workspace, ids.text(identity))
-            if users:
-                names = ", ".join(repr(one.definition.name) for one in users)
-                raise errors.Conflict(f"it is used by {names}: call these off, or let them run first")
+            stored_campaigns.refuse_used(connection, workspace, identity)
         made = stored.change(connection, before, changed, services.now())
     return SegmentAnswer(True, "the segment was changed", _fields(made))
 
@@ -284,14 +282,12 @@ def count_audience(request: Call) -> RecipientsAnswer:
             exclude = asked.exclude_segments or campaign.definition.exclude_segments
         wanted = {*(include or ()), *exclude}
         there = stored.conditions_of(connection, workspace, tenant, wanted)
-        question = stored_campaigns.Question(
+        question = audiences.Question(
             _named(include or [], there, "include_segments"),
             _named(exclude, there, "exclude_segments"),
             lambda person: _is_asked_for(person, asked),
         )
-        found = stored_campaigns.audience(
-            connection, workspace, tenant, question, asked.cursor, asked.limit + 1
-        )
+        found = audiences.audience(connection, workspace, tenant, question, asked.cursor, asked.limit + 1)
     more = len(found.people) > asked.limit
     people = found.people[: asked.limit]
     pagination = reach.Pagination(more, found.total, people[-1].user_id if more else None)

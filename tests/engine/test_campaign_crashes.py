@@ -1,0 +1,141 @@
+"""Killed before or after any commit, a campaign goes on where it was: every person has one job, and one message."""
+
+from collections import Counter
+from collections.abc import Callable
+
+import hypothesis
+import pytest
+from hypothesis import strategies as st
+
+from heliograph import channels, testing
+from heliograph.core import ids, messages
+from heliograph.core.campaigns import State
+from heliograph.store import imports
+from tests import environment, tables
+from tests.engine import plays, test_crashes
+
+EXAMPLES = 200 if environment.is_torture() else 6
+PHASES = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
+PEOPLE = 70
+
+
+class Sink:
+    """A channel that counts what it is given."""
+
+    name = "email"
+    concurrency = 40
+
+    def __init__(self) -> None:
+        self.copies: Counter[str] = Counter()
+
+    def send_now(self, outgoing: channels.Outgoing) -> channels.Answer:
+        """Count it."""
+        self.copies[outgoing.message_id] += 1
+        return testing.accepted(outgoing)
+
+    async def send(self, outgoing: channels.Outgoing) -> channels.Answer:
+        """The same, for who waits."""
+        return self.send_now(outgoing)
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+class House:
+    """A world whose processes die, and come back."""
+
+    def __init__(self, world: testing.World):
+        self.world, self.sink = world, Sink()
+        self.stage = plays.Stage(world)
+        world.app.ways = {"email": self.sink}
+        self.hot = test_crashes.Fragile(world._session.hot)
+        world._session.hot = self.hot  # type: ignore[assignment]
+
+    def begin(self, people: int) -> str:
+        """People, and a campaign to all of them but one in ten; gives its id."""
+        world = self.world
+        self.stage._clear()
+        self.sink.copies.clear()
+        self.hot.moments = []
+        for first in range(0, people, 5_000):
+            crowd = {
+                f"c{number}": {"email": f"c{number}@example.com", "n": number % 10}
+                for number in range(first, min(first + 5_000, people))
+            }
+            imports.merge_profiles(world._session, world.workspace_id, crowd, world.clock.now())
+        tenth = world.segment({"field": "n", "operator": "equals", "value": 3})
+        group = world.communication_group(subject="Hello {{ user_id }}", text_body="Hello")
+        return world.campaign(group=group, exclude_segments=[tenth])
+
+    def live(self, inputs: int) -> None:
+        """Processes that start and work until nothing is left to do, however often they are killed."""
+        while not self._ended(inputs):
+            pass
+        # Who was in the hands of several that died is tried again after longer and longer waits.
+        self.world.pass_time(hours=6)
+
+    def _ended(self, inputs: int) -> bool:
+        self.world.turns = self.stage._turns(inputs)
+        self.world.delivery = self.world.app.delivery(self.world._session)
+        try:
+            self.world.delivery.adopt_all()
+            self.world.pass_time(hours=1)
+        except test_crashes.Killed:
+            return False
+        return True
+
+    def check(self, campaign: str, people: int) -> None:
+        """Each person of the audience has one job, which was sent, and what came twice has a name."""
+        wanted = {f"c{number}" for number in range(people) if number % 10 != 3}
+        found = tables.content(self.world.app.store, "messages", "inbox", "timers", "send_due", "claims")
+        jobs = found.pop("messages")
+        assert not any(found.values())
+        assert len(jobs) == len(wanted)
+        assert {row["contact_id"] for row in jobs} == wanted
+        for row in jobs:
+            attempts = messages.read_attempts(row["attempts"])
+            uncertain = sum(attempt.outcome == "uncertain" for attempt in attempts)
+            assert row["state"] == messages.State.ACCEPTED
+            assert 1 <= self.sink.copies.pop(ids.text(row["id"])) <= 1 + uncertain
+        assert not self.sink.copies, "nobody received what the ledger does not know"
+        progress = self.world.progress(campaign)
+        assert (progress.partitions, progress.judged, progress.jobs) == (ids.PARTITIONS, people, len(wanted))
+        assert (progress.sent, progress.pending) == (len(wanted), 0)
+        assert self.world.campaign_stands(campaign).state is State.COMPLETED
+
+
+@pytest.mark.torture
+def test_a_campaign_killed_at_any_commit_reaches_everybody_once(world: testing.World) -> None:
+    """Wherever a process is killed and started again: nobody is left out, nobody is judged or written to twice."""
+    house = House(world)
+
+    @hypothesis.settings(max_examples=EXAMPLES, phases=PHASES)
+    @hypothesis.given(st.lists(test_crashes.moment, min_size=30, max_size=120))
+    def lived(moments: list[test_crashes.Moment]) -> None:
+        campaign = house.begin(PEOPLE)
+        house.hot.moments = list(moments)
+        house.live(4)
+        house.check(campaign, PEOPLE)
+
+    lived()
+    assert house.hot.kills > EXAMPLES
+
+
+@pytest.mark.torture
+def test_a_large_campaign_killed_in_the_middle_loses_and_repeats_nothing(
+    world: testing.World,
+    scale: Callable[[int, int], int],
+    record_property: Callable[[str, object], None],
+) -> None:
+    """A campaign to very many people, whose processes die again and again, reaches each of them once."""
+    people = scale(2_000, 100_000)
+    house = House(world)
+    campaign = house.begin(people)
+    kills = scale(4, 60)
+    for number in range(kills):
+        house.hot.moments += [*[None] * 14, "before" if number % 2 else "after"]
+    house.live(60)
+    house.check(campaign, people)
+    assert house.hot.kills == kills
+    record_property("people", people)
+    record_property("kills", kills)
