@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import heliograph
-from heliograph.cli import demo_figures, demo_traffic, terminal
+from heliograph.cli import demo_figures, demo_month, demo_traffic, terminal
 from heliograph.core import effects
 from heliograph.core import messages as ledger
 from heliograph.store import deliveries
@@ -31,7 +31,7 @@ def test_a_small_shop_is_played_to_the_end(
     monkeypatch.setattr(demo_traffic, "PACE_SECONDS", 1)
     monkeypatch.setattr(terminal, "is_watched", lambda: True)
     file = tmp_path / "out" / "demo.json"
-    told = tell("demo", "--exit", "--json", file, "--events", 400, "--contacts", 80)
+    told = tell("demo", "--exit", "--json", file, "--events", 400, "--contacts", 80, "--month", 0)
     figures = json.loads(file.read_text(encoding="utf-8"))
     assert told.code == 0, told.err
     assert "posting events" in told.err
@@ -45,6 +45,25 @@ def test_a_small_shop_is_played_to_the_end(
     assert "700  events accepted over HTTP" in told.out
     assert "rule Cart reminder (version 1): executed" in told.out
     assert "accepted by smtp: 250" in told.out
+
+
+def test_the_month_to_come_passes_on_a_clock_of_its_own(
+    tell: program.Tell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every door has runs or messages of its own, and a customer's month is told day by day."""
+    monkeypatch.setattr(demo_traffic, "PACE_SECONDS", 0)
+    monkeypatch.setattr(demo_month, "CONTACTS", 60)
+    monkeypatch.setattr(demo_month, "EVENTS", 200)
+    monkeypatch.setattr(demo_month, "AHEAD_SECONDS", 2.0)
+    told = tell("demo", "--exit", "--events", 50, "--contacts", 10, "--month", 6)
+    assert told.code == 0, told.err
+    _, doors = told.out.split("What came through each door")
+    for door in ("the campaign, to one segment without another", "rules, for events"):
+        line = next(line for line in doors.splitlines() if door in line)
+        _, messages, accepted = (int(number) for number in line.split()[:3])
+        assert messages >= accepted > 0, line
+    assert "received, day by day" in doors
+    assert "Preview for customers (campaign)" in doors
 
 
 def figures(received: dict[str, Any]) -> demo_figures.Figures:

@@ -62,8 +62,8 @@ def find_shop() -> Path:
 
 
 @contextlib.contextmanager
-def set_up() -> Iterator[Stage]:
-    """Start the sinks and the server, make a key."""
+def set_up(play: str | None = None) -> Iterator[Stage]:
+    """Start the sinks and the server, make a key; `play` is a clock for `serve --clock`."""
     root = find_shop()
     from examples.shop import sinks
 
@@ -71,7 +71,7 @@ def set_up() -> Iterator[Stage]:
         folder = Path(name)
         _write_definitions(root / "examples" / "shop" / "definitions", folder / "definitions", running.http)
         chosen = _settings(folder, running)
-        with _served(chosen, folder) as server:
+        with _served(chosen, folder, play) as server:
             store = database.Database(chosen.database_url)
             try:
                 owner, key = _make_key(store)
@@ -81,9 +81,11 @@ def set_up() -> Iterator[Stage]:
 
 
 @contextlib.contextmanager
-def _served(chosen: settings.Settings, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _served(chosen: settings.Settings, folder: Path, play: str | None) -> Iterator[subprocess.Popen[bytes]]:
     """`heliograph serve` in a process of its own, which ends with this one however that ends."""
     command = [sys.executable, "-m", "heliograph", "serve", "--while-stdin-is-open"]
+    if play is not None:
+        command += ["--clock", play]
     with (folder / _LOG).open("wb") as log:
         server = subprocess.Popen(  # noqa: S603 it is this program itself
             command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=settings.environment(chosen)
@@ -129,6 +131,8 @@ def _settings(folder: Path, running: sinks.Running) -> settings.Settings:
         smtp_url=f"smtp://127.0.0.1:{running.smtp}?security=none",
         sender="Lamplight & Fern <hello@shop.example.com>",
         allowed_hosts=(f"127.0.0.1:{running.http}",),
+        # On a clock on which a day passes in two seconds, a busy machine is soon a day late.
+        misfire_grace_hours=24 * 7,
         log_level="warning",
     )
 

@@ -23,7 +23,7 @@ PACE = 300
 """Single events a second in the second part, for PACE_SECONDS."""
 PACE_SECONDS = 10
 _PACED_CONNECTIONS = 16
-_PATH = "/api/automation/events"
+PATH = "/api/automation/events"
 _LOOKS_A_SECOND = 10
 
 Seen = Callable[[int], None]
@@ -45,7 +45,7 @@ def customers(stage: demo_stage.Stage, people: Iterable[Mapping[str, Any]], seen
 
 async def _customers(stage: demo_stage.Stage, people: Iterable[Mapping[str, Any]], seen: Seen) -> None:
     waiting = iter(people)
-    async with _client(stage, _PACED_CONNECTIONS) as client, asyncio.TaskGroup() as tasks:
+    async with connected(stage, _PACED_CONNECTIONS) as client, asyncio.TaskGroup() as tasks:
         for _ in range(_PACED_CONNECTIONS):
             tasks.create_task(_put_all(client, waiting, seen))
 
@@ -69,7 +69,7 @@ async def _burst(stage: demo_stage.Stage, events: Path, seen: Seen) -> Span:
     began_at, began = clock.WallClock().now(), time.perf_counter()
     with events.open("rb") as file:
         bodies = _bodies(file)
-        async with _client(stage, CONNECTIONS) as client, asyncio.TaskGroup() as tasks:
+        async with connected(stage, CONNECTIONS) as client, asyncio.TaskGroup() as tasks:
             for _ in range(CONNECTIONS):
                 tasks.create_task(_post_all(client, bodies, seen))
     return Span(began_at, time.perf_counter() - began)
@@ -82,14 +82,14 @@ def _bodies(file: Iterator[bytes]) -> Iterator[list[bytes]]:
 
 async def _post_all(client: httpx2.AsyncClient, bodies: Iterator[list[bytes]], seen: Seen) -> None:
     for lines in bodies:
-        await _post(client, b"".join(lines))
+        await post(client, b"".join(lines))
         seen(len(lines))
 
 
-async def _post(client: httpx2.AsyncClient, body: bytes) -> None:
+async def post(client: httpx2.AsyncClient, body: bytes) -> None:
     """Send until it is accepted: a server that is behind says when to come again."""
     while True:
-        answer = await client.post(_PATH, content=body)
+        answer = await client.post(PATH, content=body)
         if answer.status_code == 202:
             return
         if answer.status_code != 429:
@@ -104,17 +104,18 @@ def paced(stage: demo_stage.Stage, bodies: list[bytes], seen: Seen) -> Span:
 
 async def _paced(stage: demo_stage.Stage, bodies: list[bytes], seen: Seen) -> Span:
     began_at, began = clock.WallClock().now(), time.perf_counter()
-    async with _client(stage, _PACED_CONNECTIONS) as client, asyncio.TaskGroup() as tasks:
+    async with connected(stage, _PACED_CONNECTIONS) as client, asyncio.TaskGroup() as tasks:
         for number, body in enumerate(bodies):
             wait = began + number / PACE - time.perf_counter()
             if wait > 0:
                 await asyncio.sleep(wait)
-            tasks.create_task(_post(client, body))
+            tasks.create_task(post(client, body))
             seen(1)
     return Span(began_at, time.perf_counter() - began)
 
 
-def _client(stage: demo_stage.Stage, connections: int) -> httpx2.AsyncClient:
+def connected(stage: demo_stage.Stage, connections: int) -> httpx2.AsyncClient:
+    """A client that keeps so many connections and sends lines of JSON."""
     return httpx2.AsyncClient(
         base_url=stage.address.url,
         headers={"Authorization": f"Bearer {stage.key}", "Content-Type": "application/x-ndjson"},

@@ -35,8 +35,14 @@ def demo(
     contacts: Annotated[
         int, typer.Option(min=1, max=1_000_000, metavar="N", help="How many customers.")
     ] = 10_000,
+    month: Annotated[
+        float,
+        typer.Option(
+            min=0, max=3600, metavar="SECONDS", help="How long the month to come takes; 0: left out."
+        ),
+    ] = 60.0,
 ) -> None:
-    """Play a month of a shop through a real server, and show what came of it."""
+    """Play a month of a shop through a real server, and show what came of it; then the month to come, day by day."""
     from heliograph.cli import demo_figures, demo_stage
 
     # However this is told to end, what it has started ends with it.
@@ -52,6 +58,8 @@ def demo(
         if json is not None:
             demo_figures.write(figures, json)
             terminal.say(f"\nThe figures are in {json}.")
+        if month:
+            _play_month(month)
         if not leave:
             _stay(stage)
     if not figures.agree:
@@ -81,6 +89,26 @@ def _play(stage: demo_stage.Stage, events: int, contacts: int) -> demo_figures.F
     with _bar("delivering", None) as seen:
         demo_traffic.wait_until_idle(stage, seen.left)
     return demo_figures.at_the_end(stage, burst, paced)
+
+
+def _play_month(seconds: float) -> None:
+    """The second part: journeys, a campaign and birthdays need time to pass."""
+    from heliograph.cli import demo_doors, demo_month, demo_stage, demo_traffic
+
+    month = demo_month.coming(seconds)
+    terminal.say(
+        f"\nThe month to come, in {seconds:g} seconds: a server whose clock runs {month.speed:,.0f} times as fast,"
+        " with every kind of automation."
+    )
+    with demo_stage.set_up(month.clock) as stage:
+        people = demo_month.everybody(demo_month.CONTACTS)
+        with _bar("putting customers", len(people)) as seen:
+            demo_traffic.customers(stage, people, seen.add)
+        demo_month.apply(stage, month)
+        with _bar("hours of the month", demo_month.DAYS * 24) as seen:
+            demo_month.play(stage, month, people, demo_month.EVENTS, seen.add)
+        demo_month.wait_until_quiet(stage)
+        demo_doors.show(stage)
 
 
 # ── the shop's files ────────────────────────────────────────────────────────────────────────────────

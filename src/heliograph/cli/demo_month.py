@@ -1,0 +1,138 @@
+"""The demo's second part: the month to come, in a minute, on a clock of its own and through all four doors.
+
+The server's clock begins at the next midnight and runs a month in `SECONDS`. What happens is posted when its time comes
+on that clock; journeys wait, a campaign and birthdays have their day. What is shown is read from the ledger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import httpx2
+import msgspec
+
+from heliograph import clock, errors
+from heliograph.cli import applying, demo_stage, demo_traffic
+from heliograph.core import ids, schedule
+from heliograph.store import queues
+
+DAYS = 30
+SECONDS = 60.0
+"""How long the month takes on the wall."""
+AHEAD_SECONDS = 6.0
+"""So long before the month the server's clock begins: customers are put, definitions applied."""
+CONTACTS, EVENTS = 2_000, 8_000
+_SEED = 9
+_DAY = 86_400_000_000
+_LOOKS_A_SECOND = 20
+_PREVIEW = "2099-01-12T09:00:00"
+"""The day of the campaign as its file has it."""
+_PREVIEW_DAY = 12
+
+Seen = Callable[[int], None]
+
+
+class Month(NamedTuple):
+    """The month that is played."""
+
+    begins: datetime
+    speed: float
+    """How much faster than the wall its clock runs."""
+
+    @property
+    def begins_at(self) -> int:
+        """Its first instant (µs)."""
+        return int(self.begins.timestamp()) * 1_000_000
+
+    @property
+    def ends_at(self) -> int:
+        """The instant after it (µs)."""
+        return self.begins_at + DAYS * _DAY
+
+    @property
+    def clock(self) -> str:
+        """What `heliograph serve --clock` is told."""
+        start = self.begins - timedelta(seconds=AHEAD_SECONDS * self.speed)
+        return f"{start.isoformat()},{self.speed}"
+
+
+def coming(seconds: float) -> Month:
+    """The month that begins at the next midnight (UTC), so that nothing of it has passed on any clock."""
+    today = clock.WallClock().now() // _DAY
+    return Month(datetime.fromtimestamp((today + 1) * _DAY // 1_000_000, UTC), DAYS * 86_400 / seconds)
+
+
+def apply(stage: demo_stage.Stage, month: Month) -> None:
+    """Bring in the definitions of the month, the campaign on its day; orders are confirmed as in the first part."""
+    root, target = demo_stage.find_shop() / "examples" / "shop", stage.folder / "month"
+    target.mkdir()
+    for file in sorted((root / "month_to_come").glob("*.yaml")):
+        day = month.begins + timedelta(days=_PREVIEW_DAY - 1, hours=9)
+        text = file.read_text(encoding="utf-8").replace(_PREVIEW, f"{day:%Y-%m-%dT%H:%M:%S}")
+        (target / file.name).write_text(text, encoding="utf-8")
+    for name in ("rule-order-confirmation", "template-order-confirmation"):
+        text = (root / "definitions" / f"{name}.yaml").read_text(encoding="utf-8")
+        (target / f"{name}.yaml").write_text(text, encoding="utf-8")
+    applying.put(stage.store, target, "default")
+
+
+def everybody(contacts: int) -> list[dict[str, Any]]:
+    """The customers of this month."""
+    from examples.shop import generate
+
+    return list(generate.contacts(_SEED, contacts))
+
+
+def play(
+    stage: demo_stage.Stage, month: Month, people: list[dict[str, Any]], events: int, seen: Seen
+) -> None:
+    """Let the month pass; `seen` is told of each hour."""
+    from examples.shop import generate
+
+    told = generate.events(_SEED, people, events, month.begins + timedelta(days=DAYS))
+    asyncio.run(_play(stage, month, told, seen))
+
+
+async def _play(stage: demo_stage.Stage, month: Month, told: Iterator[dict[str, Any]], seen: Seen) -> None:
+    async with demo_traffic.connected(stage, 1) as client:
+        now = await _server_time(client, month.speed)
+        waiting, hours = next(told, None), 0
+        while (at := now()) < month.ends_at:
+            stage.check()
+            lines = []
+            while waiting is not None and schedule.parse_instant(waiting["occurred_at"], "occurred_at") <= at:
+                lines.append(msgspec.json.encode(waiting) + b"\n")
+                waiting = next(told, None)
+            if lines:
+                await demo_traffic.post(client, b"".join(lines))
+            passed = max(0, at - month.begins_at) // (_DAY // 24)
+            seen(passed - hours)
+            hours = passed
+            await asyncio.sleep(1 / _LOOKS_A_SECOND)
+        seen(DAYS * 24 - hours)
+
+
+async def _server_time(client: httpx2.AsyncClient, speed: float) -> Callable[[], int]:
+    """What time it is on the server's clock: the id of an event says when it came in."""
+    answer = await client.post(demo_traffic.PATH, content=b'{"event_type": "custom.month_began"}')
+    if answer.status_code != 202:
+        raise errors.Unavailable(f"the server answered {answer.status_code}: {answer.text[:300]}")
+    identity = ids.parse(answer.json()["ids"][0])
+    assert identity is not None
+    began, began_at = time.monotonic(), ids.created_at(identity)
+    return lambda: began_at + int((time.monotonic() - began) * speed * 1_000_000)
+
+
+def wait_until_quiet(stage: demo_stage.Stage) -> None:
+    """Return once nothing is due any more: what waits for another month may wait."""
+    while True:
+        stage.check()
+        with stage.store.reading() as connection:
+            standing = queues.standing(connection)
+        if not standing.events + standing.answers + standing.messages + standing.claimed:
+            return
+        time.sleep(1 / _LOOKS_A_SECOND)
