@@ -18,7 +18,7 @@ from typing import Any
 
 import structlog
 
-from heliograph import channels, errors
+from heliograph import channels, errors, javascript
 from heliograph import clock as clocks
 from heliograph import settings as settings_module
 from heliograph.channels import console, email, webhook
@@ -29,6 +29,7 @@ from heliograph.engine import (
     handover,
     housekeeping,
     ingest,
+    journey,
     letters,
     settlements,
     started,
@@ -61,8 +62,10 @@ class App:
         self.worker_name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self.handover = handover.Handover(self.worker_name, self.clock.span(settings.lease_seconds))
         self.ways = ways if ways is not None else open_channels(settings, self.clock)
+        self.sandbox = javascript.Sandbox(lambda: time.monotonic_ns() // 1000)
         self.doors: dict[int, started.Door] = {
-            effects.Door.DATE: dates.Door(settings.default_subject, settings.default_region or None)
+            effects.Door.JOURNEY: journey.Journeys(self.sandbox, settings.default_subject),
+            effects.Door.DATE: dates.Door(settings.default_subject, settings.default_region or None),
         }
         """What runs of each core.effects.Door do."""
         self._executor = None if self.store.is_sqlite else ThreadPoolExecutor(1, "ingest")
@@ -167,6 +170,7 @@ class App:
                 self.ingest,
                 self._wake_from_thread,
                 self.engine_state,
+                self.sandbox,
             )
         )
 
@@ -264,6 +268,7 @@ class App:
         """Close the database."""
         if self._executor is not None:
             self._executor.shutdown()
+        self.sandbox.close()
         for session in self._sessions:
             session.close()
         self.store.close()

@@ -222,6 +222,7 @@ def test_every_metric_is_documented() -> None:
             world.app.ingest,
             world.app.wake,
             world.app.engine_state,
+            world.app.sandbox,
         )
         served = metrics.Metrics(given).text().decode()
     kinds = dict(re.findall(r"^# TYPE (heliograph_\w+) (\w+)$", served, re.MULTILINE))

@@ -84,6 +84,9 @@ class Letters:
     def _content(self, message: rows.Message) -> Content:
         if message.template_id is None:
             written = _decode(message.content or b"{}")
+            if written.get("literal"):
+                subject, text = templates.Text(written["subject"]), templates.Text(written["text"])
+                return Content(subject, text, None, frozenset())
             return _compiled(written["subject"], written["text"], written.get("html"))
         assert message.template_version is not None
         key = (message.workspace_id, message.template_id, message.template_version)
@@ -115,7 +118,9 @@ def _context(claimed: rows.Claimed, reads: frozenset[str]) -> Mapping[str, Any]:
     data = _decode(claimed.message.data) if claimed.message.data else {}
     event = claimed.event
     if event is None:
-        return templates.context_for({}, **data)
+        # A journey's data stands at the root of its texts, where no root has that name.
+        given = data.get("data")
+        return templates.context_for(given if isinstance(given, dict) else _NOTHING, **data)
     if reads <= data.keys():
         return data
     payload = _decode(event.payload)

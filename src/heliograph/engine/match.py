@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from heliograph.core import conditions, effects, ids, plans, runs
+from heliograph.core import conditions, effects, ids, journeys, plans, runs
 from heliograph.core import rules as rule_book
 from heliograph.core.steps import messaging
 from heliograph.store import definitions, rows
@@ -19,6 +19,7 @@ from heliograph.store import definitions, rows
 _RECORDS = frozenset({"contact", "conversation"})
 _decode = msgspec.json.Decoder().decode
 _definition = msgspec.json.Decoder(rule_book.Definition)
+_journey = msgspec.json.Decoder(journeys.Definition)
 
 
 class Trigger(NamedTuple):
@@ -49,7 +50,9 @@ class Workspace:
         self.control_updated_at = stored.control_updated_at
         self.default_subject: str = (_decode(stored.settings) or {}).get("default_subject", "")
         self.definitions = stored
-        self._stored = stored.rules
+        self.zone: str | None = (_decode(stored.settings) or {}).get("timezone")
+        self._stored, self._stored_journeys = stored.rules, stored.journeys
+        self._journeys: dict[str, journeys.Journey] | None = None
         self._by_type: dict[str, list[tuple[definitions.StoredRule, rule_book.Definition]]] | None = None
         self._rules: dict[bytes, rule_book.Rule] = {}
         self._triggers: dict[tuple[str | None, str], Trigger | None] = {}
@@ -60,6 +63,17 @@ class Workspace:
         if key not in self._triggers:
             self._triggers[key] = self._compile(tenant_id, event_type)
         return self._triggers[key]
+
+    def journey(self, name: str) -> journeys.Journey | None:
+        """The published journey of this id or alias."""
+        if self._journeys is None:
+            self._journeys = {}
+            for one in self._stored_journeys:
+                definition = _journey.decode(one.definition)
+                if definition.status == "published":
+                    made = journeys.Journey(one.id, one.version, definition)
+                    self._journeys |= {key: made for key in (definition.alias, definition.id) if key}
+        return self._journeys.get(name)
 
     def _compile(self, tenant_id: str | None, event_type: str) -> Trigger | None:
         if self._by_type is None:

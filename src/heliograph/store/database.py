@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from sqlalchemy.pool import QueuePool
 
 from heliograph import errors
-from heliograph.store import hot_postgres, hot_sqlite, migrations
+from heliograph.store import hot_postgres, hot_sqlite, migrations, packing
 
 _BUSY_MILLISECONDS = 5_000
 _ENGINE_CACHE, _CACHE = 49_152, 4_096
@@ -96,15 +96,22 @@ class Database:
             self._gate if self.is_sqlite else contextlib.nullcontext(),
             self._engine.connect() as connection,
         ):
+            # Begun here, whatever comes first: statements of the engine go past the toolkit.
             if self.is_sqlite:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
+            else:
+                connection.begin()
             yield connection
             connection.commit()
 
+    @property
+    def hot(self) -> ModuleType:
+        """The engine's statements, which take a driver's own connection."""
+        return hot_sqlite if self.is_sqlite else hot_postgres
+
     def lock_partitions(self, connection: sa.Connection, partitions: Collection[int]) -> None:
         """Keep turns out of these partitions until the transaction of `writing` ends; waits for one that has them."""
-        hot = hot_sqlite if self.is_sqlite else hot_postgres
-        hot.lock_partitions(connection.connection.driver_connection, partitions)
+        self.hot.lock_partitions(connection.connection.driver_connection, partitions)
 
     def session(self) -> Session:
         """A connection for a turn, for ingest or for delivery."""
@@ -198,11 +205,19 @@ def _engine(database: Database, pool_size: int) -> sa.Engine:
         )
     return sa.create_engine(
         "postgresql+psycopg://",
-        creator=lambda: psycopg.connect(database.url, connect_timeout=10),
+        creator=lambda: _connect_postgres(database.url),
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_pre_ping=True,
     )
+
+
+def _connect_postgres(url: str) -> psycopg.Connection[Any]:
+    connection = psycopg.connect(url, connect_timeout=10)
+    # The engine's statements are used on such connections too.
+    for kind, dumper in packing.dumpers():
+        connection.adapters.register_dumper(kind, dumper)
+    return connection
 
 
 # ── what a refusal means ────────────────────────────────────────────────────────────────────────────

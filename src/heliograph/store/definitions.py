@@ -43,6 +43,8 @@ class Definitions(NamedTuple):
     settings: bytes | str
     control_updated_at: int
     rules: list[StoredRule]
+    journeys: list[StoredRule]
+    """As rules are: `definition` is the JSON of core.journeys.Definition."""
     template_versions: Mapping[str, int]
     dates: list[StoredDate]
 
@@ -85,6 +87,7 @@ def load(connection: sa.Connection, workspace_id: int) -> Definitions:
         workspace.settings,
         workspace.control_updated_at,
         [StoredRule(*row) for row in _stored(connection, workspace_id, "rule", StoredRule._fields)],
+        [StoredRule(*row) for row in _stored(connection, workspace_id, "journey", StoredRule._fields)],
         {row.id: row.version for row in templates},
         [StoredDate(*row) for row in _stored(connection, workspace_id, "date", StoredDate._fields)],
     )

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
+from heliograph.core import expressions
 from heliograph.engine import ingest
 from heliograph.store import database
 
@@ -37,5 +38,7 @@ class Services(NamedTuple):
     """Tells the turns that something was committed which they have to see; callable from any thread."""
     engine_state: Callable[[], Mapping[str, Any]]
     """What this process has done so far, for /metrics and /healthz."""
+    evaluator: expressions.Evaluator
+    """Reads and runs the JavaScript of journeys."""
     stopwatch: Callable[[], float] = time.perf_counter
     """Seconds that only ever grow: they measure requests and age the cache of keys, and are never stored."""

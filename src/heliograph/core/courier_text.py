@@ -1,0 +1,38 @@
+"""The texts of a message's `content`: `{name}` and `{{data.name}}` are filled, all else stays as it is (engine.md E31).
+
+Law: an unknown `{name}` stays as it was written; what is filled in is never read again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+_NAME = r"[A-Za-z_$][\w$-]*(?:\.[\w$-]+)*"
+_HOLE = re.compile(rf"\{{\{{\s*({_NAME})\s*\}}\}}|\{{({_NAME})\}}")
+
+
+def fill(text: str, seen: Mapping[str, Any]) -> str:
+    """The text with what is known filled in; a `{{name}}` that is not there is empty (A67)."""
+
+    def filled(hole: re.Match[str]) -> str:
+        value = _found(seen, (hole[1] or hole[2]).split("."))
+        if value is None:
+            return "" if hole[1] else hole[0]
+        return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+    return _HOLE.sub(filled, text)
+
+
+def _found(seen: Any, path: list[str]) -> Any:
+    for name in path:
+        if isinstance(seen, Mapping):
+            seen = seen.get(name)
+        elif isinstance(seen, list) and name.isdecimal() and int(name) < len(seen):
+            seen = seen[int(name)]
+        else:
+            return None
+    return seen

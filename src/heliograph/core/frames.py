@@ -1,0 +1,248 @@
+"""Frames: what surrounds every step of a journey, its `if`, its `ref`, and the run that it stands in.
+
+Law: a step is taken only where its condition holds; what it read of other steps stands in its record, so that a replay
+needs nothing else. A field that cannot be resolved ends the run: a message never goes out with a hole in it (J9).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from heliograph import errors
+from heliograph.core import documents, effects, expressions, fields, plans
+
+STATUSES: Mapping[int, str] = {
+    plans.Status.PENDING: "PROCESSED",
+    plans.Status.SUCCEEDED: "PROCESSED",
+    plans.Status.FAILED: "ERROR",
+    plans.Status.SKIPPED: "SKIPPED",
+}
+"""How the Courier wire names a step's status; one that waits for time is WAITING."""
+WAITING = "WAITING"
+NOT_REACHED = "NOT PROCESSED"
+
+Invoke = Callable[[str, Mapping[str, Any]], "effects.Start | str"]
+"""(template's id or alias, what its run is to hold) to the start of it, or why there is none."""
+
+
+class Run:
+    """A journey's run, as its steps see it."""
+
+    def __init__(  # noqa: PLR0913 - what a run holds
+        self,
+        run_id: bytes,
+        context: expressions.Context,
+        evaluator: expressions.Evaluator,
+        refs: Mapping[str, int],
+        *,
+        token: str | None = None,
+        people: Mapping[str, Mapping[str, Any]] | None = None,
+        sent: Mapping[int, Sequence[str]] | None = None,
+        invoke: Invoke = lambda template, _: f"there is no journey {template!r}",
+        zone: str | None = None,
+    ):
+        """`refs` is the visit of each step with a name; `people` the stored profiles, by user_id.
+
+        `sent` is how the messages of earlier sends stand, by visit; `zone` the workspace's.
+        """
+        self.run_id, self.context, self.evaluator, self.refs = run_id, context, evaluator, refs
+        self.token, self.sent, self.invoke = token, sent or {}, invoke
+        self.people: Mapping[str, Mapping[str, Any]] = {} if people is None else people
+        self.zone = zone
+        self._visit = 0
+        self._records: Sequence[Any] = ()
+
+    def look(self, visit: int, records: Sequence[Any]) -> None:
+        """The step of this visit is taken next; `records` is what those before it left."""
+        self._visit, self._records = visit, records
+
+    def scope(self, now: int) -> expressions.Scope:
+        """What the step that is taken next sees."""
+        steps = {
+            ref: self._left(visit, self._records[visit])
+            for ref, visit in self.refs.items()
+            if visit < len(self._records)
+        }
+        seed = expressions.seed(self.run_id, self._visit)
+        return expressions.Scope(self.context._replace(steps=steps), self.evaluator, now, seed)
+
+    def _left(self, visit: int, record: Any) -> dict[str, Any]:
+        status, recipients = record.status, recipients_in(record.output)
+        if status == plans.Status.SKIPPED and not record.answered:
+            return expressions.step_reference("SKIPPED")
+        if recipients is None:
+            return expressions.step_reference(status_of(record))
+        told = self.sent.get(visit)
+        return expressions.send_reference(told if told is not None else ["ENQUEUED"] * len(recipients))
+
+
+def recipients_in(output: Any) -> Sequence[Any] | None:
+    """To whom a send's messages go, by its record; None for a step that sends nothing."""
+    return output.get(plans.RECIPIENTS) if isinstance(output, dict) else None
+
+
+def status_of(record: Any) -> str:
+    """How a step stands that left this record."""
+    if (
+        record.status == plans.Status.PENDING
+        and isinstance(record.output, dict)
+        and plans.WAKES_AT in record.output
+    ):
+        return WAITING
+    return STATUSES[record.status]
+
+
+class Kind(Protocol):
+    """What a kind of step does within its frame."""
+
+    @property
+    def action(self) -> str:
+        """Its name on the wire."""
+
+    @property
+    def blocks(self) -> bool:
+        """Whether the next step waits for what this one asks for."""
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """What its fields may look at: some of scripts.ROOTS, `refs.<step>`, or `refs` for all steps."""
+
+    def people(self, run: Run, scope: expressions.Scope) -> Iterable[str]:
+        """Whose stored profiles it needs."""
+
+    def take(self, scene: plans.Scene, run: Run, scope: expressions.Scope) -> plans.Outcome:
+        """What it asks for. Raises InvalidInput and RenderFailed, which end the run."""
+
+
+class Step(NamedTuple):
+    """A step in its frame."""
+
+    body: Kind
+    path: str
+    condition: expressions.Script | None
+    ref: str | None
+
+    @property
+    def on_error(self) -> str:
+        """A step that blocks is waited for."""
+        return "stop" if self.body.blocks else "continue"
+
+    @property
+    def kind(self) -> str:
+        """The step's name on the wire."""
+        return self.body.action
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """What it may look at of its run."""
+        return self.body.reads if self.condition is None else self.body.reads | self.condition.reads
+
+    def take(self, scene: plans.Scene) -> plans.Outcome:
+        """Take the step, where its condition holds."""
+        run = scene.started
+        assert isinstance(run, Run)
+        scope = run.scope(scene.now)
+        judgement = expressions.judge(self.condition, scope)
+        if judgement.holds:
+            try:
+                outcome = self.body.take(scene, run, scope)
+            except (errors.InvalidInput, errors.RenderFailed) as fault:
+                outcome = plans.Outcome(plans.Status.FAILED, error=str(fault), end=plans.End.FAILED)
+        else:
+            told = judgement.fault or "the condition does not hold"
+            outcome = plans.Outcome(plans.Status.SKIPPED, error=told)
+        return self._with_reads(outcome, scope)
+
+    def people(self, run: Run, scope: expressions.Scope) -> Iterable[str]:
+        """Whose stored profiles it needs; a field that cannot be resolved yet names nobody."""
+        try:
+            return tuple(self.body.people(run, scope))
+        except (errors.InvalidInput, errors.RenderFailed):
+            return ()
+
+    def _with_reads(self, outcome: plans.Outcome, scope: expressions.Scope) -> plans.Outcome:
+        steps = scope.context.steps
+        if "refs" not in self.reads:
+            steps = {name: told for name, told in steps.items() if f"refs.{name}" in self.reads}
+        if not steps:
+            return outcome
+        return outcome._replace(output={**(outcome.output or {}), "read": steps})
+
+
+def refs_of(steps: Iterable[Any]) -> dict[str, int]:
+    """The visit of every step that has a name."""
+    return {step.ref: visit for visit, step in enumerate(steps) if step.ref is not None}
+
+
+# ── reading steps ───────────────────────────────────────────────────────────────────────────────────
+
+
+class Reader:
+    """Reads the fields of one step: an empty text in an optional field is no value (A02)."""
+
+    def __init__(self, given: Mapping[str, Any], path: str, evaluator: expressions.Evaluator):
+        self.given, self.path, self.evaluator = given, path, evaluator
+        self.faults: list[errors.Fault] = []
+
+    def at(self, name: str) -> str:
+        """The place of a field."""
+        return documents.below(self.path, name)
+
+    def raw(self, name: str) -> Any:
+        """A field as it is written; None where it is not there, null, or empty."""
+        value = self.given.get(name)
+        return None if value == "" else value
+
+    def field(self, name: str) -> fields.Field | None:
+        """A field; None where it is not there. Faults are collected."""
+        value = self.raw(name)
+        if value is None:
+            return None
+        try:
+            return fields.parse(value, self.at(name), self.evaluator)
+        except errors.InvalidInput as refusal:
+            self.faults += refusal.faults
+            return None
+
+    def literal(self, name: str, kind: type, told: str) -> Any:
+        """A field's value where it is literal and of this kind; a fault where it is of another."""
+        value = self.raw(name)
+        if value is None or not isinstance(value, kind):
+            if value is not None:
+                self.fault(name, told)
+            return None
+        return value
+
+    def fault(self, name: str, message: str) -> None:
+        """Something is wrong with a field."""
+        self.faults.append(errors.Fault(self.at(name) if name else self.path, message))
+
+    def strangers(self, known: Sequence[str]) -> None:
+        """Collect a fault for each field that is none of these."""
+        self.faults += documents.unknown_keys(self.given, known, self.path)
+
+    def done(self) -> None:
+        """Raise what was collected, if anything."""
+        if self.faults:
+            raise errors.InvalidInput(faults=self.faults)
+
+
+def text(value: Any, path: str) -> str:
+    """A resolved value as text: numbers and truths as JSON writes them. Raises RenderFailed for anything else."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool | int | float):
+        return msgspec.json.encode(value).decode()
+    raise errors.RenderFailed.at(path, "is not there" if value is None else "is no text")
+
+
+def mapping(value: Any, path: str) -> dict[str, Any]:
+    """A resolved value that is an object, or nothing. Raises RenderFailed for anything else."""
+    if value is None:
+        return {}
+    if isinstance(value, dict):
+        return value
+    raise errors.RenderFailed.at(path, "is no object")

@@ -1,0 +1,126 @@
+"""What is told of a journey's run: how it stands, and what became of each step (journeys.md 1.1, 1.11).
+
+Law: read from the run's records and nothing else; a step that was not reached is told too (A41).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from heliograph.core import frames, plans, runs, schedule
+
+STATUSES = ("PROCESSING", "PROCESSED", "WAITING", "CANCELED", "ERROR", "THROTTLED", "NOT PROCESSED")
+"""Every status that a run can have on the wire."""
+
+
+class StepError(msgspec.Struct):
+    """Why a step failed."""
+
+    message: str
+
+
+class StepAccount(msgspec.Struct):
+    """What became of one step."""
+
+    action: str
+    status: str
+    step_id: str
+    ref: str | None
+    message_id: str | None
+    created_at: str | None
+    updated_at: str | None
+    error: StepError | None
+    skip_reason: str | None
+    explain: dict[str, Any]
+    """What it waits for, whom it wrote to, what it read."""
+
+
+def status_of(status: int, records: Sequence[runs.Record]) -> str:
+    """How a run stands, on the wire."""
+    if status == runs.Status.HELD:
+        return frames.WAITING
+    if status == runs.Status.WAITING:
+        return frames.WAITING if any(map(_waits, records)) else "PROCESSING"
+    return {
+        runs.Status.DONE: "PROCESSED",
+        runs.Status.FAILED: "ERROR",
+        runs.Status.CANCELED: "CANCELED",
+    }[runs.Status(status)]
+
+
+def _waits(record: runs.Record) -> bool:
+    return frames.status_of(record) == frames.WAITING
+
+
+def wanted(names: Sequence[str]) -> set[runs.Status]:
+    """The states of runs that have one of these statuses, or may have it."""
+    found = set()
+    for name in names:
+        if name in ("PROCESSING", frames.WAITING):
+            found |= {runs.Status.WAITING, runs.Status.HELD}
+        found |= {
+            state
+            for state, told in (
+                (runs.Status.DONE, "PROCESSED"),
+                (runs.Status.FAILED, "ERROR"),
+                (runs.Status.CANCELED, "CANCELED"),
+            )
+            if told == name
+        }
+    return found
+
+
+def steps_of(
+    steps: Sequence[frames.Step],
+    status: int,
+    records: Sequence[runs.Record],
+    sent: Sequence[Sequence[str]],
+) -> list[StepAccount]:
+    """What became of each step; `sent` is the ids of the messages of each step that was reached."""
+    made = []
+    for visit, step in enumerate(steps):
+        if visit < len(records):
+            made.append(_account(visit, step, status, records[visit], sent[visit]))
+        else:
+            told = "CANCELED" if status == runs.Status.CANCELED else frames.NOT_REACHED
+            made.append(
+                StepAccount(step.kind, told, _step_id(visit), step.ref, None, None, None, None, None, {})
+            )
+    return made
+
+
+def _account(
+    visit: int, step: frames.Step, status: int, record: runs.Record, sent: Sequence[str]
+) -> StepAccount:
+    told = frames.status_of(record)
+    if status == runs.Status.CANCELED and told == frames.WAITING:
+        told = "CANCELED"
+    output = record.output if isinstance(record.output, dict) else {}
+    explain = {name: value for name, value in output.items() if name != plans.RECIPIENTS}
+    recipients = output.get(plans.RECIPIENTS)
+    if recipients is not None:
+        explain["recipients"] = [
+            {"user_id": user_id, "email": address, "message_id": message_id}
+            for (user_id, address), message_id in zip(recipients, sent, strict=False)
+        ]
+    skipped = record.status == plans.Status.SKIPPED
+    failed = record.status == plans.Status.FAILED
+    return StepAccount(
+        step.kind,
+        told,
+        _step_id(visit),
+        step.ref,
+        sent[0] if len(sent) == 1 else None,
+        schedule.write_instant(record.started_at),
+        schedule.write_instant(record.settled_at or record.started_at),
+        StepError(record.error or "failed") if failed else None,
+        (record.error or "its messages were not to go out") if skipped else None,
+        explain,
+    )
+
+
+def _step_id(visit: int) -> str:
+    return f"steps[{visit}]"

@@ -1,0 +1,328 @@
+"""Journeys: templates of automations, what they say, and how a run of one begins (J13, J15, E11).
+
+Law: everything that can be wrong with a definition or with an invocation is found before a run starts, each fault with
+its place. What a run holds is written down at its start and stays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from heliograph import errors
+from heliograph.core import documents, effects, expressions, fields, frames, ids, plans, rules
+from heliograph.core.steps import flow, sending, waiting
+
+KINDS: Mapping[str, tuple[Callable[[frames.Reader], Any], Sequence[str]]] = {
+    **sending.KINDS,
+    **waiting.KINDS,
+    **flow.KINDS,
+}
+"""How a step of each `action` is read, and its fields beside `action`, `if` and `ref`."""
+MAX_STEPS = 50
+MAX_NAME = 200
+MAX_DEPTH = 5
+"""How many runs may start each other one after the other within an hour of each other."""
+_HOUR = 3_600_000_000
+OWN = bytes(16)
+"""What stands for the automation of a run that brought its steps with it."""
+STATES = ("draft", "published")
+
+
+# ── steps ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def read_steps(given: object, evaluator: expressions.Evaluator, path: str = "steps") -> plans.Plan:
+    """The plan of these steps. Raises InvalidInput with at least the first fault of every step."""
+    if not isinstance(given, list) or not 1 <= len(given) <= MAX_STEPS:
+        raise errors.InvalidInput.at(path, f"is a list of 1 to {MAX_STEPS} steps")
+    made: list[frames.Step] = []
+    faults: list[errors.Fault] = []
+    for index, one in enumerate(given):
+        try:
+            made.append(_step(one, f"{path}[{index}]", evaluator))
+        except errors.InvalidInput as refusal:
+            faults += refusal.faults
+    seen: set[str] = set()
+    for step in made:
+        if step.ref in seen:
+            faults.append(
+                errors.Fault(f"{step.path}.ref", f'"{step.ref}" is the name of an earlier step already')
+            )
+        seen |= {step.ref} if step.ref else set()
+    if faults:
+        raise errors.InvalidInput(faults=faults)
+    return plans.plan(tuple(made))
+
+
+def _step(given: object, path: str, evaluator: expressions.Evaluator) -> frames.Step:
+    if not isinstance(given, dict):
+        raise errors.InvalidInput.at(path, "is an object with an `action`")
+    action = given.get("action")
+    if not isinstance(action, str) or action not in KINDS:
+        told = "is required" if action is None else errors.unknown("action", action, tuple(KINDS))
+        raise errors.InvalidInput.at(f"{path}.action", told)
+    read, known = KINDS[action]
+    reader = frames.Reader(given, path, evaluator)
+    reader.strangers(("action", "if", "ref", *known))
+    condition = ref = None
+    try:
+        condition = expressions.condition(given.get("if"), reader.at("if"), evaluator)
+    except errors.InvalidInput as refusal:
+        reader.faults += refusal.faults
+    if reader.raw("ref") is not None:
+        try:
+            ref = expressions.check_ref(given["ref"], reader.at("ref"))
+        except errors.InvalidInput as refusal:
+            reader.faults += refusal.faults
+    body = read(reader)
+    reader.done()
+    return frames.Step(body, path, condition, ref)
+
+
+# ── definitions ─────────────────────────────────────────────────────────────────────────────────────
+
+
+class Trigger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The events that start a journey."""
+
+    event_type: str
+    conditions: Any = None
+    once: bool = False
+    """Whether a contact is in it once, for ever."""
+    entry_key: str | None = None
+    """What a run is unique by, filled as a text of a rule is."""
+
+
+class Definition(msgspec.Struct, frozen=True, kw_only=True):
+    """What a journey says."""
+
+    id: str
+    name: str
+    steps: list[dict[str, Any]]
+    alias: str | None = None
+    cancelation_token: Any = None
+    status: str = "published"
+    trigger: Trigger | None = None
+
+
+WRITABLE = ("name", "alias", "steps", "cancelation_token", "status", "trigger")
+
+
+def define(identity: str, given: Mapping[str, Any], evaluator: expressions.Evaluator) -> Definition:
+    """The journey of this id. Raises InvalidInput with its faults."""
+    faults = []
+    for name, most in (("name", MAX_NAME), ("alias", MAX_NAME)):
+        value = given.get(name)
+        if value is not None and (not isinstance(value, str) or not 1 <= len(value.strip()) <= most):
+            faults.append(errors.Fault(name, f"is a text of 1 to {most} characters"))
+    if given.get("name") is None:
+        faults.append(errors.Fault("name", "is required"))
+    if given.get("status", "published") not in STATES:
+        faults.append(errors.Fault("status", f"is one of {', '.join(STATES)}"))
+    for read in (_check_steps, _check_token, _check_trigger):
+        try:
+            read(given, evaluator)
+        except errors.InvalidInput as refusal:
+            faults += refusal.faults
+    if faults:
+        raise errors.InvalidInput(faults=faults)
+    kept = {name: given[name] for name in WRITABLE if given.get(name) not in (None, "")}
+    return msgspec.convert({**kept, "id": identity}, Definition)
+
+
+def _check_steps(given: Mapping[str, Any], evaluator: expressions.Evaluator) -> None:
+    read_steps(given.get("steps"), evaluator)
+
+
+def _check_token(given: Mapping[str, Any], evaluator: expressions.Evaluator) -> None:
+    if given.get("cancelation_token") is not None:
+        fields.parse(given["cancelation_token"], "cancelation_token", evaluator)
+
+
+def _check_trigger(given: Mapping[str, Any], _: expressions.Evaluator) -> None:
+    trigger = given.get("trigger")
+    if trigger is None:
+        return
+    if not isinstance(trigger, dict):
+        raise errors.InvalidInput.at("trigger", "is an object with an `event_type`")
+    faults = documents.unknown_keys(trigger, Trigger.__struct_fields__, "trigger")
+    if faults:
+        raise errors.InvalidInput(faults=faults)
+    try:
+        made = msgspec.convert(trigger, Trigger)
+    except msgspec.ValidationError as refusal:
+        raise errors.InvalidInput(faults=[documents.fault_of(refusal, "trigger")]) from None
+    try:
+        rules.define(_as_rule("a", "a", made))
+    except errors.InvalidInput as refusal:
+        raise errors.InvalidInput(
+            faults=[errors.Fault(_in_trigger(fault.path), fault.message) for fault in refusal.faults]
+        ) from None
+
+
+def _in_trigger(path: str) -> str:
+    if path.startswith("actions[0]."):
+        return f"trigger.{path.removeprefix('actions[0].')}"
+    return f"trigger.{'event_type' if path == 'trigger_type' else path}"
+
+
+def _as_rule(identity: str, name: str, trigger: Trigger) -> dict[str, Any]:
+    action: dict[str, Any] = {"type": "invoke_automation", "automation": identity, "once": trigger.once}
+    if trigger.entry_key is not None:
+        action["entry_key"] = trigger.entry_key
+    return {
+        "name": name[:MAX_NAME],
+        "trigger_type": trigger.event_type,
+        "conditions": trigger.conditions,
+        "actions": [action],
+    }
+
+
+def as_rule(definition: Definition) -> rules.Definition | None:
+    """The rule of one action that a journey's trigger is (E11); None where it has none, or is a draft."""
+    if definition.trigger is None or definition.status != "published":
+        return None
+    return rules.define(_as_rule(definition.id, definition.name, definition.trigger))
+
+
+def automation_id(workspace_id: int, identity: str) -> bytes:
+    """The 16 bytes by which a journey is known inside: the same for the same id, whoever makes it."""
+    return hashlib.blake2b(f"journey:{workspace_id}:{identity}".encode(), digest_size=16).digest()
+
+
+# ── runs ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Body(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a run was started with."""
+
+    source: tuple[str, ...]
+    data: dict[str, Any] = {}
+    profile: dict[str, Any] = {}
+    brand: str | None = None
+    template: str | None = None
+    recipient: str | None = None
+    depth: int = 0
+    steps: list[dict[str, Any]] | None = None
+    """The steps that it brought with it."""
+    journey: str | None = None
+    """The id of its journey."""
+    event_id: str | None = None
+
+
+_body = msgspec.json.Decoder(Body)
+
+
+def read_body(stored: bytes | str) -> Body:
+    """What a stored run was started with."""
+    return _body.decode(stored)
+
+
+def context_of(body: Body) -> expressions.Context:
+    """What its steps read of it."""
+    return expressions.Context(body.data, body.profile, body.brand, body.template, body.recipient)
+
+
+class Journey(NamedTuple):
+    """A published journey, ready to be started."""
+
+    automation_id: bytes
+    version: int
+    definition: Definition
+
+
+def start(
+    journey: Journey | None,
+    body: Body,
+    token: Any,
+    evaluator: expressions.Evaluator,
+    now: int,
+    start_key: str | None = None,
+) -> effects.Start:
+    """The start of a run; `token` is as it was written. Raises InvalidInput where the token cannot be told."""
+    automation, version = (OWN, 0) if journey is None else (journey.automation_id, journey.version)
+    return effects.Start(
+        effects.Door.JOURNEY,
+        automation,
+        version,
+        start_key,
+        body.recipient,
+        _token(token, body, evaluator, now),
+        msgspec.to_builtins(body),
+    )
+
+
+def _token(given: Any, body: Body, evaluator: expressions.Evaluator, now: int) -> str | None:
+    if given in (None, ""):
+        return None
+    path = "cancelation_token"
+    field = fields.parse(given, path, evaluator)
+    try:
+        value = fields.resolve(field, expressions.Scope(context_of(body), evaluator, now, 0), path)
+        return None if value in (None, "") else frames.text(value, path)
+    except errors.RenderFailed as fault:
+        raise errors.InvalidInput(faults=fault.faults) from None
+
+
+def child(
+    journey: Journey | None,
+    template: str,
+    given: Mapping[str, Any],
+    parent: tuple[bytes, Body],
+    evaluator: expressions.Evaluator,
+    now: int,
+) -> effects.Start | str:
+    """The start that an `invoke` step asks for, or why there is none."""
+    if journey is None:
+        return f"there is no published journey {template!r}"
+    run_id, before = parent
+    depth = 0 if now - ids.created_at(run_id) >= _HOUR else before.depth + 1
+    if depth > MAX_DEPTH:
+        return f"depth: runs have started each other {MAX_DEPTH} times already"
+    source = (f"invoke/{journey.definition.id}", f"run/{ids.wire(run_id)}")
+    body = Body(source, **given, depth=depth, journey=journey.definition.id)
+    return start(journey, body, journey.definition.cancelation_token, evaluator, now)
+
+
+# ── invocations ─────────────────────────────────────────────────────────────────────────────────────
+
+_TEXTS = ("brand", "recipient", "template")
+_OBJECTS = ("data", "profile")
+CONTEXT = (*_TEXTS, *_OBJECTS)
+
+
+def context_given(given: Mapping[str, Any], inner: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The parts of a run's context that a request names; `inner` is its older place (A01). Raises InvalidInput."""
+    found: dict[str, Any] = {}
+    faults = []
+    for name in CONTEXT:
+        value = given.get(name)
+        if value is None and inner is not None and name in ("recipient", "data", "profile"):
+            value = inner.get(name)
+        if value in (None, ""):
+            continue
+        wanted: type = str if name in _TEXTS else dict
+        if isinstance(value, wanted):
+            found[name] = value
+        else:
+            faults.append(errors.Fault(name, f"is {'a text' if wanted is str else 'an object'}, or null"))
+    if faults:
+        raise errors.InvalidInput(faults=faults)
+    return found
+
+
+def check_sends(plan: plans.Plan, given: Mapping[str, Any]) -> None:
+    """Raises InvalidInput for each send that has neither a recipient or template of its own, nor one of its run's."""
+    faults = [
+        errors.Fault(f"{step.path}.{name}", "is required: the run has none either")
+        for step in plan.steps
+        if isinstance(step, frames.Step) and isinstance(step.body, sending.Send)
+        for name in ("recipient", "template")
+        if name not in step.body.given and not given.get(name)
+    ]
+    if faults:
+        raise errors.InvalidInput(faults=faults)

@@ -1,0 +1,275 @@
+"""The step that writes to people: `send`, in its older form (`recipient`, `template`) and with a `message`.
+
+Law: each recipient is one message, planned when the step is taken; what the run holds fills it, what the step says
+wins. A recipient who cannot be reached makes an unroutable message, and the run goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from heliograph import errors
+from heliograph.core import courier_text, documents, effects, expressions, fields, frames, people, plans
+
+MAX_RECIPIENTS = 100
+LEGACY = ("recipient", "template", "brand", "data", "profile")
+_MESSAGE = ("to", "template", "content", "data", "brand_id")
+_TO = ("user_id", "email", "data")
+_CONTENT = ("title", "body")
+
+
+class Recipient(NamedTuple):
+    """One person who is written to."""
+
+    user_id: str | None
+    profile: Mapping[str, Any]
+    data: Mapping[str, Any]
+
+    @property
+    def address(self) -> str | None:
+        """Where they are written to."""
+        return people.email_of(self.profile)
+
+
+# ── the older form ──────────────────────────────────────────────────────────────────────────────────
+
+
+class Send(NamedTuple):
+    """Send a stored template to one person; what the step does not say, the run does."""
+
+    path: str
+    given: Mapping[str, fields.Field]
+    action: str = "send"
+    blocks: bool = False
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """What its fields look at."""
+        return frozenset().union(*(field.reads for field in self.given.values()))
+
+    def people(self, run: frames.Run, scope: expressions.Scope) -> Iterable[str]:
+        """The recipient's."""
+        return (self._named("recipient", run, scope),)
+
+    def take(self, scene: plans.Scene, run: frames.Run, scope: expressions.Scope) -> plans.Outcome:
+        """One message."""
+        user_id = self._named("recipient", run, scope)
+        template = self._named("template", run, scope)
+        data = {**run.context.data, **self._object("data", scope)}
+        own = {**run.context.profile, **self._object("profile", scope)}
+        recipient = Recipient(user_id, {**run.people.get(user_id, {}), **own}, data)
+        return _deliver(scene, [recipient], template, None)
+
+    def _named(self, name: str, run: frames.Run, scope: expressions.Scope) -> str:
+        path = f"{self.path}.{name}"
+        field = self.given.get(name)
+        value = (
+            getattr(run.context, name)
+            if field is None
+            else fields.resolve(field, scope, path, fields.Role.MESSAGE)
+        )
+        return frames.text(value, path)
+
+    def _object(self, name: str, scope: expressions.Scope) -> dict[str, Any]:
+        field, path = self.given.get(name), f"{self.path}.{name}"
+        return {} if field is None else frames.mapping(fields.resolve(field, scope, path), path)
+
+
+# ── with a message ──────────────────────────────────────────────────────────────────────────────────
+
+
+class SendMessage(NamedTuple):
+    """Send a message of one's own, or a stored template, to one person or several."""
+
+    path: str
+    to: tuple[fields.Field, ...]
+    template: fields.Field | None
+    content: Mapping[str, fields.Field]
+    data: fields.Field | None
+    action: str = "send"
+    blocks: bool = False
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """What its fields look at."""
+        parts = (*self.to, self.template, *self.content.values(), self.data)
+        return frozenset().union(*(part.reads for part in parts if part is not None))
+
+    def people(self, run: frames.Run, scope: expressions.Scope) -> Iterable[str]:
+        """The recipients'."""
+        return [to["user_id"] for to in self._recipients(scope) if isinstance(to.get("user_id"), str)]
+
+    def _recipients(self, scope: expressions.Scope) -> list[dict[str, Any]]:
+        path = f"{self.path}.message.to"
+        found: list[dict[str, Any]] = []
+        for field in self.to:
+            value = fields.resolve(field, scope, path)
+            found += [frames.mapping(one, path) for one in (value if isinstance(value, list) else [value])]
+        if not 1 <= len(found) <= MAX_RECIPIENTS:
+            raise errors.RenderFailed.at(path, f"names {len(found)} recipients: 1 to {MAX_RECIPIENTS} may be")
+        return found
+
+    def take(self, scene: plans.Scene, run: frames.Run, scope: expressions.Scope) -> plans.Outcome:
+        """One message to each."""
+        path = f"{self.path}.message"
+        shared = dict(run.context.data)
+        if self.data is not None:
+            shared |= frames.mapping(fields.resolve(self.data, scope, f"{path}.data"), f"{path}.data")
+        recipients = [_recipient(one, run, shared, f"{path}.to") for one in self._recipients(scope)]
+        if self.template is not None:
+            place = f"{path}.template"
+            template = frames.text(fields.resolve(self.template, scope, place, fields.Role.MESSAGE), place)
+            return _deliver(scene, recipients, template, None)
+        content = {
+            name: frames.text(
+                fields.resolve(field, scope, f"{path}.content.{name}", fields.Role.MESSAGE),
+                f"{path}.content.{name}",
+            )
+            for name, field in self.content.items()
+        }
+        return _deliver(scene, recipients, None, content)
+
+
+def _recipient(to: Mapping[str, Any], run: frames.Run, shared: Mapping[str, Any], path: str) -> Recipient:
+    user_id, address = to.get("user_id"), to.get("email")
+    if user_id is None and address is None:
+        raise errors.RenderFailed.at(path, "names nobody: give `user_id` or `email`")
+    if user_id is not None:
+        user_id = frames.text(user_id, f"{path}.user_id")
+    profile = dict(run.people.get(user_id, {})) if user_id is not None else {}
+    if user_id is not None and user_id == run.context.recipient:
+        profile |= run.context.profile
+    if address is not None:
+        fault = people.email_fault(frames.text(address, f"{path}.email"))
+        if fault:
+            raise errors.RenderFailed.at(f"{path}.email", fault)
+        profile["email"] = address
+    return Recipient(user_id, profile, {**shared, **frames.mapping(to.get("data"), f"{path}.data")})
+
+
+def _deliver(
+    scene: plans.Scene,
+    recipients: Iterable[Recipient],
+    template: str | None,
+    content: Mapping[str, str] | None,
+) -> plans.Outcome:
+    """A message to each of these."""
+    version = None
+    if template is not None:
+        version = scene.template_versions.get(template)
+        if version is None:
+            return plans.failed(f"there is no template {template!r}")
+    asked = []
+    for one in recipients:
+        contact = {**one.profile, "id": one.user_id}
+        written = None
+        if content is not None:
+            seen = {**one.data, "data": one.data, "profile": one.profile}
+            written = {
+                "subject": courier_text.fill(content["title"], seen) or scene.default_subject,
+                "text": courier_text.fill(content["body"], seen),
+                "literal": True,
+            }
+        address = one.address
+        asked.append(
+            effects.Deliver(
+                effects.Kind.MESSAGE,
+                "email",
+                one.user_id,
+                address,
+                template,
+                version,
+                written,
+                {} if written else {"data": one.data, "profile": one.profile, "contact": contact},
+                None if address else f"contact {one.user_id!r} has no e-mail address",
+            )
+        )
+    return plans.pending(*asked, output={plans.RECIPIENTS: [(one.contact_id, one.address) for one in asked]})
+
+
+# ── reading ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def read_send(reader: frames.Reader) -> Send | SendMessage:
+    """A `send` step, in either form. Faults are collected by the reader."""
+    if reader.raw("message") is not None:
+        for name in LEGACY:
+            if reader.raw(name) is not None:
+                reader.fault(name, "stands in `message` in this form of the step")
+        return _read_message(reader)
+    given = {name: field for name in LEGACY if (field := reader.field(name)) is not None}
+    for name in ("data", "profile"):
+        if isinstance(given.get(name), fields.Literal) and not isinstance(reader.raw(name), dict):
+            reader.fault(name, "is an object")
+    return Send(reader.path, given)
+
+
+def _read_message(reader: frames.Reader) -> SendMessage:
+    given = reader.raw("message")
+    if not isinstance(given, dict):
+        reader.fault("message", "is an object with `to`, and with `template` or `content`")
+        return SendMessage(reader.path, (), None, {}, None)
+    inner = frames.Reader(given, reader.at("message"), reader.evaluator)
+    inner.strangers(_MESSAGE)
+    to = _read_to(inner)
+    template, raw = inner.field("template"), inner.raw("content")
+    if (template is None) == (raw is None) and not inner.faults:
+        inner.fault("", "takes either `template` or `content`, not both")
+    content: dict[str, fields.Field] = {}
+    if isinstance(raw, dict):
+        words = frames.Reader(raw, inner.at("content"), reader.evaluator)
+        words.strangers(_CONTENT)
+        for name in _CONTENT:
+            if not isinstance(words.given.get(name), str):
+                words.fault(name, "is required, as text")
+            elif (field := words.field(name)) is not None:
+                content[name] = field
+            else:
+                content[name] = fields.Literal("")
+        inner.faults += words.faults
+    elif raw is not None:
+        inner.fault("content", "is an object with `title` and `body`")
+    data = inner.field("data")
+    if isinstance(data, fields.Literal) and not isinstance(inner.raw("data"), dict):
+        inner.fault("data", "is an object")
+    reader.faults += inner.faults
+    return SendMessage(reader.path, to, template, content, data)
+
+
+def _read_to(inner: frames.Reader) -> tuple[fields.Field, ...]:
+    raw = inner.raw("to")
+    if raw is None:
+        inner.fault("to", "is required: whom the message is for")
+        return ()
+    listed = raw if isinstance(raw, list) else [raw]
+    if not 1 <= len(listed) <= MAX_RECIPIENTS:
+        inner.fault("to", f"names 1 to {MAX_RECIPIENTS} recipients")
+        return ()
+    made = []
+    for index, one in enumerate(listed):
+        path = f"{inner.at('to')}[{index}]" if isinstance(raw, list) else inner.at("to")
+        faults = _to_faults(one, path)
+        inner.faults += faults
+        if not faults:
+            try:
+                made.append(fields.parse(one, path, inner.evaluator))
+            except errors.InvalidInput as refusal:
+                inner.faults += refusal.faults
+    return tuple(made)
+
+
+def _to_faults(one: object, path: str) -> list[errors.Fault]:
+    if isinstance(one, str) and (one.startswith("refs.") or "${" in one):
+        return []
+    if not isinstance(one, dict):
+        return [errors.Fault(path, "is an object with `user_id` or `email`")]
+    if "$ref" in one:
+        return []
+    faults = documents.unknown_keys(one, _TO, path)
+    if not faults and not any(one.get(name) for name in ("user_id", "email")):
+        faults = [errors.Fault(path, "names nobody: give `user_id` or `email`")]
+    return faults
+
+
+KINDS = {"send": (read_send, (*LEGACY, "message"))}

@@ -1,0 +1,140 @@
+"""Journey: what the runs of journeys do and see (a door of started.py).
+
+Law: what a run was started with, it keeps; what it reads beside that (stored profiles, how its messages stand) is read
+in bulk by the turn and stands in the records of the steps that looked at it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from heliograph.core import expressions, frames, journeys, messages, plans, runs
+from heliograph.engine import desk as desks
+from heliograph.engine import match, started
+from heliograph.store import rows
+
+_definition = msgspec.json.Decoder(journeys.Definition)
+_EMPTY: Mapping[str, Any] = {}
+
+
+class Journeys:
+    """The door; `evaluator` runs the JavaScript of expressions."""
+
+    def __init__(self, evaluator: expressions.Evaluator, default_subject: str):
+        self._evaluator, self._default_subject = evaluator, default_subject
+
+    def is_own(self, row: rows.Run) -> bool:
+        """Whether the run brought its steps with it."""
+        return row.automation_id == journeys.OWN
+
+    def plan(self, row: rows.Run, start: rows.Start, definition: bytes | str | None) -> plans.Plan:
+        """The steps, read again: they were checked when they came in."""
+        if definition is None:
+            return journeys.read_steps(journeys.read_body(start.body).steps, self._evaluator)
+        return journeys.read_steps(_definition.decode(definition).steps, self._evaluator)
+
+    def wanted(self, desk: desks.Desk, row: rows.Run, start: rows.Start, plan: plans.Plan) -> started.Wanted:
+        """The profiles that its next steps write to, and the messages of earlier sends that they ask about."""
+        records = runs.read(row.state)
+        run = self._run(row, start, plan, {}, {})
+        run.look(len(records), records)
+        scope = run.scope(desk.now)
+        # A step that is woken is still in its place: what follows it has not been taken.
+        following = [step for step in plan.steps[len(records) :] if isinstance(step, frames.Step)]
+        people = {user_id for step in following for user_id in step.people(run, scope)}
+        reads = frozenset().union(*(step.reads for step in following))
+        sent = [
+            message_id
+            for ref, visit in run.refs.items()
+            if visit < len(records) and ("refs" in reads or f"refs.{ref}" in reads)
+            for message_id in started.message_ids(start, row.id, visit, records[visit])
+        ]
+        return started.Wanted(people, sent)
+
+    def scene(
+        self,
+        desk: desks.Desk,
+        row: rows.Run,
+        start: rows.Start,
+        plan: plans.Plan,
+        workspace: match.Workspace,
+    ) -> plans.Scene:
+        """What its next steps see."""
+        records = runs.read(row.state)
+        sent = {}
+        for visit, record in enumerate(records):
+            found = [
+                desk.messages[row.workspace_id, message_id]
+                for message_id in started.message_ids(start, row.id, visit, record)
+                if (row.workspace_id, message_id) in desk.messages
+            ]
+            if found:
+                sent[visit] = [messages.COURIER_STATUS[messages.State(one.state)] for one in found]
+        people = _People(desk, row.workspace_id)
+        run = self._run(row, start, plan, people, sent)
+        body = journeys.read_body(start.body)
+
+        def invoke(template: str, given: Mapping[str, Any]) -> Any:
+            journey = workspace.journey(template)
+            return journeys.child(journey, template, given, (row.id, body), self._evaluator, desk.now)
+
+        run.invoke, run.zone = invoke, workspace.zone
+        return plans.Scene(
+            row.automation_id,
+            b"",
+            "",
+            "",
+            None,
+            start.contact_id,
+            None,
+            start.tenant_id,
+            body.depth,
+            _EMPTY,
+            None,
+            None,
+            None,
+            workspace.default_subject or self._default_subject,
+            workspace.template_versions,
+            None,
+            desk.now,
+            run,
+        )
+
+    def _run(
+        self,
+        row: rows.Run,
+        start: rows.Start,
+        plan: plans.Plan,
+        people: Mapping[str, Mapping[str, Any]],
+        sent: Mapping[int, list[str]],
+    ) -> frames.Run:
+        return frames.Run(
+            row.id,
+            journeys.context_of(journeys.read_body(start.body)),
+            self._evaluator,
+            frames.refs_of(plan.steps),
+            token=start.token,
+            people=people,
+            sent=sent,
+        )
+
+
+class _People(Mapping[str, Mapping[str, Any]]):
+    """The stored profiles on a desk, by user_id."""
+
+    def __init__(self, desk: desks.Desk, workspace_id: int):
+        self._desk, self._workspace_id = desk, workspace_id
+
+    def __getitem__(self, user_id: str) -> Mapping[str, Any]:
+        if (self._workspace_id, user_id) not in self._desk.contacts:
+            raise KeyError(user_id)
+        return self._desk.contact(self._workspace_id, user_id)
+
+    def __iter__(self) -> Any:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0

@@ -1,0 +1,227 @@
+"""Runs of journeys: `/automations/runs`, in Courier's shape (journeys.md 1.1, J14, J19).
+
+Law: a run is told from what stands in the tables. A cancel takes hold before it is answered: no turn has the run's
+partition while it is written.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import msgspec
+from litestar import Response, get, post
+
+from heliograph import errors
+from heliograph.core import frames, ids, journey_accounts, journeys, runs, schedule
+from heliograph.engine import desk, started
+from heliograph.store import definitions, journey_runs
+from heliograph.web.calls import Call, ignored_header, in_thread
+
+TAG = "Journeys"
+_RUN = "/automations/runs/{run_id:str}"
+_MOST_RUNS, _USUAL_RUNS = 50, 20
+_DAY = 86_400_000_000
+
+
+class NoQuery(msgspec.Struct):
+    """Nothing."""
+
+
+class RunsQuery(msgspec.Struct):
+    """Which runs are listed."""
+
+    status: str | None = None
+    """One status, or several with commas between them."""
+    template_id: str | None = None
+    start_date: str | None = None
+    end_date: str | None = None
+    limit: str | None = None
+    """1 to 50; 20 where it is no number."""
+    cursor: str | None = None
+
+
+class Run(msgspec.Struct):
+    """A run."""
+
+    run_id: str
+    status: str
+    source: list[str]
+    template_id: str | None
+    created_at: str
+
+
+class Runs(msgspec.Struct, omit_defaults=True):
+    """Runs, newest first."""
+
+    runs: list[Run]
+    next_cursor: str | None = None
+
+
+class Steps(msgspec.Struct):
+    """Every step of a run, in order, reached or not."""
+
+    steps: list[journey_accounts.StepAccount]
+
+
+class Canceled(msgspec.Struct):
+    """How the run stands now."""
+
+    run_id: str
+    status: str
+
+
+_definition = msgspec.json.Decoder(journeys.Definition)
+
+
+@get("/automations/runs", opt={"tag": TAG, "query": RunsQuery})
+@in_thread
+def list_journey_runs(request: Call) -> Response[Runs]:
+    """List runs, newest first."""
+    query, ignored = request.read_courier_query(RunsQuery)
+    who = request.principal
+    statuses = None if query.status is None else [one.strip() for one in query.status.split(",")]
+    limit = _limit(query.limit)
+    wanted = journey_runs.Filter(
+        None if statuses is None else journey_accounts.wanted(statuses),
+        _automations(who.workspace_id, query.template_id),
+        _moment(query.start_date, "start_date", last=False),
+        _moment(query.end_date, "end_date", last=True),
+        None if query.cursor is None else _cursor(query.cursor),
+    )
+    made: list[Run] = []
+    with request.services.database.reading() as connection:
+        while len(made) <= limit:
+            page = journey_runs.listed(connection, who.workspace_id, who.tenant_id, wanted, limit + 1)
+            # PROCESSING and WAITING are one state in the tables: which of them it is stands in the records.
+            made += [told for told in map(_told, page) if statuses is None or told.status in statuses]
+            if len(page) <= limit:
+                break
+            wanted = wanted._replace(before=page[-1].run.id)
+    following = made[limit - 1].run_id if len(made) > limit else None
+    return Response(Runs(made[:limit], following), headers=ignored_header(ignored))
+
+
+@get(_RUN, opt={"tag": TAG})
+@in_thread
+def read_journey_run(request: Call) -> Response[Run]:
+    """Read one run."""
+    _, ignored = request.read_courier_query(NoQuery)
+    return Response(_told(_stored(request)), headers=ignored_header(ignored))
+
+
+@get(f"{_RUN}/steps", opt={"tag": TAG})
+@in_thread
+def list_run_steps(request: Call) -> Response[Steps]:
+    """List the steps of a run: what became of each, and why."""
+    _, ignored = request.read_courier_query(NoQuery)
+    found = _stored(request)
+    records = runs.read(found.run.state)
+    sent = [
+        [ids.text(one) for one in started.message_ids(found.start, found.run.id, visit, record)]
+        for visit, record in enumerate(records)
+    ]
+    plan = journeys.read_steps(_steps(request, found), request.services.evaluator)
+    steps = [step for step in plan.steps if isinstance(step, frames.Step)]
+    told = journey_accounts.steps_of(steps, found.run.status, records, sent)
+    return Response(Steps(told), headers=ignored_header(ignored))
+
+
+def _steps(request: Call, found: journey_runs.Stored) -> Any:
+    if found.run.automation_id == journeys.OWN:
+        return found.body.steps
+    with request.services.database.reading() as connection:
+        stored = definitions.version_of(connection, found.run.automation_id, found.run.version)
+    assert stored is not None
+    return _definition.decode(stored).steps
+
+
+@post(f"{_RUN}/cancel", status_code=200, opt={"tag": TAG})
+@in_thread
+def cancel_run(request: Call) -> Response[Canceled]:
+    """Cancel a run: no step of it begins any more, and of its messages none goes out that nobody holds.
+
+    A run that has ended stays as it is.
+    """
+    _, ignored = request.read_courier_query(NoQuery)
+    before, services = _stored(request), request.services
+    key, partition = (before.run.workspace_id, before.run.id), before.start.partition
+    with services.database.writing() as connection:
+        services.database.lock_partitions(connection, (partition,))
+        hot, driver = services.database.hot, connection.connection.driver_connection
+        found = journey_runs.read(connection, before.run.workspace_id, None, before.run.id)
+        assert found is not None
+        if found.run.status in runs.IN_PROGRESS:
+            board = desk.Desk(services.now())
+            started.cancel(board, found.run, found.start)
+            hot.cancel_messages(driver, board.now, board.writes.canceled)
+            hot.write(driver, board.writes, (partition,), board.now)
+            found = found._replace(run=board.runs[key])
+    request.wake()
+    told = _told(found)
+    return Response(Canceled(told.run_id, told.status), headers=ignored_header(ignored))
+
+
+# ── reading ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _stored(request: Call) -> journey_runs.Stored:
+    written, who = request.part("run_id"), request.principal
+    identity = ids.of_wire(written) or ids.parse(written)
+    found = None
+    if identity is not None:
+        with request.services.database.reading() as connection:
+            found = journey_runs.read(connection, who.workspace_id, who.tenant_id, identity)
+    if found is None:
+        raise errors.NotFound(f"there is no run {written!r}")
+    return found
+
+
+def _told(stored: journey_runs.Stored) -> Run:
+    body = stored.body
+    return Run(
+        ids.wire(stored.run.id),
+        journey_accounts.status_of(stored.run.status, runs.read(stored.run.state)),
+        list(body.source),
+        body.journey,
+        schedule.write_instant(ids.created_at(stored.run.id)),
+    )
+
+
+def _automations(workspace_id: int, given: str | None) -> list[bytes] | None:
+    if given is None:
+        return None
+    return [journeys.automation_id(workspace_id, one.strip()) for one in given.split(",")]
+
+
+def _limit(given: str | None) -> int:
+    if given is None or not given.isascii() or not given.isdigit() or len(given) > 6:
+        return _USUAL_RUNS
+    return min(max(int(given), 1), _MOST_RUNS)
+
+
+def _cursor(given: str) -> bytes:
+    identity = ids.of_wire(given)
+    if identity is None:
+        raise errors.InvalidQuery(
+            "Invalid cursor format", faults=[errors.Fault("cursor", "is none of a list")]
+        )
+    return identity
+
+
+def _moment(given: str | None, name: str, *, last: bool) -> int | None:
+    """The first microsecond of a date or moment, or its last one."""
+    if given is None:
+        return None
+    try:
+        day = date.fromisoformat(given) if len(given) == 10 else None
+        written = given if day is None else f"{day.isoformat()}T00:00:00Z"
+        at = schedule.parse_instant(written, name)
+    except (ValueError, errors.InvalidInput):
+        raise errors.InvalidQuery(
+            faults=[errors.Fault(name, "is an ISO 8601 date or timestamp, such as 2026-04-08")]
+        ) from None
+    return at + _DAY - 1 if last and day is not None else at
+
+
+HANDLERS = (list_journey_runs, read_journey_run, list_run_steps, cancel_run)
