@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from heliograph import errors
-from heliograph.core import documents, effects, expressions, fields, frames, ids, plans, rules
+from heliograph.core import documents, effects, expressions, fields, frames, ids, plans, rules, steps
 from heliograph.core.steps import flow, sending, waiting
 
 KINDS: Mapping[str, tuple[Callable[[frames.Reader], Any], Sequence[str]]] = {
@@ -86,7 +86,7 @@ def _step(given: object, path: str, evaluator: expressions.Evaluator) -> frames.
 # ── definitions ─────────────────────────────────────────────────────────────────────────────────────
 
 
-class Trigger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class EventTrigger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The events that start a journey."""
 
     event_type: str
@@ -106,7 +106,7 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     alias: str | None = None
     cancelation_token: Any = None
     status: str = "published"
-    trigger: Trigger | None = None
+    trigger: EventTrigger | None = None
 
 
 WRITABLE = ("name", "alias", "steps", "cancelation_token", "status", "trigger")
@@ -147,13 +147,15 @@ def _check_trigger(given: Mapping[str, Any], _: expressions.Evaluator) -> None:
     trigger = given.get("trigger")
     if trigger is None:
         return
+    if "invoke_automation" not in steps.KINDS:
+        raise errors.InvalidInput.at("trigger", "cannot be given yet: start the journey with an invocation")
     if not isinstance(trigger, dict):
         raise errors.InvalidInput.at("trigger", "is an object with an `event_type`")
-    faults = documents.unknown_keys(trigger, Trigger.__struct_fields__, "trigger")
+    faults = documents.unknown_keys(trigger, EventTrigger.__struct_fields__, "trigger")
     if faults:
         raise errors.InvalidInput(faults=faults)
     try:
-        made = msgspec.convert(trigger, Trigger)
+        made = msgspec.convert(trigger, EventTrigger)
     except msgspec.ValidationError as refusal:
         raise errors.InvalidInput(faults=[documents.fault_of(refusal, "trigger")]) from None
     try:
@@ -170,7 +172,7 @@ def _in_trigger(path: str) -> str:
     return f"trigger.{'event_type' if path == 'trigger_type' else path}"
 
 
-def _as_rule(identity: str, name: str, trigger: Trigger) -> dict[str, Any]:
+def _as_rule(identity: str, name: str, trigger: EventTrigger) -> dict[str, Any]:
     action: dict[str, Any] = {"type": "invoke_automation", "automation": identity, "once": trigger.once}
     if trigger.entry_key is not None:
         action["entry_key"] = trigger.entry_key

@@ -28,6 +28,8 @@ _READ = ("GET", "OPTIONS")
 ROLES: tuple[tuple[str, tuple[str, ...], frozenset[Role]], ...] = (
     ("/api/automation/events", ("POST",), _OPERATORS | {Role.INGEST}),
     ("/profiles/*", ("POST",), frozenset(Role)),
+    ("/automations/runs/*", (), _OPERATORS),
+    ("/automations/*", ("POST",), _OPERATORS | {Role.INGEST}),
     ("/profiles/*", (), _OPERATORS | {Role.AGENT}),
     ("/messages", _READ, _OPERATORS | {Role.AGENT}),
     ("/messages/*", _READ, _OPERATORS | {Role.AGENT}),

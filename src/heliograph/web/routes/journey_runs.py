@@ -41,7 +41,7 @@ class RunsQuery(msgspec.Struct):
     cursor: str | None = None
 
 
-class Run(msgspec.Struct):
+class JourneyRun(msgspec.Struct):
     """A run."""
 
     run_id: str
@@ -54,7 +54,7 @@ class Run(msgspec.Struct):
 class Runs(msgspec.Struct, omit_defaults=True):
     """Runs, newest first."""
 
-    runs: list[Run]
+    runs: list[JourneyRun]
     next_cursor: str | None = None
 
 
@@ -89,7 +89,7 @@ def list_journey_runs(request: Call) -> Response[Runs]:
         _moment(query.end_date, "end_date", last=True),
         None if query.cursor is None else _cursor(query.cursor),
     )
-    made: list[Run] = []
+    made: list[JourneyRun] = []
     with request.services.database.reading() as connection:
         while len(made) <= limit:
             page = journey_runs.listed(connection, who.workspace_id, who.tenant_id, wanted, limit + 1)
@@ -104,7 +104,7 @@ def list_journey_runs(request: Call) -> Response[Runs]:
 
 @get(_RUN, opt={"tag": TAG})
 @in_thread
-def read_journey_run(request: Call) -> Response[Run]:
+def read_journey_run(request: Call) -> Response[JourneyRun]:
     """Read one run."""
     _, ignored = request.read_courier_query(NoQuery)
     return Response(_told(_stored(request)), headers=ignored_header(ignored))
@@ -177,9 +177,9 @@ def _stored(request: Call) -> journey_runs.Stored:
     return found
 
 
-def _told(stored: journey_runs.Stored) -> Run:
+def _told(stored: journey_runs.Stored) -> JourneyRun:
     body = stored.body
-    return Run(
+    return JourneyRun(
         ids.wire(stored.run.id),
         journey_accounts.status_of(stored.run.status, runs.read(stored.run.state)),
         list(body.source),

@@ -70,7 +70,7 @@ class TemplateBody(msgspec.Struct, kw_only=True):
     alias: str | None = None
     cancelation_token: str | dict[str, Any] | None = None
     status: Literal["draft", "published"] = "published"
-    trigger: journeys.Trigger | None = None
+    trigger: journeys.EventTrigger | None = None
 
 
 class Template(TemplateBody, kw_only=True):
