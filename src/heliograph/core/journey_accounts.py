@@ -6,11 +6,11 @@ Law: read from the run's records and nothing else; a step that was not reached i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from heliograph.core import frames, plans, runs, schedule
+from heliograph.core import frames, journeys, plans, runs, schedule
 
 STATUSES = ("PROCESSING", "PROCESSED", "WAITING", "CANCELED", "ERROR", "THROTTLED", "NOT PROCESSED")
 """Every status that a run can have on the wire."""
@@ -36,6 +36,24 @@ class StepAccount(msgspec.Struct):
     skip_reason: str | None
     explain: dict[str, Any]
     """What it waits for, whom it wrote to, what it read."""
+
+
+class RunAccount(NamedTuple):
+    """How a run stands."""
+
+    status: str
+    """One of STATUSES."""
+    source: tuple[str, ...]
+    """What started it."""
+    journey: str | None
+    steps: tuple[str, ...]
+    """The status of every step that was reached."""
+
+
+def run_of(status: int, records: Sequence[runs.Record], body: journeys.Body) -> RunAccount:
+    """How a run stands that was started with this."""
+    steps = tuple(map(frames.status_of, records))
+    return RunAccount(status_of(status, records), body.source, body.journey, steps)
 
 
 def status_of(status: int, records: Sequence[runs.Record]) -> str:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from heliograph import errors
-from heliograph.core import documents, effects, expressions, fields, frames, ids, plans, rules, steps
+from heliograph.core import documents, effects, expressions, fields, frames, ids, plans, rules
 from heliograph.core.steps import flow, sending, waiting
 
 KINDS: Mapping[str, tuple[Callable[[frames.Reader], Any], Sequence[str]]] = {
@@ -147,8 +147,6 @@ def _check_trigger(given: Mapping[str, Any], _: expressions.Evaluator) -> None:
     trigger = given.get("trigger")
     if trigger is None:
         return
-    if "invoke_automation" not in steps.KINDS:
-        raise errors.InvalidInput.at("trigger", "cannot be given yet: start the journey with an invocation")
     if not isinstance(trigger, dict):
         raise errors.InvalidInput.at("trigger", "is an object with an `event_type`")
     faults = documents.unknown_keys(trigger, EventTrigger.__struct_fields__, "trigger")
@@ -173,7 +171,7 @@ def _in_trigger(path: str) -> str:
 
 
 def _as_rule(identity: str, name: str, trigger: EventTrigger) -> dict[str, Any]:
-    action: dict[str, Any] = {"type": "invoke_automation", "automation": identity, "once": trigger.once}
+    action: dict[str, Any] = {"type": "invoke_automation", "template": identity, "once": trigger.once}
     if trigger.entry_key is not None:
         action["entry_key"] = trigger.entry_key
     return {
@@ -189,6 +187,18 @@ def as_rule(definition: Definition) -> rules.Definition | None:
     if definition.trigger is None or definition.status != "published":
         return None
     return rules.define(_as_rule(definition.id, definition.name, definition.trigger))
+
+
+_rule = msgspec.json.Decoder(rules.Definition)
+_definition = msgspec.json.Decoder(Definition)
+
+
+def rule_in(stored: bytes | str) -> rules.Definition | None:
+    """The rule that a stored definition is, or that the trigger of a stored journey is."""
+    try:
+        return _rule.decode(stored)
+    except msgspec.ValidationError:
+        return as_rule(_definition.decode(stored))
 
 
 def automation_id(workspace_id: int, identity: str) -> bytes:
@@ -290,6 +300,30 @@ def child(
     return start(journey, body, journey.definition.cancelation_token, evaluator, now)
 
 
+def of_rule(
+    journey: Journey | None, asked: plans.Invocation, evaluator: expressions.Evaluator
+) -> effects.Start | str:
+    """The start that a rule's action asks for, or why there is none."""
+    if journey is None:
+        return f"there is no published journey {asked.template!r}"
+    scene = asked.scene
+    is_trigger = scene.rule_id == journey.automation_id
+    source = f"event/{scene.event_type}" if is_trigger else f"rule/{ids.text(scene.rule_id)}"
+    body = Body(
+        (source,),
+        asked.data,
+        recipient=scene.contact_id,
+        depth=scene.depth,
+        journey=journey.definition.id,
+        event_id=ids.text(scene.event_id),
+    )
+    token = journey.definition.cancelation_token
+    try:
+        return start(journey, body, token, evaluator, scene.now, asked.start_key)
+    except errors.InvalidInput as fault:
+        return str(fault)
+
+
 # ── invocations ─────────────────────────────────────────────────────────────────────────────────────
 
 _TEXTS = ("brand", "recipient", "template")
@@ -315,6 +349,27 @@ def context_given(given: Mapping[str, Any], inner: Mapping[str, Any] | None = No
     if faults:
         raise errors.InvalidInput(faults=faults)
     return found
+
+
+def of_own(
+    steps: Any, token: Any, given: Mapping[str, Any], evaluator: expressions.Evaluator, now: int
+) -> effects.Start:
+    """The start of a run that brings its steps with it, checked whole. Raises InvalidInput."""
+    try:
+        check_sends(read_steps(steps, evaluator), given)
+    except errors.InvalidInput as refusal:
+        raise errors.InvalidInput(f"Invalid Steps Definition: {refusal}", faults=refusal.faults) from None
+    return start(None, Body(("invoke",), **given, steps=steps), token, evaluator, now)
+
+
+def of_template(
+    journey: Journey, given: Mapping[str, Any], evaluator: expressions.Evaluator, now: int
+) -> effects.Start:
+    """The start of a run of a journey that somebody invokes. Raises InvalidInput."""
+    definition = journey.definition
+    check_sends(read_steps(definition.steps, evaluator), given)
+    body = Body((f"invoke/{definition.id}",), **given, journey=definition.id)
+    return start(journey, body, definition.cancelation_token, evaluator, now)
 
 
 def check_sends(plan: plans.Plan, given: Mapping[str, Any]) -> None:

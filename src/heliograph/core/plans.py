@@ -6,7 +6,7 @@ nothing else. Step kinds stand in `steps/`, one small file per family.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from typing import Any, NamedTuple, Protocol
 
@@ -47,6 +47,17 @@ class Started(Protocol):
         """The step of this visit is taken next; `records` is what those before it left."""
 
 
+class Invocation(NamedTuple):
+    """A journey that a rule's action wants to start."""
+
+    template: str
+    """Its id or alias."""
+    data: dict[str, Any]
+    start_key: str | None
+    """What the run is unique by among the journey's; None: the action itself."""
+    scene: Scene
+
+
 class Scene(msgspec.Struct, gc=False):
     """What the steps of one run may see: the event and the records as they stood before it (engine.md E9)."""
 
@@ -70,6 +81,8 @@ class Scene(msgspec.Struct, gc=False):
     region: str | None
     """The region in which a telephone number without a country code is read."""
     now: int
+    invoke: Callable[[Invocation], effects.Start | str] | None = None
+    """Gives the start of a journey, or why there is none."""
     started: Started | None = None
     """None for a rule's run."""
     _context: dict[str, Any] | None = None

@@ -60,7 +60,7 @@ class Door:
             workspace.template_versions,
             self._region,
             desk.now,
-            steps.Standing(_is_gone(row, workspace.definitions)),
+            started=steps.Standing(_is_gone(row, workspace.definitions)),
         )
 
 

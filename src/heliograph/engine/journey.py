@@ -6,15 +6,16 @@ in bulk by the turn and stands in the records of the steps that looked at it.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from heliograph.core import expressions, frames, journeys, messages, plans, runs
+from heliograph.core import effects, expressions, frames, ids, journeys, messages, plans, rules, runs
 from heliograph.engine import desk as desks
-from heliograph.engine import match, started
-from heliograph.store import rows
+from heliograph.engine import match, run, started
+from heliograph.store import database, journey_runs, rows
 
 _definition = msgspec.json.Decoder(journeys.Definition)
 _EMPTY: Mapping[str, Any] = {}
@@ -39,16 +40,16 @@ class Journeys:
     def wanted(self, desk: desks.Desk, row: rows.Run, start: rows.Start, plan: plans.Plan) -> started.Wanted:
         """The profiles that its next steps write to, and the messages of earlier sends that they ask about."""
         records = runs.read(row.state)
-        run = self._run(row, start, plan, {}, {})
-        run.look(len(records), records)
-        scope = run.scope(desk.now)
+        seen = self._run(row, start, plan, {}, {})
+        seen.look(len(records), records)
+        scope = seen.scope(desk.now)
         # A step that is woken is still in its place: what follows it has not been taken.
         following = [step for step in plan.steps[len(records) :] if isinstance(step, frames.Step)]
-        people = {user_id for step in following for user_id in step.people(run, scope)}
+        people = {user_id for step in following for user_id in step.people(seen, scope)}
         reads = frozenset().union(*(step.reads for step in following))
         sent = [
             message_id
-            for ref, visit in run.refs.items()
+            for ref, visit in seen.refs.items()
             if visit < len(records) and ("refs" in reads or f"refs.{ref}" in reads)
             for message_id in started.message_ids(start, row.id, visit, records[visit])
         ]
@@ -74,14 +75,14 @@ class Journeys:
             if found:
                 sent[visit] = [messages.COURIER_STATUS[messages.State(one.state)] for one in found]
         people = _People(desk, row.workspace_id)
-        run = self._run(row, start, plan, people, sent)
+        seen = self._run(row, start, plan, people, sent)
         body = journeys.read_body(start.body)
 
         def invoke(template: str, given: Mapping[str, Any]) -> Any:
             journey = workspace.journey(template)
             return journeys.child(journey, template, given, (row.id, body), self._evaluator, desk.now)
 
-        run.invoke, run.zone = invoke, workspace.zone
+        seen.invoke, seen.zone = invoke, workspace.zone
         return plans.Scene(
             row.automation_id,
             b"",
@@ -100,8 +101,12 @@ class Journeys:
             workspace.template_versions,
             None,
             desk.now,
-            run,
+            started=seen,
         )
+
+    def invoke(self, workspace: match.Workspace, asked: plans.Invocation) -> effects.Start | str:
+        """The start of a journey that a rule's action asks for, or why there is none."""
+        return journeys.of_rule(workspace.journey(asked.template), asked, self._evaluator)
 
     def _run(
         self,
@@ -120,6 +125,21 @@ class Journeys:
             people=people,
             sent=sent,
         )
+
+
+def begin(
+    store: database.Database, workspace_id: int, tenant_id: str | None, asked: effects.Start, now: int
+) -> bytes:
+    """Let a run begin that somebody asked for from outside: it takes its first step in a turn. Gives its id."""
+    partition = (
+        secrets.randbelow(ids.PARTITIONS)
+        if asked.contact_id is None
+        else ids.partition_of_subject(workspace_id, rules.cooldown_subject(asked.contact_id, None))
+    )
+    identity = ids.mint(now, secrets.randbits(ids.COUNTER_BITS), partition, secrets.randbits(36))
+    with store.writing() as connection:
+        journey_runs.start(store, connection, run.launch(workspace_id, identity, tenant_id, asked, now))
+    return identity
 
 
 class _People(Mapping[str, Mapping[str, Any]]):

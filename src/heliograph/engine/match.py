@@ -6,6 +6,7 @@ written here, what came of the event is handed back as a value. Definitions are 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -18,7 +19,6 @@ from heliograph.store import definitions, rows
 
 _RECORDS = frozenset({"contact", "conversation"})
 _decode = msgspec.json.Decoder().decode
-_definition = msgspec.json.Decoder(rule_book.Definition)
 _journey = msgspec.json.Decoder(journeys.Definition)
 
 
@@ -44,7 +44,14 @@ class Trigger(NamedTuple):
 class Workspace:
     """The definitions of one workspace in one version, compiled as they are first needed."""
 
-    def __init__(self, identity: int, stored: definitions.Definitions):
+    def __init__(
+        self,
+        identity: int,
+        stored: definitions.Definitions,
+        invoke: Callable[[Workspace, plans.Invocation], effects.Start | str],
+    ):
+        """`invoke` gives the start of a journey."""
+        self.invoke = functools.partial(invoke, self)
         self.id, self.version = identity, stored.version
         self.template_versions = stored.template_versions
         self.control_updated_at = stored.control_updated_at
@@ -77,7 +84,7 @@ class Workspace:
 
     def _compile(self, tenant_id: str | None, event_type: str) -> Trigger | None:
         if self._by_type is None:
-            self._by_type = _by_type(self._stored)
+            self._by_type = _by_type((*self._stored, *self._stored_journeys))
         # A workspace's own rules see every event; a tenant's see that tenant's alone (E14).
         ready = [
             self._ready(stored, definition)
@@ -117,7 +124,9 @@ def _by_type(
     """The rules by the type of event that they listen to: one that cannot be made ready stops its own type alone."""
     found: dict[str, list[tuple[definitions.StoredRule, rule_book.Definition]]] = {}
     for rule in stored:
-        definition = _definition.decode(rule.definition)
+        definition = journeys.rule_in(rule.definition)
+        if definition is None:
+            continue
         found.setdefault(definition.trigger_type, []).append((rule, definition))
     return found
 

@@ -131,6 +131,12 @@ class Started:
             plan = self._plans[key] = door.plan(row, start, definition)
         return plan
 
+    def invoke(self, workspace: match.Workspace, asked: plans.Invocation) -> effects.Start | str:
+        """The start of a journey that a rule's action asks for, or why there is none."""
+        door: Any = self._doors[effects.Door.JOURNEY]
+        found: effects.Start | str = door.invoke(workspace, asked)
+        return found
+
     # ── one input ───────────────────────────────────────────────────────────────────────────────────
 
     def wake(

@@ -17,14 +17,13 @@ import msgspec
 import structlog
 
 from heliograph import errors
-from heliograph.core import effects, events, ids, messages, plans, rules, runs, steps
+from heliograph.core import effects, events, ids, journeys, messages, plans, runs, steps
 from heliograph.engine import bounds, calendar, campaign, faults, handover, match, run, started, walks
 from heliograph.engine import desk as desks
 from heliograph.store import database, definitions, rows
 
 _log = structlog.get_logger(__name__)
 _decode = msgspec.json.Decoder().decode
-_definition = msgspec.json.Decoder(rules.Definition)
 _Input = TypeVar("_Input", rows.Inbox, rows.Event)
 
 
@@ -215,7 +214,8 @@ class Turns:
         known = self._workspaces.get(workspace_id)
         if known is None or known.version != version:
             with self._store.reading() as connection:
-                known = match.Workspace(workspace_id, definitions.load(connection, workspace_id))
+                loaded = definitions.load(connection, workspace_id)
+            known = match.Workspace(workspace_id, loaded, self._started.invoke)
             self._workspaces[workspace_id] = known
         return known
 
@@ -366,9 +366,9 @@ class Turns:
         if plan is None:
             with self._store.reading() as connection:
                 stored = definitions.version_of(connection, *key)
-            if stored is None:
+            if stored is None or (rule := journeys.rule_in(stored)) is None:
                 return None
-            plan = plans.plan(steps.parse(_definition.decode(stored).actions))
+            plan = plans.plan(steps.parse(rule.actions))
         if len(self._plans) > 10_000:
             self._plans.clear()
         self._plans[key] = plan
@@ -396,4 +396,5 @@ class Turns:
             workspace.template_versions,
             self._limits.default_region,
             desk.now,
+            workspace.invoke,
         )

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 import sqlalchemy as sa
 
-from heliograph.core import effects, events, explain, ids, rules, runs, schedule
+from heliograph.core import effects, events, explain, ids, journeys, rules, runs, schedule
 from heliograph.store import messages, schema
 
 _EVENTS = schema.events.c
@@ -22,7 +22,6 @@ _RUNS = schema.runs.c
 _VERSIONS = schema.automation_versions.c
 _MOST_RUNS = 2**ids.ORDINAL_BITS - 1
 
-_definition = msgspec.json.Decoder(rules.Definition)
 _decode = msgspec.json.Decoder().decode
 
 SORTS = ("created_at", "matched", "executed")
@@ -237,13 +236,15 @@ def _run_list(connection: sa.Connection, found: Iterable[sa.Row[Any]]) -> list[e
 
 
 def _definition_of(connection: sa.Connection, automation_id: bytes, version: int) -> rules.Definition:
-    return _definition.decode(
+    found = journeys.rule_in(
         connection.execute(
             sa.select(_VERSIONS.definition).where(
                 _VERSIONS.automation_id == automation_id, _VERSIONS.version == version
             )
         ).scalar_one()
     )
+    assert found is not None, "a run of a journey's trigger has one"
+    return found
 
 
 def _run(row: sa.Row[Any], definition: rules.Definition) -> explain.Run:

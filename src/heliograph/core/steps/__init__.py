@@ -13,9 +13,11 @@ import msgspec
 
 from heliograph import errors
 from heliograph.core import documents, plans
-from heliograph.core.steps import messaging, records
+from heliograph.core.steps import automations, messaging, records
 
-KINDS: Mapping[str, Any] = {kind.kind: kind for kind in (*messaging.KINDS, *records.KINDS)}
+KINDS: Mapping[str, Any] = {
+    kind.kind: kind for kind in (*messaging.KINDS, *records.KINDS, *automations.KINDS)
+}
 """Every step kind by its wire name."""
 
 MAX_STEPS = 50

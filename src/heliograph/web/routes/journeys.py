@@ -5,7 +5,6 @@ Law: an invocation is checked whole before a run starts, and answered when its r
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -13,9 +12,8 @@ import msgspec
 from litestar import Response, delete, get, post, put
 
 from heliograph import errors
-from heliograph.core import effects, ids, journeys, rules, schedule
-from heliograph.engine import run
-from heliograph.store import journey_runs
+from heliograph.core import effects, ids, journeys, schedule
+from heliograph.engine import journey
 from heliograph.store import journeys as store
 from heliograph.web.calls import Call, ignored_header, in_thread
 
@@ -131,15 +129,9 @@ def invoke_ad_hoc(request: Call) -> Response[Invoked]:
         raise errors.InvalidInput(_NOTHING_TO_RUN, faults=[errors.Fault("automation", "is required")])
     evaluator, now = request.services.evaluator, request.services.now()
     context = journeys.context_given(given, automation)
-    steps = automation.get("steps")
-    try:
-        plan = journeys.read_steps(steps, evaluator)
-        journeys.check_sends(plan, context)
-    except errors.InvalidInput as refusal:
-        raise errors.InvalidInput(f"Invalid Steps Definition: {refusal}", faults=refusal.faults) from None
     token = automation.get("cancelation_token") or automation.get("cancelationToken")
-    body = journeys.Body(("invoke",), **context, steps=steps)
-    started = _start(request, journeys.start(None, body, token, evaluator, now), now)
+    asked = journeys.of_own(automation.get("steps"), token, context, evaluator, now)
+    started = _start(request, asked, now)
     known = {*_AUTOMATION, "recipient", "data", "profile"}
     strangers = [f"automation.{name}" for name in automation.keys() - known]
     ignored += [*strangers, *(given.keys() - {"automation", *journeys.CONTEXT})]
@@ -158,11 +150,8 @@ def invoke_template(request: Call) -> Response[Invoked]:
         found = store.find(connection, who.workspace_id, who.tenant_id, name)
     if found is None or found.definition.status != "published":
         raise errors.NotFound(f"there is no published journey {name!r}")
-    journeys.check_sends(journeys.read_steps(found.definition.steps, evaluator), context)
-    definition = found.definition
-    journey = journeys.Journey(found.id, found.version, definition)
-    body = journeys.Body((f"invoke/{definition.id}",), **context, journey=definition.id)
-    asked = journeys.start(journey, body, definition.cancelation_token, evaluator, now)
+    chosen = journeys.Journey(found.id, found.version, found.definition)
+    asked = journeys.of_template(chosen, context, evaluator, now)
     ignored += given.keys() - {*journeys.CONTEXT}
     return Response(_start(request, asked, now), headers=ignored_header(ignored))
 
@@ -175,17 +164,8 @@ def _body(request: Call) -> dict[str, Any]:
 
 def _start(request: Call, asked: effects.Start, now: int) -> Invoked:
     """Store the run; it takes its first step in the next turn of its partition."""
-    who, services = request.principal, request.services
-    tail = secrets.randbits(36)
-    partition = (
-        secrets.randbelow(ids.PARTITIONS)
-        if asked.contact_id is None
-        else ids.partition_of_subject(who.workspace_id, rules.cooldown_subject(asked.contact_id, None))
-    )
-    identity = ids.mint(now, secrets.randbits(ids.COUNTER_BITS), partition, tail)
-    launch = run.launch(who.workspace_id, identity, who.tenant_id, asked, now)
-    with services.database.writing() as connection:
-        journey_runs.start(services.database, connection, launch)
+    who = request.principal
+    identity = journey.begin(request.services.database, who.workspace_id, who.tenant_id, asked, now)
     request.wake()
     return Invoked(ids.wire(identity))
 

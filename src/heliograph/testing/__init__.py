@@ -14,23 +14,21 @@ clock and the channels are stand-ins. Nothing sleeps: time passes when it is tol
 from __future__ import annotations
 
 import asyncio
-import email
-import email.message
-import email.policy
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Self
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 import msgspec
 
-from heliograph import app, channels, clock, errors, settings
+from heliograph import app, clock, errors, settings
 from heliograph.core import campaigns as core_campaigns
 from heliograph.core import communication_groups as core_groups
 from heliograph.core import dates as core_dates
-from heliograph.core import explain, ids, rules
+from heliograph.core import explain, ids, journey_accounts, rules, runs
+from heliograph.core import journeys as core_journeys
 from heliograph.core import people as core_people
 from heliograph.core import segments as core_segments
-from heliograph.engine import worker
+from heliograph.engine import journey, worker
 from heliograph.store import (
     automations,
     campaigns,
@@ -38,101 +36,19 @@ from heliograph.store import (
     database,
     dates,
     history,
+    journey_runs,
+    journeys,
     messages,
     people,
     segments,
     workspaces,
 )
+from heliograph.testing.mailbox import Calls, Mail, Mailbox, accepted
+
+__all__ = ["START", "Calls", "Mail", "Mailbox", "World", "accepted"]
 
 START = 1_767_225_600_000_000
 """2026-01-01 00:00 UTC, when a World begins unless it is told otherwise (µs)."""
-
-
-class Mail(NamedTuple):
-    """An e-mail that a World's mailbox received."""
-
-    recipient: str
-    subject: str
-    text: str
-    html: str | None
-    message_id: str
-    """The ledger's id of the message."""
-    raw: bytes
-
-
-class Mailbox:
-    """A channel that keeps what it is given and answers as it is told to."""
-
-    name = "email"
-    concurrency = 100
-
-    def __init__(self) -> None:
-        self.received: list[Mail] = []
-        self.answer: Callable[[channels.Outgoing], channels.Answer] = accepted
-        """What it answers; a message counts as received when the answer is ACCEPTED or UNCERTAIN."""
-
-    def send_now(self, outgoing: channels.Outgoing) -> channels.Answer:
-        """Keep it, and answer."""
-        answer = self.answer(outgoing)
-        if answer.outcome in (channels.Outcome.ACCEPTED, channels.Outcome.UNCERTAIN):
-            self.received.append(_mail(outgoing))
-        return answer
-
-    async def send(self, outgoing: channels.Outgoing) -> channels.Answer:
-        """The same, for who waits."""
-        return self.send_now(outgoing)
-
-    async def close(self) -> None:
-        """Nothing is open."""
-
-    def to(self, address: str) -> list[Mail]:
-        """What an address received, oldest first."""
-        return [mail for mail in self.received if mail.recipient == address]
-
-
-class Calls:
-    """A channel that keeps the webhooks it is given and answers as it is told to."""
-
-    name = "webhook"
-    concurrency = 100
-
-    def __init__(self) -> None:
-        self.received: list[tuple[str, channels.HttpRequest]] = []
-        """(address, request), oldest first."""
-        self.answer: Callable[[channels.Outgoing], channels.Answer] = accepted
-
-    def send_now(self, outgoing: channels.Outgoing) -> channels.Answer:
-        """Keep it, and answer."""
-        assert isinstance(outgoing.content, channels.HttpRequest)
-        self.received.append((outgoing.address, outgoing.content))
-        return self.answer(outgoing)
-
-    async def send(self, outgoing: channels.Outgoing) -> channels.Answer:
-        """The same, for who waits."""
-        return self.send_now(outgoing)
-
-    async def close(self) -> None:
-        """Nothing is open."""
-
-
-def accepted(outgoing: channels.Outgoing) -> channels.Answer:
-    """Taken."""
-    return channels.Answer(channels.Outcome.ACCEPTED, "world", outgoing.message_id, "250", "ok")
-
-
-def _mail(outgoing: channels.Outgoing) -> Mail:
-    assert isinstance(outgoing.content, bytes)
-    parsed = email.message_from_bytes(outgoing.content, policy=email.policy.default)
-    assert isinstance(parsed, email.message.EmailMessage)
-    plain, html = parsed.get_body(("plain",)), parsed.get_body(("html",))
-    return Mail(
-        outgoing.address,
-        str(parsed["Subject"]),
-        str(plain.get_content()).rstrip("\r\n") if plain is not None else "",
-        str(html.get_content()) if html is not None else None,
-        outgoing.message_id,
-        outgoing.content,
-    )
 
 
 def _make_ready(url: str) -> None:
@@ -201,6 +117,38 @@ class World:
         """A template with `subject`, `text`, `html`."""
         with self.app.store.writing() as connection:
             automations.put_template(connection, self.workspace_id, template_id, content, self.clock.now())
+
+    def journey(self, journey_id: str, *steps: Mapping[str, Any], **definition: Any) -> None:
+        """A journey of these steps. `name` may be left out. Raises errors.InvalidInput as the API does."""
+        given = {"name": journey_id, "steps": list(steps), **definition}
+        made = core_journeys.define(journey_id, given, self.app.sandbox)
+        with self.app.store.writing() as connection:
+            journeys.put(connection, self.workspace_id, None, made, self.clock.now())
+
+    def invoke(self, journey_id: str | None = None, *steps: Mapping[str, Any], **held: Any) -> str:
+        """Invoke a journey, or steps of one's own; gives the run's id. `held` is what its run holds.
+
+        Raises errors.InvalidInput as the API does.
+        """
+        evaluator, now, token = self.app.sandbox, self.clock.now(), held.pop("cancelation_token", None)
+        if journey_id is None:
+            asked = core_journeys.of_own(list(steps), token, held, evaluator, now)
+        else:
+            with self.app.store.reading() as connection:
+                found = journeys.find(connection, self.workspace_id, None, journey_id)
+            if found is None:
+                raise errors.NotFound(f"there is no journey {journey_id!r}")
+            made = core_journeys.Journey(found.id, found.version, found.definition)
+            asked = core_journeys.of_template(made, held, evaluator, now)
+        return ids.wire(journey.begin(self.app.store, self.workspace_id, None, asked, now))
+
+    def run(self, run_id: str) -> journey_accounts.RunAccount:
+        """A run of a journey, with what became of its steps."""
+        with self.app.store.reading() as connection:
+            found = journey_runs.read(connection, self.workspace_id, None, ids.of_wire(run_id) or b"")
+        if found is None:
+            raise errors.NotFound(f"there is no run {run_id}")
+        return journey_accounts.run_of(found.run.status, runs.read(found.run.state), found.body)
 
     def date_automation(self, **definition: Any) -> int:
         """A date automation; gives its number. `name` and `summary` may be left out, and a template named by id.

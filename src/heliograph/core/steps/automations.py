@@ -1,0 +1,102 @@
+"""Steps that act on runs of journeys: `invoke_automation`, `cancel_automation` (engine.md E11, E12).
+
+Law: a journey is entered once for each key, and a second entry is no failure; its run goes its own way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any, ClassVar, Literal
+
+import msgspec
+
+from heliograph import errors
+from heliograph.core import effects, plans, templates
+
+
+class InvokeAutomation(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    dict=True,
+    tag_field="type",
+    tag="invoke_automation",
+):
+    """Start a journey for the event's contact, with the event's payload as its data."""
+
+    kind: ClassVar[str] = "invoke_automation"
+    template: str
+    data: dict[str, Any] | None = None
+    once: bool = False
+    entry_key: str | None = None
+    on_error: Literal["continue", "stop"] = "continue"
+
+    def faults(self) -> Iterable[tuple[str, str]]:
+        """What its type does not say."""
+        if not self.template:
+            yield "template", "names a journey by its id or alias"
+        yield from templates.faults(data=self.data, entry_key=self.entry_key)
+
+    @cached_property
+    def filled(self) -> templates.Value:
+        """Its data and key, ready to be filled."""
+        return templates.compile_value({"data": self.data or {}, "entry_key": [self.entry_key or ""]})
+
+    def take(self, scene: plans.Scene) -> plans.Outcome:
+        """Start it; it has succeeded when the run is there, or was there before."""
+        try:
+            filled = self.filled.fill(scene.context, scene.now)
+        except errors.RenderFailed as fault:
+            return plans.failed(fault.message)
+        key = None
+        if self.entry_key is not None:
+            key = f"key:{filled['entry_key'][0]}"
+            if key == "key:":
+                return plans.failed("entry_key: it is empty")
+        elif self.once:
+            if scene.contact_id is None:
+                return plans.failed("the event has no contact_id, so nobody can enter once")
+            key = f"once:{scene.contact_id}"
+        assert scene.invoke is not None
+        asked = scene.invoke(plans.Invocation(self.template, {**scene.payload, **filled["data"]}, key, scene))
+        return plans.failed(asked) if isinstance(asked, str) else plans.pending(asked)
+
+
+class CancelAutomation(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    dict=True,
+    tag_field="type",
+    tag="cancel_automation",
+):
+    """Cancel every run of a journey in progress that has this token."""
+
+    kind: ClassVar[str] = "cancel_automation"
+    cancelation_token: str
+    on_error: Literal["continue", "stop"] = "continue"
+
+    def faults(self) -> Iterable[tuple[str, str]]:
+        """What its type does not say."""
+        if not self.cancelation_token:
+            yield "cancelation_token", "is the token of the runs to cancel"
+        yield from templates.faults(cancelation_token=self.cancelation_token)
+
+    @cached_property
+    def filled(self) -> templates.Text:
+        """Its token, ready to be filled."""
+        return templates.compile_text(self.cancelation_token, "cancelation_token")
+
+    def take(self, scene: plans.Scene) -> plans.Outcome:
+        """Cancel them."""
+        try:
+            token = self.filled.fill(scene.context, scene.now).strip()
+        except errors.RenderFailed as fault:
+            return plans.failed(fault.message)
+        if not token:
+            return plans.failed("cancelation_token: it is empty")
+        return plans.done(effects.Cancel(token), output={"cancelation_token": token})
+
+
+KINDS = (InvokeAutomation, CancelAutomation)

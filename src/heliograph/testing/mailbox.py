@@ -1,0 +1,101 @@
+"""Channels that are stand-ins: they keep what they are given and answer as they are told to.
+
+Law: nothing leaves the process.
+"""
+
+from __future__ import annotations
+
+import email
+import email.message
+import email.policy
+from collections.abc import Callable
+from typing import NamedTuple
+
+from heliograph import channels
+
+
+class Mail(NamedTuple):
+    """An e-mail that a World's mailbox received."""
+
+    recipient: str
+    subject: str
+    text: str
+    html: str | None
+    message_id: str
+    """The ledger's id of the message."""
+    raw: bytes
+
+
+class Mailbox:
+    """A channel that keeps what it is given and answers as it is told to."""
+
+    name = "email"
+    concurrency = 100
+
+    def __init__(self) -> None:
+        self.received: list[Mail] = []
+        self.answer: Callable[[channels.Outgoing], channels.Answer] = accepted
+        """What it answers; a message counts as received when the answer is ACCEPTED or UNCERTAIN."""
+
+    def send_now(self, outgoing: channels.Outgoing) -> channels.Answer:
+        """Keep it, and answer."""
+        answer = self.answer(outgoing)
+        if answer.outcome in (channels.Outcome.ACCEPTED, channels.Outcome.UNCERTAIN):
+            self.received.append(_mail(outgoing))
+        return answer
+
+    async def send(self, outgoing: channels.Outgoing) -> channels.Answer:
+        """The same, for who waits."""
+        return self.send_now(outgoing)
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    def to(self, address: str) -> list[Mail]:
+        """What an address received, oldest first."""
+        return [mail for mail in self.received if mail.recipient == address]
+
+
+class Calls:
+    """A channel that keeps the webhooks it is given and answers as it is told to."""
+
+    name = "webhook"
+    concurrency = 100
+
+    def __init__(self) -> None:
+        self.received: list[tuple[str, channels.HttpRequest]] = []
+        """(address, request), oldest first."""
+        self.answer: Callable[[channels.Outgoing], channels.Answer] = accepted
+
+    def send_now(self, outgoing: channels.Outgoing) -> channels.Answer:
+        """Keep it, and answer."""
+        assert isinstance(outgoing.content, channels.HttpRequest)
+        self.received.append((outgoing.address, outgoing.content))
+        return self.answer(outgoing)
+
+    async def send(self, outgoing: channels.Outgoing) -> channels.Answer:
+        """The same, for who waits."""
+        return self.send_now(outgoing)
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+def accepted(outgoing: channels.Outgoing) -> channels.Answer:
+    """Taken."""
+    return channels.Answer(channels.Outcome.ACCEPTED, "world", outgoing.message_id, "250", "ok")
+
+
+def _mail(outgoing: channels.Outgoing) -> Mail:
+    assert isinstance(outgoing.content, bytes)
+    parsed = email.message_from_bytes(outgoing.content, policy=email.policy.default)
+    assert isinstance(parsed, email.message.EmailMessage)
+    plain, html = parsed.get_body(("plain",)), parsed.get_body(("html",))
+    return Mail(
+        outgoing.address,
+        str(parsed["Subject"]),
+        str(plain.get_content()).rstrip("\r\n") if plain is not None else "",
+        str(html.get_content()) if html is not None else None,
+        outgoing.message_id,
+        outgoing.content,
+    )

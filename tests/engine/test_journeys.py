@@ -1,0 +1,125 @@
+"""Journeys and the engine: started by events, entered once, canceled by rules, and read again after a restart."""
+
+import pytest
+
+from heliograph import testing
+from heliograph.core import runs
+from tests import tables
+from tests.engine import acts
+
+HELLO = {
+    "action": "send",
+    "message": {"to": {"email": "${data.mail}"}, "content": {"title": "Hi", "body": "{word}"}},
+}
+HOUR = {"action": "delay", "duration": "1 hour"}
+MAIL = {"mail": "ana@example.com", "word": "hello"}
+
+
+def journey_runs(world: testing.World) -> list[runs.Status]:
+    """How the runs of journeys stand."""
+    return [
+        runs.Status(row["status"])
+        for row in tables.rows(world.app.store, "runs")
+        if row["start_key"] is not None
+    ]
+
+
+def test_an_event_starts_a_journey(world: testing.World) -> None:
+    """A trigger is a rule of one action: it matches by its conditions, and its run says which run it started."""
+    world.journey(
+        "welcome",
+        HELLO,
+        trigger={
+            "event_type": "signed_up",
+            "conditions": [{"field": "payload.plan", "operator": "equals", "value": "pro"}],
+        },
+    )
+    free = world.event("signed_up", contact_id="ana", payload={**MAIL, "plan": "free"})
+    pro = world.event("signed_up", contact_id="ana", payload={**MAIL, "plan": "pro"})
+    world.run_until_idle()
+    assert [mail.text for mail in world.mailbox.received] == ["hello"]
+    assert acts.outcomes(world, free) == ["not_matched"]
+    (told,) = world.explain(pro).runs
+    assert (told.rule_name, told.executed) == ("welcome", True)
+    started = world.run(told.result.actions[0].output["run_id"])
+    assert (started.status, started.source) == ("PROCESSED", ("event/signed_up",))
+
+
+@pytest.mark.parametrize("how", ["once", "key"])
+def test_a_journey_is_entered_once(world: testing.World, how: str) -> None:
+    """With `once` a contact enters once, with `entry_key` once for each key; a second entry is recorded."""
+    trigger = {"once": True} if how == "once" else {"entry_key": "order-{{ payload.order }}"}
+    world.journey("thanks", HELLO, trigger={"event_type": "order_placed", **trigger})
+    *_, last = [
+        world.event("order_placed", contact_id="ana", payload={**MAIL, "order": order}) for order in (1, 1, 2)
+    ]
+    world.event("order_placed", contact_id="bob", payload={**MAIL, "order": 3})
+    world.run_until_idle()
+    assert len(world.mailbox.received) == (2 if how == "once" else 3)
+    output = world.explain(last).runs[0].result.actions[0].output
+    assert ("already_entered" in output) == (how == "once")
+
+
+def test_rules_start_and_cancel_journeys(world: testing.World) -> None:
+    """`invoke_automation` starts one with the payload as its data, `cancel_automation` ends those of a token."""
+    world.journey("cart", HOUR, HELLO, cancelation_token="${`cart-${data.cart}`}")
+    world.rule(
+        trigger_type="cart_left",
+        actions=[{"type": "invoke_automation", "template": "cart", "data": {"word": "{{ contact.id }}"}}],
+    )
+    world.rule(
+        trigger_type="bought",
+        actions=[{"type": "cancel_automation", "cancelation_token": "cart-{{ payload.cart }}"}],
+    )
+    for number in range(4):
+        world.event("cart_left", contact_id=f"c{number}", payload={**MAIL, "cart": number})
+    world.run_until_idle()
+    for number in range(2):
+        world.event("bought", contact_id="somebody", payload={"cart": number})
+    world.pass_time(hours=2)
+    assert sorted(mail.text for mail in world.mailbox.received) == ["c2", "c3"]
+    assert sorted(journey_runs(world)) == [runs.Status.DONE] * 2 + [runs.Status.CANCELED] * 2
+
+
+def test_what_cannot_be_started_is_told(world: testing.World) -> None:
+    """An unknown journey, or nobody to enter once, makes the action fail."""
+    world.journey("w", HELLO)
+    world.rule(
+        trigger_type="custom.a",
+        actions=[
+            {"type": "invoke_automation", "template": "gone"},
+            {"type": "invoke_automation", "template": "w", "once": True},
+            {"type": "invoke_automation", "template": "w", "entry_key": "{{ payload.nothing }}"},
+        ],
+    )
+    event = world.event("custom.a")
+    world.run_until_idle()
+    (told,) = acts.actions(world, event)
+    assert [error for *_, error in told] == [
+        "there is no published journey 'gone'",
+        "the event has no contact_id, so nobody can enter once",
+        "entry_key: it is empty",
+    ]
+    assert journey_runs(world) == []
+
+
+def test_a_process_that_starts_again_goes_on(world: testing.World) -> None:
+    """Nothing of a run is kept in memory: another process wakes it, and takes in what it is told."""
+    world.journey("w", HOUR, HELLO, trigger={"event_type": "custom.a"})
+    world.event("custom.a", contact_id="ana", payload=MAIL)
+    world.turns.take()
+    world.turns = world.app.turns(world._session, lambda: 0.0)
+    world.run_until_idle()
+    world.turns = world.app.turns(world._session, lambda: 0.0)
+    world.pass_time(hours=2)
+    assert len(world.mailbox.received) == 1
+    assert {row["status"] for row in tables.rows(world.app.store, "runs")} == {runs.Status.DONE}
+
+
+def test_a_journey_that_is_no_draft_any_more_listens(world: testing.World) -> None:
+    """A draft starts nothing; publishing it lets it listen."""
+    for status in ("draft", "published"):
+        world.journey("w", HELLO, trigger={"event_type": "custom.a"}, status=status)
+        world.event("custom.a", contact_id="ana", payload=MAIL)
+        world.run_until_idle()
+    assert len(world.mailbox.received) == 1
