@@ -1,6 +1,8 @@
 """Delays: spans on the wall and of time, moments, periods and expiries."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -134,6 +136,22 @@ def test_days_keep_the_time_of_day(now: int, days: int, zone: str) -> None:
         assert end.astimezone(clocks).replace(tzinfo=None) == wanted
     else:
         assert end == there.astimezone(UTC)
+
+
+@pytest.mark.torture
+def test_the_time_of_day_is_kept(scale: Callable[[int, int], int], record_property: Any) -> None:
+    """Over every zone and sixty years a day later is the same time of day, by another library's reckoning."""
+    looked = 0
+    for index, zone in enumerate(sorted(schedule.zones())):
+        clocks = ZoneInfo(zone)
+        for day in range(index * scale(37, 0) % 400, 60 * 365, scale(1_601, 1)):
+            now = at("1990-01-01T00:00:00Z") + day * DAY + (day * 7 + index) % 24 * HOUR
+            start = datetime.fromtimestamp(now // SECOND, clocks)
+            wanted = (start.replace(tzinfo=None) + timedelta(days=1)).replace(tzinfo=clocks)
+            found = delays.after(now, delays.Duration(days=1), zone)
+            assert found == int(wanted.timestamp()) * SECOND, (zone, start)
+            looked += 1
+    record_property("delays", looked)
 
 
 @given(

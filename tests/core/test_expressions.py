@@ -1,5 +1,7 @@
 """Expressions: what conditions and fields of a journey take from its run."""
 
+import contextlib
+import json
 from typing import Any
 
 import pytest
@@ -372,3 +374,20 @@ def test_undefined_is_told_apart_from_null() -> None:
     for source, value in [("data.none", None), ("data.missing", values.MISSING)]:
         made = expressions.script(source, "f", SANDBOX)
         assert made.answer(SCOPE, expressions.Want.VALUE) == (value, None)
+
+
+def test_a_replay_gives_the_same_to_the_byte() -> None:
+    """The same fields in the same scope come to the same JSON in another sandbox, in another process."""
+    given = {
+        "drawn": "${[Math.random(), Math.random()]}",
+        "at": "${new Date()} ${Date.now()}",
+        "sorted": "${data.orders.map(o => o.total).sort()}",
+        "keys": "${Object.keys({b: 1, a: 2, 1: 3})} ${0.1 + 0.2}",
+        "steps": ["refs.welcome", {"$ref": "data.user"}],
+    }
+    field = fields.parse(given, "f", SANDBOX)
+    told = []
+    for _ in range(2):
+        with contextlib.closing(javascript.Sandbox(lambda: 0)) as box:
+            told.append(json.dumps(fields.resolve(field, SCOPE._replace(evaluator=box), "f")))
+    assert told[0] == told[1] == json.dumps(fields.resolve(field, SCOPE, "f"))
