@@ -7,8 +7,8 @@ import pytest
 
 from examples.shop import generate
 from heliograph.cli import definition_files
-from heliograph.core import ids
-from heliograph.store import automations, database, definitions, workspaces
+from heliograph.core import ids, rules
+from heliograph.store import automations, database, dates, definitions, workspaces
 from tests.cli import program
 
 SHOP = Path(generate.__file__).parent / "definitions"
@@ -62,6 +62,26 @@ def version(url: str) -> int:
     return found
 
 
+DATE = """\
+kind: date
+id: 5a0b0000-0000-4000-8000-0000000000bb
+name: Birthday letter
+template: thanks
+actionhour: "09:00:00"
+"""
+
+
+def dated(url: str) -> list[dates.Rule]:
+    """The date automations of the workspace default."""
+    store = database.Database(url)
+    with store.reading() as connection:
+        owner = workspaces.find(connection, "default")
+        assert owner is not None
+        found = dates.listed(connection, owner, None)
+    store.close()
+    return found
+
+
 # ── what is applied ─────────────────────────────────────────────────────────────────────────────────
 
 
@@ -74,6 +94,49 @@ def test_the_shop_is_applied_once(house: str, tell: program.Tell) -> None:
     assert second.lines[-1] == "0 created, 0 changed, 24 unchanged in the workspace default"
     assert [line.split()[0] for line in first.lines[:-1]] == ["template"] * 8 + ["rule"] * 16
     assert version(house) == made_at
+
+
+def test_a_date_automation_names_its_template(house: str, tmp_path: Path, tell: program.Tell) -> None:
+    """A file says `template`; the automation has its number, and the template can still be applied anew."""
+    files = folder(tmp_path / "house", template=TEMPLATE, date=DATE)
+    assert tell("apply", files).lines[:2] == [
+        "template  thanks: created",
+        "date      Birthday letter: created",
+    ]
+    (rule,) = dated(house)
+    kept = rule.definition
+    assert (kept.actiontype, kept.actiontarget, kept.summary) == ("email_autoresponder", "1", None)
+    assert (kept.actionhour, kept.template_id, kept.user_id) == ("09:00:00", "thanks", 0)
+    assert tell("apply", files).lines[-1].startswith("0 created, 0 changed, 2 unchanged")
+    folder(files, template=TEMPLATE.replace("Thank you", "Thanks"), date=DATE + "paused: true\n")
+    assert tell("apply", files).lines[:2] == [
+        "template  thanks: changed: subject (version 2)",
+        "date      Birthday letter: changed: paused (version 2)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        (DATE.replace("thanks", "nothing"), "there is no template 'nothing'"),
+        (
+            DATE.replace("template: thanks", "actiontype: email_autoresponder\nactiontarget: 7"),
+            "no message 7",
+        ),
+        (DATE.replace('"09:00:00"', '"9"'), "date.yaml:5: actionhour: is a whole hour"),
+        (DATE + "actiontype: notify\n", "template: takes a template's id"),
+        (DATE.replace("5a0b0000", "x"), "id: takes a UUID"),
+    ],
+)
+def test_a_date_automation_that_cannot_be(
+    house: str, tmp_path: Path, tell: program.Tell, changed: str, told: str
+) -> None:
+    """What is wrong with a date automation is told with its file, and nothing is applied."""
+    files = folder(tmp_path / "house", template=TEMPLATE, date=changed)
+    answer = tell("apply", files)
+    assert answer.code == 1
+    assert told in answer.err
+    assert "date.yaml" in answer.err
 
 
 def test_a_rule_keeps_the_id_of_its_file(house: str, tmp_path: Path, tell: program.Tell) -> None:
@@ -207,7 +270,7 @@ schedule_settings:
   exclude_dates: [2026-12-25, 2027-01-01]
 """
     (one,) = definition_files.read(folder(tmp_path / "d", rule=RULE + schedule))
-    assert not isinstance(one.content, dict)
+    assert isinstance(one.content, rules.Definition)
     assert one.content.schedule_settings is not None
     assert "2026-12-25" in str(one.content.schedule_settings)
     assert "datetime" not in str(one.content.schedule_settings)

@@ -70,6 +70,20 @@ def test_a_workspace_that_is_not_there_is_named(lone_house: str, tell: program.T
     assert told.err == "heliograph: there is no workspace 'nort', did you mean \"north\"?\n"
 
 
+def test_a_company_has_a_zone(house: str, tell: program.Tell) -> None:
+    """`workspace set` changes what date automations go by, and shows it; what is no zone is refused."""
+    tell("workspace", "create", "default")
+    assert tell("workspace", "set").out == "The workspace default: timezone UTC, leap day feb28.\n"
+    told = tell("workspace", "set", "default", "--timezone", "Europe/London", "--leap-day", "mar1")
+    assert told.out == "The workspace default: timezone Europe/London, leap day mar1.\n"
+    told = tell("workspace", "set", "--leap-day", "skip")
+    assert told.out == "The workspace default: timezone Europe/London, leap day skip.\n"
+    wrong = tell("workspace", "set", "--timezone", "Europe/Londn")
+    assert (wrong.code, 'did you mean "Europe/London"?' in wrong.err) == (2, True)
+    wrong = tell("workspace", "set", "--leap-day", "never")
+    assert (wrong.code, "unknown policy" in wrong.err) == (2, True)
+
+
 # ── the schema ──────────────────────────────────────────────────────────────────────────────────────
 
 

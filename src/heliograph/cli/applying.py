@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from heliograph import clock, errors
+from heliograph import errors
 from heliograph.cli import options, terminal
 from heliograph.cli.applied_change import Change
 
@@ -25,7 +25,10 @@ def apply(
     workspace: options.Workspace = "default",
     database: options.DatabaseUrl = None,
 ) -> None:
-    """Bring in rules, templates, segments and campaigns from YAML files; what says nothing new is left alone."""
+    """Bring in definitions from YAML files: rules, date automations, templates, segments, groups, campaigns.
+
+    What says nothing new is left alone.
+    """
     if not folder.exists():
         raise errors.NotFound(f"there is no {folder}")
     with options.opened(database, must_exist=False) as store:
@@ -43,16 +46,17 @@ def apply(
     )
 
 
-def put(store: databases.Database, folder: Path, workspace: str) -> list[Change]:
+def put(store: databases.Database, folder: Path, workspace: str, now: int | None = None) -> list[Change]:
     """Store every definition of a folder in one transaction; nothing where any of them has a fault.
 
+    `now` is the present, where a clock of its own is about to be played.
     Raises errors.InvalidInput with the faults of all files, each with its line.
     """
     from heliograph.cli import definition_files
     from heliograph.store import campaigns, workspaces
 
     found = definition_files.read(folder)
-    now = clock.WallClock().now()
+    now = options.moment(store) if now is None else now
     with store.writing() as connection:
         if workspace == workspaces.DEFAULT:
             workspaces.ensure(connection, workspace, now)
@@ -77,11 +81,12 @@ def _put(connection: sa.Connection, owner: int, one: definition_files.Definition
 
 def _ways() -> Mapping[str, Callable[[sa.Connection, int, definition_files.Definition, int], Change]]:
     """How each kind is stored."""
-    from heliograph.cli import applying_campaigns
+    from heliograph.cli import applying_campaigns, applying_dates
 
     return {
         "template": _put_template,
         "rule": _put_rule,
+        "date": applying_dates.put_date,
         "segment": applying_campaigns.put_segment,
         "communication_group": applying_campaigns.put_group,
         "campaign": applying_campaigns.put_campaign,

@@ -20,6 +20,7 @@ from heliograph import errors
 from heliograph.core import (
     campaigns,
     communication_groups,
+    dates,
     documents,
     ids,
     message_templates,
@@ -27,8 +28,8 @@ from heliograph.core import (
     segments,
 )
 
-KINDS = ("template", "rule", "segment", "communication_group", "campaign")
-"""In the order in which they are applied: rules name templates, campaigns name segments and groups."""
+KINDS = ("template", "rule", "date", "segment", "communication_group", "campaign")
+"""In the order in which they are applied: rules and dates name templates, campaigns segments and groups."""
 _STEP = re.compile(r'\[(\d+)\]|\["((?:[^"\\]|\\.)*)"\]|([^.\[]+)')
 _TEMPLATE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
@@ -43,6 +44,19 @@ class Definition(NamedTuple):
     name: str
     content: Any
     """What it says, checked; of a campaign as it was written, with the `status` that it is to have."""
+
+
+class DateFile(NamedTuple):
+    """A date automation as a file has it."""
+
+    definition: dates.Definition
+    template_id: str | None
+    """The template that it sends, where the file names one: what its number is, the database knows."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.definition.name
 
 
 class _Constructor(SafeConstructor):
@@ -161,6 +175,19 @@ def _by_uuid(
     return read
 
 
+def _date(fields: Mapping[str, Any]) -> DateFile:
+    """A date automation, which may say `template` instead of `actiontype` and `actiontarget`; `summary` is null."""
+    given = {"summary": None, **fields}
+    template_id = given.pop("template", None)
+    if template_id is None:
+        return DateFile(dates.define(given), None)
+    if not isinstance(template_id, str) or given.keys() & {"actiontype", "actiontarget"}:
+        raise errors.InvalidInput.at("template", "takes a template's id, without actiontype and actiontarget")
+    return DateFile(
+        dates.define({**given, "actiontype": "email_autoresponder", "actiontarget": 1}), template_id
+    )
+
+
 def _campaign(fields: Mapping[str, Any]) -> dict[str, Any]:
     """A campaign with the status that it is to have."""
     faults: list[errors.Fault] = []
@@ -194,6 +221,7 @@ def _template(file: Path, identity: object, fields: Mapping[str, Any]) -> Defini
 
 _DEFINED: Mapping[str, Callable[[Path, object, Mapping[str, Any]], Definition]] = {
     "rule": _by_uuid("rule", rules.define),
+    "date": _by_uuid("date", _date),
     "template": _template,
     "segment": _by_uuid("segment", segments.define),
     "communication_group": _by_uuid("communication_group", communication_groups.define),

@@ -133,3 +133,46 @@ def list_workspaces(database: options.DatabaseUrl = None) -> None:
     with options.opened(database) as store, store.reading() as connection:
         for name in spaces.names(connection):
             terminal.say(name)
+
+
+@workspaces.command("set")
+def set_workspace(
+    name: Annotated[str, typer.Argument(help="The workspace's name.")] = "default",
+    timezone: Annotated[
+        str | None, typer.Option(metavar="ZONE", help="The company's time zone, such as Europe/London.")
+    ] = None,
+    leap_day: Annotated[
+        str | None,
+        typer.Option(
+            metavar="POLICY",
+            help="When birthdays on the 29th of February are in other years: feb28, mar1, or skip.",
+        ),
+    ] = None,
+    database: options.DatabaseUrl = None,
+) -> None:
+    """Set what date automations go by; what is queued already stays as it is. Without options, show it."""
+    from heliograph.core import dates as core_dates
+    from heliograph.core import schedule
+    from heliograph.store import dates
+
+    changed = {}
+    if timezone is not None:
+        fault = schedule.zone_fault(timezone)
+        if fault:
+            raise typer.BadParameter(fault, param_hint="--timezone")
+        changed["timezone"] = timezone
+    if leap_day is not None:
+        policies = tuple(core_dates.LeapDay)
+        if leap_day not in policies:
+            raise typer.BadParameter(errors.unknown("policy", leap_day, policies), param_hint="--leap-day")
+        changed["leap_day_policy"] = leap_day
+    with options.opened(database) as store:
+        now = options.moment(store)
+        with store.writing() as connection:
+            owner = options.workspace_id(connection, name)
+            company = (
+                dates.set_company(connection, owner, changed, now)
+                if changed
+                else dates.company(connection, owner)
+            )
+    terminal.say(f"The workspace {name}: timezone {company.zone}, leap day {company.leap_day.value}.")

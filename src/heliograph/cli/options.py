@@ -61,6 +61,18 @@ def present(store: Store) -> int:
         return max(now, int(session.hot.last_now(session.connection)))
 
 
+def moment(store: Store) -> int:
+    """The present instant (µs) by the clock that a database runs on: of a played one, its last turn."""
+    from heliograph.store import definitions
+
+    with store.reading() as connection:
+        is_played = definitions.clock_of(connection) == "scaled"
+    if not is_played:
+        return clock.WallClock().now()
+    with contextlib.closing(store.session()) as session:
+        return int(session.hot.last_now(session.connection))
+
+
 def workspace_id(connection: sa.Connection, name: str) -> int:
     """The id of the workspace of this name. Raises errors.NotFound, with the names there are."""
     from heliograph.store import workspaces
