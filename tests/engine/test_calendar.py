@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from heliograph import testing
 from heliograph.core import ids, messages, runs, schedule
 from heliograph.engine import calendar
-from heliograph.store import dates, people
+from heliograph.store import dates, held, people
 from tests import environment, tables
 from tests.engine import plays, test_crashes
 
@@ -125,6 +125,29 @@ def test_a_run_that_is_a_day_late_is_held(world: testing.World) -> None:
     assert world.mailbox.received == []
     assert found(world, "id", table="messages") == []
     assert found(world, "status") == [(runs.Status.HELD,)]
+    with world.app.store.writing() as connection:
+        (one,) = held.listed(connection, world.workspace_id, 10)
+        assert (one.what, one.about, one.contact_id) == ("run", "date", "ana")
+        assert held.release(connection, world.workspace_id, [one.id], world.clock.now()) == 1
+        assert held.release(connection, world.workspace_id, [one.id], world.clock.now()) == 0
+    world.run_until_idle()
+    assert [address for address, _ in heard(world)] == ["sales@shop.example"]
+
+
+def test_a_held_run_can_be_dropped(world: testing.World) -> None:
+    """An operator who does not want a birthday a day late lets it end."""
+    world.contact("ana", birthdate=BIRTHDAY)
+    world.date_automation(**NOTIFY, actionhour="06:00:00")
+    world.pass_time(hours=25)
+    world.clock.move(48 * HOUR)
+    world.run_until_idle()
+    with world.app.store.writing() as connection:
+        (one,) = held.listed(connection, world.workspace_id, 10)
+        assert held.drop(connection, world.workspace_id, [one.id], world.clock.now()) == 1
+        assert held.listed(connection, world.workspace_id, 10) == []
+    world.pass_time(days=1)
+    assert found(world, "status", "reason") == [(runs.Status.CANCELED, "dropped by an operator")]
+    assert world.mailbox.received == []
 
 
 @pytest.mark.spec("S1-04")

@@ -123,3 +123,97 @@ def test_people_who_are_there_are_found_by_the_migration(database_url: str) -> N
     assert {(row["user_id"], row["partition"], row["birthday"], row["known_at"]) for row in found} == {
         (f"u{number:04}", number % 64, 517, NOW + number) for number in range(0, 1_100, 100)
     }
+
+
+# ── the calendar's statements ───────────────────────────────────────────────────────────────────────
+
+
+def people_born(session: database.Session, *names: str) -> int:
+    """People with a birthday on the 17th of May, in an import; the partition of the first."""
+    merge(session, NOW, **{name: {"birthdate": "1990-05-17"} for name in names})
+    return ids.partition_of_subject(1, f"contact:{names[0]}")
+
+
+def together(count: int) -> list[str]:
+    """Names that belong to one partition, in order."""
+    names = (f"u{number:04}" for number in range(10_000))
+    return [name for name in names if ids.partition_of_subject(1, f"contact:{name}") == 7][:count]
+
+
+def test_a_walk_sees_each_of_a_day_once(store: database.Database, session: database.Session) -> None:
+    """The people of a partition with a birthday are walked in the order of their ids, so many at a step."""
+    names = together(7)
+    people_born(session, *names, "somebody", "else")
+    merge(session, NOW, other={"birthdate": "1990-05-18"})
+    with session.transaction() as connection:
+        walked: list[str] = []
+        while True:
+            step = session.hot.walk_birthdays(connection, 1, 7, 517, walked[-1] if walked else "", 3)
+            walked += [one.user_id for one in step]
+            if len(step) < 3:
+                break
+        assert walked == names
+        assert 7 in session.hot.where_birthdays(connection, 1, 517)
+        assert session.hot.where_birthdays(connection, 1, 229) == []
+        assert session.hot.where_birthdays(connection, 2, 517) == []
+        assert session.hot.walk_birthdays(connection, 2, 7, 517, "", 3) == []
+
+
+def test_new_birthdays_are_found_by_when_they_became_known(
+    store: database.Database, session: database.Session
+) -> None:
+    """From an instant up to but without another, and of the days that are asked for alone."""
+    first, second, third, fourth = together(4)
+    merge(session, NOW, **{first: {"birthdate": "1990-05-17"}, second: {"birthdate": "1990-05-18"}})
+    merge(session, NOW + 5, **{third: {"birthdate": "0000-05-18"}, fourth: {"birthdate": "0000-06-01"}})
+    with session.transaction() as connection:
+
+        def found(start: int, end: int, *days: int) -> list[str]:
+            new = session.hot.read_new_birthdays(connection, 1, 7, days, start, end)
+            return [one.user_id for one in new]
+
+        assert found(NOW, NOW + 5, 517, 518) == [first, second]
+        assert found(NOW, NOW + 6, 518) == [second, third]
+        assert found(NOW + 6, NOW + 9, 517, 518, 601) == []
+
+
+def test_walks_are_laid_out_moved_and_ended(store: database.Database, session: database.Session) -> None:
+    """A walk that is there stays where it is when it is laid out again; one that ended is gone."""
+    walks = [
+        rows.Walk(1, ids.of_cursor(ids.of_fanout(samples.RULE), 1, n), n, samples.RULE, 739_000, 517, "")
+        for n in range(3)
+    ]
+    writes = rows.Writes()
+    writes.walks = [*walks]
+    moved = rows.Writes()
+    moved.moved_walks = [("u5", 1, walks[0].id)]
+    again = rows.Writes()
+    again.walks, again.ended_walks = [walks[0]], [(1, walks[1].id)]
+    with session.transaction() as connection:
+        for each in (writes, moved, again):
+            session.hot.write(connection, each, (0,), NOW)
+        found = session.hot.read_walks(connection, {(1, walk.id) for walk in walks})
+    assert found == {(1, walks[0].id): walks[0]._replace(place="u5"), (1, walks[2].id): walks[2]}
+
+
+def test_a_day_is_found_by_its_index(sqlite_url: str) -> None:
+    """Neither a walk nor the look for a day's people reads anybody else."""
+    store = database.Database(sqlite_url)
+    store.migrate()
+    looked: list[str] = []
+    connection = store.connect_sqlite()
+    connection.set_trace_callback(looked.append)
+    session = store.session()
+    session.hot.walk_birthdays(connection, 1, 7, 517, "a", 10)
+    session.hot.where_birthdays(connection, 1, 517)
+    session.hot.read_new_birthdays(connection, 1, 7, [517, 518], 0, 1)
+    connection.set_trace_callback(None)
+    for query in looked:
+        plan = " ".join(str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {query}"))
+        assert "SEARCH birthdays USING PRIMARY KEY (workspace_id=? AND partition=? AND birthday=?" in plan, (
+            plan
+        )
+        assert "SCAN birthdays" not in plan
+    connection.close()
+    session.close()
+    store.close()

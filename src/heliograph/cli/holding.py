@@ -25,7 +25,7 @@ _AT_ONCE = 500
 
 Chosen = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[ID]...", help="Ids of events and messages, as `held list` shows them."),
+    typer.Argument(metavar="[ID]...", help="Ids of events, messages and runs, as `held list` shows them."),
 ]
 All = Annotated[bool, typer.Option("--all", help="Everything that is held.")]
 
@@ -81,7 +81,7 @@ def drop(
     workspace: options.Workspace = "default",
     database: options.DatabaseUrl = None,
 ) -> None:
-    """Let it end here: an event is not matched any more, a message is canceled."""
+    """Let it end here: an event is not matched any more, a message or a run is canceled."""
     from heliograph.store import held as stored
 
     count = _act(stored.drop, chosen, everything, workspace, database)

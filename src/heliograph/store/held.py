@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from heliograph.core import effects, events, ids, messages, plans
-from heliograph.store import schema
+from heliograph.store import held_runs, schema
 
 _MESSAGES = schema.messages.c
 _DECISIONS = schema.decisions.c
@@ -32,9 +32,9 @@ class Held(NamedTuple):
 
     id: bytes
     what: str
-    """`event` or `message`."""
+    """`event`, `message` or `run`."""
     about: str
-    """The event's type, or the message's channel."""
+    """The event's type, the message's channel, or the kind of the run's automation."""
     contact_id: str | None
     address: str | None
 
@@ -54,7 +54,7 @@ class _Message(NamedTuple):
 
 
 def listed(connection: sa.Connection, workspace_id: int, limit: int) -> list[Held]:
-    """What is held in a workspace, oldest first, at most so many events and as many messages."""
+    """What is held in a workspace, oldest first, at most so many events and as many messages and runs."""
     of_events = (
         sa.select(_EVENTS.id, sa.literal("event"), _EVENTS.event_type, _EVENTS.contact_id, sa.null())
         .join_from(
@@ -74,21 +74,26 @@ def listed(connection: sa.Connection, workspace_id: int, limit: int) -> list[Hel
         .order_by(_MESSAGES.id)
         .limit(limit)
     )
-    found = [Held._make(row) for query in (of_events, of_messages) for row in connection.execute(query)]
+    queries = (of_events, of_messages, held_runs.listed(workspace_id, limit))
+    found = [Held._make(row) for query in queries for row in connection.execute(query)]
     return sorted(found)
 
 
 def release(connection: sa.Connection, workspace_id: int, chosen: Collection[bytes], now: int) -> int:
-    """Put these back in line, whether events or messages; gives how many of them were held."""
-    return _release_messages(connection, workspace_id, chosen, now) + _release_events(
-        connection, workspace_id, chosen, now
+    """Put these back in line, whether events, messages or runs; gives how many of them were held."""
+    return (
+        _release_messages(connection, workspace_id, chosen, now)
+        + _release_events(connection, workspace_id, chosen, now)
+        + held_runs.release(connection, workspace_id, chosen, now)
     )
 
 
 def drop(connection: sa.Connection, workspace_id: int, chosen: Collection[bytes], now: int) -> int:
-    """Let these end here, whether events or messages; gives how many of them were held."""
-    return _drop_messages(connection, workspace_id, chosen, now) + _drop_events(
-        connection, workspace_id, chosen, now
+    """Let these end here, whether events, messages or runs; gives how many of them were held."""
+    return (
+        _drop_messages(connection, workspace_id, chosen, now)
+        + _drop_events(connection, workspace_id, chosen, now)
+        + held_runs.drop(connection, workspace_id, chosen, DROPPED)
     )
 
 
