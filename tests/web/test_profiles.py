@@ -22,6 +22,19 @@ def test_a_profile_is_merged_replaced_and_read(api: client.Client) -> None:
     assert api.get("/profiles/ana").json() == {"profile": {"email": "ana@new.example"}}
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_a_birthday_in_parts_is_one_date(api: client.Client, method: str) -> None:
+    """What another wire writes as day, month and year of birth is stored, and read, as `birthdate`."""
+    parts = {"daybirth": 17, "monthbirth": 5, "yearbirth": 1990}
+    assert api.send(method, "/profiles/ana", json={"profile": {**parts, "plan": "pro"}}).status_code == 200
+    assert api.get("/profiles/ana").json() == {"profile": {"birthdate": "1990-05-17", "plan": "pro"}}
+    refused = api.send(method, "/profiles/ana", json={"profile": {"daybirth": 31, "monthbirth": 4}})
+    assert (refused.status_code, list(client.faults(refused))) == (400, ["profile.daybirth"])
+    emptied = {"daybirth": None, "monthbirth": None}
+    assert api.send(method, "/profiles/ana", json={"profile": emptied}).status_code == 200
+    assert api.get("/profiles/ana").json()["profile"]["birthdate"] is None
+
+
 def test_an_unknown_person_is_a_404_in_couriers_shape(api: client.Client) -> None:
     """GET of nobody answers with message, type and errors."""
     answer = api.get("/profiles/nobody")

@@ -92,6 +92,7 @@ class Calendar:
         """`known` gives the definitions of a workspace, as the present turn goes by them."""
         self._session, self._known = session, known
         self._books: dict[int, tuple[int, Book]] = {}
+        self._open: dict[int, tuple[Book, tuple[int, ...], list[tuple[Rule, dates.Occasion]]]] = {}
         self._walks: Mapping[tuple[int, bytes], rows.Walk] = {}
         self._steps: dict[tuple[int, bytes], Step] = {}
         self._laid: dict[tuple[int, bytes], list[tuple[int, int, list[int]]]] = {}
@@ -162,13 +163,8 @@ class Calendar:
     def _late(self, connection: Any, timer: rows.Timer, now: int) -> Step:
         """Those whose birthday became known when the day of their occasion had begun already."""
         kept = self.book(timer.workspace_id)
-        open_now = [
-            (rule, occasion)
-            for rule in kept.rules.values()
-            if not rule.is_paused
-            for day, _ in schedule.days_begun(kept.company.zone, now - dates.CATCH_UP - 1, now)
-            for occasion in dates.beginning(rule.timing, kept.company, day)
-        ]
+        days = schedule.days_begun(kept.company.zone, now - dates.CATCH_UP - 1, now)
+        open_now = self._occasions(timer.workspace_id, kept, tuple(day for day, _ in days))
         wanted = sorted({birthday for _, occasion in open_now for birthday in occasion.birthdays})
         if not wanted:
             return Step([], "", is_last=True)
@@ -177,6 +173,22 @@ class Calendar:
         )
         starts = [start for rule, occasion in open_now for start in _starts(rule, occasion, people)]
         return Step(starts, "", is_last=True)
+
+    def _occasions(
+        self, workspace_id: int, kept: Book, days: tuple[int, ...]
+    ) -> list[tuple[Rule, dates.Occasion]]:
+        """What these days begin for each automation, worked out once: an import asks for it in every partition."""
+        known = self._open.get(workspace_id)
+        if known is None or known[0] is not kept or known[1] != days:
+            found = [
+                (rule, occasion)
+                for rule in kept.rules.values()
+                if not rule.is_paused
+                for day in days
+                for occasion in dates.beginning(rule.timing, kept.company, day)
+            ]
+            known = self._open[workspace_id] = (kept, days, found)
+        return known[2]
 
     # ── one timer ───────────────────────────────────────────────────────────────────────────────────
 
