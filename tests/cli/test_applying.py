@@ -115,6 +115,26 @@ def test_a_date_automation_names_its_template(house: str, tmp_path: Path, tell: 
     ]
 
 
+def test_a_template_is_listed_and_deleted(house: str, tmp_path: Path, tell: program.Tell) -> None:
+    """Its number is shown; when it goes what sends it is paused, and it can be applied anew."""
+    files = folder(tmp_path / "house", template=TEMPLATE, date=DATE)
+    tell("workspace", "create", "default")
+    assert "has no templates" in tell("template", "list").out
+    tell("apply", files)
+    assert ["1", "thanks", "1"] in [line.split()[:3] for line in tell("template", "list").lines]
+    assert tell("template", "delete", "thanks").lines == [
+        "The template thanks is deleted.",
+        "Date automation 1 (Birthday letter), which sends it, is paused.",
+    ]
+    gone = tell("template", "delete", "thanks")
+    assert (gone.code, gone.err) == (
+        1,
+        "heliograph: there is no template 'thanks' in the workspace default\n",
+    )
+    tell("apply", folder(tmp_path / "again", template=TEMPLATE))
+    assert ["2", "thanks", "2"] in [line.split()[:3] for line in tell("template", "list").lines]
+
+
 @pytest.mark.parametrize(
     ("changed", "told"),
     [
@@ -215,7 +235,7 @@ FAULTS = [
     (RULE.replace("trigger_type", "triger_type"), 4, 'did you mean "trigger_type"?'),
     (RULE.replace("template_id: thanks", "template: thanks"), 9, 'did you mean "template_id"?'),
     (RULE.replace("5a0b0000-0000-4000-8000-0000000000aa", "five"), 2, "takes a UUID"),
-    (RULE.replace("kind: rule", "kind: rul"), 1, "takes template, rule, segment"),
+    (RULE.replace("kind: rule", "kind: rul"), 1, "takes template, rule, date, segment"),
     (RULE + "name: Again\n", 10, 'found duplicate key "name"'),
     (RULE + "schedule_settings: {timezone: Mars/Base}\n", 10, "unknown time zone"),
     (RULE + "alert_settings: [\n", 11, "cannot be read as YAML"),

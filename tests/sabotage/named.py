@@ -233,6 +233,7 @@ SABOTAGE: dict[str, tuple[wire.Wire | Code, ...]] = {
     "S1-66": (Code(f"{_DATES}_celebrated", _no_leap_days),),
     "S1-68": (Code("heliograph.store.dates:close_message", always(None)),),
     "S1-69": (Code("heliograph.store.dates:close_message", always(None)),),
+    "S1-79": (Code("heliograph.store.dates:_pause_senders", always([])),),
     "S1-80": (due(lambda rule, zone, birth: (rule._replace(offset=0), zone, birth)), _NOBODY),
     "S1-70": (_NO_ACTION_FAULTS,),
     "S1-71": (_NO_ACTION_FAULTS,),

@@ -5,10 +5,9 @@ from urllib.parse import urlencode
 
 import httpx2
 import pytest
-import sqlalchemy as sa
 
 from heliograph import errors
-from heliograph.store import automations, schema, workspaces
+from heliograph.store import automations, dates, workspaces
 from tests.web import client
 
 PATH = "/v1/dateAutomation"
@@ -445,18 +444,34 @@ def test_an_autoresponder_keeps_type_and_target(api: client.Client, field: str) 
     assert editable(api, "other")
 
 
-def without_messages(api: client.Client) -> None:
-    """Every template goes."""
+def without_message(api: client.Client, name: str = "birthday") -> None:
+    """A template goes."""
     with api.store.writing() as connection:
-        connection.execute(sa.delete(schema.templates))
+        assert dates.delete_message(connection, 1, name, api.clock.now()) is not None
+
+
+@pytest.mark.spec("S1-79")
+def test_an_automation_whose_message_goes_is_paused(api: client.Client) -> None:
+    """Deleting a message pauses what sends it, and nothing else; deleting it again is deleting nothing."""
+    number, other = template(api), template(api, "other")
+    sending = create(api, actiontype="email_autoresponder", actiontarget=number)["id"]
+    create(api, actiontype="email_autoresponder", actiontarget=other)
+    create(api)
+    without_message(api)
+    assert listed(api, paused=1) == [sending]
+    with api.store.writing() as connection:
+        assert dates.delete_message(connection, 1, "birthday", api.clock.now()) is None
+    # Applied anew it is another message, with another number.
+    assert template(api) not in (number, other)
+    assert refusal(api.put(f"{PATH}/{sending}", {"paused": False}), 409)
 
 
 @pytest.mark.spec("S1-75", "S1-76")
 def test_a_rule_whose_message_is_gone_cannot_be_unpaused(api: client.Client) -> None:
     """It is a 409 with subcode 12, in the document's words; other changes, and pausing, are taken."""
     number = template(api)
-    create(api, actiontype="email_autoresponder", actiontarget=number, paused=True)
-    without_messages(api)
+    create(api, actiontype="email_autoresponder", actiontarget=number)
+    without_message(api)
     assert one(api.put(f"{PATH}/1", {"name": "still paused"}))["paused"] is True
     answer = api.put(f"{PATH}/1", {"paused": False})
     assert refusal(answer, 409) == (

@@ -21,6 +21,7 @@ from heliograph.cli import (
     importing,
     managing,
     serving,
+    templating,
     terminal,
     working,
 )
@@ -57,6 +58,7 @@ for _command in (
 for _name, _family in (
     ("key", managing.keys),
     ("workspace", managing.workspaces),
+    ("template", templating.templates),
     ("import", importing.imports),
     ("held", holding.held),
 ):

@@ -248,10 +248,11 @@ def put_template(
     key = {"workspace_id": workspace_id, "id": identity}
     if stored is None:
         number = workspaces.next_number(connection, workspace_id, "templates")
-        made = Template(identity, number, 1, now, now, True, written)
+        version = 1 + _last_version(connection, workspace_id, identity)
+        made = Template(identity, number, version, now, now, True, written)
         connection.execute(
             sa.insert(schema.templates).values(
-                **key, number=number, version=1, created_at=now, updated_at=now
+                **key, number=number, version=version, created_at=now, updated_at=now
             )
         )
     else:
@@ -267,6 +268,17 @@ def put_template(
         )
     )
     return made
+
+
+def _last_version(connection: sa.Connection, workspace_id: int, identity: str) -> int:
+    """The last version of a template that was deleted; 0 where there was none of this id."""
+    versions = schema.template_versions.c
+    found: int | None = connection.execute(
+        sa.select(sa.func.max(versions.version)).where(
+            versions.workspace_id == workspace_id, versions.id == identity
+        )
+    ).scalar_one()
+    return found or 0
 
 
 def read_template(connection: sa.Connection, workspace_id: int, identity: str) -> Template | None:

@@ -263,6 +263,33 @@ def _look_at(connection: sa.Connection, workspace_id: int, identities: Iterable[
     )
 
 
+def delete_message(
+    connection: sa.Connection, workspace_id: int, template_id: str, now: int
+) -> list[Rule] | None:
+    """Delete a template and pause the automations that send it; gives these, None where there is no such template.
+
+    Its versions stay, so that what is in line is sent.
+    """
+    workspaces.raise_version(connection, workspace_id)
+    paused = _pause_senders(connection, workspace_id, template_id, now)
+    gone = connection.execute(
+        sa.delete(schema.templates).where(
+            _TEMPLATES.workspace_id == workspace_id,
+            _TEMPLATES.id == template_id,
+            _TEMPLATES.kind == "template",
+        )
+    )
+    return paused if gone.rowcount else None
+
+
+def _pause_senders(connection: sa.Connection, workspace_id: int, template_id: str, now: int) -> list[Rule]:
+    return [
+        change(connection, workspace_id, rule, msgspec.structs.replace(rule.definition, paused=True), now)
+        for rule in listed(connection, workspace_id, None)
+        if rule.definition.template_id == template_id and not rule.definition.paused
+    ]
+
+
 def _row(rule: Rule) -> dict[str, Any]:
     return {
         "id": rule.id,
