@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 
 from examples.shop import generate, month, people, story
 from heliograph import errors
-from heliograph.core import conditions, rules, templates
+from heliograph.core import conditions, rule_warnings, rules, templates
 from heliograph.core import people as profiles
 
 DEFINITIONS = Path(generate.__file__).parent / "definitions"
@@ -269,7 +269,7 @@ def test_every_rule_is_accepted_as_it_stands() -> None:
     for definition in definitions("rule"):
         given = {key: value for key, value in definition.items() if key not in ("kind", "id")}
         rule = rules.define(given)
-        assert rules.warnings(rule, template_ids) == []
+        assert rule_warnings.of_content(rule, template_ids) == ()
         assert rule.trigger_type in occurring
 
 

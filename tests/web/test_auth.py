@@ -21,6 +21,12 @@ EVERYTHING = [
     ("PATCH", f"{RULES}/{SOME}"),
     ("DELETE", f"{RULES}/{SOME}"),
     ("POST", f"{RULES}/{SOME}/snooze"),
+    ("GET", f"{RULES}/snoozed"),
+    ("PATCH", f"{RULES}/{SOME}/alert-settings"),
+    ("PATCH", f"{RULES}/{SOME}/schedule-settings"),
+    ("PATCH", f"{RULES}/{SOME}/rollout"),
+    ("GET", f"{RULES}/{SOME}/effective-state"),
+    ("GET", f"{RULES}/{SOME}/schedule-preview"),
     ("GET", "/api/automation/control"),
     ("PATCH", "/api/automation/control"),
     ("POST", EVENTS),
@@ -176,6 +182,9 @@ def test_what_belongs_to_somebody_else_does_not_exist(
     assert api.patch(paths[0], {"name": "mine"}, key=other).status_code == 404
     assert api.delete(paths[0], key=other).status_code == 404
     assert api.post(f"{paths[0]}/snooze", {"snoozed_until": None}, key=other).status_code == 404
+    assert api.patch(f"{paths[0]}/rollout", {"rollout_percentage": 1}, key=other).status_code == 404
+    for state in ("effective-state", "schedule-preview"):
+        assert api.get(f"{paths[0]}/{state}", key=other).status_code == 404
     assert api.post(f"{paths[1]}/retry", key=other).status_code == 404
     event = paths[1].rsplit("/", 1)[1]
     assert api.get(f"/api/automation/runs/by-event/{event}", key=other).json()["total"] == 0

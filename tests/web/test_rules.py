@@ -195,6 +195,18 @@ def test_what_is_allowed_but_looks_wrong_is_warned_about(api: client.Client) -> 
     assert '"message_received"' in made["warnings"][0]["message"]
 
 
+def test_a_rule_that_is_never_reached_is_warned_about(api: client.Client) -> None:
+    """Saving a rule behind one that always matches and stops tells so, however it came to stand there."""
+    first = api.make_rule(name="first", conditions=[], stop_on_match=True)
+    assert first["warnings"] == []
+    (behind,) = api.make_rule(name="behind")["warnings"]
+    assert (behind["path"], "'first'" in behind["message"]) == ("priority", True)
+    (hides,) = api.patch(f"{PATH}/{first['id']}", {"description": "all"}).json()["warnings"]
+    assert (hides["path"], "'behind'" in hides["message"]) == ("stop_on_match", True)
+    api.patch(f"{PATH}/{first['id']}", {"is_active": False})
+    assert api.make_rule(name="reached")["warnings"] == []
+
+
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"name": ""}, "name"),
     ({"name": "  "}, "name"),

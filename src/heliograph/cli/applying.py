@@ -111,14 +111,15 @@ def _put_template(
 
 
 def _put_rule(connection: sa.Connection, owner: int, one: definition_files.Definition, now: int) -> Change:
-    from heliograph.core import rules
+    from heliograph.core import rule_warnings, rules
     from heliograph.store import automations
 
     assert isinstance(one.id, bytes)
     assert isinstance(one.content, rules.Definition)
     before, after = automations.put_rule(connection, owner, one.id, one.content, now)
     templates = automations.template_ids(connection, owner)
-    notes = tuple(f"{note['path']} {note['message']}" for note in rules.warnings(after.definition, templates))
+    found = rule_warnings.of_content(after.definition, templates)
+    notes = tuple(f"{note.path} {note.message}" for note in found)
     if before is None:
         return Change("rule", one.name, "created", notes)
     if before.version == after.version:

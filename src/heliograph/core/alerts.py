@@ -39,6 +39,30 @@ _RANGES: Mapping[str, tuple[float, float]] = {
 _WHOLE = frozenset({"window_days", "min_matched_runs", "renotify_after_secs"})
 
 
+def choose(stored: Mapping[str, Any] | None, given: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The settings after a request that names a `preset` or gives `alert_settings` (rules.md C20).
+
+    A preset sets what it is about and leaves the rest, whom alerts go to for one, as it was. Raises
+    errors.InvalidInput.
+    """
+    faults = documents.unknown_keys(given, ("preset", "alert_settings"), "")
+    preset, settings = given.get("preset"), given.get("alert_settings")
+    if preset is not None and settings is not None:
+        faults.append(errors.Fault("preset", "goes without alert_settings: give one of them"))
+    elif preset is None and "alert_settings" not in given:
+        faults.append(
+            errors.Fault("preset", f"or alert_settings is required (presets: {', '.join(PRESETS)})")
+        )
+    elif preset is not None and (not isinstance(preset, str) or preset not in PRESETS):
+        faults.append(errors.Fault("preset", errors.unknown("preset", str(preset), list(PRESETS))))
+    if faults:
+        raise errors.InvalidInput(faults=faults)
+    if preset is None:
+        checked: dict[str, Any] | None = check(settings, "alert_settings")
+        return checked
+    return {**(stored or {}), "enabled": True, **PRESETS[preset]}
+
+
 def effective(settings: Mapping[str, Any] | None) -> dict[str, Any]:
     """The settings with every default filled in."""
     given = settings or {}

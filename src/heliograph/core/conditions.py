@@ -90,6 +90,11 @@ def leaves(condition: predicates.Condition) -> tuple[predicates.Leaf, ...]:
     return condition.leaves
 
 
+def is_always(condition: predicates.Condition) -> bool:
+    """Whether the condition asks for nothing, so that it holds of everything."""
+    return not condition.leaves and predicates.group_holds(condition.root, lambda _number: False)
+
+
 def roots_read(condition: predicates.Condition) -> frozenset[str]:
     """The roots whose contents decide the condition (`ROOTS`); a field without a root reads the payload."""
     named = (leaf.field.partition(".")[0] for leaf in condition.leaves)

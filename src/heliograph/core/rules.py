@@ -117,6 +117,21 @@ def snooze(stored: Definition, until: int | None, now: int) -> Definition:
     return msgspec.structs.replace(stored, snoozed_until=until)
 
 
+def choose_alerts(stored: Definition, given: Mapping[str, Any]) -> Definition:
+    """A stored rule with the alert settings that a request chooses. Raises errors.InvalidInput."""
+    return msgspec.structs.replace(stored, alert_settings=alerts.choose(stored.alert_settings, given))
+
+
+def change_one(stored: Definition, given: Mapping[str, Any], name: str) -> Definition:
+    """A stored rule with this one field replaced, which is required. Raises errors.InvalidInput."""
+    faults = documents.unknown_keys(given, (name,), "")
+    if name not in given:
+        faults.append(errors.Fault(name, "is required"))
+    if faults:
+        raise errors.InvalidInput(faults=faults)
+    return change(stored, given)
+
+
 def _checked(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[errors.Fault]]:
     values: dict[str, Any] = {}
     faults: list[errors.Fault] = []
@@ -196,29 +211,6 @@ _FIELDS: Mapping[str, Any] = {
 }
 
 
-def warnings(definition: Definition, template_ids: frozenset[str]) -> list[dict[str, str]]:
-    """What is allowed but looks wrong: `{path, message}` (rules.md R13, R40, R41)."""
-    found: list[dict[str, str]] = []
-    if not events.is_known(definition.trigger_type):
-        nearest = errors.did_you_mean(definition.trigger_type, events.KNOWN_TYPES)
-        found.append(_warning("trigger_type", f"is no event type that is known here{nearest}"))
-    for index, action in enumerate(definition.actions):
-        template_id = action.get("template_id")
-        if action["type"] == "send_message" and template_id is not None and template_id not in template_ids:
-            found.append(
-                _warning(f"actions[{index}].template_id", f"there is no template {template_id!r} yet")
-            )
-        if action["type"] == "emit_event" and action["event_type"] == definition.trigger_type:
-            found.append(
-                _warning(f"actions[{index}].event_type", "is this rule's own trigger: it may start itself")
-            )
-    return found
-
-
-def _warning(path: str, message: str) -> dict[str, str]:
-    return {"path": path, "message": message}
-
-
 # ── judging ─────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -252,11 +244,16 @@ def order(rule: Rule) -> tuple[int, int, bytes]:
     return rule.priority, rule.created_at, rule.id
 
 
+def is_snoozed(snoozed_until: int | None, now: int) -> bool:
+    """Whether a rule sleeps now: it wakes at the instant itself (rules.md C12)."""
+    return snoozed_until is not None and now < snoozed_until
+
+
 def closed_by(rule: Rule, now: int) -> Gate | None:
     """Which of its own first gates keeps the rule from being considered now; None = it is considered."""
     if not rule.is_active:
         return Gate.INACTIVE
-    if rule.snoozed_until is not None and now < rule.snoozed_until:
+    if is_snoozed(rule.snoozed_until, now):
         return Gate.SNOOZED
     if rule.schedule is not None and not schedule.is_active(rule.schedule, now):
         return Gate.SCHEDULE
@@ -310,7 +307,7 @@ class EffectiveState(NamedTuple):
 
 def effective_state(rule: Rule, paused: bool, now: int) -> EffectiveState:
     """The gates of a rule now, each for itself."""
-    snoozed = rule.snoozed_until is not None and now < rule.snoozed_until
+    snoozed = is_snoozed(rule.snoozed_until, now)
     scheduled = rule.schedule is None or schedule.is_active(rule.schedule, now)
     reasons = [
         gate.value

@@ -192,6 +192,11 @@ class Schedule(msgspec.Struct, frozen=True, cache_hash=True):
 ALWAYS = Schedule("null")
 
 
+def is_always(schedule: Schedule) -> bool:
+    """Whether the schedule puts no limit."""
+    return not schedule.windows and not schedule.starts_at and schedule.ends_at is None
+
+
 def dump(schedule: Schedule) -> Any:
     """The settings as they were written."""
     return msgspec.json.decode(schedule.written)

@@ -179,9 +179,14 @@ def read_rule(
     return None if row is None else _rule(row)
 
 
-def list_rules(connection: sa.Connection, workspace_id: int, tenant_id: str | None) -> list[Rule]:
+def list_rules(
+    connection: sa.Connection, workspace_id: int, tenant_id: str | None, trigger_type: str | None = None
+) -> list[Rule]:
     """Every rule that this tenant (None: the whole workspace) may see, in the order of evaluation (rules.md C1)."""
-    found = [_rule(row) for row in connection.execute(_visible(workspace_id, tenant_id))]
+    query = _visible(workspace_id, tenant_id)
+    if trigger_type is not None:
+        query = query.where(_AUTOMATIONS.trigger_type == trigger_type)
+    found = [_rule(row) for row in connection.execute(query)]
     return sorted(found, key=lambda rule: (rule.definition.priority, rule.created_at, rule.id))
 
 

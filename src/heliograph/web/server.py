@@ -31,6 +31,8 @@ from heliograph.web.routes import (
     messages,
     operations,
     profiles,
+    rule_settings,
+    rule_states,
     rules,
     runs,
     segments,
@@ -50,6 +52,8 @@ _NO_ROUTE = "(none)"
 
 HANDLERS = (
     *rules.HANDLERS,
+    *rule_settings.HANDLERS,
+    *rule_states.HANDLERS,
     *control.HANDLERS,
     *events.HANDLERS,
     *runs.HANDLERS,

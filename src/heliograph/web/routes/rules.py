@@ -8,9 +8,10 @@ import msgspec
 from litestar import delete, get, patch, post
 
 from heliograph import errors
-from heliograph.core import alerts, documents, events, explain, ids, rules, schedule, steps
+from heliograph.core import documents, events, explain, rules, schedule, steps
 from heliograph.core.rules import DEFAULT_PRIORITY
 from heliograph.store import automations
+from heliograph.web import lists, rule_answers
 from heliograph.web.calls import Call, in_thread
 
 TAG = "Rules"
@@ -89,55 +90,14 @@ class RulesQuery(msgspec.Struct):
     trigger_type: str | None = None
 
 
+class SnoozedQuery(RulesQuery):
+    """Which sleeping rules are listed."""
+
+    page: lists.PageNumber | None = None
+    per_page: lists.PerPage = 50
+
+
 # ── what is answered ────────────────────────────────────────────────────────────────────────────────
-
-
-class Rule(msgspec.Struct, kw_only=True):
-    """A rule."""
-
-    id: str
-    name: str
-    description: str | None
-    is_active: bool
-    trigger_type: str
-    conditions: Any
-    actions: list[dict[str, Any]]
-    alert_settings: dict[str, Any]
-    """The effective settings: defaults are filled in."""
-    schedule_settings: dict[str, Any] | None
-    priority: int
-    rollout_percentage: int
-    stop_on_match: bool
-    cooldown_secs: int
-    snoozed_until: explain.Instant | None
-    number: int
-    version: int
-    """Grows with each change; runs name the version that they went by."""
-    created_at: explain.Instant
-    updated_at: explain.Instant
-    created_by: str | None
-    """The id of the API key that made it."""
-    updated_by: str | None
-
-
-class Notice(msgspec.Struct):
-    """What is allowed but looks wrong."""
-
-    path: str
-    message: str
-
-
-class SavedRule(Rule, kw_only=True):
-    """A rule that was just saved."""
-
-    warnings: list[Notice]
-
-
-class RuleList(msgspec.Struct):
-    """Every rule that passes the filters, in the order of evaluation."""
-
-    data: list[Rule]
-    total: int
 
 
 class Snoozed(msgspec.Struct):
@@ -153,23 +113,35 @@ class Snoozed(msgspec.Struct):
 
 @get("/api/automation/rules", opt={"tag": TAG, "query": RulesQuery})
 @in_thread
-def list_rules(request: Call) -> RuleList:
+def list_rules(request: Call) -> rule_answers.RuleList:
     """List rules in the order in which they are evaluated."""
-    query, who = request.read_query(RulesQuery), request.principal
+    query = request.read_query(RulesQuery)
+    data = [rule_answers.shown(rule) for rule in _passing(request, query.is_active, query.trigger_type)]
+    return rule_answers.RuleList(data, len(data))
+
+
+@get("/api/automation/rules/snoozed", opt={"tag": TAG, "query": SnoozedQuery})
+@in_thread
+def list_snoozed_rules(request: Call) -> rule_answers.RuleList:
+    """List the rules that sleep now; `is_active` looks at the flag."""
+    query, now = request.read_query(SnoozedQuery), request.services.now()
+    place = lists.place(None, query.page, query.per_page, "created_at")
+    found = _passing(request, query.is_active, query.trigger_type)
+    asleep = [rule for rule in found if rules.is_snoozed(rule.definition.snoozed_until, now)]
+    page = asleep[place.offset : place.offset + query.per_page]
+    return rule_answers.RuleList([rule_answers.shown(rule) for rule in page], len(asleep))
+
+
+def _passing(request: Call, is_active: bool | None, trigger_type: str | None) -> list[automations.Rule]:
+    who = request.principal
     with request.services.database.reading() as connection:
-        found = automations.list_rules(connection, who.workspace_id, who.tenant_id)
-    data = [
-        Rule(**_fields(rule))
-        for rule in found
-        if query.is_active in (None, rule.definition.is_active)
-        and query.trigger_type in (None, rule.definition.trigger_type)
-    ]
-    return RuleList(data, len(data))
+        found = automations.list_rules(connection, who.workspace_id, who.tenant_id, trigger_type)
+    return [rule for rule in found if is_active in (None, rule.definition.is_active)]
 
 
 @post("/api/automation/rules", opt={"tag": TAG, "body": NewRule})
 @in_thread
-def create_rule(request: Call) -> SavedRule:
+def create_rule(request: Call) -> rule_answers.SavedRule:
     """Create a rule."""
     request.refuse_query()
     definition, who, now = rules.define(request.read_object()), request.principal, request.services.now()
@@ -177,36 +149,27 @@ def create_rule(request: Call) -> SavedRule:
         made = automations.create_rule(
             connection, who.workspace_id, who.tenant_id, definition, now, who.key_id
         )
-        templates = automations.template_ids(connection, who.workspace_id)
+        answer = rule_answers.saved(connection, who.workspace_id, made)
     request.wake()
-    return _saved(made, templates)
+    return answer
 
 
 @get("/api/automation/rules/{rule_id:str}", opt={"tag": TAG})
 @in_thread
-def read_rule(request: Call) -> Rule:
+def read_rule(request: Call) -> rule_answers.Rule:
     """Read a rule."""
     request.refuse_query()
-    identity, who = request.identity("rule_id"), request.principal
     with request.services.database.reading() as connection:
-        found = automations.read_rule(connection, who.workspace_id, who.tenant_id, identity)
-    return Rule(**_fields(_there(found, request)))
+        return rule_answers.shown(rule_answers.read(connection, request))
 
 
 @patch("/api/automation/rules/{rule_id:str}", opt={"tag": TAG, "body": RuleChange})
 @in_thread
-def change_rule(request: Call) -> SavedRule:
+def change_rule(request: Call) -> rule_answers.SavedRule:
     """Change a rule: the fields that are given, each whole."""
     request.refuse_query()
-    identity, given = request.identity("rule_id"), request.read_object()
-    who, now = request.principal, request.services.now()
-    with request.services.database.writing() as connection:
-        stored = _there(automations.lock_rule(connection, who.workspace_id, who.tenant_id, identity), request)
-        changed = rules.change(stored.definition, given)
-        made = automations.change_rule(connection, who.workspace_id, stored, changed, now, who.key_id)
-        templates = automations.template_ids(connection, who.workspace_id)
-    request.wake()
-    return _saved(made, templates)
+    given = request.read_object()
+    return rule_answers.changed(request, lambda stored: rules.change(stored, given))
 
 
 @delete("/api/automation/rules/{rule_id:str}", opt={"tag": TAG})
@@ -216,8 +179,8 @@ def delete_rule(request: Call) -> None:
     request.refuse_query()
     identity, who, now = request.identity("rule_id"), request.principal, request.services.now()
     with request.services.database.writing() as connection:
-        stored = _there(automations.lock_rule(connection, who.workspace_id, who.tenant_id, identity), request)
-        automations.delete_rule(connection, stored, now)
+        found = automations.lock_rule(connection, who.workspace_id, who.tenant_id, identity)
+        automations.delete_rule(connection, rule_answers.there(found, request), now)
     request.wake()
 
 
@@ -230,17 +193,12 @@ def delete_rule(request: Call) -> None:
 def snooze_rule(request: Call) -> Snoozed:
     """Let a rule sleep until an instant, or wake it with null."""
     request.refuse_query()
-    identity, given = request.identity("rule_id"), request.read_object()
-    who, now = request.principal, request.services.now()
+    given, now = request.read_object(), request.services.now()
     until = _snoozed_until(given)
-    with request.services.database.writing() as connection:
-        stored = _there(automations.lock_rule(connection, who.workspace_id, who.tenant_id, identity), request)
-        changed = rules.snooze(stored.definition, until, now)
-        automations.change_rule(connection, who.workspace_id, stored, changed, now, who.key_id)
-    request.wake()
-    written = explain.instant(until)
+    answer = rule_answers.changed(request, lambda stored: rules.snooze(stored, until, now))
+    written = answer.snoozed_until
     message = "the rule is awake" if written is None else f"the rule sleeps until {written}"
-    return Snoozed(message, ids.text(stored.id), written)
+    return Snoozed(message, answer.id, written)
 
 
 def _snoozed_until(given: dict[str, Any]) -> int | None:
@@ -253,30 +211,12 @@ def _snoozed_until(given: dict[str, Any]) -> int | None:
     return None if written is None else schedule.parse_instant(written, "snoozed_until")
 
 
-def _there(found: automations.Rule | None, request: Call) -> automations.Rule:
-    if found is None:
-        raise errors.NotFound(f"there is no rule {request.part('rule_id')!r}")
-    return found
-
-
-def _fields(rule: automations.Rule) -> dict[str, Any]:
-    kept = rule.definition
-    written = {name: getattr(kept, name) for name in automations.Kept.__struct_fields__}
-    return {
-        **written,
-        "id": ids.text(rule.id),
-        "number": rule.number,
-        "version": rule.version,
-        "alert_settings": alerts.effective(kept.alert_settings),
-        "snoozed_until": explain.instant(kept.snoozed_until),
-        "created_at": schedule.write_instant(rule.created_at),
-        "updated_at": schedule.write_instant(rule.updated_at),
-    }
-
-
-def _saved(rule: automations.Rule, templates: frozenset[str]) -> SavedRule:
-    found = rules.warnings(rule.definition, templates)
-    return SavedRule(**_fields(rule), warnings=[Notice(**one) for one in found])
-
-
-HANDLERS = (list_rules, create_rule, read_rule, change_rule, delete_rule, snooze_rule)
+HANDLERS = (
+    list_rules,
+    list_snoozed_rules,
+    create_rule,
+    read_rule,
+    change_rule,
+    delete_rule,
+    snooze_rule,
+)
