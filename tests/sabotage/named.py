@@ -15,8 +15,10 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 import msgspec
+import sqlalchemy as sa
 
 from heliograph.core import campaigns, conditions, dates, plans, segments
+from heliograph.store import schema
 from tests.sabotage import wire
 
 
@@ -177,6 +179,17 @@ def _drawn_keys(original: Callable[..., Iterator[Any]]) -> Callable[..., Iterato
     )
 
 
+def _leaving_a_cooldown(original: Callable[..., Any]) -> Callable[..., Any]:
+    def rehearse(connection: Any, workspace_id: int, rule: Any, *rest: Any) -> Any:
+        made = original(connection, workspace_id, rule, *rest)
+        cooldown = (workspace_id, rule.id, "contact:ana", 0)
+        connection.execute(sa.insert(schema.cooldowns).values(cooldown))
+        connection.commit()
+        return made
+
+    return rehearse
+
+
 SABOTAGE: dict[str, tuple[wire.Wire | Code, ...]] = {
     "S0-01": (Code("heliograph.web.reach:tenant_of", always(None)),),
     "S0-08": (_automation_without("include_segments"),),
@@ -258,6 +271,11 @@ SABOTAGE: dict[str, tuple[wire.Wire | Code, ...]] = {
     "S3-37": (_EVERYBODY,),
     "S3-38": (_NOBODY_EXCLUDED,),
     "S3-41": (Code(f"{_CAMPAIGNS}dangling", always([])),),
+    "S4-72": (
+        Code("heliograph.core.conditions:holds", always(True)),
+        Code("heliograph.core.conditions:holds", always(False)),
+    ),
+    "S4-73": (Code("heliograph.engine.rehearsal:rehearse", _leaving_a_cooldown),),
     "S4-101": (
         closed(lambda rule, now: (rule._replace(snoozed_until=None), now)),
         closed(lambda rule, now: (rule, 0 if rule.snoozed_until else now)),

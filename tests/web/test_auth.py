@@ -26,6 +26,7 @@ EVERYTHING = [
     ("PATCH", f"{RULES}/{SOME}/schedule-settings"),
     ("PATCH", f"{RULES}/{SOME}/rollout"),
     ("GET", f"{RULES}/{SOME}/effective-state"),
+    ("POST", f"{RULES}/dry-run"),
     ("GET", f"{RULES}/{SOME}/schedule-preview"),
     ("GET", "/api/automation/control"),
     ("PATCH", "/api/automation/control"),

@@ -197,7 +197,7 @@ def test_what_is_allowed_but_looks_wrong_is_warned_about(api: client.Client) -> 
 
 def test_a_rule_that_is_never_reached_is_warned_about(api: client.Client) -> None:
     """Saving a rule behind one that always matches and stops tells so, however it came to stand there."""
-    first = api.make_rule(name="first", conditions=[], stop_on_match=True)
+    first = api.make_rule(name="first", priority=1, conditions=[], stop_on_match=True)
     assert first["warnings"] == []
     (behind,) = api.make_rule(name="behind")["warnings"]
     assert (behind["path"], "'first'" in behind["message"]) == ("priority", True)

@@ -226,7 +226,7 @@ def ready(
         definition.trigger_type,
         definition.is_active,
         conditions.parse(definition.conditions),
-        plans.plan(steps.parse(definition.actions)),
+        plans.plan(steps.parse(definition.actions) if definition.actions else ()),
         definition.priority,
         definition.rollout_percentage,
         definition.stop_on_match,

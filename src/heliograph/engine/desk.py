@@ -52,7 +52,7 @@ class Desk:
         key = ("contact", workspace_id, user_id)
         if key not in self._roots:
             row = self.contacts.get((workspace_id, user_id))
-            self._roots[key] = _root(user_id, row and row.profile, row and row.tags)
+            self._roots[key] = root(user_id, row and row.profile, row and row.tags)
         return self._roots[key]
 
     def conversation(self, workspace_id: int, conversation_id: str) -> Mapping[str, Any]:
@@ -60,7 +60,7 @@ class Desk:
         key = ("conversation", workspace_id, conversation_id)
         if key not in self._roots:
             row = self.conversations.get((workspace_id, conversation_id))
-            self._roots[key] = _root(conversation_id, row and row.record, row and row.tags)
+            self._roots[key] = root(conversation_id, row and row.record, row and row.tags)
         return self._roots[key]
 
     # ── changes ─────────────────────────────────────────────────────────────────────────────────────
@@ -192,7 +192,8 @@ def _bytes(state: bytes | str | None) -> bytes:
     return state.encode() if isinstance(state, str) else state or b"[]"
 
 
-def _root(identity: str, record: bytes | str | None, tags: bytes | str | None) -> dict[str, Any]:
+def root(identity: str, record: bytes | str | None, tags: bytes | str | None) -> dict[str, Any]:
+    """A stored record (JSON texts) as conditions and texts see it; `{id}` alone where none is stored."""
     if record is None:
         return {"id": identity}
     return {**_decode(record), "id": identity, "tags": _decode(tags or b"[]")}

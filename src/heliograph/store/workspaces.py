@@ -6,6 +6,8 @@ all: that locks the workspace's row, so two changes of one workspace stand in li
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import sqlalchemy as sa
 
@@ -66,6 +68,14 @@ def next_number(connection: sa.Connection, workspace_id: int, kind: str) -> int:
     if kind in _MADE_IN_TURNS and connection.dialect.name == "postgresql":
         return int(connection.execute(sa.text("SELECT nextval('person_numbers')")).scalar_one())
     return int(connection.execute(_COUNT, {"workspace_id": workspace_id, "kind": kind}).scalar_one())
+
+
+def settings(connection: sa.Connection, workspace_id: int) -> dict[str, Any]:
+    """What a workspace says that goes before the program's own settings."""
+    stored = connection.execute(
+        sa.select(_WORKSPACES.settings).where(_WORKSPACES.id == workspace_id)
+    ).scalar_one()
+    return dict(msgspec.json.decode(stored) or {})
 
 
 # ── the control record ──────────────────────────────────────────────────────────────────────────────

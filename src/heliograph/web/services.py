@@ -25,6 +25,10 @@ class Settings(Protocol):
     def campaign_lock_seconds(self) -> float:
         """How long before its time a campaign can be changed no more."""
 
+    @property
+    def default_subject(self) -> str:
+        """The subject of a message whose rule names none."""
+
 
 class Services(NamedTuple):
     """Everything that answers need."""

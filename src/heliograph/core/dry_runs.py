@@ -1,0 +1,252 @@
+"""Dry run: what a rule would make of an event, with nothing done and nobody told.
+
+Law: it is judged by what judges events: the same gates, the same conditions, and `runs.advance`, the one function
+that moves runs. What the run asks for is filled here and answered as if all went well, so every action is shown; what
+cannot be known beforehand (a rollout without a subject) is called unknown and keeps nobody back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from heliograph import errors
+from heliograph.core import (
+    conditions,
+    effects,
+    explain,
+    plans,
+    rules,
+    runs,
+    schedule,
+    templates,
+)
+
+State = Literal["open", "closed", "unknown"]
+Contents = Callable[[str, int], Mapping[str, Any] | None]
+"""The content of a template in one version."""
+
+_AS_WRITTEN = frozenset(
+    ("type", "on_error", "template_id", "channel", "event_type", "contact_id", "conversation_id", "target")
+)
+"""Fields of actions that are no texts."""
+_VALUES = frozenset(("body", "data", "fields", "payload", "headers"))
+"""Fields of actions in which a text that is one output alone keeps its type."""
+
+
+class GateState(msgspec.Struct, kw_only=True):
+    """Whether one gate would let the event pass now."""
+
+    gate: rules.Gate
+    state: State
+    note: str | None = None
+    """What it went by, where there is more to say."""
+
+
+class DryRun(msgspec.Struct, kw_only=True):
+    """What a rule would make of an event."""
+
+    matched: bool
+    """Whether the conditions hold, whatever the gates say."""
+    would_execute: bool
+    """Whether the actions would be taken now: the conditions hold and no gate is closed."""
+    reasons: list[str]
+    """The gates that are closed, in their order, and `conditions` where those do not hold."""
+    gates: list[GateState]
+    trace: list[explain.Leaf]
+    """What every condition saw."""
+    actions: list[dict[str, Any]]
+    """Where it matched: each action with its texts filled, and in `outcome` what would become of it."""
+
+
+class Subject(NamedTuple):
+    """Whom an event is about, and when the rule last matched for them."""
+
+    contact_id: str | None
+    conversation_id: str | None
+    matched_at: int | None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is anybody."""
+        return self.contact_id is not None or self.conversation_id is not None
+
+
+def rehearse(
+    rule: rules.Rule,
+    actions: Sequence[Mapping[str, Any]],
+    facts: conditions.Facts,
+    scene: plans.Scene,
+    subject: Subject,
+    paused: bool,
+    contents: Contents,
+) -> DryRun:
+    """What the rule would make of the event now; `actions` is its actions as they are written."""
+    matched = conditions.holds(rule.condition, facts)
+    gates = list(_gates(rule, subject, paused, scene.now))
+    reasons: list[str] = [gate.gate.value for gate in gates if gate.state == "closed"]
+    return DryRun(
+        matched=matched,
+        would_execute=matched and not reasons,
+        reasons=reasons if matched else [*reasons, "conditions"],
+        gates=gates,
+        trace=[
+            explain.Leaf(**leaf)
+            for leaf in conditions.trace_json(rule.condition, conditions.observe(rule.condition, facts))
+        ],
+        actions=_Rehearsal(rule.plan, scene, contents).shown(actions) if matched else [],
+    )
+
+
+# ── gates ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _gates(rule: rules.Rule, subject: Subject, paused: bool, now: int) -> Iterator[GateState]:
+    state = rules.effective_state(rule, paused, now)
+    for gate in (rules.Gate.PAUSED, rules.Gate.INACTIVE, rules.Gate.SNOOZED, rules.Gate.SCHEDULE):
+        yield GateState(gate=gate, state="closed" if gate.value in state.reasons else "open")
+    yield _rollout(rule, subject)
+    yield _cooldown(rule, subject, now)
+
+
+def _rollout(rule: rules.Rule, subject: Subject) -> GateState:
+    if 0 < rule.rollout_percentage < 100 and not subject.is_known:
+        note = f"on for {rule.rollout_percentage} of 100: give contact_id or conversation_id"
+        return GateState(gate=rules.Gate.ROLLOUT, state="unknown", note=note)
+    if rule.rollout_percentage in (0, 100):
+        return GateState(gate=rules.Gate.ROLLOUT, state="open" if rule.rollout_percentage else "closed")
+    name = rules.subject_of(subject.contact_id, subject.conversation_id, None)
+    note = f"{name} has bucket {rules.bucket(rule.id, name)}, on below {rule.rollout_percentage * 100}"
+    return GateState(
+        gate=rules.Gate.ROLLOUT, state="open" if rules.rolled_out(rule, name) else "closed", note=note
+    )
+
+
+def _cooldown(rule: rules.Rule, subject: Subject, now: int) -> GateState:
+    if not rule.cooldown_secs:
+        return GateState(gate=rules.Gate.COOLDOWN, state="open")
+    if not subject.is_known:
+        return GateState(gate=rules.Gate.COOLDOWN, state="unknown", note="give contact_id or conversation_id")
+    if subject.matched_at is None:
+        return GateState(gate=rules.Gate.COOLDOWN, state="open", note="has not matched for this subject yet")
+    note = f"matched for this subject at {schedule.write_instant(subject.matched_at)}"
+    closed = rules.cooling(rule, subject.matched_at, now)
+    return GateState(gate=rules.Gate.COOLDOWN, state="closed" if closed else "open", note=note)
+
+
+# ── actions ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+class _Rehearsal:
+    """The actions of one plan, taken with answers that are made up."""
+
+    def __init__(self, plan: plans.Plan, scene: plans.Scene, contents: Contents):
+        self._plan, self._scene, self._contents = plan, scene, contents
+        self._deliveries: dict[int, list[dict[str, Any]]] = {}
+
+    def shown(self, actions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Each action as it would be taken."""
+        records: tuple[runs.Record, ...] = ()
+        raised = None
+        try:
+            records = self._taken()
+        except errors.HeliographError as fault:
+            # What raises when it is taken fails the decision of the whole event: no action is taken then.
+            raised = _told(fault)
+        return [
+            self._outcome(index, action, records[index] if index < len(records) else None, raised)
+            for index, action in enumerate(actions)
+        ]
+
+    def _outcome(
+        self, index: int, action: Mapping[str, Any], record: runs.Record | None, raised: str | None
+    ) -> dict[str, Any]:
+        filled, missing, unfilled = self._filled(action)
+        outcome = {
+            "status": "not_attempted" if record is None else plans.Status(record.status).name.lower(),
+            "error": (record.error if record else raised) or unfilled,
+            "missing": missing,
+            "deliveries": self._deliveries.get(index, []),
+        }
+        return {**filled, "outcome": outcome}
+
+    def _taken(self) -> tuple[runs.Record, ...]:
+        """The records of a run in which the outside answers at once, and well wherever it can."""
+        plan, scene = self._plan, self._scene
+        moved = runs.advance(plan, (), (), scene, scene.now)
+        while replies := [
+            self._reply(visit, ordinal, effect)
+            for visit, ordinal, effect in moved.asked
+            if isinstance(effect, effects.Deliver)
+        ]:
+            moved = runs.advance(plan, moved.records, replies, scene, scene.now)
+        return moved.records
+
+    def _reply(self, visit: int, ordinal: int, effect: effects.Deliver) -> runs.Reply:
+        shown, error = self._delivery(effect)
+        self._deliveries.setdefault(visit, []).append(shown)
+        status = plans.Status.FAILED if error else plans.Status.SUCCEEDED
+        return runs.Reply(visit, ordinal, status, None, error)
+
+    # ── texts ───────────────────────────────────────────────────────────────────────────────────────
+
+    def _delivery(self, effect: effects.Deliver) -> tuple[dict[str, Any], str | None]:
+        """What would be handed over, and why it could not be."""
+        shown: dict[str, Any] = {"channel": effect.channel}
+        if effect.kind is effects.Kind.MESSAGE:
+            shown |= {"contact_id": effect.contact_id, "address": effect.address}
+        context = {**self._scene.context, **effect.data}
+        try:
+            shown |= self._content(effect, context)
+        except errors.HeliographError as fault:
+            return shown, effect.fault or _told(fault)
+        return shown, effect.fault
+
+    def _content(self, effect: effects.Deliver, context: templates.Context) -> dict[str, Any]:
+        now = self._scene.now
+        if effect.kind is effects.Kind.CALL:
+            content = dict(effect.content or {})
+            parts = {name: content[name] for name in ("url", "headers", "body")}
+            filled: dict[str, Any] = templates.compile_value(parts).fill(context, now)
+            return {**content, **filled}
+        content = dict(effect.content or {})
+        if effect.template_id is not None and effect.template_version is not None:
+            content = dict(self._contents(effect.template_id, effect.template_version) or {})
+            content["subject"] = content.get("subject") or self._scene.default_subject
+        made = {}
+        for name in ("subject", "text", "html"):
+            source = content.get(name)
+            if source is not None:
+                made[name] = templates.compile_text(source, name, escape=name == "html").fill(context, now)
+        return made
+
+    def _filled(self, action: Mapping[str, Any]) -> tuple[dict[str, Any], list[str], str | None]:
+        """An action with its texts filled, the paths that were missing, and why it could not be filled."""
+        context: dict[str, Any] = dict(self._scene.context)
+        shown: dict[str, Any] = {}
+        missing: list[str] = []
+        # An action's own data goes first: its other texts see it.
+        for name in sorted(action, key=lambda name: name != "data"):
+            value = action[name]
+            if value is None or name in _AS_WRITTEN or isinstance(value, (bool, int, float)):
+                shown[name] = value
+                continue
+            compiled: templates.Text | templates.Value
+            try:
+                if isinstance(value, str) and name not in _VALUES:
+                    compiled = templates.compile_text(value, name)
+                else:
+                    compiled = templates.compile_value(value, name)
+                shown[name] = compiled.fill(context, self._scene.now)
+            except errors.HeliographError as fault:
+                return {**action, **shown}, missing, _told(fault)
+            missing += templates.missing(compiled, context)
+            if name == "data":
+                context["data"] = shown[name]
+        return {name: shown[name] for name in action}, list(dict.fromkeys(missing)), None
+
+
+def _told(fault: errors.HeliographError) -> str:
+    return "; ".join(map(str, fault.faults)) or fault.message

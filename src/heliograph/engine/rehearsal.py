@@ -1,0 +1,91 @@
+"""Rehearsal: an event that nobody sent meets a rule, among the records as they are now.
+
+Law: reading only, in one look at the database; what comes of it is `core.dry_runs`' to decide. The event has an id
+that nobody else sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+import sqlalchemy as sa
+
+from heliograph.core import control, dry_runs, ids, plans, rules
+from heliograph.engine import desk, match
+from heliograph.store import definitions, rehearsals, workspaces
+
+_decode = msgspec.json.Decoder().decode
+
+
+class Event(NamedTuple):
+    """An event that nobody sent."""
+
+    event_type: str
+    source: str
+    channel_source: str | None
+    contact_id: str | None
+    conversation_id: str | None
+    tenant_id: str | None
+    payload: Mapping[str, Any]
+
+
+class Defaults(NamedTuple):
+    """What holds where a workspace says nothing else."""
+
+    subject: str
+    region: str | None
+
+
+def rehearse(
+    connection: sa.Connection,
+    workspace_id: int,
+    rule: rules.Rule,
+    actions: list[dict[str, Any]],
+    event: Event,
+    defaults: Defaults,
+    now: int,
+) -> dry_runs.DryRun:
+    """What the rule would make of the event now, among the records that the event's tenant may see."""
+    seen = rehearsals.look(
+        connection, workspace_id, event.tenant_id, rule.id, event.contact_id, event.conversation_id
+    )
+    scene = _scene(rule, event, seen, defaults, now)
+    subject = dry_runs.Subject(event.contact_id, event.conversation_id, seen.matched_at)
+    paused = control.is_paused(workspaces.read_control(connection, workspace_id), now)
+
+    def content(template_id: str, version: int) -> Mapping[str, Any] | None:
+        stored = definitions.template(connection, workspace_id, template_id, version)
+        return None if stored is None else dict(_decode(stored))
+
+    return dry_runs.rehearse(rule, actions, match.facts_of(scene), scene, subject, paused, content)
+
+
+def _scene(
+    rule: rules.Rule, event: Event, seen: rehearsals.Seen, defaults: Defaults, now: int
+) -> plans.Scene:
+    previous = event.payload.get("previous")
+    return plans.Scene(
+        rule.id,
+        ids.mint(now, 0, 0, 0),
+        event.event_type,
+        event.source,
+        event.channel_source,
+        event.contact_id,
+        event.conversation_id,
+        event.tenant_id,
+        0,
+        event.payload,
+        previous if isinstance(previous, dict) else None,
+        _root(event.contact_id, seen.contact),
+        _root(event.conversation_id, seen.conversation),
+        seen.default_subject or defaults.subject,
+        seen.template_versions,
+        defaults.region,
+        now,
+    )
+
+
+def _root(identity: str | None, record: rehearsals.Record | None) -> dict[str, Any] | None:
+    return None if identity is None else desk.root(identity, record and record.body, record and record.tags)

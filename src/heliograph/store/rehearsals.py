@@ -1,0 +1,92 @@
+"""What a dry run looks at: the records and settings that a turn would read for one event.
+
+Law: reading only, a handful of look-ups by key, in one look at the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+import sqlalchemy as sa
+
+from heliograph.core import rules
+from heliograph.store import schema, workspaces
+
+_CONTACTS, _CONVERSATIONS = schema.contacts.c, schema.conversations.c
+_COOLDOWNS, _TEMPLATES = schema.cooldowns.c, schema.templates.c
+_decode = msgspec.json.Decoder().decode
+
+
+class Record(NamedTuple):
+    """A contact's profile or a conversation's record, with its tags; both are JSON text."""
+
+    body: bytes | str
+    tags: bytes | str
+
+
+class Seen(NamedTuple):
+    """Everything that there is to see."""
+
+    contact: Record | None
+    conversation: Record | None
+    matched_at: int | None
+    """When the rule last matched for the event's subject."""
+    default_subject: str | None
+    template_versions: Mapping[str, int]
+
+
+def look(
+    connection: sa.Connection,
+    workspace_id: int,
+    tenant_id: str | None,
+    rule_id: bytes,
+    contact_id: str | None,
+    conversation_id: str | None,
+) -> Seen:
+    """What this tenant (None: the whole workspace) may see of it."""
+    subject = rules.cooldown_subject(contact_id, conversation_id)
+    matched_at = connection.execute(
+        sa.select(_COOLDOWNS.matched_at).where(
+            _COOLDOWNS.workspace_id == workspace_id,
+            _COOLDOWNS.automation_id == rule_id,
+            _COOLDOWNS.subject == subject,
+        )
+    ).scalar_one_or_none()
+    templates = sa.select(_TEMPLATES.id, _TEMPLATES.version).where(
+        _TEMPLATES.workspace_id == workspace_id, _TEMPLATES.kind == "template"
+    )
+    return Seen(
+        _contact(connection, workspace_id, tenant_id, contact_id),
+        _conversation(connection, workspace_id, tenant_id, conversation_id),
+        matched_at,
+        workspaces.settings(connection, workspace_id).get("default_subject"),
+        {row.id: row.version for row in connection.execute(templates)},
+    )
+
+
+def _contact(
+    connection: sa.Connection, workspace_id: int, tenant_id: str | None, user_id: str | None
+) -> Record | None:
+    if user_id is None:
+        return None
+    query = sa.select(_CONTACTS.profile, _CONTACTS.tags, _CONTACTS.tenant_id).where(
+        _CONTACTS.workspace_id == workspace_id, _CONTACTS.user_id == user_id
+    )
+    return _seen(connection.execute(query).one_or_none(), tenant_id)
+
+
+def _conversation(
+    connection: sa.Connection, workspace_id: int, tenant_id: str | None, identity: str | None
+) -> Record | None:
+    if identity is None:
+        return None
+    query = sa.select(_CONVERSATIONS.record, _CONVERSATIONS.tags, _CONVERSATIONS.tenant_id).where(
+        _CONVERSATIONS.workspace_id == workspace_id, _CONVERSATIONS.id == identity
+    )
+    return _seen(connection.execute(query).one_or_none(), tenant_id)
+
+
+def _seen(row: Any, tenant_id: str | None) -> Record | None:
+    return Record(row[0], row[1]) if row is not None and tenant_id in (None, row[2]) else None
