@@ -55,8 +55,9 @@ COUNT = """
         total = rule_statistics.total + excluded.total, matched = rule_statistics.matched + excluded.matched,
         pending = rule_statistics.pending + excluded.pending"""
 COUNT_EVENTS = """
-    INSERT INTO event_statistics VALUES (1, %s::int4, %s::int2, %s::int8, 0)
-    ON CONFLICT (workspace_id, day, partition) DO UPDATE SET
+    INSERT INTO event_statistics SELECT 1, '', %s::int4, %s::int2, n, n, 0 FROM (SELECT %s::int8 AS n) AS w
+    ON CONFLICT (workspace_id, tenant_id, day, partition) DO UPDATE SET
+        total = event_statistics.total + excluded.total,
         processed = event_statistics.processed + excluded.processed"""
 TAKE_SEND = """
     DELETE FROM send_due WHERE ctid = ANY(ARRAY(

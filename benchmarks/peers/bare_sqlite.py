@@ -27,8 +27,8 @@ COUNT = (
     " total = total + excluded.total, matched = matched + excluded.matched, pending = pending + excluded.pending"
 )
 COUNT_EVENTS = (
-    "INSERT INTO event_statistics VALUES (1, ?, ?, ?, 0)"
-    " ON CONFLICT DO UPDATE SET processed = processed + excluded.processed"
+    "INSERT INTO event_statistics VALUES (1, '', ?1, ?2, ?3, ?3, 0)"
+    " ON CONFLICT DO UPDATE SET total = total + excluded.total, processed = processed + excluded.processed"
 )
 TAKE_SEND = "DELETE FROM send_due WHERE workspace_id = 1 AND message_id = ?"
 CLAIM = "INSERT INTO claims VALUES (1, ?, ?, ?, 'bare loop')"

@@ -311,7 +311,7 @@ class Stage:
 def _plain(found: dict[str, list[tables.Row]]) -> dict[str, list[tables.Row]]:
     """Without what may differ: how statistics are spread over partitions, and in which order people were numbered."""
     found["rule_statistics"] = _summed(found["rule_statistics"], ("total", "matched", "executed", "pending"))
-    found["event_statistics"] = _summed(found["event_statistics"], ("processed", "failed"))
+    found["event_statistics"] = _summed(found["event_statistics"], ("total", "processed", "failed"))
     found["partitions"] = [{"last_now": max(row["last_now"] for row in found["partitions"])}]
     for name in ("contacts", "conversations"):
         numbers = [row.pop("number") for row in found[name]]

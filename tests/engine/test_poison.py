@@ -79,7 +79,7 @@ def test_it_is_tried_five_times_and_then_counts_as_failed(world: testing.World) 
     )
     assert tables.rows(world.app.store, "timers") == []
     (counts,) = tables.rows(world.app.store, "event_statistics")
-    assert (counts["processed"], counts["failed"]) == (0, 1)
+    assert (counts["total"], counts["processed"], counts["failed"]) == (1, 0, 1)
 
 
 def test_it_is_decided_as_soon_as_it_can_be(world: testing.World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +93,7 @@ def test_it_is_decided_as_soon_as_it_can_be(world: testing.World, monkeypatch: p
     assert (found.event.status, found.event.attempts, found.event.error) == ("processed", 2, None)
     assert acts.outcomes(world, poison) == ["executed"]
     (counts,) = tables.rows(world.app.store, "event_statistics")
-    assert (counts["processed"], counts["failed"]) == (1, 0)
+    assert (counts["total"], counts["processed"], counts["failed"]) == (1, 1, 0)
 
 
 def test_later_events_of_the_same_contact_overtake_it(world: testing.World) -> None:

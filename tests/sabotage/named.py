@@ -319,6 +319,14 @@ SABOTAGE: dict[str, tuple[wire.Wire | Code, ...]] = {
     "S4-296": (
         wire.Wire(wire.Act.DROP, frozenset({("GET", "/api/automation/events/{id}")}), "processed_at"),
     ),
+    "S4-297": (
+        Code("heliograph.core.statistics:Counts.failure_rate", lambda _original: 50.0),
+        Code("heliograph.core.statistics:verdict", always(None)),
+        Code(
+            "heliograph.core.statistics:verdict",
+            answering(lambda found, *_: found and found._replace(level="warning")),
+        ),
+    ),
     "S4-298": (
         Code(
             "heliograph.core.events:fingerprint",

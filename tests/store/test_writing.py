@@ -143,7 +143,7 @@ def test_statistics_add_up(store: database.Database, session: database.Session) 
     for partitions in ((0,), (5, 9), (0,)):
         writes = rows.Writes()
         writes.rule_counts = {(1, samples.RULE, day): [4, 3, 2, 1], (1, samples.RULE, day + 1): [0, 0, 1, -1]}
-        writes.event_counts = {(1, day): [6, 1]}
+        writes.event_counts = {(1, "", day): [9, 6, 1], (1, "shop", day): [1, 1, 0]}
         write(session, writes, partitions=partitions)
     counts = ("total", "matched", "executed", "pending")
     by_day = {
@@ -155,7 +155,9 @@ def test_statistics_add_up(store: database.Database, session: database.Session) 
     }
     assert by_day == {day: [12, 9, 6, 3], day + 1: [0, 0, 3, -3]}
     found = tables.rows(store, "event_statistics")
-    assert (sum(row["processed"] for row in found), sum(row["failed"] for row in found)) == (18, 3)
+    of_nobody = [row for row in found if row["tenant_id"] == ""]
+    assert [sum(row[name] for row in of_nobody) for name in ("total", "processed", "failed")] == [27, 18, 3]
+    assert sum(row["total"] for row in found) == 30
 
 
 def test_a_turn_of_two_thousand_rows_is_written_in_one_go(

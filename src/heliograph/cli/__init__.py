@@ -23,6 +23,7 @@ from heliograph.cli import (
     serving,
     templating,
     terminal,
+    verifying,
     working,
 )
 
@@ -61,6 +62,7 @@ for _name, _family in (
     ("template", templating.templates),
     ("import", importing.imports),
     ("held", holding.held),
+    ("verify", verifying.verify),
 ):
     commands.add_typer(_family, name=_name)
 

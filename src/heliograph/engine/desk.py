@@ -181,11 +181,13 @@ class Desk:
             counts[2] += more[2]
             counts[3] += more[3]
 
-    def count_event(self, event: rows.Event, *, failed: bool) -> None:
-        """An event that is finished; it counts on the day it came in."""
-        key = (event.workspace_id, ids.created_at(event.id) // DAY)
-        counts = self.writes.event_counts.setdefault(key, [0, 0])
-        counts[1 if failed else 0] += 1
+    def count_event(self, event: rows.Event, *, processed: int = 0, failed: int = 0) -> None:
+        """An event that was looked at, and whether that was the end of it; it counts on the day it came in."""
+        key = (event.workspace_id, event.tenant_id or "", ids.created_at(event.id) // DAY)
+        counts = self.writes.event_counts.setdefault(key, [0, 0, 0])
+        counts[0] += (event.workspace_id, event.id) not in self.attempts
+        counts[1] += processed
+        counts[2] += failed
 
 
 def _bytes(state: bytes | str | None) -> bytes:

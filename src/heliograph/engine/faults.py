@@ -23,8 +23,9 @@ def failed_event(desk: desks.Desk, event: rows.Event, tries: int, version: int, 
         desk.writes.decisions.append(
             rows.Decision(*key, events.State.FAILED, tries, None, desk.now, version, error)
         )
-        desk.count_event(event, failed=True)
+        desk.count_event(event, failed=1)
         return
+    desk.count_event(event)
     retry_at = schedule.event_retry_at(tries, desk.now)
     desk.writes.decisions.append(
         rows.Decision(*key, events.State.PENDING, tries, retry_at, None, version, error)

@@ -285,8 +285,7 @@ class Turns:
                 event.workspace_id, event.id, int(status), tries, None, desk.now, workspace.version, error
             )
         )
-        if status is not events.State.HELD:
-            desk.count_event(event, failed=False)
+        desk.count_event(event, processed=int(status is not events.State.HELD))
 
     def _timer(self, desk: desks.Desk, timer: rows.Timer) -> None:
         key = (timer.workspace_id, timer.id)

@@ -12,19 +12,12 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from heliograph.core import effects, events, ids, messages, plans
-from heliograph.store import held_runs, schema
+from heliograph.store import held_runs, schema, statistics
 
 _MESSAGES = schema.messages.c
 _DECISIONS = schema.decisions.c
 _EVENTS = schema.events.c
-_DAY = 86_400_000_000
 DROPPED = "dropped by an operator"
-
-_COUNT = sa.text(
-    "INSERT INTO event_statistics (workspace_id, day, partition, processed, failed) VALUES"
-    " (:workspace_id, :day, :partition, 1, 0) ON CONFLICT (workspace_id, day, partition)"
-    " DO UPDATE SET processed = event_statistics.processed + 1"
-)
 
 
 class Held(NamedTuple):
@@ -205,11 +198,7 @@ def _drop_events(connection: sa.Connection, workspace_id: int, chosen: Collectio
     found = _take_events(
         connection, workspace_id, chosen, status=events.State.PROCESSED, decided_at=now, error=DROPPED
     )
-    for identity in found:
-        day = ids.created_at(identity) // _DAY
-        connection.execute(
-            _COUNT, {"workspace_id": workspace_id, "day": day, "partition": ids.partition_of(identity)}
-        )
+    statistics.recount(connection, workspace_id, found, processed=1)
     return len(found)
 
 

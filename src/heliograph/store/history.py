@@ -14,7 +14,7 @@ import msgspec
 import sqlalchemy as sa
 
 from heliograph.core import effects, events, explain, ids, journeys, rules, runs, schedule
-from heliograph.store import messages, schema
+from heliograph.store import messages, schema, statistics
 
 _EVENTS = schema.events.c
 _DECISIONS = schema.decisions.c
@@ -76,6 +76,7 @@ def retry_event(
         .values(status=events.State.PENDING, available_at=now, decided_at=None)
     )
     if changed.rowcount == 1:
+        statistics.recount(connection, workspace_id, (event_id,), failed=-1)
         connection.execute(
             sa.insert(schema.timers).values(
                 partition=row.partition,

@@ -332,8 +332,8 @@ class Writes:
         """New ones, and those of the turn's partitions that were changed."""
         self.rule_counts: dict[tuple[int, bytes, int], list[int]] = {}
         """(workspace_id, automation_id, day) to [total, matched, executed, pending]"""
-        self.event_counts: dict[tuple[int, int], list[int]] = {}
-        """(workspace_id, day) to [processed, failed]"""
+        self.event_counts: dict[tuple[int, str, int], list[int]] = {}
+        """(workspace_id, tenant_id or nothing, day) to [total, processed, failed]"""
 
 
 class Claimed(NamedTuple):

@@ -289,8 +289,11 @@ rule_statistics = _table(
 event_statistics = _table(
     "event_statistics",
     _column("workspace_id", sa.Integer, primary_key=True),
+    _column("tenant_id", sa.Text, primary_key=True),
     _column("day", sa.Integer, primary_key=True),
     _column("partition", sa.SmallInteger, primary_key=True),
+    # Whatever a turn has looked at, in the end or not; a tenant's or, under an empty text, nobody's.
+    _column("total", sa.BigInteger),
     _column("processed", sa.BigInteger),
     _column("failed", sa.BigInteger),
 )

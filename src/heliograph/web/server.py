@@ -37,6 +37,7 @@ from heliograph.web.routes import (
     rules,
     runs,
     segments,
+    statistics,
 )
 
 Scope = MutableMapping[str, Any]
@@ -61,6 +62,7 @@ HANDLERS = (
     *runs.HANDLERS,
     *journeys.HANDLERS,
     *journey_runs.HANDLERS,
+    *statistics.HANDLERS,
     *profiles.HANDLERS,
     *dates.HANDLERS,
     *messages.HANDLERS,

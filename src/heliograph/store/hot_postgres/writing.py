@@ -71,9 +71,10 @@ _RULE_COUNTS: LiteralString = (
     " executed = s.executed + excluded.executed, pending = s.pending + excluded.pending"
 )
 _EVENT_COUNTS: LiteralString = (
-    "INSERT INTO event_statistics AS s SELECT * FROM unnest(%s::int4[], %s::int4[], %s::int2[], %s::int8[],"
-    " %s::int8[]) ON CONFLICT (workspace_id, day, partition) DO UPDATE SET"
-    " processed = s.processed + excluded.processed, failed = s.failed + excluded.failed"
+    "INSERT INTO event_statistics AS s SELECT * FROM unnest(%s::int4[], %s::text[], %s::int4[], %s::int2[],"
+    " %s::int8[], %s::int8[], %s::int8[]) ON CONFLICT (workspace_id, tenant_id, day, partition) DO UPDATE SET"
+    " total = s.total + excluded.total, processed = s.processed + excluded.processed,"
+    " failed = s.failed + excluded.failed"
 )
 _PEOPLE: LiteralString = (
     "INSERT INTO {table} (workspace_id, {key}, partition, number, tenant_id, {body}, tags, created_at, updated_at)"
@@ -134,7 +135,12 @@ def _count(connection: Connection, writes: rows.Writes, lane: int) -> None:
     kinds = (Integers, Identities, Integers, Smallints, Bigints, Bigints, Bigints, Bigints)
     put(connection, _RULE_COUNTS, kinds, rules)
     events = [(*key, lane, *counts) for key, counts in sorted(writes.event_counts.items())]
-    put(connection, _EVENT_COUNTS, (Integers, Integers, Smallints, Bigints, Bigints), events)
+    put(
+        connection,
+        _EVENT_COUNTS,
+        (Integers, Texts, Integers, Smallints, Bigints, Bigints, Bigints),
+        events,
+    )
 
 
 def put(

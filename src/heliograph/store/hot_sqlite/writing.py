@@ -120,7 +120,7 @@ def _write_counts(connection: Connection, writes: rows.Writes, lane: int) -> Non
         [(*key, lane, *counts) for key, counts in writes.rule_counts.items()],
     )
     connection.executemany(
-        "INSERT INTO event_statistics VALUES (?,?,?,?,?) ON CONFLICT DO UPDATE SET"
+        "INSERT INTO event_statistics VALUES (?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET total = total + excluded.total,"
         " processed = processed + excluded.processed, failed = failed + excluded.failed",
         [(*key, lane, *counts) for key, counts in writes.event_counts.items()],
     )
