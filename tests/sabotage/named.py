@@ -299,6 +299,11 @@ SABOTAGE: dict[str, tuple[wire.Wire | Code, ...]] = {
     "S4-157": (
         Code("heliograph.core.control:is_paused", lambda original: lambda control, _: original(control, 0)),
     ),
+    "S4-287": (
+        closed(lambda rule, now: (rule._replace(snoozed_until=None), now)),
+        closed(lambda rule, now: (rule._replace(schedule=None), now)),
+        Code("heliograph.core.statistics:verdict", always(None)),
+    ),
     "S4-288": (rules_with(is_active=True),),
     "S4-289": (
         Code(_ORDER, answering(lambda place, _: (-place[0], *place[1:]))),
@@ -320,7 +325,7 @@ SABOTAGE: dict[str, tuple[wire.Wire | Code, ...]] = {
         wire.Wire(wire.Act.DROP, frozenset({("GET", "/api/automation/events/{id}")}), "processed_at"),
     ),
     "S4-297": (
-        Code("heliograph.core.statistics:Counts.failure_rate", lambda _original: 50.0),
+        Code("heliograph.core.statistics:Counts.failure_rate", lambda _original: 75.0),
         Code("heliograph.core.statistics:verdict", always(None)),
         Code(
             "heliograph.core.statistics:verdict",

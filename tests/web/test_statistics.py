@@ -353,3 +353,21 @@ def test_a_tenant_counts_its_own(api: client.Client) -> None:
     bank = api.key("admin", tenant="bank")
     assert api.get(f"{RULES}/{rule['id']}/stats/timeseries", key=bank).status_code == 404
     assert api.get(f"{STATS}/overview", key=bank).json()["total_events"] == 0
+
+
+@pytest.mark.spec("S4-287")
+def test_schedule_snooze_and_alerts_work_together(api: client.Client) -> None:
+    """A rule that sleeps by its schedule or a snooze does not run, so what alarms is what it did while awake."""
+    night = {"windows": [{"start": "22:00", "end": "06:00"}]}
+    few = {"min_matched_runs": 3, "window_days": 1}
+    rule = make(api, FAILING, schedule_settings=night, alert_settings=few)
+    happen(api, 3)
+    assert alarming(api) == []
+    api.patch(f"{RULES}/{rule['id']}/schedule-settings", {"schedule_settings": None})
+    api.post(f"{RULES}/{rule['id']}/snooze", {"snoozed_until": "2026-01-05T13:00:00Z"})
+    happen(api, 3)
+    assert alarming(api) == []
+    api.clock.move(DAY // 24)
+    happen(api, 3)
+    (found,) = alarming(api)
+    assert (found["matched_runs"], found["alert_level"]) == (3, "critical")
