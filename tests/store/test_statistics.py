@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from alembic import migration, operations, script
 
 from heliograph import channels, testing
 from heliograph.core import ids
 from heliograph.engine import match
-from heliograph.store import held, history, schema, statistics
+from heliograph.store import held, history, migrations, schema, statistics
 from tests import tables
 
 DAY_SECONDS = 86_400
@@ -103,6 +104,19 @@ def test_a_count_that_is_wrong_is_found(world: testing.World) -> None:
         statistics.Difference(day, rule, (1, 1, 1, 0), (1, 1, 5, 0)),
         statistics.Difference(day, "events", (1, 1, 0), (0, 0, 0)),
     ]
+
+
+def test_an_older_database_is_counted_anew(world: testing.World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The step that brought counts by tenant counts every event that was looked at, whatever was counted before."""
+    live(world, monkeypatch)
+    step = script.ScriptDirectory(str(migrations._FOLDER)).get_revision("0006")
+    with world.app.store.writing() as connection:
+        before = connection.execute(sa.select(schema.event_statistics)).all()
+        with operations.Operations.context(migration.MigrationContext.configure(connection)):
+            step.module.upgrade()
+        after = connection.execute(sa.select(schema.event_statistics)).all()
+    assert sum(row.total for row in after) == sum(row.total for row in before) > 0
+    assert differences(world) == []
 
 
 def test_what_a_window_costs_does_not_grow_with_runs(world: testing.World) -> None:
