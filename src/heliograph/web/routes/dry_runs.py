@@ -56,7 +56,7 @@ def dry_run_rule(request: Call) -> dry_runs.DryRun:
                 raise errors.NotFound(f"there is no rule {given['rule_id']!r}")
         definition = _definition(stored, given)
         rule = (
-            rules.ready(b"", 0, who.tenant_id, now, definition)
+            rules.ready(bytes(16), 0, who.tenant_id, now, definition)
             if stored is None
             else rules.ready(stored.id, stored.version, stored.tenant_id, stored.created_at, definition)
         )
