@@ -220,6 +220,7 @@ SABOTAGE: dict[str, tuple[wire.Wire | Code, ...]] = {
     "S0-35": (Code("heliograph.core.communication_groups:content", always({"text": "-"})),),
     "S0-36": (Code(f"{_CAMPAIGNS}groups_of", answering(lambda groups, *_: groups[::-1])),),
     "S0-38": (Code("heliograph.engine.campaign:_EMAIL", lambda _original: "sms"),),
+    "S0-39": (Code("heliograph.core.communication_groups:_sms", always(None)),),
     "S0-41": (_NOT_MOVED, _NOBODY_EXCLUDED),
     "S1-01": (_NOBODY,),
     "S1-02": (_NOBODY,),

@@ -1,9 +1,12 @@
 """Communication groups over HTTP."""
 
+import pytest
+
 from tests.web import client
 from tests.web.campaigning import data
 
 
+@pytest.mark.spec("S0-39")
 def test_a_group_is_made_empty_filled_and_read(api: client.Client) -> None:
     """A group may be created empty, is changed part by part, and is read as it was written."""
     made = data(api.post("/api/communication-groups", {}), 201)
@@ -19,6 +22,7 @@ def test_a_group_is_made_empty_filled_and_read(api: client.Client) -> None:
     assert data(api.patch(path, {"name": "News", "email": email}))["email"] == email
     changed = data(api.patch(path, {"email": {"preview_text": None}, "sms": {"message_body": "Hi"}}))
     assert changed["email"] == {**email, "preview_text": None}
+    assert changed["sms"] == {"message_body": "Hi"}
     assert changed["version"] == 3
     assert [one["path"] for one in changed["warnings"]] == ["sms"]
     assert data(api.get(path)) == changed
