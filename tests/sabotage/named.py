@@ -111,7 +111,7 @@ def audience(change: Callable[[list[Any], list[Any]], tuple[list[Any], list[Any]
     )
 
 
-_NOBODY = audience(lambda _, exclude: ([], exclude))
+_NOBODY_INCLUDED = audience(lambda _, exclude: ([], exclude))
 _EVERYBODY = audience(lambda _, exclude: ([segments.condition(())], exclude))
 _NOBODY_EXCLUDED = audience(lambda include, _: (include, []))
 
@@ -208,8 +208,8 @@ SABOTAGE: dict[str, tuple[wire.Wire | Code, ...]] = {
     "S0-19": (_NOT_MOVED, _NOT_ENDED),
     "S0-20": (_NOT_MOVED,),
     "S0-21": (Code(f"{_CAMPAIGNS}due_at", always(None)),),
-    "S0-22": (_NOBODY,),
-    "S0-23": (_NOBODY,),
+    "S0-22": (_NOBODY_INCLUDED,),
+    "S0-23": (_NOBODY_INCLUDED,),
     "S0-24": (_TWICE,),
     "S0-27": (_EVERYBODY,),
     "S0-28": (_NOBODY_EXCLUDED,),
@@ -251,8 +251,8 @@ SABOTAGE: dict[str, tuple[wire.Wire | Code, ...]] = {
     "S1-80": (due(lambda rule, zone, birth: (rule._replace(offset=0), zone, birth)), _NOBODY),
     "S1-70": (_NO_ACTION_FAULTS,),
     "S1-71": (_NO_ACTION_FAULTS,),
-    "S3-01": (_NOBODY, _EVERYBODY),
-    "S3-02": (_NOBODY,),
+    "S3-01": (_NOBODY_INCLUDED, _EVERYBODY),
+    "S3-02": (_NOBODY_INCLUDED,),
     "S3-03": (_AS_FIRST_SEEN,),
     "S3-04": (_AS_FIRST_SEEN,),
     "S3-12": (seen_with(user_id=None),),
