@@ -62,7 +62,7 @@ class App:
         self.worker_name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self.handover = handover.Handover(self.worker_name, self.clock.span(settings.lease_seconds))
         self.ways = ways if ways is not None else open_channels(settings, self.clock)
-        self.sandbox = javascript.Sandbox(lambda: time.monotonic_ns() // 1000)
+        self.sandbox = sandbox()
         self.doors: dict[int, started.Door] = {
             effects.Door.JOURNEY: journey.Journeys(self.sandbox, settings.default_subject),
             effects.Door.DATE: dates.Door(settings.default_subject, settings.default_region or None),
@@ -272,6 +272,11 @@ class App:
         for session in self._sessions:
             session.close()
         self.store.close()
+
+
+def sandbox() -> javascript.Sandbox:
+    """What reads and runs the JavaScript of journeys, in a process of its own; to be closed."""
+    return javascript.Sandbox(lambda: time.monotonic_ns() // 1000)
 
 
 def open_channels(settings: settings_module.Settings, clock: clocks.Clock) -> dict[str, channels.Channel]:

@@ -235,7 +235,7 @@ FAULTS = [
     (RULE.replace("trigger_type", "triger_type"), 4, 'did you mean "trigger_type"?'),
     (RULE.replace("template_id: thanks", "template: thanks"), 9, 'did you mean "template_id"?'),
     (RULE.replace("5a0b0000-0000-4000-8000-0000000000aa", "five"), 2, "takes a UUID"),
-    (RULE.replace("kind: rule", "kind: rul"), 1, "takes template, rule, date, segment"),
+    (RULE.replace("kind: rule", "kind: rul"), 1, "takes template, journey, rule, date"),
     (RULE + "name: Again\n", 10, 'found duplicate key "name"'),
     (RULE + "schedule_settings: {timezone: Mars/Base}\n", 10, "unknown time zone"),
     (RULE + "alert_settings: [\n", 11, "cannot be read as YAML"),
@@ -301,3 +301,35 @@ def test_an_empty_folder_is_a_slip(lone_house: str, tmp_path: Path, tell: progra
     told = tell("apply", tmp_path)
     assert (told.code, told.out) == (1, "")
     assert "there is no .yaml file" in told.err
+
+
+# ── journeys ────────────────────────────────────────────────────────────────────────────────────────
+
+JOURNEY = """\
+kind: journey
+id: welcome
+name: Welcome
+trigger: {event_type: signed_up, once: true}
+steps:
+  - {action: send, template: thanks}
+  - {action: delay, duration: 3 days}
+  - {action: send, template: thanks, if: "data.plan === 'pro'"}
+"""
+
+
+def test_journeys_are_applied(house: str, tmp_path: Path, tell: program.Tell) -> None:
+    """A journey comes from a file as a rule does: created, left alone, changed."""
+    files = folder(tmp_path / "d", journey=JOURNEY, template=TEMPLATE)
+    assert tell("apply", files).lines[:2] == ["template  thanks: created", "journey   Welcome: created"]
+    assert "journey   Welcome: unchanged" in tell("apply", files).lines
+    folder(files, journey=JOURNEY.replace("3 days", "2 days"))
+    assert "journey   Welcome: changed: steps (version 2)" in tell("apply", files).lines
+
+
+def test_faults_of_a_journey_have_their_lines(lone_house: str, tmp_path: Path, tell: program.Tell) -> None:
+    """All of them, with the file."""
+    broken = JOURNEY.replace("3 days", "soon").replace("=== 'pro'", "===").replace("name:", "nmae:")
+    told = tell("apply", folder(tmp_path / "d", journey=broken))
+    assert told.code != 0
+    for line in (":3: nmae", ":7: steps[1].duration", ":8: steps[2].if"):
+        assert f"journey.yaml{line}" in told.err, told.err

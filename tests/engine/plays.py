@@ -102,12 +102,44 @@ _step = st.one_of(
         }
     ),
 )
+# What a journey sends depends on its own data alone: whether a person changes before or after its step is a matter of
+# the turns' size.
+JOURNEYS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
+    "short": (
+        {
+            "action": "send",
+            "ref": "first",
+            "message": {
+                "to": {"email": "${data.n > 5 ? 'refused@example.com' : 'j@example.com'}"},
+                "content": {"title": "t", "body": "{n} {plan}"},
+            },
+        },
+        {"action": "delay", "duration": "30 minutes"},
+        {
+            "action": "send",
+            "if": "refs.first.status === 'SENT'",
+            "message": {"to": {"email": "j@example.com"}, "content": {"title": "u", "body": "{n}"}},
+        },
+    ),
+    "chain": ({"action": "delay", "duration": "2 seconds"}, {"action": "invoke", "template": "short"}),
+}
+# Of one subject alone: there is no order between subjects (engine.md E26), so none between two who want one key.
+KEY = "{{contact.id}}|{{conversation.id}}|{{payload.n}}"
+_start = st.fixed_dictionaries(
+    {
+        "type": st.just("invoke_automation"),
+        "template": st.sampled_from((*JOURNEYS, "unknown")),
+        "once": st.booleans(),
+        "entry_key": st.sampled_from((None, KEY)),
+        "on_error": _on_error,
+    }
+)
 _rule = st.fixed_dictionaries(
     {
         "name": st.just("A rule"),
         "trigger_type": st.sampled_from(TYPES),
         "conditions": st.sampled_from(CONDITIONS),
-        "actions": st.lists(_step, min_size=1, max_size=3),
+        "actions": st.lists(st.one_of(_step, _start), min_size=1, max_size=3),
         "priority": st.integers(0, 2),
         "cooldown_secs": st.sampled_from((0, 0, 2, 3600)),
         "rollout_percentage": st.sampled_from((100, 100, 100, 60, 0)),
@@ -197,6 +229,8 @@ class Stage:
         world = self.world
         world.turns = self._turns(inputs)
         self._define(play.rules)
+        for name, steps in JOURNEYS.items():
+            world.journey(name, *steps)
         self._define_dates(play.dates)
         for name, profile in PEOPLE.items():
             world.contact(name, **profile)

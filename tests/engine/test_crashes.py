@@ -9,7 +9,7 @@ import pytest
 from hypothesis import strategies as st
 
 from heliograph import testing
-from heliograph.core import ids, messages
+from heliograph.core import ids, messages, runs
 from tests import environment, tables
 from tests.engine import plays
 
@@ -144,3 +144,62 @@ def test_killed_at_any_commit_it_ends_as_if_it_were_not(world: testing.World) ->
     lived()
     assert house.hot.kills > EXAMPLES
     assert sum(uncertain) > EXAMPLES, "answers were lost"
+
+
+class Waiting(Playhouse):
+    """A day on which people wait in a journey."""
+
+    def live(self, moments: list[Moment]) -> None:
+        """Everybody enters once, is written to, waits, and is written to again."""
+        world = self.world
+        self.stage._clear()
+        world.mailbox.received.clear()
+        send = {
+            "action": "send",
+            "message": {
+                "to": {"email": "${`c${data.n}@example.com`}"},
+                "content": {"title": "t", "body": "b"},
+            },
+        }
+        world.journey(
+            "wait",
+            send,
+            {"action": "delay", "duration": "20 minutes"},
+            send,
+            trigger={"event_type": "custom.a", "entry_key": "{{payload.n}}"},
+        )
+        for _ in range(2):
+            world.events(
+                [
+                    {"event_type": "custom.a", "contact_id": f"c{n}", "payload": {"n": n}}
+                    for n in range(EVENTS)
+                ]
+            )
+        self.hot.moments = list(moments)
+        while not self._ended():
+            pass
+
+
+@pytest.mark.torture
+def test_a_run_that_waits_outlives_its_process(world: testing.World) -> None:
+    """Wherever a process is killed: a journey is entered once, its delay ends once, and each message goes out once."""
+    house = Waiting(world)
+
+    @hypothesis.settings(max_examples=EXAMPLES, phases=PHASES)
+    @hypothesis.given(st.lists(moment, min_size=20, max_size=80))
+    def lived(moments: list[Moment]) -> None:
+        house.live(moments)
+        found = tables.content(world.app.store)
+        assert not any(found[name] for name in ("due", "inbox", "timers", "send_due", "claims"))
+        started = [row for row in found["runs"] if row["start_key"] is not None]
+        assert len(started) == len(found["starts"]) == EVENTS
+        assert {row["status"] for row in started} == {runs.Status.DONE}
+        assert len(found["messages"]) == 2 * EVENTS
+        copies = Counter(mail.message_id for mail in world.mailbox.received)
+        for row in found["messages"]:
+            attempts = messages.read_attempts(row["attempts"])
+            uncertain = sum(attempt.outcome == "uncertain" for attempt in attempts)
+            assert 1 <= copies[ids.text(row["id"])] <= 1 + uncertain
+
+    lived()
+    assert house.hot.kills > EXAMPLES // 2

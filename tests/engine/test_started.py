@@ -9,7 +9,7 @@ import pytest
 from heliograph import testing
 from heliograph.core import effects, ids, plans, runs
 from heliograph.engine import desk, match, run, started
-from heliograph.store import rows
+from heliograph.store import held, rows
 from tests import tables
 from tests.engine import acts
 
@@ -251,6 +251,24 @@ def test_what_is_due_for_too_long_is_held(world: testing.World, stage: Stage) ->
     world.run_until_idle()
     assert status(world) == [runs.Status.HELD]
     assert world.mailbox.received == []
+
+
+@pytest.mark.parametrize("act", ["release", "drop"])
+def test_an_operator_lets_a_held_run_go_or_drops_it(world: testing.World, stage: Stage, act: str) -> None:
+    """What is released goes on where it was, what is dropped is canceled."""
+    stage.steps = [Wait(5), Send("ana")]
+    start(world)
+    world.run_until_idle()
+    world.clock.at += 25 * 60 * MINUTE
+    world.run_until_idle()
+    with world.app.store.writing() as connection:
+        (one,) = held.listed(connection, world.workspace_id, 10)
+        assert (one.what, one.contact_id) == ("run", "ana")
+        done = {"release": held.release, "drop": held.drop}[act]
+        assert done(connection, world.workspace_id, [one.id], world.clock.now()) == 1
+    world.run_until_idle()
+    assert status(world) == [runs.Status.DONE if act == "release" else runs.Status.CANCELED]
+    assert len(world.mailbox.received) == (1 if act == "release" else 0)
 
 
 def test_a_run_that_cannot_be_decided_marks_itself(world: testing.World, stage: Stage) -> None:

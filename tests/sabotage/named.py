@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import msgspec
 import sqlalchemy as sa
 
-from heliograph.core import campaigns, conditions, dates, plans, segments
+from heliograph.core import campaigns, conditions, dates, expressions, plans, segments
 from heliograph.store import schema
 from tests.sabotage import wire
 
@@ -251,6 +251,14 @@ SABOTAGE: dict[str, tuple[wire.Wire | Code, ...]] = {
     "S1-80": (due(lambda rule, zone, birth: (rule._replace(offset=0), zone, birth)), _NOBODY),
     "S1-70": (_NO_ACTION_FAULTS,),
     "S1-71": (_NO_ACTION_FAULTS,),
+    "S2-03": (Code("heliograph.core.expressions:judge", always(expressions.Judgement(True))),),
+    "S2-23": (Code("heliograph.engine.started:cancel", always(None)),),
+    "S2-26": (Code("heliograph.core.journeys:_token", always(None)),),
+    "S2-30": (Code("heliograph.core.delays:after", lambda _original: lambda now, *_: now),),
+    "S2-59": (Code("heliograph.core.steps.flow:Invoke.take", always(plans.done())),),
+    "S2-70": (Code("heliograph.core.steps.sending:Send.take", always(plans.done())),),
+    "S2-81": (Code("heliograph.engine.journey:_People.__getitem__", always({})),),
+    "S2-83": (Code("heliograph.core.steps.sending:SendMessage.take", always(plans.done())),),
     "S3-01": (_NOBODY_INCLUDED, _EVERYBODY),
     "S3-02": (_NOBODY_INCLUDED,),
     "S3-03": (_AS_FIRST_SEEN,),

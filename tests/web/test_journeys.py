@@ -56,7 +56,7 @@ def faults(api: Client, *steps: Any, **context: Any) -> dict[str, str]:
 # ── send ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.spec("S2-01", "S2-84", "S2-85", "S2-87")
+@pytest.mark.spec("S2-01", "S2-83", "S2-84", "S2-85", "S2-87")
 def test_steps_of_ones_own_run_in_one_call(api: Client) -> None:
     """A message with content goes out; the run says at once that it is there, and afterwards what it did."""
     run_id = invoke(api, WELCOME, data={"name": "Ana"})

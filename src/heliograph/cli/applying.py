@@ -85,6 +85,7 @@ def _ways() -> Mapping[str, Callable[[sa.Connection, int, definition_files.Defin
 
     return {
         "template": _put_template,
+        "journey": _put_journey,
         "rule": _put_rule,
         "date": applying_dates.put_date,
         "segment": applying_campaigns.put_segment,
@@ -108,6 +109,23 @@ def _put_template(
     was = msgspec.json.decode(before.content)
     fields = sorted(name for name in {*was, *one.content} if was.get(name) != one.content.get(name))
     return Change("template", one.name, f"changed: {', '.join(fields)} (version {after.version})")
+
+
+def _put_journey(connection: sa.Connection, owner: int, one: definition_files.Definition, now: int) -> Change:
+    from heliograph.core import journeys as core
+    from heliograph.store import journeys
+
+    assert isinstance(one.content, core.Definition)
+    before = journeys.find(connection, owner, None, one.content.id)
+    after = journeys.put(connection, owner, None, one.content, now)
+    if before is None or before.id != after.id:
+        return Change("journey", one.name, "created")
+    if before.version == after.version:
+        return Change("journey", one.name, "unchanged")
+    fields = [
+        name for name in core.WRITABLE if getattr(before.definition, name) != getattr(after.definition, name)
+    ]
+    return Change("journey", one.name, f"changed: {', '.join(fields)} (version {after.version})")
 
 
 def _put_rule(connection: sa.Connection, owner: int, one: definition_files.Definition, now: int) -> Change:

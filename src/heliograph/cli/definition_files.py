@@ -6,6 +6,7 @@ was written or refused; nothing is guessed.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -23,13 +24,14 @@ from heliograph.core import (
     dates,
     documents,
     ids,
+    journeys,
     message_templates,
     rules,
     segments,
 )
 
-KINDS = ("template", "rule", "date", "segment", "communication_group", "campaign")
-"""In the order in which they are applied: rules and dates name templates, campaigns segments and groups."""
+KINDS = ("template", "journey", "rule", "date", "segment", "communication_group", "campaign")
+"""In the order in which they are applied: what is named comes before what names it."""
 _STEP = re.compile(r'\[(\d+)\]|\["((?:[^"\\]|\\.)*)"\]|([^.\[]+)')
 _TEMPLATE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
@@ -40,7 +42,7 @@ class Definition(NamedTuple):
     file: Path
     kind: str
     id: bytes | str
-    """16 bytes, or text: the name of a template, the UUID of a communication group."""
+    """16 bytes, or text: the name of a template or journey, the UUID of a communication group."""
     name: str
     content: Any
     """What it says, checked; of a campaign as it was written, with the `status` that it is to have."""
@@ -219,10 +221,29 @@ def _template(file: Path, identity: object, fields: Mapping[str, Any]) -> Defini
     return Definition(file, "template", str(identity), str(identity), content)
 
 
+def _journey(file: Path, identity: object, fields: Mapping[str, Any]) -> Definition:
+    from heliograph import app
+
+    faults = documents.unknown_keys(fields, journeys.WRITABLE, "")
+    if not isinstance(identity, str) or not _TEMPLATE_ID.fullmatch(identity):
+        faults.append(
+            errors.Fault("id", "takes a name of letters, digits, `.`, `_` and `-`, such as welcome")
+        )
+    with contextlib.closing(app.sandbox()) as evaluator:
+        try:
+            content = journeys.define(str(identity), fields, evaluator)
+        except errors.InvalidInput as refusal:
+            raise errors.InvalidInput(faults=[*faults, *refusal.faults]) from None
+    if faults:
+        raise errors.InvalidInput(faults=faults)
+    return Definition(file, "journey", content.id, content.name, content)
+
+
 _DEFINED: Mapping[str, Callable[[Path, object, Mapping[str, Any]], Definition]] = {
     "rule": _by_uuid("rule", rules.define),
     "date": _by_uuid("date", _date),
     "template": _template,
+    "journey": _journey,
     "segment": _by_uuid("segment", segments.define),
     "communication_group": _by_uuid("communication_group", communication_groups.define),
     "campaign": _by_uuid("campaign", _campaign),
