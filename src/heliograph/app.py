@@ -144,6 +144,7 @@ class App:
             self.clock.now,
             self._worked,
             watches=not self.store.is_sqlite,
+            places_in=self.store,
             executor=executor,
         )
 

@@ -313,6 +313,11 @@ SABOTAGE: dict[str, tuple[wire.Wire | Code, ...]] = {
         closed(lambda rule, now: (rule._replace(schedule=None), now)),
         Code("heliograph.core.statistics:verdict", always(None)),
     ),
+    "S4-159": (Code("heliograph.web.lists:place", answering(lambda at, *_: at._replace(offset=0))),),
+    "S4-169": (
+        Code("heliograph.web.lists:place", answering(lambda at, *_: at._replace(after=None))),
+        Code("heliograph.store.listings:walk", answering(lambda page, *_: (page[0][:-1], page[1]))),
+    ),
     "S4-288": (rules_with(is_active=True),),
     "S4-289": (
         Code(_ORDER, answering(lambda place, _: (-place[0], *place[1:]))),

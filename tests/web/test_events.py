@@ -4,32 +4,10 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
-from heliograph.core import events, ids
-from heliograph.store import schema
-from tests.web import client
+from tests.web import client, histories
 
 PATH = "/api/automation/events"
-
-
-def give_up(api: client.Client, event_id: str) -> None:
-    """Leave an event as the engine leaves one that raised five times."""
-    identity = ids.parse(event_id)
-    with api.store.writing() as connection:
-        connection.execute(sa.delete(schema.due).where(schema.due.c.event_id == identity))
-        connection.execute(
-            sa.insert(schema.decisions).values(
-                workspace_id=api.world.workspace_id,
-                event_id=identity,
-                status=events.State.FAILED,
-                attempts=events.MAX_ATTEMPTS,
-                available_at=None,
-                decided_at=api.clock.now(),
-                definitions_version=1,
-                error="ZeroDivisionError: division by zero",
-            )
-        )
 
 
 @pytest.mark.spec("S4-273", "S4-274", "S4-275", "S4-276", "S4-277", "S4-279")
@@ -108,7 +86,7 @@ def test_a_failed_event_tells_its_error_and_can_be_tried_again(api: client.Clien
     """Retry answers 202 with the event, which is pending again; the next turn decides it as if nothing had been."""
     api.make_rule(conditions=[])
     identity = api.happen(contact_id="ana")
-    give_up(api, identity)
+    histories.give_up(api, identity)
     failed = api.get(f"{PATH}/{identity}").json()
     assert (failed["status"], failed["attempts"]) == ("failed", 5)
     assert failed["error"] == "ZeroDivisionError: division by zero"

@@ -1,7 +1,7 @@
 """Housekeeping: what nobody waits for.
 
-Keys that have outlived their day go, queues are cleared of dead entries, and whoever froze with partitions in hand
-loses them.
+Keys that have outlived their day go, queues are cleared of dead entries, events get their places, and whoever froze
+with partitions in hand loses them.
 
 Law: small bites, each a transaction of its own, on a connection that is opened for the round and closed after it:
 no turn waits for a broom, and a connection that was lost hurts one round. A round that fails is told and comes again.
@@ -18,7 +18,7 @@ from typing import TypeVar
 import structlog
 
 from heliograph import errors
-from heliograph.store import database
+from heliograph.store import database, places
 
 _log = structlog.get_logger(__name__)
 _T = TypeVar("_T")
@@ -28,6 +28,12 @@ KEYS_AT_ONCE = 500
 TIDY_SECONDS = 2.0
 TIDY_AFTER = 20_000
 """So many rows taken out of queues leave enough dead entries to be worth a round."""
+PLACE_SECONDS = 2.0
+EVENTS_AT_ONCE, RUNS_AT_ONCE = 250, 1_000
+BITES_WHEN_BUSY = 2
+"""A busy engine gives places to as many bites a round, a few per cent of its time; an idle one to all there are."""
+BUSY_FROM = 2_000
+"""So many inputs and messages in a round are busy."""
 WATCH_SECONDS = 5.0
 """A session that stood still in its transaction over two looks belongs to a process that is frozen."""
 
@@ -42,16 +48,18 @@ class Housekeeping:
         worked: Callable[[], int],
         *,
         watches: bool,
+        places_in: database.Database | None = None,
         executor: Executor | None = None,
     ):
         """Make one.
 
         `worked` tells how many inputs and messages this process has been through; `watches` is for PostgreSQL, where
-        other processes may freeze; `executor` runs the statements (None: on the loop itself).
+        other processes may freeze; `places_in` is where events get places; `executor` runs the statements (None: on
+        the loop itself).
         """
         self._open, self._now, self._worked, self._executor = open_session, now, worked, executor
-        self._watches = watches
-        self._tidied_at = 0
+        self._watches, self._places_in = watches, places_in
+        self._tidied_at = self._placed_at = 0
         self._stalled: frozenset[tuple[int, str]] = frozenset()
         self._stopping = asyncio.Event()
 
@@ -61,7 +69,12 @@ class Housekeeping:
 
     async def run(self) -> None:
         """Keep house until stopped; a round under way is brought to its end."""
-        rounds = [self._keep(FORGET_SECONDS, self.forget), self._keep(TIDY_SECONDS, self.tidy)]
+        rounds = [
+            self._keep(FORGET_SECONDS, self.forget),
+            self._keep(TIDY_SECONDS, self.tidy),
+        ]
+        if self._places_in is not None:
+            rounds.append(self._keep(PLACE_SECONDS, self.place))
         if self._watches:
             rounds.append(self._keep(WATCH_SECONDS, self.watch))
         await asyncio.gather(*rounds)
@@ -104,6 +117,26 @@ class Housekeeping:
     def _tidy_now(self) -> None:
         with contextlib.closing(self._open()) as session, database.refusals():
             session.hot.tidy(session.connection)
+
+    async def place(self) -> int:
+        """Give events their places, by which they are found (store/places.py); gives how many rows were looked at."""
+        worked = self._worked()
+        is_busy = worked - self._placed_at > BUSY_FROM
+        self._placed_at = worked
+        placed = bites = 0
+        while not self._stopping.is_set() and not (is_busy and bites >= BITES_WHEN_BUSY):
+            bite = await self._do(self._place_some)
+            if not bite:
+                break
+            placed, bites = placed + bite, bites + 1
+            await asyncio.sleep(0)
+        return placed
+
+    def _place_some(self) -> int:
+        store, now = self._places_in, self._now()
+        if store is None:
+            return 0
+        return places.fill_events(store, now, EVENTS_AT_ONCE) + places.fill_rules(store, now, RUNS_AT_ONCE)
 
     async def watch(self) -> int:
         """End the sessions that have stood still in a transaction since the last look; gives how many.

@@ -7,8 +7,8 @@ creation are read from ids.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
@@ -23,30 +23,6 @@ _VERSIONS = schema.automation_versions.c
 _MOST_RUNS = 2**ids.ORDINAL_BITS - 1
 
 _decode = msgspec.json.Decoder().decode
-
-SORTS = ("created_at", "matched", "executed")
-"""What runs can be sorted by."""
-
-
-class Page(NamedTuple):
-    """One page of a list, and how many there are in all."""
-
-    items: list[explain.Run]
-    total: int
-    more: bool
-
-
-class Order(NamedTuple):
-    """How runs are listed."""
-
-    sort_by: str = "created_at"
-    """One of SORTS; ties are broken by id, in the same direction."""
-    descending: bool = True
-    after: bytes | None = None
-    """The id of the last run that was seen; for `created_at` alone."""
-    offset: int = 0
-    limit: int = 50
-
 
 # ── events ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -89,10 +65,26 @@ def retry_event(
     return changed.rowcount == 1
 
 
+def read_events(
+    connection: sa.Connection, workspace_id: int, identities: Sequence[bytes]
+) -> list[explain.Event]:
+    """These events, in the order in which they are named."""
+    found = connection.execute(_event_query(workspace_id).where(_EVENTS.id.in_(identities)))
+    by_id = {row.id: _event(row) for row in found}
+    return [by_id[identity] for identity in identities if identity in by_id]
+
+
 def _event_row(
     connection: sa.Connection, workspace_id: int, tenant_id: str | None, event_id: bytes
 ) -> sa.Row[Any] | None:
-    query = (
+    query = _event_query(workspace_id).where(_EVENTS.id == event_id)
+    if tenant_id is not None:
+        query = query.where(_EVENTS.tenant_id == tenant_id)
+    return connection.execute(query).one_or_none()
+
+
+def _event_query(workspace_id: int) -> sa.Select[Any]:
+    return (
         sa.select(
             schema.events,
             _DECISIONS.status,
@@ -107,11 +99,8 @@ def _event_row(
             (_DECISIONS.workspace_id == _EVENTS.workspace_id) & (_DECISIONS.event_id == _EVENTS.id),
             isouter=True,
         )
-        .where(_EVENTS.workspace_id == workspace_id, _EVENTS.id == event_id)
+        .where(_EVENTS.workspace_id == workspace_id)
     )
-    if tenant_id is not None:
-        query = query.where(_EVENTS.tenant_id == tenant_id)
-    return connection.execute(query).one_or_none()
 
 
 def _event(row: sa.Row[Any]) -> explain.Event:
@@ -158,46 +147,24 @@ def read_run(
     return found[0] if found else None
 
 
-def runs_of_event(
-    connection: sa.Connection,
-    workspace_id: int,
-    tenant_id: str | None,
-    event_id: bytes,
-    rule_id: bytes | None = None,
-    order: Order | None = None,
-) -> Page:
-    """The runs that an event came to, those of one rule alone where it is given; empty for an unknown event."""
-    order = order or Order()
+def read_runs(connection: sa.Connection, workspace_id: int, identities: Sequence[bytes]) -> list[explain.Run]:
+    """These runs of rules, in the order in which they are named."""
+    found = connection.execute(_run_query(workspace_id).where(_RUNS.id.in_(identities)))
+    by_id = {run.id: run for run in _run_list(connection, found)}
+    return [by_id[text] for text in map(ids.text, identities) if text in by_id]
+
+
+def span_of_event(
+    connection: sa.Connection, workspace_id: int, tenant_id: str | None, event_id: bytes
+) -> tuple[bytes, bytes] | None:
+    """The ids between which the runs of an event lie; None where this tenant sees no event that was decided."""
     row = _event_row(connection, workspace_id, tenant_id, event_id)
-    if row is None or row.decided_at is None:
-        return Page([], 0, False)
-    chosen = [_RUNS.id.between(*_span(event_id, row.decided_at)), _RUNS.event_id == event_id]
-    if rule_id is not None:
-        chosen.append(_RUNS.automation_id == rule_id)
-    total = connection.execute(
-        sa.select(sa.func.count()).select_from(schema.runs).where(_RUNS.workspace_id == workspace_id, *chosen)
-    ).scalar_one()
-    query = _ordered(_run_query(workspace_id).where(*chosen), order)
-    found = connection.execute(query.limit(order.limit + 1).offset(order.offset)).all()
-    return Page(_run_list(connection, found[: order.limit]), total, len(found) > order.limit)
+    return None if row is None or row.decided_at is None else _span(event_id, row.decided_at)
 
 
 def _span(event_id: bytes, decided_at: int) -> tuple[bytes, bytes]:
-    """The ids between which the runs of an event lie."""
     head = ids.head(decided_at)
     return ids.of_run(event_id, 0, head), ids.of_run(event_id, _MOST_RUNS, head)
-
-
-def _ordered(query: sa.Select[Any], order: Order) -> sa.Select[Any]:
-    way = sa.desc if order.descending else sa.asc
-    if order.after is not None:
-        query = query.where(_RUNS.id < order.after if order.descending else _RUNS.id > order.after)
-    keys: list[Any] = [_RUNS.id]
-    if order.sort_by == "matched":
-        keys.insert(0, sa.case((_RUNS.outcome.in_([*runs.MATCHED]), 1), else_=0))
-    elif order.sort_by == "executed":
-        keys.insert(0, sa.case((_RUNS.outcome == runs.Outcome.EXECUTED, 1), else_=0))
-    return query.order_by(*map(way, keys))
 
 
 def _run_query(workspace_id: int) -> sa.Select[Any]:
@@ -221,7 +188,8 @@ def _run_query(workspace_id: int) -> sa.Select[Any]:
             (_DECISIONS.workspace_id == _RUNS.workspace_id) & (_DECISIONS.event_id == _RUNS.event_id),
             isouter=True,
         )
-        .where(_RUNS.workspace_id == workspace_id)
+        # A run with a start key is of another door than the rules'.
+        .where(_RUNS.workspace_id == workspace_id, _RUNS.start_key.is_(None))
     )
 
 
@@ -278,14 +246,22 @@ def explain_event(
     event = read_event(connection, workspace_id, tenant_id, event_id)
     if event is None:
         return None
-    order = Order(descending=False, limit=_MOST_RUNS)
     return explain.Explanation(
         event=event,
-        runs=runs_of_event(connection, workspace_id, tenant_id, event_id, None, order).items,
+        runs=runs_of_event(connection, workspace_id, event_id),
         messages=messages.of_event(
             connection, workspace_id, event_id, _asked_at(connection, workspace_id, event_id)
         ),
     )
+
+
+def runs_of_event(connection: sa.Connection, workspace_id: int, event_id: bytes) -> list[explain.Run]:
+    """Every run that an event came to, in the order in which the rules were evaluated."""
+    span = span_of_event(connection, workspace_id, None, event_id)
+    if span is None:
+        return []
+    query = _run_query(workspace_id).where(_RUNS.id.between(*span), _RUNS.event_id == event_id)
+    return _run_list(connection, connection.execute(query.order_by(_RUNS.id)))
 
 
 def _asked_at(connection: sa.Connection, workspace_id: int, event_id: bytes) -> set[int]:

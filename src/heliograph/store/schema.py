@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from heliograph.store import columns, fanout_tables, start_tables
+from heliograph.store import columns, fanout_tables, place_tables, start_tables
 
 metadata = columns.metadata
 Identity = columns.Identity
@@ -213,7 +213,12 @@ decisions = _table(
     _column("decided_at", Instant, null=True),
     _column("definitions_version", sa.BigInteger),
     _column("error", sa.Text, null=True),
+    # Few events are not PROCESSED (3), and those are looked for.
+    _index("decisions_unsettled", "workspace_id", "status", "event_id", where="status <> 3"),
 )
+
+event_places = place_tables.event_places
+event_place_marks = place_tables.event_place_marks
 
 idempotency_keys = _table(
     "idempotency_keys",

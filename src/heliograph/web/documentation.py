@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args, get_origin
 import msgspec
 from litestar import Litestar, Response
 from litestar.handlers import HTTPRouteHandler
+from litestar.response import Stream
 from litestar.routes import HTTPRoute
 
 import heliograph
@@ -152,7 +153,7 @@ def _answer_of(handler: HTTPRouteHandler) -> Any:
     found = handler.parsed_fn_signature.return_type.annotation
     if get_origin(found) is Response:
         (found,) = get_args(found)
-    return None if found in (None, type(None), bytes) else found
+    return None if found in (None, type(None), bytes, Stream) else found
 
 
 def _operation(

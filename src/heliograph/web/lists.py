@@ -1,25 +1,48 @@
 """Lists of the OmniStream family: envelope, cursor and pages.
 
 Law: a cursor is `<created_at>|<id>` of the last item that was shown, follows the order of creation and nothing else,
-and is refused together with a page (rules.md C23, C24). A page reaches 10,000 rows (engine.md E35).
+and is refused together with a page (rules.md C23, C24). A page reaches 10,000 rows, and an order other than that of
+creation needs something that keeps the list short (engine.md E35).
 """
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 
 from heliograph import errors
 from heliograph.core import ids, schedule
+from heliograph.store import listings
 
 MOST_PER_PAGE = 200
+_LONGEST_RANGE = 31 * 86_400_000_000
+_is_date = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
 _DEEPEST = 10_000
 
 Cursor = Annotated[str, msgspec.Meta(description="`next_cursor` of the page before, percent-encoded.")]
 PageNumber = Annotated[int, msgspec.Meta(ge=1, description="From 1 on; instead of `cursor`.")]
 PerPage = Annotated[int, msgspec.Meta(ge=1, le=MOST_PER_PAGE)]
 SortOrder = Literal["asc", "desc"]
+CreatedFrom = Annotated[
+    str, msgspec.Meta(description="What was created at this instant or later; a date is its midnight, UTC.")
+]
+CreatedTo = Annotated[
+    str, msgspec.Meta(description="What was created before this instant; a date is its midnight, UTC.")
+]
+AtLeast = Literal["at_least"] | msgspec.UnsetType
+
+
+class Paged(msgspec.Struct, kw_only=True):
+    """What every list takes; each has a `sort_by` of its own beside it."""
+
+    cursor: Cursor | None = None
+    page: PageNumber | None = None
+    per_page: PerPage = 50
+    sort_order: SortOrder = "desc"
+    created_from: CreatedFrom | None = None
+    created_to: CreatedTo | None = None
 
 
 class Place(NamedTuple):
@@ -42,6 +65,53 @@ def place(cursor: str | None, page: int | None, per_page: int, sort_by: str) -> 
     if sort_by != "created_at":
         raise _refused("cursor", "follows the order of creation: use page to go through another order")
     return Place(_after(cursor), 0)
+
+
+def order(query: Paged, sort_by: str, now: int, *, is_short: bool) -> listings.Order:
+    """How a list is gone through; `is_short`: a rule, event, conversation or payload was named.
+
+    Raises errors.InvalidQuery.
+    """
+    at = place(query.cursor, query.page, query.per_page, sort_by)
+    since, until = span(query.created_from, query.created_to, sort_by, now, is_short=is_short)
+    return listings.Order(
+        sort_by, query.sort_order == "desc", at.after, at.offset, query.per_page, since, until
+    )
+
+
+def span(
+    created_from: str | None, created_to: str | None, sort_by: str, now: int, *, is_short: bool
+) -> tuple[int | None, int | None]:
+    """The range of instants (µs) that is asked for, fit for an order. Raises errors.InvalidQuery."""
+    since, until = _instant("created_from", created_from), _instant("created_to", created_to)
+    if sort_by == "created_at" or is_short:
+        return since, until
+    if since is None or (now if until is None else until) - since > _LONGEST_RANGE:
+        raise _refused(
+            "sort_by",
+            "needs a range of at most 31 days (created_from, created_to), or the list of a rule, an event or a"
+            " conversation",
+        )
+    return since, until
+
+
+def _instant(name: str, written: str | None) -> int | None:
+    if written is None:
+        return None
+    try:
+        return schedule.parse_instant(f"{written}T00:00:00Z" if _is_date(written) else written, name)
+    except errors.InvalidInput as fault:
+        raise errors.InvalidQuery(faults=fault.faults) from None
+
+
+def next_cursor(found: listings.Found) -> str | None:
+    """The cursor of the page that follows."""
+    return None if found.after is None else cursor_of(found.after)
+
+
+def at_least(found: listings.Found) -> AtLeast:
+    """What `total_is` says: nothing where `total` is exact."""
+    return msgspec.UNSET if found.is_exact else "at_least"
 
 
 def cursor_of(identity: bytes) -> str:

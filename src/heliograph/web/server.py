@@ -128,6 +128,8 @@ class Door:
             raise
         except Exception as fault:  # noqa: BLE001 every request is answered; `wire` logs what nobody foresaw
             answer = wire.answer(fault, exchange.path)
+            if exchange.status:
+                return route  # what was begun cannot be taken back: it ends short, and the client sees that
             await exchange.discard()
             await exchange.send_answer(answer)
         return route
@@ -173,6 +175,7 @@ class _Exchange:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.status = 0
+        self._is_told = False
         self._read, self._more = 0, self.method not in ("GET", "HEAD", "DELETE", "OPTIONS")
         announced = _header(scope["headers"], b"content-length")
         self._announced = int(announced) if announced.isdigit() else 0
@@ -208,7 +211,10 @@ class _Exchange:
         return part
 
     async def no_body(self) -> Message:
-        """What a route receives: it finds the body in its content."""
+        """What a route receives: it finds the body in its content. One that streams waits for the client to leave."""
+        if self._is_told:
+            return await self._receive()
+        self._is_told = True
         return {"type": "http.request", "body": b"", "more_body": False}
 
     def for_route(self, content: calls.Content) -> Scope:

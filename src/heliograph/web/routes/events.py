@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+import re
+from typing import Any, Literal
 
 import msgspec
 from litestar import get, post
+from litestar.response import Stream
 
 from heliograph import errors
 from heliograph.core import explain, ids
-from heliograph.store import history
-from heliograph.web import auth, services
+from heliograph.store import event_lists, history, listings
+from heliograph.web import auth, exports, lists, services
 from heliograph.web.calls import Call, in_thread
 
 TAG = "Events"
@@ -30,6 +32,55 @@ class NewEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
     previous: dict[str, Any] | None = None
     occurred_at: explain.Instant | None = None
     idempotency_key: str | None = None
+
+
+EventSort = Literal["created_at", "available_at", "processed_at", "attempts", "status"]
+_EXPORTED = (
+    "id", "event_type", "conversation_id", "contact_id", "source", "status", "attempts", "payload_hash",
+    "available_at", "created_at", "processed_at", "error", "payload",
+)  # fmt: skip
+_is_hash = re.compile("[0-9a-f]{64}").fullmatch
+
+
+class EventsQuery(lists.Paged, kw_only=True):
+    """Which events are listed, and how."""
+
+    status: explain.EventStatus | None = None
+    event_type: str | None = None
+    source: str | None = None
+    sort_by: EventSort = "created_at"
+
+
+class HashedEventsQuery(EventsQuery, kw_only=True):
+    """Which events are listed, and how."""
+
+    payload_hash: str | None = None
+
+
+class EventsExport(msgspec.Struct, kw_only=True):
+    """Which events are exported, and how."""
+
+    status: explain.EventStatus | None = None
+    event_type: str | None = None
+    source: str | None = None
+    payload_hash: str | None = None
+    limit: exports.Limit = exports.DEFAULT_LIMIT
+    sort_by: EventSort = "created_at"
+    sort_order: lists.SortOrder = "desc"
+    created_from: lists.CreatedFrom | None = None
+    created_to: lists.CreatedTo | None = None
+
+
+class EventList(msgspec.Struct):
+    """A page of events."""
+
+    data: list[explain.Event]
+    next_cursor: str | None
+    """Null on the last page."""
+    total: int
+    """How many pass the filters, on all pages."""
+    total_is: lists.AtLeast = msgspec.UNSET
+    """There are more than were counted."""
 
 
 class Accepted(msgspec.Struct):
@@ -64,6 +115,84 @@ async def create_events(request: Call) -> bytes:
     )
 
 
+@get(PATH, opt={"tag": TAG, "query": HashedEventsQuery})
+@in_thread
+def list_events(request: Call) -> EventList:
+    """List events, newest first unless asked otherwise.
+
+    A page that is not full, but has a cursor, is not the last one.
+    """
+    query = request.read_query(HashedEventsQuery)
+    return _listed(request, query, event_lists.Filter(payload_hash=_hash(query.payload_hash)))
+
+
+@get(PATH + "/by-conversation/{conversation_id:str}", opt={"tag": TAG, "query": EventsQuery})
+@in_thread
+def events_of_conversation(request: Call) -> EventList:
+    """List the events of a conversation; an unknown one has none."""
+    query = request.read_query(EventsQuery)
+    return _listed(request, query, event_lists.Filter(conversation_id=request.part("conversation_id")))
+
+
+@get(PATH + "/by-rule/{rule_id:str}", opt={"tag": TAG, "query": HashedEventsQuery})
+@in_thread
+def events_of_rule(request: Call) -> EventList:
+    """List the events that a rule was considered for; an unknown rule has none."""
+    query, rule_id = request.read_query(HashedEventsQuery), ids.parse(request.part("rule_id"))
+    chosen = event_lists.Filter(rule_id=rule_id or bytes(16), payload_hash=_hash(query.payload_hash))
+    return _listed(request, query, chosen)
+
+
+@get(PATH + "/by-hash/{payload_hash:str}", opt={"tag": TAG, "query": EventsQuery})
+@in_thread
+def events_of_payload(request: Call) -> EventList:
+    """List the events with equal payloads, by their fingerprint; the newest may be missing for some seconds."""
+    query = request.read_query(EventsQuery)
+    return _listed(request, query, event_lists.Filter(payload_hash=_hash(request.part("payload_hash"))))
+
+
+def _listed(request: Call, query: EventsQuery, given: event_lists.Filter) -> EventList:
+    who = request.principal
+    chosen = given._replace(status=query.status, event_type=query.event_type, source=query.source)
+    is_short = any((given.rule_id, given.conversation_id is not None, given.payload_hash))
+    order = lists.order(query, query.sort_by, request.services.now(), is_short=is_short)
+    with listings.looking(request.services.database) as connection:
+        listed = event_lists.listed(connection, who.workspace_id, who.tenant_id, chosen)
+        if listed is None:
+            return EventList([], None, 0)
+        found = listings.find(connection, listed, order)
+        data = history.read_events(connection, who.workspace_id, found.ids)
+    return EventList(data, lists.next_cursor(found), found.total, lists.at_least(found))
+
+
+def _hash(written: str | None) -> str | None:
+    if written is None:
+        return None
+    if not _is_hash(written.lower()):
+        message = "is the SHA-256 of a payload: 64 hexadecimal digits"
+        raise errors.InvalidQuery(faults=[errors.Fault("payload_hash", message)])
+    return written.lower()
+
+
+@get(PATH + "/export", media_type=exports.CSV, opt={"tag": TAG, "query": EventsExport, "media": exports.CSV})
+async def export_events(request: Call) -> Stream:
+    """Export events as CSV, a line each.
+
+    Cells that a spreadsheet would take for a formula begin with an apostrophe.
+    """
+    query, who = request.read_query(EventsExport), request.principal
+    payload_hash = _hash(query.payload_hash)
+    order = exports.order(request, query, is_short=payload_hash is not None)
+    chosen = event_lists.Filter(None, None, payload_hash, query.status, query.event_type, query.source)
+    exported = exports.Export(
+        "events.csv",
+        _EXPORTED,
+        lambda connection: event_lists.listed(connection, who.workspace_id, who.tenant_id, chosen),
+        lambda connection, found: history.read_events(connection, who.workspace_id, found),
+    )
+    return await exports.stream(request, exported, order, query.limit)
+
+
 @get(PATH + "/{event_id:str}", opt={"tag": TAG})
 @in_thread
 def read_event(request: Call) -> explain.Event:
@@ -95,4 +224,13 @@ def _there(request: Call) -> explain.Event:
     return found
 
 
-HANDLERS = (create_events, read_event, retry_event)
+HANDLERS = (
+    create_events,
+    list_events,
+    export_events,
+    events_of_conversation,
+    events_of_rule,
+    events_of_payload,
+    read_event,
+    retry_event,
+)

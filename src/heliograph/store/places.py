@@ -1,0 +1,162 @@
+"""Places: by what events are found that no hot table is sorted by (their rule, conversation, payload).
+
+Law: a side table of narrow rows, filled in bulk and sorted behind the engine's back, never by it; so it lacks the
+newest events. Up to where it is filled is its mark, and whoever reads it looks beyond the mark by itself. A row that
+is there already stays: filling twice gives the same rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from enum import IntEnum
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from heliograph.core import events, ids
+from heliograph.store import database, schema
+
+_EVENTS, _RUNS = schema.events.c, schema.runs.c
+_MARKS = schema.event_place_marks
+_decode = msgspec.json.Decoder().decode
+
+SETTLED_AFTER = 15_000_000
+"""After this span (µs) nothing is committed any more under an older id: sessions that stand still are ended before."""
+START = bytes(16)
+"""The mark of what was never filled."""
+_LOCK = 4_857_232
+
+
+class Kind(IntEnum):
+    """What a row finds its event by."""
+
+    RULE = 1
+    CONVERSATION = 2
+    PAYLOAD = 3
+
+
+def conversation_key(conversation_id: str) -> bytes:
+    """The key of a conversation; whoever reads compares the conversation itself, too."""
+    return blake2b(conversation_id.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def payload_key(payload_hash: str) -> bytes:
+    """The key of a payload: the first half of its fingerprint."""
+    return bytes.fromhex(payload_hash)[:16]
+
+
+def mark(connection: sa.Connection, workspace_id: int, kind: Kind) -> bytes:
+    """Up to which id (of a run for RULE, else of an event) the table is filled. Read it before the table."""
+    of = Kind.RULE if kind is Kind.RULE else Kind.PAYLOAD
+    found: bytes | None = connection.execute(
+        sa.select(_MARKS.c.id).where(_MARKS.c.workspace_id == workspace_id, _MARKS.c.kind == of)
+    ).scalar_one_or_none()
+    return found or START
+
+
+# ── filling ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def fill_rules(store: database.Database, now: int, limit: int) -> int:
+    """Place the events of the next `limit` runs of each workspace; gives how many."""
+    return _fill(store, Kind.RULE, now, lambda connection, owner: _place_runs(connection, owner, now, limit))
+
+
+def fill_events(store: database.Database, now: int, limit: int) -> int:
+    """Place the next `limit` events of each workspace by conversation and payload; gives how many."""
+    return _fill(
+        store, Kind.PAYLOAD, now, lambda connection, owner: _place_events(connection, owner, now, limit)
+    )
+
+
+def _fill(
+    store: database.Database, kind: Kind, now: int, place: Callable[[sa.Connection, int], tuple[int, bytes]]
+) -> int:
+    done = 0
+    with store.reading() as connection:
+        owners = list(connection.execute(sa.select(schema.workspaces.c.id)).scalars())
+        columns = _RUNS if kind is Kind.RULE else _EVENTS
+        owners = [owner for owner in owners if _has_more(connection, columns, owner, kind, now)]
+    for owner in owners:
+        with store.writing() as connection:
+            if not _is_alone(connection):
+                return done
+            count, last = place(connection, owner)
+            if count:
+                _move(connection, owner, kind, last)
+        done += count
+    return done
+
+
+def _has_more(connection: sa.Connection, columns: Any, owner: int, kind: Kind, now: int) -> bool:
+    """Whether there is anything to place: most rounds find nothing, and need not write for that."""
+    query = sa.select(columns.id).where(*_next(columns, owner, mark(connection, owner, kind), now)).limit(1)
+    return connection.execute(query).first() is not None
+
+
+def _next(columns: Any, owner: int, after: bytes, now: int) -> tuple[sa.ColumnElement[bool], ...]:
+    settled = ids.head(now - SETTLED_AFTER) + bytes(8)
+    return columns.workspace_id == owner, columns.id > after, columns.id < settled
+
+
+def _is_alone(connection: sa.Connection) -> bool:
+    """Of several processes on PostgreSQL one fills; SQLite has one writer."""
+    if connection.dialect.name == "sqlite":
+        return True
+    return bool(connection.execute(sa.select(sa.func.pg_try_advisory_xact_lock(_LOCK))).scalar_one())
+
+
+def _place_runs(connection: sa.Connection, owner: int, now: int, limit: int) -> tuple[int, bytes]:
+    query = sa.select(_RUNS.id, _RUNS.automation_id, _RUNS.event_id, _RUNS.start_key).where(
+        *_next(_RUNS, owner, mark(connection, owner, Kind.RULE), now)
+    )
+    found = connection.execute(query.order_by(_RUNS.id).limit(limit)).all()
+    # A run with a start key is of another door, though an event may have started it.
+    rows = [(row[1], row[2]) for row in found if row[3] is None and row[2] is not None]
+    _add(connection, owner, [(Kind.RULE, *row) for row in rows])
+    return len(found), found[-1].id if found else START
+
+
+def _place_events(connection: sa.Connection, owner: int, now: int, limit: int) -> tuple[int, bytes]:
+    query = sa.select(_EVENTS.id, _EVENTS.conversation_id, _EVENTS.payload).where(
+        *_next(_EVENTS, owner, mark(connection, owner, Kind.PAYLOAD), now)
+    )
+    found = connection.execute(query.order_by(_EVENTS.id).limit(limit)).all()
+    rows: list[tuple[Kind, bytes, bytes]] = []
+    for identity, conversation_id, payload in found:
+        rows.append((Kind.PAYLOAD, payload_key(events.fingerprint(_decode(payload))), identity))
+        if conversation_id is not None:
+            rows.append((Kind.CONVERSATION, conversation_key(conversation_id), identity))
+    _add(connection, owner, rows)
+    return len(found), found[-1].id if found else START
+
+
+def _add(connection: sa.Connection, owner: int, rows: Iterable[tuple[Kind, bytes, bytes]]) -> None:
+    """Put rows into the table, in its order: neighbours share a page."""
+    ordered = sorted(rows)
+    if not ordered:
+        return
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(
+            "INSERT OR IGNORE INTO event_places VALUES (?,?,?,?)",
+            [(owner, int(kind), key, identity) for kind, key, identity in ordered],
+        )
+        return
+    kinds, keys, identities = zip(*ordered, strict=True)
+    connection.exec_driver_sql(
+        "INSERT INTO event_places SELECT %s, * FROM unnest(%s::int2[], %s::uuid[], %s::uuid[])"
+        " ON CONFLICT DO NOTHING",
+        (owner, list(map(int, kinds)), list(map(ids.text, keys)), list(map(ids.text, identities))),
+    )
+
+
+def _move(connection: sa.Connection, owner: int, kind: Kind, last: bytes) -> None:
+    moved = connection.execute(
+        sa.update(_MARKS)
+        .where(_MARKS.c.workspace_id == owner, _MARKS.c.kind == kind, _MARKS.c.id < last)
+        .values(id=last)
+    )
+    if moved.rowcount == 0 and mark(connection, owner, kind) == START:
+        connection.execute(sa.insert(_MARKS).values(workspace_id=owner, kind=int(kind), id=last))

@@ -1,0 +1,109 @@
+"""Lists of runs: all of them, those of a rule, those of an event.
+
+Law: reading alone. Runs lie in the order of their making; those of a rule are walked by its index, those of an event
+lie side by side. Only runs of rules are listed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from heliograph.core import runs
+from heliograph.store import history, listings, schema
+
+SORTS = ("created_at", "matched", "executed")
+_RUNS, _EVENTS, _AUTOMATIONS = schema.runs.c, schema.events.c, schema.automations.c
+_COLUMNS = (_RUNS.id, _RUNS.outcome, _RUNS.start_key, _RUNS.event_id)
+
+
+class Filter(NamedTuple):
+    """Which runs are asked for; None = any."""
+
+    rule_id: bytes | None = None
+    event_id: bytes | None = None
+    matched: bool | None = None
+    executed: bool | None = None
+
+
+def listed(
+    connection: sa.Connection, workspace_id: int, tenant_id: str | None, chosen: Filter
+) -> listings.Listed | None:
+    """The runs that pass a filter; None where there is nothing that could have any."""
+    within = _within(connection, workspace_id, tenant_id, chosen)
+    if within is None:
+        return None
+
+    def candidates(order: listings.Order, from_cursor: bool, look: int, looks: bool) -> sa.Select[Any]:
+        query = sa.select(*(_COLUMNS if looks else _COLUMNS[:1])).where(
+            *within, *order.bounds(_RUNS.id, from_cursor=from_cursor)
+        )
+        return query.order_by(order.along(_RUNS.id)).limit(look)
+
+    side_by_side = tenant_id is None and chosen.rule_id is None
+    look = listings.COUNTED if side_by_side else listings.LOOK
+    return listings.Listed(candidates, _filters(workspace_id, tenant_id, chosen), _key, _kind, look)
+
+
+def _within(
+    connection: sa.Connection, workspace_id: int, tenant_id: str | None, chosen: Filter
+) -> list[sa.ColumnElement[bool]] | None:
+    """Where the runs lie."""
+    if chosen.event_id is not None:
+        span = history.span_of_event(connection, workspace_id, tenant_id, chosen.event_id)
+        if span is None:
+            return None
+        found = [
+            _RUNS.workspace_id == workspace_id,
+            _RUNS.id.between(*span),
+            _RUNS.event_id == chosen.event_id,
+        ]
+        return found if chosen.rule_id is None else [*found, _RUNS.automation_id == chosen.rule_id]
+    if chosen.rule_id is None:
+        return [_RUNS.workspace_id == workspace_id]
+    # The workspace stands in the rule: named again, SQLite would walk the whole table, which is in order, too.
+    return (
+        [_RUNS.automation_id == chosen.rule_id] if is_rule(connection, workspace_id, chosen.rule_id) else None
+    )
+
+
+def is_rule(connection: sa.Connection, workspace_id: int, rule_id: bytes) -> bool:
+    """Whether a workspace has this rule, or had it before it was deleted."""
+    query = sa.select(_AUTOMATIONS.id).where(
+        _AUTOMATIONS.id == rule_id, _AUTOMATIONS.workspace_id == workspace_id, _AUTOMATIONS.kind == "rule"
+    )
+    return connection.execute(query).first() is not None
+
+
+def _filters(
+    workspace_id: int, tenant_id: str | None, chosen: Filter
+) -> Callable[[Any], list[sa.ColumnElement[bool]]]:
+    def filters(row: Any) -> list[sa.ColumnElement[bool]]:
+        found: list[sa.ColumnElement[bool]] = []
+        if chosen.rule_id is None and chosen.event_id is None:
+            found += [row.start_key.is_(None), row.event_id.is_not(None)]
+        for sort, wanted in (("matched", chosen.matched), ("executed", chosen.executed)):
+            if wanted is not None:
+                holds = _kind(sort, row)
+                assert holds is not None
+                found.append(holds if wanted else sa.not_(holds))
+        if tenant_id is not None:
+            of_event = (_EVENTS.workspace_id == workspace_id) & (_EVENTS.id == row.event_id)
+            found.append(sa.select(_EVENTS.tenant_id).where(of_event).scalar_subquery() == tenant_id)
+        return found
+
+    return filters
+
+
+def _kind(sort_by: str, row: Any) -> sa.ColumnElement[bool] | None:
+    if sort_by == "matched":
+        return row.outcome.in_([*map(int, runs.MATCHED)])  # type: ignore[no-any-return]
+    return row.outcome == int(runs.Outcome.EXECUTED)  # type: ignore[no-any-return]
+
+
+def _key(sort_by: str, row: Any) -> sa.ColumnElement[Any]:
+    holds = _kind(sort_by, row)
+    assert holds is not None
+    return sa.case((holds, 1), else_=0)
