@@ -8,7 +8,7 @@ import pytest
 
 from examples.shop import generate
 from heliograph.cli import contact_file, importing
-from heliograph.store import database, people, workspaces
+from heliograph.store import database, hot_postgres, hot_sqlite, people, workspaces
 from tests.cli import program
 
 
@@ -208,6 +208,27 @@ def test_an_import_goes_on_where_it_stopped(
     ]
     assert len(reported(file)) == 6
     assert tell("import", "contacts", file).lines[0].endswith("0 contacts made, 0 changed, 50 as they were")
+
+
+@pytest.mark.parametrize("batches", [1, 3])
+def test_rows_and_position_are_stored_as_one(
+    batches: int, house: str, tmp_path: Path, tell: program.Tell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ended where the rows are written and the position is not, an import leaves neither: nothing is done twice."""
+    monkeypatch.setattr(importing, "_ROWS_AT_ONCE", 10)
+    file = shop(tmp_path, 50, bad=True)
+    fail = stop_after(batches)
+    hot = hot_sqlite if house.startswith("sqlite") else hot_postgres
+    keep_fact = hot.keep_fact
+    with monkeypatch.context() as broken:
+        broken.setattr(hot, "keep_fact", lambda *given: (fail(0), keep_fact(*given)))
+        interrupted(house, file, 100)
+    told = tell("import", "contacts", file)
+    assert told.lines[-2:] == [
+        "workspace default: 50 contacts made, 0 changed, 0 as they were",
+        f"6 rows were not taken: {file}.bad.csv says which and why",
+    ]
+    assert len(reported(file)) == 6
 
 
 def test_what_was_reported_before_the_stop_is_reported_once(

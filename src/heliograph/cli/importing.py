@@ -24,7 +24,7 @@ imports.callback(invoke_without_command=True)(terminal.help_unless_told)
 _ROWS_AT_ONCE = 5_000
 
 
-class Standing(msgspec.Struct):
+class Standing(msgspec.Struct, frozen=True):
     """How far an import has come."""
 
     size: int
@@ -88,10 +88,7 @@ def take(
     ):
         rows = source.rows(contact_file.Place(standing.offset, standing.line) if standing.offset else None)
         while batch := list(islice(rows, _ROWS_AT_ONCE)):
-            _take_batch(session, owner, batch, standing, report, options.present(store))
-            # After the rows, not with them: a run that ends in between takes these once more and finds nothing new.
-            with store.writing() as connection:
-                facts.keep(connection, name, msgspec.json.encode(standing).decode())
+            standing = _take_batch(session, owner, name, batch, standing, report, options.present(store))
             seen(standing.offset)
     with store.writing() as connection:
         facts.forget(connection, name)
@@ -110,26 +107,40 @@ def _standing(known: str | None, file: Path) -> Standing:
 def _take_batch(
     session: databases.Session,
     owner: int,
+    name: str,
     batch: list[contact_file.Row],
     standing: Standing,
     report: contact_file.Report,
     now: int,
-) -> None:
+) -> Standing:
+    """Store some rows, and with them how far the import has come by then, which it gives."""
     from heliograph.store import imports as stored
 
     given: dict[str, dict[str, Any]] = {}
     for row in batch:
         if not row.faults:
             given[row.user_id] = {**given.get(row.user_id, {}), **row.profile}
-    tally = stored.merge_profiles(session, owner, given, now)
     bad = [row for row in batch if row.faults]
+    # Before the rows: what stands in the report beyond `report_size` is taken back by a run that goes on.
     report.add(bad)
-    standing.offset, standing.line = batch[-1].end
-    standing.made += tally.made
-    standing.changed += tally.changed
-    standing.unchanged += tally.unchanged
-    standing.bad += len(bad)
-    standing.report_size = report.size
+    offset, line = batch[-1].end
+
+    def after(tally: stored.Tally) -> Standing:
+        return msgspec.structs.replace(
+            standing,
+            offset=offset,
+            line=line,
+            made=standing.made + tally.made,
+            changed=standing.changed + tally.changed,
+            unchanged=standing.unchanged + tally.unchanged,
+            bad=standing.bad + len(bad),
+            report_size=report.size,
+        )
+
+    def progress(tally: stored.Tally) -> tuple[str, str]:
+        return name, msgspec.json.encode(after(tally)).decode()
+
+    return after(stored.merge_profiles(session, owner, given, now, progress))
 
 
 @contextlib.contextmanager

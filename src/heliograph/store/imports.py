@@ -1,12 +1,13 @@
 """People by the thousand: profiles merged into what is known, with a few statements for all of them.
 
 Law: as a profile's write over HTTP (people.py), the partitions are locked first, and what is changed is read under the
-lock; rows are written as a turn writes them. A profile that says nothing new is left alone.
+lock; rows are written as a turn writes them. A profile that says nothing new is left alone. How far an import has come
+is written with the rows: broken off at any moment, it goes on with the next row, and nothing is done twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -27,11 +28,16 @@ class Tally(NamedTuple):
 
 
 def merge_profiles(
-    session: database.Session, workspace_id: int, given: Mapping[str, Mapping[str, Any]], now: int
+    session: database.Session,
+    workspace_id: int,
+    given: Mapping[str, Mapping[str, Any]],
+    now: int,
+    progress: Callable[[Tally], tuple[str, str]],
 ) -> Tally:
-    """Merge cleaned profiles, by user_id, into what is stored, in one transaction; who is not there is made."""
-    if not given:
-        return Tally(0, 0, 0)
+    """Merge cleaned profiles, by user_id, into what is stored; who is not there is made.
+
+    In the same transaction the fact (name, value) is kept that `progress` makes of what became of them.
+    """
     places = {user_id: _partition(workspace_id, user_id) for user_id in given}
     writes = rows.Writes()
     with session.transaction() as connection:
@@ -52,9 +58,11 @@ def merge_profiles(
                 birthdays.note(writes, before, known, merged, now)
         if writes.contacts:
             session.hot.write(connection, writes, sorted(set(places.values())), now)
-    made = len(given) - len(stored)
-    changed = len(writes.contacts) - made
-    return Tally(made, changed, len(stored) - changed)
+        made = len(given) - len(stored)
+        changed = len(writes.contacts) - made
+        tally = Tally(made, changed, len(stored) - changed)
+        session.hot.keep_fact(connection, *progress(tally))
+    return tally
 
 
 def _partition(workspace_id: int, user_id: str) -> int:

@@ -45,7 +45,7 @@ from heliograph.store.hot_postgres.reading import (
 )
 from heliograph.store.hot_postgres.starting import cancel_by_token, cancel_messages, read_starts, start
 from heliograph.store.hot_postgres.taking import last_now, next_due, take
-from heliograph.store.hot_postgres.writing import write
+from heliograph.store.hot_postgres.writing import keep_fact, write
 
 __all__ = [
     "CHANNEL",
@@ -63,6 +63,7 @@ __all__ = [
     "find_keys",
     "forget_keys",
     "is_closed",
+    "keep_fact",
     "last_now",
     "lock_partitions",
     "next_due",

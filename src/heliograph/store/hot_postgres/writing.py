@@ -130,6 +130,14 @@ def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int]
             )
 
 
+def keep_fact(connection: Connection, name: str, value: str) -> None:
+    """Remember this under a name, instead of what was known before."""
+    connection.execute(
+        "INSERT INTO facts (name, value) VALUES (%s,%s) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        (name, value),
+    )
+
+
 def _count(connection: Connection, writes: rows.Writes, lane: int) -> None:
     rules = [(*key, lane, *counts) for key, counts in sorted(writes.rule_counts.items())]
     kinds = (Integers, Identities, Integers, Smallints, Bigints, Bigints, Bigints, Bigints)

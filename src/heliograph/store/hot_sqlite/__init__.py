@@ -34,7 +34,7 @@ from heliograph.store.hot_sqlite.reading import (
 )
 from heliograph.store.hot_sqlite.starting import cancel_by_token, cancel_messages, read_starts, start
 from heliograph.store.hot_sqlite.taking import last_now, next_due, take
-from heliograph.store.hot_sqlite.writing import write
+from heliograph.store.hot_sqlite.writing import keep_fact, write
 
 __all__ = [
     "accept",
@@ -48,6 +48,7 @@ __all__ = [
     "find_keys",
     "forget_keys",
     "is_closed",
+    "keep_fact",
     "last_now",
     "lock_partitions",
     "next_due",

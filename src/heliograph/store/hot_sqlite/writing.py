@@ -55,6 +55,14 @@ def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int]
     )
 
 
+def keep_fact(connection: Connection, name: str, value: str) -> None:
+    """Remember this under a name, instead of what was known before."""
+    connection.execute(
+        "INSERT INTO facts (name, value) VALUES (?,?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        (name, value),
+    )
+
+
 def _write_people(connection: Connection, writes: rows.Writes) -> None:
     _put_people(connection, _CONTACTS, writes.contacts)
     _put_people(connection, _CONVERSATIONS, writes.conversations)
