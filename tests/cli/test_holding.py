@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from heliograph import testing as helpers
-from heliograph.cli import holding
+from heliograph.cli import choosing
 from heliograph.core import ids
 from heliograph.core import messages as ledger
 from tests.cli import program
@@ -110,7 +110,7 @@ def test_a_dropped_message_is_canceled(play: helpers.World, tell: program.Tell) 
 
 def test_all_of_it_at_once(play: helpers.World, tell: program.Tell, monkeypatch: pytest.MonkeyPatch) -> None:
     """`--all` takes everything that is held, however many transactions that needs."""
-    monkeypatch.setattr(holding, "_AT_ONCE", 2)
+    monkeypatch.setattr(choosing, "AT_ONCE", 2)
     play.events([{"event_type": "custom.a", "contact_id": "ana"}] * 5)
     sleep_over(play)
     play.run_until_idle()

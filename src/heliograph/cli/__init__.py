@@ -20,6 +20,7 @@ from heliograph.cli import (
     holding,
     importing,
     managing,
+    resolving,
     serving,
     templating,
     terminal,
@@ -62,6 +63,8 @@ for _name, _family in (
     ("template", templating.templates),
     ("import", importing.imports),
     ("held", holding.held),
+    ("uncertain", resolving.uncertain),
+    ("inbox", resolving.inbox),
     ("verify", verifying.verify),
 ):
     commands.add_typer(_family, name=_name)

@@ -151,7 +151,7 @@ def _add_message(leaf: Tree, message: stories.Message) -> None:
                 f"{by}{': ' if said else ''}{said}",
             )
         )
-    if message.error is not None and not message.attempts:
+    if message.error is not None and not _is_said(message):
         branch.add(_line((f"! {message.error}", "yellow")))
 
 
@@ -160,6 +160,14 @@ def _add_message(leaf: Tree, message: stories.Message) -> None:
 
 def _line(*parts: str | tuple[str, str]) -> Text:
     return Text.assemble(*parts)
+
+
+def _is_said(message: stories.Message) -> bool:
+    """Whether the last attempt says already what the ledger does; an operator's word stands in the ledger alone."""
+    if not message.attempts:
+        return False
+    last = message.attempts[-1]
+    return message.error in (last.text, f"{last.code}: {last.text}")
 
 
 def _word(word: str) -> tuple[str, str]:

@@ -29,7 +29,7 @@ class State(IntEnum):
     """The recipient has no address for the channel, or the channel no provider."""
     CANCELED = 6
     UNCERTAIN = 7
-    """It may have been handed over, and the policy is not to repeat it."""
+    """It may have been handed over, and is not sent again before an operator says what became of it."""
 
 
 TRANSITIONS: Mapping[State | None, frozenset[State]] = {
@@ -42,9 +42,9 @@ TRANSITIONS: Mapping[State | None, frozenset[State]] = {
     State.FAILED: frozenset(),
     State.UNROUTABLE: frozenset(),
     State.CANCELED: frozenset(),
-    State.UNCERTAIN: frozenset(),
+    State.UNCERTAIN: frozenset({State.PLANNED, State.ACCEPTED, State.FAILED}),
 }
-"""Where a message may go; None is before it exists."""
+"""Where a message may go; None is before it exists. Out of UNCERTAIN it goes at an operator's word alone."""
 
 COURIER_STATUS: Mapping[State, str] = {
     State.PLANNED: "ENQUEUED",
@@ -140,7 +140,15 @@ def possibly_repeated(attempts: Sequence[Attempt]) -> bool:
 
 def reply_of(state: State) -> plans.Status | None:
     """What a run is told of a message that ended without an attempt."""
-    return {State.UNROUTABLE: plans.Status.FAILED, State.CANCELED: plans.Status.SKIPPED}.get(state)
+    return _REPLIES.get(state)
+
+
+_REPLIES: Mapping[State, plans.Status] = {
+    State.ACCEPTED: plans.Status.SUCCEEDED,
+    State.FAILED: plans.Status.FAILED,
+    State.UNROUTABLE: plans.Status.FAILED,
+    State.CANCELED: plans.Status.SKIPPED,
+}
 
 
 def answer_body(visit: int, ordinal: int, status: plans.Status, output: Any, error: str | None) -> bytes:

@@ -6,13 +6,13 @@ ends at once, and a run that waits for it is told. Nobody else touches what is h
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from heliograph.core import effects, events, ids, messages, plans
-from heliograph.store import held_runs, schema, statistics
+from heliograph.core import effects, events, ids, messages
+from heliograph.store import answers, held_runs, schema, statistics
 
 _MESSAGES = schema.messages.c
 _DECISIONS = schema.decisions.c
@@ -35,15 +35,6 @@ class Held(NamedTuple):
     def created_at(self) -> int:
         """When it came in, or was decided on (µs)."""
         return ids.created_at(self.id)
-
-
-class _Message(NamedTuple):
-    id: bytes
-    partition: int
-    run_id: bytes | None
-    visit: int
-    ordinal: int
-    automation_id: bytes | None
 
 
 def listed(connection: sa.Connection, workspace_id: int, limit: int) -> list[Held]:
@@ -96,70 +87,17 @@ def drop(connection: sa.Connection, workspace_id: int, chosen: Collection[bytes]
 def _release_messages(
     connection: sa.Connection, workspace_id: int, chosen: Collection[bytes], now: int
 ) -> int:
-    found = _take_messages(connection, workspace_id, chosen, state=messages.State.PLANNED, error=None)
-    _insert(
-        connection,
-        schema.send_due,
-        [
-            {"partition": one.partition, "workspace_id": workspace_id, "message_id": one.id, "due_at": now}
-            for one in found
-        ],
-    )
+    held, state = messages.State.HELD, messages.State.PLANNED
+    found = answers.change(connection, workspace_id, chosen, held, state, error=None)
+    answers.put_in_line(connection, workspace_id, found, now)
     return len(found)
 
 
 def _drop_messages(connection: sa.Connection, workspace_id: int, chosen: Collection[bytes], now: int) -> int:
-    found = _take_messages(
-        connection, workspace_id, chosen, state=messages.State.CANCELED, error=DROPPED, settled_at=now
-    )
-    told = [_reply(workspace_id, one) for one in found if one.run_id is not None]
-    told += [_job(workspace_id, one) for one in found if one.run_id is None and one.automation_id is not None]
-    _insert(connection, schema.inbox, told)
+    held, state = messages.State.HELD, messages.State.CANCELED
+    found = answers.change(connection, workspace_id, chosen, held, state, error=DROPPED, settled_at=now)
+    answers.tell(connection, workspace_id, found, state, DROPPED)
     return len(found)
-
-
-def _take_messages(
-    connection: sa.Connection, workspace_id: int, chosen: Collection[bytes], **values: Any
-) -> list[_Message]:
-    """The messages among `chosen` that were held, with their new state."""
-    changed = (
-        sa.update(schema.messages)
-        .where(
-            _MESSAGES.workspace_id == workspace_id,
-            _MESSAGES.id.in_(chosen),
-            _MESSAGES.state == messages.State.HELD,
-        )
-        .values(**values)
-        .returning(*(_MESSAGES[name] for name in _Message._fields))
-    )
-    return [_Message._make(row) for row in connection.execute(changed)]
-
-
-def _reply(workspace_id: int, message: _Message) -> dict[str, Any]:
-    assert message.run_id is not None
-    status = messages.reply_of(messages.State.CANCELED) or plans.Status.SKIPPED
-    return {
-        "partition": ids.partition_of(message.run_id),
-        "workspace_id": workspace_id,
-        "id": message.id,
-        "kind": effects.Inbox.REPLY,
-        "run_id": message.run_id,
-        "body": messages.answer_body(message.visit, message.ordinal, status, None, DROPPED),
-        "attempts": 0,
-    }
-
-
-def _job(workspace_id: int, message: _Message) -> dict[str, Any]:
-    assert message.automation_id is not None
-    return {
-        "partition": message.partition,
-        "workspace_id": workspace_id,
-        "id": message.id,
-        "kind": effects.Inbox.JOB,
-        "run_id": None,
-        "body": messages.job_body(message.automation_id, message.visit, messages.State.CANCELED),
-        "attempts": 0,
-    }
 
 
 # ── events ──────────────────────────────────────────────────────────────────────────────────────────
@@ -177,7 +115,7 @@ def _release_events(connection: sa.Connection, workspace_id: int, chosen: Collec
         available_at=now,
         error=None,
     )
-    _insert(
+    answers.put(
         connection,
         schema.timers,
         [
@@ -217,8 +155,3 @@ def _take_events(
         .returning(_DECISIONS.event_id)
     )
     return list(connection.execute(changed).scalars())
-
-
-def _insert(connection: sa.Connection, table: sa.Table, values: Sequence[dict[str, Any]]) -> None:
-    if values:
-        connection.execute(sa.insert(table), values)

@@ -1,0 +1,115 @@
+"""What a run, or a campaign, is told of a message that ended at an operator's word instead of a channel's answer.
+
+Law: it is laid into the inbox in the transaction that ends the message, as a turn lays an answer there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from heliograph.core import effects, ids, messages, plans
+from heliograph.store import schema
+
+_MESSAGES = schema.messages.c
+
+
+class Ended(NamedTuple):
+    """A message that ended, as far as whoever asked for it is concerned."""
+
+    id: bytes
+    partition: int
+    run_id: bytes | None
+    visit: int
+    ordinal: int
+    automation_id: bytes | None
+
+
+COLUMNS = tuple(_MESSAGES[name] for name in Ended._fields)
+
+
+def change(
+    connection: sa.Connection,
+    workspace_id: int,
+    chosen: Iterable[bytes],
+    before: messages.State,
+    after: messages.State,
+    **values: Any,
+) -> list[Ended]:
+    """Those of these messages that stood so, with their new state and these values."""
+    changed = (
+        sa.update(schema.messages)
+        .where(
+            _MESSAGES.workspace_id == workspace_id,
+            _MESSAGES.id.in_(list(chosen)),
+            _MESSAGES.state == before,
+        )
+        .values(state=after, **values)
+        .returning(*COLUMNS)
+    )
+    return [Ended._make(row) for row in connection.execute(changed)]
+
+
+def tell(
+    connection: sa.Connection,
+    workspace_id: int,
+    ended: Iterable[Ended],
+    state: messages.State,
+    error: str | None,
+) -> None:
+    """Tell the runs and the campaigns that wait for these messages that they ended so."""
+    status = messages.reply_of(state)
+    assert status is not None
+    told = []
+    for one in ended:
+        if one.run_id is not None:
+            told.append(reply(workspace_id, one, status, error))
+        elif one.automation_id is not None:
+            told.append(_job(workspace_id, one, one.automation_id, state))
+    put(connection, schema.inbox, told)
+
+
+def reply(workspace_id: int, ended: Ended, status: plans.Status, error: str | None) -> dict[str, Any]:
+    """The answer that a run finds in its inbox."""
+    assert ended.run_id is not None
+    return {
+        "partition": ids.partition_of(ended.run_id),
+        "workspace_id": workspace_id,
+        "id": ended.id,
+        "kind": effects.Inbox.REPLY,
+        "run_id": ended.run_id,
+        "body": messages.answer_body(ended.visit, ended.ordinal, status, None, error),
+        "attempts": 0,
+    }
+
+
+def _job(workspace_id: int, ended: Ended, automation_id: bytes, state: messages.State) -> dict[str, Any]:
+    return {
+        "partition": ended.partition,
+        "workspace_id": workspace_id,
+        "id": ended.id,
+        "kind": effects.Inbox.JOB,
+        "run_id": None,
+        "body": messages.job_body(automation_id, ended.visit, state),
+        "attempts": 0,
+    }
+
+
+def put_in_line(connection: sa.Connection, workspace_id: int, found: Iterable[Ended], now: int) -> None:
+    """Let these messages be due at once."""
+    put(
+        connection,
+        schema.send_due,
+        [
+            {"partition": one.partition, "workspace_id": workspace_id, "message_id": one.id, "due_at": now}
+            for one in found
+        ],
+    )
+
+
+def put(connection: sa.Connection, table: sa.Table, values: list[dict[str, Any]]) -> None:
+    """Insert rows, where there are any."""
+    if values:
+        connection.execute(sa.insert(table), values)
