@@ -31,6 +31,7 @@ from heliograph.engine import (
     ingest,
     journey,
     letters,
+    pruning,
     settlements,
     started,
     turn,
@@ -42,6 +43,7 @@ from heliograph.web import server, services
 _log = structlog.get_logger(__name__)
 _SECOND = 1_000_000
 _HOUR = 3_600 * _SECOND
+_DAY = 24 * _HOUR
 _SQLITE_SECONDS, _POSTGRESQL_SECONDS = 0.015, 0.100
 
 
@@ -139,12 +141,14 @@ class App:
 
     def housekeeping(self, executor: ThreadPoolExecutor | None = None) -> housekeeping.Housekeeping:
         """The broom of an engine process."""
+        keep = int(self.settings.retention_days * _DAY)
         return housekeeping.Housekeeping(
             self.store.session,
             self.clock.now,
             self._worked,
             watches=not self.store.is_sqlite,
             places_in=self.store,
+            pruner=pruning.Pruner(self.store, self.clock.now, keep) if keep else None,
             executor=executor,
         )
 

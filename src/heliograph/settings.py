@@ -49,6 +49,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Work that is due longer than this is held until an operator releases or drops it."""
     campaign_lock_seconds: float = 60
     """How long before its time a campaign can be changed and called off no more."""
+    retention_days: float = 0
+    """Events, runs and messages that were finished longer ago than this are forgotten; 0 = never, else at least 1."""
     delivery_attempts: int = 8
     """How often a message is tried before it counts as failed."""
     lease_seconds: float = 60
@@ -118,6 +120,11 @@ def _checked(settings: Settings) -> Settings:
         f"takes debug, info, warning or error, not {settings.log_level!r}",
     )
     _require(1 <= settings.turn_inputs <= 10_000, "TURN_INPUTS", "takes 1 to 10000")
+    _require(
+        settings.retention_days == 0 or settings.retention_days >= 1,
+        "RETENTION_DAYS",
+        "takes 0 (never) or at least 1",
+    )
     _require(0 < settings.port < 65536 or settings.port == 0, "PORT", "takes 0 to 65535")
     return settings
 

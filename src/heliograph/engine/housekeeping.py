@@ -1,7 +1,7 @@
 """Housekeeping: what nobody waits for.
 
-Keys that have outlived their day go, queues are cleared of dead entries, events get their places, and whoever froze
-with partitions in hand loses them.
+Keys that have outlived their day go, as does history that is older than is kept; queues are cleared of dead entries,
+events get their places, and whoever froze with partitions in hand loses them.
 
 Law: small bites, each a transaction of its own, on a connection that is opened for the round and closed after it:
 no turn waits for a broom, and a connection that was lost hurts one round. A round that fails is told and comes again.
@@ -18,6 +18,7 @@ from typing import TypeVar
 import structlog
 
 from heliograph import errors
+from heliograph.engine import pruning
 from heliograph.store import database, places
 
 _log = structlog.get_logger(__name__)
@@ -25,6 +26,7 @@ _T = TypeVar("_T")
 
 FORGET_SECONDS = 60.0
 KEYS_AT_ONCE = 500
+PRUNE_SECONDS = 60.0
 TIDY_SECONDS = 2.0
 TIDY_AFTER = 20_000
 """So many rows taken out of queues leave enough dead entries to be worth a round."""
@@ -49,16 +51,17 @@ class Housekeeping:
         *,
         watches: bool,
         places_in: database.Database | None = None,
+        pruner: pruning.Pruner | None = None,
         executor: Executor | None = None,
     ):
         """Make one.
 
         `worked` tells how many inputs and messages this process has been through; `watches` is for PostgreSQL, where
-        other processes may freeze; `places_in` is where events get places; `executor` runs the statements (None: on
-        the loop itself).
+        other processes may freeze; `places_in` is where events get places; `pruner` is there where history is not kept
+        for ever; `executor` runs the statements (None: on the loop itself).
         """
         self._open, self._now, self._worked, self._executor = open_session, now, worked, executor
-        self._watches, self._places_in = watches, places_in
+        self._watches, self._places_in, self._pruner = watches, places_in, pruner
         self._tidied_at = self._placed_at = 0
         self._stalled: frozenset[tuple[int, str]] = frozenset()
         self._stopping = asyncio.Event()
@@ -75,6 +78,8 @@ class Housekeeping:
         ]
         if self._places_in is not None:
             rounds.append(self._keep(PLACE_SECONDS, self.place))
+        if self._pruner is not None:
+            rounds.append(self._keep(PRUNE_SECONDS, self.prune))
         if self._watches:
             rounds.append(self._keep(WATCH_SECONDS, self.watch))
         await asyncio.gather(*rounds)
@@ -104,6 +109,19 @@ class Housekeeping:
     def _forget_some(self) -> int:
         with contextlib.closing(self._open()) as session, session.transaction() as connection:
             return int(session.hot.forget_keys(connection, self._now(), KEYS_AT_ONCE))
+
+    async def prune(self) -> int:
+        """Forget history that is older than is kept, a bite at a time; gives how many events, runs and messages."""
+        forgotten = 0
+        if self._pruner is None:
+            return forgotten
+        await self._do(self._pruner.begin)
+        while not self._stopping.is_set() and (bite := await self._do(self._pruner.step)) is not None:
+            forgotten += bite
+            await asyncio.sleep(0)
+        if forgotten:
+            _log.info("history_forgotten", rows=forgotten)
+        return forgotten
 
     async def tidy(self) -> bool:
         """Clear the queues of dead entries where enough was worked since the last time; whether it was."""

@@ -1,0 +1,259 @@
+"""Retention: what is finished, and older than it need be kept, is forgotten a bite at a time.
+
+Law: an event goes with its decision, its runs and its messages, in one transaction, once all of them are finished and
+the last of them has been so for long enough; whatever waits, is held, is uncertain or is to be tried again stays, with
+all all that it hangs on. Statistics stay. A bite is a walk along keys that begin with time: it costs what it looks at,
+however much is stored. What is finished does not change any more, but for a failed event, which is looked at again as
+it goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import sqlalchemy as sa
+
+from heliograph.core import events, ids, messages, runs
+from heliograph.store import database, schema
+
+_EVENTS = schema.events.c
+_DECISIONS = schema.decisions.c
+_RUNS = schema.runs.c
+_MESSAGES = schema.messages.c
+_FINAL_EVENTS = (int(events.State.PROCESSED), int(events.State.FAILED))
+_FINAL_MESSAGES = frozenset(
+    {messages.State.ACCEPTED, messages.State.FAILED, messages.State.UNROUTABLE, messages.State.CANCELED}
+)
+_KEYS_AT_ONCE = 500
+_LOCK = 0x68656C696F68
+"""The advisory lock of the one process that forgets (PostgreSQL)."""
+
+START = bytes(16)
+"""Before every id."""
+Kind = Literal["events", "runs", "messages"]
+KINDS: tuple[Kind, ...] = ("events", "runs", "messages")
+"""What is walked along, in this order: events with all that came of them, then what hangs on no event."""
+
+
+class Bite(NamedTuple):
+    """What one step of a walk came to."""
+
+    forgotten: int
+    """How many events, runs and messages went."""
+    reached: bytes
+    """The last id that was looked at."""
+    more: bool
+    """Whether there is more that is old enough to be looked at."""
+
+
+class _Going(NamedTuple):
+    """Ids of what is to go."""
+
+    events: Sequence[bytes] = ()
+    runs: Sequence[bytes] = ()
+    messages: Sequence[bytes] = ()
+
+
+def workspaces(store: database.Database) -> list[int]:
+    """Every workspace."""
+    with store.reading() as connection:
+        return list(connection.execute(sa.select(schema.workspaces.c.id)).scalars())
+
+
+def forget(
+    store: database.Database, workspace_id: int, kind: Kind, after: bytes, before: int, at_most: int
+) -> Bite:
+    """Look at so many of a workspace beyond the id `after`; forget those finished before the instant `before` (µs)."""
+    with store.reading() as connection:
+        if kind == "events":
+            looked_at, going = _old_events(connection, workspace_id, after, before, at_most)
+        elif kind == "runs":
+            looked_at, going = _old_runs(connection, workspace_id, after, before, at_most)
+        else:
+            looked_at, going = _old_messages(connection, workspace_id, after, before, at_most)
+    reached = looked_at[-1] if looked_at else after
+    if not any(going):
+        return Bite(0, reached, len(looked_at) == at_most)
+    forgotten = _forget(store, workspace_id, going, before)
+    if forgotten is None:
+        return Bite(0, after, False)
+    return Bite(forgotten, reached, len(looked_at) == at_most)
+
+
+# ── what may go ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def _old_events(
+    connection: sa.Connection, workspace_id: int, after: bytes, before: int, at_most: int
+) -> tuple[list[bytes], _Going]:
+    decided = (_DECISIONS.workspace_id == _EVENTS.workspace_id) & (_DECISIONS.event_id == _EVENTS.id)
+    query = (
+        sa.select(_EVENTS.id, _DECISIONS.decided_at, _DECISIONS.status)
+        .join_from(schema.events, schema.decisions, decided, isouter=True)
+        .where(*_span(schema.events, workspace_id, after, before))
+        .order_by(_EVENTS.id)
+        .limit(at_most)
+    )
+    found = connection.execute(query).all()
+    old = {
+        row.id: row.decided_at
+        for row in found
+        if row.status in _FINAL_EVENTS and row.decided_at is not None and row.decided_at < before
+    }
+    return [row.id for row in found], _of_events(connection, workspace_id, old, before)
+
+
+def _of_events(
+    connection: sa.Connection, workspace_id: int, decided: Mapping[bytes, int], before: int
+) -> _Going:
+    """Those of these events of which everything is finished, with all that came of them.
+
+    Runs lie under the instant of the event's decision; what they asked for, messages and runs of other automations,
+    under the instants of their steps.
+    """
+    waiting: set[bytes] = set()
+    ran: list[tuple[bytes, bytes]] = []
+    instants = sorted(set(decided.values()))
+    for at in instants:  # grows while it is walked
+        for run in _made_at(connection, workspace_id, schema.runs, ("event_id", "status", "state"), at):
+            if run.event_id not in decided:
+                continue
+            ran.append((run.event_id, run.id))
+            records = runs.read(run.state)
+            if run.status == runs.Status.WAITING or _ended_at(records) >= before:
+                waiting.add(run.event_id)
+            instants += {record.started_at for record in records}.difference(instants)
+    sent: list[tuple[bytes, bytes]] = []
+    for at in instants:
+        for one in _made_at(
+            connection, workspace_id, schema.messages, ("event_id", "state", "settled_at"), at
+        ):
+            if one.event_id not in decided:
+                continue
+            sent.append((one.event_id, one.id))
+            if not _is_over(one, before):
+                waiting.add(one.event_id)
+    return _Going(
+        [event_id for event_id in decided if event_id not in waiting],
+        [run_id for event_id, run_id in ran if event_id not in waiting],
+        [message_id for event_id, message_id in sent if event_id not in waiting],
+    )
+
+
+def _made_at(
+    connection: sa.Connection, workspace_id: int, table: sa.Table, names: Sequence[str], at: int
+) -> Iterator[Any]:
+    """The rows of a workspace that were made at an instant (µs)."""
+    head = ids.head(at)
+    query = sa.select(table.c.id, *(table.c[name] for name in names)).where(
+        table.c.workspace_id == workspace_id, table.c.id.between(head + bytes(8), head + b"\xff" * 8)
+    )
+    yield from connection.execute(query)
+
+
+def _old_runs(
+    connection: sa.Connection, workspace_id: int, after: bytes, before: int, at_most: int
+) -> tuple[list[bytes], _Going]:
+    hangs = (_EVENTS.workspace_id == _RUNS.workspace_id) & (_EVENTS.id == _RUNS.event_id)
+    query = (
+        sa.select(_RUNS.id, _RUNS.status, _RUNS.state, _EVENTS.id.label("event_id"))
+        .join_from(schema.runs, schema.events, hangs, isouter=True)
+        .where(*_span(schema.runs, workspace_id, after, before))
+        .order_by(_RUNS.id)
+        .limit(at_most)
+    )
+    found = connection.execute(query).all()
+    return [row.id for row in found], _Going(
+        runs=[
+            row.id
+            for row in found
+            if row.event_id is None
+            and row.status != runs.Status.WAITING
+            and _ended_at(runs.read(row.state)) < before
+        ]
+    )
+
+
+def _old_messages(
+    connection: sa.Connection, workspace_id: int, after: bytes, before: int, at_most: int
+) -> tuple[list[bytes], _Going]:
+    hangs = (_EVENTS.workspace_id == _MESSAGES.workspace_id) & (_EVENTS.id == _MESSAGES.event_id)
+    asked = (_RUNS.workspace_id == _MESSAGES.workspace_id) & (_RUNS.id == _MESSAGES.run_id)
+    query = (
+        sa.select(
+            _MESSAGES.id,
+            _MESSAGES.state,
+            _MESSAGES.settled_at,
+            _EVENTS.id.label("event_id"),
+            _RUNS.id.label("run_id"),
+        )
+        .join_from(schema.messages, schema.events, hangs, isouter=True)
+        .join(schema.runs, asked, isouter=True)
+        .where(*_span(schema.messages, workspace_id, after, before))
+        .order_by(_MESSAGES.id)
+        .limit(at_most)
+    )
+    found = connection.execute(query).all()
+    return [row.id for row in found], _Going(
+        messages=[
+            row.id for row in found if row.event_id is None and row.run_id is None and _is_over(row, before)
+        ]
+    )
+
+
+def _span(
+    table: sa.Table, workspace_id: int, after: bytes, before: int
+) -> tuple[sa.ColumnElement[bool], ...]:
+    last = ids.head(before) + bytes(8)
+    return table.c.workspace_id == workspace_id, table.c.id > after, table.c.id < last
+
+
+def _ended_at(records: Sequence[runs.Record]) -> int:
+    """When a run took its last step or answer (µs); 0 where it took none."""
+    return max((record.settled_at or record.started_at for record in records), default=0)
+
+
+def _is_over(message: Any, before: int) -> bool:
+    return message.state in _FINAL_MESSAGES and (message.settled_at or 0) < before
+
+
+# ── its going ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def _forget(store: database.Database, workspace_id: int, going: _Going, before: int) -> int | None:
+    """Delete all of it; gives how many events, runs and messages. None where another process is at it."""
+    with store.writing() as connection:
+        if not store.is_sqlite and not connection.execute(_TRY_LOCK, {"lock": _LOCK}).scalar_one():
+            return None
+        decided = (_DECISIONS.status.in_(_FINAL_EVENTS), _DECISIONS.decided_at < before)
+        gone = _delete(connection, workspace_id, schema.decisions.c.event_id, going.events, *decided)
+        # What was tried again in the meantime came to nothing before: an event that failed has no runs.
+        _delete(connection, workspace_id, _EVENTS.id, gone)
+        ran = _delete(connection, workspace_id, _RUNS.id, going.runs)
+        sent = _delete(connection, workspace_id, _MESSAGES.id, going.messages)
+        return len(gone) + len(ran) + len(sent)
+
+
+_TRY_LOCK = sa.text("SELECT pg_try_advisory_xact_lock(:lock)")
+
+
+def _delete(
+    connection: sa.Connection,
+    workspace_id: int,
+    key: sa.Column[Any],
+    chosen: Collection[bytes],
+    *only: sa.ColumnElement[bool],
+) -> list[bytes]:
+    """Delete rows by their ids, in the order of the key; gives the ids of those that were there."""
+    ordered = sorted(chosen)
+    gone: list[bytes] = []
+    for first in range(0, len(ordered), _KEYS_AT_ONCE):
+        some = ordered[first : first + _KEYS_AT_ONCE]
+        removed = (
+            sa.delete(key.table)
+            .where(key.table.c.workspace_id == workspace_id, key.in_(some), *only)
+            .returning(key)
+        )
+        gone += connection.execute(removed).scalars()
+    return gone
