@@ -63,6 +63,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What is logged: debug, info, warning, error."""
 
 
+_HOURS = (0.001, 1_000_000)
+_RANGES: Mapping[str, tuple[float, int]] = {
+    "port": (0, 65_535),
+    "backlog_limit": (0, 1_000_000_000),
+    "max_event_age_hours": _HOURS,
+    "misfire_grace_hours": _HOURS,
+    "campaign_lock_seconds": (0, 86_400),
+    "retention_days": (0, 100_000),
+    "delivery_attempts": (1, 1_000),
+    "lease_seconds": (0.1, 86_400),
+    "turn_inputs": (1, 10_000),
+    "pool_size": (1, 1_000),
+}
+"""The least and the most that each number may be."""
+
+
 def load(environment: Mapping[str, str] | None = None, **given: Any) -> Settings:
     """The settings of the environment, overridden by what is `given` (None = not given).
 
@@ -119,13 +135,25 @@ def _checked(settings: Settings) -> Settings:
         "LOG_LEVEL",
         f"takes debug, info, warning or error, not {settings.log_level!r}",
     )
-    _require(1 <= settings.turn_inputs <= 10_000, "TURN_INPUTS", "takes 1 to 10000")
     _require(
         settings.retention_days == 0 or settings.retention_days >= 1,
         "RETENTION_DAYS",
         "takes 0 (never) or at least 1",
     )
-    _require(0 < settings.port < 65536 or settings.port == 0, "PORT", "takes 0 to 65535")
+    _require(
+        "@" in settings.sender,
+        "SENDER",
+        f"takes an address, as in Shop <hello@shop.example.com>, not {settings.sender!r}",
+    )
+    _require(
+        settings.default_region == ""
+        or (len(settings.default_region) == 2 and settings.default_region.isupper()),
+        "DEFAULT_REGION",
+        f"takes two capital letters, such as DE, not {settings.default_region!r}",
+    )
+    for name, (least, most) in _RANGES.items():
+        value = getattr(settings, name)
+        _require(least <= value <= most, name.upper(), f"takes {least:g} to {most:,}, not {value}")
     return settings
 
 

@@ -5,8 +5,9 @@ import itertools
 import re
 
 import msgspec
+import pytest
 
-from heliograph import settings
+from heliograph import errors, settings
 from tests.laws import repository
 
 DOCUMENT = repository.ROOT / "docs" / "settings.md"
@@ -51,3 +52,23 @@ def test_documents_name_no_setting_that_does_not_exist() -> None:
     for document in repository.files(".md"):
         named = set(re.findall(r"\bHELIOGRAPH_[A-Z_]+[A-Z]\b", document.read_text(encoding="utf-8")))
         assert named <= known, repository.name(document)
+
+
+@pytest.mark.parametrize(
+    "name", [f.name for f in msgspec.structs.fields(settings.Settings) if f.type in (int, float)]
+)
+@pytest.mark.parametrize("value", ["-1", "nan", "inf", "99999999999", "many"])
+def test_every_number_has_bounds(name: str, value: str) -> None:
+    """A number that makes no sense is refused in a line that names the variable, and what it takes or what is wrong."""
+    variable = f"HELIOGRAPH_{name.upper()}"
+    with pytest.raises(errors.BadSetting, match=variable):
+        settings.load({variable: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("SENDER", "nobody"), ("DEFAULT_REGION", "Germany"), ("DEFAULT_REGION", "de")]
+)
+def test_a_text_that_cannot_be_used_is_refused(name: str, value: str) -> None:
+    """A sender without an address, and a region that is none, are told at the start and not by every message."""
+    with pytest.raises(errors.BadSetting, match=f"HELIOGRAPH_{name} takes"):
+        settings.load({f"HELIOGRAPH_{name}": value})

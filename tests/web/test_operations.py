@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from tests.web import client
 
 
@@ -63,3 +65,10 @@ def test_the_description_is_a_page_and_a_document(lone_api: client.Client) -> No
     assert not re.search(r"https?://|src=|@import", page.text)
     document = lone_api.get("/schema/openapi.json", key=None).json()
     assert document["openapi"].startswith("3.1")
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/schema", "/schema/openapi.json", "/healthz"])
+def test_a_content_type_names_its_charset_once_at_most(path: str, lone_api: client.Client) -> None:
+    """What is served for people and for Prometheus says what it is in a form that strict readers take."""
+    content_type = lone_api.get(path).headers["content-type"]
+    assert content_type.count("charset") <= 1

@@ -15,7 +15,7 @@ from prometheus_client import core, registry
 from heliograph.store import queues
 from heliograph.web import services
 
-CONTENT_TYPE = prometheus.CONTENT_TYPE_LATEST
+CONTENT_TYPE = prometheus.CONTENT_TYPE_LATEST.removesuffix("; charset=utf-8")  # the framework adds it
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 

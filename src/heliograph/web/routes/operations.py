@@ -49,7 +49,7 @@ def read_metrics(request: Call) -> Response[bytes]:
 def read_reference() -> Response[bytes]:
     """Read this description of the API as a page."""
     page = resources.files("heliograph.web").joinpath("reference.html").read_bytes()
-    return Response(page, media_type="text/html; charset=utf-8")
+    return Response(page, media_type="text/html")
 
 
 @get("/schema/openapi.json", opt={"tag": TAG, "media": "application/json"})
