@@ -1,10 +1,10 @@
 """Retention: what is finished, and older than it need be kept, is forgotten a bite at a time.
 
 Law: an event goes with its decision, its runs and its messages, in one transaction, once all of them are finished and
-the last of them has been so for long enough; whatever waits, is held, is uncertain or is to be tried again stays, with
-all all that it hangs on. Statistics stay. A bite is a walk along keys that begin with time: it costs what it looks at,
-however much is stored. What is finished does not change any more, but for a failed event, which is looked at again as
-it goes.
+the last of them has been so for long enough; whatever waits, is held, is uncertain or is to be tried again stays,
+with all all that it hangs on. Statistics stay, and runs with a start key, for it must not be used twice. A bite is a
+walk along keys that begin with time: it costs what it looks at, however much is stored. What is finished does not
+change any more, but for a failed event, which is looked at again as it goes.
 """
 
 from __future__ import annotations
@@ -116,12 +116,14 @@ def _of_events(
     ran: list[tuple[bytes, bytes]] = []
     instants = sorted(set(decided.values()))
     for at in instants:  # grows while it is walked
-        for run in _made_at(connection, workspace_id, schema.runs, ("event_id", "status", "state"), at):
+        for run in _made_at(
+            connection, workspace_id, schema.runs, ("event_id", "status", "state", "start_key"), at
+        ):
             if run.event_id not in decided:
                 continue
             ran.append((run.event_id, run.id))
             records = runs.read(run.state)
-            if run.status == runs.Status.WAITING or _ended_at(records) >= before:
+            if run.start_key or run.status == runs.Status.WAITING or _ended_at(records) >= before:
                 waiting.add(run.event_id)
             instants += {record.started_at for record in records}.difference(instants)
     sent: list[tuple[bytes, bytes]] = []
@@ -157,7 +159,7 @@ def _old_runs(
 ) -> tuple[list[bytes], _Going]:
     hangs = (_EVENTS.workspace_id == _RUNS.workspace_id) & (_EVENTS.id == _RUNS.event_id)
     query = (
-        sa.select(_RUNS.id, _RUNS.status, _RUNS.state, _EVENTS.id.label("event_id"))
+        sa.select(_RUNS.id, _RUNS.status, _RUNS.state, _RUNS.start_key, _EVENTS.id.label("event_id"))
         .join_from(schema.runs, schema.events, hangs, isouter=True)
         .where(*_span(schema.runs, workspace_id, after, before))
         .order_by(_RUNS.id)
@@ -169,6 +171,7 @@ def _old_runs(
             row.id
             for row in found
             if row.event_id is None
+            and row.start_key is None
             and row.status != runs.Status.WAITING
             and _ended_at(runs.read(row.state)) < before
         ]
