@@ -26,9 +26,7 @@ def crowd(world: testing.World, count: int, birthdate: str | None = BIRTHDAY) ->
     from heliograph.store import imports
 
     profiles = {f"u{n:05}": {"email": f"u{n:05}@example.com", "birthdate": birthdate} for n in range(count)}
-    imports.merge_profiles(
-        world._session, world.workspace_id, profiles, world.clock.now(), lambda tally: ("import", repr(tally))
-    )
+    imports.merge_profiles(world._session, world.workspace_id, profiles, world.clock.now())
 
 
 def found(world: testing.World, *columns: str, table: str = "runs") -> list[Any]:

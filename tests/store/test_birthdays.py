@@ -32,7 +32,7 @@ def save(store: database.Database, user_id: str, now: int, **profile: Any) -> No
 
 def merge(session: database.Session, now: int, **profiles: Any) -> None:
     """An import."""
-    imports.merge_profiles(session, 1, profiles, now, lambda tally: ("import", repr(tally)))
+    imports.merge_profiles(session, 1, profiles, now)
 
 
 def update(session: database.Session, now: int, user_id: str, *birthdates: str | None) -> None:

@@ -32,7 +32,7 @@ def merge_profiles(
     workspace_id: int,
     given: Mapping[str, Mapping[str, Any]],
     now: int,
-    progress: Callable[[Tally], tuple[str, str]],
+    progress: Callable[[Tally], tuple[str, str]] | None = None,
 ) -> Tally:
     """Merge cleaned profiles, by user_id, into what is stored; who is not there is made.
 
@@ -61,7 +61,8 @@ def merge_profiles(
         made = len(given) - len(stored)
         changed = len(writes.contacts) - made
         tally = Tally(made, changed, len(stored) - changed)
-        session.hot.keep_fact(connection, *progress(tally))
+        if progress is not None:
+            session.hot.keep_fact(connection, *progress(tally))
     return tally
 
 
