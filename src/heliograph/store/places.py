@@ -7,7 +7,7 @@ is there already stays: filling twice gives the same rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import IntEnum
 from hashlib import blake2b
 from typing import Any
@@ -27,6 +27,7 @@ SETTLED_AFTER = 15_000_000
 START = bytes(16)
 """The mark of what was never filled."""
 _LOCK = 4_857_232
+_KEYS_AT_ONCE = 200
 
 
 class Kind(IntEnum):
@@ -119,18 +120,39 @@ def _place_runs(connection: sa.Connection, owner: int, now: int, limit: int) -> 
     return len(found), found[-1].id if found else START
 
 
+def forget(connection: sa.Connection, owner: int, gone: Sequence[bytes], runs_gone: Sequence[bytes]) -> None:
+    """Take away the places of events and runs that are about to be deleted."""
+    rows: list[tuple[Kind, bytes, bytes]] = []
+    for first in range(0, len(gone), _KEYS_AT_ONCE):
+        some = _EVENTS.id.in_(gone[first : first + _KEYS_AT_ONCE])
+        query = sa.select(_EVENTS.id, _EVENTS.conversation_id, _EVENTS.payload)
+        rows += _places_of(connection.execute(query.where(_EVENTS.workspace_id == owner, some)))
+    for first in range(0, len(runs_gone), _KEYS_AT_ONCE):
+        some = _RUNS.id.in_(runs_gone[first : first + _KEYS_AT_ONCE])
+        ran = sa.select(_RUNS.automation_id, _RUNS.event_id).where(_RUNS.workspace_id == owner, some)
+        rows += [(Kind.RULE, row[0], row[1]) for row in connection.execute(ran) if row[1] is not None]
+    places, ordered = schema.event_places.c, sorted(rows)
+    for first in range(0, len(ordered), _KEYS_AT_ONCE):
+        key = sa.tuple_(places.kind, places.key, places.event_id)
+        some = key.in_([(int(kind), *row) for kind, *row in ordered[first : first + _KEYS_AT_ONCE]])
+        connection.execute(sa.delete(schema.event_places).where(places.workspace_id == owner, some))
+
+
 def _place_events(connection: sa.Connection, owner: int, now: int, limit: int) -> tuple[int, bytes]:
     query = sa.select(_EVENTS.id, _EVENTS.conversation_id, _EVENTS.payload).where(
         *_next(_EVENTS, owner, mark(connection, owner, Kind.PAYLOAD), now)
     )
     found = connection.execute(query.order_by(_EVENTS.id).limit(limit)).all()
-    rows: list[tuple[Kind, bytes, bytes]] = []
-    for identity, conversation_id, payload in found:
-        rows.append((Kind.PAYLOAD, payload_key(events.fingerprint(_decode(payload))), identity))
-        if conversation_id is not None:
-            rows.append((Kind.CONVERSATION, conversation_key(conversation_id), identity))
-    _add(connection, owner, rows)
+    _add(connection, owner, _places_of(found))
     return len(found), found[-1].id if found else START
+
+
+def _places_of(found: Iterable[Any]) -> Iterator[tuple[Kind, bytes, bytes]]:
+    """The places of events, each (id, conversation_id, payload), but for those by their rules."""
+    for identity, conversation_id, payload in found:
+        yield Kind.PAYLOAD, payload_key(events.fingerprint(_decode(payload))), identity
+        if conversation_id is not None:
+            yield Kind.CONVERSATION, conversation_key(conversation_id), identity
 
 
 def _add(connection: sa.Connection, owner: int, rows: Iterable[tuple[Kind, bytes, bytes]]) -> None:

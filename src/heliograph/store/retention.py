@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 import sqlalchemy as sa
 
 from heliograph.core import events, ids, messages, runs
-from heliograph.store import database, schema
+from heliograph.store import database, places, schema
 
 _EVENTS = schema.events.c
 _DECISIONS = schema.decisions.c
@@ -231,6 +231,7 @@ def _forget(store: database.Database, workspace_id: int, going: _Going, before: 
             return None
         decided = (_DECISIONS.status.in_(_FINAL_EVENTS), _DECISIONS.decided_at < before)
         gone = _delete(connection, workspace_id, schema.decisions.c.event_id, going.events, *decided)
+        places.forget(connection, workspace_id, gone, list(going.runs))
         # What was tried again in the meantime came to nothing before: an event that failed has no runs.
         _delete(connection, workspace_id, _EVENTS.id, gone)
         ran = _delete(connection, workspace_id, _RUNS.id, going.runs)
