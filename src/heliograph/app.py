@@ -65,6 +65,8 @@ class App:
         self.handover = handover.Handover(self.worker_name, self.clock.span(settings.lease_seconds))
         self.ways = ways if ways is not None else open_channels(settings, self.clock)
         self.sandbox = sandbox()
+        # What people ask to be checked must not hold up what runs ask.
+        self._checking = sandbox()
         self.doors: dict[int, started.Door] = {
             effects.Door.JOURNEY: journey.Journeys(self.sandbox, settings.default_subject),
             effects.Door.DATE: dates.Door(settings.default_subject, settings.default_region or None),
@@ -113,7 +115,16 @@ class App:
             settings.default_region or None,
             self.lock_window,
         )
-        return turn.Turns(self.store, session, self.clock.now, stopwatch, limits, self.handover, self.doors)
+        return turn.Turns(
+            self.store,
+            session,
+            self.clock.now,
+            stopwatch,
+            limits,
+            self.handover,
+            self.doors,
+            scripted=lambda: self.sandbox.spent,
+        )
 
     def delivery(
         self, session: database.Session, executor: ThreadPoolExecutor | None = None
@@ -175,7 +186,7 @@ class App:
                 self.ingest,
                 self._wake_from_thread,
                 self.engine_state,
-                self.sandbox,
+                self._checking,
             )
         )
 
@@ -274,6 +285,7 @@ class App:
         if self._executor is not None:
             self._executor.shutdown()
         self.sandbox.close()
+        self._checking.close()
         for session in self._sessions:
             session.close()
         self.store.close()

@@ -328,3 +328,15 @@ def test_many_runs_need_few_turns(world: testing.World, stage: Stage, inputs: in
         msgspec.json.decode(row["body"] or "null") is None for row in tables.rows(world.app.store, "inbox")
     }
     assert bodies == set()
+
+
+def test_expressions_have_their_time_in_a_turn(world: testing.World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once a turn has spent its time on expressions, what would need more waits for the next turn, and comes."""
+    monkeypatch.setattr(started, "SCRIPTED_AT_MOST", 0)
+    step = {"action": "send", "template": "hello", "recipient": "ana", "if": "data.n === 7"}
+    begun = [world.invoke(None, step, data={"n": number}) for number in range(3)]
+    done = []
+    while world.turns.take().more:
+        done.append(sum(world.run(one).status == "PROCESSED" for one in begun))
+    assert {1, 2} <= set(done)
+    assert [world.run(one).steps for one in begun] == [("SKIPPED",)] * 3

@@ -9,7 +9,7 @@ timer: from then on no step begins, and of the run's messages none goes out that
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from heliograph.core import effects, ids, messages, plans, runs
@@ -18,6 +18,9 @@ from heliograph.engine import faults, match, run
 from heliograph.store import database, definitions, rows
 
 Key = tuple[int, bytes]
+
+SCRIPTED_AT_MOST = 50_000
+"""Microseconds that one turn spends on people's expressions before it lets runs wait for the next one."""
 
 
 class Wanted(NamedTuple):
@@ -61,10 +64,22 @@ class Started:
     """The started runs of the turns of one connection."""
 
     def __init__(
-        self, store: database.Database, session: database.Session, doors: Mapping[int, Door], grace: int
+        self,
+        store: database.Database,
+        session: database.Session,
+        doors: Mapping[int, Door],
+        grace: int,
+        scripted: Callable[[], int],
     ):
-        """`doors` is by core.effects.Door; what is due longer than `grace` (µs) is held (E33)."""
+        """`doors` is by core.effects.Door; what is due longer than `grace` (µs) is held (E33).
+
+        `scripted` tells how many microseconds were spent on people's expressions in all.
+        """
         self._store, self._session, self._doors, self._grace = store, session, doors, grace
+        self._scripted, self._scripted_before = scripted, 0
+        self._postponed: set[Key] = set()
+        """Runs that this turn has no time for: their inputs wait for the next one (E30)."""
+        self._has_moved = False
         self._plans: dict[tuple[bytes, int], plans.Plan] = {}
 
     # ── reading, in bulk ────────────────────────────────────────────────────────────────────────────
@@ -72,6 +87,9 @@ class Started:
     def read(self, connection: Any, taken: rows.Taken, culprits: Collection[Key], desk: desks.Desk) -> None:
         """The runs whose time has come or that are to be canceled, what they began with, and what they look at."""
         hot = self._session.hot
+        self._scripted_before = self._scripted()
+        self._postponed.clear()
+        self._has_moved = False
         keys = {(t.workspace_id, t.id) for t in taken.timers if t.kind == effects.Timer.RUN}
         keys |= {
             (i.workspace_id, i.run_id)
@@ -98,8 +116,12 @@ class Started:
         hot = self._session.hot
         contacts: set[tuple[int, str]] = set()
         sent: set[Key] = set()
-        for key, row in found.items():
+        for number, (key, row) in enumerate(found.items()):
             if key in culprits or key not in desk.starts:
+                continue
+            # What a run looks at may be people's expressions already; the first one has its turn in any case.
+            if number and self._is_spent():
+                self._postponed.add(key)
                 continue
             start = desk.starts[key]
             plan = self._plan(row, start)
@@ -144,6 +166,10 @@ class Started:
     ) -> None:
         """The time of a run has come; `fault` is why its turn failed with it alone, if it did."""
         row = desk.runs.get((timer.workspace_id, timer.id))
+        if fault is None and self._waits((timer.workspace_id, timer.id)):
+            desk.writes.timers.append(timer)
+            desk.goes_on = True
+            return
         if fault is None and row is not None and row.status == runs.Status.WAITING:
             try:
                 self._woken(desk, workspace, timer, row)
@@ -166,12 +192,23 @@ class Started:
         """Let a started run take in one answer."""
         if row.status not in runs.IN_PROGRESS:
             return
+        if self._waits((row.workspace_id, row.id)):
+            desk.writes.inbox.append(inbox)
+            desk.goes_on = True
+            return
         records = runs.read(row.state)
         if row.status == runs.Status.HELD:
             answered = runs.take_in(records, (run.reply_in(inbox),), desk.now)
             desk.put_run(row._replace(state=runs.write(answered)))
             return
         self._move(desk, workspace, row, records, (run.reply_in(inbox),))
+
+    def _is_spent(self) -> bool:
+        return self._scripted() - self._scripted_before > SCRIPTED_AT_MOST
+
+    def _waits(self, key: Key) -> bool:
+        """Whether a run waits for the next turn; the first of a turn never does."""
+        return key in self._postponed or (self._has_moved and self._is_spent())
 
     def _move(
         self,
@@ -185,6 +222,7 @@ class Started:
         plan = self._plan(row, start)
         if plan is None:
             return
+        self._has_moved = True
         scene = self._doors[start.door].scene(desk, row, start, plan, workspace)
         scene.rule_id = row.automation_id
         moved = runs.advance(plan, tuple(records), tuple(replies), scene, desk.now)

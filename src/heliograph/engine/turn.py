@@ -34,7 +34,7 @@ Report = bounds.Report
 class Turns:
     """Takes turns on one database connection; keeps compiled definitions between them."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - everything a turn works with is handed in
         self,
         store: database.Database,
         session: database.Session,
@@ -43,8 +43,13 @@ class Turns:
         limits: Limits,
         handed: handover.Handover,
         doors: Mapping[int, started.Door],
+        *,
+        scripted: Callable[[], int],
     ):
-        """`stopwatch` gives seconds that only ever grow; it measures, it is never stored."""
+        """`stopwatch` gives seconds that only ever grow; it measures, it is never stored.
+
+        `doors` are those whose runs no rule starts; `scripted` tells what their expressions have taken in all (µs).
+        """
         self._store, self._session, self._now, self._stopwatch, self._limits, self._handover = (
             store,
             session,
@@ -66,7 +71,7 @@ class Turns:
         self._plans: dict[tuple[bytes, int], plans.Plan] = {}
         self._calendar = calendar.Calendar(session, lambda known: self._workspaces[known].definitions)
         self._walks = walks.Walks(store, session, campaign.Limits(limits.lock_window, limits.misfire_grace))
-        self._started = started.Started(store, session, doors, limits.misfire_grace)
+        self._started = started.Started(store, session, doors, limits.misfire_grace, scripted)
 
     # ── one turn ────────────────────────────────────────────────────────────────────────────────────
 
