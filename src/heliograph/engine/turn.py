@@ -50,14 +50,8 @@ class Turns:
 
         `doors` are those whose runs no rule starts; `scripted` tells what their expressions have taken in all (µs).
         """
-        self._store, self._session, self._now, self._stopwatch, self._limits, self._handover = (
-            store,
-            session,
-            now,
-            stopwatch,
-            limits,
-            handed,
-        )
+        self._store, self._session, self._now = store, session, now
+        self._stopwatch, self._limits, self._handover = stopwatch, limits, handed
         self._limit = limits.inputs
         self._start = 0
         self._taken: list[tuple[int, bytes]] = []
