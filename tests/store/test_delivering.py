@@ -42,7 +42,7 @@ def settle(session: database.Session, worker: str, *entries: rows.Settled) -> li
 
 def expired(session: database.Session, worker: str, *, now: int, limit: int = 100) -> list[rows.Claimed]:
     with session.transaction() as connection:
-        found: list[rows.Claimed] = session.hot.take_expired(connection, now, limit, worker)
+        found: list[rows.Claimed] = session.hot.take_expired(connection, now, limit, worker, now + 60_000_000)
     return found
 
 
@@ -218,3 +218,14 @@ def test_what_a_turn_planned_and_claimed_is_nobody_elses(
     assert settle(session, "w2", settled(one)) == []
     (found,) = expired(session, "w2", now=samples.NOW + LEASE + 1)
     assert (found.message.id, found.due_at) == (one.id, samples.NOW)
+
+
+def test_a_lease_that_was_taken_over_runs_anew(session: database.Session) -> None:
+    """Who took a claim over has it for a whole lease: neither they nor anybody else takes it again before its end."""
+    plan(session, samples.message(1))
+    claim(session)
+    over = samples.NOW + LEASE + 1
+    (found,) = expired(session, "w2", now=over)
+    assert expired(session, "w2", now=over + 1) == expired(session, "w3", now=over + 1) == []
+    assert settle(session, "w2", settled(found.message)) != []
+    assert expired(session, "w3", now=over + 10 * LEASE) == []

@@ -146,7 +146,9 @@ def test_leases_are_taken_over_by_one(two_sessions: Two) -> None:
         two_sessions[0].hot.claim(connection, samples.NOW, 50, "gone", samples.NOW, 0)
 
     def expired(session: database.Session, worker: str) -> list[bytes]:
-        found = session.hot.take_expired(session.connection, samples.NOW + 1, 5, worker)
+        found = session.hot.take_expired(
+            session.connection, samples.NOW + 1, 5, worker, samples.NOW + 60_000_000
+        )
         return [entry.message.id for entry in found]
 
     with two_sessions[0].transaction():

@@ -175,10 +175,10 @@ class Delivery:
         stopping: frozenset[tuple[int, bytes]] = frozenset()
         cut = False
         with self._session.transaction() as connection:
+            lease_until = now + self._terms.lease
             if expires:
-                expired = hot.take_expired(connection, now, _CLAIM_AT_ONCE, worker)
+                expired = hot.take_expired(connection, now, _CLAIM_AT_ONCE, worker, lease_until)
             if room:
-                lease_until = now + self._terms.lease
                 claimed, cut = hot.claim(connection, now, room, worker, lease_until, self._start)
                 jobs = {campaign for one in claimed if (campaign := _campaign_of(one)) is not None}
                 if jobs:

@@ -26,7 +26,7 @@ _CLAIM: LiteralString = (
     f" SELECT t.due_at, {MESSAGE}, {EVENT} FROM taken t{_WHOLE} ORDER BY m.id"
 )
 _EXPIRED: LiteralString = (
-    "WITH found AS (UPDATE claims SET claimed_by = %s WHERE ctid = ANY(ARRAY(SELECT ctid FROM claims"
+    "WITH found AS (UPDATE claims SET claimed_by = %s, lease_until = %s WHERE ctid = ANY(ARRAY(SELECT ctid FROM claims"
     " WHERE lease_until < %s ORDER BY lease_until LIMIT %s FOR UPDATE SKIP LOCKED))"
     " RETURNING workspace_id, message_id, claimed_at)"
     f" SELECT t.claimed_at, {MESSAGE}, {EVENT} FROM found t{_WHOLE}"
@@ -84,9 +84,11 @@ def settle(connection: Connection, worker: str, settled: Sequence[rows.Settled])
     return [entry for entry in settled if entry.message_id in ours]
 
 
-def take_expired(connection: Connection, now: int, limit: int, worker: str) -> list[rows.Claimed]:
-    """Claims whose lease has run out, now held by this worker; `due_at` is when they were claimed."""
-    return [_claimed(row, now) for row in fetch(connection, _EXPIRED, (worker, now, limit))]
+def take_expired(
+    connection: Connection, now: int, limit: int, worker: str, lease_until: int
+) -> list[rows.Claimed]:
+    """Claims whose lease has run out, held by this worker until `lease_until`; `due_at` is when they were claimed."""
+    return [_claimed(row, now) for row in fetch(connection, _EXPIRED, (worker, lease_until, now, limit))]
 
 
 def end_leases(connection: Connection) -> None:

@@ -48,6 +48,7 @@ _MESSAGES: LiteralString = (
 )
 _SEND_DUE: LiteralString = (
     "INSERT INTO send_due SELECT * FROM unnest(%s::int2[], %s::int4[], %s::uuid[], %s::int8[])"
+    " ON CONFLICT DO NOTHING"
 )
 _CLAIMS: LiteralString = (
     "INSERT INTO claims SELECT * FROM unnest(%s::int4[], %s::uuid[], %s::int8[], %s::int8[], %s::text[])"

@@ -63,8 +63,10 @@ def settle(connection: Connection, worker: str, settled: Sequence[rows.Settled])
     return held
 
 
-def take_expired(connection: Connection, now: int, limit: int, worker: str) -> list[rows.Claimed]:
-    """Claims whose lease has run out, now held by this worker; `due_at` is when they were claimed."""
+def take_expired(
+    connection: Connection, now: int, limit: int, worker: str, lease_until: int
+) -> list[rows.Claimed]:
+    """Claims whose lease has run out, held by this worker until `lease_until`; `due_at` is when they were claimed."""
     found = connection.execute(
         f"SELECT c.claimed_at, {MESSAGE}, {EVENT} FROM claims c JOIN messages m ON m.workspace_id = c.workspace_id"
         " AND m.id = c.message_id LEFT JOIN events e ON e.workspace_id = m.workspace_id AND e.id = m.event_id"
@@ -72,8 +74,8 @@ def take_expired(connection: Connection, now: int, limit: int, worker: str) -> l
         (now, limit),
     ).fetchall()
     connection.executemany(
-        "UPDATE claims SET claimed_by = ? WHERE workspace_id = ? AND message_id = ?",
-        [(worker, row[1], row[2]) for row in found],
+        "UPDATE claims SET claimed_by = ?, lease_until = ? WHERE workspace_id = ? AND message_id = ?",
+        [(worker, lease_until, row[1], row[2]) for row in found],
     )
     return [_claimed(row, now) for row in found]
 

@@ -24,7 +24,7 @@ def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int]
     many("INSERT INTO runs VALUES (?,?,?,?,?,?,?,?,?,?,?)", writes.runs)
     many(_PASSED_RUNS, writes.passed_runs)
     many(f"INSERT INTO messages VALUES ({'?,' * 20}?)", writes.messages)
-    many("INSERT INTO send_due VALUES (?,?,?,?)", writes.send_due)
+    many("INSERT OR IGNORE INTO send_due VALUES (?,?,?,?)", writes.send_due)
     many("INSERT INTO claims VALUES (?,?,?,?,?)", writes.claims)
     many(
         "UPDATE runs SET status=?, outcome=?, reason=?, state=? WHERE workspace_id=? AND id=?",
