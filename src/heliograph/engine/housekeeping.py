@@ -31,9 +31,11 @@ TIDY_SECONDS = 2.0
 TIDY_AFTER = 20_000
 """So many rows taken out of queues leave enough dead entries to be worth a round."""
 PLACE_SECONDS = 2.0
-EVENTS_AT_ONCE, RUNS_AT_ONCE = 250, 1_000
-BITES_WHEN_BUSY = 2
+EVENTS_AT_ONCE, RUNS_AT_ONCE = 50, 200
+BITES_WHEN_BUSY = 10
 """A busy engine gives places to as many bites a round, a few per cent of its time; an idle one to all there are."""
+_BREATH = 0.02
+"""Seconds between two bites: on SQLite each holds the one write lock for some milliseconds."""
 BUSY_FROM = 2_000
 """So many inputs and messages in a round are busy."""
 WATCH_SECONDS = 5.0
@@ -147,7 +149,7 @@ class Housekeeping:
             if not bite:
                 break
             placed, bites = placed + bite, bites + 1
-            await asyncio.sleep(0)
+            await asyncio.sleep(_BREATH)
         return placed
 
     def _place_some(self) -> int:
