@@ -1,5 +1,8 @@
 """Commands that act on things an operator has listed: on those named by id, or on all of them.
 
+A family of commands says of each what is done and what is told; the options are the same for all of them and stand
+here.
+
 Law: those named are done in one transaction, all of them or, where one is not what it was taken for, none; all of them
 in short transactions, so that nobody waits long, until nothing is left of what there was.
 """
@@ -12,21 +15,50 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from heliograph import errors
-from heliograph.cli import options
+from heliograph.cli import options, terminal
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
     Act = Callable[[options.Store, sa.Connection, int, Collection[bytes], int], int]
     Listed = Callable[[sa.Connection, int, int, bytes], Sequence[bytes]]
+    Deed = tuple[Act, Listed]
 
 Chosen = Annotated[
     list[str] | None,
     typer.Argument(metavar="[ID]...", help="Ids, as `list` shows them."),
 ]
 All = Annotated[bool, typer.Option("--all", help="Everything that `list` would show.")]
+Limit = Annotated[int, typer.Option(min=1, help="At most so many of each kind.")]
 
 AT_ONCE = 500
+
+
+def command(
+    family: typer.Typer, name: str, what: str, told: str
+) -> Callable[[Callable[[], Deed]], Callable[[], Deed]]:
+    """Declare a command that does something to what is chosen; the docstring of what it decorates is its help.
+
+    What it decorates gives the deed and the list to choose from, when the command is used and not before; `what` says
+    what those that are named have to be ("held"), `told` what is said at the end, with the count in braces.
+    """
+
+    def declared(give: Callable[[], Deed]) -> Callable[[], Deed]:
+        def chosen_command(
+            chosen: Chosen = None,
+            everything: All = False,
+            workspace: options.Workspace = "default",
+            database: options.DatabaseUrl = None,
+        ) -> None:
+            act, listed = give()
+            count = act_on(act, listed, what, chosen, everything, workspace, database)
+            terminal.say(told.format(count))
+
+        chosen_command.__doc__ = give.__doc__
+        family.command(name)(chosen_command)
+        return give
+
+    return declared
 
 
 def act_on(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -21,7 +21,7 @@ held.callback(invoke_without_command=True)(terminal.help_unless_told)
 @held.command("list")
 def list_held(
     workspace: options.Workspace = "default",
-    limit: Annotated[int, typer.Option(min=1, help="At most so many events, and as many messages.")] = 100,
+    limit: choosing.Limit = 100,
     database: options.DatabaseUrl = None,
 ) -> None:
     """List what is held, oldest first."""
@@ -48,36 +48,20 @@ def list_held(
     )
 
 
-@held.command("release")
-def release(
-    chosen: choosing.Chosen = None,
-    everything: choosing.All = False,
-    workspace: options.Workspace = "default",
-    database: options.DatabaseUrl = None,
-) -> None:
+@choosing.command(held, "release", "held", "{:,} released: they go on within five seconds.")
+def release() -> choosing.Deed:
     """Let it go on: put back in line, taken up within five seconds."""
     from heliograph.store import held as stored
 
-    count = choosing.act_on(
-        choosing.without_store(stored.release), _ids, "held", chosen, everything, workspace, database
-    )
-    terminal.say(f"{count:,} released: they go on within five seconds.")
+    return choosing.without_store(stored.release), _ids
 
 
-@held.command("drop")
-def drop(
-    chosen: choosing.Chosen = None,
-    everything: choosing.All = False,
-    workspace: options.Workspace = "default",
-    database: options.DatabaseUrl = None,
-) -> None:
+@choosing.command(held, "drop", "held", "{:,} dropped.")
+def drop() -> choosing.Deed:
     """Let it end here: an event is not matched any more, a message or a run is canceled."""
     from heliograph.store import held as stored
 
-    count = choosing.act_on(
-        choosing.without_store(stored.drop), _ids, "held", chosen, everything, workspace, database
-    )
-    terminal.say(f"{count:,} dropped.")
+    return choosing.without_store(stored.drop), _ids
 
 
 def _ids(connection: sa.Connection, workspace_id: int, limit: int, _after: bytes) -> list[bytes]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -23,12 +23,12 @@ inbox = typer.Typer(
 )
 inbox.callback(invoke_without_command=True)(terminal.help_unless_told)
 
-Limit = Annotated[int, typer.Option(min=1, help="At most so many.")]
-
 
 @uncertain.command("list")
 def list_uncertain(
-    workspace: options.Workspace = "default", limit: Limit = 100, database: options.DatabaseUrl = None
+    workspace: options.Workspace = "default",
+    limit: choosing.Limit = 100,
+    database: options.DatabaseUrl = None,
 ) -> None:
     """List what is uncertain, oldest first: the first part of an e-mail's Message-ID is the id shown."""
     from heliograph.store import uncertain as stored
@@ -55,46 +55,28 @@ def list_uncertain(
     )
 
 
-@uncertain.command("resend")
-def resend(
-    chosen: choosing.Chosen = None,
-    everything: choosing.All = False,
-    workspace: options.Workspace = "default",
-    database: options.DatabaseUrl = None,
-) -> None:
+@choosing.command(uncertain, "resend", "uncertain", "{:,} in line again: they are sent within five seconds.")
+def resend() -> choosing.Deed:
     """Send once more: whoever has it already has it twice then. The attempt stays uncertain in the ledger."""
     from heliograph.store import uncertain as stored
 
-    count = choosing.act_on(stored.resend, _uncertain, "uncertain", chosen, everything, workspace, database)
-    terminal.say(f"{count:,} in line again: they are sent within five seconds.")
+    return stored.resend, _uncertain
 
 
-@uncertain.command("accept")
-def accept(
-    chosen: choosing.Chosen = None,
-    everything: choosing.All = False,
-    workspace: options.Workspace = "default",
-    database: options.DatabaseUrl = None,
-) -> None:
+@choosing.command(uncertain, "accept", "uncertain", "{:,} marked as accepted.")
+def accept() -> choosing.Deed:
     """Mark as accepted: it was handed over, as the mail server's log says. Its run goes on."""
     from heliograph.store import uncertain as stored
 
-    count = choosing.act_on(stored.accept, _uncertain, "uncertain", chosen, everything, workspace, database)
-    terminal.say(f"{count:,} marked as accepted.")
+    return stored.accept, _uncertain
 
 
-@uncertain.command("fail")
-def fail(
-    chosen: choosing.Chosen = None,
-    everything: choosing.All = False,
-    workspace: options.Workspace = "default",
-    database: options.DatabaseUrl = None,
-) -> None:
+@choosing.command(uncertain, "fail", "uncertain", "{:,} marked as failed.")
+def fail() -> choosing.Deed:
     """Mark as failed: it was never handed over, and shall not be. Its run goes on, as after any failure."""
     from heliograph.store import uncertain as stored
 
-    count = choosing.act_on(stored.fail, _uncertain, "uncertain", chosen, everything, workspace, database)
-    terminal.say(f"{count:,} marked as failed.")
+    return stored.fail, _uncertain
 
 
 def _uncertain(connection: sa.Connection, workspace_id: int, limit: int, after: bytes) -> list[bytes]:
@@ -105,7 +87,9 @@ def _uncertain(connection: sa.Connection, workspace_id: int, limit: int, after: 
 
 @inbox.command("list")
 def list_refused(
-    workspace: options.Workspace = "default", limit: Limit = 100, database: options.DatabaseUrl = None
+    workspace: options.Workspace = "default",
+    limit: choosing.Limit = 100,
+    database: options.DatabaseUrl = None,
 ) -> None:
     """List what was set aside, oldest first; the log says why it was refused (`inbox_failed`, with the same id)."""
     from heliograph.store import refused as stored
@@ -130,36 +114,20 @@ def list_refused(
     )
 
 
-@inbox.command("retry")
-def retry(
-    chosen: choosing.Chosen = None,
-    everything: choosing.All = False,
-    workspace: options.Workspace = "default",
-    database: options.DatabaseUrl = None,
-) -> None:
+@choosing.command(inbox, "retry", "set aside", "{:,} in line again: they are tried within five seconds.")
+def retry() -> choosing.Deed:
     """Try again, up to five times more: when the program was mended."""
     from heliograph.store import refused as stored
 
-    count = choosing.act_on(
-        choosing.without_store(stored.retry), _refused, "set aside", chosen, everything, workspace, database
-    )
-    terminal.say(f"{count:,} in line again: they are tried within five seconds.")
+    return choosing.without_store(stored.retry), _refused
 
 
-@inbox.command("drop")
-def drop(
-    chosen: choosing.Chosen = None,
-    everything: choosing.All = False,
-    workspace: options.Workspace = "default",
-    database: options.DatabaseUrl = None,
-) -> None:
+@choosing.command(inbox, "drop", "set aside", "{:,} dropped.")
+def drop() -> choosing.Deed:
     """Let it end here: a run that waits for it is told that it was skipped, and goes on."""
     from heliograph.store import refused as stored
 
-    count = choosing.act_on(
-        choosing.without_store(stored.drop), _refused, "set aside", chosen, everything, workspace, database
-    )
-    terminal.say(f"{count:,} dropped.")
+    return choosing.without_store(stored.drop), _refused
 
 
 def _refused(connection: sa.Connection, workspace_id: int, limit: int, after: bytes) -> list[bytes]:

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from heliograph import errors
 from heliograph.core import ids, rules
-from heliograph.store import schema, workspaces
+from heliograph.store import schema, versions, workspaces
 
 _RULE = "rule"
 _AUTOMATIONS = schema.automations.c
@@ -94,7 +94,7 @@ def create_rule(
             created_at=now,
         )
     )
-    _add_version(connection, workspace_id, made)
+    versions.add(connection, workspace_id, made)
     return made
 
 
@@ -113,7 +113,7 @@ def change_rule(
         version=stored.version + 1, updated_at=max(now, stored.updated_at), definition=kept
     )
     connection.execute(sa.update(schema.automations).where(_AUTOMATIONS.id == stored.id).values(**_row(made)))
-    _add_version(connection, workspace_id, made)
+    versions.add(connection, workspace_id, made)
     return made
 
 
@@ -205,24 +205,9 @@ def _rule(row: Sequence[Any]) -> Rule:
 
 def _row(rule: Rule) -> dict[str, Any]:
     return {
-        "id": rule.id,
-        "version": rule.version,
+        **versions.columns(rule),
         "trigger_type": rule.definition.trigger_type,
-        "definition": msgspec.json.encode(rule.definition),
-        "updated_at": rule.updated_at,
     }
-
-
-def _add_version(connection: sa.Connection, workspace_id: int, rule: Rule) -> None:
-    connection.execute(
-        sa.insert(schema.automation_versions).values(
-            automation_id=rule.id,
-            version=rule.version,
-            workspace_id=workspace_id,
-            valid_from=rule.updated_at,
-            definition=msgspec.json.encode(rule.definition),
-        )
-    )
 
 
 def _keep(definition: rules.Definition, created_by: str | None, updated_by: str | None) -> Kept:

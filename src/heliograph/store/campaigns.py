@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from heliograph import errors
 from heliograph.core import campaigns, effects, ids, messages
 from heliograph.core.campaigns import State
-from heliograph.store import communication_groups, database, rows, schema, workspaces
+from heliograph.store import communication_groups, database, rows, schema, versions, workspaces
 from heliograph.store import segments as stored_segments
 
 _KIND = "campaign"
@@ -90,7 +90,7 @@ def create(
             **_standing(made.standing),
         )
     )
-    _add_version(connection, workspace_id, made)
+    versions.add(connection, workspace_id, made)
     return made
 
 
@@ -135,7 +135,7 @@ def put(
     made = stored._replace(standing=standing, updated_at=max(now, stored.updated_at))
     if changed != stored.definition:
         made = made._replace(version=stored.version + 1, definition=changed)
-        _add_version(connection, workspace_id, made)
+        versions.add(connection, workspace_id, made)
     connection.execute(sa.update(schema.automations).where(_AUTOMATIONS.id == stored.id).values(**_row(made)))
     _stand(connection, workspace_id, made, lock_window)
     return made
@@ -222,24 +222,9 @@ def _standing(standing: campaigns.Standing) -> dict[str, Any]:
 
 def _row(campaign: Campaign) -> dict[str, Any]:
     return {
-        "id": campaign.id,
-        "version": campaign.version,
+        **versions.columns(campaign),
         "trigger_type": campaign.definition.trigger_type,
-        "definition": msgspec.json.encode(campaign.definition),
-        "updated_at": campaign.updated_at,
     }
-
-
-def _add_version(connection: sa.Connection, workspace_id: int, campaign: Campaign) -> None:
-    connection.execute(
-        sa.insert(schema.automation_versions).values(
-            automation_id=campaign.id,
-            version=campaign.version,
-            workspace_id=workspace_id,
-            valid_from=campaign.updated_at,
-            definition=msgspec.json.encode(campaign.definition),
-        )
-    )
 
 
 # ── reading ─────────────────────────────────────────────────────────────────────────────────────────

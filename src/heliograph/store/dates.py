@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from heliograph import errors
 from heliograph.core import dates, effects, ids
-from heliograph.store import birthdays, rows, schema, workspaces
+from heliograph.store import birthdays, rows, schema, versions, workspaces
 
 KIND = "date"
 _AUTOMATIONS = schema.automations.c
@@ -130,7 +130,7 @@ def create(
     made = Rule(identity, tenant_id, number, 1, now, now, kept)
     connection.execute(
         sa.insert(schema.automations).values(
-            **_row(made),
+            **versions.columns(made),
             workspace_id=workspace_id,
             kind=KIND,
             tenant_id=tenant_id,
@@ -138,7 +138,7 @@ def create(
             created_at=now,
         )
     )
-    _add_version(connection, workspace_id, made)
+    versions.add(connection, workspace_id, made)
     _look_at(connection, workspace_id, [made.id], now)
     return made
 
@@ -158,8 +158,10 @@ def change(
         first_version=before.first_version,
     )
     made = stored._replace(version=stored.version + 1, updated_at=updated_at, definition=kept)
-    connection.execute(sa.update(schema.automations).where(_AUTOMATIONS.id == stored.id).values(**_row(made)))
-    _add_version(connection, workspace_id, made)
+    connection.execute(
+        sa.update(schema.automations).where(_AUTOMATIONS.id == stored.id).values(**versions.columns(made))
+    )
+    versions.add(connection, workspace_id, made)
     _look_at(connection, workspace_id, [made.id], updated_at)
     return made
 
@@ -288,24 +290,3 @@ def _pause_senders(connection: sa.Connection, workspace_id: int, template_id: st
         for rule in listed(connection, workspace_id, None)
         if rule.definition.template_id == template_id and not rule.definition.paused
     ]
-
-
-def _row(rule: Rule) -> dict[str, Any]:
-    return {
-        "id": rule.id,
-        "version": rule.version,
-        "definition": msgspec.json.encode(rule.definition),
-        "updated_at": rule.updated_at,
-    }
-
-
-def _add_version(connection: sa.Connection, workspace_id: int, rule: Rule) -> None:
-    connection.execute(
-        sa.insert(schema.automation_versions).values(
-            automation_id=rule.id,
-            version=rule.version,
-            workspace_id=workspace_id,
-            valid_from=rule.updated_at,
-            definition=msgspec.json.encode(rule.definition),
-        )
-    )

@@ -1,6 +1,7 @@
 """Runs that were to begin or to go on too long ago, and wait for an operator (a part of held.py).
 
-Law: one that is released is due at once and is not held a second time; one that is dropped is canceled.
+Law: one that is released is due at once and is not held a second time; one that is dropped is canceled at once, and the
+next turn of its partition stops those of its messages that nobody holds.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from heliograph.core import effects, ids, runs
-from heliograph.store import schema
+from heliograph.store import answers, schema
 
 _RUNS = schema.runs.c
 _STARTS = schema.starts.c
@@ -40,27 +41,44 @@ def listed(workspace_id: int, limit: int) -> sa.Select[Any]:
 def release(connection: sa.Connection, workspace_id: int, chosen: Collection[bytes], now: int) -> int:
     """Let these go on at once; gives how many of them were held."""
     found = _take(connection, workspace_id, chosen, status=runs.Status.WAITING)
-    if found:
-        connection.execute(
-            sa.insert(schema.timers),
-            [
-                {
-                    "partition": ids.partition_of(identity),
-                    "wake_at": now,
-                    "workspace_id": workspace_id,
-                    "kind": effects.Timer.RUN,
-                    "id": identity,
-                }
-                for identity in found
-            ],
-        )
+    answers.put(
+        connection,
+        schema.timers,
+        [
+            {
+                "partition": ids.partition_of(identity),
+                "wake_at": now,
+                "workspace_id": workspace_id,
+                "kind": effects.Timer.RUN,
+                "id": identity,
+            }
+            for identity in found
+        ],
+    )
     return len(found)
 
 
 def drop(connection: sa.Connection, workspace_id: int, chosen: Collection[bytes], reason: str) -> int:
     """Let these end here; gives how many of them were held."""
     ended = {"status": runs.Status.CANCELED, "outcome": runs.Outcome.SKIPPED, "reason": reason}
-    return len(_take(connection, workspace_id, chosen, **ended))
+    found = _take(connection, workspace_id, chosen, **ended)
+    answers.put(
+        connection,
+        schema.inbox,
+        [
+            {
+                "partition": ids.partition_of(identity),
+                "workspace_id": workspace_id,
+                "id": identity,
+                "kind": effects.Inbox.CANCEL,
+                "run_id": identity,
+                "body": b"null",
+                "attempts": 0,
+            }
+            for identity in found
+        ],
+    )
+    return len(found)
 
 
 def _take(

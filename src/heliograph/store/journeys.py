@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from heliograph import errors
 from heliograph.core import journeys
 from heliograph.store import schema, workspaces
+from heliograph.store import versions as automation_versions
 
 _KIND = "journey"
 _AUTOMATIONS = schema.automations.c
@@ -89,15 +90,7 @@ def put(
             .where(_AUTOMATIONS.id == identity)
             .values(**_row(made), deleted_at=None)
         )
-    connection.execute(
-        sa.insert(schema.automation_versions).values(
-            automation_id=identity,
-            version=made.version,
-            workspace_id=workspace_id,
-            valid_from=made.updated_at,
-            definition=msgspec.json.encode(definition),
-        )
-    )
+    automation_versions.add(connection, workspace_id, made)
     return made
 
 
@@ -175,10 +168,7 @@ def _journey(row: Any) -> Journey:
 def _row(journey: Journey) -> dict[str, Any]:
     trigger = journey.definition.trigger
     return {
-        "id": journey.id,
+        **automation_versions.columns(journey),
         "tenant_id": journey.tenant_id,
-        "version": journey.version,
         "trigger_type": None if trigger is None else trigger.event_type,
-        "definition": msgspec.json.encode(journey.definition),
-        "updated_at": journey.updated_at,
     }
