@@ -8,6 +8,7 @@ import pytest
 
 from heliograph import testing
 from heliograph.core import effects, ids, plans, runs
+from heliograph.core import messages as ledger
 from heliograph.engine import desk, match, run, started
 from heliograph.store import held, rows
 from tests import tables
@@ -255,20 +256,26 @@ def test_what_is_due_for_too_long_is_held(world: testing.World, stage: Stage) ->
 
 @pytest.mark.parametrize("act", ["release", "drop"])
 def test_an_operator_lets_a_held_run_go_or_drops_it(world: testing.World, stage: Stage, act: str) -> None:
-    """What is released goes on where it was, what is dropped is canceled."""
-    stage.steps = [Wait(5), Send("ana")]
+    """What is released goes on where it was; what is dropped is canceled, with its messages that nobody has sent."""
+    world.mailbox.answer = acts.busy
+    stage.steps = [Send("bob"), Wait(5), Send("ana")]
     start(world)
     world.run_until_idle()
     world.clock.at += 25 * 60 * MINUTE
     world.run_until_idle()
+    world.mailbox.answer = testing.accepted
     with world.app.store.writing() as connection:
-        (one,) = held.listed(connection, world.workspace_id, 10)
-        assert (one.what, one.contact_id) == ("run", "ana")
+        (one,) = (one for one in held.listed(connection, world.workspace_id, 10) if one.what == "run")
+        assert one.contact_id == "ana"
         done = {"release": held.release, "drop": held.drop}[act]
         assert done(connection, world.workspace_id, [one.id], world.clock.now()) == 1
     world.run_until_idle()
-    assert status(world) == [runs.Status.DONE if act == "release" else runs.Status.CANCELED]
-    assert len(world.mailbox.received) == (1 if act == "release" else 0)
+    is_released = act == "release"
+    assert status(world) == [runs.Status.WAITING if is_released else runs.Status.CANCELED]
+    assert len(world.mailbox.to("ana@example.com")) == is_released
+    # The letter to the other one was due for too long as well, and is a matter of its own while its run goes on.
+    first = min(tables.rows(world.app.store, "messages"), key=lambda row: row["id"])
+    assert first["state"] == (ledger.State.HELD if is_released else ledger.State.CANCELED)
 
 
 def test_a_run_that_cannot_be_decided_marks_itself(world: testing.World, stage: Stage) -> None:

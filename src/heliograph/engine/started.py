@@ -60,6 +60,36 @@ class Origin(NamedTuple):
     channel_source: str | None = None
 
 
+class Budget:
+    """The time that one turn has for people's expressions: once it is spent, runs wait for the next turn (E30)."""
+
+    def __init__(self, scripted: Callable[[], int]):
+        """`scripted` tells how many microseconds were spent on them in all."""
+        self._scripted, self._before = scripted, 0
+        self._sent_away: set[Key] = set()
+        self._is_first = True
+
+    def begin(self) -> None:
+        """Begin a turn."""
+        self._before = self._scripted()
+        self._sent_away.clear()
+        self._is_first = True
+
+    def begin_deciding(self) -> None:
+        """What runs look at was read: from now on they take steps."""
+        self._is_first = True
+
+    def admits(self, key: Key) -> bool:
+        """Whether a run has its share: the first to ask always does, and who was sent away stays so for this turn."""
+        if key in self._sent_away:
+            return False
+        if not self._is_first and self._scripted() - self._before > SCRIPTED_AT_MOST:
+            self._sent_away.add(key)
+            return False
+        self._is_first = False
+        return True
+
+
 class Started:
     """The started runs of the turns of one connection."""
 
@@ -76,10 +106,7 @@ class Started:
         `scripted` tells how many microseconds were spent on people's expressions in all.
         """
         self._store, self._session, self._doors, self._grace = store, session, doors, grace
-        self._scripted, self._scripted_before = scripted, 0
-        self._postponed: set[Key] = set()
-        """Runs that this turn has no time for: their inputs wait for the next one (E30)."""
-        self._has_moved = False
+        self._budget = Budget(scripted)
         self._plans: dict[tuple[bytes, int], plans.Plan] = {}
 
     # ── reading, in bulk ────────────────────────────────────────────────────────────────────────────
@@ -87,9 +114,7 @@ class Started:
     def read(self, connection: Any, taken: rows.Taken, culprits: Collection[Key], desk: desks.Desk) -> None:
         """The runs whose time has come or that are to be canceled, what they began with, and what they look at."""
         hot = self._session.hot
-        self._scripted_before = self._scripted()
-        self._postponed.clear()
-        self._has_moved = False
+        self._budget.begin()
         keys = {(t.workspace_id, t.id) for t in taken.timers if t.kind == effects.Timer.RUN}
         keys |= {
             (i.workspace_id, i.run_id)
@@ -104,11 +129,13 @@ class Started:
         found = {
             key: row
             for key, row in desk.runs.items()
-            if row.start_key is not None and row.status in runs.IN_PROGRESS
+            if row.start_key is not None and (row.status in runs.IN_PROGRESS or _is_canceled(row))
         }
         if found:
             desk.starts = hot.read_starts(connection, found.keys())
-            self._read_wanted(connection, found, culprits, desk)
+            going = {key: row for key, row in found.items() if not _is_canceled(row)}
+            self._read_wanted(connection, going, culprits, desk)
+        self._budget.begin_deciding()
 
     def _read_wanted(
         self, connection: Any, found: Mapping[Key, rows.Run], culprits: Collection[Key], desk: desks.Desk
@@ -116,12 +143,9 @@ class Started:
         hot = self._session.hot
         contacts: set[tuple[int, str]] = set()
         sent: set[Key] = set()
-        for number, (key, row) in enumerate(found.items()):
-            if key in culprits or key not in desk.starts:
-                continue
-            # What a run looks at may be people's expressions already; the first one has its turn in any case.
-            if number and self._is_spent():
-                self._postponed.add(key)
+        for key, row in found.items():
+            # What a run looks at may be people's expressions already.
+            if key in culprits or key not in desk.starts or not self._budget.admits(key):
                 continue
             start = desk.starts[key]
             plan = self._plan(row, start)
@@ -166,11 +190,11 @@ class Started:
     ) -> None:
         """The time of a run has come; `fault` is why its turn failed with it alone, if it did."""
         row = desk.runs.get((timer.workspace_id, timer.id))
-        if fault is None and self._waits((timer.workspace_id, timer.id)):
-            desk.writes.timers.append(timer)
-            desk.goes_on = True
-            return
         if fault is None and row is not None and row.status == runs.Status.WAITING:
+            if not self._budget.admits((row.workspace_id, row.id)):
+                desk.writes.timers.append(timer)
+                desk.goes_on = True
+                return
             try:
                 self._woken(desk, workspace, timer, row)
             except Exception as raised:  # noqa: BLE001 - a decision that raises marks its own input (E2)
@@ -192,7 +216,7 @@ class Started:
         """Let a started run take in one answer."""
         if row.status not in runs.IN_PROGRESS:
             return
-        if self._waits((row.workspace_id, row.id)):
+        if not self._budget.admits((row.workspace_id, row.id)):
             desk.writes.inbox.append(inbox)
             desk.goes_on = True
             return
@@ -202,13 +226,6 @@ class Started:
             desk.put_run(row._replace(state=runs.write(answered)))
             return
         self._move(desk, workspace, row, records, (run.reply_in(inbox),))
-
-    def _is_spent(self) -> bool:
-        return self._scripted() - self._scripted_before > SCRIPTED_AT_MOST
-
-    def _waits(self, key: Key) -> bool:
-        """Whether a run waits for the next turn; the first of a turn never does."""
-        return key in self._postponed or (self._has_moved and self._is_spent())
 
     def _move(
         self,
@@ -222,7 +239,6 @@ class Started:
         plan = self._plan(row, start)
         if plan is None:
             return
-        self._has_moved = True
         scene = self._doors[start.door].scene(desk, row, start, plan, workspace)
         scene.rule_id = row.automation_id
         moved = runs.advance(plan, tuple(records), tuple(replies), scene, desk.now)
@@ -243,8 +259,16 @@ class Started:
             desk.cancel_message(inbox.workspace_id, inbox.id)
             return
         row = desk.runs.get((inbox.workspace_id, inbox.run_id))
-        if row is not None and row.status in runs.IN_PROGRESS and row.start_key is not None:
-            cancel(desk, row, desk.starts[row.workspace_id, row.id])
+        if row is None or row.start_key is None:
+            return
+        start = desk.starts.get((row.workspace_id, row.id))
+        if start is None:
+            return
+        if _is_canceled(row):
+            # An operator has dropped it: what it had put in line is left to us.
+            _stop_messages(desk, row, start, runs.read(row.state))
+        else:
+            cancel(desk, row, start)
 
     def carry_out(self, connection: Any, desk: desks.Desk) -> None:
         """Start what is to be started and cancel what is to be canceled, in the order in which it was decided."""
@@ -261,6 +285,10 @@ class Started:
                     desk.writes.inbox.append(_told(one, begun))
         if desk.writes.canceled:
             hot.cancel_messages(connection, desk.now, desk.writes.canceled)
+
+
+def _is_canceled(row: rows.Run) -> bool:
+    return row.status == runs.Status.CANCELED
 
 
 def _told(one: rows.Launch, begun: Collection[bytes]) -> rows.Inbox:
