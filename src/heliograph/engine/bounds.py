@@ -25,6 +25,8 @@ class Limits(NamedTuple):
     """How long before its time (µs) a campaign can be changed no more."""
 
 
+FIRST_INPUTS = 64
+"""The most inputs of the first turns: how much fits in the time, they find out."""
 PEOPLE_PER_INPUT = 2
 """A turn that may take n inputs judges so many times n people of fan-outs, so both follow the same pace."""
 

@@ -220,6 +220,7 @@ class Calendar:
             return
         for start in step.starts:
             _start(desk, start)
+        desk.judged += len(step.starts)
         if walk is not None:
             _move(desk, walk, step)
 

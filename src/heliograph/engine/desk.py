@@ -40,6 +40,8 @@ class Desk:
         self.cursors: dict[tuple[int, bytes], rows.Cursor] = {}
         self.planned: list[rows.Message] = []
         """New messages that are to go out."""
+        self.judged = 0
+        """How many people of fan-outs and of the calendar were looked at."""
         self.goes_on = False
         """Whether a timer was set that is due at once."""
         self._outcomes: dict[tuple[int, bytes, int], int] = {}

@@ -115,6 +115,7 @@ def move(
     planned = [message for message in made if message.state == _PLANNED]
     desk.writes.messages += made
     desk.planned += planned
+    desk.judged += len(walked)
     moved = cursor._replace(
         place=walked[-1].user_id if walked else cursor.place,
         judged=cursor.judged + len(walked),

@@ -52,7 +52,7 @@ class Turns:
         """
         self._store, self._session, self._now = store, session, now
         self._stopwatch, self._limits, self._handover = stopwatch, limits, handed
-        self._limit = limits.inputs
+        self._limit = min(limits.inputs, bounds.FIRST_INPUTS)
         self._start = 0
         self._taken: list[tuple[int, bytes]] = []
         """(workspace, id) of what the present turn took."""
@@ -127,7 +127,8 @@ class Turns:
             self._handover.give(claimed)
         if taken.events:
             self._start = taken.events[-1].workspace_id
-        self._pace(limit, self._stopwatch() - began)
+        worked = max(len(inputs), len(answers), desk.judged // bounds.PEOPLE_PER_INPUT)
+        self._pace(limit, worked, self._stopwatch() - began)
         more = taken.more or len(answers) == limit or bool(desk.writes.due or desk.writes.inbox)
         more = more or desk.goes_on
         return Report(len(inputs), len(answers), len(desk.writes.send_due), more, now)
@@ -146,10 +147,11 @@ class Turns:
         self._storing = False
         return settled
 
-    def _pace(self, limit: int, seconds: float) -> None:
+    def _pace(self, limit: int, worked: int, seconds: float) -> None:
         if seconds > self._limits.seconds:
             self._limit = max(1, limit * 2 // 3)
-        elif limit < self._limits.inputs:
+        elif worked * 2 > limit < self._limits.inputs and seconds * 5 / 4 < self._limits.seconds:
+            # A turn that had little to do says nothing of a larger one.
             self._limit = min(self._limits.inputs, limit * 5 // 4 + 1)
 
     # ── reading, in bulk ────────────────────────────────────────────────────────────────────────────
