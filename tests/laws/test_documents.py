@@ -11,11 +11,11 @@ import pytest
 from litestar.routes import HTTPRoute
 
 from heliograph import channels, errors
-from heliograph.core import campaigns, conditions, dates, events, messages, rules, runs, steps
+from heliograph.core import campaigns, conditions, dates, effects, events, messages, rules, runs, steps
 from heliograph.store import schema
 from heliograph.testing import World
 from heliograph.web import metrics, server, services
-from tests.laws import repository
+from tests.laws import pictures, repository
 
 CELL = re.compile(r"(?<!\\)\|")
 
@@ -153,6 +153,15 @@ def test_the_picture_of_a_messages_states_is_its_table() -> None:
         for start, ends in messages.TRANSITIONS.items()
         for end in ends
     }
+
+
+def test_the_picture_of_all_doors_is_drawn_from_the_tables() -> None:
+    """ARCHITECTURE shows one piece of data through each door, as the code's tables of states draw it."""
+    assert pictures.drawn() in examples("ARCHITECTURE.md", "mermaid")
+    assert pictures.faults() == []
+    doors = {door for way in pictures.WAYS for door in way.door.split(", ")}
+    assert doors == {"rule", "journey", "campaign", "date"}
+    assert {door.name.lower() for door in effects.Door} < doors
 
 
 def test_a_messages_status_on_the_wire_is_documented() -> None:
