@@ -251,3 +251,61 @@ def test_places_go_with_their_events(keeping: testing.World) -> None:
     assert prune(keeping) > 3
     assert there(keeping)["events"] == 0
     assert tables.rows(store, "event_places") == []
+
+
+@pytest.mark.parametrize("trigger", [{"once": True}, {"entry_key": "order-{{ payload.order }}"}])
+def test_a_journeys_run_goes_and_its_key_stays(keeping: testing.World, trigger: dict[str, Any]) -> None:
+    """A run that ended is forgotten with its start and its messages; whoever has entered once does not enter again."""
+    hello = {"action": "send", "recipient": "ana", "template": "hello"}
+    keeping.template("hello", text="Hello")
+    keeping.journey(
+        "welcome",
+        hello,
+        {"action": "delay", "duration": "15 days"},
+        hello,
+        trigger={"event_type": "custom.b", **trigger},
+    )
+    keeping.event("custom.b", contact_id="ana", payload={"order": 1})
+    keeping.pass_time(days=12)
+    assert prune(keeping) == 1 + 1, "the event, and its rule's run"
+    waits = tables.content(keeping.app.store, "runs", "starts", "timers", "messages")
+    assert [len(found) for found in waits.values()] == [1] * 4, "what waits stays, and what it has sent"
+    keeping.pass_time(days=14)
+    assert prune(keeping) == 1 + 2
+    assert not any(tables.content(keeping.app.store, *HISTORY, "starts").values())
+    event = keeping.event("custom.b", contact_id="ana", payload={"order": 1})
+    keeping.run_until_idle()
+    assert keeping.explain(event).runs[0].result.actions[0].output == {"already_entered": True}
+    assert len(keeping.mailbox.received) == 2
+
+
+def test_a_canceled_run_is_old_when_its_wait_would_be(keeping: testing.World) -> None:
+    """What ended a wait is not written down: such a run goes when the end of that wait is old enough."""
+    run = keeping.invoke(None, {"action": "delay", "duration": "30 days"}, cancelation_token="t")
+    keeping.run_until_idle()
+    keeping.invoke(None, {"action": "cancel", "cancelation_token": "t"})
+    keeping.pass_time(days=35)
+    assert prune(keeping) == 1, "the run that canceled it"
+    assert keeping.run(run).status == "CANCELED"
+    keeping.pass_time(days=6)
+    assert prune(keeping) == 1
+
+
+def test_a_birthdays_run_goes_and_its_year_stays(keeping: testing.World) -> None:
+    """A run of the calendar is forgotten; the same year is not celebrated again, whatever is edited."""
+    keeping.contact("ana", email="ana@example.com", birthdate="0000-01-20")
+    number = keeping.date_automation(
+        actiontype="notify",
+        actiontarget="s@example.com",
+        actionhour="06:00:00",
+        actiontimediff=-1440 * 15,
+        actiononweekend=True,
+    )
+    keeping.pass_time(days=17)
+    assert len(keeping.mailbox.received) == 1
+    assert prune(keeping) == 2
+    keeping.change_date_automation(number, actiontimediff=0)
+    keeping.pass_time(days=10)
+    assert len(keeping.mailbox.received) == 1
+    keeping.pass_time(days=365)
+    assert len(keeping.mailbox.received) == 2

@@ -5,12 +5,14 @@ from typing import Any, NamedTuple
 
 import msgspec
 import pytest
+import sqlalchemy as sa
+from alembic import migration, operations, script
 
 from heliograph import testing
 from heliograph.core import effects, ids, plans, runs
 from heliograph.core import messages as ledger
 from heliograph.engine import desk, match, run, started
-from heliograph.store import held, rows
+from heliograph.store import held, migrations, rows, schema
 from tests import tables
 from tests.engine import acts
 
@@ -347,3 +349,24 @@ def test_expressions_have_their_time_in_a_turn(world: testing.World, monkeypatch
         done.append(sum(world.run(one).status == "PROCESSED" for one in begun))
     assert {1, 2} <= set(done)
     assert [world.run(one).steps for one in begun] == [("SKIPPED",)] * 3
+
+
+def test_an_older_database_keeps_the_keys_it_knew(world: testing.World, stage: Stage) -> None:
+    """The step that gave keys a table moves those that somebody named there: nobody enters again, all others may."""
+    stage.steps = [Wait(30)]
+    for key in ("a", "b", None, None):
+        start(world, key=key)
+    step = script.ScriptDirectory(str(migrations._FOLDER)).get_revision("0008")
+    with world.app.store.writing() as connection:
+        before = connection.execute(
+            sa.select(schema.start_keys).order_by(schema.start_keys.c.start_key)
+        ).all()
+        connection.execute(sa.text("DROP TABLE start_keys"))
+        connection.execute(sa.text("CREATE INDEX runs_by_start ON runs (automation_id, start_key)"))
+        with operations.Operations.context(migration.MigrationContext.configure(connection)):
+            step.module.upgrade()
+        after = connection.execute(sa.select(schema.start_keys).order_by(schema.start_keys.c.start_key)).all()
+    assert [row.start_key for row in after] == ["a", "b"]
+    assert after == before
+    assert start(world, key="a") is None
+    assert start(world, key="c") is not None

@@ -2,9 +2,10 @@
 
 Law: an event goes with its decision, its runs and its messages, in one transaction, once all of them are finished and
 the last of them has been so for long enough; whatever waits, is held, is uncertain or is to be tried again stays,
-with all all that it hangs on. Statistics stay, and runs with a start key, for it must not be used twice. A bite is a
-walk along keys that begin with time: it costs what it looks at, however much is stored. What is finished does not
-change any more, but for a failed event, which is looked at again as it goes.
+with all that it hangs on. A run that no rule started goes by itself, with what it was started with. Statistics stay,
+and the keys by which runs were started, for they must not be used twice. A bite is a walk along keys that begin with
+time: it costs what it looks at, however much is stored. What is finished does not change any more, but for a failed
+event, which is looked at again as it goes.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
-from heliograph.core import events, ids, messages, runs
+from heliograph.core import events, ids, messages, plans, runs, schedule
 from heliograph.store import database, places, schema
 
 _EVENTS = schema.events.c
@@ -116,14 +117,12 @@ def _of_events(
     ran: list[tuple[bytes, bytes]] = []
     instants = sorted(set(decided.values()))
     for at in instants:  # grows while it is walked
-        for run in _made_at(
-            connection, workspace_id, schema.runs, ("event_id", "status", "state", "start_key"), at
-        ):
+        for run in _made_at(connection, workspace_id, schema.runs, ("event_id", "status", "state"), at):
             if run.event_id not in decided:
                 continue
             ran.append((run.event_id, run.id))
             records = runs.read(run.state)
-            if run.start_key or run.status == runs.Status.WAITING or _ended_at(records) >= before:
+            if run.status == runs.Status.WAITING or _ended_at(records) >= before:
                 waiting.add(run.event_id)
             instants += {record.started_at for record in records}.difference(instants)
     sent: list[tuple[bytes, bytes]] = []
@@ -159,7 +158,7 @@ def _old_runs(
 ) -> tuple[list[bytes], _Going]:
     hangs = (_EVENTS.workspace_id == _RUNS.workspace_id) & (_EVENTS.id == _RUNS.event_id)
     query = (
-        sa.select(_RUNS.id, _RUNS.status, _RUNS.state, _RUNS.start_key, _EVENTS.id.label("event_id"))
+        sa.select(_RUNS.id, _RUNS.status, _RUNS.state, _EVENTS.id.label("event_id"))
         .join_from(schema.runs, schema.events, hangs, isouter=True)
         .where(*_span(schema.runs, workspace_id, after, before))
         .order_by(_RUNS.id)
@@ -171,8 +170,7 @@ def _old_runs(
             row.id
             for row in found
             if row.event_id is None
-            and row.start_key is None
-            and row.status != runs.Status.WAITING
+            and row.status not in runs.IN_PROGRESS
             and _ended_at(runs.read(row.state)) < before
         ]
     )
@@ -213,8 +211,14 @@ def _span(
 
 
 def _ended_at(records: Sequence[runs.Record]) -> int:
-    """When a run took its last step or answer (µs); 0 where it took none."""
-    return max((record.settled_at or record.started_at for record in records), default=0)
+    """When a run took its last step or answer (µs), or would have gone on if it was canceled; 0 where it took none."""
+    return max((record.settled_at or _until(record) for record in records), default=0)
+
+
+def _until(record: runs.Record) -> int:
+    if not runs.waits(record):
+        return record.started_at
+    return max(record.started_at, schedule.parse_instant(record.output[plans.WAKES_AT], plans.WAKES_AT))
 
 
 def _is_over(message: Any, before: int) -> bool:
@@ -235,6 +239,7 @@ def _forget(store: database.Database, workspace_id: int, going: _Going, before: 
         # What was tried again in the meantime came to nothing before: an event that failed has no runs.
         _delete(connection, workspace_id, _EVENTS.id, gone)
         ran = _delete(connection, workspace_id, _RUNS.id, going.runs)
+        _delete(connection, workspace_id, schema.starts.c.run_id, ran)
         sent = _delete(connection, workspace_id, _MESSAGES.id, going.messages)
         return len(gone) + len(ran) + len(sent)
 

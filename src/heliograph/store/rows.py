@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
+from heliograph.core import ids
+
 
 class Event(NamedTuple):
     """A row of `events`: what came in, as it came in; `payload` and `previous` are JSON text."""
@@ -234,6 +236,12 @@ class Launch(NamedTuple):
     wake_at: int
     asked_by: tuple[bytes, int, int] | None = None
     """(run, visit, ordinal) of the effect that hears whether it was started."""
+
+    @property
+    def key(self) -> tuple[bytes, str] | None:
+        """The automation and the start key that somebody named; None where the run is unique by its own id."""
+        name = self.run.start_key
+        return None if name is None or name == ids.text(self.run.id) else (self.run.automation_id, name)
 
 
 class TokenCancel(NamedTuple):

@@ -237,7 +237,7 @@ runs = _table(
     _column("automation_id", Identity),
     _column("version", sa.Integer),
     _column("event_id", Identity, null=True),
-    # A rule's start key is its event, which is decided in one transaction with all its runs; other doors name one.
+    # A rule's start key is its event, which is decided in one transaction with all its runs: there is none here.
     _column("start_key", sa.Text, null=True),
     _column("status", sa.SmallInteger),
     _column("outcome", sa.SmallInteger),
@@ -245,7 +245,6 @@ runs = _table(
     _column("trace", Json, null=True),
     _column("state", Json, null=True),
     sa.Index("runs_by_automation", "automation_id", "id"),
-    _index("runs_by_start", "automation_id", "start_key", unique=True, where="start_key IS NOT NULL"),
     fill=75,
 )
 
@@ -316,6 +315,7 @@ fanouts = fanout_tables.fanouts
 cursors = fanout_tables.cursors
 
 starts = start_tables.starts
+start_keys = start_tables.start_keys
 
 # ── hot: the way out ────────────────────────────────────────────────────────────────────────────────
 

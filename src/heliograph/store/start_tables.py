@@ -1,6 +1,7 @@
-"""The table of what runs were started with, a part of the schema (schema.py).
+"""The tables of what runs were started with, a part of the schema (schema.py).
 
-Law: written once, with the run. Runs of rules have no row here: what they were started with is their event.
+Law: written once, with the run. Runs of rules have no row here: what they were started with is their event. A key that
+somebody named outlives its run, because it must not be used twice.
 """
 
 from __future__ import annotations
@@ -24,4 +25,10 @@ starts = _table(
     _column("token", sa.Text, null=True),
     _column("body", Json),
     _index("starts_by_token", "workspace_id", "token", where="token IS NOT NULL"),
+)
+
+start_keys = _table(
+    "start_keys",
+    _column("automation_id", Identity, primary_key=True),
+    _column("start_key", sa.Text, primary_key=True),
 )

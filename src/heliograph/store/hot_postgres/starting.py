@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import LiteralString
+from typing import Any, LiteralString
 
 from heliograph.core import effects, ids
 from heliograph.store import packing, rows
@@ -11,6 +11,10 @@ from heliograph.store.hot_postgres.connection import Connection, fetch
 from heliograph.store.hot_postgres.writing import RUN_KINDS, RUNS, put, put_timers
 from heliograph.store.packing import Bigints, Identities, Integers, Smallints, Texts
 
+_KEYS: LiteralString = (
+    "INSERT INTO start_keys SELECT * FROM unnest(%s::uuid[], %s::text[]) ON CONFLICT DO NOTHING"
+    " RETURNING automation_id, start_key"
+)
 _START: LiteralString = RUNS + " ON CONFLICT DO NOTHING RETURNING id"
 _STARTS: LiteralString = (
     "INSERT INTO starts SELECT * FROM unnest(%s::int4[], %s::uuid[], %s::int2[], %s::int2[], %s::text[], %s::text[],"
@@ -49,10 +53,11 @@ def start(connection: Connection, launches: Sequence[rows.Launch]) -> set[bytes]
 
     Gives the ids of those that do.
     """
+    launches = _unless_taken(connection, launches)
     if not launches:
         return set()
     found = fetch(connection, _START, packing.columns(RUN_KINDS, [one.run for one in launches]))
-    begun = {row[0] if isinstance(row[0], bytes) else row[0].bytes for row in found}
+    begun = {_bytes(row[0]) for row in found}
     fresh = [one for one in launches if one.run.id in begun]
     put(connection, _STARTS, _START_KINDS, [one.start for one in fresh])
     put_timers(
@@ -63,6 +68,27 @@ def start(connection: Connection, launches: Sequence[rows.Launch]) -> set[bytes]
         ],
     )
     return begun
+
+
+def _unless_taken(connection: Connection, launches: Sequence[rows.Launch]) -> list[rows.Launch]:
+    """Those whose start keys nobody has yet; from now on they have."""
+    named = sorted({one.key for one in launches if one.key is not None})
+    if not named:
+        return [*launches]
+    found = fetch(connection, _KEYS, packing.columns((Identities, Texts), named))
+    free = {(_bytes(row[0]), row[1]) for row in found}
+    mine = []
+    for one in launches:
+        if one.key is not None and one.key not in free:
+            continue
+        if one.key is not None:
+            free.remove(one.key)
+        mine.append(one)
+    return mine
+
+
+def _bytes(identity: Any) -> bytes:
+    return identity if isinstance(identity, bytes) else identity.bytes
 
 
 def read_starts(

@@ -50,7 +50,7 @@ def lock_partitions(connection: Connection, partitions: Collection[int]) -> None
 
 
 def by_pairs(
-    connection: Connection, query: str, keys: Collection[tuple[int, str | bytes]]
+    connection: Connection, query: str, keys: Collection[tuple[int | bytes, str | bytes]]
 ) -> list[tuple[Any, ...]]:
     """What `query` finds for the pairs of `wanted(a, b)`."""
     return wanted(connection, "WITH wanted(a, b) AS (VALUES {}) " + query, "(?,?)", keys)

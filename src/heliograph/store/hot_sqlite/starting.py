@@ -11,6 +11,10 @@ from heliograph.store.hot_sqlite.connection import Connection, by_pairs
 _IN_PROGRESS = ", ".join(str(int(status)) for status in sorted(runs.IN_PROGRESS))
 _STOPPABLE = f"{int(messages.State.PLANNED)}, {int(messages.State.HELD)}"
 
+_TAKEN = (
+    "SELECT k.automation_id, k.start_key FROM wanted w JOIN start_keys k ON k.automation_id = w.a"
+    " AND k.start_key = w.b"
+)
 _THERE = "SELECT r.id FROM wanted w JOIN runs r ON r.workspace_id = w.a AND r.id = w.b"
 
 
@@ -19,6 +23,7 @@ def start(connection: Connection, launches: Sequence[rows.Launch]) -> set[bytes]
 
     Gives the ids of those that do.
     """
+    launches = _unless_taken(connection, launches)
     keys = {(one.run.workspace_id, one.run.id) for one in launches}
     before = set(by_pairs(connection, _THERE, keys))
     connection.executemany(
@@ -37,6 +42,22 @@ def start(connection: Connection, launches: Sequence[rows.Launch]) -> set[bytes]
         ],
     )
     return begun
+
+
+def _unless_taken(connection: Connection, launches: Sequence[rows.Launch]) -> list[rows.Launch]:
+    """Those whose start keys nobody has yet; from now on they have."""
+    named = {one.key for one in launches if one.key is not None}
+    taken = {*by_pairs(connection, _TAKEN, named)} if named else set()
+    mine, keys = [], []
+    for one in launches:
+        if one.key is not None and one.key in taken:
+            continue
+        if one.key is not None:
+            taken.add(one.key)
+            keys.append(one.key)
+        mine.append(one)
+    connection.executemany("INSERT INTO start_keys VALUES (?,?)", keys)
+    return mine
 
 
 def read_starts(
