@@ -38,6 +38,8 @@ class Play(NamedTuple):
     """Date automations."""
     campaigns: tuple[tuple[int, int, int, int], ...] = ()
     """(after which wave it is activated, the segment that it includes, the one that it excludes, how many actions)"""
+    cancels: tuple[tuple[int, int], ...] = ()
+    """(after which wave, whether of the journeys for an odd `n`)"""
 
 
 # ── drawing ─────────────────────────────────────────────────────────────────────────────────────────
@@ -112,7 +114,7 @@ JOURNEYS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
             "action": "send",
             "ref": "first",
             "message": {
-                "to": {"email": "${data.n > 5 ? 'refused@example.com' : 'j@example.com'}"},
+                "to": {"email": "${['later', 'later', 'j', 'j', 'j', 'j'][data.n] || 'refused'}@example.com"},
                 "content": {"title": "t", "body": "{n} {plan}"},
             },
         },
@@ -125,6 +127,7 @@ JOURNEYS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
     ),
     "chain": ({"action": "delay", "duration": "2 seconds"}, {"action": "invoke", "template": "short"}),
 }
+CANCEL = "custom.stop"
 # Of one subject alone: there is no order between subjects (engine.md E26), so none between two who want one key.
 KEY = "{{contact.id}}|{{conversation.id}}|{{payload.n}}"
 _start = st.fixed_dictionaries(
@@ -190,12 +193,14 @@ _set_birthday = st.fixed_dictionaries(
         ),
     }
 )
+_cancels = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 1)), max_size=3, unique=True)
 plays = st.builds(
     Play,
     st.lists(_rule, min_size=3, max_size=6).map(tuple),
     _waves.map(tuple),
     st.just(()),
     _campaigns.map(tuple),
+    _cancels.map(tuple),
 )
 birthdays = st.builds(
     Play,
@@ -204,6 +209,17 @@ birthdays = st.builds(
     st.lists(_date, min_size=1, max_size=3).map(tuple),
 )
 """Birthdays that come and go, and what is done around them."""
+
+
+_CANCELS = {
+    "name": "A cancel",
+    "trigger_type": CANCEL,
+    "actions": [{"type": "cancel_automation", "cancelation_token": "n{{payload.n}}"}],
+}
+
+
+def _cancel(n: int) -> Mapping[str, Any]:
+    return {"event_type": CANCEL, "contact_id": None, "conversation_id": None, "payload": {"n": n}}
 
 
 # ── giving ──────────────────────────────────────────────────────────────────────────────────────────
@@ -250,9 +266,9 @@ class Stage:
         self._clear()
         world = self.world
         world.turns = self._turns(inputs)
-        self._define(play.rules)
+        self._define([*play.rules, _CANCELS])
         for name, steps in JOURNEYS.items():
-            world.journey(name, *steps)
+            world.journey(name, *steps, cancelation_token="n${data.n}")
         self._define_dates(play.dates)
         for name, profile in PEOPLE.items():
             world.contact(name, **profile)
@@ -260,6 +276,10 @@ class Stage:
             world.pass_time(seconds=seconds)
             self._accept(number, events)
             world.clock.move(1_000)
+            world.run_until_idle()
+            # By themselves too: a step that is due comes before an event that is not taken yet.
+            odd = [odd for after, odd in play.cancels if after == number]
+            self._accept(90 + number, [_cancel(n) for n in range(10) if n % 2 in odd])
             world.run_until_idle()
             # By themselves: whether a person changes before or after they are judged is a matter of the turns' size.
             for which, (after, include, exclude, actions) in enumerate(play.campaigns):

@@ -53,6 +53,7 @@ def test_a_turn_of_many_leaves_what_turns_of_one_leave(world: testing.World) -> 
     """However many inputs a turn takes, every table ends the same, to the byte."""
     stage = plays.Stage(world)
     inputs: list[int] = []
+    canceled: list[int] = []
 
     @hypothesis.settings(max_examples=EXAMPLES, phases=PHASES)
     @hypothesis.given(plays.plays)
@@ -63,8 +64,10 @@ def test_a_turn_of_many_leaves_what_turns_of_one_leave(world: testing.World) -> 
         for name, rows in one_by_one.items():
             assert all_at_once[name] == rows, name
         inputs.append(sum(len(events) for _, events in play.waves))
+        canceled.append(sum(row["reason"] == "canceled" for row in all_at_once["runs"]))
 
     same()
+    assert sum(canceled) > 0, "journeys are canceled"
     assert sum(inputs) > EXAMPLES, "plays have events"
 
 

@@ -172,12 +172,19 @@ def _answered(record: Record, reply: Reply, now: int) -> Record:
         int(status),
         record.started_at,
         now if status.settled else None,
-        record.output if reply.output is None else reply.output,
+        _with(record.output, reply.output),
         error,
         record.asked,
         answered,
         skipped,
     )
+
+
+def _with(left: Any, told: Any) -> Any:
+    """What a step left, and what it is told: what it had read stays (engine.md E6)."""
+    if isinstance(left, dict) and isinstance(told, dict):
+        return {**left, **told}
+    return left if told is None else told
 
 
 def _settled(failed: bool, all_skipped: bool) -> plans.Status:
