@@ -20,7 +20,19 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from benchmarks import campaign, engine, growth, http_load, latency, machine, results, setting, sides
+from benchmarks import (
+    campaign,
+    engine,
+    growth,
+    http_load,
+    journeys,
+    latency,
+    machine,
+    results,
+    setting,
+    sides,
+    waiting,
+)
 
 BENCHES: dict[str, Callable[[setting.Setting], Iterator[results.Row]]] = {
     engine.BENCH: engine.run,
@@ -28,6 +40,8 @@ BENCHES: dict[str, Callable[[setting.Setting], Iterator[results.Row]]] = {
     latency.BENCH: latency.run,
     growth.BENCH: growth.run,
     campaign.BENCH: campaign.run,
+    waiting.BENCH: waiting.run,
+    journeys.BENCH: journeys.run,
 }
 
 FOLDER = Path(tempfile.gettempdir())

@@ -124,9 +124,9 @@ def wire(rule: Rule) -> dict[str, Any]:
     }
 
 
-def contacts() -> list[Contact]:
-    """All the contacts that events speak of."""
-    return [Contact(f"c-{n:05d}", f"Name{n}", f"c-{n:05d}@example.com") for n in range(CONTACTS)]
+def contacts(count: int = CONTACTS) -> list[Contact]:
+    """All the contacts that events speak of, or so many."""
+    return [Contact(f"c-{n:05d}", f"Name{n}", f"c-{n:05d}@example.com") for n in range(count)]
 
 
 def events(seed: int, first: int, count: int) -> list[Event]:

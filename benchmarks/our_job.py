@@ -16,7 +16,7 @@ import contextlib
 import multiprocessing
 import time
 import traceback
-from collections.abc import Callable, Coroutine, Iterator, MutableSequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, MutableSequence
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
@@ -54,6 +54,22 @@ class Bench:
         began = time.perf_counter()
         self._runner.run(self._feed(bodies))
         return time.perf_counter() - began
+
+    def hand_in(self, bodies: Iterable[bytes], is_done: Callable[[], bool]) -> None:
+        """Hand these bodies in, and let the engine work until something holds; asked a few times a second."""
+        self._runner.run(self._handed_in(iter(bodies), is_done))
+
+    def rest(self, seconds: float) -> None:
+        """Let the engine be, for so long."""
+        self._runner.run(asyncio.sleep(seconds))
+
+    async def _handed_in(self, bodies: Iterator[bytes], is_done: Callable[[], bool]) -> None:
+        await asyncio.gather(*(self._client(bodies) for _ in range(CLIENTS)))
+        began = time.perf_counter()
+        while not is_done():
+            if time.perf_counter() - began > STALLED * 3:
+                raise sides.Failed("the engine did not come to an end")
+            await asyncio.sleep(0.2)
 
     async def _feed(self, bodies: list[bytes]) -> None:
         waiting = iter(bodies)

@@ -29,18 +29,20 @@ def url_of(kind: sides.Database, url: str) -> str:
     return f"sqlite:///{url}" if kind == "sqlite" else url
 
 
-def create(base: database.Database, now: int, *more: str) -> list[int]:
-    """Make the tables and the workspace with its contacts; `more` are further workspaces. Gives their ids."""
+def create(base: database.Database, now: int, *more: str, people: int = job.CONTACTS) -> list[int]:
+    """Make the tables and the workspace with so many contacts; `more` are further workspaces. Gives their ids."""
     base.migrate()
     with base.writing() as connection:
         made = [workspaces.ensure(connection, name, now) for name in (workspaces.DEFAULT, *more)]
         for workspace in made:
-            _people(connection, workspace, now)
+            _people(connection, workspace, now, people)
     return made
 
 
-def _people(connection: sa.Connection, workspace: int, now: int) -> None:
-    people = [_contact(workspace, number, contact, now) for number, contact in enumerate(job.contacts(), 1)]
+def _people(connection: sa.Connection, workspace: int, now: int, count: int) -> None:
+    people = [
+        _contact(workspace, number, contact, now) for number, contact in enumerate(job.contacts(count), 1)
+    ]
     connection.execute(sa.insert(schema.contacts), people)
 
 

@@ -1,0 +1,259 @@
+"""What it costs that very many runs wait, and how fast and how punctually those go on whose time has come.
+
+Law: runs wait in a journey's delay, filled in through the insert by which all runs begin, with timers over the next
+month. Before and after, the engine's job is done on the same database and the engine is left alone for a while: the
+difference is what the waiting ones cost. Then many become due at one moment, and turns are taken as a worker takes
+them until none is left, with nothing handed over; and others become due at a steady rate, with the whole engine at
+work, of which each must have sent its message: how late the step after the delay began is read from the runs.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import sqlalchemy as sa
+
+from benchmarks import observer, our_job, our_journey, results, setting, sides, sink, tables
+from heliograph import app, clock
+from heliograph.core import ids, journeys, messages, runs
+from heliograph.store import journeys as stored_journeys
+from heliograph.store import schema
+
+BENCH = "waiting"
+MARKS, FEW = (1_000_000, 5_000_000), (100_000,)
+"""How many runs wait, one after the other."""
+DUE = 100_000
+RATE, SECONDS = 500, 10
+_JOBS, _TIMES = 10_000, 3
+_IDLE, _SETTLING, _QUIET = 5.0, 60.0, 0.05
+_DAY = 86_400_000_000
+_GRACE = 3_000_000
+_TICK = os.sysconf("SC_CLK_TCK")
+_STEPS = (
+    {"action": "delay", "duration": "30 days"},
+    {"action": "send", "template": our_journey.TEMPLATE},
+)
+Part = Literal["begin", "fill", "live", "due", "steady"]
+
+
+class Order(msgspec.Struct, frozen=True):
+    """What the side is to do: one part, in a process of its own."""
+
+    side: sides.Order
+    part: Part
+    count: int = 0
+    first: int = 0
+    """The number of the first job."""
+
+
+class Figures(msgspec.Struct, frozen=True):
+    """What it came to, by name."""
+
+    values: dict[str, float] = {}
+
+
+def run(asked: setting.Setting) -> Iterator[results.Row]:
+    """Measure on every database."""
+    marks = FEW if asked.quick else MARKS
+    steps = asked.progress.add_task(BENCH, total=len(asked.databases) * (len(marks) + 1))
+    for kind in asked.databases:
+        asked.progress.update(steps, description=f"{BENCH} on {kind}")
+        try:
+            with setting.empty(asked, kind) as url, sink.running() as address:
+                side = sides.Order(kind, url, address, asked.redis, _JOBS, _JOBS // 4, _TIMES)
+                for name, value, unit in _measured(side, marks, lambda: asked.progress.advance(steps)):
+                    yield results.alone(f"{BENCH}: {name}", kind, value, unit)
+        except sides.Failed as fault:
+            asked.refuse(f"{BENCH} on {kind}: {fault}")
+
+
+def _measured(
+    side: sides.Order, marks: tuple[int, ...], advance: Callable[[], None]
+) -> Iterator[tuple[str, float, str]]:
+    def ask(part: Part, count: int = 0, first: int = 0) -> dict[str, float]:
+        return sides.ask("benchmarks.waiting", Order(side, part, count, first), Figures).values
+
+    ask("begin")
+    spent = side.warm_up + side.jobs * side.repetitions
+    yield from _living("none", ask("live"))
+    filled = 0
+    for number, mark in enumerate(marks, 1):
+        grown = ask("fill", mark - filled)
+        filled = mark
+        yield f"{mark:,} on disk", grown["bytes"], "bytes each"
+        yield from _living(f"{mark:,}", ask("live", first=spent * number))
+        advance()
+    taken = ask("due", DUE)
+    yield f"{DUE:,} due at once", taken["rate"], "runs/s"
+    yield f"{DUE:,} due at once, longest turn", taken["longest"] * 1000, "ms"
+    late = ask("steady", RATE * SECONDS)
+    yield f"late at {RATE}/s, p50", late["p50"] * 1000, "ms"
+    yield f"late at {RATE}/s, p99", late["p99"] * 1000, "ms"
+    advance()
+
+
+def _living(many: str, found: dict[str, float]) -> Iterator[tuple[str, float, str]]:
+    yield f"{many}, live work", found["rate"], "jobs/s"
+    yield f"{many}, memory of a process", found["memory"], "MB"
+    yield f"{many}, processor while idle", found["idle"], "cores"
+
+
+# ── in a process of its own ─────────────────────────────────────────────────────────────────────────
+
+
+def work(order: Order) -> Figures:
+    """One part."""
+    return Figures(_PARTS[order.part](order))
+
+
+def _begin(order: Order) -> dict[str, float]:
+    base, now = tables.opened(order.side), clock.WallClock().now()
+    tables.create(base, now)
+    our_job.make_rules(base, now)
+    application = our_job.opened(order.side)
+    our_journey.make(application, "waits", *_STEPS)
+    application.close()
+    return {}
+
+
+def _fill(order: Order) -> dict[str, float]:
+    application = our_job.opened(order.side)
+    before, now = _size(application), application.clock.now()
+    wakes_at = our_journey.spread(now + _DAY, now + 30 * _DAY, order.count)
+    our_journey.waiting(application, _journey(application), wakes_at)
+    grown = _size(application) - before
+    application.close()
+    return {"bytes": grown / order.count}
+
+
+def _live(order: Order) -> dict[str, float]:
+    side, first = order.side, order.first
+    with our_job.at_work(side) as bench:
+        bench.work(first, side.warm_up)
+        first += side.warm_up
+        spans = [bench.work(first + side.jobs * n, side.jobs) for n in range(side.repetitions)]
+        engine = [child.pid or 0 for child in multiprocessing.active_children()] or [os.getpid()]
+
+        def busy(seconds: float) -> float:
+            before = sum(map(_processor, engine))
+            bench.rest(seconds)
+            return (sum(map(_processor, engine)) - before) / seconds
+
+        # What the job leaves to be done for later is done first.
+        until = time.perf_counter() + _SETTLING
+        while busy(1.0) > _QUIET and time.perf_counter() < until:
+            pass
+        idle = busy(_IDLE)
+        memory = max(map(_memory, engine))
+    return {"rate": side.jobs / statistics.median(spans), "memory": memory, "idle": idle}
+
+
+def _due(order: Order) -> dict[str, float]:
+    application = our_job.opened(order.side)
+    journey = _journey(application)
+    our_journey.waiting(application, journey, [application.clock.now()] * order.count)
+    session = application.session()
+    turns = application.turns(session)
+    longest, taken = 0.0, 0
+    began = ended = time.perf_counter()
+    while (report := turns.take()).more or report.inputs:
+        longest = max(longest, time.perf_counter() - ended)
+        ended = time.perf_counter()
+        taken += report.inputs
+    seconds = ended - began
+    in_line = _count(application, sa.select(sa.func.count()).select_from(schema.send_due))
+    application.close()
+    if not taken == in_line == order.count:
+        raise sides.Failed(f"{order.count} runs, but {taken} were taken and {in_line} messages are in line")
+    return {"rate": order.count / seconds, "longest": longest}
+
+
+def _steady(order: Order) -> dict[str, float]:
+    application = our_job.opened(order.side)
+    journey = _journey(application)
+    # What the part before has left in line is not measured here.
+    with application.store.writing() as connection:
+        connection.execute(sa.delete(schema.send_due))
+    first = application.clock.now() + _GRACE + order.count * 100
+    step = 1_000_000 // RATE
+    mine = [first + step * number for number in range(order.count)]
+    our_journey.waiting(application, journey, mine)
+    sent = sa.select(sa.func.count()).where(
+        schema.messages.c.state == int(messages.State.ACCEPTED),
+        schema.messages.c.automation_id == journey.automation_id,
+        schema.messages.c.id >= ids.head(first) + bytes(8),
+    )
+    late_by = mine[-1] / 1e6 - time.time()
+    with our_job.at_work(order.side) as bench:
+        bench.rest(max(0.0, late_by))
+        bench.hand_in((), lambda: _count(application, sent) == order.count)
+    late = our_journey.lateness(_ended(application, journey, order.count), 0)
+    application.close()
+    return {"p50": observer.quantile(late, 0.5), "p99": observer.quantile(late, 0.99)}
+
+
+def _ended(application: app.App, journey: journeys.Journey, count: int) -> list[bytes | str]:
+    run = schema.runs.c
+    query = (
+        sa.select(run.state)
+        .where(run.automation_id == journey.automation_id, run.status == int(runs.Status.DONE))
+        .order_by(run.id.desc())
+        .limit(count)
+    )
+    with application.store.reading() as connection:
+        found = list(connection.execute(query).scalars())
+    if len(found) != count:
+        raise sides.Failed(f"{count} runs were due, but {len(found)} have ended")
+    return found
+
+
+def _journey(application: app.App) -> journeys.Journey:
+    with application.store.reading() as connection:
+        found = stored_journeys.find(connection, tables.WORKSPACE, None, "waits")
+    assert found is not None
+    return journeys.Journey(found.id, found.version, found.definition)
+
+
+def _count(application: app.App, query: sa.Select[Any]) -> int:
+    with application.store.reading() as connection:
+        return int(connection.execute(query).scalar_one())
+
+
+def _size(application: app.App) -> int:
+    """What the runs that wait take on disk, indexes and all (bytes)."""
+    store = application.store
+    if store.is_sqlite:
+        with store.writing() as connection:
+            connection.execute(sa.text("SELECT 1"))
+        with store.reading() as connection:
+            connection.execute(sa.text("PRAGMA wal_checkpoint(TRUNCATE)"))
+        assert store.path is not None
+        return Path(store.path).stat().st_size
+    query = "SELECT sum(pg_total_relation_size(c::regclass)) FROM unnest(ARRAY['runs','starts','timers']) c"
+    with store.reading() as connection:
+        return int(connection.execute(sa.text(query)).scalar_one())
+
+
+def _processor(pid: int) -> float:
+    """The processor time (s) that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICK
+
+
+def _memory(pid: int) -> float:
+    """What a process holds (MB)."""
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    return int(next(line for line in lines if line.startswith("VmRSS:")).split()[1]) / 1024
+
+
+_PARTS = {"begin": _begin, "fill": _fill, "live": _live, "due": _due, "steady": _steady}
+
+if __name__ == "__main__":
+    sides.answer(Order, work)
