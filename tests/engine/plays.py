@@ -130,6 +130,43 @@ JOURNEYS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
 CANCEL = "custom.stop"
 # Of one subject alone: there is no order between subjects (engine.md E26), so none between two who want one key.
 KEY = "{{contact.id}}|{{conversation.id}}|{{payload.n}}"
+AGENTS = ("maya", "noor")
+_of_conversations = st.one_of(
+    st.fixed_dictionaries(
+        {
+            "type": st.just("assign_agent"),
+            "agent_id": st.sampled_from((*AGENTS, "nobody", "{{payload.agent_id}}")),
+            "on_error": _on_error,
+        }
+    ),
+    st.just({"type": "assign_division", "division_id": "billing"}),
+    st.just({"type": "unassign"}),
+    st.fixed_dictionaries(
+        {
+            "type": st.just("set_status"),
+            "status": st.sampled_from(("open", "pending", "closed", "{{payload.plan}}")),
+            "on_error": _on_error,
+        }
+    ),
+    st.just({"type": "set_priority", "priority": "{% if payload.n > 4 %}high{% else %}low{% endif %}"}),
+    st.just({"type": "add_note", "text": "{{event_type}} {{payload.n}} {{payload.status}}"}),
+    st.fixed_dictionaries(
+        {
+            "type": st.just("remove_tags"),
+            "tags": st.sampled_from((["seen"], ["n{{payload.n}}"])),
+            "target": st.sampled_from((None, "contact", "conversation")),
+        }
+    ),
+)
+TOLD = (
+    "conversation_assigned",
+    "conversation_status_changed",
+    "conversation_tagged",
+    "contact_created",
+    "contact_updated",
+    "message_failed",
+)
+"""Types of the engine's own."""
 _start = st.fixed_dictionaries(
     {
         "type": st.just("invoke_automation"),
@@ -142,9 +179,9 @@ _start = st.fixed_dictionaries(
 _rule = st.fixed_dictionaries(
     {
         "name": st.just("A rule"),
-        "trigger_type": st.sampled_from(TYPES),
+        "trigger_type": st.sampled_from((*TYPES, *TYPES, *TYPES, *TOLD)),
         "conditions": st.sampled_from(CONDITIONS),
-        "actions": st.lists(st.one_of(_step, _start), min_size=1, max_size=3),
+        "actions": st.lists(st.one_of(_step, _of_conversations, _start), min_size=1, max_size=3),
         "priority": st.integers(0, 2),
         "cooldown_secs": st.sampled_from((0, 0, 2, 3600)),
         "rollout_percentage": st.sampled_from((100, 100, 100, 60, 0)),
@@ -194,6 +231,68 @@ _set_birthday = st.fixed_dictionaries(
     }
 )
 _cancels = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 1)), max_size=3, unique=True)
+# What a conversation's own events meet is the conversation as it stands: nobody else's turn is in between.
+_of_a_conversation = st.fixed_dictionaries(
+    {
+        "event_type": st.sampled_from(TYPES),
+        "contact_id": st.none(),
+        "conversation_id": st.sampled_from(("k1", "k1", "k2")),
+        "payload": st.fixed_dictionaries(
+            {"n": st.integers(0, 9), "plan": st.sampled_from(("open", "closed", "none"))}
+        ),
+    }
+)
+_standing = st.sampled_from(
+    (
+        None,
+        [{"field": "conversation.status", "operator": "not_equals", "value": "closed"}],
+        {"any": [{"field": "conversation.agent_id", "operator": "equals", "value": "maya"}]},
+        {"none": [{"field": "conversation.tags", "operator": "contains", "value": "seen"}]},
+        [{"field": "status", "operator": "changed_to", "value": "pending"}],
+        [{"field": "agent_id", "operator": "changed"}],
+    )
+)
+_care = st.fixed_dictionaries(
+    {
+        "name": st.just("A rule"),
+        "trigger_type": st.sampled_from((*TYPES, *TYPES, *TOLD[:3])),
+        "conditions": _standing,
+        "actions": st.lists(
+            st.one_of(
+                _of_conversations,
+                _of_conversations,
+                st.just({"type": "add_tags", "tags": ["seen", "n{{payload.n}}"]}),
+                st.just({"type": "emit_event", "event_type": "custom.b", "conversation_id": "k2"}),
+                st.just({"type": "notify", "emails": ["refused@example.com"], "text": "{{payload.n}}"}),
+            ),
+            min_size=1,
+            max_size=4,
+        ),
+        "cooldown_secs": st.sampled_from((0, 0, 0, 2)),
+        "stop_on_match": st.sampled_from((False, False, True)),
+    }
+)
+_LISTENERS = tuple(
+    {
+        "name": "A listener",
+        "trigger_type": event_type,
+        "actions": [{"type": "add_note", "text": "{{event_type}} {{payload.status}} {{previous.status}}"}],
+    }
+    for event_type in TOLD[:3]
+)
+care = st.builds(
+    Play,
+    st.lists(_care, min_size=2, max_size=6).map(lambda drawn: (*drawn, *_LISTENERS)),
+    st.lists(
+        st.tuples(st.sampled_from((0, 3)), st.lists(_of_a_conversation, min_size=3, max_size=9).map(tuple)),
+        min_size=1,
+        max_size=2,
+    ).map(tuple),
+    st.just(()),
+    st.just(()),
+    st.just(()),
+)
+"""Conversations that rules take care of, looking at how they stand."""
 plays = st.builds(
     Play,
     st.lists(_rule, min_size=3, max_size=6).map(tuple),
@@ -266,12 +365,16 @@ class Stage:
         self._clear()
         world = self.world
         world.turns = self._turns(inputs)
+        # Before anybody listens to people being made.
+        for name, profile in PEOPLE.items():
+            world.contact(name, **profile)
+        for name in AGENTS:
+            world.agent(name)
+        world.division("billing")
         self._define([*play.rules, _CANCELS])
         for name, steps in JOURNEYS.items():
             world.journey(name, *steps, cancelation_token="n${data.n}")
         self._define_dates(play.dates)
-        for name, profile in PEOPLE.items():
-            world.contact(name, **profile)
         for number, (seconds, events) in enumerate(play.waves):
             world.pass_time(seconds=seconds)
             self._accept(number, events)

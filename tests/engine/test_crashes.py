@@ -70,7 +70,9 @@ class Playhouse:
             trigger_type="custom.a",
             actions=[
                 {"type": "send_message", "text": "{{payload.n}}", "on_error": "stop"},
-                {"type": "add_tags", "tags": ["done{{payload.n}}"]},
+                {"type": "add_tags", "tags": ["done{{payload.n}}"], "target": "contact"},
+                {"type": "add_tags", "tags": ["k{{payload.n}}"]},
+                {"type": "add_note", "text": "{{payload.n}}"},
                 {"type": "emit_event", "event_type": "custom.b", "payload": {"n": "{{payload.n}}"}},
             ],
         )
@@ -78,11 +80,21 @@ class Playhouse:
             trigger_type="custom.b",
             actions=[{"type": "notify", "emails": ["staff@example.com"], "text": "{{payload.n}}"}],
         )
+        # What the engine tells of a conversation comes to its contact, and what follows goes back to it.
+        world.rule(
+            trigger_type="conversation_tagged",
+            actions=[{"type": "add_note", "text": "{{payload.added[0]}}"}],
+        )
         for number in range(PEOPLE):
             world.contact(f"c{number}", email=f"c{number}@example.com")
         world.events(
             [
-                {"event_type": "custom.a", "contact_id": f"c{n % PEOPLE}", "payload": {"n": n}}
+                {
+                    "event_type": "custom.a",
+                    "contact_id": f"c{n % PEOPLE}",
+                    "conversation_id": f"k{n % PEOPLE}",
+                    "payload": {"n": n},
+                }
                 for n in range(EVENTS)
             ]
         )
@@ -108,12 +120,20 @@ def check(world: testing.World) -> int:
     found = tables.content(world.app.store)
     assert not any(found[name] for name in ("due", "inbox", "timers", "send_due", "claims"))
     types = Counter(row["event_type"] for row in found["events"])
-    assert types == {"custom.a": EVENTS, "custom.b": EVENTS}
-    assert len(found["decisions"]) == len(found["runs"]) == len(found["messages"]) == 2 * EVENTS
-    assert len({row["event_id"] for row in found["runs"]}) == 2 * EVENTS
+    assert types == {"custom.a": EVENTS, "custom.b": EVENTS, "conversation_tagged": EVENTS}
+    assert len(found["decisions"]) == len(found["runs"]) == 3 * EVENTS
+    assert len(found["messages"]) == 2 * EVENTS
+    assert len({row["event_id"] for row in found["runs"]}) == 3 * EVENTS
     assert {row["outcome"] for row in found["runs"]} == {2}
     counts = ("total", "matched", "executed", "pending")
-    assert [sum(row[name] for row in found["rule_statistics"]) for name in counts] == [2 * EVENTS] * 3 + [0]
+    assert [sum(row[name] for row in found["rule_statistics"]) for name in counts] == [3 * EVENTS] * 3 + [0]
+    noted: dict[str, list[str]] = {row["id"]: [] for row in found["conversations"]}
+    for row in found["notes"]:
+        noted[row["conversation_id"]].append(row["text"])
+    assert {name: sorted(texts) for name, texts in noted.items()} == {
+        f"k{number}": sorted(f"{word}{n}" for n in range(number, EVENTS, PEOPLE) for word in ("", "k"))
+        for number in range(PEOPLE)
+    }
     tags = {row["user_id"]: sorted(msgspec.json.decode(row["tags"])) for row in found["contacts"]}
     assert tags == {
         f"c{number}": sorted(f"done{n}" for n in range(number, EVENTS, PEOPLE)) for number in range(PEOPLE)
@@ -131,7 +151,7 @@ def check(world: testing.World) -> int:
 
 @pytest.mark.torture
 def test_killed_at_any_commit_it_ends_as_if_it_were_not(world: testing.World) -> None:
-    """Wherever a process is killed and started again: every event, run, tag and message once, or with a name."""
+    """Wherever a process is killed and started again: every event, run, tag, note and message once, or with a name."""
     house = Playhouse(world)
     uncertain: list[int] = []
 

@@ -123,3 +123,24 @@ def test_a_journey_that_is_no_draft_any_more_listens(world: testing.World) -> No
         world.event("custom.a", contact_id="ana", payload=MAIL)
         world.run_until_idle()
     assert len(world.mailbox.received) == 1
+
+
+def test_a_rule_brings_steps_of_its_own(world: testing.World) -> None:
+    """`invoke_automation` takes `steps` instead of a journey's name: they run for the contact, once for each key."""
+    send = {
+        "action": "send",
+        "message": {"to": {"email": "j@example.com"}, "content": {"title": "t", "body": "{n}"}},
+    }
+    steps = [send, {"action": "delay", "duration": "1 hour"}, send]
+    for key in ("a", "a", "b"):
+        action = {"type": "invoke_automation", "steps": steps, "data": {"n": 7}, "entry_key": key}
+        world.rule(trigger_type=f"custom.{key}", actions=[action])
+    first, second = (world.event(f"custom.{key}", contact_id="ana") for key in ("a", "b"))
+    world.event("custom.a", contact_id="bob")
+    world.run_until_idle()
+    assert [run.result.outcome for run in world.explain(first).runs] == ["executed"] * 2
+    assert len(world.mailbox.received) == 3, "each rule enters once for its key"
+    (invoked,) = world.explain(second).runs[0].result.actions
+    assert world.run(invoked.output["run_id"]).status == "WAITING"
+    world.pass_time(hours=2)
+    assert [mail.text for mail in world.mailbox.received] == ["7"] * 6

@@ -7,7 +7,8 @@ from heliograph import testing
 from tests import environment
 from tests.engine import plays
 
-EXAMPLES = 300 if environment.is_torture() else 25
+EXAMPLES = 300 if environment.is_torture() else 20
+CARES = 300 if environment.is_torture() else 15
 # A play is small as it is; shrinking one takes minutes.
 PHASES = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
 
@@ -48,6 +49,33 @@ CHAINS = plays.Play(
 """What one event causes, and what that causes, must not overtake what another one caused before."""
 
 
+CANCELED = plays.Play(
+    (
+        {
+            "name": "A rule",
+            "trigger_type": "custom.a",
+            "actions": [{"type": "invoke_automation", "template": "short"}],
+        },
+    ),
+    (
+        (
+            0,
+            tuple(
+                {
+                    "event_type": "custom.a",
+                    "contact_id": name,
+                    "conversation_id": "k1",
+                    "payload": {"n": number, "plan": None},
+                }
+                for number, name in enumerate(plays.PEOPLE)
+            ),
+        ),
+    ),
+    cancels=((0, 1),),
+)
+"""Of people who wait in a journey, some are called back."""
+
+
 @pytest.mark.torture
 def test_a_turn_of_many_leaves_what_turns_of_one_leave(world: testing.World) -> None:
     """However many inputs a turn takes, every table ends the same, to the byte."""
@@ -58,6 +86,7 @@ def test_a_turn_of_many_leaves_what_turns_of_one_leave(world: testing.World) -> 
     @hypothesis.settings(max_examples=EXAMPLES, phases=PHASES)
     @hypothesis.given(plays.plays)
     @hypothesis.example(CHAINS)
+    @hypothesis.example(CANCELED)
     def same(play: plays.Play) -> None:
         one_by_one = stage.give(play, 1)
         all_at_once = stage.give(play, 500)
@@ -88,3 +117,22 @@ def test_a_day_of_the_calendar_in_one_turn_or_in_many(world: testing.World) -> N
 
     same()
     assert sum(made) > EXAMPLES, "birthdays are celebrated"
+
+
+@pytest.mark.torture
+def test_conversations_in_one_turn_or_in_many(world: testing.World) -> None:
+    """Rules that look at how conversations stand, and change it, leave the same whatever a turn takes."""
+    stage = plays.Stage(world)
+    made: list[int] = []
+
+    @hypothesis.settings(max_examples=CARES, phases=PHASES)
+    @hypothesis.given(plays.care)
+    def same(play: plays.Play) -> None:
+        one_by_one = stage.give(play, 1)
+        all_at_once = stage.give(play, 500)
+        for name, rows in one_by_one.items():
+            assert all_at_once[name] == rows, name
+        made.append(sum(row["source"] == "engine" for row in all_at_once["events"]))
+
+    same()
+    assert sum(made) > CARES, "the engine tells of conversations"

@@ -85,6 +85,9 @@ class Stage:
     def plan(self, row: rows.Run, start: rows.Start, definition: bytes | str | None) -> plans.Plan:
         return plans.plan(tuple(self.steps))
 
+    def depth(self, start: rows.Start) -> int:
+        return 0
+
     def wanted(self, desk: desk.Desk, row: rows.Run, start: rows.Start, plan: plans.Plan) -> started.Wanted:
         return started.Wanted()
 

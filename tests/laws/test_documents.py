@@ -105,7 +105,7 @@ def test_examples_of_rules_can_be_created() -> None:
     """A rule that stands in a document is one that the API takes."""
     written = [json.loads(text) for text in examples("docs/rules.md", "json")]
     made = [rules.define(given).name for given in written if "trigger_type" in given]
-    assert made == ["Cart reminder"]
+    assert made == ["Cart reminder", "Ask how it was"]
 
 
 def test_every_field_of_a_date_automation_is_documented() -> None:

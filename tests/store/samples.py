@@ -119,5 +119,8 @@ def contact(user_id: str, *, workspace: int = 1, **changed: Any) -> rows.Contact
 def conversation(identity: str, *, workspace: int = 1, **changed: Any) -> rows.Conversation:
     """A conversation as a turn writes it."""
     partition = ids.partition_of_subject(workspace, f"conversation:{identity}")
-    made = rows.Conversation(workspace, identity, partition, None, b"{}", b'["urgent"]', NOW, NOW)
+    made = rows.Conversation(
+        workspace, identity, partition, None, b"{}", b'["urgent"]', NOW, NOW,
+        "ana", "email", "pending", "high", "maya", "billing",
+    )  # fmt: skip
     return made._replace(**changed)

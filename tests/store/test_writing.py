@@ -124,17 +124,27 @@ def test_people_are_made_once_and_then_changed(store: database.Database, session
 def test_conversations_are_made_and_changed_alike(
     store: database.Database, session: database.Session
 ) -> None:
-    """A conversation is written as a contact is, with numbers of its own, each workspace for itself."""
-    for tags in (b'["a"]', b'["a","b"]'):
+    """A conversation is written as a contact is, with all that it stands for, each workspace for itself."""
+    for changed in ({"tags": b'["a"]'}, {"tags": b'["a","b"]', "status": "resolved", "agent_id": None}):
         writes = rows.Writes()
         for workspace in (1, 2):
-            writes.conversations[workspace, "k1"] = samples.conversation("k1", workspace=workspace, tags=tags)
+            row = samples.conversation("k1", workspace=workspace, **changed)
+            writes.conversations[workspace, "k1"] = row
         write(session, writes)
     found = tables.rows(store, "conversations")
-    assert [(row["workspace_id"], row["id"], row["tags"]) for row in found] == [
-        (1, "k1", '["a","b"]'),
-        (2, "k1", '["a","b"]'),
-    ]
+    names = ("workspace_id", "contact_id", "channel", "status", "priority", "agent_id", "division_id", "tags")
+    stands = ["ana", "email", "resolved", "high", None, "billing", '["a","b"]']
+    assert [[row[name] for name in names] for row in found] == [[1, *stands], [2, *stands]]
+
+
+def test_notes_are_kept_in_the_order_of_their_ids(
+    store: database.Database, session: database.Session
+) -> None:
+    """Notes of a conversation lie beside each other, as they were written."""
+    writes = rows.Writes()
+    writes.notes = [rows.Note(1, "k1", samples.event(number).id, "rule", f"n{number}") for number in (2, 1)]
+    write(session, writes)
+    assert [row["text"] for row in tables.rows(store, "notes")] == ["n1", "n2"]
 
 
 def test_statistics_add_up(store: database.Database, session: database.Session) -> None:

@@ -264,12 +264,12 @@ def test_definitions_are_known_by_a_name_of_their_own() -> None:
 
 def test_every_rule_is_accepted_as_it_stands() -> None:
     """The engine takes each rule without a fault or a warning, and each listens to an event that occurs."""
-    template_ids = frozenset(template["id"] for template in definitions("template"))
+    known = rule_warnings.References(frozenset(template["id"] for template in definitions("template")))
     occurring = {event["event_type"] for event in told()}
     for definition in definitions("rule"):
         given = {key: value for key, value in definition.items() if key not in ("kind", "id")}
         rule = rules.define(given)
-        assert rule_warnings.of_content(rule, template_ids) == ()
+        assert rule_warnings.of_content(rule, known) == ()
         assert rule.trigger_type in occurring
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from heliograph.core import alerts
+from heliograph.core import alerts, steps
 from tests.web import client
 
 PATH = "/api/automation/rules"
@@ -27,6 +27,15 @@ FULL: dict[str, Any] = {
         {"type": "update_contact", "fields": {"refunds": 1}},
         {"type": "call_webhook", "url": "https://example.com/hook", "method": "PUT", "body": {"a": 1}},
         {"type": "emit_event", "event_type": "custom.refund", "payload": {"by": "rule"}},
+        {"type": "assign_agent", "agent_id": "{{ payload.agent_id }}"},
+        {"type": "assign_division", "division_id": "{{ payload.division_id }}"},
+        {"type": "unassign", "on_error": "stop"},
+        {"type": "set_status", "status": "pending"},
+        {"type": "set_priority", "priority": "urgent"},
+        {"type": "remove_tags", "tags": ["new"]},
+        {"type": "add_note", "text": "Look at {{ message.text }}"},
+        {"type": "invoke_automation", "steps": [{"action": "delay", "duration": "1 day"}], "once": True},
+        {"type": "cancel_automation", "cancelation_token": "refund"},
     ],
     "alert_settings": {"enabled": False, "window_days": 14},
     "schedule_settings": {
@@ -72,6 +81,37 @@ def test_what_a_rule_is_created_with_is_what_is_read(api: client.Client, fields:
     made = api.post(PATH, FULL).json()
     read = api.get(f"{PATH}/{made['id']}").json()
     assert only(fields, made) == only(fields, read) == only(fields, SHOWN)
+
+
+def test_every_action_type_stands_in_a_rule() -> None:
+    """The rule with every field has every action of the union, so that each is taken and given back."""
+    assert {action["type"] for action in FULL["actions"]} == set(steps.KINDS)
+
+
+@pytest.mark.spec("S4-35")
+@pytest.mark.parametrize(
+    ("action", "place"),
+    [
+        ({"type": "assign_agent"}, "agent_id"),
+        ({"type": "assign_division", "division_id": " "}, "division_id"),
+        ({"type": "unassign", "agent_id": "maya"}, "agent_id"),
+        ({"type": "set_status", "status": "opened"}, "status"),
+        ({"type": "set_priority", "priority": "{{ "}, "priority"),
+        ({"type": "remove_tags", "tags": []}, "tags"),
+        ({"type": "add_tags", "tags": ["a", " "]}, "tags[1]"),
+        ({"type": "add_note", "text": " "}, "text"),
+        ({"type": "invoke_automation", "template": "a", "steps": []}, ""),
+        ({"type": "invoke_automation", "steps": [{"action": "delay", "duration": "?"}]}, "steps[0].duration"),
+        ({"type": "cancel_automation"}, "cancelation_token"),
+    ],
+)
+def test_a_wrong_action_is_refused_with_its_place(
+    lone_api: client.Client, action: dict[str, Any], place: str
+) -> None:
+    """What is missing from an action, strange to it or impossible is told where it stands, and no rule is made."""
+    answer = lone_api.post(PATH, {**FULL, "actions": [FULL["actions"][0], action]})
+    assert (answer.status_code, list(client.faults(answer))) == (422, [f"actions[1].{place}".rstrip(".")])
+    assert lone_api.get(PATH).json()["total"] == 0
 
 
 @pytest.mark.spec("S4-23", "S4-36", "S4-80", "S4-81")

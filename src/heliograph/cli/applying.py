@@ -130,13 +130,12 @@ def _put_journey(connection: sa.Connection, owner: int, one: definition_files.De
 
 def _put_rule(connection: sa.Connection, owner: int, one: definition_files.Definition, now: int) -> Change:
     from heliograph.core import rule_warnings, rules
-    from heliograph.store import automations
+    from heliograph.store import automations, references
 
     assert isinstance(one.id, bytes)
     assert isinstance(one.content, rules.Definition)
     before, after = automations.put_rule(connection, owner, one.id, one.content, now)
-    templates = automations.template_ids(connection, owner)
-    found = rule_warnings.of_content(after.definition, templates)
+    found = rule_warnings.of_content(after.definition, references.known(connection, owner, None))
     notes = tuple(f"{note.path} {note.message}" for note in found)
     if before is None:
         return Change("rule", one.name, "created", notes)

@@ -26,6 +26,7 @@ from heliograph.core import (
     ids,
     journeys,
     message_templates,
+    rule_journeys,
     rules,
     segments,
 )
@@ -239,8 +240,18 @@ def _journey(file: Path, identity: object, fields: Mapping[str, Any]) -> Definit
     return Definition(file, "journey", content.id, content.name, content)
 
 
+def _rule(given: Mapping[str, Any]) -> rules.Definition:
+    definition = rules.define(given)
+    if any(action.get("steps") for action in definition.actions):
+        from heliograph import app
+
+        with contextlib.closing(app.sandbox()) as evaluator:
+            rule_journeys.check_actions(definition.actions, evaluator)
+    return definition
+
+
 _DEFINED: Mapping[str, Callable[[Path, object, Mapping[str, Any]], Definition]] = {
-    "rule": _by_uuid("rule", rules.define),
+    "rule": _by_uuid("rule", _rule),
     "date": _by_uuid("date", _date),
     "template": _template,
     "journey": _journey,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -17,6 +18,7 @@ from heliograph.cli import contact_file, options, terminal
 
 if TYPE_CHECKING:
     from heliograph.store import database as databases
+    from heliograph.store import imports as stored
 
 imports = typer.Typer(help="Bring data in from files.", rich_markup_mode=None)
 imports.callback(invoke_without_command=True)(terminal.help_unless_told)
@@ -71,7 +73,9 @@ def take(
     store: databases.Database, file: Path, workspace: str, seen: Callable[[int], None] = lambda _offset: None
 ) -> Outcome:
     """Import a file from where it stands; `seen` is told how many bytes are done."""
-    from heliograph.store import facts, workspaces
+    from heliograph.core import notices
+    from heliograph.store import facts, telling, workspaces
+    from heliograph.store import imports as imports_store
 
     now = options.present(store)
     with store.writing() as connection:
@@ -88,7 +92,10 @@ def take(
     ):
         rows = source.rows(contact_file.Place(standing.offset, standing.line) if standing.offset else None)
         while batch := list(islice(rows, _ROWS_AT_ONCE)):
-            standing = _take_batch(session, owner, name, batch, standing, report, options.present(store))
+            with store.reading() as connection:
+                listens = telling.listening(connection, owner, notices.OF_CONTACTS)
+            merge = functools.partial(imports_store.merge_profiles, session, owner, listens=listens)
+            standing = _take_batch(merge, name, batch, standing, report, options.present(store))
             seen(standing.offset)
     with store.writing() as connection:
         facts.forget(connection, name)
@@ -105,8 +112,7 @@ def _standing(known: str | None, file: Path) -> Standing:
 
 
 def _take_batch(
-    session: databases.Session,
-    owner: int,
+    merge: Callable[..., stored.Tally],
     name: str,
     batch: list[contact_file.Row],
     standing: Standing,
@@ -114,8 +120,6 @@ def _take_batch(
     now: int,
 ) -> Standing:
     """Store some rows, and with them how far the import has come by then, which it gives."""
-    from heliograph.store import imports as stored
-
     given: dict[str, dict[str, Any]] = {}
     for row in batch:
         if not row.faults:
@@ -140,7 +144,7 @@ def _take_batch(
     def progress(tally: stored.Tally) -> tuple[str, str]:
         return name, msgspec.json.encode(after(tally)).decode()
 
-    return after(stored.merge_profiles(session, owner, given, now, progress))
+    return after(merge(given, now, progress))
 
 
 @contextlib.contextmanager

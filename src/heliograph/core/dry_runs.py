@@ -29,7 +29,17 @@ Contents = Callable[[str, int], Mapping[str, Any] | None]
 """The content of a template in one version."""
 
 _AS_WRITTEN = frozenset(
-    ("type", "on_error", "template_id", "channel", "event_type", "contact_id", "conversation_id", "target")
+    (
+        "type",
+        "on_error",
+        "template_id",
+        "channel",
+        "event_type",
+        "contact_id",
+        "conversation_id",
+        "target",
+        "steps",
+    )
 )
 """Fields of actions that are no texts."""
 _VALUES = frozenset(("body", "data", "fields", "payload", "headers"))
@@ -179,12 +189,14 @@ class _Rehearsal:
         while replies := [
             self._reply(visit, ordinal, effect)
             for visit, ordinal, effect in moved.asked
-            if isinstance(effect, effects.Deliver)
+            if isinstance(effect, (effects.Deliver, effects.Start))
         ]:
             moved = runs.advance(plan, moved.records, replies, scene, scene.now)
         return moved.records
 
-    def _reply(self, visit: int, ordinal: int, effect: effects.Deliver) -> runs.Reply:
+    def _reply(self, visit: int, ordinal: int, effect: effects.Deliver | effects.Start) -> runs.Reply:
+        if isinstance(effect, effects.Start):
+            return runs.Reply(visit, ordinal, plans.Status.SUCCEEDED, None, None)
         shown, error = self._delivery(effect)
         self._deliveries.setdefault(visit, []).append(shown)
         status = plans.Status.FAILED if error else plans.Status.SUCCEEDED

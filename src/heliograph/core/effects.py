@@ -20,7 +20,7 @@ class Inbox(IntEnum):
     DELIVER = 2
     """A message for this subject, decided in another partition."""
     TAG = 3
-    """Tags to put on or take off, decided in another partition."""
+    """Tags to put on or take off, decided in another partition by an older Heliograph: now it is CHANGE."""
     CANCEL = 5
     """A run of this partition is to be canceled, or a message in it whose run was."""
     JOB = 6
@@ -29,6 +29,8 @@ class Inbox(IntEnum):
     """A fan-out has judged all people of a partition, which its automation hears."""
     SETTLED = 8
     """All messages of a fan-out in a partition have ended, which its automation hears."""
+    CHANGE = 12
+    """A conversation of this partition is to be changed, decided in another one."""
 
 
 class Timer(IntEnum):
@@ -96,13 +98,25 @@ class SaveProfile(NamedTuple):
 
 
 class SaveTags(NamedTuple):
-    """Put tags on a contact or a conversation, or take them off (the record is made where there is none)."""
+    """Put tags on a contact, or take them off (the contact is made where there is none)."""
 
-    target: str
-    """`contact` or `conversation`."""
-    id: str
+    contact_id: str
     add: tuple[str, ...]
     remove: tuple[str, ...]
+
+
+class ChangeConversation(NamedTuple):
+    """Change a conversation, which is made where there is none (rules.md R15)."""
+
+    id: str
+    fields: Mapping[str, Any]
+    """Of `status`, `priority`, `agent_id`, `division_id`: those that are set."""
+    add: tuple[str, ...] = ()
+    """Tags to put on."""
+    remove: tuple[str, ...] = ()
+    """Tags to take off."""
+    note: str | None = None
+    """What is noted down."""
 
 
 class Emit(NamedTuple):
@@ -140,4 +154,4 @@ class Cancel(NamedTuple):
     token: str
 
 
-Effect = Deliver | SaveProfile | SaveTags | Emit | Wait | Start | Cancel
+Effect = Deliver | SaveProfile | SaveTags | ChangeConversation | Emit | Wait | Start | Cancel

@@ -20,8 +20,8 @@ PARTITIONS = 64
 """For ever: rows are never re-hashed."""
 
 COUNTER_BITS, ORDINAL_BITS = 20, 16
-_FIRST_CAUSE = 17
-"""Bits of the counter that are left when a depth, of at most 7, stands before it."""
+_FIRST_CAUSE = 16
+"""Bits of the counter that are left when a generation, of at most 15, stands before it."""
 _VERSION = 0x7000
 _VARIANT = 0x8000_0000_0000_0000
 _TAIL = (1 << 36) - 1
@@ -94,16 +94,29 @@ def of_job(cursor_id: bytes, ordinal: int, subject: str, channel: str, job_head:
 
 
 def of_emitted(
-    run_id: bytes, visit: int, ordinal: int, effect_head: bytes, partition: int, depth: int
+    run_id: bytes, visit: int, ordinal: int, effect_head: bytes, partition: int, generation: int
 ) -> bytes:
-    """The id of an event that a run lets come in, `depth` events after one from outside.
+    """The id of an event that a run lets come in, `generation` turns after one from outside at the earliest.
 
-    Of one instant, what was caused later comes later, whether one turn decided all of it or many did: the depth stands
-    before the counter of the first cause, and the step before the rest.
+    Of one instant, what was caused later comes later, whether one turn decided all of it or many did: the generation
+    stands before the counter of the first cause, and the step before the rest.
     """
     low = int.from_bytes(of_effect(run_id, visit, ordinal, effect_head, partition)[8:], "big")
-    counter = depth << _FIRST_CAUSE | low >> 42 & ((1 << _FIRST_CAUSE) - 1)
+    counter = min(generation, 15) << _FIRST_CAUSE | low >> 42 & ((1 << _FIRST_CAUSE) - 1)
     return effect_head + foot(counter, partition, (visit & 0x3F) << 30 | low & 0x3FFF_FFFF)
+
+
+def generation(event_id: bytes | None, depth: int) -> int:
+    """How many turns an event came after one from outside: that of an emitted one stands in its id."""
+    if not depth or event_id is None:
+        return depth
+    return (int.from_bytes(event_id[8:], "big") >> 42 & _COUNTER) >> _FIRST_CAUSE
+
+
+def of_debt(run_id: bytes, visit: int, ordinal: int, effect_head: bytes, partition: int, place: int) -> bytes:
+    """The id of what a run owes another subject, the `place`-th of its turn: debts are worked in their order."""
+    digest = blake2b(run_id + visit.to_bytes(4, "big") + ordinal.to_bytes(4, "big"), digest_size=5).digest()
+    return effect_head + foot(place, partition, int.from_bytes(digest, "big"))
 
 
 def partition_of(identity: bytes) -> int:

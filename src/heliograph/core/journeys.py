@@ -300,30 +300,6 @@ def child(
     return start(journey, body, journey.definition.cancelation_token, evaluator, now)
 
 
-def of_rule(
-    journey: Journey | None, asked: plans.Invocation, evaluator: expressions.Evaluator
-) -> effects.Start | str:
-    """The start that a rule's action asks for, or why there is none."""
-    if journey is None:
-        return f"there is no published journey {asked.template!r}"
-    scene = asked.scene
-    is_trigger = scene.rule_id == journey.automation_id
-    source = f"event/{scene.event_type}" if is_trigger else f"rule/{ids.text(scene.rule_id)}"
-    body = Body(
-        (source,),
-        asked.data,
-        recipient=scene.contact_id,
-        depth=scene.depth,
-        journey=journey.definition.id,
-        event_id=ids.text(scene.event_id),
-    )
-    token = journey.definition.cancelation_token
-    try:
-        return start(journey, body, token, evaluator, scene.now, asked.start_key)
-    except errors.InvalidInput as fault:
-        return str(fault)
-
-
 # ── invocations ─────────────────────────────────────────────────────────────────────────────────────
 
 _TEXTS = ("brand", "recipient", "template")

@@ -50,12 +50,24 @@ class Started(Protocol):
 class Invocation(NamedTuple):
     """A journey that a rule's action wants to start."""
 
-    template: str
-    """Its id or alias."""
+    template: str | None
+    """Its id or alias; None where the steps come along."""
     data: dict[str, Any]
     start_key: str | None
     """What the run is unique by among the journey's; None: the action itself."""
     scene: Scene
+    steps: list[dict[str, Any]] | None = None
+    """Steps that no journey has."""
+
+
+class Team(NamedTuple):
+    """Who may take care of conversations: ids, each with the tenant whose they are (None: everybody's)."""
+
+    agents: Mapping[str, str | None]
+    divisions: Mapping[str, str | None]
+
+
+NOBODY = Team({}, {})
 
 
 class Scene(msgspec.Struct, gc=False):
@@ -75,6 +87,7 @@ class Scene(msgspec.Struct, gc=False):
     contact: Mapping[str, Any] | None
     """The stored contact: its profile, `id` and `tags`; `{id}` alone where none is stored."""
     conversation: Mapping[str, Any] | None
+    """The stored conversation: how it stands, `attributes`, `id` and `tags`; `{id}` alone where none is stored."""
     default_subject: str
     template_versions: Mapping[str, int]
     """The published version of every template, by id."""
@@ -85,6 +98,9 @@ class Scene(msgspec.Struct, gc=False):
     """Gives the start of a journey, or why there is none."""
     started: Started | None = None
     """None for a rule's run."""
+    team: Team = NOBODY
+    is_strange: bool = False
+    """Whether the conversation is another tenant's: to this event it does not exist."""
     _context: dict[str, Any] | None = None
 
     @property

@@ -6,11 +6,11 @@ by itself is looked at alone; what its place among the others makes of it needs 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from heliograph import errors
-from heliograph.core import conditions, events, rules, schedule
+from heliograph.core import conditions, events, notices, rules, schedule
 
 _MOST_NAMED = 5
 
@@ -35,30 +35,50 @@ class Stored(Protocol):
         """What it says."""
 
 
-def warnings(
-    rule: Stored, others: Sequence[Stored], template_ids: frozenset[str]
-) -> tuple[errors.Fault, ...]:
+class References(NamedTuple):
+    """What the actions of a rule may name, by id."""
+
+    templates: frozenset[str] = frozenset()
+    agents: frozenset[str] = frozenset()
+    divisions: frozenset[str] = frozenset()
+    journeys: frozenset[str] = frozenset()
+    """Ids and aliases of those that are published."""
+
+
+_NAMES = (
+    ("send_message", "template_id", "template", "templates"),
+    ("assign_agent", "agent_id", "agent", "agents"),
+    ("assign_division", "division_id", "division", "divisions"),
+    ("invoke_automation", "template", "published journey", "journeys"),
+)
+"""(action, field, what it names, where it is among References)"""
+
+
+def warnings(rule: Stored, others: Sequence[Stored], known: References) -> tuple[errors.Fault, ...]:
     """Everything that looks wrong with a rule among the others of its workspace; it may be among them itself."""
-    return (*of_content(rule.definition, template_ids), *of_place(rule, others))
+    return (*of_content(rule.definition, known), *of_place(rule, others))
 
 
 # ── what it says ────────────────────────────────────────────────────────────────────────────────────
 
 
-def of_content(definition: rules.Definition, template_ids: frozenset[str]) -> tuple[errors.Fault, ...]:
+def of_content(definition: rules.Definition, known: References) -> tuple[errors.Fault, ...]:
     """What looks wrong with a rule by itself."""
     found: list[errors.Fault] = []
     if not events.is_known(definition.trigger_type):
         nearest = errors.did_you_mean(definition.trigger_type, events.KNOWN_TYPES)
         found.append(errors.Fault("trigger_type", f"is no event type that is known here{nearest}"))
     for index, action in enumerate(definition.actions):
-        template_id = action.get("template_id")
-        if action["type"] == "send_message" and template_id is not None and template_id not in template_ids:
-            place = f"actions[{index}].template_id"
-            found.append(errors.Fault(place, f"there is no template {template_id!r} yet"))
-        if action["type"] == "emit_event" and action["event_type"] == definition.trigger_type:
-            place = f"actions[{index}].event_type"
-            found.append(errors.Fault(place, "is this rule's own trigger: it may start itself"))
+        for kind, field, what, where in _NAMES:
+            named = action.get(field) if action["type"] == kind else None
+            # What a text names is known when the rule acts.
+            if named is not None and "{" not in named and named not in getattr(known, where):
+                place = f"actions[{index}].{field}"
+                found.append(errors.Fault(place, f"there is no {what} {named!r} yet"))
+        if definition.trigger_type in emitted(action):
+            found.append(
+                errors.Fault(_cause(index, action), "is this rule's own trigger: it may start itself")
+            )
     return tuple(found)
 
 
@@ -67,7 +87,33 @@ def of_content(definition: rules.Definition, template_ids: frozenset[str]) -> tu
 
 def emits(definition: rules.Definition) -> bool:
     """Whether a rule lets events come in, so that rules of other types have to be looked at too."""
-    return any(action["type"] == "emit_event" for action in definition.actions)
+    return any(emitted(action) for action in definition.actions)
+
+
+def emitted(action: Mapping[str, Any]) -> tuple[str, ...]:
+    """The types of the events that an action lets come in, be it that the engine tells of what it did."""
+    kind = action["type"]
+    if kind == "emit_event":
+        return (str(action["event_type"]),)
+    if kind in ("add_tags", "remove_tags") and action.get("target") == "contact":
+        return notices.OF_CONTACTS
+    return _TOLD.get(kind, ())
+
+
+_TOLD: Mapping[str, tuple[str, ...]] = {
+    "assign_agent": (notices.ASSIGNED,),
+    "assign_division": (notices.ASSIGNED,),
+    "unassign": (notices.ASSIGNED,),
+    "set_status": (notices.STATUS_CHANGED,),
+    "add_tags": (notices.TAGGED,),
+    "remove_tags": (notices.TAGGED,),
+    "update_contact": notices.OF_CONTACTS,
+}
+
+
+def _cause(index: int, action: Mapping[str, Any]) -> str:
+    """The place of what lets an event come in."""
+    return f"actions[{index}].{'event_type' if action['type'] == 'emit_event' else 'type'}"
 
 
 def of_place(rule: Stored, others: Sequence[Stored]) -> tuple[errors.Fault, ...]:
@@ -134,14 +180,14 @@ def _loops(rule: Stored, others: Iterable[Stored]) -> Iterable[errors.Fault]:
             leads_to.setdefault(other.definition.trigger_type, set()).update(_emitted(other.definition))
     own = rule.definition.trigger_type
     for index, action in enumerate(rule.definition.actions):
-        emitted = action["event_type"] if action["type"] == "emit_event" else own
-        if emitted != own and own in _reached(emitted, leads_to):
-            place = f"actions[{index}].event_type"
-            yield errors.Fault(place, "may lead back to this rule by way of others: a loop")
+        starts = emitted(action)
+        if own not in starts and any(own in _reached(one, leads_to) for one in starts):
+            message = "may lead back to this rule by way of others: a loop"
+            yield errors.Fault(_cause(index, action), message)
 
 
 def _emitted(definition: rules.Definition) -> Iterable[str]:
-    return (action["event_type"] for action in definition.actions if action["type"] == "emit_event")
+    return (event_type for action in definition.actions for event_type in emitted(action))
 
 
 def _reached(start: str, leads_to: dict[str, set[str]]) -> set[str]:

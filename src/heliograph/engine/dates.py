@@ -33,6 +33,10 @@ class Door:
         kept = _kept.decode(definition)
         return dates.plan(kept, kept.template_id)
 
+    def depth(self, start: rows.Start) -> int:
+        """None: the calendar starts them."""
+        return 0
+
     def wanted(self, desk: desks.Desk, row: rows.Run, start: rows.Start, plan: plans.Plan) -> started.Wanted:
         """The contact."""
         return started.Wanted((start.contact_id,) if start.contact_id is not None else ())

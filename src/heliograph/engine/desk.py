@@ -7,12 +7,12 @@ after the last; nothing here touches the database.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
 
-from heliograph.core import effects, ids, messages, people, rules, runs
+from heliograph.core import conversations, effects, ids, messages, people, rules, runs
 from heliograph.store import birthdays, rows
 
 _decode = msgspec.json.Decoder().decode
@@ -44,6 +44,10 @@ class Desk:
         """How many people of fan-outs and of the calendar were looked at."""
         self.goes_on = False
         """Whether a timer was set that is due at once."""
+        self.debts = 0
+        """How much this turn has laid into inboxes that is worked in its order."""
+        self.listens: Callable[[int, str | None, str], bool] = lambda *_: False
+        """(workspace, tenant, event type) to whether any rule or journey waits for such events."""
         self._outcomes: dict[tuple[int, bytes, int], int] = {}
         self._roots: dict[tuple[str, int, str], dict[str, Any]] = {}
 
@@ -58,11 +62,11 @@ class Desk:
         return self._roots[key]
 
     def conversation(self, workspace_id: int, conversation_id: str) -> Mapping[str, Any]:
-        """The conversation's record with its `id` and `tags`; `{id}` alone where none is stored."""
+        """How the conversation stands, with its `id` and `tags`; `{id}` alone where none is stored."""
         key = ("conversation", workspace_id, conversation_id)
         if key not in self._roots:
             row = self.conversations.get((workspace_id, conversation_id))
-            self._roots[key] = root(conversation_id, row and row.record, row and row.tags)
+            self._roots[key] = conversation_root(conversation_id, row)
         return self._roots[key]
 
     # ── changes ─────────────────────────────────────────────────────────────────────────────────────
@@ -76,15 +80,41 @@ class Desk:
         self._put_contact(row._replace(profile=_encode(profile), updated_at=self.now))
 
     def save_tags(self, workspace_id: int, tenant_id: str | None, effect: effects.SaveTags) -> None:
-        """Put tags on a contact or a conversation, or take them off."""
-        if effect.target == "contact":
-            contact = self._contact_row(workspace_id, tenant_id, effect.id)
-            self._put_contact(contact._replace(tags=_tagged(contact.tags, effect), updated_at=self.now))
-            return
-        conversation = self._conversation_row(workspace_id, tenant_id, effect.id)
-        self._put_conversation(
-            conversation._replace(tags=_tagged(conversation.tags, effect), updated_at=self.now)
+        """Put tags on a contact, or take them off."""
+        row = self._contact_row(workspace_id, tenant_id, effect.contact_id)
+        tags = _encode(conversations.tagged(_decode(row.tags), effect.add, effect.remove))
+        self._put_contact(row._replace(tags=tags, updated_at=self.now))
+
+    def conversation_row(
+        self, workspace_id: int, identity: str, otherwise: Mapping[str, str | None]
+    ) -> rows.Conversation:
+        """A conversation; where none is stored, a new one, of which `otherwise` has tenant, contact and channel."""
+        found = self.conversations.get((workspace_id, identity))
+        if found is not None:
+            return found
+        partition = ids.partition_of_subject(workspace_id, rules.cooldown_subject(None, identity))
+        return rows.Conversation(
+            workspace_id,
+            identity,
+            partition,
+            otherwise.get("tenant_id"),
+            b"{}",
+            b"[]",
+            self.now,
+            self.now,
+            otherwise.get("contact_id"),
+            otherwise.get("channel"),
+            conversations.FIRST_STATUS,
+            conversations.FIRST_PRIORITY,
+            None,
+            None,
         )
+
+    def put_conversation(self, row: rows.Conversation) -> None:
+        """Let a conversation stand like this."""
+        key = (row.workspace_id, row.id)
+        self.conversations[key] = self.writes.conversations[key] = row
+        self._roots.pop(("conversation", *key), None)
 
     def _contact_row(self, workspace_id: int, tenant_id: str | None, user_id: str) -> rows.Contact:
         found = self.contacts.get((workspace_id, user_id))
@@ -93,24 +123,10 @@ class Desk:
         partition = ids.partition_of_subject(workspace_id, rules.cooldown_subject(user_id, None))
         return rows.Contact(workspace_id, user_id, partition, tenant_id, b"{}", b"[]", self.now, self.now)
 
-    def _conversation_row(self, workspace_id: int, tenant_id: str | None, identity: str) -> rows.Conversation:
-        found = self.conversations.get((workspace_id, identity))
-        if found is not None:
-            return found
-        partition = ids.partition_of_subject(workspace_id, rules.cooldown_subject(None, identity))
-        return rows.Conversation(
-            workspace_id, identity, partition, tenant_id, b"{}", b"[]", self.now, self.now
-        )
-
     def _put_contact(self, row: rows.Contact) -> None:
         key = (row.workspace_id, row.user_id)
         self.contacts[key] = self.writes.contacts[key] = row
         self._roots.pop(("contact", *key), None)
-
-    def _put_conversation(self, row: rows.Conversation) -> None:
-        key = (row.workspace_id, row.id)
-        self.conversations[key] = self.writes.conversations[key] = row
-        self._roots.pop(("conversation", *key), None)
 
     def matched(self, workspace_id: int, rule_id: bytes, subject: str) -> None:
         """Start the cooldown of a rule for a subject."""
@@ -197,12 +213,24 @@ def _bytes(state: bytes | str | None) -> bytes:
 
 
 def root(identity: str, record: bytes | str | None, tags: bytes | str | None) -> dict[str, Any]:
-    """A stored record (JSON texts) as conditions and texts see it; `{id}` alone where none is stored."""
+    """A stored profile (JSON texts) as conditions and texts see it; `{id}` alone where none is stored."""
     if record is None:
         return {"id": identity}
     return {**_decode(record), "id": identity, "tags": _decode(tags or b"[]")}
 
 
-def _tagged(stored: bytes | str, effect: effects.SaveTags) -> bytes:
-    kept = [tag for tag in _decode(stored) if tag not in effect.remove]
-    return _encode(list(dict.fromkeys((*kept, *effect.add))))
+def conversation_root(identity: str, row: rows.Conversation | None) -> dict[str, Any]:
+    """A stored conversation as conditions and texts see it; `{id}` alone where none is stored."""
+    if row is None:
+        return {"id": identity}
+    return {
+        "id": identity,
+        "contact_id": row.contact_id,
+        "channel": row.channel,
+        "status": row.status,
+        "priority": row.priority,
+        "agent_id": row.agent_id,
+        "division_id": row.division_id,
+        "attributes": _decode(row.attributes),
+        "tags": _decode(row.tags),
+    }

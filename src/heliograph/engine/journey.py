@@ -12,7 +12,18 @@ from typing import Any
 
 import msgspec
 
-from heliograph.core import effects, expressions, frames, ids, journeys, messages, plans, rules, runs
+from heliograph.core import (
+    effects,
+    expressions,
+    frames,
+    ids,
+    journeys,
+    messages,
+    plans,
+    rule_journeys,
+    rules,
+    runs,
+)
 from heliograph.engine import desk as desks
 from heliograph.engine import match, run, started
 from heliograph.store import database, journey_runs, rows
@@ -36,6 +47,10 @@ class Journeys:
         if definition is None:
             return journeys.read_steps(journeys.read_body(start.body).steps, self._evaluator)
         return journeys.read_steps(_definition.decode(definition).steps, self._evaluator)
+
+    def depth(self, start: rows.Start) -> int:
+        """How many events or runs have caused each other before."""
+        return journeys.read_body(start.body).depth
 
     def wanted(self, desk: desks.Desk, row: rows.Run, start: rows.Start, plan: plans.Plan) -> started.Wanted:
         """The profiles that its next steps write to, and the messages of earlier sends that they ask about."""
@@ -106,7 +121,8 @@ class Journeys:
 
     def invoke(self, workspace: match.Workspace, asked: plans.Invocation) -> effects.Start | str:
         """The start of a journey that a rule's action asks for, or why there is none."""
-        return journeys.of_rule(workspace.journey(asked.template), asked, self._evaluator)
+        journey = None if asked.template is None else workspace.journey(asked.template)
+        return rule_journeys.of_rule(journey, asked, self._evaluator)
 
     def _run(
         self,

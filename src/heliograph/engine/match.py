@@ -15,9 +15,12 @@ import msgspec
 from heliograph.core import conditions, effects, ids, journeys, plans, runs
 from heliograph.core import rules as rule_book
 from heliograph.core.steps import messaging
+from heliograph.engine import bounds
+from heliograph.engine import desk as desks
 from heliograph.store import definitions, rows
 
 _RECORDS = frozenset({"contact", "conversation"})
+_OF_CONVERSATIONS = frozenset({"conversation", "channel_source"})
 _decode = msgspec.json.Decoder().decode
 _journey = msgspec.json.Decoder(journeys.Definition)
 
@@ -58,6 +61,7 @@ class Workspace:
         self.default_subject: str = (_decode(stored.settings) or {}).get("default_subject", "")
         self.definitions = stored
         self.zone: str | None = (_decode(stored.settings) or {}).get("timezone")
+        self.team = plans.Team(stored.agents, stored.divisions)
         self._stored, self._stored_journeys = stored.rules, stored.journeys
         self._journeys: dict[str, journeys.Journey] | None = None
         self._by_type: dict[str, list[tuple[definitions.StoredRule, rule_book.Definition]]] | None = None
@@ -155,7 +159,8 @@ class Wanted(NamedTuple):
         workspace_id = event.workspace_id
         if event.contact_id is not None and "contact" in trigger.reads:
             self.contacts.add((workspace_id, event.contact_id))
-        if event.conversation_id is not None and "conversation" in trigger.reads:
+        # A conversation's channel is that of its events that name none (rules.md R8).
+        if event.conversation_id is not None and not trigger.reads.isdisjoint(_OF_CONVERSATIONS):
             self.conversations.add((workspace_id, event.conversation_id))
         if trigger.has_cooldowns:
             subject = rule_book.cooldown_subject(event.contact_id, event.conversation_id)
@@ -275,3 +280,55 @@ def facts_of(scene: plans.Scene) -> conditions.Facts:
         scene.contact,
         scene.conversation,
     )
+
+
+def scene_of(
+    workspace: Workspace,
+    event: rows.Event,
+    desk: desks.Desk,
+    limits: bounds.Limits,
+) -> plans.Scene:
+    """What the rules of an event see: the event, and the records as they stand on the desk."""
+    payload = _decode(event.payload)
+    previous = _decode(event.previous) if event.previous is not None else payload.get("previous")
+    contact, conversation = event.contact_id, event.conversation_id
+    stored = None if conversation is None else desk.conversations.get((event.workspace_id, conversation))
+    is_strange = stored is not None and event.tenant_id not in (None, stored.tenant_id)
+    return plans.Scene(
+        b"",
+        event.id,
+        event.event_type,
+        event.source,
+        event.channel_source or channel_of(None if is_strange else stored, payload),
+        contact,
+        conversation,
+        event.tenant_id,
+        event.depth,
+        payload,
+        previous if isinstance(previous, dict) else None,
+        None if contact is None else desk.contact(event.workspace_id, contact),
+        _conversation(event, desk, is_strange=is_strange),
+        workspace.default_subject or limits.default_subject,
+        workspace.template_versions,
+        limits.default_region,
+        desk.now,
+        workspace.invoke,
+        team=workspace.team,
+        is_strange=is_strange,
+    )
+
+
+def _conversation(event: rows.Event, desk: desks.Desk, *, is_strange: bool) -> Mapping[str, Any] | None:
+    if event.conversation_id is None:
+        return None
+    if is_strange:
+        return {"id": event.conversation_id}
+    return desk.conversation(event.workspace_id, event.conversation_id)
+
+
+def channel_of(stored: rows.Conversation | None, payload: Mapping[str, Any]) -> str | None:
+    """The channel of an event that names none itself: its conversation's, else what its payload says (R8)."""
+    if stored is not None and stored.channel is not None:
+        return stored.channel
+    said = payload.get("channel_source")
+    return said if isinstance(said, str) else None

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import msgspec
 import sqlalchemy as sa
 
-from heliograph.core import control, dry_runs, ids, plans, rules
+from heliograph.core import control, dry_runs, effects, ids, plans, rules
 from heliograph.engine import desk, match
-from heliograph.store import definitions, rehearsals, workspaces
+from heliograph.store import definitions, journeys, rehearsals, workspaces
 
 _decode = msgspec.json.Decoder().decode
 
@@ -52,6 +52,14 @@ def rehearse(
         connection, workspace_id, event.tenant_id, rule.id, event.contact_id, event.conversation_id
     )
     scene = _scene(rule, event, seen, defaults, now)
+
+    def invoke(asked: plans.Invocation) -> effects.Start | str:
+        found = asked.template and journeys.find(connection, workspace_id, None, asked.template)
+        if asked.template and (not found or found.definition.status != "published"):
+            return f"there is no published journey {asked.template!r}"
+        return effects.Start(effects.Door.JOURNEY, b"", 0, asked.start_key, None, None, {})
+
+    scene.invoke = invoke
     subject = dry_runs.Subject(event.contact_id, event.conversation_id, seen.matched_at)
     paused = control.is_paused(workspaces.read_control(connection, workspace_id), now)
 
@@ -71,7 +79,7 @@ def _scene(
         ids.mint(now, 0, 0, 0),
         event.event_type,
         event.source,
-        event.channel_source,
+        event.channel_source or match.channel_of(seen.conversation, event.payload),
         event.contact_id,
         event.conversation_id,
         event.tenant_id,
@@ -79,11 +87,14 @@ def _scene(
         event.payload,
         previous if isinstance(previous, dict) else None,
         _root(event.contact_id, seen.contact),
-        _root(event.conversation_id, seen.conversation),
+        None
+        if event.conversation_id is None
+        else desk.conversation_root(event.conversation_id, seen.conversation),
         seen.default_subject or defaults.subject,
         seen.template_versions,
         defaults.region,
         now,
+        team=plans.Team(seen.agents, seen.divisions),
     )
 
 

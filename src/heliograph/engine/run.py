@@ -13,6 +13,7 @@ import msgspec
 
 from heliograph.core import effects, ids, messages, plans, rules, runs
 from heliograph.engine import desk as desks
+from heliograph.engine import records
 from heliograph.store import rows
 
 _encode = msgspec.json.Encoder().encode
@@ -92,9 +93,12 @@ def carry_out(
     if isinstance(effect, effects.Deliver):
         _deliver(desk, origin, run_id, automation_id, visit, ordinal, effect)
     elif isinstance(effect, effects.SaveProfile):
-        desk.save_profile(origin.workspace_id, origin.tenant_id, effect)
+        records.save_profile(desk, _cause(origin, run_id, automation_id, visit, ordinal), effect)
     elif isinstance(effect, effects.SaveTags):
-        _tag(desk, origin, run_id, visit, ordinal, effect)
+        records.save_tags(desk, _cause(origin, run_id, automation_id, visit, ordinal), effect)
+    elif isinstance(effect, effects.ChangeConversation):
+        cause = _cause(origin, run_id, automation_id, visit, ordinal)
+        records.change(desk, cause, origin.partition, effect)
     elif isinstance(effect, effects.Wait):
         partition, kind = ids.partition_of(run_id), int(effects.Timer.RUN)
         desk.writes.timers.append(rows.Timer(partition, effect.until, origin.workspace_id, kind, run_id))
@@ -275,35 +279,19 @@ def reply_to(message: rows.Message, status: plans.Status, error: str | None) -> 
     )
 
 
-def _tag(
-    desk: desks.Desk, origin: Origin, run_id: bytes, visit: int, ordinal: int, effect: effects.SaveTags
-) -> None:
-    subject = rules.cooldown_subject(
-        *((effect.id, None) if effect.target == "contact" else (None, effect.id))
+def _cause(origin: Origin, run_id: bytes, automation_id: bytes, visit: int, ordinal: int) -> records.Cause:
+    return records.Cause(
+        origin.workspace_id,
+        origin.tenant_id,
+        run_id,
+        visit,
+        ordinal,
+        f"rule:{ids.text(automation_id)}",
+        origin.contact_id,
+        origin.channel_source,
+        origin.depth,
+        ids.generation(origin.id, origin.depth),
     )
-    partition = ids.partition_of_subject(origin.workspace_id, subject)
-    if partition == origin.partition:
-        desk.save_tags(origin.workspace_id, origin.tenant_id, effect)
-        return
-    body = _encode([effect.target, effect.id, effect.add, effect.remove, origin.tenant_id])
-    identity = ids.of_effect(run_id, visit, ordinal, desk.head, partition)
-    desk.writes.inbox.append(
-        rows.Inbox(partition, origin.workspace_id, identity, effects.Inbox.TAG, None, body, 0)
-    )
-
-
-def tag(desk: desks.Desk, inbox: rows.Inbox) -> None:
-    """Tags that another partition decided on for a subject of ours."""
-    target, identity, add, remove, tenant_id = _row.decode(inbox.body)
-    desk.save_tags(
-        inbox.workspace_id, tenant_id, effects.SaveTags(target, identity, tuple(add), tuple(remove))
-    )
-
-
-def tagged_subject(inbox: rows.Inbox) -> tuple[str, str]:
-    """Whom an inbox row of kind TAG is about: (target, id)."""
-    target, identity, *_ = _row.decode(inbox.body)
-    return target, identity
 
 
 def _emit(
@@ -319,7 +307,9 @@ def _emit(
     partition = ids.partition_of_subject(origin.workspace_id, subject)
     event = rows.Event(
         origin.workspace_id,
-        ids.of_emitted(run_id, visit, ordinal, desk.head, partition, origin.depth + 1),
+        ids.of_emitted(
+            run_id, visit, ordinal, desk.head, partition, ids.generation(origin.id, origin.depth) + 1
+        ),
         partition,
         origin.tenant_id,
         effect.event_type,

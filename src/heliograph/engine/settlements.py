@@ -64,6 +64,7 @@ def settled(
         told,
         _retry(message, after),
         _reply(message, after, answer, told),
+        claimed if after.state is messages.State.FAILED else None,
     )
 
 

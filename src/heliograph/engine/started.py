@@ -12,9 +12,9 @@ import itertools
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple, Protocol
 
-from heliograph.core import effects, ids, messages, plans, runs
+from heliograph.core import effects, ids, messages, notices, plans, runs
 from heliograph.engine import desk as desks
-from heliograph.engine import faults, match, run
+from heliograph.engine import faults, match, records, run
 from heliograph.store import database, definitions, rows
 
 Key = tuple[int, bytes]
@@ -38,6 +38,9 @@ class Door(Protocol):
 
     def is_own(self, row: rows.Run) -> bool:
         """Whether the run brought its plan with it, so that there is no definition."""
+
+    def depth(self, start: rows.Start) -> int:
+        """How many events or runs have caused each other before."""
 
     def wanted(self, desk: desks.Desk, row: rows.Run, start: rows.Start, plan: plans.Plan) -> Wanted:
         """What its next steps look at."""
@@ -182,6 +185,24 @@ class Started:
         door: Any = self._doors[effects.Door.JOURNEY]
         found: effects.Start | str = door.invoke(workspace, asked)
         return found
+
+    def tell_failed(self, connection: Any, desk: desks.Desk, settled: Collection[rows.Settled]) -> None:
+        """Tell of the messages that have failed for good, where anybody listens (engine.md E10)."""
+        failed = [(one.failed, one) for one in settled if one.failed is not None]
+        heard = [
+            (claimed.message, claimed.event, one.error)
+            for claimed, one in failed
+            if desk.listens(one.workspace_id, claimed.message.tenant_id, notices.MESSAGE_FAILED)
+        ]
+        # A message of a run that no rule started speaks of no event: how deep it is, the run was told at its start.
+        keys = {(m.workspace_id, m.run_id) for m, event, _ in heard if event is None and m.run_id is not None}
+        starts = self._session.hot.read_starts(connection, keys) if keys else {}
+        for message, event, error in heard:
+            depth = 0 if event is None else event.depth
+            start = starts.get((message.workspace_id, message.run_id or b""))
+            if start is not None:
+                depth = self._doors[start.door].depth(start)
+            records.tell_failed(desk, message, event, depth, error)
 
     # ── one input ───────────────────────────────────────────────────────────────────────────────────
 

@@ -18,7 +18,18 @@ import structlog
 
 from heliograph import errors
 from heliograph.core import effects, events, ids, journeys, messages, plans, runs, steps
-from heliograph.engine import bounds, calendar, campaign, faults, handover, match, run, started, walks
+from heliograph.engine import (
+    bounds,
+    calendar,
+    campaign,
+    faults,
+    handover,
+    match,
+    records,
+    run,
+    started,
+    walks,
+)
 from heliograph.engine import desk as desks
 from heliograph.store import database, definitions, rows
 
@@ -62,6 +73,7 @@ class Turns:
         """Answers that the database would not store."""
         self._storing = False
         self._workspaces: dict[int, match.Workspace] = {}
+        self._looked_up: set[int] = set()  # workspaces whose definitions are those of the present turn
         self._plans: dict[tuple[bytes, int], plans.Plan] = {}
         self._calendar = calendar.Calendar(session, lambda known: self._workspaces[known].definitions)
         self._walks = walks.Walks(store, session, campaign.Limits(limits.lock_window, limits.misfire_grace))
@@ -88,6 +100,7 @@ class Turns:
     def _turn(self, limit: int) -> Report:
         hot = self._session.hot
         self._taken, self._storing = [], False
+        self._looked_up.clear()
         answers = self._handover.answers(limit)
         claimed: list[rows.Claimed] = []
         began = self._stopwatch()
@@ -102,8 +115,10 @@ class Turns:
             if not self._taken:
                 return Report(0, 0, 0, False, now)
             desk = desks.Desk(now)
+            desk.listens = self._listens
             desk.writes.timers += [answer.retry for answer in settled if answer.retry]
             self._read(connection, taken, desk)
+            self._started.tell_failed(connection, desk, settled)
             room = limit * bounds.PEOPLE_PER_INPUT
             self._walks.read(connection, taken, self._culprits, desk, room)
             self._calendar.read(connection, taken.timers, self._culprits, now, room)
@@ -200,10 +215,8 @@ class Turns:
             if trigger is not None:
                 wanted.add(event, trigger)
         for inbox in inboxes:
-            if inbox.kind == effects.Inbox.TAG:
-                target, identity = run.tagged_subject(inbox)
-                records = wanted.contacts if target == "contact" else wanted.conversations
-                records.add((inbox.workspace_id, identity))
+            if inbox.kind in records.INBOX:
+                wanted.conversations.add((inbox.workspace_id, records.conversation_in(inbox)))
         if wanted.contacts:
             desk.contacts = hot.read_contacts(connection, wanted.contacts)
         if wanted.conversations:
@@ -218,7 +231,16 @@ class Turns:
                 loaded = definitions.load(connection, workspace_id)
             known = match.Workspace(workspace_id, loaded, self._started.invoke)
             self._workspaces[workspace_id] = known
+        self._looked_up.add(workspace_id)
         return known
+
+    def _listens(self, workspace_id: int, tenant_id: str | None, event_type: str) -> bool:
+        """Whether any rule or journey waits for events of this type (engine.md E10)."""
+        if workspace_id not in self._looked_up:
+            with self._store.reading() as connection:
+                version = definitions.version(connection, workspace_id)
+            self._know(workspace_id, version)
+        return self._workspaces[workspace_id].trigger(tenant_id, event_type) is not None
 
     # ── one input ───────────────────────────────────────────────────────────────────────────────────
 
@@ -247,7 +269,9 @@ class Turns:
         trigger = workspace.trigger(event.tenant_id, event.event_type)
         if trigger is None:
             return None
-        return match.match(trigger, event, self._scene(desk, workspace, event), desk.cooldowns, desk.head)
+        return match.match(
+            trigger, event, match.scene_of(workspace, event, desk, self._limits), desk.cooldowns, desk.head
+        )
 
     def _put(self, desk: desks.Desk, event: rows.Event, made: match.Made) -> None:
         """Everything was decided: only now may the desk change."""
@@ -330,8 +354,8 @@ class Turns:
     def _inbox(self, desk: desks.Desk, inbox: rows.Inbox) -> None:
         if inbox.kind == effects.Inbox.DELIVER:
             run.release(desk, run.received(inbox))
-        elif inbox.kind == effects.Inbox.TAG:
-            run.tag(desk, inbox)
+        elif inbox.kind in records.INBOX:
+            records.received(desk, inbox)
         elif inbox.kind in walks.INBOX:
             self._walks.inbox(desk, inbox)
         elif inbox.kind == effects.Inbox.CANCEL:
@@ -350,7 +374,7 @@ class Turns:
             return
         event = None if row.event_id is None else desk.events.get((row.workspace_id, row.event_id))
         workspace = self._workspaces[row.workspace_id]
-        scene = None if event is None else self._scene(desk, workspace, event)
+        scene = None if event is None else match.scene_of(workspace, event, desk, self._limits)
         if scene is not None:
             scene.rule_id = row.automation_id
         for visit, ordinal, effect in run.resume(desk, plan, row, inbox, scene):
@@ -373,28 +397,3 @@ class Turns:
             self._plans.clear()
         self._plans[key] = plan
         return plan
-
-    def _scene(self, desk: desks.Desk, workspace: match.Workspace, event: rows.Event) -> plans.Scene:
-        payload = _decode(event.payload)
-        previous = _decode(event.previous) if event.previous is not None else payload.get("previous")
-        contact, conversation = event.contact_id, event.conversation_id
-        return plans.Scene(
-            b"",
-            event.id,
-            event.event_type,
-            event.source,
-            event.channel_source,
-            contact,
-            conversation,
-            event.tenant_id,
-            event.depth,
-            payload,
-            previous if isinstance(previous, dict) else None,
-            None if contact is None else desk.contact(event.workspace_id, contact),
-            None if conversation is None else desk.conversation(event.workspace_id, conversation),
-            workspace.default_subject or self._limits.default_subject,
-            workspace.template_versions,
-            self._limits.default_region,
-            desk.now,
-            workspace.invoke,
-        )

@@ -12,7 +12,7 @@ import msgspec
 import sqlalchemy as sa
 
 from heliograph.core import campaigns, ids, segments
-from heliograph.store import schema
+from heliograph.store import schema, teams
 
 
 class StoredRule(NamedTuple):
@@ -47,6 +47,9 @@ class Definitions(NamedTuple):
     """As rules are: `definition` is the JSON of core.journeys.Definition."""
     template_versions: Mapping[str, int]
     dates: list[StoredDate]
+    agents: Mapping[str, str | None]
+    """Who may take care of conversations, each with the tenant whose they are."""
+    divisions: Mapping[str, str | None]
 
 
 class Campaign(NamedTuple):
@@ -90,7 +93,17 @@ def load(connection: sa.Connection, workspace_id: int) -> Definitions:
         [StoredRule(*row) for row in _stored(connection, workspace_id, "journey", StoredRule._fields)],
         {row.id: row.version for row in templates},
         [StoredDate(*row) for row in _stored(connection, workspace_id, "date", StoredDate._fields)],
+        teams.known(connection, workspace_id, teams.AGENTS),
+        teams.known(connection, workspace_id, teams.DIVISIONS),
     )
+
+
+def version(connection: sa.Connection, workspace_id: int) -> int:
+    """The version of a workspace's definitions."""
+    found: int = connection.execute(
+        sa.select(schema.workspaces.c.definitions_version).where(schema.workspaces.c.id == workspace_id)
+    ).scalar_one()
+    return found
 
 
 def _stored(

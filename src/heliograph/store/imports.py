@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from heliograph.core import ids, people, rules
-from heliograph.store import birthdays, database, rows
+from heliograph.core import ids, notices, people, rules
+from heliograph.store import birthdays, database, rows, telling
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -33,13 +33,23 @@ def merge_profiles(
     given: Mapping[str, Mapping[str, Any]],
     now: int,
     progress: Callable[[Tally], tuple[str, str]] | None = None,
+    listens: telling.Listening = telling.NOBODY,
 ) -> Tally:
-    """Merge cleaned profiles, by user_id, into what is stored; who is not there is made.
+    """Merge cleaned profiles, by user_id, into what is stored; who is not there is made, and who listens is told.
 
     In the same transaction the fact (name, value) is kept that `progress` makes of what became of them.
     """
     places = {user_id: _partition(workspace_id, user_id) for user_id in given}
     writes = rows.Writes()
+    told: list[rows.Event] = []
+
+    def tell(contact: rows.Contact, before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> None:
+        tags = _decode(contact.tags)
+        for notice in notices.of_contact(before, after, tags, tags):
+            if listens.hears(contact.tenant_id, notice.event_type):
+                about = telling.About(workspace_id, contact.tenant_id, contact.user_id)
+                told.append(telling.event_of(about, notice, now, len(told)))
+
     with session.transaction() as connection:
         session.hot.lock_partitions(connection, set(places.values()))
         stored = session.hot.read_contacts(connection, {(workspace_id, user_id) for user_id in given})
@@ -50,14 +60,18 @@ def merge_profiles(
                 new = rows.Contact(*key, places[user_id], None, _encode(profile), b"[]", now, now)
                 writes.contacts[key] = new
                 birthdays.note(writes, new, {}, profile, now)
+                tell(new, None, profile)
                 continue
             known = _decode(before.profile)
             merged = people.merge("overwrite", known, profile)
             if merged != known:
                 writes.contacts[key] = before._replace(profile=_encode(merged), updated_at=now)
                 birthdays.note(writes, before, known, merged, now)
+                tell(before, known, merged)
         if writes.contacts:
             session.hot.write(connection, writes, sorted(set(places.values())), now)
+        if told:
+            session.hot.accept(connection, told, [])
         made = len(given) - len(stored)
         changed = len(writes.contacts) - made
         tally = Tally(made, changed, len(stored) - changed)

@@ -7,24 +7,26 @@ every other tenant it does not exist.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
 
 from heliograph import errors
-from heliograph.core import ids, people, rules
-from heliograph.store import birthdays, database, rows, schema, workspaces
+from heliograph.core import ids, notices, people, rules
+from heliograph.store import birthdays, database, rows, schema, telling, workspaces
 
 _CONTACTS = schema.contacts.c
 _decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
 
 
 class Contact(NamedTuple):
     """A person as they are kept."""
 
     user_id: str
+    number: int
     tenant_id: str | None
     profile: dict[str, Any]
     tags: list[str]
@@ -54,53 +56,131 @@ def save_profile(
 
     `given` was cleaned. Raises errors.NotFound where the contact is another tenant's.
     """
-    partition = ids.partition_of_subject(workspace_id, rules.cooldown_subject(user_id, None))
     with store.writing() as connection:
-        store.lock_partitions(connection, (partition,))
-        stored = _find(connection, workspace_id, user_id)
+        stored = _locked(store, connection, workspace_id, user_id)
         if stored is not None and tenant_id not in (None, stored.tenant_id):
             raise errors.NotFound(f"there is no profile {user_id!r}")
         profile = people.merge(strategy, stored.profile if stored else {}, given)
-        owner = tenant_id if stored is None else stored.tenant_id
-        kept = rows.Contact(workspace_id, user_id, partition, owner, b"", b"", now, now)
-        noted = rows.Writes()
-        birthdays.note(noted, kept, stored.profile if stored else {}, profile, now)
-        birthdays.write(connection, noted)
-        written = {"profile": msgspec.json.encode(profile), "updated_at": now}
-        if stored is not None:
-            connection.execute(
-                sa.update(schema.contacts)
-                .where(_CONTACTS.workspace_id == workspace_id, _CONTACTS.user_id == user_id)
-                .values(**written)
-            )
-            return
+        _write(connection, _Owned(workspace_id, tenant_id, user_id), stored, profile, None, now)
+
+
+def create_contact(
+    store: database.Database,
+    workspace_id: int,
+    tenant_id: str | None,
+    user_id: str,
+    profile: Mapping[str, Any],
+    tags: Sequence[str],
+    now: int,
+) -> Contact:
+    """A new contact, of this tenant; `profile` was cleaned. Raises errors.Conflict where there is one."""
+    with store.writing() as connection:
+        if _locked(store, connection, workspace_id, user_id) is not None:
+            raise errors.Conflict(f"the contact {user_id!r} is there already: change it with PATCH")
+        return _write(connection, _Owned(workspace_id, tenant_id, user_id), None, profile, tags, now)
+
+
+def change_contact(
+    store: database.Database,
+    workspace_id: int,
+    tenant_id: str | None,
+    user_id: str,
+    profile: Mapping[str, Any],
+    tags: Sequence[str] | None,
+    now: int,
+) -> Contact | None:
+    """Set attributes of a contact, and its tags where they are given; None where this tenant sees none."""
+    with store.writing() as connection:
+        stored = _locked(store, connection, workspace_id, user_id)
+        if stored is None or tenant_id not in (None, stored.tenant_id):
+            return None
+        merged = people.merge("overwrite", stored.profile, profile)
+        return _write(connection, _Owned(workspace_id, tenant_id, user_id), stored, merged, tags, now)
+
+
+def _locked(
+    store: database.Database, connection: sa.Connection, workspace_id: int, user_id: str
+) -> Contact | None:
+    """A contact that is about to be written: no turn looks at it until the transaction ends."""
+    store.lock_partitions(connection, (_partition(workspace_id, user_id),))
+    return _find(connection, workspace_id, user_id)
+
+
+def _partition(workspace_id: int, user_id: str) -> int:
+    return ids.partition_of_subject(workspace_id, rules.cooldown_subject(user_id, None))
+
+
+class _Owned(NamedTuple):
+    """Who is written, and the tenant of whoever writes."""
+
+    workspace_id: int
+    tenant_id: str | None
+    user_id: str
+
+
+def _write(
+    connection: sa.Connection,
+    key: _Owned,
+    stored: Contact | None,
+    profile: Mapping[str, Any],
+    tags: Sequence[str] | None,
+    now: int,
+) -> Contact:
+    """Let a contact be like this, with its birthday, and tell who listens."""
+    workspace_id, tenant_id, user_id = key
+    partition = _partition(workspace_id, user_id)
+    owner = tenant_id if stored is None else stored.tenant_id
+    before: Mapping[str, Any] = stored.profile if stored else {}
+    kept = rows.Contact(workspace_id, user_id, partition, owner, b"", b"", now, now)
+    noted = rows.Writes()
+    birthdays.note(noted, kept, before, profile, now)
+    birthdays.write(connection, noted)
+    tags_before = stored.tags if stored else []
+    tags = tags_before if tags is None else list(tags)
+    written = {"profile": _encode(profile), "tags": _encode(tags), "updated_at": now}
+    if stored is not None:
+        made = stored._replace(profile=dict(profile), tags=list(tags), updated_at=now)
+        connection.execute(
+            sa.update(schema.contacts)
+            .where(_CONTACTS.workspace_id == workspace_id, _CONTACTS.user_id == user_id)
+            .values(**written)
+        )
+    else:
+        number = workspaces.next_number(connection, workspace_id, "contacts")
+        made = Contact(user_id, number, tenant_id, dict(profile), list(tags), now, now)
         connection.execute(
             sa.insert(schema.contacts).values(
                 **written,
                 workspace_id=workspace_id,
                 user_id=user_id,
                 partition=partition,
-                number=workspaces.next_number(connection, workspace_id, "contacts"),
+                number=number,
                 tenant_id=tenant_id,
-                tags=b"[]",
                 created_at=now,
             )
         )
+    told = notices.of_contact(stored and stored.profile, profile, tags_before, tags)
+    telling.tell(connection, telling.About(workspace_id, owner, user_id), told, now)
+    return made
+
+
+FIELDS = tuple(_CONTACTS[name] for name in Contact._fields)
+
+
+def of_row(row: Any) -> Contact:
+    """A contact of a row that has FIELDS."""
+    return Contact(
+        row.user_id,
+        row.number,
+        row.tenant_id,
+        _decode(row.profile),
+        _decode(row.tags),
+        row.created_at,
+        row.updated_at,
+    )
 
 
 def _find(connection: sa.Connection, workspace_id: int, user_id: str) -> Contact | None:
-    row = connection.execute(
-        sa.select(
-            _CONTACTS.user_id,
-            _CONTACTS.tenant_id,
-            _CONTACTS.profile,
-            _CONTACTS.tags,
-            _CONTACTS.created_at,
-            _CONTACTS.updated_at,
-        ).where(_CONTACTS.workspace_id == workspace_id, _CONTACTS.user_id == user_id)
-    ).one_or_none()
-    if row is None:
-        return None
-    return Contact(
-        row.user_id, row.tenant_id, _decode(row.profile), _decode(row.tags), row.created_at, row.updated_at
-    )
+    query = sa.select(*FIELDS).where(_CONTACTS.workspace_id == workspace_id, _CONTACTS.user_id == user_id)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else of_row(row)

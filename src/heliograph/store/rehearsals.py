@@ -6,13 +6,13 @@ Law: reading only, a handful of look-ups by key, in one look at the database.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import sqlalchemy as sa
 
 from heliograph.core import rules
-from heliograph.store import schema, workspaces
+from heliograph.store import rows, schema, teams, workspaces
 
 _CONTACTS, _CONVERSATIONS = schema.contacts.c, schema.conversations.c
 _COOLDOWNS, _TEMPLATES = schema.cooldowns.c, schema.templates.c
@@ -20,7 +20,7 @@ _decode = msgspec.json.Decoder().decode
 
 
 class Record(NamedTuple):
-    """A contact's profile or a conversation's record, with its tags; both are JSON text."""
+    """A contact's profile with its tags; both are JSON text."""
 
     body: bytes | str
     tags: bytes | str
@@ -30,11 +30,13 @@ class Seen(NamedTuple):
     """Everything that there is to see."""
 
     contact: Record | None
-    conversation: Record | None
+    conversation: rows.Conversation | None
     matched_at: int | None
     """When the rule last matched for the event's subject."""
     default_subject: str | None
     template_versions: Mapping[str, int]
+    agents: Mapping[str, str | None]
+    divisions: Mapping[str, str | None]
 
 
 def look(
@@ -63,6 +65,8 @@ def look(
         matched_at,
         workspaces.settings(connection, workspace_id).get("default_subject"),
         {row.id: row.version for row in connection.execute(templates)},
+        teams.known(connection, workspace_id, teams.AGENTS),
+        teams.known(connection, workspace_id, teams.DIVISIONS),
     )
 
 
@@ -74,19 +78,19 @@ def _contact(
     query = sa.select(_CONTACTS.profile, _CONTACTS.tags, _CONTACTS.tenant_id).where(
         _CONTACTS.workspace_id == workspace_id, _CONTACTS.user_id == user_id
     )
-    return _seen(connection.execute(query).one_or_none(), tenant_id)
+    row = connection.execute(query).one_or_none()
+    return Record(row[0], row[1]) if row is not None and tenant_id in (None, row[2]) else None
 
 
 def _conversation(
     connection: sa.Connection, workspace_id: int, tenant_id: str | None, identity: str | None
-) -> Record | None:
+) -> rows.Conversation | None:
     if identity is None:
         return None
-    query = sa.select(_CONVERSATIONS.record, _CONVERSATIONS.tags, _CONVERSATIONS.tenant_id).where(
+    query = sa.select(*(_CONVERSATIONS[name] for name in rows.Conversation._fields)).where(
         _CONVERSATIONS.workspace_id == workspace_id, _CONVERSATIONS.id == identity
     )
-    return _seen(connection.execute(query).one_or_none(), tenant_id)
-
-
-def _seen(row: Any, tenant_id: str | None) -> Record | None:
-    return Record(row[0], row[1]) if row is not None and tenant_id in (None, row[2]) else None
+    row = connection.execute(query).one_or_none()
+    if row is None or tenant_id not in (None, row.tenant_id):
+        return None
+    return rows.Conversation._make(row)

@@ -156,16 +156,33 @@ class Walk(NamedTuple):
 
 
 class Conversation(NamedTuple):
-    """What a turn reads and writes of `conversations`; `record` and `tags` are JSON text."""
+    """What a turn reads and writes of `conversations`; `attributes` and `tags` are JSON text."""
 
     workspace_id: int
     id: str
     partition: int
     tenant_id: str | None
-    record: bytes | str
+    attributes: bytes | str
     tags: bytes | str
     created_at: int
     updated_at: int
+    contact_id: str | None
+    channel: str | None
+    status: str
+    priority: str
+    agent_id: str | None
+    division_id: str | None
+
+
+class Note(NamedTuple):
+    """A row of `notes`."""
+
+    workspace_id: int
+    conversation_id: str
+    id: bytes
+    author: str
+    """`rule:<id>`, or `key:<id>` of who wrote it over HTTP."""
+    text: str
 
 
 class Campaign(NamedTuple):
@@ -289,6 +306,7 @@ class Writes:
         "launches",
         "messages",
         "moved_walks",
+        "notes",
         "rule_counts",
         "passed_runs",
         "run_changes",
@@ -332,6 +350,7 @@ class Writes:
         self.ended_walks: list[tuple[int, bytes]] = []
         """(workspace_id, id)"""
         self.conversations: dict[tuple[int, str], Conversation] = {}
+        self.notes: list[Note] = []
         self.cooldowns: dict[tuple[int, bytes, str], int] = {}
         """(workspace_id, automation_id, subject) to matched_at"""
         self.campaigns: dict[tuple[int, bytes], Campaign] = {}
@@ -364,3 +383,5 @@ class Settled(NamedTuple):
     error: str | None
     retry: Timer | None
     reply: Inbox | None
+    failed: Claimed | None = None
+    """What was claimed, where it has failed for good."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from heliograph.store import columns, fanout_tables, place_tables, start_tables
+from heliograph.store import columns, conversation_tables, fanout_tables, place_tables, start_tables
 
 metadata = columns.metadata
 Identity = columns.Identity
@@ -164,18 +164,10 @@ birthdays = _table(
     _column("known_at", Instant),
 )
 
-conversations = _table(
-    "conversations",
-    _column("workspace_id", sa.Integer, primary_key=True),
-    _column("id", sa.Text, primary_key=True),
-    _column("partition", sa.SmallInteger),
-    _column("number", sa.BigInteger),
-    _column("tenant_id", sa.Text, null=True),
-    _column("record", Json),
-    _column("tags", Json, server_default="[]"),
-    _column("created_at", Instant),
-    _column("updated_at", Instant),
-)
+conversations = conversation_tables.conversations
+notes = conversation_tables.notes
+agents = conversation_tables.agents
+divisions = conversation_tables.divisions
 
 # ── hot: what came in, what is due, what was decided ────────────────────────────────────────────────
 

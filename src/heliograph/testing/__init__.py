@@ -23,6 +23,7 @@ import msgspec
 from heliograph import app, clock, errors, settings
 from heliograph.core import campaigns as core_campaigns
 from heliograph.core import communication_groups as core_groups
+from heliograph.core import conversations as core_conversations
 from heliograph.core import dates as core_dates
 from heliograph.core import explain, ids, journey_accounts, rules, runs
 from heliograph.core import journeys as core_journeys
@@ -33,6 +34,7 @@ from heliograph.store import (
     automations,
     campaigns,
     communication_groups,
+    conversations,
     database,
     dates,
     history,
@@ -41,6 +43,7 @@ from heliograph.store import (
     messages,
     people,
     segments,
+    teams,
     workspaces,
 )
 from heliograph.testing.mailbox import Calls, Mail, Mailbox, accepted
@@ -103,6 +106,25 @@ class World:
         people.save_profile(
             self.app.store, self.workspace_id, None, user_id, clean, self.clock.now(), strategy="replace"
         )
+
+    def conversation(self, conversation_id: str, **fields: Any) -> None:
+        """A conversation with these fields; one that is there is changed."""
+        clean, now = core_conversations.clean(fields), self.clock.now()
+        key = (self.app.store, self.workspace_id, None, conversation_id)
+        if conversations.change(*key, clean, now) is None:
+            conversations.create(*key, clean, now)
+
+    def agent(self, agent_id: str, name: str = "An agent") -> None:
+        """An agent, to whom conversations can be assigned."""
+        self._member(teams.AGENTS, agent_id, {"name": name, "email": None})
+
+    def division(self, division_id: str, name: str = "A division") -> None:
+        """A division, to which conversations can be assigned."""
+        self._member(teams.DIVISIONS, division_id, {"name": name})
+
+    def _member(self, table: Any, identity: str, values: Mapping[str, Any]) -> None:
+        with self.app.store.writing() as connection:
+            teams.put(connection, self.workspace_id, None, table, identity, values, self.clock.now())
 
     def rule(self, **definition: Any) -> str:
         """A rule; gives its id. `name` may be left out. Raises errors.InvalidInput as the API does."""
@@ -292,6 +314,20 @@ class World:
         if found is None:
             raise errors.NotFound(f"there is no event {event_id}")
         return found
+
+    def stored_conversation(self, conversation_id: str) -> conversations.Conversation:
+        """How a conversation stands. Raises errors.NotFound where nobody has written on it."""
+        with self.app.store.reading() as connection:
+            found = conversations.read(connection, self.workspace_id, None, conversation_id)
+        if found is None:
+            raise errors.NotFound(f"there is no conversation {conversation_id!r}")
+        return found
+
+    def notes(self, conversation_id: str) -> list[str]:
+        """What was noted beside a conversation, oldest first."""
+        with self.app.store.reading() as connection:
+            found = conversations.notes(connection, self.workspace_id, conversation_id, None, 1000)
+        return [note.text for note in found]
 
     def campaign_stands(self, campaign_id: str) -> core_campaigns.Standing:
         """How a campaign stands."""

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from heliograph import errors
 from heliograph.core import alerts, explain, ids, rule_warnings, rules, schedule
-from heliograph.store import automations
+from heliograph.store import automations, references
 from heliograph.web import calls
 
 Change = Callable[[rules.Definition], rules.Definition]
@@ -78,8 +78,8 @@ def saved(connection: sa.Connection, workspace_id: int, rule: automations.Rule) 
     definition = rule.definition
     trigger_type = None if rule_warnings.emits(definition) else definition.trigger_type
     others = automations.list_rules(connection, workspace_id, None, trigger_type)
-    templates = automations.template_ids(connection, workspace_id)
-    found = rule_warnings.warnings(rule, others, templates)
+    known = references.known(connection, workspace_id, rule.tenant_id)
+    found = rule_warnings.warnings(rule, others, known)
     return SavedRule(**_fields(rule), warnings=[Notice(*one) for one in found])
 
 

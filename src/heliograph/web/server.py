@@ -23,7 +23,9 @@ from heliograph.web.routes import (
     automation_jobs,
     automations,
     communication_groups,
+    contacts,
     control,
+    conversations,
     dates,
     dry_runs,
     events,
@@ -38,6 +40,7 @@ from heliograph.web.routes import (
     runs,
     segments,
     statistics,
+    teams,
 )
 
 Scope = MutableMapping[str, Any]
@@ -64,6 +67,9 @@ HANDLERS = (
     *journey_runs.HANDLERS,
     *statistics.HANDLERS,
     *profiles.HANDLERS,
+    *contacts.HANDLERS,
+    *conversations.HANDLERS,
+    *teams.HANDLERS,
     *dates.HANDLERS,
     *messages.HANDLERS,
     *segments.HANDLERS,

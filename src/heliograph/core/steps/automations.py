@@ -23,10 +23,11 @@ class InvokeAutomation(
     tag_field="type",
     tag="invoke_automation",
 ):
-    """Start a journey for the event's contact, with the event's payload as its data."""
+    """Start a journey, or steps written here, for the event's contact, with the event's payload as data."""
 
     kind: ClassVar[str] = "invoke_automation"
-    template: str
+    template: str | None = None
+    steps: list[dict[str, Any]] | None = None
     data: dict[str, Any] | None = None
     once: bool = False
     entry_key: str | None = None
@@ -34,7 +35,9 @@ class InvokeAutomation(
 
     def faults(self) -> Iterable[tuple[str, str]]:
         """What its type does not say."""
-        if not self.template:
+        if (self.template is None) == (self.steps is None):
+            yield "", "give either `template` or `steps`"
+        if self.template == "":
             yield "template", "names a journey by its id or alias"
         yield from templates.faults(data=self.data, entry_key=self.entry_key)
 
@@ -59,7 +62,8 @@ class InvokeAutomation(
                 return plans.failed("the event has no contact_id, so nobody can enter once")
             key = f"once:{scene.contact_id}"
         assert scene.invoke is not None
-        asked = scene.invoke(plans.Invocation(self.template, {**scene.payload, **filled["data"]}, key, scene))
+        data = {**scene.payload, **filled["data"]}
+        asked = scene.invoke(plans.Invocation(self.template, data, key, scene, self.steps))
         return plans.failed(asked) if isinstance(asked, str) else plans.pending(asked)
 
 

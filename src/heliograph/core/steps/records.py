@@ -1,4 +1,4 @@
-"""Steps on our own records and our own events: `update_contact`, `add_tags`, `emit_event`.
+"""Steps on our own records and our own events: `update_contact`, `add_tags`, `remove_tags`, `emit_event`.
 
 Law: these take effect in the turn that takes them, so their texts are filled here.
 """
@@ -12,9 +12,7 @@ from typing import Any, ClassVar, Literal
 import msgspec
 
 from heliograph import errors
-from heliograph.core import effects, events, people, plans, templates
-
-MAX_TAG = 100
+from heliograph.core import conversations, effects, events, people, plans, templates
 
 
 class UpdateContact(
@@ -48,23 +46,18 @@ class UpdateContact(
         return plans.done(effects.SaveProfile(scene.contact_id, clean), output={"fields": sorted(clean)})
 
 
-class AddTags(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True, tag_field="type", tag="add_tags"
-):
-    """Put tags on the event's conversation where it has one, else on its contact (rules.md R37)."""
+class _Tags(msgspec.Struct, frozen=True, dict=True):
+    """What steps about tags have in common."""
 
-    kind: ClassVar[str] = "add_tags"
     tags: list[str]
     target: Literal["conversation", "contact"] | None = None
     on_error: Literal["continue", "stop"] = "continue"
 
     def faults(self) -> Iterable[tuple[str, str]]:
         """What its type does not say."""
-        if not 1 <= len(self.tags) <= 50:
-            yield "tags", "takes 1 to 50 tags"
-        for index, tag in enumerate(self.tags):
-            if not 1 <= len(tag.strip()) <= MAX_TAG:
-                yield f"tags[{index}]", f"takes 1 to {MAX_TAG} characters"
+        if not self.tags:
+            yield "tags", f"takes 1 to {conversations.MOST_TAGS} tags"
+        yield from conversations.tag_faults(self.tags, "tags")
         yield from templates.faults(tags=self.tags)
 
     @cached_property
@@ -72,20 +65,46 @@ class AddTags(
         """Its tags, ready to be filled."""
         return templates.compile_value(self.tags)
 
-    def take(self, scene: plans.Scene) -> plans.Outcome:
-        """Put them on."""
+    def _ask(self, scene: plans.Scene, *, adds: bool) -> plans.Outcome:
         target = self.target or ("conversation" if scene.conversation_id else "contact")
         subject = scene.conversation_id if target == "conversation" else scene.contact_id
         if subject is None:
             return plans.failed(f"the event has no {target}_id, so there is nothing to tag")
+        if target == "conversation" and scene.is_strange:
+            return plans.failed(f"there is no conversation {subject!r}")
         try:
             filled = self.filled.fill(scene.context, scene.now)
         except errors.RenderFailed as fault:
             return plans.failed(fault.message)
-        tags = tuple(dict.fromkeys(tag for tag in (str(one).strip()[:MAX_TAG] for one in filled) if tag))
-        return plans.done(
-            effects.SaveTags(target, subject, tags, ()), output={"target": target, "tags": list(tags)}
-        )
+        cut = (str(one).strip()[: conversations.MOST_TAG] for one in filled)
+        tags = tuple(dict.fromkeys(tag for tag in cut if tag))
+        add, remove = (tags, ()) if adds else ((), tags)
+        asked: effects.Effect = effects.SaveTags(subject, add, remove)
+        if target == "conversation":
+            asked = effects.ChangeConversation(subject, {}, add, remove)
+        return plans.done(asked, output={"target": target, "tags": list(tags)})
+
+
+class AddTags(_Tags, frozen=True, forbid_unknown_fields=True, dict=True, tag_field="type", tag="add_tags"):
+    """Put tags on the event's conversation where it has one, else on its contact (rules.md R37)."""
+
+    kind: ClassVar[str] = "add_tags"
+
+    def take(self, scene: plans.Scene) -> plans.Outcome:
+        """Put them on."""
+        return self._ask(scene, adds=True)
+
+
+class RemoveTags(
+    _Tags, frozen=True, forbid_unknown_fields=True, dict=True, tag_field="type", tag="remove_tags"
+):
+    """Take tags off the event's conversation where it has one, else off its contact (rules.md R37)."""
+
+    kind: ClassVar[str] = "remove_tags"
+
+    def take(self, scene: plans.Scene) -> plans.Outcome:
+        """Take them off."""
+        return self._ask(scene, adds=False)
 
 
 class EmitEvent(
@@ -127,4 +146,4 @@ class EmitEvent(
         return plans.done(effects.Emit(self.event_type, payload, contact, conversation))
 
 
-KINDS = (UpdateContact, AddTags, EmitEvent)
+KINDS = (UpdateContact, AddTags, RemoveTags, EmitEvent)

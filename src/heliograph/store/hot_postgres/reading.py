@@ -18,6 +18,10 @@ MESSAGE: LiteralString = (
     " m.ordinal, m.event_id, m.contact_id, m.address, m.template_id, m.template_version, m.content, m.data, m.state,"
     " m.settled_at, m.attempts, m.error"
 )
+CONVERSATION: LiteralString = (
+    "c.workspace_id, c.id, c.partition, c.tenant_id, c.attributes, c.tags, c.created_at, c.updated_at, c.contact_id,"
+    " c.channel, c.status, c.priority, c.agent_id, c.division_id"
+)
 # Lateral, so that each key is looked up in the table's own index, however small the table was when it was planned.
 _BY_ID: LiteralString = " FROM unnest(%s::int4[], %s::uuid[]) w(a, b) CROSS JOIN LATERAL (SELECT * FROM "
 _BY_NAME: LiteralString = " FROM unnest(%s::int4[], %s::text[]) w(a, b) CROSS JOIN LATERAL (SELECT * FROM "
@@ -56,8 +60,7 @@ def read_conversations(
 ) -> dict[tuple[int, str], rows.Conversation]:
     """Conversations by (workspace, id); the unknown are absent."""
     query: LiteralString = (
-        "SELECT c.workspace_id, c.id, c.partition, c.tenant_id, c.record, c.tags, c.created_at, c.updated_at"
-        f"{_BY_NAME}conversations WHERE workspace_id = w.a AND id = w.b OFFSET 0) c"
+        f"SELECT {CONVERSATION}{_BY_NAME}conversations WHERE workspace_id = w.a AND id = w.b OFFSET 0) c"
     )
     return {(row[0], row[1]): rows.Conversation._make(row) for row in fetch(connection, query, _names(keys))}
 

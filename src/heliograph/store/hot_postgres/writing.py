@@ -77,19 +77,28 @@ _EVENT_COUNTS: LiteralString = (
     " total = s.total + excluded.total, processed = s.processed + excluded.processed,"
     " failed = s.failed + excluded.failed"
 )
-_PEOPLE: LiteralString = (
-    "INSERT INTO {table} (workspace_id, {key}, partition, number, tenant_id, {body}, tags, created_at, updated_at)"
+_CONTACTS: LiteralString = (
+    "INSERT INTO contacts (workspace_id, user_id, partition, number, tenant_id, profile, tags, created_at, updated_at)"
     " SELECT w, k, p, nextval('person_numbers'), t, b, g, c, u FROM unnest(%s::int4[], %s::text[], %s::int2[],"
     " %s::text[], %s::text[], %s::text[], %s::int8[], %s::int8[]) n(w, k, p, t, b, g, c, u)"
-    " ON CONFLICT (workspace_id, {key}) DO UPDATE SET {body} = excluded.{body}, tags = excluded.tags,"
+    " ON CONFLICT (workspace_id, user_id) DO UPDATE SET profile = excluded.profile, tags = excluded.tags,"
     " updated_at = excluded.updated_at"
 )
-_PEOPLE_KINDS = (Integers, Texts, Smallints, Texts, Texts, Texts, Bigints, Bigints)
-_CONTACTS: LiteralString = (
-    _PEOPLE.replace("{table}", "contacts").replace("{key}", "user_id").replace("{body}", "profile")
-)
+_CONTACT_KINDS = (Integers, Texts, Smallints, Texts, Texts, Texts, Bigints, Bigints)
 _CONVERSATIONS: LiteralString = (
-    _PEOPLE.replace("{table}", "conversations").replace("{key}", "id").replace("{body}", "record")
+    "INSERT INTO conversations (workspace_id, id, partition, number, tenant_id, attributes, tags, created_at,"
+    " updated_at, contact_id, channel, status, priority, agent_id, division_id)"
+    " SELECT w, k, p, nextval('person_numbers'), t, b, g, c, u, o, h, s, y, a, d FROM unnest(%s::int4[], %s::text[],"
+    " %s::int2[], %s::text[], %s::text[], %s::text[], %s::int8[], %s::int8[], %s::text[], %s::text[], %s::text[],"
+    " %s::text[], %s::text[], %s::text[]) n(w, k, p, t, b, g, c, u, o, h, s, y, a, d)"
+    " ON CONFLICT (workspace_id, id) DO UPDATE SET attributes = excluded.attributes, tags = excluded.tags,"
+    " updated_at = excluded.updated_at, contact_id = excluded.contact_id, channel = excluded.channel,"
+    " status = excluded.status, priority = excluded.priority, agent_id = excluded.agent_id,"
+    " division_id = excluded.division_id"
+)
+_CONVERSATION_KINDS = (*_CONTACT_KINDS, Texts, Texts, Texts, Texts, Texts, Texts)
+_NOTES: LiteralString = (
+    "INSERT INTO notes SELECT * FROM unnest(%s::int4[], %s::text[], %s::uuid[], %s::text[], %s::text[])"
 )
 
 
@@ -120,15 +129,21 @@ def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int]
         put_inbox(connection, writes.inbox)
         cooldowns = sorted((*key, matched_at) for key, matched_at in writes.cooldowns.items())
         put(connection, _COOLDOWNS, (Integers, Identities, Texts, Bigints), cooldowns)
-        put(connection, _CONTACTS, _PEOPLE_KINDS, sorted(writes.contacts.values()))
+        put(connection, _CONTACTS, _CONTACT_KINDS, sorted(writes.contacts.values()))
         write_calendar(connection, writes)
-        put(connection, _CONVERSATIONS, _PEOPLE_KINDS, sorted(writes.conversations.values()))
+        conversations = sorted(writes.conversations.values(), key=_by_name)
+        put(connection, _CONVERSATIONS, _CONVERSATION_KINDS, conversations)
+        put(connection, _NOTES, (Integers, Texts, Identities, Texts, Texts), writes.notes)
         write_fanouts(connection, writes)
         if lane is not None:
             _count(connection, writes, lane)
             connection.execute(
                 "UPDATE partitions SET last_now = %s WHERE partition = %s AND last_now < %s", (now, lane, now)
             )
+
+
+def _by_name(row: rows.Conversation) -> tuple[int, str]:
+    return row.workspace_id, row.id
 
 
 def keep_fact(connection: Connection, name: str, value: str) -> None:

@@ -16,6 +16,10 @@ MESSAGE = (
     " m.ordinal, m.event_id, m.contact_id, m.address, m.template_id, m.template_version, m.content, m.data, m.state,"
     " m.settled_at, m.attempts, m.error"
 )
+CONVERSATION = (
+    "c.workspace_id, c.id, c.partition, c.tenant_id, c.attributes, c.tags, c.created_at, c.updated_at, c.contact_id,"
+    " c.channel, c.status, c.priority, c.agent_id, c.division_id"
+)
 
 
 def read_events(connection: Connection, keys: Collection[tuple[int, bytes]]) -> list[rows.Event]:
@@ -60,8 +64,7 @@ def read_conversations(
     """Conversations by (workspace, id); the unknown are absent."""
     found = by_pairs(
         connection,
-        "SELECT c.workspace_id, c.id, c.partition, c.tenant_id, c.record, c.tags, c.created_at, c.updated_at"
-        " FROM wanted w JOIN conversations c ON c.workspace_id = w.a AND c.id = w.b",
+        f"SELECT {CONVERSATION} FROM wanted w JOIN conversations c ON c.workspace_id = w.a AND c.id = w.b",
         keys,
     )
     return {(row[0], row[1]): rows.Conversation._make(row) for row in found}

@@ -66,6 +66,7 @@ def keep_fact(connection: Connection, name: str, value: str) -> None:
 def _write_people(connection: Connection, writes: rows.Writes) -> None:
     _put_people(connection, _CONTACTS, writes.contacts)
     _put_people(connection, _CONVERSATIONS, writes.conversations)
+    connection.executemany("INSERT INTO notes VALUES (?,?,?,?,?)", writes.notes)
 
 
 class _Table(NamedTuple):
@@ -77,18 +78,23 @@ class _Table(NamedTuple):
     add: str
 
 
-def _table(name: str, key: str, body: str) -> _Table:
+def _table(name: str, key: str, *written: str) -> _Table:
+    """The statements of a table; a row is workspace, key, partition, tenant and what is `written`.
+
+    Of that, `created_at` stays as it was first.
+    """
+    changed = ", ".join(f"{one}=?{4 + place}" for place, one in enumerate(written, 1) if one != "created_at")
+    columns = ", ".join(("workspace_id", key, "partition", "tenant_id", *written, "number"))
     return _Table(
         name,
         f"SELECT p.workspace_id, p.{key} FROM wanted w JOIN {name} p ON p.workspace_id = w.a AND p.{key} = w.b",
-        f"UPDATE {name} SET {body}=?, tags=?, updated_at=? WHERE workspace_id=? AND {key}=?",
-        f"INSERT INTO {name} (workspace_id, {key}, partition, number, tenant_id, {body}, tags, created_at,"
-        " updated_at) VALUES (?,?,?,?,?,?,?,?,?)",
+        f"UPDATE {name} SET {changed} WHERE workspace_id=?1 AND {key}=?2",
+        f"INSERT INTO {name} ({columns}) VALUES ({','.join('?' * (5 + len(written)))})",
     )
 
 
-_CONTACTS = _table("contacts", "user_id", "profile")
-_CONVERSATIONS = _table("conversations", "id", "record")
+_CONTACTS = _table("contacts", "user_id", *rows.Contact._fields[4:])
+_CONVERSATIONS = _table("conversations", "id", *rows.Conversation._fields[4:])
 
 
 def _put_people(
@@ -99,12 +105,10 @@ def _put_people(
     if not people:
         return
     known = {(row[0], row[1]) for row in by_pairs(connection, table.known, people.keys())}
-    connection.executemany(
-        table.change, [(p[4], p[5], p[7], p[0], p[1]) for key, p in people.items() if key in known]
-    )
+    connection.executemany(table.change, [person for key, person in people.items() if key in known])
     new = [person for key, person in people.items() if key not in known]
     numbers = _numbers(connection, table.name, Counter(person[0] for person in new))
-    connection.executemany(table.add, [(*p[:3], next(numbers[p[0]]), *p[3:]) for p in new])
+    connection.executemany(table.add, [(*person, next(numbers[person[0]])) for person in new])
 
 
 def _numbers(connection: Connection, kind: str, wanted: Mapping[int, int]) -> dict[int, Iterator[int]]:

@@ -8,7 +8,7 @@ import msgspec
 from litestar import delete, get, patch, post
 
 from heliograph import errors
-from heliograph.core import documents, events, explain, rules, schedule, steps
+from heliograph.core import documents, events, explain, rule_journeys, rules, schedule, steps
 from heliograph.core.rules import DEFAULT_PRIORITY
 from heliograph.store import automations
 from heliograph.web import lists, rule_answers
@@ -145,6 +145,7 @@ def create_rule(request: Call) -> rule_answers.SavedRule:
     """Create a rule."""
     request.refuse_query()
     definition, who, now = rules.define(request.read_object()), request.principal, request.services.now()
+    rule_journeys.check_actions(definition.actions, request.services.evaluator)
     with request.services.database.writing() as connection:
         made = automations.create_rule(
             connection, who.workspace_id, who.tenant_id, definition, now, who.key_id
@@ -169,7 +170,14 @@ def change_rule(request: Call) -> rule_answers.SavedRule:
     """Change a rule: the fields that are given, each whole."""
     request.refuse_query()
     given = request.read_object()
-    return rule_answers.changed(request, lambda stored: rules.change(stored, given))
+
+    def change(stored: rules.Definition) -> rules.Definition:
+        changed = rules.change(stored, given)
+        if "actions" in given:
+            rule_journeys.check_actions(changed.actions, request.services.evaluator)
+        return changed
+
+    return rule_answers.changed(request, change)
 
 
 @delete("/api/automation/rules/{rule_id:str}", opt={"tag": TAG})

@@ -1,0 +1,78 @@
+"""Rules that start journeys: what an `invoke_automation` action asks for, and what may stand in it (E11).
+
+Law: a stored journey is named and may change; steps that stand in the action itself are checked when the rule is saved,
+and again when they start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from heliograph import errors
+from heliograph.core import effects, expressions, ids, journeys, plans
+
+
+def of_rule(
+    journey: journeys.Journey | None, asked: plans.Invocation, evaluator: expressions.Evaluator
+) -> effects.Start | str:
+    """The start that a rule's action asks for, or why there is none."""
+    if asked.steps is not None:
+        return _own_of_rule(asked, asked.steps, evaluator)
+    if journey is None:
+        return f"there is no published journey {asked.template!r}"
+    scene = asked.scene
+    is_trigger = scene.rule_id == journey.automation_id
+    source = f"event/{scene.event_type}" if is_trigger else f"rule/{ids.text(scene.rule_id)}"
+    body = journeys.Body(
+        (source,),
+        asked.data,
+        recipient=scene.contact_id,
+        depth=scene.depth,
+        journey=journey.definition.id,
+        event_id=ids.text(scene.event_id),
+    )
+    token = journey.definition.cancelation_token
+    try:
+        return journeys.start(journey, body, token, evaluator, scene.now, asked.start_key)
+    except errors.InvalidInput as fault:
+        return str(fault)
+
+
+def _own_of_rule(
+    asked: plans.Invocation, steps: list[dict[str, Any]], evaluator: expressions.Evaluator
+) -> effects.Start | str:
+    """The start of steps that stand in a rule's action."""
+    scene = asked.scene
+    rule = ids.text(scene.rule_id)
+    body = journeys.Body(
+        (f"rule/{rule}",),
+        asked.data,
+        recipient=scene.contact_id,
+        depth=scene.depth,
+        steps=steps,
+        event_id=ids.text(scene.event_id),
+    )
+    # Runs that brought their steps with them have one automation in common: a key is the rule's own.
+    key = None if asked.start_key is None else f"{rule}:{asked.start_key}"
+    try:
+        journeys.check_sends(journeys.read_steps(steps, evaluator), {"recipient": scene.contact_id})
+        return journeys.start(None, body, None, evaluator, scene.now, key)
+    except errors.InvalidInput as fault:
+        return str(fault)
+
+
+def check_actions(actions: Sequence[Mapping[str, Any]], evaluator: expressions.Evaluator) -> None:
+    """Raises InvalidInput with the faults of steps that stand in actions of a rule, each with its place."""
+    faults: list[errors.Fault] = []
+    for index, action in enumerate(actions):
+        if action.get("type") == "invoke_automation" and action.get("steps") is not None:
+            path = f"actions[{index}].steps"
+            try:
+                journeys.check_sends(
+                    journeys.read_steps(action["steps"], evaluator, path), {"recipient": "the contact"}
+                )
+            except errors.InvalidInput as refusal:
+                faults += refusal.faults
+    if faults:
+        raise errors.InvalidInput(faults=faults)
