@@ -21,6 +21,7 @@ from rich.progress import (
 )
 
 from benchmarks import (
+    batches,
     campaign,
     engine,
     growth,
@@ -42,6 +43,7 @@ BENCHES: dict[str, Callable[[setting.Setting], Iterator[results.Row]]] = {
     campaign.BENCH: campaign.run,
     waiting.BENCH: waiting.run,
     journeys.BENCH: journeys.run,
+    batches.BENCH: batches.run,
 }
 
 FOLDER = Path(tempfile.gettempdir())

@@ -125,6 +125,23 @@ JOURNEYS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
             "message": {"to": {"email": "j@example.com"}, "content": {"title": "u", "body": "{n}"}},
         },
     ),
+    "digest": (
+        {
+            "action": "add-to-batch",
+            "batch_id": {"$ref": "data.of"},
+            "wait_period": "PT10M",
+            "max_wait_period": "PT15M",
+            "max_items": 3,
+            "retain": {"type": "last", "count": 2},
+        },
+        {
+            "action": "send",
+            "message": {
+                "to": {"email": "j@example.com"},
+                "content": {"title": "refs.data.batch.count", "body": "refs.data.batch.items[0].n"},
+            },
+        },
+    ),
     "chain": ({"action": "delay", "duration": "2 seconds"}, {"action": "invoke", "template": "short"}),
 }
 CANCEL = "custom.stop"
@@ -170,7 +187,7 @@ TOLD = (
 _start = st.fixed_dictionaries(
     {
         "type": st.just("invoke_automation"),
-        "template": st.sampled_from((*JOURNEYS, "unknown")),
+        "template": st.sampled_from(("short", "chain", "unknown")),
         "once": st.booleans(),
         "entry_key": st.sampled_from((None, KEY)),
         "on_error": _on_error,

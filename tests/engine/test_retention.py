@@ -309,3 +309,26 @@ def test_a_birthdays_run_goes_and_its_year_stays(keeping: testing.World) -> None
     assert len(keeping.mailbox.received) == 1
     keeping.pass_time(days=365)
     assert len(keeping.mailbox.received) == 2
+
+
+def test_runs_whose_items_wait_in_a_batch_stay(keeping: testing.World) -> None:
+    """However long ago such a run ended: where the owner is canceled, it goes on in its place."""
+    step = {
+        "action": "add-to-batch",
+        "batch_id": "b",
+        "wait_period": "P30D",
+        "max_wait_period": "P30D",
+        "retain": {"type": "first", "count": 10},
+    }
+    owner = keeping.invoke(None, step, cancelation_token="t")
+    keeping.run_until_idle()
+    member = keeping.invoke(None, step)
+    keeping.pass_time(days=20)
+    assert prune(keeping) == 0
+    keeping.invoke(None, {"action": "cancel", "cancelation_token": "t"})
+    keeping.run_until_idle()
+    assert (keeping.run(owner).status, keeping.run(member).status) == ("CANCELED", "WAITING")
+    keeping.pass_time(days=31)
+    assert keeping.run(member).status == "PROCESSED"
+    keeping.pass_time(days=11)
+    assert prune(keeping) == 3

@@ -11,7 +11,7 @@ from alembic import migration, operations, script
 from heliograph import testing
 from heliograph.core import effects, ids, plans, runs
 from heliograph.core import messages as ledger
-from heliograph.engine import desk, match, run, started
+from heliograph.engine import budgets, desk, match, run, started
 from heliograph.store import held, migrations, rows, schema
 from tests import tables
 from tests.engine import acts
@@ -344,7 +344,7 @@ def test_many_runs_need_few_turns(world: testing.World, stage: Stage, inputs: in
 
 def test_expressions_have_their_time_in_a_turn(world: testing.World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once a turn has spent its time on expressions, what would need more waits for the next turn, and comes."""
-    monkeypatch.setattr(started, "SCRIPTED_AT_MOST", 0)
+    monkeypatch.setattr(budgets, "SCRIPTED_AT_MOST", 0)
     step = {"action": "send", "template": "hello", "recipient": "ana", "if": "data.n === 7"}
     begun = [world.invoke(None, step, data={"n": number}) for number in range(3)]
     done = []

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import IntEnum
 from typing import Any, NamedTuple
 
-from heliograph.core import campaigns, dates, events, messages, runs
+from heliograph.core import batches, campaigns, dates, events, messages, runs
 
 Transitions = Mapping[Any, Iterable[IntEnum]]
 """From a state (None: before it exists) to those that may follow."""
@@ -42,6 +42,7 @@ NOUNS = (
     Noun("date", "date automation", dates.TRANSITIONS),
     Noun("campaign", "campaign", campaigns.TRANSITIONS),
     Noun("run", "run", runs.TRANSITIONS),
+    Noun("batch", "batch", batches.TRANSITIONS),
     Noun("message", "message", messages.TRANSITIONS),
 )
 WAYS = (
@@ -51,6 +52,8 @@ WAYS = (
     Way("run", runs.Status.WAITING, "run", None, "journey", "invoked by a step, one for each effect"),
     Way("date", dates.State.ACTIVE, "run", None, "date", "one for each person and year"),
     Way("run", runs.Status.WAITING, "message", None, "rule, journey, date", "one for each effect"),
+    Way("run", runs.Status.WAITING, "batch", None, "journey", "an item of each"),
+    Way("batch", batches.State.RELEASED, "run", runs.Status.WAITING, "journey", "all items to its owner"),
     Way("campaign", campaigns.State.RUNNING, "message", None, "campaign", "one for each action and person"),
     Way(
         "message", messages.State.ACCEPTED, "run", runs.Status.WAITING, "rule, journey, date", "how it ended"

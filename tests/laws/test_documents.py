@@ -11,7 +11,18 @@ import pytest
 from litestar.routes import HTTPRoute
 
 from heliograph import channels, errors
-from heliograph.core import campaigns, conditions, dates, effects, events, messages, rules, runs, steps
+from heliograph.core import (
+    batches,
+    campaigns,
+    conditions,
+    dates,
+    effects,
+    events,
+    messages,
+    rules,
+    runs,
+    steps,
+)
 from heliograph.store import schema
 from heliograph.testing import World
 from heliograph.web import metrics, server, services
@@ -130,8 +141,9 @@ def test_every_field_of_a_date_automation_is_documented() -> None:
         ("docs/delivery.md", "## States of a message", messages.TRANSITIONS),
         ("docs/date-automations.md", "## States", dates.TRANSITIONS),
         ("docs/campaigns.md", "### States of a campaign", campaigns.TRANSITIONS),
+        ("docs/journeys.md", "#### States of a batch", batches.TRANSITIONS),
     ],
-    ids=["event", "run", "message", "date automation", "campaign"],
+    ids=["event", "run", "message", "date automation", "campaign", "batch"],
 )
 def test_states_in_documents_are_those_of_the_code(
     document: str, heading: str, transitions: Mapping[IntEnum | None, Iterable[IntEnum]]

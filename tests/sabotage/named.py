@@ -158,6 +158,17 @@ _ANY_CONDITION = Code(
 )
 
 
+_BATCHES, _ITEMS = "heliograph.core.batches:", "heliograph.core.batch_items:"
+
+
+def _retaining(kind: str) -> Code:
+    """Whatever is to be retained, it is these."""
+    return Code(
+        f"{_ITEMS}retained",
+        lambda original: lambda batch, items: original(batch._replace(retain_type=kind), items),
+    )
+
+
 def _automation_without(field: str) -> wire.Wire:
     return wire.Wire(wire.Act.DROP, frozenset({("PATCH", "/api/automations/{id}")}), field)
 
@@ -252,9 +263,44 @@ SABOTAGE: dict[str, tuple[wire.Wire | Code, ...]] = {
     "S1-70": (_NO_ACTION_FAULTS,),
     "S1-71": (_NO_ACTION_FAULTS,),
     "S2-03": (Code("heliograph.core.expressions:judge", always(expressions.Judgement(True))),),
+    "S2-04": (Code(f"{_ITEMS}gained", always({})),),
+    "S2-05": (Code("heliograph.core.steps.batching:AddToBatch.take", always(plans.done())),),
+    "S2-06": (Code("heliograph.engine.batch_words:note", always(None)),),
+    "S2-08": (Code(f"{_BATCHES}group_of", always(bytes(16))),),
+    "S2-09": (Code(f"{_BATCHES}due_at", answering(lambda _, batch: batch.opened_at + batch.wait)),),
+    "S2-10": (Code(f"{_BATCHES}due_at", answering(lambda _, batch: batch.last_at + batch.wait)),),
+    "S2-11": (Code("heliograph.core.delays:LONGEST_PERIOD", lambda longest: 2 * longest),),
+    "S2-12": (
+        Code(f"{_BATCHES}due_at", answering(lambda _, batch: batch.last_at + batch.wait)),
+        Code(
+            f"{_BATCHES}due_at", answering(lambda _, batch: batch.last_at + max(batch.wait, batch.max_wait))
+        ),
+    ),
+    "S2-13": (Code(f"{_BATCHES}is_full", always(False)),),
+    "S2-14": (Code(f"{_ITEMS}retained", lambda _original: lambda _, items: list(items)),),
+    "S2-15": (Code(f"{_ITEMS}retained", answering(lambda items, *_: items[::-1])), _retaining("last")),
+    "S2-16": (_retaining("first"),),
+    "S2-17": (_retaining("lowest"),),
+    "S2-18": (_retaining("highest"),),
+    "S2-19": (
+        Code(f"{_BATCHES}MOST_RETAINED", lambda _original: 9),
+        Code(f"{_ITEMS}retained", answering(lambda items, *_: items[:9])),
+    ),
+    "S2-20": (Code(f"{_ITEMS}_at", always(None)),),
+    "S2-21": (
+        Code("heliograph.core.steps.batching:_category", always("batch")),
+        Code("heliograph.core.steps.batching:DEFAULT_CATEGORY", lambda _original: "items"),
+    ),
+    "S2-22": (
+        Code(
+            "heliograph.core.frames:Reader.raw", lambda _original: lambda reader, name: reader.given.get(name)
+        ),
+    ),
     "S2-23": (Code("heliograph.engine.started:cancel", always(None)),),
     "S2-26": (Code("heliograph.core.journeys:_token", always(None)),),
+    "S2-28": (Code("heliograph.core.expressions:judge", always(expressions.Judgement(True))),),
     "S2-30": (Code("heliograph.core.delays:after", lambda _original: lambda now, *_: now),),
+    "S2-34": (Code("heliograph.core.frames:Reader.fault", always(None)),),
     "S2-59": (Code("heliograph.core.steps.flow:Invoke.take", always(plans.done())),),
     "S2-70": (Code("heliograph.core.steps.sending:Send.take", always(plans.done())),),
     "S2-81": (Code("heliograph.engine.journey:_People.__getitem__", always({})),),

@@ -15,6 +15,7 @@ import typer
 from heliograph import __version__, errors
 from heliograph.cli import (
     applying,
+    batching,
     demonstrating,
     explaining,
     holding,
@@ -63,6 +64,7 @@ for _name, _family in (
     ("template", templating.templates),
     ("import", importing.imports),
     ("held", holding.held),
+    ("batch", batching.batch),
     ("uncertain", resolving.uncertain),
     ("inbox", resolving.inbox),
     ("verify", verifying.verify),

@@ -31,6 +31,20 @@ class Inbox(IntEnum):
     """All messages of a fan-out in a partition have ended, which its automation hears."""
     CHANGE = 12
     """A conversation of this partition is to be changed, decided in another one."""
+    JOIN = 20
+    """A run's item for a batch."""
+    LEAVE = 21
+    """A run whose item is in a batch was canceled."""
+    TAKEN = 22
+    """The owner of a batch has its items: the batch is over."""
+    ORDER = 23
+    """An operator's word about a batch: `release` or `drop`."""
+    JOINED = 24
+    """A run hears that its item is in a batch."""
+    OWNER = 25
+    """A run hears that the batch is its own now, the owner before it having been canceled."""
+    RELEASED = 26
+    """The owner of a batch is handed its items."""
 
 
 class Timer(IntEnum):
@@ -52,6 +66,8 @@ class Timer(IntEnum):
     """Birthdays have become known in a partition."""
     WALK = 8
     """A date automation goes on through the birthdays of a partition."""
+    BATCH = 20
+    """A batch may be due."""
 
 
 class Door(IntEnum):
@@ -148,10 +164,30 @@ class Start(NamedTuple):
     """What it is started with."""
 
 
+class JoinBatch(NamedTuple):
+    """Add the run's data to a batch, and bring back its items or that it belongs to somebody else's run."""
+
+    batch_key: str
+    scope: str
+    """One of batches.SCOPES."""
+    user_id: str | None
+    """Whose batch it is, in the scope `user`."""
+    category_key: str
+    wait: int
+    """Microseconds without a further item after which the batch is released."""
+    max_wait: int
+    """Microseconds after the first item at which it is released in any case."""
+    max_items: int | None
+    retain_type: str
+    retain_count: int
+    sort_key: str | None
+    data: Mapping[str, Any]
+
+
 class Cancel(NamedTuple):
     """Cancel every run in progress that has this token."""
 
     token: str
 
 
-Effect = Deliver | SaveProfile | SaveTags | ChangeConversation | Emit | Wait | Start | Cancel
+Effect = Deliver | SaveProfile | SaveTags | ChangeConversation | Emit | Wait | Start | JoinBatch | Cancel

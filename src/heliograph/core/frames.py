@@ -24,6 +24,9 @@ STATUSES: Mapping[int, str] = {
 WAITING = "WAITING"
 NOT_REACHED = "NOT PROCESSED"
 
+Leaves = Callable[[expressions.Context, dict[str, Any]], expressions.Context]
+"""A run's context and the output of a step that has succeeded, to the context after it."""
+
 Invoke = Callable[[str, Mapping[str, Any]], "effects.Start | str"]
 """(template's id or alias, what its run is to hold) to the start of it, or why there is none."""
 
@@ -38,6 +41,7 @@ class Run:
         evaluator: expressions.Evaluator,
         refs: Mapping[str, int],
         *,
+        leaves: Mapping[int, Leaves] | None = None,
         token: str | None = None,
         people: Mapping[str, Mapping[str, Any]] | None = None,
         sent: Mapping[int, Sequence[str]] | None = None,
@@ -46,9 +50,11 @@ class Run:
     ):
         """`refs` is the visit of each step with a name; `people` the stored profiles, by user_id.
 
+        `context` is what it was started with, and `leaves` what becomes of it by the step of each visit.
         `sent` is how the messages of earlier sends stand, by visit; `zone` the workspace's.
         """
         self.run_id, self.context, self.evaluator, self.refs = run_id, context, evaluator, refs
+        self._begun, self._leaves = context, leaves or {}
         self.token, self.sent, self.invoke = token, sent or {}, invoke
         self.people: Mapping[str, Mapping[str, Any]] = {} if people is None else people
         self.zone = zone
@@ -58,6 +64,11 @@ class Run:
     def look(self, visit: int, records: Sequence[Any]) -> None:
         """The step of this visit is taken next; `records` is what those before it left."""
         self._visit, self._records = visit, records
+        context = self._begun
+        for place, left in self._leaves.items():
+            if place < len(records) and records[place].status == plans.Status.SUCCEEDED:
+                context = left(context, records[place].output)
+        self.context = context
 
     def scope(self, now: int) -> expressions.Scope:
         """What the step that is taken next sees."""
@@ -86,11 +97,8 @@ def recipients_in(output: Any) -> Sequence[Any] | None:
 
 def status_of(record: Any) -> str:
     """How a step stands that left this record."""
-    if (
-        record.status == plans.Status.PENDING
-        and isinstance(record.output, dict)
-        and plans.WAKES_AT in record.output
-    ):
+    waits_for = (plans.WAKES_AT, plans.BATCH) if record.status == plans.Status.PENDING else ()
+    if isinstance(record.output, dict) and any(name in record.output for name in waits_for):
         return WAITING
     return STATUSES[record.status]
 
@@ -170,6 +178,15 @@ class Step(NamedTuple):
         if not steps:
             return outcome
         return outcome._replace(output={**(outcome.output or {}), "read": steps})
+
+
+def leaves_of(steps: Iterable[Any]) -> dict[int, Leaves]:
+    """The visit of every step that changes what the run holds, and how: such a kind has a method `left`."""
+    return {
+        visit: step.body.left
+        for visit, step in enumerate(steps)
+        if isinstance(step, Step) and hasattr(step.body, "left")
+    }
 
 
 def refs_of(steps: Iterable[Any]) -> dict[str, int]:

@@ -117,7 +117,7 @@ def _account(
     if status == runs.Status.CANCELED and told == frames.WAITING:
         told = "CANCELED"
     output = record.output if isinstance(record.output, dict) else {}
-    explain = {name: value for name, value in output.items() if name != plans.RECIPIENTS}
+    explain = {name: value for name, value in output.items() if name not in (plans.RECIPIENTS, plans.GAINED)}
     recipients = output.get(plans.RECIPIENTS)
     if recipients is not None:
         explain["recipients"] = [

@@ -14,11 +14,12 @@ import msgspec
 
 from heliograph import errors
 from heliograph.core import documents, effects, expressions, fields, frames, ids, plans, rules
-from heliograph.core.steps import flow, sending, waiting
+from heliograph.core.steps import batching, flow, sending, waiting
 
 KINDS: Mapping[str, tuple[Callable[[frames.Reader], Any], Sequence[str]]] = {
     **sending.KINDS,
     **waiting.KINDS,
+    **batching.KINDS,
     **flow.KINDS,
 }
 """How a step of each `action` is read, and its fields beside `action`, `if` and `ref`."""

@@ -36,6 +36,14 @@ WAKES_AT = "wakes_at"
 """The key of a step's output that says until when it waits."""
 
 
+BATCH = "batch"
+"""The key of a step's output that says which batch its item is in, and how that stands."""
+
+
+GAINED = "gained"
+"""The key of a step's output that holds what the data of a batch's owner gained."""
+
+
 RECIPIENTS = "recipients"
 """The key of a step's output that says to whom a started run's messages go: (contact_id, address) of each."""
 

@@ -30,7 +30,8 @@ TRANSITIONS: Mapping[Status | None, frozenset[Status]] = {
     None: frozenset({Status.WAITING, Status.DONE, Status.FAILED}),
     Status.WAITING: frozenset({Status.WAITING, Status.DONE, Status.FAILED, Status.CANCELED, Status.HELD}),
     Status.HELD: frozenset({Status.WAITING, Status.CANCELED}),
-    Status.DONE: frozenset(),
+    # Of a batch's items, the run of the oldest goes on when the owner was canceled.
+    Status.DONE: frozenset({Status.WAITING}),
     Status.FAILED: frozenset(),
     Status.CANCELED: frozenset(),
 }
@@ -204,6 +205,40 @@ def _standing(plan: plans.Plan, made: Sequence[Record]) -> tuple[Status, Outcome
         if record.status == _FAILED:
             has_failed = True
     return Status.DONE, Outcome.FAILED if has_failed else Outcome.EXECUTED
+
+
+# ── a run whose item is in a batch ──────────────────────────────────────────────────────────────────
+
+
+def noted(records: Sequence[Record], visit: int, output: Mapping[str, Any]) -> tuple[Record, ...]:
+    """The step has heard something, and waits on; one that had its end waits again."""
+    return _put(records, visit, output, plans.Status.PENDING, None)
+
+
+def passed_on(
+    records: Sequence[Record], visit: int, output: Mapping[str, Any], now: int
+) -> tuple[Record, ...]:
+    """The step has its end: another run goes on with what it brought."""
+    return _put(records, visit, output, plans.Status.SUCCEEDED, now)
+
+
+def _put(
+    records: Sequence[Record],
+    visit: int,
+    output: Mapping[str, Any],
+    status: plans.Status,
+    settled_at: int | None,
+) -> tuple[Record, ...]:
+    before = records[visit]
+    answered = before.asked if status.settled else 0
+    made = msgspec.structs.replace(
+        before,
+        status=int(status),
+        settled_at=settled_at,
+        output=_with(before.output, dict(output)),
+        answered=answered,
+    )
+    return (*records[:visit], made, *records[visit + 1 :])
 
 
 # ── how a run is kept ───────────────────────────────────────────────────────────────────────────────

@@ -137,6 +137,7 @@ class Journeys:
             journeys.context_of(journeys.read_body(start.body)),
             self._evaluator,
             frames.refs_of(plan.steps),
+            leaves=frames.leaves_of(plan.steps),
             token=start.token,
             people=people,
             sent=sent,

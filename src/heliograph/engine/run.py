@@ -12,8 +12,8 @@ from typing import Any, Protocol
 import msgspec
 
 from heliograph.core import effects, ids, messages, plans, rules, runs
+from heliograph.engine import batch_words, records
 from heliograph.engine import desk as desks
-from heliograph.engine import records
 from heliograph.store import rows
 
 _encode = msgspec.json.Encoder().encode
@@ -104,6 +104,8 @@ def carry_out(
         desk.writes.timers.append(rows.Timer(partition, effect.until, origin.workspace_id, kind, run_id))
     elif isinstance(effect, effects.Cancel):
         desk.writes.launches.append(rows.TokenCancel(origin.workspace_id, effect.token))
+    elif isinstance(effect, effects.JoinBatch):
+        batch_words.join(desk, (origin.workspace_id, origin.tenant_id), run_id, visit, effect)
     elif isinstance(effect, effects.Start):
         _start(desk, origin, run_id, visit, ordinal, effect)
     else:

@@ -12,15 +12,15 @@ import itertools
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple, Protocol
 
-from heliograph.core import effects, ids, messages, notices, plans, runs
+from heliograph.core import batches, effects, ids, messages, notices, plans, runs
+from heliograph.engine import batch_words, batching, budgets, faults, match, records, run
 from heliograph.engine import desk as desks
-from heliograph.engine import faults, match, records, run
 from heliograph.store import database, definitions, rows
 
 Key = tuple[int, bytes]
 
-SCRIPTED_AT_MOST = 50_000
-"""Microseconds that one turn spends on people's expressions before it lets runs wait for the next one."""
+TIMERS = frozenset({effects.Timer.RUN, effects.Timer.BATCH})
+INBOX = frozenset({effects.Inbox.CANCEL}) | batching.INBOX | batch_words.WORDS
 
 
 class Wanted(NamedTuple):
@@ -63,36 +63,6 @@ class Origin(NamedTuple):
     channel_source: str | None = None
 
 
-class Budget:
-    """The time that one turn has for people's expressions: once it is spent, runs wait for the next turn (E30)."""
-
-    def __init__(self, scripted: Callable[[], int]):
-        """`scripted` tells how many microseconds were spent on them in all."""
-        self._scripted, self._before = scripted, 0
-        self._sent_away: set[Key] = set()
-        self._is_first = True
-
-    def begin(self) -> None:
-        """Begin a turn."""
-        self._before = self._scripted()
-        self._sent_away.clear()
-        self._is_first = True
-
-    def begin_deciding(self) -> None:
-        """What runs look at was read: from now on they take steps."""
-        self._is_first = True
-
-    def admits(self, key: Key) -> bool:
-        """Whether a run has its share: the first to ask always does, and who was sent away stays so for this turn."""
-        if key in self._sent_away:
-            return False
-        if not self._is_first and self._scripted() - self._before > SCRIPTED_AT_MOST:
-            self._sent_away.add(key)
-            return False
-        self._is_first = False
-        return True
-
-
 class Started:
     """The started runs of the turns of one connection."""
 
@@ -109,7 +79,8 @@ class Started:
         `scripted` tells how many microseconds were spent on people's expressions in all.
         """
         self._store, self._session, self._doors, self._grace = store, session, doors, grace
-        self._budget = Budget(scripted)
+        self._budget = budgets.Budget(scripted)
+        self._batches = batching.Batches(session, grace)
         self._plans: dict[tuple[bytes, int], plans.Plan] = {}
 
     # ── reading, in bulk ────────────────────────────────────────────────────────────────────────────
@@ -118,6 +89,7 @@ class Started:
         """The runs whose time has come or that are to be canceled, what they began with, and what they look at."""
         hot = self._session.hot
         self._budget.begin()
+        self._batches.read(connection, taken, culprits)
         keys = {(t.workspace_id, t.id) for t in taken.timers if t.kind == effects.Timer.RUN}
         keys |= {
             (i.workspace_id, i.run_id)
@@ -129,14 +101,25 @@ class Started:
         keys -= {*culprits, *desk.runs}
         if keys:
             desk.runs |= hot.read_runs(connection, keys)
+        handed = {
+            (i.workspace_id, i.run_id): i
+            for i in taken.inbox
+            if i.kind == effects.Inbox.RELEASED and i.run_id
+        }
         found = {
             key: row
             for key, row in desk.runs.items()
-            if row.start_key is not None and (row.status in runs.IN_PROGRESS or _is_canceled(row))
+            if row.start_key is not None
+            and (row.status in runs.IN_PROGRESS or _is_canceled(row) or key in handed)
         }
         if found:
             desk.starts = hot.read_starts(connection, found.keys())
-            going = {key: row for key, row in found.items() if not _is_canceled(row)}
+            # What follows a batch may be about people who are named in its items.
+            going = {
+                key: batch_words.foreseen(row, handed[key], desk.now) if key in handed else row
+                for key, row in found.items()
+                if not _is_canceled(row)
+            }
             self._read_wanted(connection, going, culprits, desk)
         self._budget.begin_deciding()
 
@@ -206,10 +189,13 @@ class Started:
 
     # ── one input ───────────────────────────────────────────────────────────────────────────────────
 
-    def wake(
+    def timer(
         self, desk: desks.Desk, workspace: match.Workspace, timer: rows.Timer, fault: Exception | None
     ) -> None:
-        """The time of a run has come; `fault` is why its turn failed with it alone, if it did."""
+        """The time of a run or batch has come; `fault` is why its turn failed with it alone, if it did."""
+        if timer.kind == effects.Timer.BATCH:
+            self._batches.timer(desk, timer, fault)
+            return
         row = desk.runs.get((timer.workspace_id, timer.id))
         if fault is None and row is not None and row.status == runs.Status.WAITING:
             if not self._budget.admits((row.workspace_id, row.id)):
@@ -235,18 +221,52 @@ class Started:
 
     def reply(self, desk: desks.Desk, workspace: match.Workspace, inbox: rows.Inbox, row: rows.Run) -> None:
         """Let a started run take in one answer."""
-        if row.status not in runs.IN_PROGRESS:
-            return
-        if not self._budget.admits((row.workspace_id, row.id)):
-            desk.writes.inbox.append(inbox)
-            desk.goes_on = True
-            return
         records = runs.read(row.state)
-        if row.status == runs.Status.HELD:
+        if row.status not in (*runs.IN_PROGRESS, runs.Status.DONE):
+            return
+        if row.status == runs.Status.WAITING and self._is_put_off(desk, inbox):
+            return
+        # One that is done may be done for now: its item is in a batch, which may yet come to be its own.
+        if row.status != runs.Status.WAITING:
             answered = runs.take_in(records, (run.reply_in(inbox),), desk.now)
             desk.put_run(row._replace(state=runs.write(answered)))
             return
         self._move(desk, workspace, row, records, (run.reply_in(inbox),))
+
+    def inbox(self, desk: desks.Desk, workspace: match.Workspace, inbox: rows.Inbox) -> None:
+        """Take in an inbox row of a kind of INBOX."""
+        if inbox.kind in batching.INBOX:
+            self._batches.inbox(desk, inbox)
+        elif inbox.kind in batch_words.WORDS:
+            self._hear(desk, workspace, inbox)
+        else:
+            self._cancel(desk, inbox)
+
+    def _hear(self, desk: desks.Desk, workspace: match.Workspace, inbox: rows.Inbox) -> None:
+        """Let a run hear of the batch that its item is in; one that was canceled takes its item out."""
+        assert inbox.run_id is not None
+        key, word = (inbox.workspace_id, inbox.run_id), batches.read_word(inbox.body)
+        row, is_released = desk.runs.get(key), inbox.kind == effects.Inbox.RELEASED
+        if row is None or row.status == runs.Status.CANCELED:
+            batch_words.answer(desk, effects.Inbox.LEAVE, key, word.visit, word.batch_id, word.item)
+            return
+        if is_released and self._is_put_off(desk, inbox):
+            return
+        records = runs.read(row.state)
+        if is_released:
+            self._move(desk, workspace, row, records, (batch_words.release_in(records, word),))
+            batch_words.answer(desk, effects.Inbox.TAKEN, key, word.visit, word.batch_id, word.item)
+        else:
+            batch_words.note(desk, row, records, word)
+
+    def _is_put_off(self, desk: desks.Desk, inbox: rows.Inbox) -> bool:
+        """Whether the run waits for the next turn, and the input with it."""
+        assert inbox.run_id is not None
+        if self._budget.admits((inbox.workspace_id, inbox.run_id)):
+            return False
+        desk.writes.inbox.append(inbox)
+        desk.goes_on = True
+        return True
 
     def _move(
         self,
@@ -274,7 +294,7 @@ class Started:
 
     # ── starting and canceling ──────────────────────────────────────────────────────────────────────
 
-    def cancel(self, desk: desks.Desk, inbox: rows.Inbox) -> None:
+    def _cancel(self, desk: desks.Desk, inbox: rows.Inbox) -> None:
         """Cancel a run, or a message of one that was canceled in another partition."""
         if inbox.run_id is None:
             desk.cancel_message(inbox.workspace_id, inbox.id)
@@ -294,6 +314,7 @@ class Started:
     def carry_out(self, connection: Any, desk: desks.Desk) -> None:
         """Start what is to be started and cancel what is to be canceled, in the order in which it was decided."""
         hot = self._session.hot
+        self._batches.carry_out(connection, desk)
         for kind, group in itertools.groupby(desk.writes.launches, type):
             if kind is rows.TokenCancel:
                 hot.cancel_by_token(connection, {*group})
@@ -332,7 +353,9 @@ def cancel(desk: desks.Desk, row: rows.Run, start: rows.Start) -> None:
     """Let a run end here."""
     status, outcome = int(runs.Status.CANCELED), int(runs.Outcome.SKIPPED)
     desk.put_run(row._replace(status=status, outcome=outcome, reason="canceled"))
-    _stop_messages(desk, row, start, runs.read(row.state))
+    records = runs.read(row.state)
+    _stop_messages(desk, row, start, records)
+    batch_words.leave(desk, row, records)
 
 
 def _stop_messages(

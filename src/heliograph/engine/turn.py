@@ -133,8 +133,7 @@ class Turns:
                 claimed = run.claim(
                     desk, taken, self._handover.rooms(), self._handover.worker, self._handover.lease
                 )
-            if desk.writes.launches or desk.writes.canceled:
-                self._started.carry_out(connection, desk)
+            self._started.carry_out(connection, desk)
             desk.close()
             hot.write(connection, desk.writes, taken.partitions, now)
         self._handover.stored(len(answers))
@@ -323,8 +322,8 @@ class Turns:
         if timer.kind in walks.TIMERS:
             self._walks.timer(desk, timer, fault)
             return
-        if timer.kind == effects.Timer.RUN:
-            self._started.wake(desk, self._workspaces[timer.workspace_id], timer, fault)
+        if timer.kind in started.TIMERS:
+            self._started.timer(desk, self._workspaces[timer.workspace_id], timer, fault)
             return
         if timer.kind in calendar.TIMERS:
             self._calendar.timer(desk, timer, fault)
@@ -358,8 +357,8 @@ class Turns:
             records.received(desk, inbox)
         elif inbox.kind in walks.INBOX:
             self._walks.inbox(desk, inbox)
-        elif inbox.kind == effects.Inbox.CANCEL:
-            self._started.cancel(desk, inbox)
+        elif inbox.kind in started.INBOX:
+            self._started.inbox(desk, self._workspaces[inbox.workspace_id], inbox)
         else:
             self._resume(desk, inbox)
 

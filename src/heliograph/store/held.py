@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from heliograph.core import effects, events, ids, messages
-from heliograph.store import answers, held_runs, schema, statistics
+from heliograph.store import answers, batches, held_runs, schema, statistics
 
 _MESSAGES = schema.messages.c
 _DECISIONS = schema.decisions.c
@@ -25,9 +25,9 @@ class Held(NamedTuple):
 
     id: bytes
     what: str
-    """`event`, `message` or `run`."""
+    """`event`, `message`, `run` or `batch`."""
     about: str
-    """The event's type, the message's channel, or the kind of the run's automation."""
+    """The event's type, the message's channel, the kind of the run's automation, or the batch's key."""
     contact_id: str | None
     address: str | None
 
@@ -38,7 +38,7 @@ class Held(NamedTuple):
 
 
 def listed(connection: sa.Connection, workspace_id: int, limit: int) -> list[Held]:
-    """What is held in a workspace, oldest first, at most so many events and as many messages and runs."""
+    """What is held in a workspace, oldest first, at most so many of each kind."""
     of_events = (
         sa.select(_EVENTS.id, sa.literal("event"), _EVENTS.event_type, _EVENTS.contact_id, sa.null())
         .join_from(
@@ -58,26 +58,33 @@ def listed(connection: sa.Connection, workspace_id: int, limit: int) -> list[Hel
         .order_by(_MESSAGES.id)
         .limit(limit)
     )
-    queries = (of_events, of_messages, held_runs.listed(workspace_id, limit))
+    queries = (
+        of_events,
+        of_messages,
+        held_runs.listed(workspace_id, limit),
+        batches.held(workspace_id, limit),
+    )
     found = [Held._make(row) for query in queries for row in connection.execute(query)]
     return sorted(found)
 
 
 def release(connection: sa.Connection, workspace_id: int, chosen: Collection[bytes], now: int) -> int:
-    """Put these back in line, whether events, messages or runs; gives how many of them were held."""
+    """Put these back in line, of whatever kind; gives how many of them were held."""
     return (
         _release_messages(connection, workspace_id, chosen, now)
         + _release_events(connection, workspace_id, chosen, now)
         + held_runs.release(connection, workspace_id, chosen, now)
+        + batches.release(connection, workspace_id, chosen)
     )
 
 
 def drop(connection: sa.Connection, workspace_id: int, chosen: Collection[bytes], now: int) -> int:
-    """Let these end here, whether events, messages or runs; gives how many of them were held."""
+    """Let these end here, of whatever kind; gives how many of them were held."""
     return (
         _drop_messages(connection, workspace_id, chosen, now)
         + _drop_events(connection, workspace_id, chosen, now)
         + held_runs.drop(connection, workspace_id, chosen, DROPPED)
+        + batches.drop(connection, workspace_id, chosen)
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 import sqlalchemy as sa
 
-from heliograph.core import effects, ids, plans
+from heliograph.core import batches, effects, ids, plans
 from heliograph.store import answers, rows, schema
 
 _INBOX = schema.inbox.c
@@ -31,7 +31,7 @@ class Refused(NamedTuple):
 
     @property
     def what(self) -> str:
-        """What it is for: `reply`, `deliver` or `tag`."""
+        """What it is for: `reply`, `deliver`, `tag`, `join` or another word of effects.Inbox."""
         return effects.Inbox(self.kind).name.lower()
 
     @property
@@ -97,6 +97,9 @@ def _ended(row: Any) -> answers.Ended | None:
             message = rows.Message._make(values)
             run_id = None if message.run_id is None else ids.parse(str(message.run_id))
             return answers.Ended(row.id, message.partition, run_id, message.visit, message.ordinal, None)
+        if row.kind == effects.Inbox.JOIN:
+            join = batches.read_join(row.body)
+            return answers.Ended(row.id, ids.partition_of(row.id), join.run_id, join.visit, 0, None)
     except (msgspec.MsgspecError, TypeError, ValueError, IndexError):
         pass
     return None

@@ -21,6 +21,7 @@ from heliograph.store import database, places, schema
 _EVENTS = schema.events.c
 _DECISIONS = schema.decisions.c
 _RUNS = schema.runs.c
+_BATCHES = schema.batches.c
 _MESSAGES = schema.messages.c
 _FINAL_EVENTS = (int(events.State.PROCESSED), int(events.State.FAILED))
 _FINAL_MESSAGES = frozenset(
@@ -165,15 +166,34 @@ def _old_runs(
         .limit(at_most)
     )
     found = connection.execute(query).all()
-    return [row.id for row in found], _Going(
-        runs=[
-            row.id
-            for row in found
-            if row.event_id is None
-            and row.status not in runs.IN_PROGRESS
-            and _ended_at(runs.read(row.state)) < before
-        ]
+    ended = {
+        row.id: records
+        for row in found
+        if row.event_id is None
+        and row.status not in runs.IN_PROGRESS
+        and _ended_at(records := runs.read(row.state)) < before
+    }
+    waiting = _in_batches(connection, workspace_id, ended)
+    return [row.id for row in found], _Going(runs=[run_id for run_id in ended if run_id not in waiting])
+
+
+def _in_batches(
+    connection: sa.Connection, workspace_id: int, ended: Mapping[bytes, Sequence[runs.Record]]
+) -> set[bytes]:
+    """Those of these runs whose item is in a batch that is not over: it may yet come to be theirs (E18)."""
+    named = {
+        run_id: ids.parse(record.output[plans.BATCH].get("id", ""))
+        for run_id, records in ended.items()
+        for record in records[-1:]
+        if isinstance(record.output, dict) and plans.BATCH in record.output
+    }
+    if not named:
+        return set()
+    query = sa.select(_BATCHES.id).where(
+        _BATCHES.workspace_id == workspace_id, _BATCHES.id.in_(set(named.values()))
     )
+    there = set(connection.execute(query).scalars())
+    return {run_id for run_id, batch_id in named.items() if batch_id in there}
 
 
 def _old_messages(

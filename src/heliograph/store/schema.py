@@ -11,7 +11,14 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from heliograph.store import columns, conversation_tables, fanout_tables, place_tables, start_tables
+from heliograph.store import (
+    batch_tables,
+    columns,
+    conversation_tables,
+    fanout_tables,
+    place_tables,
+    start_tables,
+)
 
 metadata = columns.metadata
 Identity = columns.Identity
@@ -308,6 +315,7 @@ cursors = fanout_tables.cursors
 
 starts = start_tables.starts
 start_keys = start_tables.start_keys
+batches, batch_items = batch_tables.batches, batch_tables.batch_items
 
 # ── hot: the way out ────────────────────────────────────────────────────────────────────────────────
 

@@ -22,6 +22,7 @@ from heliograph.web import errors as wire
 from heliograph.web.routes import (
     automation_jobs,
     automations,
+    batches,
     communication_groups,
     contacts,
     control,
@@ -65,6 +66,7 @@ HANDLERS = (
     *runs.HANDLERS,
     *journeys.HANDLERS,
     *journey_runs.HANDLERS,
+    *batches.HANDLERS,
     *statistics.HANDLERS,
     *profiles.HANDLERS,
     *contacts.HANDLERS,

@@ -6,6 +6,7 @@ suite runs on both. Inside, a file for each part of the data's way.
 
 from __future__ import annotations
 
+from heliograph.store.hot_postgres.batching import read_batch_items, read_batches, read_open_batches
 from heliograph.store.hot_postgres.calendar import (
     read_new_birthdays,
     read_walks,
@@ -68,6 +69,8 @@ __all__ = [
     "lock_partitions",
     "next_due",
     "read_attempts",
+    "read_batch_items",
+    "read_batches",
     "read_campaigns",
     "read_contacts",
     "read_conversations",
@@ -77,6 +80,7 @@ __all__ = [
     "read_fanouts",
     "read_messages",
     "read_new_birthdays",
+    "read_open_batches",
     "read_runs",
     "read_starts",
     "read_stopping",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, LiteralString
 
 from heliograph.store import packing, rows
+from heliograph.store.hot_postgres.batching import write_batches
 from heliograph.store.hot_postgres.calendar import write_calendar
 from heliograph.store.hot_postgres.connection import Connection
 from heliograph.store.hot_postgres.fanout import write_fanouts
@@ -56,6 +57,11 @@ _CLAIMS: LiteralString = (
 _TIMERS: LiteralString = (
     "INSERT INTO timers SELECT * FROM unnest(%s::int2[], %s::int8[], %s::int4[], %s::int2[], %s::uuid[])"
     " ON CONFLICT DO NOTHING"
+)
+_TIMER_KINDS = (Smallints, Bigints, Integers, Smallints, Identities)
+_FORGET_TIMERS: LiteralString = (
+    "DELETE FROM timers t USING unnest(%s::int2[], %s::int8[], %s::int4[], %s::int2[], %s::uuid[]) u(p, a, w, k, i)"
+    " WHERE t.partition = u.p AND t.wake_at = u.a AND t.workspace_id = u.w AND t.kind = u.k AND t.id = u.i"
 )
 _INBOX: LiteralString = (
     "INSERT INTO inbox SELECT * FROM unnest(%s::int2[], %s::int4[], %s::uuid[], %s::int2[], %s::uuid[], %s::text[],"
@@ -125,6 +131,7 @@ def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int]
         put(connection, INSERT_EVENTS, EVENT_KINDS, writes.events)
         if writes.due:
             insert_due(connection, writes.due)
+        put(connection, _FORGET_TIMERS, _TIMER_KINDS, writes.forgotten_timers)
         put_timers(connection, writes.timers)
         put_inbox(connection, writes.inbox)
         cooldowns = sorted((*key, matched_at) for key, matched_at in writes.cooldowns.items())
@@ -135,6 +142,7 @@ def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int]
         put(connection, _CONVERSATIONS, _CONVERSATION_KINDS, conversations)
         put(connection, _NOTES, (Integers, Texts, Identities, Texts, Texts), writes.notes)
         write_fanouts(connection, writes)
+        write_batches(connection, writes)
         if lane is not None:
             _count(connection, writes, lane)
             connection.execute(
@@ -180,7 +188,7 @@ def put(
 
 def put_timers(connection: Connection, timers: Sequence[rows.Timer]) -> None:
     """Set timers; one that is set already stays."""
-    put(connection, _TIMERS, (Smallints, Bigints, Integers, Smallints, Identities), timers)
+    put(connection, _TIMERS, _TIMER_KINDS, timers)
 
 
 def put_inbox(connection: Connection, inbox: Sequence[rows.Inbox]) -> None:

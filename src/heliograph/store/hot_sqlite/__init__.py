@@ -7,6 +7,7 @@ Inside, a file for each part of the data's way.
 
 from __future__ import annotations
 
+from heliograph.store.hot_sqlite.batching import read_batch_items, read_batches, read_open_batches
 from heliograph.store.hot_sqlite.calendar import (
     read_new_birthdays,
     read_walks,
@@ -53,6 +54,8 @@ __all__ = [
     "lock_partitions",
     "next_due",
     "read_attempts",
+    "read_batch_items",
+    "read_batches",
     "read_campaigns",
     "read_contacts",
     "read_conversations",
@@ -62,6 +65,7 @@ __all__ = [
     "read_fanouts",
     "read_messages",
     "read_new_birthdays",
+    "read_open_batches",
     "read_runs",
     "read_starts",
     "read_stopping",

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from heliograph.core import runs
 from heliograph.store import rows
+from heliograph.store.hot_sqlite.batching import write_batches
 from heliograph.store.hot_sqlite.calendar import write_calendar
 from heliograph.store.hot_sqlite.connection import Connection, by_pairs
 from heliograph.store.hot_sqlite.fanout import write_fanouts
@@ -32,6 +33,11 @@ def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int]
     )
     many(INSERT_EVENT, writes.events)
     many("INSERT INTO due VALUES (?,?,?)", writes.due)
+    if writes.forgotten_timers:
+        many(
+            "DELETE FROM timers WHERE wake_at=? AND workspace_id=? AND kind=? AND id=?",
+            [t[1:] for t in writes.forgotten_timers],
+        )
     many("INSERT OR IGNORE INTO timers VALUES (?,?,?,?,?)", writes.timers)
     many("INSERT OR IGNORE INTO inbox VALUES (?,?,?,?,?,?,?)", writes.inbox)
     many(
@@ -48,6 +54,8 @@ def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int]
         or writes.ended_walks
     ):
         write_calendar(connection, writes)
+    if writes.batches.changed or writes.batches.ended:
+        write_batches(connection, writes)
     _write_people(connection, writes)
     _write_counts(connection, writes, partitions[0])
     connection.execute(

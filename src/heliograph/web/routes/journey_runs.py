@@ -6,6 +6,7 @@ partition while it is written.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -13,8 +14,9 @@ import msgspec
 from litestar import Response, get, post
 
 from heliograph import errors
-from heliograph.core import frames, ids, journey_accounts, journeys, runs, schedule
+from heliograph.core import batches, frames, ids, journey_accounts, journeys, plans, runs, schedule
 from heliograph.engine import desk, started
+from heliograph.store import batches as stored_batches
 from heliograph.store import definitions, journey_runs
 from heliograph.web.calls import Call, ignored_header, in_thread
 
@@ -124,7 +126,22 @@ def list_run_steps(request: Call) -> Response[Steps]:
     plan = journeys.read_steps(_steps(request, found), request.services.evaluator)
     steps = [step for step in plan.steps if isinstance(step, frames.Step)]
     told = journey_accounts.steps_of(steps, found.run.status, records, sent)
+    if found.run.status == runs.Status.WAITING:
+        _tell_of_batch(request, told[len(records) - 1 :])
     return Response(Steps(told), headers=ignored_header(ignored))
+
+
+def _tell_of_batch(request: Call, last: Sequence[journey_accounts.StepAccount]) -> None:
+    """Add to the step that waits for its batch how large that is now, and when it is released."""
+    told = last[0].explain.get(plans.BATCH, {}) if last else {}
+    identity = ids.parse(told.get("id", ""))
+    if identity is None:
+        return
+    who = request.principal
+    with request.services.database.reading() as connection:
+        batch = stored_batches.read(connection, who.workspace_id, who.tenant_id, identity)
+    if batch is not None and batch.state == batches.State.OPEN:
+        told |= {"size": batch.size, "releases_at": schedule.write_instant(batches.due_at(batch))}
 
 
 def _steps(request: Call, found: journey_runs.Stored) -> Any:

@@ -1,0 +1,89 @@
+"""Batches and the laws of the turn: one input or many, few items or many, leave and cost the same."""
+
+import hypothesis
+import pytest
+from hypothesis import strategies as st
+
+from heliograph import testing
+from tests.engine import plays
+from tests.engine.test_one_or_many import EXAMPLES, PHASES
+from tests.engine.test_statements import Tally, counting, turn
+
+__all__ = ["counting"]
+
+# Of one subject alone: there is no order between subjects (engine.md E26), so none between those of one batch.
+_collect = st.fixed_dictionaries(
+    {
+        "name": st.just("A rule"),
+        "trigger_type": st.sampled_from(plays.TYPES),
+        "actions": st.just(
+            [
+                {
+                    "type": "invoke_automation",
+                    "template": "digest",
+                    "data": {"of": "{{contact.id}}|{{conversation.id}}"},
+                }
+            ]
+        ),
+    }
+)
+digests = st.builds(
+    plays.Play,
+    st.lists(_collect, min_size=1, max_size=2).map(tuple),
+    st.lists(
+        st.tuples(
+            st.sampled_from((0, 1, 400, 700)), st.lists(plays._event, min_size=2, max_size=7).map(tuple)
+        ),
+        min_size=2,
+        max_size=3,
+    ).map(tuple),
+    st.just(()),
+    st.just(()),
+    st.just(()),
+)
+"""Events that journeys collect."""
+
+
+@pytest.mark.torture
+def test_batches_in_one_turn_or_in_many(world: testing.World) -> None:
+    """What journeys collect is released in the same batches, whether a turn takes one item or all that are there."""
+    stage = plays.Stage(world)
+    made: list[int] = []
+
+    @hypothesis.settings(max_examples=EXAMPLES // 2, phases=PHASES)
+    @hypothesis.given(digests)
+    def same(play: plays.Play) -> None:
+        one_by_one = stage.give(play, 1)
+        all_at_once = stage.give(play, 500)
+        for name, rows in one_by_one.items():
+            assert all_at_once[name] == rows, name
+        made.append(sum(row["run_id"] is not None for row in all_at_once["messages"]))
+
+    same()
+    assert sum(made) > EXAMPLES // 2, "batches are released"
+
+
+def test_batches_ask_as_much_for_many_as_for_few(world: testing.World, counting: Tally) -> None:
+    """Turns in which 60 items join 20 batches, and in which these are released, ask as much as those of 6 and 2."""
+    world.turns._limits = world.turns._limits._replace(inputs=10_000, seconds=1e9)
+    world.turns._limit = 10_000
+    step = {
+        "action": "add-to-batch",
+        "batch_id": {"$ref": "data.of"},
+        "wait_period": "PT10M",
+        "max_wait_period": "PT1H",
+        "retain": {"type": "last", "count": 2},
+    }
+    asked = []
+    for batches in (2, 2, 20):
+        for number in range(3 * batches):
+            world.invoke(None, step, data={"of": f"{batches}-{number % batches}", "n": number})
+        counts = []
+        for minutes in (0, 11):
+            world.clock.at += minutes * 60_000_000
+            while (took := turn(world, counting))[0]:
+                counts.append(took[1])
+        asked.append(counts)
+    _, few, many = asked
+    assert len(many) == len(few)
+    assert max(many) <= max(few)
