@@ -28,9 +28,9 @@ def house(database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture
-def lone_house(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+def lone_house(ready_sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """The same on SQLite, for what no database has a part in."""
-    return _made_ready(sqlite_url, monkeypatch)
+    return _made_ready(ready_sqlite_url, monkeypatch)
 
 
 def _made_ready(url: str, monkeypatch: pytest.MonkeyPatch) -> str:

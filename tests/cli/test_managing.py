@@ -87,11 +87,11 @@ def test_a_company_has_a_zone(house: str, tell: program.Tell) -> None:
 # ── the schema ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_migrate_says_what_it_did(database_url: str, tell: program.Tell) -> None:
+def test_migrate_says_what_it_did(empty_database_url: str, tell: program.Tell) -> None:
     """The first time it brings an empty database up to date, the second time there is nothing to do."""
-    first, second = (tell("migrate", "--database", database_url) for _ in range(2))
-    assert first.out == f"{database_url} went from empty to {migrations.LATEST}\n"
-    assert second.out == f"{database_url} stands at {migrations.LATEST} already: nothing to do\n"
+    first, second = (tell("migrate", "--database", empty_database_url) for _ in range(2))
+    assert first.out == f"{empty_database_url} went from empty to {migrations.LATEST}\n"
+    assert second.out == f"{empty_database_url} stands at {migrations.LATEST} already: nothing to do\n"
 
 
 def test_an_empty_postgresql_database_asks_for_migrate(postgres_url: str, tell: program.Tell) -> None:

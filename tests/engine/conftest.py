@@ -17,9 +17,9 @@ def world(database_url: str) -> Iterator[testing.World]:
 
 
 @pytest.fixture
-def lone_world(sqlite_url: str) -> Iterator[testing.World]:
+def lone_world(ready_sqlite_url: str) -> Iterator[testing.World]:
     """An engine with nothing in it on SQLite, for what no database has a part in."""
-    with testing.World(sqlite_url) as made:
+    with testing.World(ready_sqlite_url) as made:
         yield made
 
 

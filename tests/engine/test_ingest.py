@@ -139,10 +139,10 @@ def test_an_event_makes_no_contact(world: testing.World) -> None:
     assert tables.rows(world.app.store, "contacts") == tables.rows(world.app.store, "conversations") == []
 
 
-def test_two_processes_with_one_key_make_one_event(postgres_url: str) -> None:
+def test_two_processes_with_one_key_make_one_event(ready_postgres_url: str) -> None:
     """The same requests are sent to two processes at once: every event is kept once, and nobody is refused."""
-    workspace_id = furnish(postgres_url, 0)
-    both = Engine(postgres_url), Engine(postgres_url)
+    workspace_id = furnish(ready_postgres_url, 0)
+    both = Engine(ready_postgres_url), Engine(ready_postgres_url)
     body = [
         msgspec.json.encode([keyed(f"k{request}-{number}") for number in range(5)]) for request in range(40)
     ]

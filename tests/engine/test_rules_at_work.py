@@ -157,12 +157,12 @@ def test_a_retried_event_has_one_run_of_each_rule(world: testing.World) -> None:
 
 
 @pytest.mark.spec("S4-294")
-def test_two_workers_make_one_run_of_each_rule(postgres_url: str) -> None:
+def test_two_workers_make_one_run_of_each_rule(ready_postgres_url: str) -> None:
     """Two workers on one database decide a crowd of events: every event has one run of the rule."""
     people_count = 60
-    workspace_id = furnish(postgres_url, people_count)
-    both = Engine(postgres_url), Engine(postgres_url)
-    with testing.World(postgres_url) as watching:
+    workspace_id = furnish(ready_postgres_url, people_count)
+    both = Engine(ready_postgres_url), Engine(ready_postgres_url)
+    with testing.World(ready_postgres_url) as watching:
 
         async def play() -> None:
             async with both[0].working(), both[1].working():

@@ -140,18 +140,18 @@ def cut_all(url: str) -> int:
         )
 
 
-def test_an_engine_outlives_its_connections(postgres_url: str) -> None:
+def test_an_engine_outlives_its_connections(ready_postgres_url: str) -> None:
     """The server ends every connection, again and again: the engine opens new ones and all is done, once."""
-    workspace_id = furnish(postgres_url, 60)
-    engine = Engine(postgres_url)
+    workspace_id = furnish(ready_postgres_url, 60)
+    engine = Engine(ready_postgres_url)
     engine.workspace_id = workspace_id
-    watching = database.Database(postgres_url)
+    watching = database.Database(ready_postgres_url)
 
     async def play() -> None:
         async with engine.working():
             for first in (0, 20, 40):
                 await engine.accept(first, 20)
-                await asyncio.to_thread(cut_all, postgres_url)
+                await asyncio.to_thread(cut_all, ready_postgres_url)
             await until(lambda: greeted(watching) == 60)
 
     asyncio.run(play())
@@ -161,11 +161,11 @@ def test_an_engine_outlives_its_connections(postgres_url: str) -> None:
     watching.close()
 
 
-def test_two_engines_share_the_work(postgres_url: str) -> None:
+def test_two_engines_share_the_work(ready_postgres_url: str) -> None:
     """Two engines on one database: every event is decided once, every message sent once, both have worked."""
-    workspace_id = furnish(postgres_url, 300)
-    both = Engine(postgres_url), Engine(postgres_url)
-    watching = database.Database(postgres_url)
+    workspace_id = furnish(ready_postgres_url, 300)
+    both = Engine(ready_postgres_url), Engine(ready_postgres_url)
+    watching = database.Database(ready_postgres_url)
 
     async def play() -> None:
         async with both[0].working(), both[1].working():

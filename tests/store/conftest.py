@@ -35,9 +35,9 @@ def session(store: database.Database) -> Iterator[database.Session]:
 
 
 @pytest.fixture
-def shared_store(postgres_url: str) -> Iterator[database.Database]:
+def shared_store(ready_postgres_url: str) -> Iterator[database.Database]:
     """A PostgreSQL database that is ready, for what several processes do at once."""
-    made = ready(postgres_url)
+    made = ready(ready_postgres_url)
     yield made
     made.close()
 

@@ -96,9 +96,9 @@ def test_what_is_new_sets_a_timer_a_second(store: database.Database, session: da
     assert birthdays.known_between(timers[0]) == (second, second + 1_000_000)
 
 
-def test_people_who_are_there_are_found_by_the_migration(database_url: str) -> None:
+def test_people_who_are_there_are_found_by_the_migration(empty_database_url: str) -> None:
     """Birthdays of profiles that were written before the table was there are put into it, as old as the profile."""
-    store = database.Database(database_url)
+    store = database.Database(empty_database_url)
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))
     with store.writing() as connection:

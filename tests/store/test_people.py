@@ -8,15 +8,15 @@ from heliograph.core import ids
 from heliograph.store import database, people, workspaces
 
 
-def test_a_write_waits_for_the_turn_that_has_the_person(postgres_url: str) -> None:
+def test_a_write_waits_for_the_turn_that_has_the_person(ready_postgres_url: str) -> None:
     """While a turn holds the person's partition a write stands in line, and is done when the turn has ended."""
-    store = database.Database(postgres_url)
+    store = database.Database(ready_postgres_url)
     store.migrate()
     with store.writing() as connection:
         workspace_id = workspaces.ensure(connection, "default", 1)
     partition = ids.partition_of_subject(workspace_id, "contact:ana")
     session = store.session()
-    with ThreadPoolExecutor(1) as others, psycopg.connect(postgres_url, autocommit=True) as observer:
+    with ThreadPoolExecutor(1) as others, psycopg.connect(ready_postgres_url, autocommit=True) as observer:
         with session.transaction() as turn:
             session.hot.lock_partitions(turn, [partition])
             writing = others.submit(

@@ -15,7 +15,7 @@ def api(database_url: str) -> Iterator[client.Client]:
 
 
 @pytest.fixture
-def lone_api(sqlite_url: str) -> Iterator[client.Client]:
+def lone_api(ready_sqlite_url: str) -> Iterator[client.Client]:
     """A client of an empty application on SQLite, for what no database has a part in."""
-    with client.Client(sqlite_url) as made:
+    with client.Client(ready_sqlite_url) as made:
         yield made
