@@ -67,7 +67,7 @@ def wrap(app: App) -> App:
 
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
         wire = _State.wire
-        if wire and scope["type"] == "http" and route(scope["method"], scope["path"]) in wire.routes:
+        if wire and scope["type"] == "http" and route(scope["method"], _sent_path(scope)) in wire.routes:
             await _harmed(app, wire, scope, receive, send)
         else:
             await app(scope, receive, send)
@@ -86,6 +86,12 @@ async def _harmed(app: App, wire: Wire, scope: Scope, receive: Receive, send: Se
             await app(*_with_body(scope, body), send)
         case Act.FORGIVE | Act.HOLLOW | Act.DROP:
             await app(scope, receive, _Answer(send, wire))
+
+
+def _sent_path(scope: Scope) -> str:
+    """The path as it was sent: an id may hold a slash, which is no border between parts."""
+    sent: bytes = scope.get("raw_path") or scope["path"].encode()
+    return sent.decode("ascii", "replace")
 
 
 def route(method: str, path: str) -> Route | None:
