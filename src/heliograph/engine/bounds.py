@@ -31,6 +31,12 @@ PEOPLE_PER_INPUT = 2
 """A turn that may take n inputs judges so many times n people of fan-outs, so both follow the same pace."""
 
 
+LEAST = 32
+"""A slow turn is made smaller down to this many inputs: one that is slow whatever it takes would only do less."""
+NOT_ANSWERS = 4
+"""Where much is sent many answers come back: one part in so many of a turn is for what comes in beside them."""
+
+
 class Report(NamedTuple):
     """What a turn did."""
 

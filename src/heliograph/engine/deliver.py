@@ -19,7 +19,7 @@ import structlog
 
 from heliograph import channels, errors
 from heliograph.core import ids
-from heliograph.engine import handover, lanes, letters, settlements
+from heliograph.engine import handover, lanes, letters, rooms, settlements
 from heliograph.store import database, rows
 
 _log = structlog.get_logger(__name__)
@@ -210,11 +210,11 @@ class Delivery:
 
     # ── what the turns ask and give ─────────────────────────────────────────────────────────────────
 
-    def _rooms(self) -> Mapping[str, int]:
-        """What may be claimed by the turn that plans it: nothing while others stand in line before it."""
-        if self._line or self._stopping:
+    def _rooms(self) -> dict[str, rooms.Room]:
+        """What may be claimed by the turn that plans it: only of who has little in hand while others stand in line."""
+        if self._stopping or self._looked_at is None:
             return {}
-        return {name: lane.room for name, lane in self._lanes.items()}
+        return {name: lane.offered(in_line=self._line) for name, lane in self._lanes.items()}
 
     def _given(self) -> None:
         if self._loop is not None:

@@ -7,12 +7,13 @@ alone and a list changes by whole operations, so that the two sides may be threa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
+from heliograph.engine import rooms
 from heliograph.store import rows
 
 
-def _no_room() -> Mapping[str, int]:
+def _no_room() -> dict[str, rooms.Room]:
     return {}
 
 
@@ -22,13 +23,13 @@ class Handover:
     def __init__(self, worker: str, lease: int):
         """`worker` is this process's name in claims, `lease` how long one holds (µs)."""
         self.worker, self.lease = worker, lease
-        self._rooms: Callable[[], Mapping[str, int]] = _no_room
+        self._rooms: Callable[[], dict[str, rooms.Room]] = _no_room
         self._wake: Callable[[], None] = lambda: None
         self._given: list[rows.Claimed] = []
         self._answers: list[rows.Settled] = []
         self._given_so_far = self._received_so_far = self._stored_so_far = 0
 
-    def open(self, rooms: Callable[[], Mapping[str, int]], wake: Callable[[], None]) -> None:
+    def open(self, rooms: Callable[[], dict[str, rooms.Room]], wake: Callable[[], None]) -> None:
         """A delivery begins, with nothing in hand.
 
         `rooms` tells how many more messages each channel takes at once, `wake` tells the delivery that some were
@@ -40,10 +41,13 @@ class Handover:
 
     # ── the turns' side ─────────────────────────────────────────────────────────────────────────────
 
-    def rooms(self) -> dict[str, int]:
+    def rooms(self) -> dict[str, rooms.Room]:
         """How many messages of each channel may be given."""
         on_the_way = self._given_so_far - self._received_so_far
-        return {channel: room - on_the_way for channel, room in self._rooms().items()}
+        offered = self._rooms()
+        for room in offered.values():
+            room.messages -= on_the_way
+        return offered
 
     def give(self, claimed: Sequence[rows.Claimed]) -> None:
         """Messages that this process has claimed, and has to hand over."""

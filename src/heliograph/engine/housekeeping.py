@@ -64,7 +64,8 @@ class Housekeeping:
         """
         self._open, self._now, self._worked, self._executor = open_session, now, worked, executor
         self._watches, self._places_in, self._pruner = watches, places_in, pruner
-        self._tidied_at = self._placed_at = 0
+        # Who begins does not know what others left behind: the first round is taken whatever was worked.
+        self._tidied_at, self._placed_at = -TIDY_AFTER, 0
         self._stalled: frozenset[tuple[int, str]] = frozenset()
         self._stopping = asyncio.Event()
 

@@ -1,20 +1,24 @@
 """Lanes: one line of claimed messages for each channel (a chapter of delivery).
 
 Law: a channel's slowness holds up no other channel. A lane that is full and moving is waited for, which takes
-milliseconds; one that is full and slow is passed by: what was claimed for it goes back for a while.
+milliseconds; one that is full and slow is passed by: what was claimed for it goes back for a while. Within a lane
+workspaces take turns: whoever has one message waits for one of each other's, not for all of them.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 
 from heliograph import channels
+from heliograph.engine import rooms
 from heliograph.store import rows
 
 _AHEAD = 24
 """Messages claimed ahead for each that a channel wants in flight."""
+_BESIDE = 4
+"""As many more, for each that it wants in flight, of workspaces that have but few in hand."""
 
 
 class Lane:
@@ -22,15 +26,26 @@ class Lane:
 
     def __init__(self, way: channels.Channel):
         self.way = way
-        self._line: deque[tuple[rows.Claimed, channels.Outgoing]] = deque()
+        self._lines: dict[int, deque[tuple[rows.Claimed, channels.Outgoing]]] = {}
+        """By workspace; empty ones are gone."""
+        self._turns: deque[int] = deque()
+        """The workspaces that have any, in the order of their turns."""
         # A queue of the library's own costs five times as much: it looks after locks, limits and loops.
         self._idle: deque[asyncio.Future[None]] = deque()
         self._begun: dict[bytes, int] = {}
+        self._in_hand: Counter[int] = Counter()
+        """How many of each workspace are not answered."""
 
     @property
     def room(self) -> int:
         """How many more it takes."""
         return max(0, self.way.concurrency * _AHEAD - len(self._begun))
+
+    def offered(self, *, in_line: bool) -> rooms.Room:
+        """What a turn may claim of it: where others stand in line, only of workspaces that have few in hand."""
+        few = self.way.concurrency
+        beside = min(few * _BESIDE, few * (_AHEAD + _BESIDE) - len(self._begun))
+        return rooms.Room(0 if in_line else self.room, beside, few, self._in_hand)
 
     def is_slow(self, before: int) -> bool:
         """Whether it is full, and its oldest message was claimed before this instant (µs)."""
@@ -39,7 +54,12 @@ class Lane:
     def put(self, claimed: rows.Claimed, outgoing: channels.Outgoing, now: int) -> None:
         """Line a message up."""
         self._begun[claimed.message.id] = now
-        self._line.append((claimed, outgoing))
+        self._in_hand[claimed.message.workspace_id] += 1
+        line = self._lines.get(claimed.message.workspace_id)
+        if line is None:
+            line = self._lines[claimed.message.workspace_id] = deque()
+            self._turns.append(claimed.message.workspace_id)
+        line.append((claimed, outgoing))
         while self._idle:
             worker = self._idle.popleft()
             if not worker.done():
@@ -52,16 +72,33 @@ class Lane:
         answered: Callable[[rows.Claimed, channels.Answer], None],
     ) -> None:
         """Hand over one message after the other, for ever; as many of these run as the channel wants."""
-        loop, line = asyncio.get_running_loop(), self._line
+        loop = asyncio.get_running_loop()
         while True:
-            while not line:
+            while not self._turns:
                 idle = loop.create_future()
                 self._idle.append(idle)
                 await idle
-            claimed, outgoing = line.popleft()
+            claimed, outgoing = self._next()
             answer = await send(outgoing)
             self._begun.pop(claimed.message.id, None)
+            self._let_go(claimed.message.workspace_id)
             answered(claimed, answer)
+
+    def _let_go(self, workspace_id: int) -> None:
+        self._in_hand[workspace_id] -= 1
+        if not self._in_hand[workspace_id]:
+            del self._in_hand[workspace_id]
+
+    def _next(self) -> tuple[rows.Claimed, channels.Outgoing]:
+        """The oldest message of the workspace whose turn it is, which then goes to the end."""
+        workspace_id = self._turns.popleft()
+        line = self._lines[workspace_id]
+        found = line.popleft()
+        if line:
+            self._turns.append(workspace_id)
+        else:
+            del self._lines[workspace_id]
+        return found
 
 
 def room(lanes: list[Lane], before: int, most: int) -> int:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import msgspec
 
 from heliograph.core import effects, ids, messages, plans, rules, runs
-from heliograph.engine import batch_words, records
+from heliograph.engine import batch_words, records, rooms
 from heliograph.engine import desk as desks
 from heliograph.store import rows
 
@@ -243,24 +243,24 @@ def release(desk: desks.Desk, message: rows.Message) -> None:
 
 
 def claim(
-    desk: desks.Desk, taken: rows.Taken, rooms: dict[str, int], worker: str, lease: int
+    desk: desks.Desk, taken: rows.Taken, offered: Mapping[str, rooms.Room], worker: str, lease: int
 ) -> list[rows.Claimed]:
     """Put planned messages straight into the hands of the delivery beside us, where it has room; the rest in line.
 
-    `rooms` is how many more of each channel it takes. A message that is claimed as it is planned is never put in line
+    `offered` is what it takes of each channel. A message that is claimed as it is planned is never put in line
     to be taken from it: half the statements, and no waiting.
     """
     lease_until = desk.now + lease
-    events = {(event.workspace_id, event.id): event for event in taken.events} if rooms else {}
+    events = {(event.workspace_id, event.id): event for event in taken.events} if offered else {}
     claimed: list[rows.Claimed] = []
     for message in desk.planned:
         key = None if message.event_id is None else (message.workspace_id, message.event_id)
         event = None if key is None else events.get(key) or desk.events.get(key)
-        is_held = message.workspace_id in taken.held
-        if is_held or rooms.get(message.channel, 0) <= 0 or (key is not None and event is None):
+        is_held = message.workspace_id in taken.held or (key is not None and event is None)
+        room = None if is_held else offered.get(message.channel)
+        if room is None or not room.take(message.workspace_id):
             desk.writes.send_due.append((message.partition, message.workspace_id, message.id, desk.now))
             continue
-        rooms[message.channel] -= 1
         claimed.append(rows.Claimed(message, desk.now, lease_until, event))
         desk.writes.claims.append((message.workspace_id, message.id, lease_until, desk.now, worker))
     return claimed

@@ -101,7 +101,8 @@ class Turns:
         hot = self._session.hot
         self._taken, self._storing = [], False
         self._looked_up.clear()
-        answers = self._handover.answers(limit)
+        most_answers = limit - limit // bounds.NOT_ANSWERS
+        answers = self._handover.answers(most_answers)
         claimed: list[rows.Claimed] = []
         began = self._stopwatch()
         with self._session.transaction() as connection:
@@ -143,7 +144,7 @@ class Turns:
             self._start = taken.events[-1].workspace_id
         worked = max(len(inputs), len(answers), desk.judged // bounds.PEOPLE_PER_INPUT)
         self._pace(limit, worked, self._stopwatch() - began)
-        more = taken.more or len(answers) == limit or bool(desk.writes.due or desk.writes.inbox)
+        more = taken.more or len(answers) == most_answers or bool(desk.writes.due or desk.writes.inbox)
         more = more or desk.goes_on
         return Report(len(inputs), len(answers), len(desk.writes.send_due), more, now)
 
@@ -163,7 +164,7 @@ class Turns:
 
     def _pace(self, limit: int, worked: int, seconds: float) -> None:
         if seconds > self._limits.seconds:
-            self._limit = max(1, limit * 2 // 3)
+            self._limit = max(min(limit, bounds.LEAST), limit * 2 // 3)
         elif worked * 2 > limit < self._limits.inputs and seconds * 5 / 4 < self._limits.seconds:
             # A turn that had little to do says nothing of a larger one.
             self._limit = min(self._limits.inputs, limit * 5 // 4 + 1)
