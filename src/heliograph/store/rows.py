@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
-from heliograph.core import batches, ids
+from heliograph.core import ids
+from heliograph.store import batch_rows
 
 
 class Event(NamedTuple):
@@ -283,21 +284,6 @@ class Taken(NamedTuple):
     """Those of them whose deliveries are on hold."""
 
 
-class BatchWrites:
-    """What becomes of batches."""
-
-    __slots__ = ("changed", "ended", "items", "left")
-
-    def __init__(self) -> None:
-        self.changed: dict[tuple[int, bytes], batches.Batch] = {}
-        """New ones, and those that stand otherwise now, by (workspace_id, id)."""
-        self.items: list[batches.Item] = []
-        self.left: list[tuple[int, bytes, int]] = []
-        """(workspace_id, batch_id, number)"""
-        self.ended: list[tuple[int, bytes]] = []
-        """(workspace_id, id) of those that go with all their items"""
-
-
 class Writes:
     """Everything that a turn leaves behind, one list for each table; written with bulk statements at its end."""
 
@@ -366,7 +352,7 @@ class Writes:
         """(place, workspace_id, id)"""
         self.ended_walks: list[tuple[int, bytes]] = []
         """(workspace_id, id)"""
-        self.batches = BatchWrites()
+        self.batches = batch_rows.Writes()
         self.forgotten_timers: list[Timer] = []
         """Those that were set by an earlier turn and are set no more."""
         self.conversations: dict[tuple[int, str], Conversation] = {}
