@@ -22,7 +22,7 @@ from heliograph import channels, errors, javascript
 from heliograph import clock as clocks
 from heliograph import settings as settings_module
 from heliograph.channels import console, email, webhook
-from heliograph.core import effects, messages
+from heliograph.core import effects, links, messages
 from heliograph.engine import (
     dates,
     deliver,
@@ -37,7 +37,7 @@ from heliograph.engine import (
     turn,
     worker,
 )
-from heliograph.store import database, definitions
+from heliograph.store import database, definitions, facts
 from heliograph.web import server, services
 
 _log = structlog.get_logger(__name__)
@@ -74,6 +74,7 @@ class App:
         """What runs of each core.effects.Door do."""
         self._executor = None if self.store.is_sqlite else ThreadPoolExecutor(1, "ingest")
         self._session: database.Session | None = None
+        self._link_secret: bytes | None = None
         self._sessions: list[database.Session] = []
         self._worker: worker.LoopWorker | worker.ThreadWorker | None = None
         self._delivery: deliver.Delivery | None = None
@@ -137,7 +138,9 @@ class App:
             int(settings.misfire_grace_hours * _HOUR),
             messages.Policy(settings.delivery_attempts, settings.uncertain_policy == "at_least_once"),
         )
-        writer = letters.Letters(self._template, settings.sender, settings.default_subject)
+        writer = letters.Letters(
+            self._template, settings.sender, settings.default_subject, self._unsubscribing()
+        )
         return deliver.Delivery(
             session,
             self.ways,
@@ -171,6 +174,20 @@ class App:
         with self.store.reading() as connection:
             return definitions.template(connection, workspace_id, template_id, version)
 
+    def link_secret(self) -> bytes:
+        """What links that carry their own proof are signed with: drawn once for a database."""
+        if self._link_secret is None:
+            with self.store.writing() as connection:
+                self._link_secret = facts.secret(connection, secrets.token_hex(32))
+        return self._link_secret
+
+    def _unsubscribing(self) -> Callable[[links.Preference], str] | None:
+        place = self.settings.public_url.rstrip("/")
+        if not place:
+            return None
+        secret = self.link_secret()
+        return lambda said: f"{place}/unsubscribe/{links.sign(said, secret)}"
+
     def wake(self) -> None:
         """Something was committed that a turn has to see."""
         if self._worker is not None:
@@ -187,6 +204,7 @@ class App:
                 self._wake_from_thread,
                 self.engine_state,
                 self._checking,
+                self.link_secret,
             )
         )
 

@@ -57,6 +57,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How long a delivery may hold a message before it counts as uncertain."""
     turn_inputs: int = 500
     """The most inputs that one turn takes."""
+    public_url: str = ""
+    """Where people reach this server, such as https://mail.example.com: links to unsubscribe lead there. Without it
+    e-mails carry none."""
     pool_size: int = 4
     """Database connections a web process keeps for reading and management."""
     log_level: str = "info"
@@ -150,6 +153,11 @@ def _checked(settings: Settings) -> Settings:
         or (len(settings.default_region) == 2 and settings.default_region.isupper()),
         "DEFAULT_REGION",
         f"takes two capital letters, such as DE, not {settings.default_region!r}",
+    )
+    _require(
+        settings.public_url == "" or urlsplit(settings.public_url).scheme in ("http", "https"),
+        "PUBLIC_URL",
+        f"takes an address such as https://mail.example.com, not {settings.public_url!r}",
     )
     for name, (least, most) in _RANGES.items():
         value = getattr(settings, name)

@@ -194,6 +194,8 @@ def test_every_fault_is_told_at_once() -> None:
         ("notify", "ops@shop.example", True),
         ("notify", "12", False),
         ("notify", 12, False),
+        ("addtolist", 12, True),
+        ("addtolist", "news", False),
         ("email_autoresponder", "12", True),
         ("email_autoresponder", 12, True),
         ("email_autoresponder", "0", False),
@@ -204,7 +206,7 @@ def test_every_fault_is_told_at_once() -> None:
 )
 def test_a_target_fits_its_action(action: str, target: object, is_right: bool) -> None:
     """A notification goes to an address, an autoresponder has the number of a message."""
-    given = rule(actiontype=action, actiontarget=target)
+    given = rule(actiontype=action, actiontarget=target, actiontimediff=60, actiononweekend=True)
     if is_right:
         assert dates.define(given).actiontarget == str(target)
     else:
@@ -213,7 +215,7 @@ def test_a_target_fits_its_action(action: str, target: object, is_right: bool) -
 
 @pytest.mark.parametrize("action", sorted(dates.NOT_YET))
 def test_what_is_not_there_yet_is_refused_after_all_else(action: str) -> None:
-    """Actions that need lists or SMS are checked like the others, and then refused with the reason."""
+    """Actions that need SMS are checked like the others, and then refused with the reason."""
     later = {"actiontype": action, "actiontimediff": 60, "actiononweekend": True}
     assert faults(rule(**later, actiontarget="x")).keys() == {"actiontarget"}
     told = faults(rule(**later, actiontarget=3))

@@ -244,6 +244,7 @@ def test_every_metric_is_documented() -> None:
             world.app.wake,
             world.app.engine_state,
             world.app.sandbox,
+            world.app.link_secret,
         )
         served = metrics.Metrics(given).text().decode()
     kinds = dict(re.findall(r"^# TYPE (heliograph_\w+) (\w+)$", served, re.MULTILINE))

@@ -5,7 +5,7 @@ import sys
 
 from tests.laws import repository
 
-ALLOWED = {"msgspec", "whenever", "re2", "rfc8785", "liquid", "phonenumbers", "email_validator"}
+ALLOWED = {"msgspec", "whenever", "re2", "rfc8785", "liquid", "phonenumbers", "email_validator", "jsonpatch"}
 """Libraries without I/O, clock or dice."""
 
 

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import msgspec
 import sqlalchemy as sa
 
+from heliograph import errors
 from heliograph.core import campaigns, conditions, dates, expressions, plans, segments
 from heliograph.store import schema
 from tests.sabotage import wire
@@ -35,6 +36,15 @@ class Code(NamedTuple):
 def always(answer: object) -> Callable[[Any], Any]:
     """A function that gives this answer whatever it is asked."""
     return lambda _original: lambda *_args, **_kwargs: answer
+
+
+def always_raising(fault: type[Exception]) -> Callable[[Any], Any]:
+    """A function that refuses whatever it is asked."""
+
+    def refuse(*_args: object, **_kwargs: object) -> None:
+        raise fault
+
+    return lambda _original: refuse
 
 
 def answering(change: Callable[..., Any]) -> Callable[[Any], Any]:
@@ -239,6 +249,10 @@ SABOTAGE: dict[str, tuple[wire.Wire | Code, ...]] = {
     "S1-04": (Code("heliograph.engine.dates:_is_gone", always(False)),),
     "S1-05": (Code("heliograph.engine.calendar:book", _never_paused),),
     "S1-06": (Code("heliograph.engine.calendar:_starts", _drawn_keys),),
+    "S1-46": (Code("heliograph.core.steps.dates:Enlist.take", always(plans.done())),),
+    "S1-67": (Code("heliograph.store.dates:message", always("birthday")),),
+    "S1-78": (Code("heliograph.web.routes.dates:_refuse_unpausing", always_raising(errors.DependentGone)),),
+    "S1-81": (dated(summary="said otherwise"),),
     "S1-47": (Code("heliograph.core.steps.dates:Autorespond.take", always(plans.done())),),
     "S1-48": (Code("heliograph.core.steps.dates:Tell.take", always(plans.done())),),
     "S1-51": (_NO_TIME_FAULTS,),

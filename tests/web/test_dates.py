@@ -385,6 +385,100 @@ def test_a_deleted_rule_is_gone(api: client.Client) -> None:
     assert one(api.delete(f"{PATH}/2")) == other
 
 
+# ── lists ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def news(api: client.Client, list_id: str = "news") -> int:
+    """The number of a list."""
+    assert api.put(f"/lists/{list_id}", {"name": list_id}).status_code == 204
+    return int(api.get(f"/lists/{list_id}").json()["number"])
+
+
+def enlisting(number: object, **fields: Any) -> dict[str, Any]:
+    """An automation that puts people on a list the day before their birthday."""
+    later = {"actiontype": "addtolist", "actiontarget": number, "actiontimediff": -1440}
+    return {**NOTIFY, **later, "actionhour": "01:00:00", "actiononweekend": True, **fields}
+
+
+@pytest.mark.spec("S1-46")
+def test_somebody_is_put_on_a_list_before_their_birthday(api: client.Client) -> None:
+    """`addtolist` subscribes the contact to the list of its number; who is on it stays as they are."""
+    prefers = {"categories": {"sale": {"status": "OPTED_OUT"}}}
+    for name in ("ana", "ben"):
+        api.put(f"/profiles/{name}", {"profile": {"birthdate": "1990-01-08"}})
+    api.put("/profiles/cleo", {"profile": {"birthdate": "1990-01-20"}})
+    number = news(api)
+    api.put("/lists/news/subscriptions/ben", {"preferences": prefers})
+    one(api.post(PATH, enlisting(str(number))))
+    api.world.pass_time(days=3)
+    found = api.get("/lists/news/subscriptions").json()["items"]
+    assert {who["recipientId"]: who["preferences"] for who in found} == {"ana": None, "ben": prefers}
+
+
+@pytest.mark.spec("S1-78")
+def test_a_deleted_list_pauses_what_puts_people_on_it(api: client.Client) -> None:
+    """It cannot be unpaused while the list is gone, but with another list, in one request."""
+    number, other = news(api), news(api, "other")
+    one(api.post(PATH, enlisting(number)))
+    one(api.post(PATH, enlisting(other)))
+    api.delete("/lists/news")
+    assert [each["paused"] for each in api.get(PATH).json()["response"]["data"]] == [True, False]
+    refused = api.put(f"{PATH}/1", {"paused": False})
+    told = refused.json()["response"]
+    assert (refused.status_code, told["subcode"], told["resource_id"]) == (409, 12, number)
+    assert told["message"] == (
+        f"Automation Rule 1 cannot be unpaused: Dependent list resource {number} no longer exists"
+    )
+    assert refusal(api.put(f"{PATH}/1", {"actiontarget": 99, "paused": False}), 404)
+    changed = one(api.put(f"{PATH}/1", {"actiontarget": other, "paused": False}))
+    assert (changed["paused"], changed["actiontarget"]) == (False, str(other))
+    api.put("/lists/news/restore")
+    assert one(api.put(f"{PATH}/1", {"actiontarget": number}))["paused"] is False
+
+
+def test_a_list_that_goes_takes_nobody(api: client.Client) -> None:
+    """What was queued for a list that is deleted by then is passed over, and goes on where it is restored."""
+    api.put("/profiles/ana", {"profile": {"birthdate": "1990-01-06"}})
+    number = news(api)
+    one(api.post(PATH, enlisting(number, actiontimediff=60, actionhour=None)))
+    api.world.pass_time(hours=12.5)
+    api.delete("/lists/news")
+    api.world.pass_time(hours=1)
+    api.put("/lists/news/restore")
+    assert api.get("/lists/news/subscriptions").json()["items"] == []
+
+
+def test_an_unknown_list_is_a_404(api: client.Client) -> None:
+    """A target that is no list, or another tenant's, is not found, and nothing is made."""
+    told = refusal(api.post(PATH, enlisting(9)), 404)
+    assert told == "there is no list 9: actiontarget is the number of a list"
+    number = news(api)
+    assert refusal(api.post(PATH, enlisting(number), key=api.key("admin", tenant="acme")), 404)
+    assert api.get(PATH).status_code == 404
+
+
+@pytest.mark.spec("S1-67")
+def test_a_message_of_others_cannot_be_sent(api: client.Client) -> None:
+    """A target is a message of the workspace itself: another workspace's is not found."""
+    number = template(api)
+    stranger = api.key("admin", workspace="other")
+    mine = {**NOTIFY, "actiontype": "email_autoresponder", "actiontarget": number}
+    assert refusal(api.post(PATH, mine, key=stranger), 404)
+    assert one(api.post(PATH, mine))["actiontarget"] == str(number)
+
+
+@pytest.mark.spec("S1-81")
+def test_a_summary_is_answered_as_it_was_given(api: client.Client) -> None:
+    """The text of the document's own example comes back letter for letter, when made, read and changed."""
+    summary = (
+        "At approximately 01:00, 1 day(s) before it's the subscriber's birthday, send the subscriber the email"
+        " campaign 'Happy Birthday'"
+    )
+    assert create(api, summary=summary)["summary"] == summary
+    assert one(api.get(f"{PATH}/1"))["summary"] == summary
+    assert one(api.put(f"{PATH}/1", {"name": "x"}))["summary"] == summary
+
+
 # ── messages ────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -109,3 +109,66 @@ def test_a_profile_has_bounds(lone_api: client.Client) -> None:
     long = lone_api.put(f"/profiles/{'x' * 256}", {"profile": {}})
     assert (long.status_code, list(client.faults(long))) == (400, ["user_id"])
     assert lone_api.put("/profiles/ana", {"profile": {"a": "x" * 300_000}}).status_code == 413
+
+
+def test_a_profile_is_patched(api: client.Client) -> None:
+    """PATCH does the operations of a JSON Patch in order, all or none, and checks what they leave."""
+    api.put(
+        "/profiles/ana", {"profile": {"email": "ana@example.com", "cart": {"items": [1, 2]}, "plan": "free"}}
+    )
+    patch = [
+        {"op": "test", "path": "/plan", "value": "free"},
+        {"op": "replace", "path": "/email", "value": " Ana@New.example "},
+        {"op": "add", "path": "/cart/items/-", "value": 3},
+        {"op": "move", "from": "/plan", "path": "/tier"},
+    ]
+    answer = api.patch("/profiles/ana", {"patch": patch})
+    assert (answer.status_code, answer.json()) == (200, {"status": "SUCCESS"})
+    expected = {"email": "ana@new.example", "cart": {"items": [1, 2, 3]}, "tier": "free"}
+    assert api.get("/profiles/ana").json() == {"profile": expected}
+    late = [{"op": "add", "path": "/x", "value": 1}, {"op": "remove", "path": "/nothing"}]
+    refused = api.patch("/profiles/ana", {"patch": late})
+    assert (refused.status_code, list(client.faults(refused))) == (400, ["patch[1].path"])
+    tested = api.patch("/profiles/ana", {"patch": patch[:1]})
+    assert (tested.status_code, tested.headers["x-should-retry"]) == (409, "false")
+    assert api.get("/profiles/ana").json() == {"profile": expected}
+    assert api.patch("/profiles/ben", {"patch": []}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("patch", "place"),
+    [
+        (None, "patch"),
+        ([1], "patch[0]"),
+        ([{"op": "set", "path": "/a", "value": 1}], "patch[0].op"),
+        ([{"op": "add", "path": "a", "value": 1}], "patch[0].path"),
+        ([{"op": "add", "path": "/a"}], "patch[0].value"),
+        ([{"op": "copy", "path": "/a"}], "patch[0].from"),
+        ([{"op": "add", "path": "/email", "value": "nobody"}], "profile.email"),
+        ([{"op": "replace", "path": "", "value": 7}], "profile"),
+    ],
+)
+def test_a_wrong_patch_is_refused(lone_api: client.Client, patch: Any, place: str) -> None:
+    """What is no patch, or leaves no profile, is a 400 with its place, and changes nothing."""
+    lone_api.put("/profiles/ana", {"profile": {"plan": "free"}})
+    answer = lone_api.patch("/profiles/ana", {"patch": patch})
+    assert (answer.status_code, list(client.faults(answer))) == (400, [place])
+    assert lone_api.get("/profiles/ana").json() == {"profile": {"plan": "free"}}
+
+
+def test_a_deleted_person_leaves_their_lists_behind(api: client.Client) -> None:
+    """DELETE takes the profile, its birthday and what is planned; lists and preferences stay."""
+    api.put("/profiles/ana", {"profile": {"email": "ana@example.com", "birthdate": "1990-01-06"}})
+    api.put("/lists/news/subscriptions/ana")
+    api.patch("/api/automation/control", {"hold_deliveries": True})
+    api.make_rule(actions=[{"type": "send_message", "text": "Hello"}], conditions=None)
+    api.happen(contact_id="ana")
+    api.decide()
+    gone = api.delete("/profiles/ana")
+    assert (gone.status_code, gone.content) == (204, b"")
+    assert api.get("/profiles/ana").status_code == api.delete("/profiles/ana").status_code == 404
+    assert [one["id"] for one in api.get("/profiles/ana/lists").json()["results"]] == ["news"]
+    assert [one["status"] for one in api.get("/messages").json()["results"]] == ["CANCELED"]
+    api.patch("/api/automation/control", {"hold_deliveries": False})
+    api.decide()
+    assert api.mailbox.to("ana@example.com") == []

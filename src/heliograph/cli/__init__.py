@@ -23,6 +23,7 @@ from heliograph.cli import (
     managing,
     resolving,
     serving,
+    suppressing,
     templating,
     terminal,
     verifying,
@@ -67,6 +68,7 @@ for _name, _family in (
     ("batch", batching.batch),
     ("uncertain", resolving.uncertain),
     ("inbox", resolving.inbox),
+    ("suppression", suppressing.suppressions),
     ("verify", verifying.verify),
 ):
     commands.add_typer(_family, name=_name)

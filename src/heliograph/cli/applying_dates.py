@@ -9,7 +9,7 @@ import msgspec
 from heliograph import errors
 from heliograph.cli.applied_change import Change
 from heliograph.core import dates as core_dates
-from heliograph.store import automations, dates
+from heliograph.store import automations, dates, lists
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -35,7 +35,7 @@ def put_date(connection: sa.Connection, owner: int, one: definition_files.Defini
 def _with_target(
     connection: sa.Connection, owner: int, content: definition_files.DateFile
 ) -> core_dates.Definition:
-    """The definition with the number of its template. Raises errors.NotFound where there is none."""
+    """The definition with the number of its template or list. Raises errors.NotFound where there is none."""
     definition = content.definition
     if content.template_id is not None:
         template = automations.read_template(connection, owner, content.template_id)
@@ -47,4 +47,14 @@ def _with_target(
         and dates.message(connection, owner, definition.actiontarget) is None
     ):
         raise errors.NotFound(f"there is no message {definition.actiontarget}: name it by `template`")
+    if content.list_id is not None:
+        found = lists.read(connection, owner, None, content.list_id)
+        if found is None:
+            raise errors.NotFound(f"there is no list {content.list_id!r}")
+        return msgspec.structs.replace(definition, actiontarget=str(found.number))
+    if (
+        definition.actiontype == "addtolist"
+        and dates.list_of(connection, owner, None, definition.actiontarget) is None
+    ):
+        raise errors.NotFound(f"there is no list {definition.actiontarget}: name it by `list`")
     return definition

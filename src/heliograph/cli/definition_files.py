@@ -55,6 +55,8 @@ class DateFile(NamedTuple):
     definition: dates.Definition
     template_id: str | None
     """The template that it sends, where the file names one: what its number is, the database knows."""
+    list_id: str | None = None
+    """Likewise the list that it puts people on."""
 
     @property
     def name(self) -> str:
@@ -179,16 +181,20 @@ def _by_uuid(
 
 
 def _date(fields: Mapping[str, Any]) -> DateFile:
-    """A date automation, which may say `template` instead of `actiontype` and `actiontarget`; `summary` is null."""
+    """A date automation, which may say `template` or `list` instead of `actiontype` and `actiontarget`.
+
+    `summary` is null where it is not given.
+    """
     given = {"summary": None, **fields}
-    template_id = given.pop("template", None)
-    if template_id is None:
+    named = {name: given.pop(name) for name in ("template", "list") if given.get(name) is not None}
+    if not named:
         return DateFile(dates.define(given), None)
-    if not isinstance(template_id, str) or given.keys() & {"actiontype", "actiontarget"}:
-        raise errors.InvalidInput.at("template", "takes a template's id, without actiontype and actiontarget")
-    return DateFile(
-        dates.define({**given, "actiontype": "email_autoresponder", "actiontarget": 1}), template_id
-    )
+    (name, identity), *more = named.items()
+    if more or not isinstance(identity, str) or given.keys() & {"actiontype", "actiontarget"}:
+        raise errors.InvalidInput.at(name, f"takes a {name}'s id, without actiontype and actiontarget")
+    action = {"template": "email_autoresponder", "list": "addtolist"}[name]
+    definition = dates.define({**given, "actiontype": action, "actiontarget": 1})
+    return DateFile(definition, named.get("template"), named.get("list"))
 
 
 def _campaign(fields: Mapping[str, Any]) -> dict[str, Any]:

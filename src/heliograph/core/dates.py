@@ -29,7 +29,6 @@ _MOST_NAME, _MOST_SUMMARY = 255, 10_000
 ACTIONS = ("addtolist", "email_autoresponder", "notify", "sms_autoresponder")
 AUTORESPONDERS = frozenset({"email_autoresponder", "sms_autoresponder"})
 NOT_YET: Mapping[str, str] = {
-    "addtolist": "is not available yet: there are no lists in this version",
     "sms_autoresponder": "is not available yet: there are no SMS messages in this version",
 }
 """Actions that are understood and checked, and then refused."""
@@ -255,8 +254,10 @@ _READERS: Mapping[str, Callable[[object, str], Any]] = {
 }
 
 
-def plan(definition: Definition, template_id: str | None) -> plans.Plan:
-    """What a rule does; `template_id` is the template that its target is the number of, if there is one."""
+def plan(definition: Definition, template_id: str | None, list_id: str | None = None) -> plans.Plan:
+    """What a rule does; `template_id` or `list_id` is what its target is the number of, if there is one."""
+    if definition.actiontype == "addtolist":
+        return plans.plan((steps.Enlist(definition.actiontarget, list_id),))
     if definition.actiontype == "notify":
         return plans.plan((steps.Tell(people.check_email(definition.actiontarget), definition.name),))
     return plans.plan((steps.Autorespond(definition.actiontarget, template_id),))

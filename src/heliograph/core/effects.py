@@ -45,6 +45,8 @@ class Inbox(IntEnum):
     """A run hears that the batch is its own now, the owner before it having been canceled."""
     RELEASED = 26
     """The owner of a batch is handed its items."""
+    SUBSCRIBE = 30
+    """A contact of this partition is to be on a list, decided in another one."""
 
 
 class Timer(IntEnum):
@@ -144,6 +146,15 @@ class Emit(NamedTuple):
     conversation_id: str | None
 
 
+class Subscribe(NamedTuple):
+    """Put a contact on a list; who is on it stays."""
+
+    list_id: str
+    contact_id: str
+    preferences: Mapping[str, Any] | None = None
+    """What they prefer there; None leaves it as it is."""
+
+
 class Wait(NamedTuple):
     """Let the run go on when an instant has come."""
 
@@ -190,4 +201,15 @@ class Cancel(NamedTuple):
     token: str
 
 
-Effect = Deliver | SaveProfile | SaveTags | ChangeConversation | Emit | Wait | Start | JoinBatch | Cancel
+Effect = (
+    Deliver
+    | SaveProfile
+    | SaveTags
+    | Subscribe
+    | ChangeConversation
+    | Emit
+    | Wait
+    | Start
+    | JoinBatch
+    | Cancel
+)

@@ -32,10 +32,23 @@ class State(IntEnum):
     """It may have been handed over, and is not sent again before an operator says what became of it."""
 
 
+OPTED_OUT, SUPPRESSED = "opted_out", "suppressed"
+UNWANTED = frozenset({OPTED_OUT, SUPPRESSED})
+"""Why a message is UNROUTABLE though there is a way: its recipient wants none, or nothing is sent there any more."""
+
+
 TRANSITIONS: Mapping[State | None, frozenset[State]] = {
     None: frozenset({State.PLANNED, State.UNROUTABLE}),
     State.PLANNED: frozenset(
-        {State.PLANNED, State.HELD, State.ACCEPTED, State.FAILED, State.CANCELED, State.UNCERTAIN}
+        {
+            State.PLANNED,
+            State.HELD,
+            State.ACCEPTED,
+            State.FAILED,
+            State.UNROUTABLE,
+            State.CANCELED,
+            State.UNCERTAIN,
+        }
     ),
     State.HELD: frozenset({State.PLANNED, State.CANCELED}),
     State.ACCEPTED: frozenset(),

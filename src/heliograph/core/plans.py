@@ -48,6 +48,9 @@ RECIPIENTS = "recipients"
 """The key of a step's output that says to whom a started run's messages go: (contact_id, address) of each."""
 
 
+NO_LISTS: Mapping[str, str | None] = {}
+
+
 class Started(Protocol):
     """What the steps of a run see that no rule started."""
 
@@ -109,6 +112,8 @@ class Scene(msgspec.Struct, gc=False):
     team: Team = NOBODY
     is_strange: bool = False
     """Whether the conversation is another tenant's: to this event it does not exist."""
+    lists: Mapping[str, str | None] = NO_LISTS
+    """The tenant of each list that is there (None: the workspace's own), of those that its steps name."""
     _context: dict[str, Any] | None = None
 
     @property
@@ -145,6 +150,11 @@ def event_of(event_id: bytes, event_type: str, source: str, payload: Mapping[str
         "created_at": created_at,
         "payload": payload,
     }
+
+
+def can_join(scene: Scene, list_id: str) -> bool:
+    """Whether a run may put somebody on a list: it is there, and the workspace's own or of the run's tenant."""
+    return list_id in scene.lists and scene.lists[list_id] in (None, scene.tenant_id)
 
 
 class End(IntEnum):

@@ -1,11 +1,15 @@
 """What bounds a turn, and what a turn tells of itself.
 
-Law: values alone; how much of its bounds a turn uses, its own pace decides (turn.py).
+Law: values, and one decision about time; how much of its bounds a turn uses, its own pace decides (turn.py).
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
+
+from heliograph.core import events, ids
+from heliograph.engine import desk as desks
+from heliograph.store import rows
 
 
 class Limits(NamedTuple):
@@ -48,3 +52,15 @@ class Report(NamedTuple):
     more: bool
     """Whether it left something lying that is due."""
     now: int
+
+
+def late(
+    desk: desks.Desk, limits: Limits, control_updated_at: int, event: rows.Event
+) -> tuple[events.State, str] | None:
+    """What becomes of an event that has waited too long to be decided, and why; None where it is not too late."""
+    waited = desk.now - ids.created_at(event.id)
+    if waited > limits.max_event_age and control_updated_at >= ids.created_at(event.id):
+        return events.State.PROCESSED, "expired_while_paused"
+    if waited > limits.misfire_grace and (event.workspace_id, event.id) not in desk.attempts:
+        return events.State.HELD, "held: it waited longer than the misfire grace"
+    return None

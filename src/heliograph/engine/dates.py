@@ -31,15 +31,16 @@ class Door:
         """What the automation said when the run was queued."""
         assert definition is not None
         kept = _kept.decode(definition)
-        return dates.plan(kept, kept.template_id)
+        return dates.plan(kept, kept.template_id, kept.list_id)
 
     def depth(self, start: rows.Start) -> int:
         """None: the calendar starts them."""
         return 0
 
     def wanted(self, desk: desks.Desk, row: rows.Run, start: rows.Start, plan: plans.Plan) -> started.Wanted:
-        """The contact."""
-        return started.Wanted((start.contact_id,) if start.contact_id is not None else ())
+        """The contact, and the list that they are to be put on."""
+        lists = [step.list_id for step in plan.steps if isinstance(step, steps.Enlist) and step.list_id]
+        return started.Wanted((start.contact_id,) if start.contact_id is not None else (), lists=lists)
 
     def scene(
         self, desk: desks.Desk, row: rows.Run, start: rows.Start, plan: plans.Plan, workspace: match.Workspace
@@ -65,6 +66,7 @@ class Door:
             self._region,
             desk.now,
             started=steps.Standing(_is_gone(row, workspace.definitions)),
+            lists=desk.lists.get(row.workspace_id, plans.NO_LISTS),
         )
 
 

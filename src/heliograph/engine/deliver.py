@@ -159,7 +159,7 @@ class Delivery:
         for one in expired:
             self._answered(one, settlements.LOST)
         for one in stopped:
-            self._answered(one, settlements.STOPPED)
+            self._answered(one, settlements.SUPPRESSED if one.is_suppressed else settlements.STOPPED)
         await self._begin(claimed, now)
         if claimed:
             self._start = claimed[-1].message.workspace_id
@@ -168,7 +168,7 @@ class Delivery:
     def _taken(
         self, room: int, now: int, *, expires: bool
     ) -> tuple[list[rows.Claimed], list[rows.Claimed], list[rows.Claimed], bool]:
-        """Expired claims, new ones, those of campaigns that were stopped, and whether more may be in line."""
+        """Expired claims, new ones, those that were stopped or are suppressed, and whether more may be in line."""
         hot, worker = self._session.hot, self._terms.worker
         expired: list[rows.Claimed] = []
         claimed: list[rows.Claimed] = []
@@ -187,9 +187,9 @@ class Delivery:
         if expires:
             # Where there were as many as it takes at once, there may be more: they are not left for the next look.
             self._looked_at = now if len(expired) < _CLAIM_AT_ONCE else None
-        stopped = [one for one in claimed if _campaign_of(one) in stopping] if stopping else []
+        stopped = [one for one in claimed if one.is_suppressed or _campaign_of(one) in stopping]
         if stopped:
-            claimed = [one for one in claimed if _campaign_of(one) not in stopping]
+            claimed = [one for one in claimed if not (one.is_suppressed or _campaign_of(one) in stopping)]
         return expired, claimed, stopped, cut
 
     async def _sleep(self) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from heliograph.core import conversations, effects, ids, messages, people, rules, runs
-from heliograph.store import birthdays, rows
+from heliograph.store import birthdays, list_rows, rows
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -36,6 +36,8 @@ class Desk:
         self.attempts: dict[tuple[int, bytes], int] = {}
         self.messages: dict[tuple[int, bytes], rows.Message] = {}
         self.starts: dict[tuple[int, bytes], rows.Start] = {}
+        self.lists: dict[int, dict[str, str | None]] = {}
+        """The tenants of lists that are there, by workspace and id."""
         self.campaigns: dict[tuple[int, bytes], rows.Campaign] = {}
         self.cursors: dict[tuple[int, bytes], rows.Cursor] = {}
         self.planned: list[rows.Message] = []
@@ -115,6 +117,23 @@ class Desk:
         key = (row.workspace_id, row.id)
         self.conversations[key] = self.writes.conversations[key] = row
         self._roots.pop(("conversation", *key), None)
+
+    def know_lists(self, found: Mapping[tuple[int, str], str | None]) -> None:
+        """Lists were read: the tenant of each that is there, by (workspace, id)."""
+        for (workspace_id, list_id), tenant_id in found.items():
+            self.lists.setdefault(workspace_id, {})[list_id] = tenant_id
+
+    def subscribe(self, workspace_id: int, effect: effects.Subscribe) -> None:
+        """Put a contact on a list."""
+        partition = ids.partition_of_subject(workspace_id, rules.cooldown_subject(effect.contact_id, None))
+        key = (workspace_id, effect.list_id, partition, effect.contact_id)
+        preferences: bytes | str | None = None if effect.preferences is None else _encode(effect.preferences)
+        before = self.writes.subscriptions.get(key)
+        if preferences is None and before is not None:
+            preferences = before.preferences
+        self.writes.subscriptions[key] = list_rows.Subscription(
+            *key, list_rows.BY_AUTOMATION, preferences, self.now, self.now
+        )
 
     def _contact_row(self, workspace_id: int, tenant_id: str | None, user_id: str) -> rows.Contact:
         found = self.contacts.get((workspace_id, user_id))

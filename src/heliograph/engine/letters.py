@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from heliograph import channels, errors
-from heliograph.core import effects, ids, mime, plans, templates
+from heliograph.core import consent, effects, ids, links, mime, plans, templates
 from heliograph.store import rows
 
 _decode = msgspec.json.Decoder().decode
@@ -47,8 +47,16 @@ Stored = Callable[[int, str, int], bytes | str | None]
 class Letters:
     """Builds what is handed over; keeps compiled templates."""
 
-    def __init__(self, stored: Stored, sender: str, default_subject: str):
+    def __init__(
+        self,
+        stored: Stored,
+        sender: str,
+        default_subject: str,
+        unsubscribing: Callable[[links.Preference], str] | None = None,
+    ):
+        """`unsubscribing` gives the address at which somebody says that they want no more; None: there is none."""
         self._stored, self._default_subject = stored, default_subject
+        self._unsubscribing = unsubscribing
         self._sender = mime.mailbox(sender, "sender")
         self._templates: dict[tuple[int, str, int], Content] = {}
 
@@ -71,6 +79,7 @@ class Letters:
             _one_line(content.subject.fill(context, now)) or self._default_subject,
             content.text.fill(context, now),
             None if content.html is None else content.html.fill(context, now),
+            headers=self._headers(message),
         )
         return channels.Outgoing(
             letter.message_id,
@@ -79,6 +88,23 @@ class Letters:
             mime.compose(letter),
             sender.address,
             start_by,
+        )
+
+    def _headers(self, message: rows.Message) -> tuple[tuple[str, str], ...]:
+        """How a contact unsubscribes with one click (RFC 8058)."""
+        if self._unsubscribing is None or message.contact_id is None or message.address is None:
+            return ()
+        said = links.Preference(
+            message.workspace_id,
+            message.tenant_id,
+            message.contact_id,
+            message.channel,
+            consent.EVERYTHING,
+            message.address,
+        )
+        return (
+            ("List-Unsubscribe", f"<{self._unsubscribing(said)}>"),
+            ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
         )
 
     def _content(self, message: rows.Message) -> Content:

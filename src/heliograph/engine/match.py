@@ -14,7 +14,7 @@ import msgspec
 
 from heliograph.core import conditions, effects, ids, journeys, plans, runs
 from heliograph.core import rules as rule_book
-from heliograph.core.steps import messaging
+from heliograph.core.steps import lists, messaging
 from heliograph.engine import bounds
 from heliograph.engine import desk as desks
 from heliograph.store import definitions, rows
@@ -33,6 +33,8 @@ class Trigger(NamedTuple):
     reads: frozenset[str]
     """Which roots the rules' conditions or actions read: only those records are loaded."""
     has_cooldowns: bool
+    lists: frozenset[str]
+    """The lists that the rules' actions name."""
     traces: dict[bytes, Callable[[conditions.Facts], bytes]]
     """The functions that trace a rule's conditions, by rule, made when they are first needed."""
 
@@ -60,6 +62,8 @@ class Workspace:
         self.control_updated_at = stored.control_updated_at
         self.default_subject: str = (_decode(stored.settings) or {}).get("default_subject", "")
         self.definitions = stored
+        self.asks: bool = (_decode(stored.settings) or {}).get("consents", False)
+        """Whether anybody of it ever said what they want to hear of."""
         self.zone: str | None = (_decode(stored.settings) or {}).get("timezone")
         self.team = plans.Team(stored.agents, stored.divisions)
         self._stored, self._stored_journeys = stored.rules, stored.journeys
@@ -106,6 +110,7 @@ class Workspace:
             conditions.compile_judge([rule.condition for rule in listening]),
             reads,
             any(rule.cooldown_secs for rule in listening),
+            frozenset().union(*(lists.named(rule.plan) for rule in listening)),
             {},
         )
 
@@ -146,6 +151,7 @@ class Wanted(NamedTuple):
     contacts: set[tuple[int, str]]
     conversations: set[tuple[int, str]]
     cooldowns: set[tuple[int, bytes, str]]
+    lists: set[tuple[int, str]]
 
     def add_people(self, event: rows.Event) -> None:
         """Whom an event is about, whatever its rules read."""
@@ -153,6 +159,15 @@ class Wanted(NamedTuple):
             self.contacts.add((event.workspace_id, event.contact_id))
         if event.conversation_id is not None:
             self.conversations.add((event.workspace_id, event.conversation_id))
+
+    def add_lists(
+        self, waiting: Iterable[rows.Run], plan_of: Callable[[rows.Run], plans.Plan | None]
+    ) -> None:
+        """The lists that runs of rules name which go on: it may be a version that is none any more."""
+        for row in waiting:
+            plan = None if row.event_id is None else plan_of(row)
+            if plan is not None:
+                self.lists.update((row.workspace_id, list_id) for list_id in lists.named(plan))
 
     def add(self, event: rows.Event, trigger: Trigger) -> None:
         """What the rules of one event's type read."""
@@ -162,6 +177,8 @@ class Wanted(NamedTuple):
         # A conversation's channel is that of its events that name none (rules.md R8).
         if event.conversation_id is not None and not trigger.reads.isdisjoint(_OF_CONVERSATIONS):
             self.conversations.add((workspace_id, event.conversation_id))
+        if trigger.lists:
+            self.lists.update((workspace_id, list_id) for list_id in trigger.lists)
         if trigger.has_cooldowns:
             subject = rule_book.cooldown_subject(event.contact_id, event.conversation_id)
             self.cooldowns.update((workspace_id, r.id, subject) for r in trigger.rules if r.cooldown_secs)
@@ -315,6 +332,7 @@ def scene_of(
         workspace.invoke,
         team=workspace.team,
         is_strange=is_strange,
+        lists=desk.lists.get(event.workspace_id, plans.NO_LISTS),
     )
 
 

@@ -13,6 +13,7 @@ import msgspec
 import sqlalchemy as sa
 
 from heliograph.core import control, dry_runs, effects, ids, plans, rules
+from heliograph.core.steps import lists
 from heliograph.engine import desk, match
 from heliograph.store import definitions, journeys, rehearsals, workspaces
 
@@ -49,7 +50,13 @@ def rehearse(
 ) -> dry_runs.DryRun:
     """What the rule would make of the event now, among the records that the event's tenant may see."""
     seen = rehearsals.look(
-        connection, workspace_id, event.tenant_id, rule.id, event.contact_id, event.conversation_id
+        connection,
+        workspace_id,
+        event.tenant_id,
+        rule.id,
+        event.contact_id,
+        event.conversation_id,
+        lists.named(rule.plan),
     )
     scene = _scene(rule, event, seen, defaults, now)
 
@@ -95,6 +102,7 @@ def _scene(
         defaults.region,
         now,
         team=plans.Team(seen.agents, seen.divisions),
+        lists=seen.lists,
     )
 
 

@@ -99,6 +99,8 @@ def carry_out(
     elif isinstance(effect, effects.ChangeConversation):
         cause = _cause(origin, run_id, automation_id, visit, ordinal)
         records.change(desk, cause, origin.partition, effect)
+    elif isinstance(effect, effects.Subscribe):
+        _subscribe(desk, origin, run_id, visit, ordinal, effect)
     elif isinstance(effect, effects.Wait):
         partition, kind = ids.partition_of(run_id), int(effects.Timer.RUN)
         desk.writes.timers.append(rows.Timer(partition, effect.until, origin.workspace_id, kind, run_id))
@@ -294,6 +296,25 @@ def _cause(origin: Origin, run_id: bytes, automation_id: bytes, visit: int, ordi
         origin.depth,
         ids.generation(origin.id, origin.depth),
     )
+
+
+def _subscribe(
+    desk: desks.Desk, origin: Origin, run_id: bytes, visit: int, ordinal: int, effect: effects.Subscribe
+) -> None:
+    partition = place_of(origin, effect.contact_id, None)
+    if partition == origin.partition:
+        desk.subscribe(origin.workspace_id, effect)
+        return
+    identity = ids.of_effect(run_id, visit, ordinal, desk.head, partition)
+    kind = int(effects.Inbox.SUBSCRIBE)
+    desk.writes.inbox.append(
+        rows.Inbox(partition, origin.workspace_id, identity, kind, None, _encode(effect), 0)
+    )
+
+
+def subscribe(desk: desks.Desk, inbox: rows.Inbox) -> None:
+    """Put a contact of ours on a list, as another partition decided."""
+    desk.subscribe(inbox.workspace_id, effects.Subscribe(*_row.decode(inbox.body)))
 
 
 def _emit(

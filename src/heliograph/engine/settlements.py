@@ -18,6 +18,7 @@ _encode = msgspec.json.Encoder().encode
 HELD = channels.Answer(channels.Outcome.TEMPORARY, "", None, "held")
 PASSED_BY = channels.Answer(channels.Outcome.TEMPORARY, "", None, "passed_by")
 STOPPED = channels.Answer(channels.Outcome.TEMPORARY, "", None, "stopped")
+SUPPRESSED = channels.Answer(channels.Outcome.TEMPORARY, "", None, "suppressed")
 LOST = channels.Answer(
     channels.Outcome.UNCERTAIN, "", None, "lost", "the delivery that held it ended before it stored an answer"
 )
@@ -46,6 +47,11 @@ def settled(
     if answer is STOPPED:
         job = _job(message, messages.State.CANCELED)
         return _untried(message, messages.State.CANCELED, "stopped", reply=job)._replace(settled_at=now)
+    if answer is SUPPRESSED:
+        ended = messages.Following(messages.State.UNROUTABLE, None, plans.Status.SKIPPED)
+        reply = _reply(message, ended, answer, messages.SUPPRESSED)
+        unsent = _untried(message, messages.State.UNROUTABLE, messages.SUPPRESSED, reply=reply)
+        return unsent._replace(settled_at=now)
     if answer is PASSED_BY:
         retry = messages.Following(messages.State.PLANNED, _later(message.id, terms.lease, now), None)
         return _untried(message, messages.State.PLANNED, None, _retry(message, retry))

@@ -28,6 +28,7 @@ class Wanted(NamedTuple):
 
     contacts: Collection[str] = ()
     messages: Collection[bytes] = ()
+    lists: Collection[str] = ()
 
 
 class Door(Protocol):
@@ -129,6 +130,7 @@ class Started:
         hot = self._session.hot
         contacts: set[tuple[int, str]] = set()
         sent: set[Key] = set()
+        lists: set[tuple[int, str]] = set()
         for key, row in found.items():
             # What a run looks at may be people's expressions already.
             if key in culprits or key not in desk.starts or not self._budget.admits(key):
@@ -139,12 +141,15 @@ class Started:
                 wanted = self._doors[start.door].wanted(desk, row, start, plan)
                 contacts.update((row.workspace_id, user_id) for user_id in wanted.contacts)
                 sent.update((row.workspace_id, message_id) for message_id in wanted.messages)
+                lists.update((row.workspace_id, list_id) for list_id in wanted.lists)
         contacts -= desk.contacts.keys()
         sent -= desk.messages.keys()
         if contacts:
             desk.contacts |= hot.read_contacts(connection, contacts)
         if sent:
             desk.messages |= hot.read_messages(connection, sent)
+        if lists:
+            desk.know_lists(hot.read_lists(connection, lists))
 
     def _plan(self, row: rows.Run, start: rows.Start) -> plans.Plan | None:
         """The plan that a run began with, whatever became of its automation since."""

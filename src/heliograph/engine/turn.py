@@ -19,6 +19,7 @@ import structlog
 from heliograph import errors
 from heliograph.core import effects, events, ids, journeys, messages, plans, runs, steps
 from heliograph.engine import (
+    admission,
     bounds,
     calendar,
     campaign,
@@ -131,6 +132,7 @@ class Turns:
             for event in taken.events:
                 self._attempt_event(desk, event)
             if desk.planned:
+                admission.admit(connection, hot, desk, lambda space: self._workspaces[space].asks)
                 claimed = run.claim(
                     desk, taken, self._handover.rooms(), self._handover.worker, self._handover.lease
                 )
@@ -205,7 +207,7 @@ class Turns:
         self, connection: Any, inboxes: Sequence[rows.Inbox], events: Sequence[rows.Event], desk: desks.Desk
     ) -> None:
         hot = self._session.hot
-        wanted = match.Wanted(set(), set(), set())
+        wanted = match.Wanted(set(), set(), set(), set())
         known = self._healthy(tuple(desk.events.values()))
         for event in known:
             # A run that goes on may be of a rule that is gone: what it writes has to be known all the same.
@@ -223,6 +225,8 @@ class Turns:
             desk.conversations = hot.read_conversations(connection, wanted.conversations)
         if wanted.cooldowns:
             desk.cooldowns = hot.read_cooldowns(connection, wanted.cooldowns)
+        wanted.add_lists(desk.runs.values(), self._plan)
+        desk.know_lists(hot.read_lists(connection, wanted.lists))
 
     def _know(self, workspace_id: int, version: int) -> match.Workspace:
         known = self._workspaces.get(workspace_id)
@@ -252,7 +256,7 @@ class Turns:
         late: tuple[events.State, str] | None = None
         if fault is None:
             try:
-                late = self._late(desk, workspace, event)
+                late = bounds.late(desk, self._limits, workspace.control_updated_at, event)
                 made = None if late is not None else self._match(desk, workspace, event)
             except Exception as raised:  # noqa: BLE001 - a decision that raises marks its own input (E2)
                 fault = raised
@@ -282,19 +286,6 @@ class Turns:
         desk.count_runs(event.workspace_id, made.counts)
         for run_id, rule_id, visit, ordinal, effect in made.asked:
             run.carry_out(desk, event, run_id, rule_id, visit, ordinal, effect)
-
-    def _late(
-        self, desk: desks.Desk, workspace: match.Workspace, event: rows.Event
-    ) -> tuple[events.State, str] | None:
-        arrived = ids.created_at(event.id)
-        if desk.now - arrived > self._limits.max_event_age and workspace.control_updated_at >= arrived:
-            return events.State.PROCESSED, "expired_while_paused"
-        if (
-            desk.now - arrived > self._limits.misfire_grace
-            and (event.workspace_id, event.id) not in desk.attempts
-        ):
-            return events.State.HELD, "held: it waited longer than the misfire grace"
-        return None
 
     def _decided(
         self,
@@ -354,6 +345,8 @@ class Turns:
     def _inbox(self, desk: desks.Desk, inbox: rows.Inbox) -> None:
         if inbox.kind == effects.Inbox.DELIVER:
             run.release(desk, run.received(inbox))
+        elif inbox.kind == effects.Inbox.SUBSCRIBE:
+            run.subscribe(desk, inbox)
         elif inbox.kind in records.INBOX:
             records.received(desk, inbox)
         elif inbox.kind in walks.INBOX:

@@ -61,6 +61,9 @@ class Json(sa.types.TypeDecorator[Any]):
 
 Instant = sa.BigInteger
 
+Ordered = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+"""Text that sorts by its bytes on both databases: what is walked in order must not depend on a server's language."""
+
 
 def table(name: str, *columns: sa.schema.SchemaItem, clustered: bool = True, fill: int = 100) -> sa.Table:
     """A table; `clustered` by its key on SQLite, its pages filled to `fill` per cent on PostgreSQL."""

@@ -8,7 +8,7 @@ changes what is due on the present day sets the calendar's timer.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from heliograph import errors
 from heliograph.core import dates, effects, ids
-from heliograph.store import birthdays, rows, schema, versions, workspaces
+from heliograph.store import birthdays, lists, rows, schema, versions, workspaces
 
 KIND = "date"
 _AUTOMATIONS = schema.automations.c
@@ -32,6 +32,8 @@ class Kept(dates.Definition, frozen=True, kw_only=True):
     """When (µs) it was unpaused or given another time; None: it says the same since it was made."""
     template_id: str | None = None
     """The template that its target is the number of."""
+    list_id: str | None = None
+    """The list that its target is the number of."""
     first_version: int = 1
     """What an earlier one has queued was aborted when that was deleted."""
 
@@ -126,6 +128,7 @@ def create(
         **{name: getattr(definition, name) for name in dates.WRITABLE},
         user_id=user_id,
         template_id=_template_id(connection, workspace_id, definition),
+        list_id=_list_id(connection, workspace_id, tenant_id, definition),
     )
     made = Rule(identity, tenant_id, number, 1, now, now, kept)
     connection.execute(
@@ -155,6 +158,7 @@ def change(
         user_id=before.user_id,
         since=updated_at if begins else before.since,
         template_id=_template_id(connection, workspace_id, changed) or before.template_id,
+        list_id=_list_id(connection, workspace_id, stored.tenant_id, changed) or before.list_id,
         first_version=before.first_version,
     )
     made = stored._replace(version=stored.version + 1, updated_at=updated_at, definition=kept)
@@ -229,6 +233,20 @@ def _template_id(connection: sa.Connection, workspace_id: int, definition: dates
     return message(connection, workspace_id, definition.actiontarget)
 
 
+def list_of(connection: sa.Connection, workspace_id: int, tenant_id: str | None, number: str) -> str | None:
+    """The id of the list that has this number; None where this tenant sees none."""
+    found = lists.by_number(connection, workspace_id, tenant_id, int(number))
+    return None if found is None else found.id
+
+
+def _list_id(
+    connection: sa.Connection, workspace_id: int, tenant_id: str | None, definition: dates.Definition
+) -> str | None:
+    if definition.actiontype != "addtolist":
+        return None
+    return list_of(connection, workspace_id, tenant_id, definition.actiontarget)
+
+
 def set_company(
     connection: sa.Connection, workspace_id: int, changed: Mapping[str, str], now: int
 ) -> dates.Company:
@@ -285,8 +303,21 @@ def delete_message(
 
 
 def _pause_senders(connection: sa.Connection, workspace_id: int, template_id: str, now: int) -> list[Rule]:
+    return _pause(connection, workspace_id, lambda rule: rule.template_id == template_id, now)
+
+
+def pause_for_list(connection: sa.Connection, workspace_id: int, number: int, now: int) -> list[Rule]:
+    """Pause the automations that put people on the list of this number, which is deleted; gives these."""
+    workspaces.raise_version(connection, workspace_id)
+    wanted = ("addtolist", str(number))
+    return _pause(connection, workspace_id, lambda rule: (rule.actiontype, rule.actiontarget) == wanted, now)
+
+
+def _pause(
+    connection: sa.Connection, workspace_id: int, depends: Callable[[Kept], bool], now: int
+) -> list[Rule]:
     return [
         change(connection, workspace_id, rule, msgspec.structs.replace(rule.definition, paused=True), now)
         for rule in listed(connection, workspace_id, None)
-        if rule.definition.template_id == template_id and not rule.definition.paused
+        if depends(rule.definition) and not rule.definition.paused
     ]

@@ -12,6 +12,8 @@ _KEEP = sa.text(
     " ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
 
+_NOTE = sa.text("INSERT INTO facts (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING")
+
 
 def read(connection: sa.Connection, name: str) -> str | None:
     """What is known under this name; None where nothing is."""
@@ -24,6 +26,14 @@ def read(connection: sa.Connection, name: str) -> str | None:
 def keep(connection: sa.Connection, name: str, value: str) -> None:
     """Remember this, instead of what was known before."""
     connection.execute(_KEEP, {"name": name, "value": value})
+
+
+def secret(connection: sa.Connection, fresh: str) -> bytes:
+    """The secret of this database, in hexadecimal digits where it is kept; `fresh` becomes it where there is none."""
+    connection.execute(_NOTE, {"name": "link_secret", "value": fresh})
+    found = read(connection, "link_secret")
+    assert found is not None
+    return bytes.fromhex(found)
 
 
 def forget(connection: sa.Connection, name: str) -> None:

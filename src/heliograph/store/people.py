@@ -7,17 +7,18 @@ every other tenant it does not exist.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
 
 from heliograph import errors
-from heliograph.core import ids, notices, people, rules
-from heliograph.store import birthdays, database, rows, schema, telling, workspaces
+from heliograph.core import ids, messages, notices, people, rules
+from heliograph.store import answers, birthdays, database, rows, schema, telling, workspaces
 
 _CONTACTS = schema.contacts.c
+_MESSAGES = schema.messages.c
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
@@ -96,6 +97,67 @@ def change_contact(
             return None
         merged = people.merge("overwrite", stored.profile, profile)
         return _write(connection, _Owned(workspace_id, tenant_id, user_id), stored, merged, tags, now)
+
+
+def change_profile(
+    store: database.Database,
+    workspace_id: int,
+    tenant_id: str | None,
+    user_id: str,
+    change: Callable[[dict[str, Any]], dict[str, Any]],
+    now: int,
+) -> bool:
+    """Write what `change` makes of a profile; False where this tenant sees no such contact. What it raises goes out."""
+    with store.writing() as connection:
+        stored = _locked(store, connection, workspace_id, user_id)
+        if stored is None or tenant_id not in (None, stored.tenant_id):
+            return False
+        profile = change(stored.profile)
+        _write(connection, _Owned(workspace_id, tenant_id, user_id), stored, profile, None, now)
+    return True
+
+
+def delete_contact(
+    store: database.Database, workspace_id: int, tenant_id: str | None, user_id: str, now: int
+) -> bool:
+    """Delete a contact; False where this tenant sees none. What is planned for them goes out no more.
+
+    Their lists and preferences stay, for whoever comes back under the same id.
+    """
+    with store.writing() as connection:
+        stored = _locked(store, connection, workspace_id, user_id)
+        if stored is None or tenant_id not in (None, stored.tenant_id):
+            return False
+        partition = _partition(workspace_id, user_id)
+        kept = rows.Contact(workspace_id, user_id, partition, stored.tenant_id, b"", b"", now, now)
+        noted = rows.Writes()
+        birthdays.note(noted, kept, stored.profile, {}, now)
+        birthdays.write(connection, noted)
+        connection.execute(
+            sa.delete(schema.contacts).where(
+                _CONTACTS.workspace_id == workspace_id, _CONTACTS.user_id == user_id
+            )
+        )
+        _cancel_messages(store, connection, workspace_id, user_id, now)
+    return True
+
+
+def _cancel_messages(
+    store: database.Database, connection: sa.Connection, workspace_id: int, user_id: str, now: int
+) -> None:
+    """Let what is planned for somebody go out no more, but for what is in hand; who waits for it is told."""
+    theirs = sa.select(*answers.COLUMNS).where(
+        _MESSAGES.workspace_id == workspace_id, _MESSAGES.contact_id == user_id
+    )
+    states = (int(messages.State.PLANNED), int(messages.State.HELD))
+    planned = [row.id for row in connection.execute(theirs.where(_MESSAGES.state.in_(states)))]
+    keys = [(workspace_id, identity) for identity in planned]
+    store.hot.cancel_messages(connection.connection.driver_connection, now, keys)
+    canceled = messages.State.CANCELED
+    ended = connection.execute(theirs.where(_MESSAGES.id.in_(planned), _MESSAGES.state == int(canceled)))
+    answers.tell(
+        connection, workspace_id, map(answers.Ended._make, ended), canceled, "the contact was deleted"
+    )
 
 
 def _locked(

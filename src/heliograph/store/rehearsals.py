@@ -5,14 +5,14 @@ Law: reading only, a handful of look-ups by key, in one look at the database.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import msgspec
 import sqlalchemy as sa
 
 from heliograph.core import rules
-from heliograph.store import rows, schema, teams, workspaces
+from heliograph.store import lists, rows, schema, teams, workspaces
 
 _CONTACTS, _CONVERSATIONS = schema.contacts.c, schema.conversations.c
 _COOLDOWNS, _TEMPLATES = schema.cooldowns.c, schema.templates.c
@@ -37,6 +37,8 @@ class Seen(NamedTuple):
     template_versions: Mapping[str, int]
     agents: Mapping[str, str | None]
     divisions: Mapping[str, str | None]
+    lists: Mapping[str, str | None]
+    """The tenants of the lists that the rule names, by id, as far as they are there."""
 
 
 def look(
@@ -46,6 +48,7 @@ def look(
     rule_id: bytes,
     contact_id: str | None,
     conversation_id: str | None,
+    list_ids: Collection[str],
 ) -> Seen:
     """What this tenant (None: the whole workspace) may see of it."""
     subject = rules.cooldown_subject(contact_id, conversation_id)
@@ -67,6 +70,7 @@ def look(
         {row.id: row.version for row in connection.execute(templates)},
         teams.known(connection, workspace_id, teams.AGENTS),
         teams.known(connection, workspace_id, teams.DIVISIONS),
+        lists.tenants(connection, workspace_id, list_ids),
     )
 
 

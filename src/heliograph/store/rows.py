@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from heliograph.core import ids
-from heliograph.store import batch_rows
+from heliograph.store import batch_rows, list_rows
 
 
 class Event(NamedTuple):
@@ -315,6 +315,7 @@ class Writes:
         "run_changes",
         "runs",
         "send_due",
+        "subscriptions",
         "timers",
         "walks",
     )
@@ -355,6 +356,8 @@ class Writes:
         self.batches = batch_rows.Writes()
         self.forgotten_timers: list[Timer] = []
         """Those that were set by an earlier turn and are set no more."""
+        self.subscriptions: dict[tuple[int, str, int, str], list_rows.Subscription] = {}
+        """(workspace_id, list_id, partition, user_id) to who is to be on a list"""
         self.conversations: dict[tuple[int, str], Conversation] = {}
         self.notes: list[Note] = []
         self.cooldowns: dict[tuple[int, bytes, str], int] = {}
@@ -376,6 +379,8 @@ class Claimed(NamedTuple):
     due_at: int
     lease_until: int
     event: Event | None
+    is_suppressed: bool = False
+    """Whether nothing is sent to its address any more, as it was claimed."""
 
 
 class Settled(NamedTuple):

@@ -12,10 +12,13 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from heliograph.store import (
+    audience_tables,
     batch_tables,
     columns,
+    consent_tables,
     conversation_tables,
     fanout_tables,
+    list_tables,
     place_tables,
     start_tables,
 )
@@ -175,6 +178,9 @@ conversations = conversation_tables.conversations
 notes = conversation_tables.notes
 agents = conversation_tables.agents
 divisions = conversation_tables.divisions
+lists, subscriptions = list_tables.lists, list_tables.subscriptions
+audiences = audience_tables.audiences
+consents, suppressions = consent_tables.consents, consent_tables.suppressions
 
 # ── hot: what came in, what is due, what was decided ────────────────────────────────────────────────
 
@@ -216,8 +222,7 @@ decisions = _table(
     _index("decisions_unsettled", "workspace_id", "status", "event_id", where="status <> 3"),
 )
 
-event_places = place_tables.event_places
-event_place_marks = place_tables.event_place_marks
+event_places, event_place_marks = place_tables.event_places, place_tables.event_place_marks
 
 idempotency_keys = _table(
     "idempotency_keys",
@@ -310,8 +315,7 @@ partitions = _table(
 # ── hot: from one definition to many people ─────────────────────────────────────────────────────────
 
 campaigns = fanout_tables.campaigns
-fanouts = fanout_tables.fanouts
-cursors = fanout_tables.cursors
+fanouts, cursors = fanout_tables.fanouts, fanout_tables.cursors
 
 starts = start_tables.starts
 start_keys = start_tables.start_keys

@@ -140,17 +140,20 @@ class Person(NamedTuple):
 
 def people(connection: sa.Connection, workspace_id: int, tenant_id: str | None) -> Iterator[Person]:
     """Everybody whom this tenant (None: the whole workspace) has, in the order of `place_of`, some at a time."""
-    query = _WALK[connection.dialect.name]
     for partition in range(ids.PARTITIONS):
         after = ""
-        while found := connection.execute(
-            query, {"workspace_id": workspace_id, "partition": partition, "after": after}
-        ).all():
+        while found := walk(connection, workspace_id, partition, after):
             for row in found:
                 if tenant_id in (None, row.tenant_id):
                     seen = segments.view(row.user_id, row.tenant_id, _decode(row.profile))
                     yield Person(row.user_id, seen)
             after = found[-1].user_id
+
+
+def walk(connection: sa.Connection, workspace_id: int, partition: int, after: str) -> Sequence[sa.Row[Any]]:
+    """The next contacts of a partition: their user_id, tenant_id, profile and updated_at."""
+    place = {"workspace_id": workspace_id, "partition": partition, "after": after}
+    return connection.execute(_WALK[connection.dialect.name], place).all()
 
 
 def place_of(workspace_id: int, user_id: str) -> tuple[int, str]:
@@ -160,7 +163,7 @@ def place_of(workspace_id: int, user_id: str) -> tuple[int, str]:
 
 
 _OURS = "workspace_id = :workspace_id AND partition = :partition"
-_PEOPLE = f"SELECT user_id, tenant_id, profile FROM contacts WHERE {_OURS}"
+_PEOPLE = f"SELECT user_id, tenant_id, profile, updated_at FROM contacts WHERE {_OURS}"
 _WALK = {
     "sqlite": sa.text(f"{_PEOPLE} AND user_id > :after ORDER BY user_id LIMIT {_AT_ONCE}"),
     "postgresql": sa.text(f"{_PEOPLE} AND user_id ~>~ :after ORDER BY user_id USING ~<~ LIMIT {_AT_ONCE}"),

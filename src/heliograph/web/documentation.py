@@ -172,6 +172,8 @@ def _operation(
     if "body" in handler.opt:
         content = {"application/json": {"schema": schema_of[handler.opt["body"]]}}
         made["requestBody"] = {"required": True, "content": content}
+    elif "takes" in handler.opt:
+        made["requestBody"] = {"content": {handler.opt["takes"]: {"schema": {"type": "string"}}}}
     if auth.is_open(path):
         made["security"] = []
     return made

@@ -20,6 +20,7 @@ from heliograph import errors
 from heliograph.web import auth, calls, metrics, services
 from heliograph.web import errors as wire
 from heliograph.web.routes import (
+    audiences,
     automation_jobs,
     automations,
     batches,
@@ -32,8 +33,10 @@ from heliograph.web.routes import (
     events,
     journey_runs,
     journeys,
+    lists,
     messages,
     operations,
+    preferences,
     profiles,
     rule_settings,
     rule_states,
@@ -41,7 +44,10 @@ from heliograph.web.routes import (
     runs,
     segments,
     statistics,
+    subscriptions,
+    suppressions,
     teams,
+    unsubscribing,
 )
 
 Scope = MutableMapping[str, Any]
@@ -72,6 +78,12 @@ HANDLERS = (
     *contacts.HANDLERS,
     *conversations.HANDLERS,
     *teams.HANDLERS,
+    *lists.HANDLERS,
+    *audiences.HANDLERS,
+    *subscriptions.HANDLERS,
+    *preferences.HANDLERS,
+    *suppressions.HANDLERS,
+    *unsubscribing.HANDLERS,
     *dates.HANDLERS,
     *messages.HANDLERS,
     *segments.HANDLERS,

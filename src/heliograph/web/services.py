@@ -44,5 +44,7 @@ class Services(NamedTuple):
     """What this process has done so far, for /metrics and /healthz."""
     evaluator: expressions.Evaluator
     """Reads and runs the JavaScript of journeys."""
+    link_secret: Callable[[], bytes]
+    """What links that carry their own proof are signed with."""
     stopwatch: Callable[[], float] = time.perf_counter
     """Seconds that only ever grow: they measure requests and age the cache of keys, and are never stored."""

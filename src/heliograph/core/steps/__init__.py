@@ -13,10 +13,17 @@ import msgspec
 
 from heliograph import errors
 from heliograph.core import documents, plans
-from heliograph.core.steps import automations, conversation, messaging, records
+from heliograph.core.steps import automations, conversation, lists, messaging, records
 
 KINDS: Mapping[str, Any] = {
-    kind.kind: kind for kind in (*messaging.KINDS, *conversation.KINDS, *records.KINDS, *automations.KINDS)
+    kind.kind: kind
+    for kind in (
+        *messaging.KINDS,
+        *conversation.KINDS,
+        *records.KINDS,
+        *lists.KINDS,
+        *automations.KINDS,
+    )
 }
 """Every step kind by its wire name."""
 

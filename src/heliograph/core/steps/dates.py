@@ -57,6 +57,27 @@ class Autorespond(msgspec.Struct, frozen=True):
         return _sent(scene, scene.contact_id, address, (self.template_id, version), None, {})
 
 
+class Enlist(msgspec.Struct, frozen=True):
+    """Put the contact on a list."""
+
+    kind: ClassVar[str] = "addtolist"
+    number: str
+    list_id: str | None
+    """None where there was no list of this number."""
+    on_error: str = "continue"
+
+    def take(self, scene: plans.Scene) -> plans.Outcome:
+        """The contact is on the list, from now on or already."""
+        ended = _ended(scene)
+        if ended is not None:
+            return ended
+        if self.list_id is None or not plans.can_join(scene, self.list_id):
+            return _passed_over(f"there is no list {self.number} any more")
+        assert scene.contact_id is not None
+        subscribed = effects.Subscribe(self.list_id, scene.contact_id)
+        return plans.done(subscribed, output={"list_id": self.list_id})
+
+
 class Tell(msgspec.Struct, frozen=True):
     """Tell somebody whose birthday it is."""
 

@@ -26,6 +26,7 @@ from heliograph.store.hot_postgres.connection import (
     stalled,
     tidy,
 )
+from heliograph.store.hot_postgres.consent import read_consents, read_suppressions
 from heliograph.store.hot_postgres.delivery import claim, end_leases, settle, take_expired
 from heliograph.store.hot_postgres.fanout import (
     read_campaigns,
@@ -35,6 +36,7 @@ from heliograph.store.hot_postgres.fanout import (
     walk_contacts,
 )
 from heliograph.store.hot_postgres.ingest import accept, backlog, find_keys, forget_keys
+from heliograph.store.hot_postgres.lists import drop_subscriptions, put_subscriptions, read_lists
 from heliograph.store.hot_postgres.reading import (
     read_attempts,
     read_contacts,
@@ -59,6 +61,7 @@ __all__ = [
     "claim",
     "commit",
     "connect",
+    "drop_subscriptions",
     "end_leases",
     "end_sessions",
     "find_keys",
@@ -68,22 +71,26 @@ __all__ = [
     "last_now",
     "lock_partitions",
     "next_due",
+    "put_subscriptions",
     "read_attempts",
     "read_batch_items",
     "read_batches",
     "read_campaigns",
+    "read_consents",
     "read_contacts",
     "read_conversations",
     "read_cooldowns",
     "read_cursors",
     "read_events",
     "read_fanouts",
+    "read_lists",
     "read_messages",
     "read_new_birthdays",
     "read_open_batches",
     "read_runs",
     "read_starts",
     "read_stopping",
+    "read_suppressions",
     "read_walks",
     "rollback",
     "settle",

@@ -23,7 +23,10 @@ _CLAIM: LiteralString = (
     " WHERE partition = l.p AND workspace_id = l.w ORDER BY message_id LIMIT l.q OFFSET 0 FOR UPDATE SKIP LOCKED) d"
     " LIMIT %s)) RETURNING workspace_id, message_id, due_at),"
     " held AS (INSERT INTO claims SELECT workspace_id, message_id, %s, %s, %s FROM taken)"
-    f" SELECT t.due_at, {MESSAGE}, {EVENT} FROM taken t{_WHOLE} ORDER BY m.id"
+    f" SELECT t.due_at, {MESSAGE}, {EVENT}, coalesce((SELECT true FROM suppressions p"
+    " WHERE p.workspace_id = m.workspace_id AND p.address = m.address"
+    " AND (p.tenant_id = '' OR p.tenant_id = m.tenant_id) LIMIT 1), false)"
+    f" FROM taken t{_WHOLE} ORDER BY m.id"
 )
 _EXPIRED: LiteralString = (
     "WITH found AS (UPDATE claims SET claimed_by = %s, lease_until = %s WHERE ctid = ANY(ARRAY(SELECT ctid FROM claims"
@@ -56,8 +59,8 @@ def claim(
 
 
 def _claimed(row: tuple[Any, ...], lease_until: int) -> rows.Claimed:
-    event = None if row[22] is None else rows.Event._make(row[22:])
-    return rows.Claimed(rows.Message._make(row[1:22]), row[0], lease_until, event)
+    event = None if row[22] is None else rows.Event._make(row[22:35])
+    return rows.Claimed(rows.Message._make(row[1:22]), row[0], lease_until, event, any(row[35:]))
 
 
 # By place, for the plan; by holder once more, for a claim that somebody else takes over this very moment.

@@ -11,6 +11,7 @@ from heliograph.store.hot_postgres.calendar import write_calendar
 from heliograph.store.hot_postgres.connection import Connection
 from heliograph.store.hot_postgres.fanout import write_fanouts
 from heliograph.store.hot_postgres.ingest import EVENT_KINDS, INSERT_EVENTS, insert_due
+from heliograph.store.hot_postgres.lists import put_subscriptions
 from heliograph.store.packing import Bigints, Identities, Integers, Smallints, Texts
 
 RUN_KINDS = (
@@ -141,6 +142,7 @@ def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int]
         conversations = sorted(writes.conversations.values(), key=_by_name)
         put(connection, _CONVERSATIONS, _CONVERSATION_KINDS, conversations)
         put(connection, _NOTES, (Integers, Texts, Identities, Texts, Texts), writes.notes)
+        put_subscriptions(connection, writes.subscriptions.values())
         write_fanouts(connection, writes)
         write_batches(connection, writes)
         if lane is not None:

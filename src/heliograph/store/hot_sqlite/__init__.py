@@ -15,6 +15,7 @@ from heliograph.store.hot_sqlite.calendar import (
     where_birthdays,
 )
 from heliograph.store.hot_sqlite.connection import begin, commit, is_closed, lock_partitions, rollback, tidy
+from heliograph.store.hot_sqlite.consent import read_consents, read_suppressions
 from heliograph.store.hot_sqlite.delivery import claim, end_leases, settle, take_expired
 from heliograph.store.hot_sqlite.fanout import (
     read_campaigns,
@@ -24,6 +25,7 @@ from heliograph.store.hot_sqlite.fanout import (
     walk_contacts,
 )
 from heliograph.store.hot_sqlite.ingest import accept, backlog, find_keys, forget_keys
+from heliograph.store.hot_sqlite.lists import drop_subscriptions, put_subscriptions, read_lists
 from heliograph.store.hot_sqlite.reading import (
     read_attempts,
     read_contacts,
@@ -45,6 +47,7 @@ __all__ = [
     "cancel_messages",
     "claim",
     "commit",
+    "drop_subscriptions",
     "end_leases",
     "find_keys",
     "forget_keys",
@@ -53,22 +56,26 @@ __all__ = [
     "last_now",
     "lock_partitions",
     "next_due",
+    "put_subscriptions",
     "read_attempts",
     "read_batch_items",
     "read_batches",
     "read_campaigns",
+    "read_consents",
     "read_contacts",
     "read_conversations",
     "read_cooldowns",
     "read_cursors",
     "read_events",
     "read_fanouts",
+    "read_lists",
     "read_messages",
     "read_new_birthdays",
     "read_open_batches",
     "read_runs",
     "read_starts",
     "read_stopping",
+    "read_suppressions",
     "read_walks",
     "rollback",
     "settle",

@@ -13,8 +13,11 @@ from heliograph.store.hot_sqlite.taking import Line, take_line
 _SEND_DUE = Line(
     "send_due",
     "message_id",
-    f"SELECT s.due_at, {MESSAGE}, {EVENT} FROM send_due s JOIN messages m ON m.workspace_id = s.workspace_id"
-    " AND m.id = s.message_id LEFT JOIN events e ON e.workspace_id = m.workspace_id AND e.id = m.event_id"
+    f"SELECT s.due_at, {MESSAGE}, {EVENT}, EXISTS (SELECT 1 FROM suppressions p"
+    " WHERE p.workspace_id = m.workspace_id AND p.address = m.address"
+    " AND (p.tenant_id = '' OR p.tenant_id = m.tenant_id))"
+    " FROM send_due s JOIN messages m ON m.workspace_id = s.workspace_id AND m.id = s.message_id"
+    " LEFT JOIN events e ON e.workspace_id = m.workspace_id AND e.id = m.event_id"
     " WHERE s.workspace_id = ? ORDER BY s.message_id LIMIT ?",
     2,
 )
@@ -37,8 +40,8 @@ def claim(
 
 
 def _claimed(row: tuple[Any, ...], lease_until: int) -> rows.Claimed:
-    event = None if row[22] is None else rows.Event._make(row[22:])
-    return rows.Claimed(rows.Message._make(row[1:22]), row[0], lease_until, event)
+    event = None if row[22] is None else rows.Event._make(row[22:35])
+    return rows.Claimed(rows.Message._make(row[1:22]), row[0], lease_until, event, any(row[35:]))
 
 
 def settle(connection: Connection, worker: str, settled: Sequence[rows.Settled]) -> list[rows.Settled]:

@@ -13,6 +13,7 @@ from heliograph.store.hot_sqlite.calendar import write_calendar
 from heliograph.store.hot_sqlite.connection import Connection, by_pairs
 from heliograph.store.hot_sqlite.fanout import write_fanouts
 from heliograph.store.hot_sqlite.ingest import INSERT_EVENT
+from heliograph.store.hot_sqlite.lists import put_subscriptions
 
 # What is the same in every such row stands in the statement: each value bound costs as much as a look at an index.
 _PASSED_RUNS = f"INSERT INTO runs VALUES (?,?,?,?,?,NULL,{int(runs.Status.DONE)},?,?,?,NULL)"
@@ -57,6 +58,8 @@ def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int]
     if writes.batches.changed or writes.batches.ended:
         write_batches(connection, writes)
     _write_people(connection, writes)
+    if writes.subscriptions:
+        put_subscriptions(connection, writes.subscriptions.values())
     _write_counts(connection, writes, partitions[0])
     connection.execute(
         "UPDATE partitions SET last_now = max(last_now, ?) WHERE partition = ?", (now, partitions[0])

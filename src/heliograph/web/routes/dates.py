@@ -153,7 +153,7 @@ def create_date_automation(request: Call) -> OneAnswer:
     definition = core_dates.define(given)
     with request.services.database.writing() as connection:
         made = dates.create(connection, who.workspace_id, who.tenant_id, definition, now, who.number)
-        _bind_message(connection, who.workspace_id, made)
+        _bind(connection, who.workspace_id, made)
     request.wake()
     return _one(made)
 
@@ -216,8 +216,9 @@ def _change(request: Call, number: int | None) -> OneAnswer:
         changed = core_dates.change(stored.definition, given)
         _refuse_unpausing(connection, who.workspace_id, stored, changed)
         made = dates.change(connection, who.workspace_id, stored, changed, now)
-        if changed.actiontarget != stored.definition.actiontarget:
-            _bind_message(connection, who.workspace_id, made)
+        before = stored.definition
+        if (changed.actiontype, changed.actiontarget) != (before.actiontype, before.actiontarget):
+            _bind(connection, who.workspace_id, made)
     request.wake()
     return _one(made)
 
@@ -232,12 +233,16 @@ def _delete(request: Call, number: int | None) -> OneAnswer:
     return _one(stored)
 
 
-# ── what a message has to do with it ────────────────────────────────────────────────────────────────
+# ── what a message, or a list, has to do with it ────────────────────────────────────────────────────
 
 
-def _bind_message(connection: Any, workspace_id: int, rule: dates.Rule) -> None:
-    """Close the message that an autoresponder sends. Raises errors.NotFound where there is none of its number."""
+def _bind(connection: Any, workspace_id: int, rule: dates.Rule) -> None:
+    """Close the message that an autoresponder sends. Raises errors.NotFound where there is none, or no list."""
     target = rule.definition.actiontarget
+    if rule.definition.actiontype == "addtolist" and not _is_there(
+        connection, workspace_id, rule, rule.definition
+    ):
+        raise errors.NotFound(f"there is no list {target}: actiontarget is the number of a list")
     if rule.definition.actiontype not in core_dates.AUTORESPONDERS:
         return
     template_id = dates.message(connection, workspace_id, target)
@@ -249,19 +254,30 @@ def _bind_message(connection: Any, workspace_id: int, rule: dates.Rule) -> None:
 def _refuse_unpausing(
     connection: Any, workspace_id: int, stored: dates.Rule, changed: core_dates.Definition
 ) -> None:
-    """Raises errors.DependentGone where a rule would begin again whose message is gone."""
+    """Raises errors.DependentGone where a rule would begin again whose message or list is gone."""
     before = stored.definition
-    if not before.paused or changed.paused or changed.actiontype not in core_dates.AUTORESPONDERS:
+    resource = _DEPENDENT.get(changed.actiontype)
+    if not before.paused or changed.paused or resource is None:
         return
-    if (
-        changed.actiontarget == before.actiontarget
-        and dates.message(connection, workspace_id, changed.actiontarget) is None
-    ):
+    is_same = (changed.actiontype, changed.actiontarget) == (before.actiontype, before.actiontarget)
+    if is_same and not _is_there(connection, workspace_id, stored, changed):
         raise errors.DependentGone(
-            f"Automation Rule {stored.number} cannot be unpaused: Dependent emailMessage resource"
+            f"Automation Rule {stored.number} cannot be unpaused: Dependent {resource} resource"
             f" {changed.actiontarget} no longer exists",
             resource_id=int(changed.actiontarget),
         )
+
+
+_DEPENDENT = {"addtolist": "list", "email_autoresponder": "emailMessage", "sms_autoresponder": "smsMessage"}
+
+
+def _is_there(connection: Any, workspace_id: int, rule: dates.Rule, wanted: core_dates.Definition) -> bool:
+    """Whether there is what the target is the number of."""
+    if wanted.actiontype == "addtolist":
+        found = dates.list_of(connection, workspace_id, rule.tenant_id, wanted.actiontarget)
+    else:
+        found = dates.message(connection, workspace_id, wanted.actiontarget)
+    return found is not None
 
 
 # ── the wire ────────────────────────────────────────────────────────────────────────────────────────

@@ -11,8 +11,11 @@ from heliograph import errors
 from heliograph.core import explain, ids, messages, schedule
 from heliograph.core.messages import State
 from heliograph.store import messages as ledger
+from heliograph.store import rows
+from heliograph.web import paging
 from heliograph.web.calls import Call, ignored_header, in_thread
 
+_Paging = paging.Paging
 TAG = "Messages"
 PER_PAGE = 100
 
@@ -91,17 +94,10 @@ class Detail(Message, kw_only=True):
     attempts: list[explain.Attempt]
 
 
-class Paging(msgspec.Struct):
-    """Where the list goes on."""
-
-    cursor: str | None
-    more: bool
-
-
 class MessageList(msgspec.Struct):
     """A page of messages, newest first."""
 
-    paging: Paging
+    paging: _Paging
     results: list[Message]
 
 
@@ -112,13 +108,13 @@ def list_messages(request: Call) -> Response[MessageList]:
     query, ignored = request.read_courier_query(MessagesQuery)
     chosen = _filter(query, request.principal.tenant_id)
     if chosen is None:
-        return Response(MessageList(Paging(None, False), []), headers=ignored_header(ignored))
+        return Response(MessageList(paging.Paging(None, False), []), headers=ignored_header(ignored))
     with request.services.database.reading() as connection:
         found = ledger.list_messages(connection, request.principal.workspace_id, chosen, PER_PAGE + 1)
     more = len(found) > PER_PAGE
     cursor = ids.text(found[PER_PAGE - 1].row.id) if more else None
     listed = [Message(**_fields(sent)) for sent in found[:PER_PAGE]]
-    return Response(MessageList(Paging(cursor, more), listed), headers=ignored_header(ignored))
+    return Response(MessageList(paging.Paging(cursor, more), listed), headers=ignored_header(ignored))
 
 
 @get("/messages/{message_id:str}", opt={"tag": TAG})
@@ -206,7 +202,7 @@ def _fields(sent: ledger.Sent) -> dict[str, Any]:
         "event": sent.event_type or "",
         "notification": row.template_id or "",
         "status": messages.COURIER_STATUS[state],
-        "reason": _reason(row.address, state),
+        "reason": _reason(row, state),
         "error": row.error,
         "enqueued": sent.created_at // 1000,
         "sent": row.settled_at // 1000 if handed_over and row.settled_at is not None else None,
@@ -225,11 +221,13 @@ def _fields(sent: ledger.Sent) -> dict[str, Any]:
     }
 
 
-def _reason(address: str | None, state: State) -> Reason | None:
+def _reason(row: rows.Message, state: State) -> Reason | None:
     if state is State.FAILED:
         return "PROVIDER_ERROR"
     if state is State.UNROUTABLE:
-        return "NO_PROVIDERS" if address else "NO_CHANNELS"
+        if row.error in messages.UNWANTED:
+            return "UNSUBSCRIBED"
+        return "NO_PROVIDERS" if row.address else "NO_CHANNELS"
     return None
 
 

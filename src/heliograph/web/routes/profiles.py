@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import msgspec
-from litestar import Response, get, post, put
+from litestar import Response, delete, get, patch, post, put
 
 from heliograph import errors
+from heliograph.core import patches
 from heliograph.core import people as core_people
 from heliograph.store import people
 from heliograph.web.calls import Call, ignored_header, in_thread
@@ -21,6 +22,22 @@ class ProfileBody(msgspec.Struct):
     """A profile: any JSON, of which addresses, names, birthdate, locale and zone are checked."""
 
     profile: dict[str, Any]
+
+
+class Operation(msgspec.Struct, omit_defaults=True, rename={"from_": "from"}):
+    """One operation of a JSON Patch (RFC 6902)."""
+
+    op: Literal["add", "copy", "move", "remove", "replace", "test"]
+    path: str
+    """A JSON pointer into the profile, such as `/email`."""
+    value: Any = None
+    from_: str | None = None
+
+
+class PatchBody(msgspec.Struct):
+    """Operations, done one after the other, all or none."""
+
+    patch: list[Operation]
 
 
 class Saved(msgspec.Struct):
@@ -60,11 +77,47 @@ def replace_profile(request: Call) -> Response[Saved]:
     return _save(request, "replace")
 
 
-def _save(request: Call, strategy: str) -> Response[Saved]:
+@patch(_PATH, opt={"tag": TAG, "body": PatchBody})
+@in_thread
+def patch_profile(request: Call) -> Response[Saved]:
+    """Change a person's profile by a JSON Patch: as a whole, or not at all."""
     _, ignored = request.read_courier_query(NoQuery)
-    user_id, given, who = request.part("user_id"), request.read_object(), request.principal
+    user_id, given, who = _user_id(request), request.read_object(), request.principal
+    operations = patches.check(given.get("patch"), "patch")
+    services = request.services
+
+    def changed(profile: dict[str, Any]) -> dict[str, Any]:
+        made = patches.apply(profile, operations)
+        return core_people.clean_profile(made, "profile", services.settings.default_region or None)
+
+    if not people.change_profile(
+        services.database, who.workspace_id, who.tenant_id, user_id, changed, services.now()
+    ):
+        raise errors.NotFound(f"there is no profile {user_id!r}")
+    return Response(Saved("SUCCESS"), headers=ignored_header([*ignored, *(given.keys() - {"patch"})]))
+
+
+@delete(_PATH, opt={"tag": TAG})
+@in_thread
+def delete_profile(request: Call) -> Response[None]:
+    """Delete a person: what is planned for them goes out no more; lists and preferences stay."""
+    _, ignored = request.read_courier_query(NoQuery)
+    user_id, who, services = request.part("user_id"), request.principal, request.services
+    if not people.delete_contact(services.database, who.workspace_id, who.tenant_id, user_id, services.now()):
+        raise errors.NotFound(f"there is no profile {user_id!r}")
+    return Response(None, headers=ignored_header(ignored))
+
+
+def _user_id(request: Call) -> str:
+    user_id = request.part("user_id")
     if len(user_id) > _MOST_ID:
         raise errors.InvalidInput.at("user_id", f"takes at most {_MOST_ID} characters")
+    return user_id
+
+
+def _save(request: Call, strategy: str) -> Response[Saved]:
+    _, ignored = request.read_courier_query(NoQuery)
+    user_id, given, who = _user_id(request), request.read_object(), request.principal
     if "profile" not in given:
         raise errors.InvalidInput.at("profile", "is required: an object with the person's attributes")
     if len(request.content.body) > _MOST_BYTES:
@@ -83,4 +136,4 @@ def _save(request: Call, strategy: str) -> Response[Saved]:
     return Response(Saved("SUCCESS"), headers=ignored_header([*ignored, *(given.keys() - {"profile"})]))
 
 
-HANDLERS = (read_profile, merge_profile, replace_profile)
+HANDLERS = (read_profile, merge_profile, replace_profile, patch_profile, delete_profile)

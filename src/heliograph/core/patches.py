@@ -1,0 +1,64 @@
+"""JSON Patch (RFC 6902) over a record: checked as a whole, applied as a whole.
+
+Law: a patch is applied entirely or not at all; what cannot be applied is told with its place in the patch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jsonpatch
+
+from heliograph import errors
+from heliograph.core import documents
+
+OPERATIONS = ("add", "copy", "move", "remove", "replace", "test")
+_NEED_VALUE = frozenset({"add", "replace", "test"})
+_NEED_FROM = frozenset({"copy", "move"})
+MOST = 1_000
+
+
+def check(given: object, path: str = "patch") -> list[dict[str, Any]]:
+    """The operations of a patch. Raises errors.InvalidInput with every fault found."""
+    if not isinstance(given, list) or len(given) > MOST:
+        raise errors.InvalidInput.at(path, f"is a list of at most {MOST} operations")
+    faults = [
+        fault for index, one in enumerate(given) for fault in _faults(one, documents.below(path, index))
+    ]
+    if faults:
+        raise errors.InvalidInput(faults=faults[: documents.MAX_FAULTS])
+    return given
+
+
+def _faults(one: object, path: str) -> list[errors.Fault]:
+    if not isinstance(one, dict):
+        return [errors.Fault(path, 'is an object such as {"op": "replace", "path": "/email", "value": "…"}')]
+    operation = one.get("op")
+    if not isinstance(operation, str) or operation not in OPERATIONS:
+        return [errors.Fault(f"{path}.op", errors.unknown("operation", operation, OPERATIONS))]
+    faults = []
+    for name in ("path", *(("from",) if operation in _NEED_FROM else ())):
+        pointer = one.get(name)
+        if not isinstance(pointer, str) or (pointer and not pointer.startswith("/")):
+            faults.append(errors.Fault(f"{path}.{name}", 'is a pointer into the profile, such as "/email"'))
+    if operation in _NEED_VALUE and "value" not in one:
+        faults.append(errors.Fault(f"{path}.value", f"is required where op is {operation}"))
+    return faults
+
+
+def apply(record: Mapping[str, Any], operations: list[dict[str, Any]], path: str = "patch") -> Any:
+    """What becomes of a record.
+
+    Raises errors.Conflict where a `test` fails, and errors.InvalidInput where something is not there.
+    """
+    made: Any = dict(record)
+    for index, one in enumerate(operations):
+        place = documents.below(path, index)
+        try:
+            made = jsonpatch.apply_patch(made, [one])
+        except jsonpatch.JsonPatchTestFailed:
+            raise errors.Conflict(f"{place}: {one['path']} is not what the test says") from None
+        except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError) as refusal:
+            raise errors.InvalidInput.at(f"{place}.path", f"cannot be applied: {refusal}") from None
+    return made

@@ -1,0 +1,24 @@
+"""The rows of lists that pass between the engine and the two hot files: a part of rows.py.
+
+Law: no SQL and no decisions here.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+BY_API, BY_AUTOMATION = "api", "automation"
+"""Who put a contact on a list."""
+
+
+class Subscription(NamedTuple):
+    """A row of `subscriptions`: a contact on a list; `preferences` is JSON text."""
+
+    workspace_id: int
+    list_id: str
+    partition: int
+    user_id: str
+    source: str
+    preferences: bytes | str | None
+    created_at: int
+    updated_at: int
