@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from heliograph import testing
-from heliograph.core import effects, ids, plans
-from heliograph.store import rows
+from heliograph.core import effects, ids, notices, plans
+from heliograph.store import imports, rows, telling
 from tests import tables
 from tests.engine import acts
 
@@ -356,6 +356,27 @@ def test_what_people_write_is_told_too(world: testing.World) -> None:
     ]  # fmt: skip
     world.run_until_idle()
     assert len(world.mailbox.received) == 3
+
+
+def test_an_import_is_told_too(world: testing.World) -> None:
+    """People who come in by the thousand are told where a rule waits, each who is new or differs, with the rows."""
+    for event_type in ("contact_created", "contact_updated"):
+        listen(world, event_type)
+    world.contact("ana", plan="free")
+    world.contact("bob", plan="pro")
+    world.clock.move(1)
+    before = len(tables.rows(world.app.store, "events"))
+    with world.app.store.reading() as connection:
+        listens = telling.listening(connection, world.workspace_id, notices.OF_CONTACTS)
+    given = {name: {"plan": "pro"} for name in ("ana", "bob", "eve")}
+    imports.merge_profiles(world._session, world.workspace_id, given, world.clock.now(), listens=listens)
+    found = {row["contact_id"]: row for row in tables.rows(world.app.store, "events")[before:]}
+    assert {name: (row["event_type"], row["payload"], row["previous"]) for name, row in found.items()} == {
+        "ana": ("contact_updated", '{"plan":"pro"}', '{"plan":"free"}'),
+        "eve": ("contact_created", '{"plan":"pro","tags":[]}', None),
+    }
+    world.run_until_idle()
+    assert len(world.mailbox.received) == before + 2
 
 
 # ── tenants and older rows ──────────────────────────────────────────────────────────────────────────

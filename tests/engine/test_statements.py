@@ -61,10 +61,15 @@ def everything(world: testing.World) -> None:
         actions=[
             {"type": "add_tags", "tags": ["seen"], "target": "contact"},
             {"type": "add_tags", "tags": ["seen"], "target": "conversation"},
+            {"type": "set_status", "status": "pending"},
+            {"type": "add_note", "text": "Seen"},
             {"type": "emit_event", "event_type": "custom.b"},
             {"type": "notify", "emails": ["staff@example.com"], "text": "Look"},
         ],
     )
+    # What the engine tells of all this is written, and decided, with the rest.
+    for event_type in ("contact_updated", "conversation_tagged", "conversation_status_changed"):
+        world.rule(trigger_type=event_type, actions=[{"type": "add_note", "text": "Told"}])
     world.rule(
         trigger_type="custom.a", rollout_percentage=0, actions=[{"type": "add_tags", "tags": ["never"]}]
     )

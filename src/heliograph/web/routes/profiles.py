@@ -133,6 +133,7 @@ def _save(request: Call, strategy: str) -> Response[Saved]:
         services.now(),
         strategy=strategy,
     )
+    request.wake()
     return Response(Saved("SUCCESS"), headers=ignored_header([*ignored, *(given.keys() - {"profile"})]))
 
 
