@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
+import msgspec
 import sqlalchemy as sa
 
 from heliograph.store import conversations, listings, people, schema
 
 Row = TypeVar("Row")
 _CONVERSATIONS, _CONTACTS = schema.conversations.c, schema.contacts.c
+_decode = msgspec.json.Decoder(list[str]).decode
 _AT_ONCE = 500
 
 
@@ -66,32 +68,39 @@ def list_conversations(
     """The conversations that pass, in the order in which they were made, newest first or oldest first."""
     made, identity = _CONVERSATIONS.created_at, _CONVERSATIONS.id
     leads = "contact_id" if chosen.contact_id is not None else "status"
-    query = sa.select(*conversations.COLUMNS).where(
-        _CONVERSATIONS.workspace_id == workspace_id, *_bounds(chosen, leads)
-    )
     along = (made.desc(), identity.desc()) if descending else (made, identity)
+    query = (
+        sa.select(*conversations.COLUMNS)
+        .where(_CONVERSATIONS.workspace_id == workspace_id, *_bounds(chosen, leads))
+        .order_by(*along)
+    )
     wanted = {
         name: value
         for name, value in (*chosen._asdict().items(), ("tenant_id", tenant_id))
         if value is not None and name not in (leads, "tag", "created_from", "created_to")
     }
 
-    def fetch(place: Place | None, look: int) -> Sequence[conversations.Conversation]:
-        found = query.order_by(*along).limit(look)
+    def fetch(place: Place | None, look: int) -> Sequence[Any]:
+        found = query.limit(look)
         if place is not None:
             key, there = sa.tuple_(made, identity), sa.tuple_(*map(sa.literal, place))
             found = found.where(key < there if descending else key > there)
-        return [conversations.of_row(row) for row in connection.execute(found)]
+        return connection.execute(found).all()
 
-    def passes(row: conversations.Conversation) -> bool:
-        has_tag = chosen.tag is None or chosen.tag in row.tags
-        return has_tag and all(getattr(row, name) == value for name, value in wanted.items())
+    def passes(row: Any) -> bool:
+        return all(getattr(row, name) == value for name, value in wanted.items()) and (
+            chosen.tag is None or chosen.tag in _decode(row.tags)
+        )
 
-    def place_of(row: conversations.Conversation) -> Place:
+    def place_of(row: Any) -> Place:
         return Place(row.created_at, row.id)
 
     looks = bool(wanted) or chosen.tag is not None
-    return _Walk(connection, query, fetch, passes if looks else None, place_of).page(after, limit)
+    walk = _Walk(connection, query, fetch, passes if looks else None, place_of)
+    found = walk.page(after, limit)
+    # Only what is shown is read whole.
+    last = None if found.goes_on is None else conversations.of_row(found.goes_on)
+    return Page(list(map(conversations.of_row, found.rows)), last, found.total, found.is_exact)
 
 
 def _bounds(chosen: Chosen, leads: str) -> list[sa.ColumnElement[bool]]:
@@ -116,10 +125,12 @@ def list_contacts(
     limit: int,
 ) -> Page[people.Contact]:
     """The contacts that pass, in the order of their ids; `passes` None: all that this tenant sees."""
-    query = sa.select(*people.FIELDS).where(_CONTACTS.workspace_id == workspace_id)
+    query = (
+        sa.select(*people.FIELDS).where(_CONTACTS.workspace_id == workspace_id).order_by(_CONTACTS.user_id)
+    )
 
     def fetch(place: str | None, look: int) -> Sequence[people.Contact]:
-        found = query.order_by(_CONTACTS.user_id).limit(look)
+        found = query.limit(look)
         if place is not None:
             found = found.where(_CONTACTS.user_id > place)
         return [people.of_row(row) for row in connection.execute(found)]
@@ -159,7 +170,8 @@ class _Walk(Generic[Row]):
 
     def _counted(self) -> tuple[int, bool]:
         if self._passes is None:
-            most = self._query.limit(listings.COUNTED + 1).subquery()
+            # In its order, or a database might leave the index that leads to the rows for another one.
+            most = self._query.with_only_columns(sa.literal(1)).limit(listings.COUNTED + 1).subquery()
             there = int(self._connection.execute(sa.select(sa.func.count()).select_from(most)).scalar_one())
             return min(there, listings.COUNTED), there <= listings.COUNTED
         found, last = self._passing(None, listings.LOOK + 1)
