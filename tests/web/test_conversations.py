@@ -292,7 +292,8 @@ def test_agents_and_divisions_come_and_go(api: client.Client, team: None) -> Non
 
 
 def test_a_rule_is_warned_of_what_it_names_and_is_not_there(api: client.Client, team: None) -> None:
-    """Agents, divisions, templates and journeys that a rule names and nobody knows are warnings, no faults (R40)."""
+    """What a rule names and nobody knows (agent, division, template, journey, list) is a warning, no fault (R40)."""
+    assert api.put("/lists/regulars", {"name": "Regulars"}).status_code == 204
     made = api.make_rule(
         trigger_type="conversation_status_changed",
         actions=[
@@ -302,6 +303,8 @@ def test_a_rule_is_warned_of_what_it_names_and_is_not_there(api: client.Client, 
             {"type": "assign_division", "division_id": "legal"},
             {"type": "send_message", "template_id": "hello"},
             {"type": "invoke_automation", "template": "welcome"},
+            {"type": "add_to_list", "list_id": "regulars"},
+            {"type": "add_to_list", "list_id": "friends"},
             {"type": "set_status", "status": "closed"},
         ],
     )
@@ -310,7 +313,8 @@ def test_a_rule_is_warned_of_what_it_names_and_is_not_there(api: client.Client, 
         "actions[3].division_id": "there is no division 'legal' yet",
         "actions[4].template_id": "there is no template 'hello' yet",
         "actions[5].template": "there is no published journey 'welcome' yet",
-        "actions[6].type": "is this rule's own trigger: it may start itself",
+        "actions[7].list_id": "there is no list 'friends' yet",
+        "actions[8].type": "is this rule's own trigger: it may start itself",
     }
 
 

@@ -135,7 +135,9 @@ def _put_rule(connection: sa.Connection, owner: int, one: definition_files.Defin
     assert isinstance(one.id, bytes)
     assert isinstance(one.content, rules.Definition)
     before, after = automations.put_rule(connection, owner, one.id, one.content, now)
-    found = rule_warnings.of_content(after.definition, references.known(connection, owner, None))
+    found = rule_warnings.of_content(
+        after.definition, references.known(connection, owner, None, after.definition)
+    )
     notes = tuple(f"{note.path} {note.message}" for note in found)
     if before is None:
         return Change("rule", one.name, "created", notes)

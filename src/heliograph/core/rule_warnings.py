@@ -43,6 +43,7 @@ class References(NamedTuple):
     divisions: frozenset[str] = frozenset()
     journeys: frozenset[str] = frozenset()
     """Ids and aliases of those that are published."""
+    lists: frozenset[str] = frozenset()
 
 
 _NAMES = (
@@ -50,6 +51,7 @@ _NAMES = (
     ("assign_agent", "agent_id", "agent", "agents"),
     ("assign_division", "division_id", "division", "divisions"),
     ("invoke_automation", "template", "published journey", "journeys"),
+    ("add_to_list", "list_id", "list", "lists"),
 )
 """(action, field, what it names, where it is among References)"""
 

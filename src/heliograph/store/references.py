@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import sqlalchemy as sa
 
-from heliograph.core import rule_warnings
-from heliograph.store import automations, journeys, teams
+from heliograph.core import rule_warnings, rules
+from heliograph.store import automations, journeys, lists, teams
 
 
-def known(connection: sa.Connection, workspace_id: int, tenant_id: str | None) -> rule_warnings.References:
-    """What a rule of this tenant (None: the workspace's own) may name."""
+def known(
+    connection: sa.Connection, workspace_id: int, tenant_id: str | None, definition: rules.Definition
+) -> rule_warnings.References:
+    """What a rule of this tenant (None: the workspace's own) may name; of lists, those that it does name."""
+    named = {str(action["list_id"]) for action in definition.actions if action["type"] == "add_to_list"}
     published = [
         one.definition
         for one in journeys.listed(connection, workspace_id, None)
@@ -20,11 +25,15 @@ def known(connection: sa.Connection, workspace_id: int, tenant_id: str | None) -
         _carers(connection, workspace_id, tenant_id, teams.AGENTS),
         _carers(connection, workspace_id, tenant_id, teams.DIVISIONS),
         frozenset(name for one in published for name in (one.id, one.alias) if name),
+        _theirs(lists.tenants(connection, workspace_id, named), tenant_id),
     )
 
 
 def _carers(
     connection: sa.Connection, workspace_id: int, tenant_id: str | None, table: sa.Table
 ) -> frozenset[str]:
-    found = teams.known(connection, workspace_id, table).items()
-    return frozenset(name for name, owner in found if tenant_id is None or owner in (None, tenant_id))
+    return _theirs(teams.known(connection, workspace_id, table), tenant_id)
+
+
+def _theirs(found: Mapping[str, str | None], tenant_id: str | None) -> frozenset[str]:
+    return frozenset(name for name, owner in found.items() if tenant_id is None or owner in (None, tenant_id))

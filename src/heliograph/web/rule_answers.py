@@ -78,7 +78,7 @@ def saved(connection: sa.Connection, workspace_id: int, rule: automations.Rule) 
     definition = rule.definition
     trigger_type = None if rule_warnings.emits(definition) else definition.trigger_type
     others = automations.list_rules(connection, workspace_id, None, trigger_type)
-    known = references.known(connection, workspace_id, rule.tenant_id)
+    known = references.known(connection, workspace_id, rule.tenant_id, definition)
     found = rule_warnings.warnings(rule, others, known)
     return SavedRule(**_fields(rule), warnings=[Notice(*one) for one in found])
 
