@@ -21,14 +21,17 @@ from rich.progress import (
 )
 
 from benchmarks import (
+    backtest,
     batches,
     campaign,
     engine,
     growth,
+    history,
     http_load,
     journeys,
     latency,
     machine,
+    matching,
     results,
     setting,
     sides,
@@ -44,6 +47,9 @@ BENCHES: dict[str, Callable[[setting.Setting], Iterator[results.Row]]] = {
     waiting.BENCH: waiting.run,
     journeys.BENCH: journeys.run,
     batches.BENCH: batches.run,
+    history.BENCH: history.run,
+    matching.BENCH: matching.run,
+    backtest.BENCH: backtest.run,
 }
 
 FOLDER = Path(tempfile.gettempdir())
@@ -52,8 +58,11 @@ app = typer.Typer(add_completion=False)
 
 
 @app.command()
-def main(
+def main(  # noqa: PLR0913, PLR0917 - each is an option
     quick: Annotated[bool, typer.Option(help="Fewer jobs: three minutes at most.")] = False,
+    full: Annotated[
+        bool, typer.Option(help="As much as is promised, where that takes long: history.")
+    ] = False,
     json: Annotated[Path | None, typer.Option(help="Write the rows here.", dir_okay=False)] = None,
     only: Annotated[str | None, typer.Option(help=f"One of {', '.join(BENCHES)}.")] = None,
     databases: Annotated[str, typer.Option(help="On which, comma between.")] = "sqlite,postgresql",
@@ -74,7 +83,7 @@ def main(
     # Tables that are kept in a file should not be as narrow as a terminal.
     console = Console(width=None if sys.stdout.isatty() else 120)
     with _progress(console) as progress:
-        asked = setting.Setting(quick, wanted, postgres, redis, folder, progress, [])
+        asked = setting.Setting(quick, full, wanted, postgres, redis, folder, progress, [])
         console.print(machine.described(asked))
         rows = [row for name in names for row in BENCHES[name](asked)]
     console.print(results.table(rows))

@@ -24,6 +24,8 @@ class Setting(NamedTuple):
     """What to run, and on what."""
 
     quick: bool
+    #: The full counts, where those take many minutes.
+    full: bool
     databases: tuple[sides.Database, ...]
     #: A PostgreSQL server on which databases may be made and dropped.
     postgres: str
