@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 import sqlalchemy as sa
 
-from heliograph.core import events
+from heliograph.core import events, ids
 from heliograph.store import listings, places, run_lists, schema
 
 SORTS = ("created_at", "available_at", "processed_at", "attempts", "status")
@@ -27,6 +27,8 @@ _STATES = {
     "failed": (events.State.FAILED,),
 }
 _NEVER = 2**62
+_IN_LINE = 500
+"""How many events in line a walk looks at on PostgreSQL, where it has to look at as many in each partition."""
 _NEWEST = 2_000
 """How many of the newest payloads are looked at that no place was made for yet."""
 _decode = msgspec.json.Decoder().decode
@@ -44,8 +46,8 @@ class Filter(NamedTuple):
     source: str | None = None
 
 
-_Source = Callable[[listings.Order, bool], list[sa.Select[Any]]]
-"""(order, whether the cursor counts) gives the walks that lead to the events, each selecting `id`."""
+_Source = Callable[[listings.Order, bool, int], list[sa.Select[Any]]]
+"""(order, whether the cursor counts, how many) gives the walks that lead to the events, each selecting `id`."""
 
 
 def listed(
@@ -63,7 +65,7 @@ def listed(
                 _EVENTS.workspace_id == workspace_id, *bounds
             )
             return query.order_by(order.along(_EVENTS.id)).limit(look)
-        walks = listings.merged(order, look, source(order, from_cursor))
+        walks = listings.merged(order, look, source(order, from_cursor, look))
         if not looks:
             return walks
         found = walks.subquery()
@@ -75,7 +77,11 @@ def listed(
         return _key(workspace_id, sort_by, row)
 
     filters = _filters(connection, workspace_id, tenant_id, chosen)
-    return listings.Listed(candidates, filters, key, lambda _sort, _row: None, listings.LOOK)
+    in_lines = (
+        connection.dialect.name == "postgresql" and chosen.status == "pending" and _is_unsettled(chosen)
+    )
+    look = _IN_LINE if in_lines else listings.LOOK
+    return listings.Listed(candidates, filters, key, lambda _sort, _row: None, look)
 
 
 # ── what leads to events ────────────────────────────────────────────────────────────────────────────
@@ -86,17 +92,17 @@ def _source(connection: sa.Connection, workspace_id: int, chosen: Filter) -> _So
         return _of_conversation(connection, workspace_id, chosen.conversation_id)
     if chosen.payload_hash is not None:
         return _of_payload(connection, workspace_id, chosen.payload_hash)
+    if _is_unsettled(chosen):
+        return _unsettled(connection.dialect.name, workspace_id, str(chosen.status))
     if chosen.rule_id is not None:
         return _of_rule(connection, workspace_id, chosen.rule_id)
-    if _is_unsettled(chosen):
-        return _unsettled(workspace_id, str(chosen.status))
     return None
 
 
 def _is_unsettled(chosen: Filter) -> bool:
     """Whether it is how they stand that leads to the events."""
-    named = (chosen.conversation_id, chosen.payload_hash, chosen.rule_id)
-    return chosen.status not in (None, "processed") and named == (None, None, None)
+    named = (chosen.conversation_id, chosen.payload_hash)
+    return chosen.status not in (None, "processed") and named == (None, None)
 
 
 def _placed(workspace_id: int, kind: places.Kind, key: bytes) -> list[sa.ColumnElement[bool]]:
@@ -132,7 +138,7 @@ def _with_newest(
     parts = [(_PLACES.event_id, placed)]
     if connection.execute(sa.select(column).where(*beyond).limit(1)).first() is not None:
         parts.append((column, beyond))
-    return lambda order, counts: _walks(order, counts, *parts)
+    return lambda order, counts, _look: _walks(order, counts, *parts)
 
 
 def _of_payload(connection: sa.Connection, workspace_id: int, payload_hash: str) -> _Source:
@@ -157,7 +163,7 @@ def _of_rule(connection: sa.Connection, workspace_id: int, rule_id: bytes) -> _S
     return _with_newest(connection, placed, _RUNS.event_id, beyond)
 
 
-def _unsettled(workspace_id: int, status: str) -> _Source:
+def _unsettled(dialect: str, workspace_id: int, status: str) -> _Source:
     states = [int(state) for state in _STATES[status]]
     decided = [
         [
@@ -168,9 +174,41 @@ def _unsettled(workspace_id: int, status: str) -> _Source:
         for state in states
     ]
     parts: list[tuple[Any, Any]] = [(_DECISIONS.event_id, conditions) for conditions in decided]
-    if status == "pending":
-        parts.append((_DUE.event_id, [_DUE.workspace_id == workspace_id]))
-    return lambda order, counts: _walks(order, counts, *parts)
+    if status != "pending":
+        return lambda order, counts, _look: _walks(order, counts, *parts)
+    in_line = [_DUE.workspace_id == workspace_id]
+    if dialect == "sqlite":
+        return lambda order, counts, _look: _walks(order, counts, *parts, (_DUE.event_id, in_line))
+
+    def walks(order: listings.Order, from_cursor: bool, look: int) -> list[sa.Select[Any]]:
+        found = _walks(order, from_cursor, *parts)
+        bounds = [*in_line, *order.bounds(_DUE.event_id, from_cursor=from_cursor)]
+        # Who counts, or sorts by something else, asks for no order: any will do.
+        line = (
+            _heads(order, bounds, look)
+            if from_cursor
+            else sa.select(_DUE.event_id.label("id")).where(*bounds)
+        )
+        return [*found, line]
+
+    return walks
+
+
+def _heads(order: listings.Order, bounds: Sequence[Any], look: int) -> sa.Select[Any]:
+    """The events in line on PostgreSQL, where each partition has a line of its own: all their heads, merged."""
+    partitions = (
+        sa.func.generate_series(0, ids.PARTITIONS - 1)
+        .table_valued("number", name="partitions")
+        .render_derived()
+    )
+    heads = (
+        sa.select(_DUE.event_id.label("id"))
+        .where(_DUE.partition == partitions.c.number, *bounds)
+        .order_by(order.along(_DUE.event_id))
+        .limit(look)
+        .lateral("heads")
+    )
+    return sa.select(heads.c.id).join_from(partitions, heads, sa.true()).order_by(order.along(heads.c.id))
 
 
 # ── filters and orders ──────────────────────────────────────────────────────────────────────────────
@@ -180,7 +218,7 @@ def _filters(
     connection: sa.Connection, workspace_id: int, tenant_id: str | None, chosen: Filter
 ) -> Callable[[Any], list[sa.ColumnElement[bool]]]:
     by_rule, by_status = None, _is_unsettled(chosen)
-    if chosen.rule_id is not None and chosen.payload_hash is not None:
+    if chosen.rule_id is not None and (chosen.payload_hash is not None or by_status):
         by_rule = chosen.rule_id, places.mark(connection, workspace_id, places.Kind.RULE)
 
     def filters(row: Any) -> list[sa.ColumnElement[bool]]:

@@ -23,8 +23,8 @@ LOOK = 4_000
 """How many rows a page looks at."""
 COUNTED = 10_000
 """How many rows `total` counts where no filter needs a look at them, and how far pages reach."""
-_AT_FIRST = 4
-"""Candidates that are looked at for each row that is wanted, before all LOOK of them are."""
+_AT_FIRST, _MORE = 4, 5
+"""Candidates that are looked at for each row that is wanted, and how many times as many next, before all LOOK are."""
 AVAILABLE_AT = "available_at"
 """The order whose key is null where it is the instant of creation, which stands in the id."""
 
@@ -105,11 +105,11 @@ _WALKS_ALONE = sa.text(
 
 
 def find(connection: sa.Connection, listed: Listed, order: Order, most: int | None = None) -> Found:
-    """One page; another order than that of creation sorts `most` rows, `listed.look` unless it says otherwise.
+    """One page; another order than that of creation sorts `most` rows: at least LOOK where nobody says how many.
 
     Raises errors.InvalidQuery where that is too few, or a page lies too far.
     """
-    most = listed.look if most is None else most
+    most = max(listed.look, LOOK) if most is None else most
     if order.sort_by != "created_at":
         looked_at, total = _counted(connection, listed, order, most, looks=True)
         is_exact = looked_at <= most
@@ -160,15 +160,15 @@ def walk(connection: sa.Connection, listed: Listed, order: Order) -> tuple[list[
     wanted, looks = order.offset + order.limit + 1, _looks(listed)
     most = max(listed.look, order.limit + 1) if looks else wanted
     few = min(most, wanted * _AT_FIRST)
-    found = _look(connection, listed, order, few, looks=looks)
-    behind = None if len(found) > order.limit else _last(connection, listed, order, few)
-    if behind is not None and few < most:
-        found = _look(connection, listed, order, most, looks=looks)
-        behind = None if len(found) > order.limit else _last(connection, listed, order, most)
-    if len(found) > order.limit:
-        return found[: order.limit], found[order.limit - 1]
-    # Where nothing more was found among as many rows as a page looks at, it goes on behind them.
-    return found, behind
+    while True:
+        found = _look(connection, listed, order, few, looks=looks)
+        if len(found) > order.limit:
+            return found[: order.limit], found[order.limit - 1]
+        behind = _last(connection, listed, order, few)
+        if behind is None or few == most:
+            # Where nothing more was found among as many rows as a page looks at, it goes on behind them.
+            return found, behind
+        few = min(most, few * _MORE)
 
 
 def _look(connection: sa.Connection, listed: Listed, order: Order, look: int, *, looks: bool) -> list[bytes]:

@@ -36,9 +36,9 @@ def by_day(
     rule_id: bytes | None = None,
 ) -> dict[int, statistics.Counts]:
     """The runs of each day that has any: of one rule, or of all that this tenant (None: the workspace) may see."""
-    query = _counted(workspace_id, tenant_id, days, _RULES.day).group_by(_RULES.day)
-    if rule_id is not None:
-        query = query.where(_AUTOMATIONS.id == rule_id)
+    query = _counted(
+        connection.dialect.name, workspace_id, _rules(workspace_id, tenant_id, rule_id), days, "day"
+    )
     return {row[0]: _counts(row[1:]) for row in connection.execute(query)}
 
 
@@ -46,25 +46,36 @@ def by_rule(
     connection: sa.Connection, workspace_id: int, tenant_id: str | None, days: statistics.Window
 ) -> dict[bytes, statistics.Counts]:
     """The runs of each rule that has any in these days."""
-    query = _counted(workspace_id, tenant_id, days, _AUTOMATIONS.id).group_by(_AUTOMATIONS.id)
+    query = _counted(
+        connection.dialect.name, workspace_id, _rules(workspace_id, tenant_id), days, "automation_id"
+    )
     return {row[0]: _counts(row[1:]) for row in connection.execute(query)}
 
 
-def _counted(workspace_id: int, tenant_id: str | None, days: statistics.Window, key: Any) -> sa.Select[Any]:
-    query = (
-        sa.select(key, *(sa.func.sum(_RULES[name]) for name in statistics.Counts._fields))
-        .join_from(
-            schema.automations,
-            schema.rule_statistics,
-            (_RULES.workspace_id == _AUTOMATIONS.workspace_id) & (_RULES.automation_id == _AUTOMATIONS.id),
-        )
-        .where(
-            _AUTOMATIONS.workspace_id == workspace_id,
-            _AUTOMATIONS.kind == "rule",
-            _RULES.day.between(*days),
-        )
+def _rules(workspace_id: int, tenant_id: str | None, rule_id: bytes | None = None) -> sa.Select[Any]:
+    """The rules that are meant."""
+    query = sa.select(_AUTOMATIONS.id).where(
+        _AUTOMATIONS.workspace_id == workspace_id, _AUTOMATIONS.kind == "rule"
     )
-    return query if tenant_id is None else query.where(_AUTOMATIONS.tenant_id == tenant_id)
+    if tenant_id is not None:
+        query = query.where(_AUTOMATIONS.tenant_id == tenant_id)
+    return query if rule_id is None else query.where(_AUTOMATIONS.id == rule_id)
+
+
+def _counted(
+    dialect: str, workspace_id: int, rules: sa.Select[Any], days: statistics.Window, key: str
+) -> sa.Select[Any]:
+    """Sums by a column of the counts: rule by rule, each by the key of its counts, whatever a planner thinks of it."""
+    within = (_RULES.workspace_id == workspace_id, _RULES.day.between(*days))
+    names = statistics.Counts._fields
+    if dialect == "sqlite":
+        query = sa.select(_RULES[key], *(sa.func.sum(_RULES[name]) for name in names))
+        return query.where(*within, _RULES.automation_id.in_(rules)).group_by(_RULES[key])
+    named = rules.subquery()
+    of_rule = sa.select(schema.rule_statistics).where(*within, _RULES.automation_id == named.c.id)
+    found = of_rule.offset(0).lateral("counts")
+    query = sa.select(found.c[key], *(sa.func.sum(found.c[name]) for name in names))
+    return query.join_from(named, found, sa.true()).group_by(found.c[key])
 
 
 def _counts(row: Sequence[Any]) -> statistics.Counts:
