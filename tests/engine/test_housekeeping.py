@@ -5,10 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from heliograph import errors, testing
+from heliograph.core import ids, schedule
+from heliograph.core import statistics as core_statistics
 from heliograph.engine import housekeeping
-from heliograph.store import database
+from heliograph.store import database, places, schema, statistics
+
+TAG = [{"type": "add_tags", "tags": ["a"], "target": "conversation"}]
 
 
 @pytest.fixture
@@ -56,6 +61,84 @@ def test_queues_are_cleared_where_it_is_worth_it(ready_postgres_url: str) -> Non
         open_session = world.app.store.session
         broom = housekeeping.Housekeeping(open_session, world.clock.now, lambda: worked, watches=True)
         assert asyncio.run(rounds(broom)) == [True, False, True, False]
+
+
+def by_conversation(world: testing.World, conversation_id: str) -> tuple[list[bytes], int]:
+    """The events that have a place by their conversation, and how many by their rule."""
+    places_of, key = schema.event_places.c, places.conversation_key(conversation_id)
+    with world.app.store.reading() as connection:
+        found = connection.execute(sa.select(places_of.event_id).where(places_of.key == key)).scalars().all()
+        of_rules = sa.select(sa.func.count()).where(places_of.kind == places.Kind.RULE)
+        return sorted(found), connection.execute(of_rules).scalar_one()
+
+
+def test_events_get_places_in_bites_until_there_are_no_more(
+    world: testing.World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An idle engine places everything that has settled, once; a busy one so many bites a round and no more."""
+    monkeypatch.setattr(housekeeping, "_BREATH", 0)
+    monkeypatch.setattr(housekeeping, "EVENTS_AT_ONCE", 2)
+    monkeypatch.setattr(housekeeping, "RUNS_AT_ONCE", 3)
+    monkeypatch.setattr(housekeeping, "BITES_WHEN_BUSY", 2)
+    world.rule(trigger_type="custom.a", actions=TAG)
+    made = world.events([{"event_type": "custom.a", "conversation_id": "k"} for _ in range(9)])
+    world.run_until_idle()
+    worked = 0
+    store, now = world.app.store, world.clock.now
+    broom = housekeeping.Housekeeping(store.session, now, lambda: worked, watches=False, places_in=store)
+    assert asyncio.run(broom.place()) == 0, "what may still be joined by older rows has no place yet"
+    world.clock.move(places.SETTLED_AFTER + 1)
+    worked = housekeeping.BUSY_FROM + 1
+    assert asyncio.run(broom.place()) == 2 * (2 + 3)
+    assert by_conversation(world, "k") == ([ids.parse(one) for one in made[:4]], 6)
+    assert asyncio.run(broom.place()) == 9 + 9 - 10
+    assert by_conversation(world, "k") == ([ids.parse(one) for one in made], 9)
+    assert asyncio.run(broom.place()) == 0
+    broom.stop()
+    world.event("custom.a", conversation_id="k")
+    world.clock.move(places.SETTLED_AFTER + 1)
+    assert asyncio.run(broom.place()) == 0, "it was told to stop"
+    assert asyncio.run(housekeeping.Housekeeping(store.session, now, lambda: 0, watches=False).place()) == 0
+
+
+def test_counts_of_days_that_are_over_become_one_row_each(world: testing.World) -> None:
+    """What lanes counted is added up, day by day, and says the same as before; later lanes are added another day."""
+    today, rule = (
+        world.clock.now() // schedule.DAY,
+        ids.parse(world.rule(trigger_type="custom.a", actions=TAG)),
+    )
+    counted = [(day, lane) for day in range(today - 40, today + 1) for lane in (0, 7, 63)]
+
+    def count(day: int, lane: int) -> None:
+        place = {"workspace_id": 1, "day": day, "partition": lane}
+        runs = {"automation_id": rule, "total": lane + 9, "matched": 5, "executed": 3, "pending": 1}
+        came = {"tenant_id": "", "total": lane + 1, "processed": lane, "failed": 1}
+        with world.app.store.writing() as connection:
+            connection.execute(sa.insert(schema.rule_statistics).values({**place, **runs}))
+            connection.execute(sa.insert(schema.event_statistics).values({**place, **came}))
+
+    def told() -> tuple[object, object, int]:
+        window = core_statistics.Window(today - 50, today)
+        with world.app.store.reading() as connection:
+            rows = sa.select(sa.func.count()).select_from(schema.rule_statistics)
+            return (
+                statistics.by_day(connection, 1, None, window),
+                statistics.event_counts(connection, 1, None, window),
+                connection.execute(rows).scalar_one(),
+            )
+
+    for day, lane in counted:
+        count(day, lane)
+    before = told()
+    broom = world.app.housekeeping()
+    assert asyncio.run(broom.fold()) == 2 * 39 * 2
+    assert told() == (*before[:2], 39 + 2 * 3)
+    assert asyncio.run(broom.fold()) == 0
+    count(today - 40, 8)
+    late = told()
+    world.clock.move(schedule.DAY)
+    assert asyncio.run(broom.fold()) == 2 * 3
+    assert told() == (*late[:2], 40 + 3)
 
 
 def test_on_sqlite_the_log_is_copied_into_the_file(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """Housekeeping: what nobody waits for.
 
 Keys that have outlived their day go, as does history that is older than is kept; queues are cleared of dead entries,
-events get their places, and whoever froze with partitions in hand loses them.
+events get their places, the counts of days that are over become one row each, and whoever froze with partitions in
+hand loses them.
 
 Law: small bites, each a transaction of its own, on a connection that is opened for the round and closed after it:
 no turn waits for a broom, and a connection that was lost hurts one round. A round that fails is told and comes again.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from typing import TypeVar
@@ -18,8 +20,9 @@ from typing import TypeVar
 import structlog
 
 from heliograph import errors
+from heliograph.core import schedule
 from heliograph.engine import pruning
-from heliograph.store import database, places
+from heliograph.store import database, folding, places
 
 _log = structlog.get_logger(__name__)
 _T = TypeVar("_T")
@@ -38,6 +41,7 @@ _BREATH = 0.02
 """Seconds between two bites: on SQLite each holds the one write lock for some milliseconds."""
 BUSY_FROM = 2_000
 """So many inputs and messages in a round are busy."""
+FOLD_SECONDS = 600.0
 WATCH_SECONDS = 5.0
 """A session that stood still in its transaction over two looks belongs to a process that is frozen."""
 
@@ -66,6 +70,7 @@ class Housekeeping:
         self._watches, self._places_in, self._pruner = watches, places_in, pruner
         # Who begins does not know what others left behind: the first round is taken whatever was worked.
         self._tidied_at, self._placed_at = -TIDY_AFTER, 0
+        self._folded_on: int | None = None
         self._stalled: frozenset[tuple[int, str]] = frozenset()
         self._stopping = asyncio.Event()
 
@@ -80,7 +85,7 @@ class Housekeeping:
             self._keep(TIDY_SECONDS, self.tidy),
         ]
         if self._places_in is not None:
-            rounds.append(self._keep(PLACE_SECONDS, self.place))
+            rounds += [self._keep(PLACE_SECONDS, self.place), self._keep(FOLD_SECONDS, self.fold)]
         if self._pruner is not None:
             rounds.append(self._keep(PRUNE_SECONDS, self.prune))
         if self._watches:
@@ -158,6 +163,25 @@ class Housekeeping:
         if store is None:
             return 0
         return places.fill_events(store, now, EVENTS_AT_ONCE) + places.fill_rules(store, now, RUNS_AT_ONCE)
+
+    async def fold(self) -> int:
+        """Make one row of what many lanes counted on days that are over, once a day; gives how many rows went."""
+        store, today = self._places_in, self._now() // schedule.DAY
+        if store is None or self._folded_on == today:
+            return 0
+        folded = 0
+        while bites := await self._do(lambda: self._left(store)):
+            for bite in bites:
+                if self._stopping.is_set():
+                    return folded
+                folded += await self._do(functools.partial(folding.fold, store, bite))
+                await asyncio.sleep(_BREATH)
+        self._folded_on = today
+        return folded
+
+    def _left(self, store: database.Database) -> list[folding.Bite]:
+        with store.reading() as connection:
+            return list(folding.left(connection, self._now()))
 
     async def watch(self) -> int:
         """End the sessions that have stood still in a transaction since the last look; gives how many.
