@@ -24,6 +24,7 @@ from heliograph import settings as settings_module
 from heliograph.channels import console, email, webhook
 from heliograph.core import effects, links, messages
 from heliograph.engine import (
+    backtests,
     dates,
     deliver,
     handover,
@@ -86,6 +87,9 @@ class App:
             executor=self._executor,
         )
         self.pace: worker.Pace | None = None
+        self.backtests = backtests.Backtests(
+            settings.database_url, settings.backtests_at_once, backtests.apart
+        )
 
     @property
     def lock_window(self) -> int:
@@ -203,6 +207,7 @@ class App:
                 self.ingest,
                 self._wake_from_thread,
                 self.engine_state,
+                self.backtests,
                 self._checking,
                 self.link_secret,
             )

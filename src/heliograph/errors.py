@@ -154,6 +154,13 @@ class TooManyRequests(HeliographError):
     status = 429
 
 
+class TooManyBacktests(HeliographError):
+    """As many backtests run as may run at once: send again when one has ended."""
+
+    code = "backtests_busy"
+    status = 429
+
+
 class Unavailable(HeliographError):
     """The service cannot answer just now: nothing was changed, send again."""
 

@@ -60,6 +60,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     public_url: str = ""
     """Where people reach this server, such as https://mail.example.com: links to unsubscribe lead there. Without it
     e-mails carry none."""
+    backtests_at_once: int = 1
+    """How many backtests may run at once for the clients of a web process; each takes half of a core, at most."""
     pool_size: int = 4
     """Database connections a web process keeps for reading and management."""
     log_level: str = "info"
@@ -77,6 +79,7 @@ _RANGES: Mapping[str, tuple[float, int]] = {
     "delivery_attempts": (1, 1_000),
     "lease_seconds": (0.1, 86_400),
     "turn_inputs": (1, 10_000),
+    "backtests_at_once": (0, 1_000),
     "pool_size": (1, 1_000),
 }
 """The least and the most that each number may be."""

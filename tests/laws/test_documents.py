@@ -243,6 +243,7 @@ def test_every_metric_is_documented() -> None:
             world.app.ingest,
             world.app.wake,
             world.app.engine_state,
+            world.app.backtests,
             world.app.sandbox,
             world.app.link_secret,
         )

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from heliograph.store import database, rows
+from heliograph.store import database, rows, spans
 from tests import tables
 from tests.store import samples
 
@@ -116,3 +116,44 @@ def test_thousands_of_keys_are_one_question(session: database.Session) -> None:
     assert found.keys() == writes.contacts.keys()
     keys = {(1, samples.RULE, f"contact:c{number}") for number in range(1_400)}
     assert look(session, "read_cooldowns", keys) == writes.cooldowns
+
+
+@pytest.mark.parametrize(
+    ("limit", "size", "bites"), [(100, 1000, [5]), (2, 1000, [2, 2, 1]), (100, 20, [2, 2, 1])]
+)
+def test_a_span_of_events_is_read_in_bites(
+    session: database.Session, limit: int, size: int, bites: list[int]
+) -> None:
+    """Events of one type, of one tenant or of all, oldest first; a bite has no more rows and bytes than was said."""
+    writes = rows.Writes()
+    for number in range(1, 6):
+        writes.events.append(samples.event(number, event_type="a" if number != 3 else "b", tenant_id="t"))
+    writes.events.append(samples.event(3, workspace=2, event_type="a"))
+    with session.transaction() as connection:
+        session.hot.write(connection, writes, (0,), samples.NOW)
+    span = spans.Span(1, "t", "a", bytes(16), samples.event(6).id)
+    found, looked_at = [], []
+    while True:
+        with session.looking() as connection:
+            passed = session.hot.read_span(connection, span, limit, size)
+        if passed.last is None:
+            break
+        found += [event.id for event in passed.events]
+        looked_at.append(passed.looked_at)
+        span = span._replace(after=passed.last)
+    assert found == [samples.event(number).id for number in (1, 2, 4, 5)]
+    assert sum(looked_at) == 5
+    assert looked_at == bites or size == 20
+    with session.looking() as connection:
+        strangers = session.hot.read_span(connection, span._replace(tenant_id="u", after=bytes(16)), 9, 1000)
+    assert (strangers.events, strangers.looked_at) == ([], 5)
+
+
+def test_a_look_writes_nothing_and_waits_for_no_writer(
+    session: database.Session, store: database.Database
+) -> None:
+    """While somebody writes, a look goes through; on PostgreSQL it could not write if it tried."""
+    writer = store.reader()
+    with writer.transaction(), session.looking() as connection:
+        assert session.hot.read_events(connection, {(1, UNKNOWN)}) == []
+    writer.close()

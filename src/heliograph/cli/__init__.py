@@ -15,6 +15,7 @@ import typer
 from heliograph import __version__, errors
 from heliograph.cli import (
     applying,
+    backtesting,
     batching,
     demonstrating,
     explaining,
@@ -56,6 +57,7 @@ for _command in (
     managing.migrate,
     applying.apply,
     explaining.explain,
+    backtesting.backtest,
     demonstrating.demo,
 ):
     commands.command()(_command)

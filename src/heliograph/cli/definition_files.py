@@ -83,7 +83,7 @@ def read(place: Path) -> list[Definition]:
     faults: list[errors.Fault] = []
     for file in files:
         try:
-            made.append(_read(file))
+            made.append(read_file(file))
         except errors.InvalidInput as fault:
             faults += fault.faults
     faults += _twice(made)
@@ -114,7 +114,8 @@ def _twice(made: list[Definition]) -> Iterator[errors.Fault]:
 # ── one file ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _read(file: Path) -> Definition:
+def read_file(file: Path) -> Definition:
+    """The definition of one file. Raises errors.InvalidInput with its faults."""
     node, given = _parsed(file)
     try:
         return _defined(file, given)

@@ -95,12 +95,13 @@ def _add_run(root: Tree, run: stories.Run, messages: list[stories.Message]) -> N
         reason = _WHY_SKIPPED.get(run.result.reason, run.result.reason)
         branch.add(_line((f"{run.result.reason}: {reason}", "yellow")))
     for leaf in run.result.conditions:
-        branch.add(_leaf(leaf))
+        branch.add(leaf_line(leaf))
     for action in run.result.actions:
         _add_action(branch, action, [one for one in messages if one.action == action.index])
 
 
-def _leaf(leaf: stories.Leaf) -> Text:
+def leaf_line(leaf: stories.Leaf) -> Text:
+    """What one condition saw."""
     # Below a `none`, it is the conditions that do not hold which let a rule match.
     helps = leaf.result != bool(leaf.path.count("none[") % 2)
     wanted = "" if leaf.value is None else f" {_json(leaf.value)}"

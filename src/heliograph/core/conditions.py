@@ -30,6 +30,7 @@ Observation = traces.Observation
 Cut = traces.Cut
 
 holds = predicates.holds
+holds_whatever = predicates.holds_whatever
 compile_judge = judges.compile_judge
 compile_trace = judges.compile_trace
 observe = traces.observe

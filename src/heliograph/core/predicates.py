@@ -174,6 +174,20 @@ def holds(condition: Condition, facts: Facts) -> bool:
     return group_holds(condition.root, lambda number: is_true(found[number], *look(found[number], facts)))
 
 
+def holds_whatever(condition: Condition, facts: Facts, unknown: frozenset[int]) -> bool:
+    """Whether the condition is true of the facts whatever these leaves, by number, might say.
+
+    A leaf stands in one place alone: for each of them there is one answer that helps least.
+    """
+    found, worst = condition.leaves, excluded(condition.root)
+    return group_holds(
+        condition.root,
+        lambda number: (
+            number in worst if number in unknown else is_true(found[number], *look(found[number], facts))
+        ),
+    )
+
+
 def excluded(group: Group, inside: bool = False) -> frozenset[int]:
     """The numbers of the leaves that are to be false for the condition to hold: those under an odd count of `none`."""
     inside ^= group.kind == "none"

@@ -58,6 +58,17 @@ class Session:
                 self.hot.rollback(connection)
                 raise
 
+    @contextlib.contextmanager
+    def looking(self) -> Iterator[Any]:
+        """One consistent look: nothing can be written, and no writer waits for it."""
+        with refusals():
+            connection = self.connection
+            self.hot.begin_reading(connection)
+            try:
+                yield connection
+            finally:
+                self.hot.rollback(connection)
+
     def close(self) -> None:
         """Give the connection back."""
         self._connection.close()
@@ -119,6 +130,13 @@ class Database:
             if self.is_sqlite:
                 return Session(hot_sqlite, lambda: self.connect_sqlite(_ENGINE_CACHE), self._gate)
             return Session(hot_postgres, lambda: hot_postgres.connect(self.url), contextlib.nullcontext())
+
+    def reader(self) -> Session:
+        """A connection that looks (`Session.looking`) with the engine's statements, and keeps little in memory."""
+        if not self.is_sqlite:
+            return self.session()
+        with refusals():
+            return Session(hot_sqlite, self.connect_sqlite, self._gate)
 
     def notify(self) -> None:
         """Tell the workers that something was committed that they have to see (PostgreSQL)."""

@@ -29,7 +29,7 @@ from heliograph.core import explain, ids, journey_accounts, rules, runs
 from heliograph.core import journeys as core_journeys
 from heliograph.core import people as core_people
 from heliograph.core import segments as core_segments
-from heliograph.engine import journey, worker
+from heliograph.engine import backtests, journey, worker
 from heliograph.store import (
     automations,
     campaigns,
@@ -72,6 +72,7 @@ class World:
         self.settings = settings.load({}, database_url=url, **changed)
         _make_ready(url)
         self.app = app.App(self.settings, self.clock, {"email": self.mailbox, "webhook": self.calls})
+        self.app.backtests = backtests.Backtests(url, self.settings.backtests_at_once, backtests.beside)
         self._session = self.app.session()
         # A turn here takes no time: how much it takes must not depend on how busy the machine is.
         self.turns = self.app.turns(self._session, lambda: 0.0)

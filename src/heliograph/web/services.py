@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from heliograph.core import expressions
-from heliograph.engine import ingest
+from heliograph.engine import backtests, ingest
 from heliograph.store import database
 
 
@@ -42,6 +42,7 @@ class Services(NamedTuple):
     """Tells the turns that something was committed which they have to see; callable from any thread."""
     engine_state: Callable[[], Mapping[str, Any]]
     """What this process has done so far, for /metrics and /healthz."""
+    backtests: backtests.Backtests
     evaluator: expressions.Evaluator
     """Reads and runs the JavaScript of journeys."""
     link_secret: Callable[[], bytes]

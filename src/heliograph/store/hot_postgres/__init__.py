@@ -17,6 +17,7 @@ from heliograph.store.hot_postgres.connection import (
     CHANNEL,
     Listener,
     begin,
+    begin_reading,
     commit,
     connect,
     end_sessions,
@@ -45,6 +46,7 @@ from heliograph.store.hot_postgres.reading import (
     read_events,
     read_messages,
     read_runs,
+    read_span,
 )
 from heliograph.store.hot_postgres.starting import cancel_by_token, cancel_messages, read_starts, start
 from heliograph.store.hot_postgres.taking import last_now, next_due, take
@@ -56,6 +58,7 @@ __all__ = [
     "accept",
     "backlog",
     "begin",
+    "begin_reading",
     "cancel_by_token",
     "cancel_messages",
     "claim",
@@ -88,6 +91,7 @@ __all__ = [
     "read_new_birthdays",
     "read_open_batches",
     "read_runs",
+    "read_span",
     "read_starts",
     "read_stopping",
     "read_suppressions",

@@ -67,6 +67,11 @@ def begin(connection: Connection) -> None:
     connection.execute("BEGIN")
 
 
+def begin_reading(connection: Connection) -> None:
+    """Open a transaction that only looks: it waits for nobody, and nobody waits for it."""
+    connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+
 def commit(connection: Connection) -> None:
     """Make all of it durable."""
     connection.execute("COMMIT")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import LiteralString
 
-from heliograph.store import packing, rows
+from heliograph.core import ids
+from heliograph.store import packing, rows, spans
 from heliograph.store.hot_postgres.connection import Connection, fetch
 from heliograph.store.packing import Identities, Integers, Texts
 
@@ -31,6 +32,34 @@ def read_events(connection: Connection, keys: Collection[tuple[int, bytes]]) -> 
     """Events by (workspace, id), in order of id."""
     query = f"SELECT {EVENT}{_BY_ID}events WHERE workspace_id = w.a AND id = w.b OFFSET 0) e ORDER BY e.id"
     return [rows.Event._make(row) for row in fetch(connection, query, _ids(keys))]
+
+
+def read_span(connection: Connection, span: spans.Span, limit: int, size: int) -> spans.Passed:
+    """The next events of a span: of `limit` rows at most, and payloads of `size` bytes, or one event."""
+    bounds = (span.event_type, span.workspace_id, ids.text(span.after), ids.text(span.until), limit)
+    sizes = fetch(
+        connection,
+        "SELECT id, CASE WHEN event_type = %s THEN octet_length(payload) ELSE 0 END FROM events"
+        " WHERE workspace_id = %s AND id > %s::uuid AND id < %s::uuid ORDER BY id LIMIT %s",
+        bounds,
+    )
+    looked_at, last = spans.within(sizes, size)
+    if last is None:
+        return spans.Passed([], 0, None)
+    found = fetch(
+        connection,
+        f"SELECT {EVENT} FROM events e WHERE e.workspace_id = %s AND e.id > %s::uuid AND e.id <= %s::uuid"
+        " AND e.event_type = %s AND (%s::text IS NULL OR e.tenant_id = %s::text) ORDER BY e.id",
+        (
+            span.workspace_id,
+            ids.text(span.after),
+            ids.text(last),
+            span.event_type,
+            span.tenant_id,
+            span.tenant_id,
+        ),
+    )
+    return spans.Passed([rows.Event._make(row) for row in found], looked_at, last)
 
 
 def read_attempts(

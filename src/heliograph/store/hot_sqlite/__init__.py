@@ -14,7 +14,15 @@ from heliograph.store.hot_sqlite.calendar import (
     walk_birthdays,
     where_birthdays,
 )
-from heliograph.store.hot_sqlite.connection import begin, commit, is_closed, lock_partitions, rollback, tidy
+from heliograph.store.hot_sqlite.connection import (
+    begin,
+    begin_reading,
+    commit,
+    is_closed,
+    lock_partitions,
+    rollback,
+    tidy,
+)
 from heliograph.store.hot_sqlite.consent import read_consents, read_suppressions
 from heliograph.store.hot_sqlite.delivery import claim, end_leases, settle, take_expired
 from heliograph.store.hot_sqlite.fanout import (
@@ -34,6 +42,7 @@ from heliograph.store.hot_sqlite.reading import (
     read_events,
     read_messages,
     read_runs,
+    read_span,
 )
 from heliograph.store.hot_sqlite.starting import cancel_by_token, cancel_messages, read_starts, start
 from heliograph.store.hot_sqlite.taking import last_now, next_due, take
@@ -43,6 +52,7 @@ __all__ = [
     "accept",
     "backlog",
     "begin",
+    "begin_reading",
     "cancel_by_token",
     "cancel_messages",
     "claim",
@@ -73,6 +83,7 @@ __all__ = [
     "read_new_birthdays",
     "read_open_batches",
     "read_runs",
+    "read_span",
     "read_starts",
     "read_stopping",
     "read_suppressions",

@@ -24,6 +24,11 @@ def begin(connection: Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
 
 
+def begin_reading(connection: Connection) -> None:
+    """Open a transaction that only looks: it waits for nobody, and nobody waits for it."""
+    connection.execute("BEGIN")
+
+
 def commit(connection: Connection) -> None:
     """Make all of it durable."""
     connection.execute("COMMIT")

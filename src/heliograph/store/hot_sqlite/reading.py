@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from heliograph.store import rows
+from heliograph.store import rows, spans
 from heliograph.store.hot_sqlite.connection import Connection, by_pairs, by_triples
 
 EVENT = (
@@ -30,6 +30,25 @@ def read_events(connection: Connection, keys: Collection[tuple[int, bytes]]) -> 
         keys,
     )
     return [rows.Event._make(row) for row in found]
+
+
+def read_span(connection: Connection, span: spans.Span, limit: int, size: int) -> spans.Passed:
+    """The next events of a span: of `limit` rows at most, and payloads of `size` bytes, or one event."""
+    bounds = (span.event_type, span.workspace_id, span.after, span.until, limit)
+    sizes = connection.execute(
+        "SELECT id, CASE WHEN event_type = ? THEN length(payload) ELSE 0 END FROM events"
+        " WHERE workspace_id = ? AND id > ? AND id < ? ORDER BY id LIMIT ?",
+        bounds,
+    ).fetchall()
+    looked_at, last = spans.within(sizes, size)
+    if last is None:
+        return spans.Passed([], 0, None)
+    found = connection.execute(
+        f"SELECT {EVENT} FROM events e WHERE e.workspace_id = ? AND e.id > ? AND e.id <= ? AND e.event_type = ?"
+        " AND (? IS NULL OR e.tenant_id = ?) ORDER BY e.id",
+        (span.workspace_id, span.after, last, span.event_type, span.tenant_id, span.tenant_id),
+    )
+    return spans.Passed([rows.Event._make(row) for row in found], looked_at, last)
 
 
 def read_attempts(
