@@ -45,6 +45,7 @@ BENCHES: dict[str, Callable[[setting.Setting], Iterator[results.Row]]] = {
     growth.BENCH: growth.run,
     campaign.BENCH: campaign.run,
     waiting.BENCH: waiting.run,
+    waiting.MORE: waiting.run_more,
     journeys.BENCH: journeys.run,
     batches.BENCH: batches.run,
     history.BENCH: history.run,

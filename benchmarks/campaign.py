@@ -14,10 +14,9 @@ from collections.abc import Iterator
 import msgspec
 import sqlalchemy as sa
 
-from benchmarks import results, setting, sides, tables
+from benchmarks import results, setting, sides, tables, turns
 from heliograph import app, settings
 from heliograph.core import campaigns, communication_groups, ids, segments
-from heliograph.engine import turn
 from heliograph.store import campaigns as stored_campaigns
 from heliograph.store import communication_groups as stored_groups
 from heliograph.store import imports, schema, workspaces
@@ -81,22 +80,12 @@ def work(order: Order) -> Made:
     application = app.App(settings.load({}, database_url=tables.opened(order.side).url), ways={})
     importing = _take_in(application, order.people)
     _activate(application)
-    session = application.session()
-    turns = application.turns(session)
-    before, longest = _memory(), 0.0
-    began = ended = time.perf_counter()
-    while _took(turns):
-        longest = max(longest, time.perf_counter() - ended)
-        ended = time.perf_counter()
-    made = Made(importing, time.perf_counter() - began, longest, before, _memory(), order.people)
+    before = _memory()
+    taken = turns.taken(application)
+    made = Made(importing, taken.seconds, taken.longest, before, _memory(), order.people)
     _check(application, order.people)
     application.close()
     return made
-
-
-def _took(turns: turn.Turns) -> bool:
-    report = turns.take()
-    return report.more or report.inputs > 0
 
 
 def _take_in(application: app.App, count: int) -> float:
