@@ -90,14 +90,23 @@ class Moved(NamedTuple):
     asked: list[tuple[int, int, effects.Effect]]
 
 
+def may_go_on(plan: plans.Plan, records: Sequence[Record]) -> bool:
+    """Whether a run takes a step now: there is one, and it need not wait for one before it."""
+    return len(records) < len(plan.steps) and not (plan.stops and _is_stopped(plan.steps, records))
+
+
 def advance(
-    plan: plans.Plan, records: Sequence[Record], replies: Sequence[Reply], scene: plans.Scene, now: int
+    plan: plans.Plan, records: Sequence[Record], replies: Sequence[Reply], scene: plans.Scene | None, now: int
 ) -> Moved:
-    """Take in what was answered, then take steps until one must be waited for or none is left."""
+    """Take in what was answered, then take steps until one must be waited for or none is left.
+
+    `scene` may be None where it does not go on (`may_go_on`): there is nothing to look at then.
+    """
     made = take_in(records, replies, now)
     asked: list[tuple[int, int, effects.Effect]] = []
     steps = plan.steps
-    while len(made) < len(steps) and not (plan.stops and _is_stopped(steps, made)):
+    while may_go_on(plan, made):
+        assert scene is not None
         visit = len(made)
         if scene.started is not None:
             scene.started.look(visit, made)

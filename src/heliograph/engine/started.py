@@ -121,19 +121,36 @@ class Started:
                 for key, row in found.items()
                 if not _is_canceled(row)
             }
-            self._read_wanted(connection, going, culprits, desk)
+            self._read_wanted(connection, self._moving(taken, going, culprits, desk), desk)
         self._budget.begin_deciding()
 
-    def _read_wanted(
-        self, connection: Any, found: Mapping[Key, rows.Run], culprits: Collection[Key], desk: desks.Desk
-    ) -> None:
+    def _moving(
+        self, taken: rows.Taken, found: Mapping[Key, rows.Run], culprits: Collection[Key], desk: desks.Desk
+    ) -> dict[Key, rows.Run]:
+        """Those that will take a step: their time has come, or what they hear is what they have waited for."""
+        woken = {(t.workspace_id, t.id) for t in taken.timers}
+        heard: dict[Key, list[runs.Reply]] = {}
+        for one in taken.inbox:
+            if one.kind == effects.Inbox.REPLY and one.run_id is not None:
+                heard.setdefault((one.workspace_id, one.run_id), []).append(run.reply_in(one))
+        moving = {}
+        for key, row in found.items():
+            if key in culprits or key not in desk.starts:
+                continue
+            plan = None if key in woken else self._plan(row, desk.starts[key])
+            records = runs.read(row.state)
+            if plan is None or runs.may_go_on(plan, runs.take_in(records, heard.get(key, ()), desk.now)):
+                moving[key] = row
+        return moving
+
+    def _read_wanted(self, connection: Any, moving: Mapping[Key, rows.Run], desk: desks.Desk) -> None:
         hot = self._session.hot
         contacts: set[tuple[int, str]] = set()
         sent: set[Key] = set()
         lists: set[tuple[int, str]] = set()
-        for key, row in found.items():
+        for key, row in moving.items():
             # What a run looks at may be people's expressions already.
-            if key in culprits or key not in desk.starts or not self._budget.admits(key):
+            if not self._budget.admits(key):
                 continue
             start = desk.starts[key]
             plan = self._plan(row, start)
@@ -285,13 +302,15 @@ class Started:
         plan = self._plan(row, start)
         if plan is None:
             return
-        scene = self._doors[start.door].scene(desk, row, start, plan, workspace)
-        scene.rule_id = row.automation_id
+        scene = None
+        if runs.may_go_on(plan, runs.take_in(tuple(records), tuple(replies), desk.now)):
+            scene = self._doors[start.door].scene(desk, row, start, plan, workspace)
+            scene.rule_id = row.automation_id
         moved = runs.advance(plan, tuple(records), tuple(replies), scene, desk.now)
         # From here on nothing is decided any more.
         state = runs.write(moved.records)
         desk.put_run(row._replace(status=int(moved.status), outcome=int(moved.outcome), state=state))
-        origin = origin_of(start, scene.depth)
+        origin = origin_of(start, 0 if scene is None else scene.depth)
         for visit, ordinal, effect in moved.asked:
             run.carry_out(desk, origin, row.id, row.automation_id, visit, ordinal, effect)
         if moved.status is runs.Status.CANCELED:
