@@ -345,7 +345,7 @@ def test_many_runs_need_few_turns(world: testing.World, stage: Stage, inputs: in
 def test_expressions_have_their_time_in_a_turn(world: testing.World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once a turn has spent its time on expressions, what would need more waits for the next turn, and comes."""
     monkeypatch.setattr(budgets, "SCRIPTED_AT_MOST", 0)
-    step = {"action": "send", "template": "hello", "recipient": "ana", "if": "data.n === 7"}
+    step = {"action": "send", "template": "hello", "recipient": "ana", "if": "data.n + 0 === 7"}
     begun = [world.invoke(None, step, data={"n": number}) for number in range(3)]
     done = []
     while world.turns.take().more:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 from zlib import crc32
 
 from heliograph import errors
-from heliograph.core import scripts
+from heliograph.core import plain_conditions, scripts
 
 # ── what expressions see ────────────────────────────────────────────────────────────────────────────
 
@@ -124,6 +124,12 @@ class Script(NamedTuple):
     """As it is run: statuses are compared by rank."""
     reads: frozenset[str]
     """What it may look at: some of scripts.ROOTS, `refs.<step>`, or `refs` for all steps."""
+    plain: plain_conditions.Plain | None = None
+    """What it is where it can be told without the sandbox whether it holds."""
+
+    def holds(self, scope: Scope) -> bool | None:
+        """Whether it holds, where that can be told without the sandbox."""
+        return None if self.plain is None else self.plain.holds(_given(scope.context, self.reads))
 
     def answer(self, scope: Scope, want: Want) -> Answer:
         """Its value in this scope."""
@@ -154,7 +160,7 @@ def script(source: str, path: str, evaluator: Evaluator) -> Script:
         ranked = scripts.ranked(source, code)
         fault = evaluator.check(ranked)
         if fault is None:
-            return Script(source, ranked, scripts.reads(code))
+            return Script(source, ranked, scripts.reads(code), plain_conditions.read(code))
     raise errors.InvalidInput.at(path, f"is no JavaScript expression: {fault}")
 
 
@@ -195,5 +201,8 @@ def judge(wanted: Script | None, scope: Scope) -> Judgement:
     """Whether the condition holds: one that throws does not."""
     if wanted is None:
         return Judgement(True)
+    told = wanted.holds(scope)
+    if told is not None:
+        return Judgement(told)
     value, fault = wanted.answer(scope, Want.TRUTH)
     return Judgement(False, fault) if fault else Judgement(bool(value))
