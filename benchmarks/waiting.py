@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
+import psycopg
 import sqlalchemy as sa
 
 from benchmarks import observer, our_job, our_journey, results, setting, sides, sink, tables, turns
 from heliograph import app, clock
 from heliograph.core import ids, journeys, messages, runs
+from heliograph.store import database, places, schema
 from heliograph.store import journeys as stored_journeys
-from heliograph.store import places, schema
 
 BENCH, MORE = "waiting", "waiting-more"
 MANY, MOST, FEW = 1_000_000, 5_000_000, 100_000
@@ -32,7 +33,7 @@ MANY, MOST, FEW = 1_000_000, 5_000_000, 100_000
 DUE = 100_000
 RATE, SECONDS = 500, 10
 _JOBS, _TIMES = 10_000, 3
-_IDLE, _SETTLING, _QUIET = 5.0, 60.0, 0.05
+_IDLE = 5.0
 _DAY = 86_400_000_000
 _GRACE = 3_000_000
 _PLACED_AT_ONCE = 20_000
@@ -136,11 +137,8 @@ def _fill(order: Order) -> dict[str, float]:
     began = time.perf_counter()
     our_journey.waiting(application, _journey(application), wakes_at)
     seconds = time.perf_counter() - began
-    # What housekeeping does with runs that come is done with them, or it would be taken for the cost of their waiting.
-    later = application.clock.now() + _DAY
-    while places.fill_rules(application.store, later, _PLACED_AT_ONCE):
-        pass
     grown = _size(application) - before
+    _settle(application.store)
     application.close()
     return {"bytes": grown / order.count, "rate": order.count / seconds}
 
@@ -158,13 +156,24 @@ def _live(order: Order) -> dict[str, float]:
             bench.rest(seconds)
             return (sum(map(_processor, engine)) - before) / seconds
 
-        # What the job leaves to be done for later is done first.
-        until = time.perf_counter() + _SETTLING
-        while busy(1.0) > _QUIET and time.perf_counter() < until:
-            pass
+        base = tables.opened(side)
+        _settle(base)
+        base.close()
+        bench.rest(_IDLE)
         idle = busy(_IDLE)
         memory = max(map(_memory, engine))
     return {"rate": side.jobs / statistics.median(spans), "memory": memory, "idle": idle}
+
+
+def _settle(base: database.Database) -> None:
+    """Do what rows that came leave for later, or it would be taken for what it costs that they are there."""
+    later = clock.WallClock().now() + _DAY
+    while places.fill_rules(base, later, _PLACED_AT_ONCE) or places.fill_events(base, later, _PLACED_AT_ONCE):
+        pass
+    if not base.is_sqlite:
+        with psycopg.connect(base.url, autocommit=True) as server:
+            server.execute("VACUUM (ANALYZE)")
+            server.execute("CHECKPOINT")
 
 
 def _due(order: Order) -> dict[str, float]:
