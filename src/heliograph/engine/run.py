@@ -6,7 +6,7 @@ concerns another subject becomes an inbox row in that subject's partition, uniqu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import msgspec
@@ -72,6 +72,24 @@ def resume(
         executed = int(moved.outcome is runs.Outcome.EXECUTED)
         desk.count_settled(row.workspace_id, row.automation_id, ids.created_at(row.id), executed)
     return moved.asked
+
+
+def hear_now(
+    desk: desks.Desk, inbox: rows.Inbox, place: int, plan_of: Callable[[rows.Run], plans.Plan | None]
+) -> bool:
+    """Let a run that this turn has made, at its place among those, take in an answer; gives whether it did.
+
+    One that has steps left does not: what they look at was not read.
+    """
+    row = rows.Run._make(desk.writes.runs[place])
+    plan = plan_of(row)
+    if plan is None or len(runs.read(row.state)) < len(plan.steps):
+        return False
+    resume(desk, plan, row, inbox, None)
+    key = (row.workspace_id, row.id)
+    desk.writes.runs[place] = desk.runs.pop(key)
+    del desk.writes.run_changes[key]
+    return True
 
 
 def reply_in(inbox: rows.Inbox) -> runs.Reply:

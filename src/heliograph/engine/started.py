@@ -335,10 +335,16 @@ class Started:
         else:
             cancel(desk, row, start)
 
-    def carry_out(self, connection: Any, desk: desks.Desk) -> None:
-        """Start what is to be started and cancel what is to be canceled, in the order in which it was decided."""
+    def carry_out(
+        self, connection: Any, desk: desks.Desk, plan_of: Callable[[rows.Run], plans.Plan | None]
+    ) -> None:
+        """Start what is to be started and cancel what is to be canceled, in the order in which it was decided.
+
+        `plan_of` gives the plan of a rule's run: one of this turn hears at once whether it started something.
+        """
         hot = self._session.hot
         self._batches.carry_out(connection, desk)
+        made = {row[1]: n for n, row in enumerate(desk.writes.runs)} if desk.writes.launches else {}
         for kind, group in itertools.groupby(desk.writes.launches, type):
             if kind is rows.TokenCancel:
                 hot.cancel_by_token(connection, {*group})
@@ -347,8 +353,11 @@ class Started:
             launches = [one for one in group if isinstance(one, rows.Launch)]
             begun = hot.start(connection, launches)
             for one in launches:
-                if one.asked_by is not None:
-                    desk.writes.inbox.append(_told(one, begun))
+                if one.asked_by is None:
+                    continue
+                told, place = _told(one, begun), made.get(one.asked_by[0])
+                if place is None or not run.hear_now(desk, told, place, plan_of):
+                    desk.writes.inbox.append(told)
         if desk.writes.canceled:
             hot.cancel_messages(connection, desk.now, desk.writes.canceled)
 

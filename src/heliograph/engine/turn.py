@@ -136,7 +136,7 @@ class Turns:
                 claimed = run.claim(
                     desk, taken, self._handover.rooms(), self._handover.worker, self._handover.lease
                 )
-            self._started.carry_out(connection, desk)
+            self._started.carry_out(connection, desk, self._plan)
             desk.close()
             hot.write(connection, desk.writes, taken.partitions, now)
         self._handover.stored(len(answers))
