@@ -15,6 +15,8 @@ from typing import NamedTuple
 from heliograph import app
 from heliograph.engine import housekeeping
 
+_IN_VAIN, _REST = 20, 0.005
+
 
 class Taken(NamedTuple):
     """What they came to."""
@@ -26,15 +28,21 @@ class Taken(NamedTuple):
 
 
 def taken(application: app.App) -> Taken:
-    """Take turns until one finds nothing and says that there is no more."""
+    """Take turns until several in a row have found nothing: what is left may be in another worker's hands."""
     turns = application.turns(application.session())
-    inputs, longest = 0, 0.0
+    inputs, longest, vain = 0, 0.0, 0
     with _swept(application):
         began = ended = time.perf_counter()
-        while (report := turns.take()).more or report.inputs:
-            longest = max(longest, time.perf_counter() - ended)
-            ended = time.perf_counter()
-            inputs += report.inputs
+        while vain < _IN_VAIN:
+            started = time.perf_counter()
+            report = turns.take()
+            if report.more or report.inputs:
+                ended, vain = time.perf_counter(), 0
+                longest = max(longest, ended - started)
+                inputs += report.inputs
+            else:
+                vain += 1
+                time.sleep(_REST)
     return Taken(inputs, ended - began, longest)
 
 
