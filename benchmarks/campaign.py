@@ -40,8 +40,9 @@ class Made(msgspec.Struct, frozen=True):
     #: How long taking in the people took, and making their jobs (s).
     importing: float
     making: float
-    #: The longest turn (s).
+    #: The longest turn, and the most processor time of one (s).
     longest: float
+    busiest: float
     #: The most memory that the process held before the campaign began, and at its end (MB).
     before: float
     after: float
@@ -67,6 +68,7 @@ def run(asked: setting.Setting) -> Iterator[results.Row]:
 def _rows(kind: sides.Database, people: int, made: Made) -> Iterator[results.Row]:
     yield results.alone(f"{BENCH} to {people:,}", kind, people / made.making, "jobs/s")
     yield results.alone(f"{BENCH} longest turn", kind, made.longest * 1000, "ms")
+    yield results.alone(f"{BENCH} longest turn's own work", kind, made.busiest * 1000, "ms")
     yield results.alone(f"{BENCH} memory, more than before", kind, made.after - made.before, "MB")
     yield results.alone(f"{BENCH} people taken in", kind, people / made.importing, "profiles/s")
 
@@ -82,7 +84,7 @@ def work(order: Order) -> Made:
     _activate(application)
     before = _memory()
     taken = turns.taken(application)
-    made = Made(importing, taken.seconds, taken.longest, before, _memory(), order.people)
+    made = Made(importing, taken.seconds, taken.longest, taken.busiest, before, _memory(), order.people)
     _check(application, order.people)
     application.close()
     return made

@@ -25,25 +25,28 @@ class Taken(NamedTuple):
     seconds: float
     longest: float
     """The longest turn (s)."""
+    busiest: float
+    """The most processor time of a turn (s): what is left of the longest when the disk's answer is not counted."""
 
 
 def taken(application: app.App) -> Taken:
     """Take turns until several in a row have found nothing: what is left may be in another worker's hands."""
     turns = application.turns(application.session())
-    inputs, longest, vain = 0, 0.0, 0
+    inputs, longest, busiest, vain = 0, 0.0, 0.0, 0
     with _swept(application):
         began = ended = time.perf_counter()
         while vain < _IN_VAIN:
-            started = time.perf_counter()
+            started, busy = time.perf_counter(), time.thread_time()
             report = turns.take()
             if report.more or report.inputs:
                 ended, vain = time.perf_counter(), 0
                 longest = max(longest, ended - started)
+                busiest = max(busiest, time.thread_time() - busy)
                 inputs += report.inputs
             else:
                 vain += 1
                 time.sleep(_REST)
-    return Taken(inputs, ended - began, longest)
+    return Taken(inputs, ended - began, longest, busiest)
 
 
 @contextlib.contextmanager
