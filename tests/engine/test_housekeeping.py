@@ -45,21 +45,26 @@ def test_keys_are_forgotten_when_their_day_is_over(
     assert world.event("custom.a", idempotency_key="young") == young
 
 
-def test_queues_are_cleared_where_it_is_worth_it(ready_postgres_url: str) -> None:
-    """At the start, then after so many rows were taken out, and not again until there are as many more."""
+def test_queues_are_cleared_where_it_is_worth_it(database_url: str) -> None:
+    """At the start, then after so many rows were taken out, and not again until there are as many more.
+
+    SQLite's log fills with the turns, however little each of them does: it is copied far sooner.
+    """
     worked = 0
+    on_postgres = not database_url.startswith("sqlite")
+    enough = housekeeping.TIDY_AFTER if on_postgres else housekeeping.COPY_AFTER
 
     async def rounds(broom: housekeeping.Housekeeping) -> list[bool]:
         nonlocal worked
         swept = []
-        for so_far in (0, housekeeping.TIDY_AFTER - 1, housekeeping.TIDY_AFTER, housekeeping.TIDY_AFTER + 1):
+        for so_far in (0, enough - 1, enough, enough + 1):
             worked = so_far
             swept.append(await broom.tidy())
         return swept
 
-    with testing.World(ready_postgres_url) as world:
+    with testing.World(database_url) as world:
         open_session = world.app.store.session
-        broom = housekeeping.Housekeeping(open_session, world.clock.now, lambda: worked, watches=True)
+        broom = housekeeping.Housekeeping(open_session, world.clock.now, lambda: worked, watches=on_postgres)
         assert asyncio.run(rounds(broom)) == [True, False, True, False]
 
 

@@ -33,6 +33,8 @@ PRUNE_SECONDS = 60.0
 TIDY_SECONDS = 2.0
 TIDY_AFTER = 20_000
 """So many rows taken out of queues leave enough dead entries to be worth a round."""
+COPY_AFTER = 500
+"""So many inputs, each in a turn of its own, fill a good part of SQLite's log: when it is full a commit copies it."""
 PLACE_SECONDS = 2.0
 EVENTS_AT_ONCE, RUNS_AT_ONCE = 50, 200
 BITES_WHEN_BUSY = 10
@@ -68,8 +70,10 @@ class Housekeeping:
         """
         self._open, self._now, self._worked, self._executor = open_session, now, worked, executor
         self._watches, self._places_in, self._pruner = watches, places_in, pruner
+        self._tidy_after = TIDY_AFTER if watches else COPY_AFTER
         # Who begins does not know what others left behind: the first round is taken whatever was worked.
-        self._tidied_at, self._placed_at = -TIDY_AFTER, 0
+        self._tidy_after = TIDY_AFTER if watches else COPY_AFTER
+        self._tidied_at, self._placed_at = -self._tidy_after, 0
         self._folded_on: int | None = None
         self._stalled: frozenset[tuple[int, str]] = frozenset()
         self._stopping = asyncio.Event()
@@ -134,7 +138,7 @@ class Housekeeping:
     async def tidy(self) -> bool:
         """Clear the queues of dead entries where enough was worked since the last time; whether it was."""
         worked = self._worked()
-        if worked - self._tidied_at < TIDY_AFTER:
+        if worked - self._tidied_at < self._tidy_after:
             return False
         await self._do(self._tidy_now)
         self._tidied_at = worked
