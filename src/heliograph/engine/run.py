@@ -98,6 +98,26 @@ def reply_in(inbox: rows.Inbox) -> runs.Reply:
     return runs.Reply(visit, ordinal, plans.Status(status), output, error)
 
 
+def moving(
+    taken: rows.Taken,
+    found: Mapping[tuple[int, bytes], rows.Run],
+    plan_of: Callable[[rows.Run], plans.Plan | None],
+    now: int,
+) -> dict[tuple[int, bytes], rows.Run]:
+    """Those that will take a step: their time has come, or what they hear is what they have waited for."""
+    woken = {(t.workspace_id, t.id) for t in taken.timers}
+    heard: dict[tuple[int, bytes], list[runs.Reply]] = {}
+    for one in taken.inbox:
+        if one.kind == effects.Inbox.REPLY and one.run_id is not None:
+            heard.setdefault((one.workspace_id, one.run_id), []).append(reply_in(one))
+    made = {}
+    for key, row in found.items():
+        plan = None if key in woken else plan_of(row)
+        if plan is None or runs.may_go_on(plan, runs.take_in(runs.read(row.state), heard.get(key, ()), now)):
+            made[key] = row
+    return made
+
+
 def carry_out(
     desk: desks.Desk,
     origin: Origin,

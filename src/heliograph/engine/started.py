@@ -121,27 +121,10 @@ class Started:
                 for key, row in found.items()
                 if not _is_canceled(row)
             }
-            self._read_wanted(connection, self._moving(taken, going, culprits, desk), desk)
+            healthy = {key: row for key, row in going.items() if key not in culprits and key in desk.starts}
+            moving = run.moving(taken, healthy, lambda row: self._plan(row, desk.starts[row[:2]]), desk.now)
+            self._read_wanted(connection, moving, desk)
         self._budget.begin_deciding()
-
-    def _moving(
-        self, taken: rows.Taken, found: Mapping[Key, rows.Run], culprits: Collection[Key], desk: desks.Desk
-    ) -> dict[Key, rows.Run]:
-        """Those that will take a step: their time has come, or what they hear is what they have waited for."""
-        woken = {(t.workspace_id, t.id) for t in taken.timers}
-        heard: dict[Key, list[runs.Reply]] = {}
-        for one in taken.inbox:
-            if one.kind == effects.Inbox.REPLY and one.run_id is not None:
-                heard.setdefault((one.workspace_id, one.run_id), []).append(run.reply_in(one))
-        moving = {}
-        for key, row in found.items():
-            if key in culprits or key not in desk.starts:
-                continue
-            plan = None if key in woken else self._plan(row, desk.starts[key])
-            records = runs.read(row.state)
-            if plan is None or runs.may_go_on(plan, runs.take_in(records, heard.get(key, ()), desk.now)):
-                moving[key] = row
-        return moving
 
     def _read_wanted(self, connection: Any, moving: Mapping[Key, rows.Run], desk: desks.Desk) -> None:
         hot = self._session.hot
