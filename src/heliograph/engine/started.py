@@ -119,18 +119,16 @@ class Started:
             going = {
                 key: batch_words.foreseen(row, handed[key], desk.now) if key in handed else row
                 for key, row in found.items()
-                if not _is_canceled(row)
+                if key not in culprits and key in desk.starts and not _is_canceled(row)
             }
-            healthy = {key: row for key, row in going.items() if key not in culprits and key in desk.starts}
-            moving = run.moving(taken, healthy, lambda row: self._plan(row, desk.starts[row[:2]]), desk.now)
+            moving = run.moving(taken, going, lambda row: self._plan(row, desk.starts[row[:2]]), desk.now)
             self._read_wanted(connection, moving, desk)
         self._budget.begin_deciding()
 
     def _read_wanted(self, connection: Any, moving: Mapping[Key, rows.Run], desk: desks.Desk) -> None:
         hot = self._session.hot
-        contacts: set[tuple[int, str]] = set()
+        contacts, lists = set[tuple[int, str]](), set[tuple[int, str]]()
         sent: set[Key] = set()
-        lists: set[tuple[int, str]] = set()
         for key, row in moving.items():
             # What a run looks at may be people's expressions already.
             if not self._budget.admits(key):
