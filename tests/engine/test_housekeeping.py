@@ -46,10 +46,7 @@ def test_keys_are_forgotten_when_their_day_is_over(
 
 
 def test_queues_are_cleared_where_it_is_worth_it(database_url: str) -> None:
-    """At the start, then after so many rows were taken out, and not again until there are as many more.
-
-    SQLite's log fills with the turns, however little each of them does: it is copied far sooner.
-    """
+    """At the start, then after so many rows were taken out, on SQLite far fewer, and not again until as many more."""
     worked = 0
     on_postgres = not database_url.startswith("sqlite")
     enough = housekeeping.TIDY_AFTER if on_postgres else housekeeping.COPY_AFTER
