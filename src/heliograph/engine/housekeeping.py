@@ -72,7 +72,6 @@ class Housekeeping:
         self._watches, self._places_in, self._pruner = watches, places_in, pruner
         self._tidy_after = TIDY_AFTER if watches else COPY_AFTER
         # Who begins does not know what others left behind: the first round is taken whatever was worked.
-        self._tidy_after = TIDY_AFTER if watches else COPY_AFTER
         self._tidied_at, self._placed_at = -self._tidy_after, 0
         self._folded_on: int | None = None
         self._stalled: frozenset[tuple[int, str]] = frozenset()
