@@ -36,6 +36,7 @@ FULL: dict[str, Any] = {
         {"type": "add_note", "text": "Look at {{ message.text }}"},
         {"type": "invoke_automation", "steps": [{"action": "delay", "duration": "1 day"}], "once": True},
         {"type": "cancel_automation", "cancelation_token": "refund"},
+        {"type": "add_to_list", "list_id": "refunded"},
     ],
     "alert_settings": {"enabled": False, "window_days": 14},
     "schedule_settings": {
@@ -103,6 +104,7 @@ def test_every_action_type_stands_in_a_rule() -> None:
         ({"type": "invoke_automation", "template": "a", "steps": []}, ""),
         ({"type": "invoke_automation", "steps": [{"action": "delay", "duration": "?"}]}, "steps[0].duration"),
         ({"type": "cancel_automation"}, "cancelation_token"),
+        ({"type": "add_to_list", "list_id": ""}, "list_id"),
     ],
 )
 def test_a_wrong_action_is_refused_with_its_place(
@@ -120,7 +122,7 @@ def test_a_created_rule_is_read_by_its_id(api: client.Client) -> None:
     answer = api.post(PATH, FULL)
     assert answer.status_code == 201
     made = answer.json()
-    assert made.pop("warnings") == []
+    assert [one["message"] for one in made.pop("warnings")] == ["there is no list 'refunded' yet"]
     read = api.get(f"{PATH}/{made['id']}")
     assert (read.status_code, read.json()) == (200, made)
     assert SHOWN.items() <= made.items()
