@@ -173,10 +173,7 @@ _BATCHES, _ITEMS = "heliograph.core.batches:", "heliograph.core.batch_items:"
 
 def _retaining(kind: str) -> Code:
     """Whatever is to be retained, it is these."""
-    return Code(
-        f"{_ITEMS}retained",
-        lambda original: lambda batch, items: original(batch._replace(retain_type=kind), items),
-    )
+    return Code("heliograph.core.steps.batching:_retained", answering(lambda retain, *_: (kind, *retain[1:])))
 
 
 def _automation_without(field: str) -> wire.Wire:
@@ -291,7 +288,7 @@ SABOTAGE: dict[str, tuple[wire.Wire | Code, ...]] = {
         ),
     ),
     "S2-13": (Code(f"{_BATCHES}is_full", always(False)),),
-    "S2-14": (Code(f"{_ITEMS}retained", lambda _original: lambda _, items: list(items)),),
+    "S2-14": (Code("heliograph.core.steps.batching:_retained", always(("first", 100, None))),),
     "S2-15": (Code(f"{_ITEMS}retained", answering(lambda items, *_: items[::-1])), _retaining("last")),
     "S2-16": (_retaining("first"),),
     "S2-17": (_retaining("lowest"),),
@@ -305,11 +302,7 @@ SABOTAGE: dict[str, tuple[wire.Wire | Code, ...]] = {
         Code("heliograph.core.steps.batching:_category", always("batch")),
         Code("heliograph.core.steps.batching:DEFAULT_CATEGORY", lambda _original: "items"),
     ),
-    "S2-22": (
-        Code(
-            "heliograph.core.frames:Reader.raw", lambda _original: lambda reader, name: reader.given.get(name)
-        ),
-    ),
+    "S2-22": (Code("heliograph.core.steps.batching:AddToBatch.take", always(plans.failed("no"))),),
     "S2-23": (Code("heliograph.engine.started:cancel", always(None)),),
     "S2-26": (Code("heliograph.core.journeys:_token", always(None)),),
     "S2-28": (Code("heliograph.core.expressions:judge", always(expressions.Judgement(True))),),
