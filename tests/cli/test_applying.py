@@ -199,10 +199,10 @@ def test_a_deleted_rule_comes_back(house: str, tmp_path: Path, tell: program.Tel
     tell("apply", files)
     store = database.Database(house)
     with store.writing() as connection:
-        automations.delete_rule(connection, stored(house)[0]["Thank you"], 1)
+        automations.delete_rule(connection, 1, stored(house)[0]["Thank you"], 1)
     store.close()
     assert "Thank you: created" in tell("apply", files).out
-    assert stored(house)[0]["Thank you"].version == 2
+    assert stored(house)[0]["Thank you"].version == 3
 
 
 def test_what_looks_wrong_is_noted(lone_house: str, tmp_path: Path, tell: program.Tell) -> None:

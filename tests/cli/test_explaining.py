@@ -92,7 +92,7 @@ def test_a_gate_is_told(lone_house: str, tell: program.Tell) -> None:
     assert "executed" in tell("explain", first).out
     told = tell("explain", second)
     assert "skipped" in told.out
-    assert "cooldown: the rule matched for this contact before" in told.out
+    assert "cooldown: matched for contact:ana at 2026-01-01T00:00:00" in told.out
 
 
 def test_nothing_in_a_story_is_taken_for_markup(lone_house: str, tell: program.Tell) -> None:

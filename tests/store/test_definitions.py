@@ -71,7 +71,7 @@ def test_every_change_lets_turns_read_again(store: database.Database) -> None:
     with store.writing() as connection:
         stored = automations.lock_rule(connection, 1, None, rule.id)
         assert stored is not None
-        automations.delete_rule(connection, stored, 30)
+        automations.delete_rule(connection, 1, stored, 30)
     seen.append(version(store))
     with store.writing() as connection:
         automations.put_template(connection, 1, "welcome", {"text": "hi"}, 40)

@@ -81,7 +81,9 @@ def _decided(
                 attempts=attempts,
                 available_at=available_at,
                 decided_at=decided_at,
-                definitions_version=1,
+                definitions_version=sa.select(
+                    sa.func.max(schema.workspaces.c.definitions_version)
+                ).scalar_subquery(),
                 error="ZeroDivisionError: division by zero",
             )
         )

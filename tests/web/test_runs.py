@@ -103,6 +103,7 @@ def test_a_run_is_read_in_full(api: client.Client, event: str) -> None:
     assert run["result"] == {
         "outcome": "executed",
         "reason": None,
+        "gates": [],
         "conditions": [],
         "actions": [
             {

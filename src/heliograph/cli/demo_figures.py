@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 from rich.table import Table
 
-from heliograph.cli import demo_stage, demo_traffic, explaining, terminal
+from heliograph.cli import demo_stage, demo_traffic, explaining, options, terminal
 from heliograph.core import effects, ids, messages
 from heliograph.store import deliveries, history
 
@@ -164,11 +164,12 @@ def _speeds(figures: Figures) -> Table:
 
 def show_story(stage: demo_stage.Stage) -> None:
     """One message from its event to its delivery."""
+    now = options.moment(stage.store)
     with stage.store.reading() as connection:
         event_id = deliveries.an_event_answered(connection, stage.workspace_id, _EXPLAINED)
         if event_id is None:
             return
-        found = history.explain_event(connection, stage.workspace_id, None, event_id)
+        found = history.explain_event(connection, stage.workspace_id, None, event_id, now)
     assert found is not None
     terminal.say(f"\nOne message explained, as `heliograph explain {ids.text(event_id)}` tells it:\n")
     terminal.console().print(explaining.tree(found))

@@ -22,9 +22,10 @@ _STYLES = {
     "failed": "red", "permanent": "red", "unroutable": "red",
     "pending": "yellow", "planned": "yellow", "held": "yellow", "temporary": "yellow", "uncertain": "yellow",
 }  # fmt: skip
-_WHY_SKIPPED = {
-    "rollout": "the contact is outside the rule's rollout",
-    "cooldown": "the rule matched for this contact before, and its cooldown is not over",
+_WITHOUT_RUN = {
+    "not_considered": ("was not considered", "dim"),
+    "not_decided": ("was not decided", "red"),
+    "waiting": ("waits", "yellow"),
 }
 
 
@@ -35,16 +36,18 @@ def explain(
     workspace: options.Workspace = "default",
     database: options.DatabaseUrl = None,
 ) -> None:
-    """Tell what became of an event: every rule that was considered, why, and every message with its attempts.
+    """Tell what became of an event: every rule of its type, why it ran or not, and every message with its attempts.
 
     All of it is read from what was stored when it was decided, and stays true when rules change.
     """
     from heliograph.store import history
 
     identity = options.parse_id(event, "EVENT_ID")
-    with options.opened(database) as store, store.reading() as connection:
-        owner = options.workspace_id(connection, workspace)
-        found = history.explain_event(connection, owner, None, identity)
+    with options.opened(database) as store:
+        now = options.moment(store)
+        with store.reading() as connection:
+            owner = options.workspace_id(connection, workspace)
+            found = history.explain_event(connection, owner, None, identity, now)
     if found is None:
         raise errors.NotFound(f"there is no event {event} in the workspace {workspace}")
     terminal.console().print(tree(found))
@@ -62,10 +65,14 @@ def tree(told: stories.Explanation) -> Tree:
         root.add(_line(f"decided at {event.processed_at}", _tries(event.attempts)))
     if event.error is not None:
         root.add(_line(("! " + event.error, "red" if event.status == "failed" else "yellow")))
-    if not told.runs and event.status == "processed" and event.error is None:
-        root.add("no rule listened to it, or none that was awake")
-    for run in told.runs:
-        _add_run(root, run, [one for one in told.messages if one.run_id == run.id])
+    if not told.rules:
+        root.add("no rule listens to it" if event.processed_at is None else "no rule listened to it")
+    for account in told.rules:
+        if account.run is None:
+            _add_without_run(root, account)
+        else:
+            run = account.run
+            _add_run(root, run, account.why, [one for one in told.messages if one.run_id == run.id])
     return root
 
 
@@ -87,13 +94,24 @@ def _tries(attempts: int) -> str:
 # ── rules ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _add_run(root: Tree, run: stories.Run, messages: list[stories.Message]) -> None:
+def _add_without_run(root: Tree, account: stories.RuleAccount) -> None:
+    branch = root.add(
+        _line(
+            f"{account.kind} ",
+            (account.rule_name, "bold"),
+            f" (version {account.rule_version}): ",
+            _WITHOUT_RUN[account.decision],
+        )
+    )
+    branch.add(_line((f"{account.reason}: {account.why}", _WITHOUT_RUN[account.decision][1])))
+
+
+def _add_run(root: Tree, run: stories.Run, why: str, messages: list[stories.Message]) -> None:
     outcome = run.result.outcome
     words = ("did not match", "dim") if outcome == "not_matched" else _word(outcome)
     branch = root.add(_line("rule ", (run.rule_name, "bold"), f" (version {run.rule_version}): ", words))
     if run.result.reason is not None:
-        reason = _WHY_SKIPPED.get(run.result.reason, run.result.reason)
-        branch.add(_line((f"{run.result.reason}: {reason}", "yellow")))
+        branch.add(_line((f"{run.result.reason}: {why}", "yellow")))
     for leaf in run.result.conditions:
         branch.add(leaf_line(leaf))
     for action in run.result.actions:

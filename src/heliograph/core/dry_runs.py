@@ -8,7 +8,7 @@ cannot be known beforehand (a rollout without a subject) is called unknown and k
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -24,7 +24,6 @@ from heliograph.core import (
     templates,
 )
 
-State = Literal["open", "closed", "unknown"]
 Contents = Callable[[str, int], Mapping[str, Any] | None]
 """The content of a template in one version."""
 
@@ -46,13 +45,7 @@ _VALUES = frozenset(("body", "data", "fields", "payload", "headers"))
 """Fields of actions in which a text that is one output alone keeps its type."""
 
 
-class GateState(msgspec.Struct, kw_only=True):
-    """Whether one gate would let the event pass now."""
-
-    gate: rules.Gate
-    state: State
-    note: str | None = None
-    """What it went by, where there is more to say."""
+GateState = explain.GateState
 
 
 class DryRun(msgspec.Struct, kw_only=True):
@@ -128,10 +121,7 @@ def _rollout(rule: rules.Rule, subject: Subject) -> GateState:
     if rule.rollout_percentage in (0, 100):
         return GateState(gate=rules.Gate.ROLLOUT, state="open" if rule.rollout_percentage else "closed")
     name = rules.subject_of(subject.contact_id, subject.conversation_id, None)
-    note = f"{name} has bucket {rules.bucket(rule.id, name)}, on below {rule.rollout_percentage * 100}"
-    return GateState(
-        gate=rules.Gate.ROLLOUT, state="open" if rules.rolled_out(rule, name) else "closed", note=note
-    )
+    return explain.rollout(rule.id, rule.rollout_percentage, name, is_open=rules.rolled_out(rule, name))
 
 
 def _cooldown(rule: rules.Rule, subject: Subject, now: int) -> GateState:

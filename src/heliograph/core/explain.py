@@ -8,7 +8,7 @@ UUIDs), shared by the API and the command line.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -70,12 +70,29 @@ class Leaf(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Why it could not be compared, where that is so."""
 
 
+class GateState(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Whether one gate let the event pass."""
+
+    gate: rules.Gate
+    state: Literal["open", "closed", "unknown"]
+    note: str | None = None
+    """What it went by, where there is more to say."""
+    bucket: int | None = None
+    """Of a rollout: the subject's place from 0 to 9999; the gate is open below a hundred times the percentage."""
+    matched_at: Instant | None = None
+    """Of a cooldown that was closed: when the rule had matched for this subject before."""
+    open_at: Instant | None = None
+    """Of a cooldown that was closed: when it is over."""
+
+
 class Result(msgspec.Struct, kw_only=True):
     """Why a run ended as it did."""
 
     outcome: Outcome
     reason: str | None
     """The gate that held a skipped run back: `rollout` or `cooldown`."""
+    gates: list[GateState]
+    """The rule's rollout and cooldown, where it has them; the gates before those were open, or there were no run."""
     conditions: list[Leaf]
     """Every condition of a run that matched or was skipped; else the first that failed in each failed group."""
     actions: list[Action]
@@ -135,16 +152,57 @@ class Message(msgspec.Struct, kw_only=True):
     settled_at: Instant | None
 
 
+Decision = Literal[
+    "pending", "executed", "failed", "not_matched", "skipped", "not_considered", "not_decided", "waiting"
+]
+
+
+class RuleAccount(msgspec.Struct, kw_only=True):
+    """What became of one rule for an event, and why."""
+
+    rule_id: str
+    rule_name: str
+    """Its name at that moment."""
+    rule_version: int
+    kind: Literal["rule", "journey"]
+    """A journey's trigger is a rule, too."""
+    priority: int
+    decision: Decision
+    """The outcome of its run; without one `not_considered`, or `not_decided` or `waiting` as the event itself is."""
+    reason: str | None
+    """In one word, what kept it from acting; null where it acted, or its conditions did not hold."""
+    why: str
+    """The same as a sentence."""
+    stopped_by: str | None
+    """The rule that matched before it and has `stop_on_match`."""
+    run_id: str | None
+    run: Run | None
+
+
 class Explanation(msgspec.Struct, kw_only=True):
     """An event from its arrival to the answers of the outside."""
 
     event: Event
-    runs: list[Run]
-    """In the order in which the rules were evaluated."""
+    rules: list[RuleAccount]
+    """Every rule of its type, as it was at that moment, in the order of evaluation."""
     messages: list[Message]
+
+    @property
+    def runs(self) -> list[Run]:
+        """The runs, in the order in which the rules were evaluated."""
+        return [one.run for one in self.rules if one.run is not None]
 
 
 # ── from records to words ───────────────────────────────────────────────────────────────────────────
+
+
+class Subject(NamedTuple):
+    """Whom a run counts for, by its rule and event."""
+
+    rule_id: bytes
+    event_id: bytes
+    contact_id: str | None
+    conversation_id: str | None
 
 
 def result(
@@ -153,17 +211,55 @@ def result(
     reason: str | None,
     trace: bytes | None,
     records: Sequence[runs.Record],
+    subject: Subject,
 ) -> Result:
     """A run's `result`: its packed trace and its records, read by the definition of the run's version."""
     condition = conditions.parse(definition.conditions)
     seen = conditions.trace_json(condition, conditions.unpack(trace)) if trace else []
     matched = outcome in runs.MATCHED
+    gate, matched_at = rules.read_skip(reason)
     return Result(
         outcome=runs.Outcome(outcome).name.lower(),  # type: ignore[arg-type]
-        reason=reason,
+        reason=gate,
+        gates=_gates(definition, subject, gate, matched_at),
         conditions=[Leaf(**leaf) for leaf in seen],
         actions=_actions(definition, records) if matched else [],
     )
+
+
+def _gates(
+    definition: rules.Definition, subject: Subject, closed: str | None, matched_at: int | None
+) -> list[GateState]:
+    found = []
+    if definition.rollout_percentage < 100:
+        name = rules.subject_of(subject.contact_id, subject.conversation_id, subject.event_id)
+        is_closed = closed == rules.Gate.ROLLOUT
+        found.append(rollout(subject.rule_id, definition.rollout_percentage, name, is_open=not is_closed))
+    if definition.cooldown_secs and closed != rules.Gate.ROLLOUT:
+        found.append(_cooldown(definition, subject, matched_at, is_open=closed != rules.Gate.COOLDOWN))
+    return found
+
+
+def rollout(rule_id: bytes, percentage: int, name: str, *, is_open: bool) -> GateState:
+    """A rollout as it meets the subject of this name."""
+    place = rules.bucket(rule_id, name)
+    note = f"{name} has bucket {place}, on below {percentage * 100}"
+    return GateState(gate=rules.Gate.ROLLOUT, state="open" if is_open else "closed", note=note, bucket=place)
+
+
+def _cooldown(
+    definition: rules.Definition, subject: Subject, matched_at: int | None, *, is_open: bool
+) -> GateState:
+    gate = GateState(gate=rules.Gate.COOLDOWN, state="open" if is_open else "closed")
+    if is_open or matched_at is None:
+        return gate
+    name = rules.cooldown_subject(subject.contact_id, subject.conversation_id) or "this rule as a whole"
+    gate.matched_at, gate.open_at = (
+        instant(matched_at),
+        instant(matched_at + definition.cooldown_secs * 1_000_000),
+    )
+    gate.note = f"matched for {name} at {gate.matched_at}, over at {gate.open_at}"
+    return gate
 
 
 def _actions(definition: rules.Definition, records: Sequence[runs.Record]) -> list[Action]:

@@ -251,13 +251,31 @@ def is_snoozed(snoozed_until: int | None, now: int) -> bool:
 
 def closed_by(rule: Rule, now: int) -> Gate | None:
     """Which of its own first gates keeps the rule from being considered now; None = it is considered."""
-    if not rule.is_active:
+    return closed(rule.is_active, rule.snoozed_until, rule.schedule, now)
+
+
+def closed(
+    is_active: bool, snoozed_until: int | None, timetable: schedule.Schedule | None, now: int
+) -> Gate | None:
+    """The same of a rule that was not made ready."""
+    if not is_active:
         return Gate.INACTIVE
-    if is_snoozed(rule.snoozed_until, now):
+    if is_snoozed(snoozed_until, now):
         return Gate.SNOOZED
-    if rule.schedule is not None and not schedule.is_active(rule.schedule, now):
+    if timetable is not None and not schedule.is_active(timetable, now):
         return Gate.SCHEDULE
     return None
+
+
+def write_skip(gate: Gate, matched_at: int | None) -> str:
+    """What a run that was skipped keeps as its reason: the gate, and of a cooldown when it began (µs)."""
+    return gate.value if matched_at is None else f"{gate.value}:{matched_at}"
+
+
+def read_skip(reason: str | None) -> tuple[str | None, int | None]:
+    """The gate and the instant in the reason of a run; runs of before the instant was kept have none."""
+    gate, _, at = (reason or "").partition(":")
+    return gate or None, int(at) if at.isdecimal() else None
 
 
 def subject_of(contact_id: str | None, conversation_id: str | None, event_id: bytes | None) -> str:

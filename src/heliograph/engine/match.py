@@ -225,7 +225,7 @@ def match(
             if rule.stop_on_match:
                 break
             continue
-        outcome, reason = (_NOT_MATCHED, None) if skipped is None else (_SKIPPED, skipped.value)
+        outcome, reason = (_NOT_MATCHED, None) if skipped is None else (_SKIPPED, skipped)
         if skipped is not None:
             trace = trigger.trace(rule, facts)
         elif (known := packed.get(id(failing))) is not None:
@@ -251,12 +251,14 @@ class _Gates:
         self.subject = rule_book.subject_of(event.contact_id, event.conversation_id, event.id)
         self.cooldown_subject = rule_book.cooldown_subject(event.contact_id, event.conversation_id)
 
-    def skips(self, rule: rule_book.Rule) -> rule_book.Gate | None:
-        """Which of them is closed to this event."""
+    def skips(self, rule: rule_book.Rule) -> str | None:
+        """Which of them is closed to this event, as a run keeps it."""
         if not rule_book.rolled_out(rule, self.subject):
-            return rule_book.Gate.ROLLOUT
+            return rule_book.write_skip(rule_book.Gate.ROLLOUT, None)
         matched_at = self.cooldowns.get((self.event.workspace_id, rule.id, self.cooldown_subject))
-        return rule_book.Gate.COOLDOWN if rule_book.cooling(rule, matched_at, self.now) else None
+        if not rule_book.cooling(rule, matched_at, self.now):
+            return None
+        return rule_book.write_skip(rule_book.Gate.COOLDOWN, matched_at)
 
 
 def _start(

@@ -152,13 +152,9 @@ def changed_fields(before: rules.Definition, after: rules.Definition) -> list[st
     return [name for name in rules.WRITABLE if getattr(before, name) != getattr(after, name)]
 
 
-def delete_rule(connection: sa.Connection, stored: Rule, now: int) -> None:
+def delete_rule(connection: sa.Connection, workspace_id: int, stored: Rule, now: int) -> None:
     """Leave a tombstone of a rule that was read by `lock_rule`."""
-    connection.execute(
-        sa.update(schema.automations)
-        .where(_AUTOMATIONS.id == stored.id)
-        .values(deleted_at=now, updated_at=now)
-    )
+    versions.bury(connection, workspace_id, stored, now)
 
 
 def lock_rule(

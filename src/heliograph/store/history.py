@@ -8,13 +8,24 @@ creation are read from ids.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import sqlalchemy as sa
 
-from heliograph.core import effects, events, explain, ids, journeys, rules, runs, schedule
-from heliograph.store import messages, schema, statistics
+from heliograph.core import (
+    considerations,
+    control,
+    effects,
+    events,
+    explain,
+    ids,
+    journeys,
+    rules,
+    runs,
+    schedule,
+)
+from heliograph.store import messages, schema, statistics, versions, workspaces
 
 _EVENTS = schema.events.c
 _DECISIONS = schema.decisions.c
@@ -91,6 +102,7 @@ def _event_query(workspace_id: int) -> sa.Select[Any]:
             _DECISIONS.attempts,
             _DECISIONS.available_at,
             _DECISIONS.decided_at,
+            _DECISIONS.definitions_version,
             _DECISIONS.error,
         )
         .join_from(
@@ -231,7 +243,14 @@ def _run(row: sa.Row[Any], definition: rules.Definition) -> explain.Run:
         channel_source=row.channel_source,
         matched=row.outcome in runs.MATCHED,
         executed=row.outcome == runs.Outcome.EXECUTED,
-        result=explain.result(definition, row.outcome, row.reason, row.trace, runs.read(row.state)),
+        result=explain.result(
+            definition,
+            row.outcome,
+            row.reason,
+            row.trace,
+            runs.read(row.state),
+            explain.Subject(row.automation_id, row.event_id, row.contact_id, row.conversation_id),
+        ),
         created_at=schedule.write_instant(ids.created_at(row.id)),
     )
 
@@ -240,44 +259,68 @@ def _run(row: sa.Row[Any], definition: rules.Definition) -> explain.Run:
 
 
 def explain_event(
-    connection: sa.Connection, workspace_id: int, tenant_id: str | None, event_id: bytes
+    connection: sa.Connection, workspace_id: int, tenant_id: str | None, event_id: bytes, now: int
 ) -> explain.Explanation | None:
-    """An event, every run that it came to, and every message of theirs with its attempts; None where there is none."""
-    event = read_event(connection, workspace_id, tenant_id, event_id)
-    if event is None:
+    """An event, what became of every rule of its type, and every message with its attempts; None where there is none.
+
+    Of an event that was decided it speaks by the rules of that moment, of one that waits by those of now.
+    """
+    row = _event_row(connection, workspace_id, tenant_id, event_id)
+    if row is None:
         return None
+    event = _event(row)
+    waits = row.status in (None, events.State.PENDING, events.State.HELD)
+    pause = workspaces.read_control(connection, workspace_id) if waits else None
+    moment = considerations.Moment(
+        event,
+        None if waits else row.decided_at,
+        pause if pause is not None and control.is_paused(pause, now) else None,
+    )
+    ran = [] if row.decided_at is None else _rows_of_event(connection, workspace_id, row)
+    asked_at = {record.started_at for one in ran for record in runs.read(one.state)}
     return explain.Explanation(
         event=event,
-        runs=runs_of_event(connection, workspace_id, event_id),
-        messages=messages.of_event(
-            connection, workspace_id, event_id, _asked_at(connection, workspace_id, event_id)
+        rules=considerations.accounts(
+            moment,
+            _candidates(connection, workspace_id, row, ran, None if waits else row.decided_at),
+            _run_list(connection, ran),
         ),
+        messages=messages.of_event(connection, workspace_id, event_id, asked_at),
     )
 
 
-def runs_of_event(connection: sa.Connection, workspace_id: int, event_id: bytes) -> list[explain.Run]:
-    """Every run that an event came to, in the order in which the rules were evaluated."""
-    span = span_of_event(connection, workspace_id, None, event_id)
-    if span is None:
-        return []
-    query = _run_query(workspace_id).where(_RUNS.id.between(*span), _RUNS.event_id == event_id)
-    return _run_list(connection, connection.execute(query.order_by(_RUNS.id)))
+def _rows_of_event(connection: sa.Connection, workspace_id: int, event: sa.Row[Any]) -> Sequence[sa.Row[Any]]:
+    query = _run_query(workspace_id).where(
+        _RUNS.id.between(*_span(event.id, event.decided_at)), _RUNS.event_id == event.id
+    )
+    return connection.execute(query.order_by(_RUNS.id)).all()
 
 
-def _asked_at(connection: sa.Connection, workspace_id: int, event_id: bytes) -> set[int]:
-    """The instants at which the runs of an event took their steps: their messages have ids of these instants."""
-    decided_at = connection.execute(
-        sa.select(_DECISIONS.decided_at).where(
-            _DECISIONS.workspace_id == workspace_id, _DECISIONS.event_id == event_id
-        )
-    ).scalar_one_or_none()
-    if decided_at is None:
-        return set()
-    states = connection.execute(
-        sa.select(_RUNS.state).where(
-            _RUNS.workspace_id == workspace_id,
-            _RUNS.id.between(*_span(event_id, decided_at)),
-            _RUNS.event_id == event_id,
-        )
-    ).scalars()
-    return {record.started_at for state in states for record in runs.read(state)}
+_FOR_EVER = 2**62
+
+
+def _candidates(
+    connection: sa.Connection,
+    workspace_id: int,
+    event: sa.Row[Any],
+    ran: Sequence[sa.Row[Any]],
+    decided_at: int | None,
+) -> list[considerations.Candidate]:
+    """The rules that an event meets, as they are (None) or as they were when it was decided."""
+    by = (_FOR_EVER, _FOR_EVER) if decided_at is None else (event.definitions_version, decided_at)
+    found: dict[bytes, considerations.Candidate] = {}
+    for one in versions.at(connection, workspace_id, *by):
+        definition = journeys.rule_in(one.definition) if one.tenant_id in (None, event.tenant_id) else None
+        if definition is not None and definition.trigger_type == event.event_type:
+            kind: Literal["rule", "journey"] = "rule" if one.kind == "rule" else "journey"
+            found[one.id] = considerations.Candidate(one.id, kind, one.version, one.created_at, definition)
+    for row in ran:
+        # What it ran by is known better than by any clock.
+        known = found.get(row.automation_id)
+        if known is None or known.version != row.version:
+            definition = _definition_of(connection, row.automation_id, row.version)
+            kind, created_at = ("rule", 0) if known is None else (known.kind, known.created_at)
+            found[row.automation_id] = considerations.Candidate(
+                row.automation_id, kind, row.version, created_at, definition
+            )
+    return list(found.values())

@@ -135,15 +135,14 @@ def versions(connection: sa.Connection, journey: Journey) -> list[Version]:
     return [
         Version(row.version, row.valid_from, _definition.decode(row.definition))
         for row in connection.execute(query)
+        if not automation_versions.is_tombstone(row.definition)
     ]
 
 
 def delete(connection: sa.Connection, workspace_id: int, journey: Journey, now: int) -> None:
     """Leave a tombstone: what runs goes on (A32)."""
     workspaces.raise_version(connection, workspace_id)
-    connection.execute(
-        sa.update(schema.automations).where(_AUTOMATIONS.id == journey.id).values(deleted_at=now)
-    )
+    automation_versions.bury(connection, workspace_id, journey, now)
 
 
 def names(connection: sa.Connection, automation_ids: set[bytes]) -> dict[bytes, str]:

@@ -99,6 +99,8 @@ automation_versions = _table(
     _column("workspace_id", sa.Integer),
     _column("valid_from", Instant),
     _column("definition", Json),
+    # From which version of the workspace's definitions on it holds; null where that was not kept yet.
+    _column("definitions_version", sa.BigInteger, null=True),
     clustered=False,
 )
 

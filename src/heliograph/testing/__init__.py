@@ -311,7 +311,7 @@ class World:
         identity = ids.parse(event_id)
         assert identity is not None
         with self.app.store.reading() as connection:
-            found = history.explain_event(connection, self.workspace_id, None, identity)
+            found = history.explain_event(connection, self.workspace_id, None, identity, self.clock.now())
         if found is None:
             raise errors.NotFound(f"there is no event {event_id}")
         return found

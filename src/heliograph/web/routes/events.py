@@ -201,6 +201,22 @@ def read_event(request: Call) -> explain.Event:
     return _there(request)
 
 
+@get(PATH + "/{event_id:str}/explain", opt={"tag": TAG})
+@in_thread
+def explain_event(request: Call) -> explain.Explanation:
+    """Explain an event: every rule of its type as it was then, why it ran or did not, and what came of it.
+
+    What is not decided yet meets the rules as they are now, and each of them waits.
+    """
+    request.refuse_query()
+    identity, who, now = request.identity("event_id"), request.principal, request.services.now()
+    with request.services.database.reading() as connection:
+        found = history.explain_event(connection, who.workspace_id, who.tenant_id, identity, now)
+    if found is None:
+        raise errors.NotFound(f"there is no event {request.part('event_id')!r}")
+    return found
+
+
 @post(PATH + "/{event_id:str}/retry", status_code=202, opt={"tag": TAG})
 @in_thread
 def retry_event(request: Call) -> explain.Event:
@@ -232,5 +248,6 @@ HANDLERS = (
     events_of_rule,
     events_of_payload,
     read_event,
+    explain_event,
     retry_event,
 )

@@ -188,7 +188,7 @@ def delete_rule(request: Call) -> None:
     identity, who, now = request.identity("rule_id"), request.principal, request.services.now()
     with request.services.database.writing() as connection:
         found = automations.lock_rule(connection, who.workspace_id, who.tenant_id, identity)
-        automations.delete_rule(connection, rule_answers.there(found, request), now)
+        automations.delete_rule(connection, who.workspace_id, rule_answers.there(found, request), now)
     request.wake()
 
 
