@@ -38,7 +38,7 @@ from heliograph.engine import (
     turn,
     worker,
 )
-from heliograph.store import database, definitions, facts
+from heliograph.store import database, definitions, facts, webhook_secrets
 from heliograph.web import server, services
 
 _log = structlog.get_logger(__name__)
@@ -143,7 +143,7 @@ class App:
             messages.Policy(settings.delivery_attempts, settings.uncertain_policy == "at_least_once"),
         )
         writer = letters.Letters(
-            self._template, settings.sender, settings.default_subject, self._unsubscribing()
+            self._template, settings.sender, settings.default_subject, self._secrets, self._unsubscribing()
         )
         return deliver.Delivery(
             session,
@@ -191,6 +191,10 @@ class App:
             return None
         secret = self.link_secret()
         return lambda said: f"{place}/unsubscribe/{links.sign(said, secret)}"
+
+    def _secrets(self, workspace_id: int, now: int) -> list[str]:
+        with self.store.reading() as connection:
+            return webhook_secrets.read(connection, workspace_id, now)
 
     def wake(self) -> None:
         """Something was committed that a turn has to see."""

@@ -171,3 +171,15 @@ def test_what_nobody_foresaw_is_a_line_too(
     told = tell("key", "list")
     assert told.code == 1
     assert told.err == "heliograph: this should not have happened: ZeroDivisionError: division by zero\n"
+
+
+def test_a_workspaces_webhook_secret_is_shown_and_replaced(house: str, tell: program.Tell) -> None:
+    """A workspace has a secret from its beginning, shown again and again, and another one when it is replaced."""
+    tell("workspace", "create", "north")
+    first = tell("workspace", "webhook-secret", "north").out.strip()
+    assert first.startswith("whsec_")
+    assert tell("workspace", "webhook-secret", "north").out.strip() == first
+    second = tell("workspace", "webhook-secret", "north", "--replace").out.strip()
+    assert second != first
+    assert tell("workspace", "webhook-secret", "north").out.strip() == second
+    assert tell("workspace", "webhook-secret", "south").code == 1

@@ -203,6 +203,9 @@ _rule = st.fixed_dictionaries(
         "cooldown_secs": st.sampled_from((0, 0, 2, 3600)),
         "rollout_percentage": st.sampled_from((100, 100, 100, 60, 0)),
         "stop_on_match": st.sampled_from((False, False, True)),
+        "alert_settings": st.sampled_from(
+            (None, {"min_matched_runs": 1, "channels": {"emails": ["ops@example.com"]}})
+        ),
     }
 )
 _event = st.fixed_dictionaries(

@@ -108,10 +108,13 @@ class Playhouse:
         self.world.delivery = self.world.app.delivery(self.world._session)
         try:
             self.world.delivery.adopt_all()
-            self.world.pass_time(hours=1)
+            self._pass()
         except Killed:
             return False
         return True
+
+    def _pass(self) -> None:
+        self.world.pass_time(hours=1)
 
 
 def check(world: testing.World) -> int:
@@ -220,6 +223,74 @@ def test_a_run_that_waits_outlives_its_process(world: testing.World) -> None:
             attempts = messages.read_attempts(row["attempts"])
             uncertain = sum(attempt.outcome == "uncertain" for attempt in attempts)
             assert 1 <= copies[ids.text(row["id"])] <= 1 + uncertain
+
+    lived()
+    assert house.hot.kills > EXAMPLES // 2
+
+
+class Alarming(Playhouse):
+    """A day on which rules fail, and people are told."""
+
+    def live(self, moments: list[Moment]) -> None:
+        """Three rules fail, are told of, and are well again days later."""
+        world = self.world
+        self.stage._clear()
+        world.mailbox.received.clear()
+        world.mailbox.answer = plays.answered
+        for number in range(ALARMS):
+            world.rule(
+                name=f"r{number}",
+                trigger_type=f"custom.r{number}",
+                actions=[{"type": "notify", "emails": ["refused@example.com"], "text": "x"}],
+                alert_settings={
+                    "window_days": 1,
+                    "min_matched_runs": 2,
+                    "channels": {"emails": [f"a{number}@example.com", f"b{number}@example.com"]},
+                },
+            )
+        world.events([{"event_type": f"custom.r{n % ALARMS}"} for n in range(3 * ALARMS)])
+        self.hot.moments = list(moments)
+        while not self._ended():
+            pass
+
+    def _pass(self) -> None:
+        # A whole day without runs ends the alarm.
+        self.world.pass_time(hours=50)
+
+
+ALARMS = 3
+
+
+@pytest.mark.spec("S4-299")
+@pytest.mark.torture
+def test_an_alert_outlives_its_process(world: testing.World) -> None:
+    """Wherever a process is killed: each alert is opened and ended once, to each address, in the ledger and outside."""
+    house = Alarming(world)
+
+    @hypothesis.settings(max_examples=EXAMPLES, phases=PHASES)
+    @hypothesis.given(st.lists(moment, min_size=20, max_size=60))
+    def lived(moments: list[Moment]) -> None:
+        house.live(moments)
+        found = tables.content(world.app.store, "due", "inbox", "send_due", "claims", "messages")
+        assert not any(found[name] for name in ("due", "inbox", "send_due", "claims"))
+        alerts = [row for row in found["messages"] if row["run_id"] is None]
+        copies = Counter(mail.message_id for mail in world.mailbox.received)
+        told: dict[str, list[str]] = {}
+        for row in alerts:
+            attempts = messages.read_attempts(row["attempts"])
+            uncertain = sum(attempt.outcome == "uncertain" for attempt in attempts)
+            assert row["state"] == messages.State.ACCEPTED
+            assert 1 <= copies.pop(ids.text(row["id"])) <= 1 + uncertain
+            told.setdefault(row["address"], []).append(msgspec.json.decode(row["content"])["subject"])
+        assert not copies, "nobody received what the ledger does not know"
+        assert told == {
+            f"{letter}{number}@example.com": [
+                f"[critical] r{number}: its actions fail",
+                f"[recovered] r{number}",
+            ]
+            for letter in "ab"
+            for number in range(ALARMS)
+        }
 
     lived()
     assert house.hot.kills > EXAMPLES // 2

@@ -338,6 +338,7 @@ SABOTAGE: dict[str, tuple[wire.Wire | Code, ...]] = {
         Code("heliograph.core.conditions:holds", always(False)),
     ),
     "S4-73": (Code("heliograph.engine.rehearsal:rehearse", _leaving_a_cooldown),),
+    "S4-01": (Code("heliograph.web.auth:authorize", always(None)),),
     "S4-101": (
         closed(lambda rule, now: (rule._replace(snoozed_until=None), now)),
         closed(lambda rule, now: (rule, 0 if rule.snoozed_until else now)),
@@ -399,6 +400,7 @@ SABOTAGE: dict[str, tuple[wire.Wire | Code, ...]] = {
             answering(lambda found, *_: found and found._replace(level="warning")),
         ),
     ),
+    "S4-299": (Code("heliograph.core.alert_notices:follow", always((None, None))),),
     "S4-298": (
         Code(
             "heliograph.core.events:fingerprint",

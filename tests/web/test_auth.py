@@ -1,14 +1,16 @@
 """Keys, roles and tenants: who gets in, what they may do, and what they can see."""
 
+import re
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from litestar.routes import HTTPRoute
 
 from heliograph import errors
 from heliograph.core import ids
 from heliograph.store import keys, schema
-from heliograph.web import auth
+from heliograph.web import auth, server
 from tests.web import client
 
 SOME = "00000000-0000-7000-8000-000000000000"
@@ -36,6 +38,7 @@ EVERYTHING = [
     ("PATCH", "/api/automation/control"),
     ("POST", EVENTS),
     ("GET", f"{EVENTS}/{SOME}"),
+    ("GET", f"{EVENTS}/{SOME}/explain"),
     ("POST", f"{EVENTS}/{SOME}/retry"),
     ("GET", f"/api/automation/runs/by-event/{SOME}"),
     ("GET", f"/api/automation/runs/{SOME}"),
@@ -69,6 +72,28 @@ def test_each_role_may_do_what_it_may_and_nothing_else(lone_api: client.Client, 
         if lone_api.send(method, path, key=key, content=b"{}").status_code == 403
     }
     assert refused == set(EVERYTHING) - ALLOWED[role]
+
+
+def automation_endpoints() -> list[tuple[str, str]]:
+    """(method, path) of everything that is served under /api/automation, with ids that nothing has."""
+    return [
+        (method, re.sub(r"{\w+}", SOME, route.path_format))
+        for route in server.routes().routes
+        if isinstance(route, HTTPRoute) and route.path.startswith("/api/automation/")
+        for method in sorted(route.methods - {"OPTIONS"})
+    ]
+
+
+@pytest.mark.spec("S4-01")
+def test_the_automation_api_is_for_supervisors_and_admins(api: client.Client) -> None:
+    """Every endpoint that is served under /api/automation answers 403 to an agent and 401 to nobody in particular."""
+    endpoints = automation_endpoints()
+    assert len(endpoints) > 30
+    agent, supervisor = api.key("agent"), api.key("supervisor")
+    for method, path in endpoints:
+        assert api.send(method, path, key=agent, content=b"{}").status_code == 403, (method, path)
+        assert api.send(method, path, key=None, content=b"{}").status_code == 401, (method, path)
+        assert api.send(method, path, key=supervisor, content=b"{}").status_code not in (401, 403), path
 
 
 def test_a_refusal_names_the_roles_that_pass(lone_api: client.Client) -> None:

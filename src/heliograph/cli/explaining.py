@@ -106,7 +106,7 @@ def _add_without_run(root: Tree, account: stories.RuleAccount) -> None:
     branch.add(_line((f"{account.reason}: {account.why}", _WITHOUT_RUN[account.decision][1])))
 
 
-def _add_run(root: Tree, run: stories.Run, why: str, messages: list[stories.Message]) -> None:
+def _add_run(root: Tree, run: stories.Run, why: str, messages: list[stories.OutgoingMessage]) -> None:
     outcome = run.result.outcome
     words = ("did not match", "dim") if outcome == "not_matched" else _word(outcome)
     branch = root.add(_line("rule ", (run.rule_name, "bold"), f" (version {run.rule_version}): ", words))
@@ -132,7 +132,7 @@ def leaf_line(leaf: stories.Leaf) -> Text:
     )
 
 
-def _add_action(branch: Tree, action: stories.Action, messages: list[stories.Message]) -> None:
+def _add_action(branch: Tree, action: stories.Action, messages: list[stories.OutgoingMessage]) -> None:
     took = "" if action.duration_ms is None else f" after {_milliseconds(action.duration_ms)}"
     line = _line(f"action {action.index + 1} {action.type}: ", _word(action.status), took)
     leaf = branch.add(line)
@@ -144,7 +144,7 @@ def _add_action(branch: Tree, action: stories.Action, messages: list[stories.Mes
         _add_message(leaf, message)
 
 
-def _add_message(leaf: Tree, message: stories.Message) -> None:
+def _add_message(leaf: Tree, message: stories.OutgoingMessage) -> None:
     written = (
         ""
         if message.template_id is None
@@ -181,7 +181,7 @@ def _line(*parts: str | tuple[str, str]) -> Text:
     return Text.assemble(*parts)
 
 
-def _is_said(message: stories.Message) -> bool:
+def _is_said(message: stories.OutgoingMessage) -> bool:
     """Whether the last attempt says already what the ledger does; an operator's word stands in the ledger alone."""
     if not message.attempts:
         return False

@@ -125,6 +125,26 @@ def create_workspace(
     terminal.say(f"The workspace {name} {'is made' if is_new else 'was there already'}.")
 
 
+@workspaces.command("webhook-secret")
+def webhook_secret(
+    name: Annotated[str, typer.Argument(help="The workspace's name.")] = "default",
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Draw a new one; the one before it signs for another day.")
+    ] = False,
+    database: options.DatabaseUrl = None,
+) -> None:
+    """Show the secret by which a workspace signs the webhooks of its alerts (Standard Webhooks)."""
+    from heliograph.store import webhook_secrets
+
+    with options.opened(database) as store:
+        now = options.moment(store)
+        with store.writing() as connection:
+            owner = options.workspace_id(connection, name)
+            found = [] if replace else webhook_secrets.read(connection, owner, now)
+            secret = found[0] if found else webhook_secrets.replace(connection, owner, now)
+    terminal.say(secret)
+
+
 @workspaces.command("list")
 def list_workspaces(database: options.DatabaseUrl = None) -> None:
     """List the names of all workspaces."""

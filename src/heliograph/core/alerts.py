@@ -70,6 +70,12 @@ def effective(settings: Mapping[str, Any] | None) -> dict[str, Any]:
     return {**DEFAULTS, **given, "channels": channels}
 
 
+def is_told(settings: Mapping[str, Any]) -> bool:
+    """Whether anybody is told of alarms, by these effective settings."""
+    channels = settings["channels"]
+    return bool(settings["enabled"] and (channels["emails"] or channels["webhook_url"]))
+
+
 def check(settings: object, path: str) -> Any:
     """The settings as given. Raises errors.InvalidInput with every fault at its place."""
     if settings is None:

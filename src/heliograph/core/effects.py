@@ -68,6 +68,8 @@ class Timer(IntEnum):
     """Birthdays have become known in a partition."""
     WALK = 8
     """A date automation goes on through the birthdays of a partition."""
+    ALARM = 9
+    """A rule is looked at, whether it is alarming and whether somebody is to be told."""
     BATCH = 20
     """A batch may be due."""
 

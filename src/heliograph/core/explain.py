@@ -131,7 +131,7 @@ class Attempt(msgspec.Struct, kw_only=True):
     reference: str | None
 
 
-class Message(msgspec.Struct, kw_only=True):
+class OutgoingMessage(msgspec.Struct, kw_only=True):
     """One thing handed to the outside: a message to a person, or a call to another program."""
 
     id: str
@@ -185,7 +185,7 @@ class Explanation(msgspec.Struct, kw_only=True):
     event: Event
     rules: list[RuleAccount]
     """Every rule of its type, as it was at that moment, in the order of evaluation."""
-    messages: list[Message]
+    messages: list[OutgoingMessage]
 
     @property
     def runs(self) -> list[Run]:

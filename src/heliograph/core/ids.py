@@ -93,6 +93,13 @@ def of_job(cursor_id: bytes, ordinal: int, subject: str, channel: str, job_head:
     return job_head + foot(ordinal, partition_of(cursor_id), int.from_bytes(digest.digest(), "big"))
 
 
+def of_notice(rule_id: bytes, number: int, ordinal: int, notice_head: bytes, partition: int) -> bytes:
+    """The id of the `ordinal`-th message of a rule's notice of this number: the same for the same notice."""
+    named = rule_id + number.to_bytes(4, "big") + ordinal.to_bytes(4, "big")
+    drawn = int.from_bytes(blake2b(named, digest_size=8).digest(), "big")
+    return notice_head + foot(drawn >> 36, partition, drawn)
+
+
 def in_order(identity: bytes, counter: int) -> bytes:
     """An id like this one, of the same instant, that comes in the order of the counter."""
     low = int.from_bytes(identity[8:], "big")

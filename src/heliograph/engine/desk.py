@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from heliograph.core import conversations, effects, ids, messages, people, rules, runs
-from heliograph.store import birthdays, list_rows, rows
+from heliograph.core import conversations, effects, ids, messages, people, rules, runs, statistics
+from heliograph.store import alert_rows, birthdays, list_rows, rows
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -40,6 +40,7 @@ class Desk:
         """The tenants of lists that are there, by workspace and id."""
         self.campaigns: dict[tuple[int, bytes], rows.Campaign] = {}
         self.cursors: dict[tuple[int, bytes], rows.Cursor] = {}
+        self.alerts: dict[tuple[int, bytes], alert_rows.Alert] = {}
         self.planned: list[rows.Message] = []
         """New messages that are to go out."""
         self.judged = 0
@@ -184,6 +185,13 @@ class Desk:
         key = (row.workspace_id, row.id)
         self.cursors[key] = self.writes.cursors[key] = row
 
+    def put_alert(self, key: tuple[int, bytes], row: alert_rows.Alert | None) -> None:
+        """Let this be what has been told of a rule."""
+        self.writes.alerts[key] = row
+        self.alerts.pop(key, None)
+        if row is not None:
+            self.alerts[key] = row
+
     # ── counts ──────────────────────────────────────────────────────────────────────────────────────
 
     def count_runs(self, workspace_id: int, made: Iterable[tuple[bytes, int]]) -> None:
@@ -193,13 +201,21 @@ class Desk:
             key = (workspace_id, rule_id, outcome)
             counts[key] = counts.get(key, 0) + 1
 
+    def counted(self, workspace_id: int, rule_id: bytes, days: statistics.Window) -> statistics.Counts:
+        """What this turn has counted so far of a rule's runs of these days."""
+        found = statistics.Counts()
+        for (workspace, rule, day), counts in self.writes.rule_counts.items():
+            if (workspace, rule) == (workspace_id, rule_id) and days.first <= day <= days.last:
+                found = found.plus(statistics.Counts(*counts))
+        for (workspace, rule, outcome), count in self._outcomes.items():
+            if (workspace, rule) == (workspace_id, rule_id):
+                found = found.plus(statistics.Counts(*_counts(outcome, count)))
+        return found
+
     def close(self) -> None:
         """Nothing more is decided: put together what was counted."""
         for (workspace_id, rule_id, outcome), count in self._outcomes.items():
-            matched = count if outcome in runs.MATCHED else 0
-            executed = count if outcome == runs.Outcome.EXECUTED else 0
-            pending = count if outcome == runs.Outcome.PENDING else 0
-            self._rule_counts(workspace_id, rule_id, self.now, (count, matched, executed, pending))
+            self._rule_counts(workspace_id, rule_id, self.now, _counts(outcome, count))
 
     def count_settled(self, workspace_id: int, rule_id: bytes, at: int, executed: int) -> None:
         """A run that waited has settled; it counts on the day it was made."""
@@ -225,6 +241,14 @@ class Desk:
         counts[0] += (event.workspace_id, event.id) not in self.attempts
         counts[1] += processed
         counts[2] += failed
+
+
+def _counts(outcome: int, count: int) -> tuple[int, int, int, int]:
+    """So many new runs of one outcome: (total, matched, executed, pending)."""
+    matched = count if outcome in runs.MATCHED else 0
+    executed = count if outcome == runs.Outcome.EXECUTED else 0
+    pending = count if outcome == runs.Outcome.PENDING else 0
+    return count, matched, executed, pending
 
 
 def _bytes(state: bytes | str | None) -> bytes:

@@ -7,14 +7,14 @@ that message alone. A text is compiled once and filled.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
 
 from heliograph import channels, errors
-from heliograph.core import consent, effects, ids, links, mime, plans, templates
+from heliograph.core import consent, effects, ids, links, mime, plans, signatures, templates
 from heliograph.store import rows
 
 _decode = msgspec.json.Decoder().decode
@@ -44,6 +44,10 @@ Stored = Callable[[int, str, int], bytes | str | None]
 """(workspace, template, version) to its content; None where there is none."""
 
 
+Secrets = Callable[[int, int], Sequence[str]]
+"""(workspace, now) to the secrets by which its webhooks are signed, the newest first."""
+
+
 class Letters:
     """Builds what is handed over; keeps compiled templates."""
 
@@ -52,10 +56,11 @@ class Letters:
         stored: Stored,
         sender: str,
         default_subject: str,
+        secrets: Secrets,
         unsubscribing: Callable[[links.Preference], str] | None = None,
     ):
         """`unsubscribing` gives the address at which somebody says that they want no more; None: there is none."""
-        self._stored, self._default_subject = stored, default_subject
+        self._stored, self._default_subject, self._secrets = stored, default_subject, secrets
         self._unsubscribing = unsubscribing
         self._sender = mime.mailbox(sender, "sender")
         self._templates: dict[tuple[int, str, int], Content] = {}
@@ -67,6 +72,8 @@ class Letters:
         """
         message = claimed.message
         if message.kind == effects.Kind.CALL:
+            if message.run_id is None:
+                return _signed_call(message, self._secrets(message.workspace_id, now), start_by, now)
             return _call(claimed, start_by, now)
         content = self._content(message)
         context = _context(claimed, content.reads)
@@ -189,6 +196,21 @@ def _call(claimed: rows.Claimed, start_by: int, now: int) -> channels.Outgoing:
         written["method"], tuple(headers.items()), body, float(written["timeout_secs"])
     )
     return channels.Outgoing(ids.text(message.id), "webhook", str(filled["url"]), request, "", start_by)
+
+
+def _signed_call(message: rows.Message, secrets: Sequence[str], start_by: int, now: int) -> channels.Outgoing:
+    """A call that no run asked for, so one of our own: its body is sent as it is, and signed for this attempt."""
+    if not secrets:
+        raise errors.NotFound(
+            "the workspace has no secret to sign webhooks with: `heliograph workspace webhook-secret` makes one"
+        )
+    written, message_id = _decode(message.content or b"{}"), ids.text(message.id)
+    body = msgspec.json.encode(written["body"])
+    headers = {"Content-Type": "application/json", **signatures.headers(secrets, message_id, now, body)}
+    request = channels.HttpRequest(
+        written["method"], tuple(headers.items()), body, float(written["timeout_secs"])
+    )
+    return channels.Outgoing(message_id, "webhook", written["url"], request, "", start_by)
 
 
 def _body(filled: Any) -> bytes:

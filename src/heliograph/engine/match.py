@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from heliograph.core import conditions, effects, ids, journeys, plans, runs
+from heliograph.core import alerts, conditions, effects, ids, journeys, plans, runs
 from heliograph.core import rules as rule_book
 from heliograph.core.steps import lists, messaging
 from heliograph.engine import bounds
@@ -46,6 +46,16 @@ class Trigger(NamedTuple):
         return compiled(facts)
 
 
+class Watched(NamedTuple):
+    """A rule of which somebody is told when it is alarming."""
+
+    tenant_id: str | None
+    created_at: int
+    definition: rule_book.Definition
+    settings: Mapping[str, Any]
+    """Its alert settings, with every default."""
+
+
 class Workspace:
     """The definitions of one workspace in one version, compiled as they are first needed."""
 
@@ -68,7 +78,6 @@ class Workspace:
         self.team = plans.Team(stored.agents, stored.divisions)
         self._stored, self._stored_journeys = stored.rules, stored.journeys
         self._journeys: dict[str, journeys.Journey] | None = None
-        self._by_type: dict[str, list[tuple[definitions.StoredRule, rule_book.Definition]]] | None = None
         self._rules: dict[bytes, rule_book.Rule] = {}
         self._triggers: dict[tuple[str | None, str], Trigger | None] = {}
 
@@ -90,13 +99,30 @@ class Workspace:
                     self._journeys |= {key: made for key in (definition.alias, definition.id) if key}
         return self._journeys.get(name)
 
+    @functools.cached_property
+    def watched(self) -> Mapping[bytes, Watched]:
+        """The rules of which somebody is told when they are alarming."""
+        return {
+            stored.id: Watched(stored.tenant_id, stored.created_at, definition, settings)
+            for listening in self._listening.values()
+            for stored, definition in listening
+            if alerts.is_told(settings := alerts.effective(definition.alert_settings))
+        }
+
+    def is_paused(self, now: int) -> bool:
+        """Whether the workspace's rules stand still."""
+        until = self.definitions.paused_until
+        return self.definitions.is_paused and (until is None or now < until)
+
+    @functools.cached_property
+    def _listening(self) -> Mapping[str, list[tuple[definitions.StoredRule, rule_book.Definition]]]:
+        return _by_type((*self._stored, *self._stored_journeys))
+
     def _compile(self, tenant_id: str | None, event_type: str) -> Trigger | None:
-        if self._by_type is None:
-            self._by_type = _by_type((*self._stored, *self._stored_journeys))
         # A workspace's own rules see every event; a tenant's see that tenant's alone (E14).
         ready = [
             self._ready(stored, definition)
-            for stored, definition in self._by_type.get(event_type, ())
+            for stored, definition in self._listening.get(event_type, ())
             if stored.tenant_id in (None, tenant_id)
         ]
         listening = [rule for rule in ready if rule.is_active]

@@ -186,18 +186,23 @@ def _deliver(
         None,
         effect.fault,
     )
-    if partition == origin.partition:
+    post(desk, message, origin.partition)
+
+
+def post(desk: desks.Desk, message: rows.Message, here: int) -> None:
+    """Release a message of this partition, or hand it to the one whose business it is."""
+    if message.partition == here:
         release(desk, message)
-    else:
-        body = _encode(
-            [
-                ids.text(value) if isinstance(value, bytes) and len(value) == 16 else _text(value)
-                for value in message
-            ]
-        )
-        desk.writes.inbox.append(
-            rows.Inbox(partition, origin.workspace_id, message.id, effects.Inbox.DELIVER, None, body, 0)
-        )
+        return
+    body = _encode(
+        [
+            ids.text(value) if isinstance(value, bytes) and len(value) == 16 else _text(value)
+            for value in message
+        ]
+    )
+    desk.writes.inbox.append(
+        rows.Inbox(message.partition, message.workspace_id, message.id, effects.Inbox.DELIVER, None, body, 0)
+    )
 
 
 def place_of(origin: Origin, contact_id: str | None, address: str | None) -> int:

@@ -20,6 +20,7 @@ from heliograph import errors
 from heliograph.core import effects, events, ids, journeys, messages, plans, runs, steps
 from heliograph.engine import (
     admission,
+    alarms,
     bounds,
     calendar,
     campaign,
@@ -77,7 +78,13 @@ class Turns:
         self._looked_up: set[int] = set()  # workspaces whose definitions are those of the present turn
         self._plans: dict[tuple[bytes, int], plans.Plan] = {}
         self._calendar = calendar.Calendar(session, lambda known: self._workspaces[known].definitions)
+        self._alarms = alarms.Alarms(session, lambda known: self._workspaces[known])
         self._walks = walks.Walks(store, session, campaign.Limits(limits.lock_window, limits.misfire_grace))
+        self._chapters = (
+            (walks.TIMERS, self._walks.timer),
+            (calendar.TIMERS, self._calendar.timer),
+            (alarms.TIMERS, self._alarms.timer),
+        )
         self._started = started.Started(store, session, doors, limits.misfire_grace, scripted)
 
     # ── one turn ────────────────────────────────────────────────────────────────────────────────────
@@ -125,6 +132,7 @@ class Turns:
             self._walks.read(connection, taken, self._culprits, desk, room)
             self._calendar.read(connection, taken.timers, self._culprits, now, room)
             self._started.read(connection, taken, self._culprits, desk)
+            self._alarms.read(connection, taken.timers, self._culprits, desk)
             for inbox in taken.inbox:
                 self._attempt_inbox(desk, inbox)
             for timer in taken.timers:
@@ -138,6 +146,7 @@ class Turns:
                 )
             self._started.carry_out(connection, desk, self._plan)
             desk.close()
+            self._alarms.note(desk)
             hot.write(connection, desk.writes, taken.partitions, now)
         self._handover.stored(len(answers))
         if claimed:
@@ -311,14 +320,12 @@ class Turns:
                 self._attempt_event(desk, event)
             return
         fault = self._culprits.pop(key, None)
-        if timer.kind in walks.TIMERS:
-            self._walks.timer(desk, timer, fault)
-            return
+        for kinds, decide in self._chapters:
+            if timer.kind in kinds:
+                decide(desk, timer, fault)
+                return
         if timer.kind in started.TIMERS:
             self._started.timer(desk, self._workspaces[timer.workspace_id], timer, fault)
-            return
-        if timer.kind in calendar.TIMERS:
-            self._calendar.timer(desk, timer, fault)
             return
         if fault is not None:
             faults.failed_timer(desk, timer, fault)

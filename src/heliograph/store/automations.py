@@ -16,8 +16,8 @@ import msgspec
 import sqlalchemy as sa
 
 from heliograph import errors
-from heliograph.core import ids, rules
-from heliograph.store import schema, versions, workspaces
+from heliograph.core import alerts, effects, ids, rules
+from heliograph.store import alert_rows, rows, schema, versions, workspaces
 
 _RULE = "rule"
 _AUTOMATIONS = schema.automations.c
@@ -95,6 +95,7 @@ def create_rule(
         )
     )
     versions.add(connection, workspace_id, made)
+    _look_at(connection, workspace_id, made, now)
     return made
 
 
@@ -114,7 +115,18 @@ def change_rule(
     )
     connection.execute(sa.update(schema.automations).where(_AUTOMATIONS.id == stored.id).values(**_row(made)))
     versions.add(connection, workspace_id, made)
+    _look_at(connection, workspace_id, made, now)
     return made
+
+
+def _look_at(connection: sa.Connection, workspace_id: int, rule: Rule, now: int) -> None:
+    """Let a rule be looked at, of which somebody is told when it is alarming (engine/alarms.py)."""
+    if alerts.is_told(alerts.effective(rule.definition.alert_settings)):
+        partition, kind = alert_rows.partition_of(workspace_id, rule.id), int(effects.Timer.ALARM)
+        timer = rows.Timer(partition, now, workspace_id, kind, rule.id)._asdict()
+        query = sa.select(schema.timers.c.id).filter_by(**timer)
+        if connection.execute(query).first() is None:
+            connection.execute(sa.insert(schema.timers).values(timer))
 
 
 def put_rule(

@@ -50,6 +50,9 @@ class Definitions(NamedTuple):
     agents: Mapping[str, str | None]
     """Who may take care of conversations, each with the tenant whose they are."""
     divisions: Mapping[str, str | None]
+    is_paused: bool
+    """By the control record, whatever the clock says of its end."""
+    paused_until: int | None
 
 
 class Campaign(NamedTuple):
@@ -78,6 +81,8 @@ def load(connection: sa.Connection, workspace_id: int) -> Definitions:
             schema.workspaces.c.definitions_version,
             schema.workspaces.c.settings,
             schema.workspaces.c.control_updated_at,
+            schema.workspaces.c.is_paused,
+            schema.workspaces.c.paused_until,
         ).where(schema.workspaces.c.id == workspace_id)
     ).one()
     templates = connection.execute(
@@ -95,6 +100,8 @@ def load(connection: sa.Connection, workspace_id: int) -> Definitions:
         [StoredDate(*row) for row in _stored(connection, workspace_id, "date", StoredDate._fields)],
         teams.known(connection, workspace_id, teams.AGENTS),
         teams.known(connection, workspace_id, teams.DIVISIONS),
+        bool(workspace.is_paused),
+        workspace.paused_until,
     )
 
 

@@ -82,7 +82,7 @@ def _seldom(connection: sa.Connection, clause: sa.ColumnElement[bool]) -> sa.Col
 
 def of_event(
     connection: sa.Connection, workspace_id: int, event_id: bytes, instants: Iterable[int]
-) -> list[explain.Message]:
+) -> list[explain.OutgoingMessage]:
     """What the runs of an event asked of the outside at these instants (µs), calls too, in the order it was asked."""
     counted = int.from_bytes(event_id[8:], "big") >> _COUNTED << _COUNTED
     first, last = counted.to_bytes(8, "big"), (counted | (1 << _COUNTED) - 1).to_bytes(8, "big")
@@ -137,9 +137,9 @@ def _sent(found: Iterable[sa.Row[Any]]) -> list[Sent]:
     return made
 
 
-def _explained(sent: Sent) -> explain.Message:
+def _explained(sent: Sent) -> explain.OutgoingMessage:
     row = sent.row
-    return explain.Message(
+    return explain.OutgoingMessage(
         id=ids.text(row.id),
         run_id=None if row.run_id is None else ids.text(row.run_id),
         action=row.visit,

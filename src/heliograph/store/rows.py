@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from heliograph.core import ids
-from heliograph.store import batch_rows, list_rows
+from heliograph.store import alert_rows, batch_rows, list_rows
 
 
 class Event(NamedTuple):
@@ -288,6 +288,7 @@ class Writes:
     """Everything that a turn leaves behind, one list for each table; written with bulk statements at its end."""
 
     __slots__ = (
+        "alerts",
         "batches",
         "birthdays",
         "campaigns",
@@ -321,6 +322,7 @@ class Writes:
     )
 
     def __init__(self) -> None:
+        self.alerts: dict[tuple[int, bytes], alert_rows.Alert | None] = {}
         self.events: list[Event] = []
         self.due: list[tuple[int, int, bytes]] = []
         """(partition, workspace_id, event_id)"""

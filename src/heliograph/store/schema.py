@@ -12,6 +12,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from heliograph.store import (
+    alert_tables,
     audience_tables,
     batch_tables,
     columns,
@@ -46,6 +47,7 @@ workspaces = sa.Table(
     _column("control_updated_at", Instant),
     _column("control_updated_by", sa.Text, null=True),
     _column("created_at", Instant),
+    _column("webhook_secrets", Json, null=True),
 )
 
 control_versions = _table(
@@ -322,6 +324,7 @@ fanouts, cursors = fanout_tables.fanouts, fanout_tables.cursors
 starts = start_tables.starts
 start_keys = start_tables.start_keys
 batches, batch_items = batch_tables.batches, batch_tables.batch_items
+alerts = alert_tables.alerts
 
 # ── hot: the way out ────────────────────────────────────────────────────────────────────────────────
 

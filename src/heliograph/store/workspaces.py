@@ -12,16 +12,16 @@ import msgspec
 import sqlalchemy as sa
 
 from heliograph.core import control
-from heliograph.store import schema
+from heliograph.store import schema, webhook_secrets
 
 DEFAULT = "default"
 
 _WORKSPACES = schema.workspaces.c
 _VERSIONS = schema.control_versions
 _ADD = sa.text(
-    "INSERT INTO workspaces (name, control_updated_at, created_at) VALUES (:name, :now, :now)"
-    " ON CONFLICT (name) DO NOTHING"
-)
+    "INSERT INTO workspaces (name, control_updated_at, created_at, webhook_secrets)"
+    " VALUES (:name, :now, :now, :secrets) ON CONFLICT (name) DO NOTHING"
+).bindparams(sa.bindparam("secrets", type_=schema.Json))
 _COUNT = sa.text(
     "INSERT INTO counters (workspace_id, kind, value) VALUES (:workspace_id, :kind, 1)"
     " ON CONFLICT (workspace_id, kind) DO UPDATE SET value = counters.value + 1 RETURNING value"
@@ -45,7 +45,7 @@ def ensure(connection: sa.Connection, name: str, now: int) -> int:
     found = find(connection, name)
     if found is not None:
         return found
-    connection.execute(_ADD, {"name": name, "now": now})
+    connection.execute(_ADD, {"name": name, "now": now, "secrets": webhook_secrets.drawn()})
     return int(connection.execute(sa.select(_WORKSPACES.id).where(_WORKSPACES.name == name)).scalar_one())
 
 

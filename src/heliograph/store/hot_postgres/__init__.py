@@ -6,6 +6,7 @@ suite runs on both. Inside, a file for each part of the data's way.
 
 from __future__ import annotations
 
+from heliograph.store.hot_postgres.alarms import read_alerts, read_rule_counts
 from heliograph.store.hot_postgres.batching import read_batch_items, read_batches, read_open_batches
 from heliograph.store.hot_postgres.calendar import (
     read_new_birthdays,
@@ -75,6 +76,7 @@ __all__ = [
     "lock_partitions",
     "next_due",
     "put_subscriptions",
+    "read_alerts",
     "read_attempts",
     "read_batch_items",
     "read_batches",
@@ -90,6 +92,7 @@ __all__ = [
     "read_messages",
     "read_new_birthdays",
     "read_open_batches",
+    "read_rule_counts",
     "read_runs",
     "read_span",
     "read_starts",

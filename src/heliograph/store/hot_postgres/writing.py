@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, LiteralString
 
 from heliograph.store import packing, rows
+from heliograph.store.hot_postgres.alarms import write_alerts
 from heliograph.store.hot_postgres.batching import write_batches
 from heliograph.store.hot_postgres.calendar import write_calendar
 from heliograph.store.hot_postgres.connection import Connection
@@ -145,6 +146,7 @@ def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int]
         put_subscriptions(connection, writes.subscriptions.values())
         write_fanouts(connection, writes)
         write_batches(connection, writes)
+        write_alerts(connection, writes)
         if lane is not None:
             _count(connection, writes, lane)
             connection.execute(

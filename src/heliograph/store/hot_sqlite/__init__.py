@@ -7,6 +7,7 @@ Inside, a file for each part of the data's way.
 
 from __future__ import annotations
 
+from heliograph.store.hot_sqlite.alarms import read_alerts, read_rule_counts
 from heliograph.store.hot_sqlite.batching import read_batch_items, read_batches, read_open_batches
 from heliograph.store.hot_sqlite.calendar import (
     read_new_birthdays,
@@ -67,6 +68,7 @@ __all__ = [
     "lock_partitions",
     "next_due",
     "put_subscriptions",
+    "read_alerts",
     "read_attempts",
     "read_batch_items",
     "read_batches",
@@ -82,6 +84,7 @@ __all__ = [
     "read_messages",
     "read_new_birthdays",
     "read_open_batches",
+    "read_rule_counts",
     "read_runs",
     "read_span",
     "read_starts",

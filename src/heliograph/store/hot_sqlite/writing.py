@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from heliograph.core import runs
 from heliograph.store import rows
+from heliograph.store.hot_sqlite.alarms import write_alerts
 from heliograph.store.hot_sqlite.batching import write_batches
 from heliograph.store.hot_sqlite.calendar import write_calendar
 from heliograph.store.hot_sqlite.connection import Connection, by_pairs
@@ -57,6 +58,8 @@ def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int]
         write_calendar(connection, writes)
     if writes.batches.changed or writes.batches.ended:
         write_batches(connection, writes)
+    if writes.alerts:
+        write_alerts(connection, writes)
     _write_people(connection, writes)
     if writes.subscriptions:
         put_subscriptions(connection, writes.subscriptions.values())

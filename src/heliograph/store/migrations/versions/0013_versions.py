@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0011"
-down_revision = "0010"
+revision = "0013"
+down_revision = "0012"
 
 _BURY = (
     "INSERT INTO automation_versions (automation_id, version, workspace_id, valid_from, definition)"

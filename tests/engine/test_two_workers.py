@@ -1,0 +1,74 @@
+"""Two workers at one time: what must happen once happens once, whoever gets there first."""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from heliograph import testing
+from tests import tables
+
+RULES = 20
+EVENTS = 50
+
+
+@pytest.fixture
+def pair(postgres_url: str) -> Iterator[tuple[testing.World, testing.World]]:
+    """Two engines on one database."""
+    with testing.World(postgres_url) as one, testing.World(postgres_url) as other:
+        yield one, other
+
+
+def race(pair: tuple[testing.World, testing.World]) -> None:
+    """Let both take turns at the same time until nothing is left to decide, and then deliver."""
+    start = threading.Barrier(2)
+
+    def work(world: testing.World) -> None:
+        start.wait(timeout=60)
+        while (report := world.turns.take()).inputs or report.more:
+            pass
+
+    threads = [threading.Thread(target=work, args=(world,)) for world in pair]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+        assert not thread.is_alive()
+    for world in (*pair, *pair):
+        world.run_until_idle()
+
+
+def test_an_alert_is_told_by_one(pair: tuple[testing.World, testing.World]) -> None:
+    """Twenty rules become alarming: each is told once, though two workers look."""
+    one = pair[0]
+    for number in range(RULES):
+        one.rule(
+            name=f"r{number}",
+            trigger_type=f"custom.r{number}",
+            actions=[{"type": "send_message", "text": "to nobody"}],
+            alert_settings={"min_matched_runs": 2, "channels": {"emails": [f"a{number}@example.com"]}},
+        )
+    events = [{"event_type": f"custom.r{n % RULES}", "contact_id": f"c{n}"} for n in range(2 * RULES)]
+    one.events(events)
+    race(pair)
+    for world in pair:
+        world.clock.move(120_000_000)
+    race(pair)
+    told = Counter(mail.recipient for world in pair for mail in world.mailbox.received)
+    assert told == {f"a{number}@example.com": 1 for number in range(RULES)}
+    assert len(tables.rows(one.app.store, "alerts")) == RULES
+
+
+def test_a_cooldown_lets_one_of_many_through(pair: tuple[testing.World, testing.World]) -> None:
+    """Of fifty events of a contact that came in by two workers and are decided by two, the rule matches for one."""
+    one, other = pair
+    rule = {"trigger_type": "custom.a", "cooldown_secs": 60, "actions": [{"type": "add_tags", "tags": ["x"]}]}
+    one.rule(**rule)
+    made = []
+    for world in (one, other) * 5:
+        made += world.events([{"event_type": "custom.a", "contact_id": "ana"}] * (EVENTS // 10))
+    race(pair)
+    outcomes = Counter(one.explain(event).runs[0].result.outcome for event in made)
+    assert outcomes == {"executed": 1, "skipped": EVENTS - 1}
+    assert len(tables.rows(one.app.store, "runs")) == EVENTS
