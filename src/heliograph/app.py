@@ -69,7 +69,9 @@ class App:
         # What people ask to be checked must not hold up what runs ask.
         self._checking = sandbox()
         self.doors: dict[int, started.Door] = {
-            effects.Door.JOURNEY: journey.Journeys(self.sandbox, settings.default_subject),
+            effects.Door.JOURNEY: journey.Journeys(
+                self.sandbox, settings.default_subject, settings.default_region or None
+            ),
             effects.Door.DATE: dates.Door(settings.default_subject, settings.default_region or None),
         }
         """What runs of each core.effects.Door do."""

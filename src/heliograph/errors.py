@@ -133,6 +133,13 @@ class DependentGone(Conflict):
         self.resource_id = resource_id
 
 
+class KeyReused(HeliographError):
+    """This Idempotency-Key came with another body before: use another key."""
+
+    code = "idempotency_key_reused"
+    status = 422
+
+
 class TooLarge(HeliographError):
     """The body is larger than this path takes."""
 

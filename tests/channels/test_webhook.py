@@ -25,10 +25,10 @@ async def everywhere_here(host: str, port: int) -> list[str]:
     return ["127.0.0.1"]
 
 
-def door(**given: object) -> webhook.HttpDoor:
-    """A door for which shop.example and other.example are this machine, and allowed."""
+def door(port: int = 80, **given: object) -> webhook.HttpDoor:
+    """A door for which shop.example and other.example are this machine, and allowed at this port."""
     usual: dict[str, object] = {
-        "allowed_hosts": ("shop.example", "other.example"),
+        "allowed_hosts": (f"shop.example:{port}", f"other.example:{port}"),
         "resolver": everywhere_here,
         "trusted": TRUSTED,
     }
@@ -44,8 +44,8 @@ def call(
     """Sends one call through the channel; gives the answer and what the server saw."""
 
     async def play() -> tuple[channels.Answer, list[Call]]:
-        opened = door()
         async with HttpSink(script) as sink:
+            opened = door(sink.port)
             outgoing = channels.Outgoing(
                 "id-1", "webhook", f"http://shop.example:{sink.port}{path}", request, "", expires_at
             )
@@ -62,8 +62,8 @@ def fetch(
     """Makes one request through the door; gives the answer and the server."""
 
     async def play() -> tuple[webhook.HttpAnswer, HttpSink]:
-        opened = door()
         async with HttpSink(script) as sink:
+            opened = door(sink.port)
             answer = await opened.request(f"http://shop.example:{sink.port}/", request, max_body=max_body)
             await opened.close()
         return answer, sink
@@ -172,7 +172,7 @@ def test_a_dead_server_is_temporary() -> None:
         async with HttpSink() as sink:
             url = f"http://shop.example:{sink.port}/"
         outgoing = channels.Outgoing("id", "webhook", url, POST, "", NOW + 1)
-        return await webhook.WebhookChannel(door()).send(outgoing)
+        return await webhook.WebhookChannel(door(sink.port)).send(outgoing)
 
     answer = asyncio.run(play())
     assert (answer.outcome, answer.code) == (TEMPORARY, "unreachable")
@@ -283,8 +283,8 @@ def together(story: Callable[[webhook.HttpDoor, HttpSink], Awaitable[None]], scr
     """Plays a story of several requests against one server."""
 
     async def play() -> HttpSink:
-        opened = door()
         async with HttpSink(script) as sink:
+            opened = door(sink.port)
             await story(opened, sink)
             await opened.close()
         return sink
@@ -327,8 +327,8 @@ def test_tls_is_checked_against_the_name(tmp_path: Path) -> None:
     context, ca_file = certificates.make(tmp_path, "shop.example")
 
     async def play() -> list[webhook.HttpAnswer]:
-        opened = door(trusted=ssl.create_default_context(cafile=ca_file))
         async with HttpSink(tls=context) as sink:
+            opened = door(sink.port, trusted=ssl.create_default_context(cafile=ca_file))
             answers = [
                 await opened.request(f"https://{host}:{sink.port}/", POST)
                 for host in ("shop.example", "other.example")

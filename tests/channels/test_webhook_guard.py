@@ -124,8 +124,8 @@ def test_the_channel_refuses_for_good() -> None:
 @pytest.mark.parametrize(
     ("entry", "passes"),
     [
-        ("inside.example", True),
-        ("INSIDE.example", True),
+        ("inside.example", False),
+        ("INSIDE.example:PORT", True),
         ("inside.example:PORT", True),
         ("inside.example:1", False),
         ("example", False),
@@ -134,7 +134,7 @@ def test_the_channel_refuses_for_good() -> None:
     ],
 )
 def test_an_allowed_host_is_reached(entry: str, passes: bool) -> None:
-    """A setting opens exactly the host, or the host and port, that it names, and not what it leads to."""
+    """A setting opens exactly the host and port that it names, 80 and 443 where it names none, and nothing else."""
     answer, seen = visit(
         "http://inside.example:PORT/", names=Names(inside_example=["127.0.0.1"]), allowed=(entry,)
     )
@@ -142,10 +142,9 @@ def test_an_allowed_host_is_reached(entry: str, passes: bool) -> None:
     assert len(seen) == passes
 
 
-@pytest.mark.parametrize("entry", ["::1", "[::1]", "[::1]:PORT"])
-def test_an_allowed_ipv6_address_is_reached(entry: str) -> None:
-    """An IPv6 address may be named with and without brackets, and with its port behind them."""
-    answer, _ = visit("http://[::1]:PORT/", allowed=(entry,), host="::1")
+def test_an_allowed_ipv6_address_is_reached() -> None:
+    """An IPv6 address stands in brackets before its port."""
+    answer, _ = visit("http://[::1]:PORT/", allowed=("[::1]:PORT",), host="::1")
     assert answer.status == 200
 
 
@@ -178,7 +177,7 @@ def test_a_redirect_is_judged_anew(location: str) -> None:
         "http://shop.example:PORT/",
         redirecting("302 Found", location),
         names=names,
-        allowed=("shop.example",),
+        allowed=("shop.example:PORT",),
     )
     assert answer.fate is FORBIDDEN
     assert len(seen) == 1
@@ -201,7 +200,7 @@ def test_a_redirected_call_stays_a_call(status: str, method: str) -> None:
         "http://shop.example:PORT/",
         redirecting(status, "/next?a=b"),
         names=Names(shop_example=["127.0.0.1"]),
-        allowed=("shop.example",),
+        allowed=("shop.example:PORT",),
         request=request,
     )
     assert answer.status == 200
@@ -225,7 +224,7 @@ def test_credentials_do_not_follow_to_another_host() -> None:
             call
         ),
         names=Names(shop_example=["127.0.0.1"], other_example=["127.0.0.1"]),
-        allowed=("shop.example", "other.example"),
+        allowed=("shop.example:PORT", "other.example:PORT"),
         request=channels.HttpRequest("POST", secrets, b"body"),
     )
     assert answer.status == 200
@@ -250,7 +249,7 @@ def test_redirects_end_after_three() -> None:
         "http://shop.example:PORT/",
         lambda call: reply("302 Found", b"", f"Location: {call.target}x"),
         names=Names(shop_example=["127.0.0.1"]),
-        allowed=("shop.example",),
+        allowed=("shop.example:PORT",),
     )
     assert (answer.status, [call.target for call in seen]) == (302, ["/", "/x", "/xx", "/xxx"])
 
@@ -261,6 +260,41 @@ def test_a_redirect_without_a_place_is_an_answer() -> None:
         "http://shop.example:PORT/",
         lambda _: reply("302 Found", b"nowhere"),
         names=Names(shop_example=["127.0.0.1"]),
-        allowed=("shop.example",),
+        allowed=("shop.example:PORT",),
     )
     assert (answer.status, answer.body) == (302, b"nowhere")
+
+
+# ── fetches ─────────────────────────────────────────────────────────────────────────────────────────
+
+FETCH = GET._replace(fetches=True)
+
+
+def test_a_fetch_takes_https_alone() -> None:
+    """Plain http is asked of nobody whom the operator did not name, nor is a redirect to it followed (J8)."""
+    names = Names(shop_example=[PUBLIC], other_example=["127.0.0.1"])
+    answer, seen = visit("http://shop.example:PORT/", names=names, request=FETCH)
+    assert (answer.fate, seen) == (FORBIDDEN, [])
+    assert "plain http" in answer.text
+    answer, seen = visit(
+        "http://other.example:PORT/",
+        redirecting("302 Found", "http://shop.example/"),
+        names=names,
+        allowed=("other.example:PORT",),
+        request=FETCH,
+    )
+    assert (answer.fate, len(seen)) == (FORBIDDEN, 1)
+
+
+@pytest.mark.parametrize("status", ["301 Moved Permanently", "302 Found", "303 See Other"])
+def test_a_redirected_fetch_asks_for_the_result(status: str) -> None:
+    """A POST becomes a GET, and five steps are gone (A71)."""
+    answer, seen = visit(
+        "http://shop.example:PORT/",
+        lambda call: reply(status, b"", f"Location: {call.target}x"),
+        names=Names(shop_example=["127.0.0.1"]),
+        allowed=("shop.example:PORT",),
+        request=FETCH._replace(method="POST", body=b"body"),
+    )
+    assert answer.status == int(status[:3])
+    assert [(call.method, call.body) for call in seen] == [("POST", b"body"), *[("GET", b"")] * 5]

@@ -118,3 +118,23 @@ def test_an_address_in_disguise_is_known(host: str) -> None:
 def test_plain_hosts_are_no_disguise(host: str) -> None:
     """A name or a plain address is taken for what it is."""
     assert not destinations.is_odd_literal(host)
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "passes"),
+    [
+        ("crm.internal", 80, True),
+        ("crm.internal", 443, True),
+        ("crm.internal", 8080, False),
+        ("api.internal", 8080, True),
+        ("api.internal", 443, False),
+        ("::1", 443, True),
+        ("::2", 80, True),
+        ("::3", 9000, True),
+        ("internal", 80, False),
+    ],
+)
+def test_an_operator_allows_hosts_and_ports(host: str, port: int, passes: bool) -> None:
+    """A host alone is its two usual ports; with a port it is that one."""
+    allowed = ("crm.internal", "api.internal:8080", "::1", "[::2]", "[::3]:9000")
+    assert destinations.is_allowed(host, port, allowed) is passes

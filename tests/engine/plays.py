@@ -142,7 +142,17 @@ JOURNEYS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
             },
         },
     ),
-    "chain": ({"action": "delay", "duration": "2 seconds"}, {"action": "invoke", "template": "short"}),
+    "chain": (
+        {"action": "delay", "duration": "2 seconds"},
+        {
+            "action": "fetch-data",
+            "webhook": {"url": "https://crm.example/", "params": {"n": "${data.n}"}},
+            "merge_strategy": "overwrite",
+        },
+        {"action": "update-profile", "recipient_id": "fay", "profile": {"n": 1}, "merge": "overwrite"},
+        {"action": "get-profile", "user_id": "bob", "path": "data.friend"},
+        {"action": "invoke", "template": "short"},
+    ),
 }
 CANCEL = "custom.stop"
 # Of one subject alone: there is no order between subjects (engine.md E26), so none between two who want one key.
@@ -379,6 +389,7 @@ class Stage:
     def __init__(self, world: testing.World):
         self.world = world
         world.mailbox.answer = answered
+        world.calls.answer = testing.answering({"plan": "fetched"})
 
     def give(self, play: Play, inputs: int) -> dict[str, list[tables.Row]]:
         """What a play leaves in all tables when a turn takes at most so many inputs."""

@@ -20,6 +20,7 @@ ENTRIES = 5
 ADDRESSES = ("j@example.com", "refused@example.com", "later@example.com")
 
 CONDITIONS = (None, None, "data.n % 2 === 0", "data.gone.deeper", "Math.random() < 0.5")
+_ASKED = {"url": "https://crm.example/", "params": {"n": "${data.n}"}}
 LIVE = "refs.first.status === 'SENT'"
 """How a message stands when it is asked for is a matter of when its answer came, and a kill may delay that."""
 
@@ -45,6 +46,9 @@ def journeys_with(*conditions: str | None) -> st.SearchStrategy[list[dict[str, A
             step("delay", duration=st.sampled_from(("2 seconds", "20 minutes", "${data.n} minutes"))),
             step("invoke", template=st.sampled_from(("child", "unknown"))),
             step("cancel", cancelation_token="never"),
+            step("fetch-data", webhook=_ASKED, merge_strategy=st.sampled_from(("replace", "soft-merge"))),
+            step("get-profile", user_id=st.sampled_from(("ana", "nobody")), path="data.friend"),
+            step("update-profile", recipient_id="eve", profile={"n": 1, "word": "${data.word || '-'}"}),
         ),
         min_size=1,
         max_size=5,
@@ -65,6 +69,7 @@ class House:
         """Some people enter the journey, and a day passes; gives what the tables hold at its end."""
         world = self.world
         self.stage._clear()
+        world.calls.answer = testing.answering({"n": 4, "word": "fetched"})
         for name in ("ana", "bob"):
             world.contact(name, **plays.PEOPLE[name], zoneinfo="Europe/Berlin")
         world.template("hello", subject="s", text="{{ n }} {{ profile.plan }}")
@@ -190,13 +195,19 @@ def taken_again(
         one["user_id"]: desk.root(one["user_id"], one["profile"], one["tags"])
         for one in tables.rows(world.app.store, "contacts")
     }
+    stored = {
+        one["user_id"]: msgspec.json.decode(one["profile"])
+        for one in tables.rows(world.app.store, "contacts")
+    }
     run = frames.Run(
         row.id,
         journeys.context_of(body),
         world.app.sandbox,
         refs,
+        leaves=frames.leaves_of(plan.steps),
         token=start.token,
         people=people,
+        stored=stored,
         sent=sent,
         invoke=_invoked,
     )

@@ -183,6 +183,14 @@ def _automation_without(field: str) -> wire.Wire:
 _NOBODY = Code("heliograph.core.dates:beginning", always([]))
 
 
+def merged(strategy: str, otherwise: str) -> Code:
+    """What is to be merged by one strategy is merged by another."""
+    return Code(
+        "heliograph.core.people:merge",
+        lambda original: lambda name, *rest: original(otherwise if name == strategy else name, *rest),
+    )
+
+
 def _never_paused(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def read(stored: Any) -> Any:
         book = original(stored)
@@ -305,12 +313,43 @@ SABOTAGE: dict[str, tuple[wire.Wire | Code, ...]] = {
     "S2-22": (Code("heliograph.core.steps.batching:AddToBatch.take", always(plans.failed("no"))),),
     "S2-23": (Code("heliograph.engine.started:cancel", always(None)),),
     "S2-26": (Code("heliograph.core.journeys:_token", always(None)),),
-    "S2-28": (Code("heliograph.core.expressions:judge", always(expressions.Judgement(True))),),
-    "S2-30": (Code("heliograph.core.delays:after", lambda _original: lambda now, *_: now),),
+    "S2-28": (
+        Code("heliograph.core.frames:Run._left", always({"status": "ENQUEUED"})),
+        Code("heliograph.core.expressions:judge", always(expressions.Judgement(True))),
+    ),
     "S2-34": (Code("heliograph.core.frames:Reader.fault", always(None)),),
+    "S2-30": (Code("heliograph.core.delays:after", lambda _original: lambda now, *_: now),),
+    "S2-37": (Code("heliograph.core.steps.fetching:Fetch.left", lambda _: lambda _, context, __: context),),
+    "S2-43": (merged("replace", "overwrite"), merged("replace", "none")),
+    "S2-44": (
+        merged("soft-merge", "overwrite"),
+        merged("soft-merge", "replace"),
+        merged("soft-merge", "none"),
+    ),
+    "S2-45": (merged("overwrite", "replace"), merged("overwrite", "soft-merge")),
+    "S2-46": (merged("none", "replace"), merged("none", "soft-merge"), merged("none", "overwrite")),
+    "S2-54": (
+        Code("heliograph.core.steps.profiles:GetProfile.left", lambda _: lambda _, context, __: context),
+    ),
     "S2-59": (Code("heliograph.core.steps.flow:Invoke.take", always(plans.done())),),
     "S2-70": (Code("heliograph.core.steps.sending:Send.take", always(plans.done())),),
     "S2-81": (Code("heliograph.engine.journey:_People.__getitem__", always({})),),
+    "S2-107": (Code("heliograph.core.steps.profiles:UpdateProfile.take", always(plans.done())),),
+    "S2-111": (merged("replace", "overwrite"), merged("replace", "none")),
+    "S2-112": (
+        merged("soft-merge", "overwrite"),
+        merged("soft-merge", "replace"),
+        merged("soft-merge", "none"),
+    ),
+    "S2-113": (merged("overwrite", "replace"), merged("overwrite", "soft-merge")),
+    "S2-114": (merged("none", "replace"), merged("none", "soft-merge"), merged("none", "overwrite")),
+    "S2-118": (
+        merged("overwrite", "replace"),
+        merged("overwrite", "none"),
+        merged("soft-merge", "overwrite"),
+        merged("none", "soft-merge"),
+        merged("replace", "overwrite"),
+    ),
     "S2-83": (Code("heliograph.core.steps.sending:SendMessage.take", always(plans.done())),),
     "S3-01": (_NOBODY_INCLUDED, _EVERYBODY),
     "S3-02": (_NOBODY_INCLUDED,),

@@ -10,7 +10,7 @@ from alembic.config import Config
 
 from heliograph.core import effects, ids
 from heliograph.engine import desk
-from heliograph.store import birthdays, database, imports, migrations, people, rows, schema
+from heliograph.store import birthdays, calendar_rows, database, imports, migrations, people, rows, schema
 from tests import tables
 from tests.store import samples
 
@@ -180,7 +180,9 @@ def test_new_birthdays_are_found_by_when_they_became_known(
 def test_walks_are_laid_out_moved_and_ended(store: database.Database, session: database.Session) -> None:
     """A walk that is there stays where it is when it is laid out again; one that ended is gone."""
     walks = [
-        rows.Walk(1, ids.of_cursor(ids.of_fanout(samples.RULE), 1, n), n, samples.RULE, 739_000, 517, "")
+        calendar_rows.Walk(
+            1, ids.of_cursor(ids.of_fanout(samples.RULE), 1, n), n, samples.RULE, 739_000, 517, ""
+        )
         for n in range(3)
     ]
     writes = rows.Writes()

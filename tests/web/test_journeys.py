@@ -6,6 +6,7 @@ import pytest
 
 from heliograph import testing
 from heliograph.core import ids, schedule
+from heliograph.web.routes import journeys as routes
 from tests import tables
 from tests.engine import acts
 from tests.web.client import Client
@@ -122,6 +123,65 @@ def test_who_cannot_be_reached_holds_up_nobody(api: Client) -> None:
     assert (third["status"], status(api, run_id)) == ("PROCESSED", "PROCESSED")
 
 
+@pytest.mark.spec("S2-79")
+def test_an_override_says_what_the_mail_is_instead(api: Client) -> None:
+    """Subject, texts, sender, answers, headers and copies; each copy is a message of its own, for whom it was."""
+    api.world.contact("ana", email="ana@example.com")
+    api.world.template("nudge", subject="s", text="t", html="<p>t</p>")
+    email = {
+        "subject": "Other ${data.n}",
+        "text": "plain",
+        "html": "<b>bold</b>",
+        "from": "Shop <shop@example.com>",
+        "reply_to": "help@example.com",
+        "cc": ["bob@example.com"],
+        "bcc": "cid@example.com, ana@example.com",
+        "headers": {"X-Order": "7"},
+    }
+    run_id = invoke(
+        api, {**NUDGE, "override": {"channel": {"email": email}, "sendgrid": {"x": 1}}}, data={"n": 1}
+    )
+    api.world.run_until_idle()
+    invoke(api, {**NUDGE, "override": {"email": {"subject": "Short"}}})
+    api.world.run_until_idle()
+    for address in ("ana@example.com", "bob@example.com", "cid@example.com"):
+        mail = next(one for one in api.mailbox.to(address) if one.subject == "Other 1")
+        assert (mail.text, (mail.html or "").strip()) == ("plain", "<b>bold</b>")
+        head = mail.raw.decode().partition("\r\n\r\n")[0].split("\r\n")
+        assert {
+            "To: ana@example.com",
+            "Cc: bob@example.com",
+            "From: Shop <shop@example.com>",
+            "Reply-To: help@example.com",
+            "X-Order: 7",
+        } <= set(head)
+        assert "cid" not in mail.raw.decode()
+    assert [(mail.subject, mail.text) for mail in api.mailbox.to("ana@example.com")][-1] == ("Short", "t")
+    assert len(api.mailbox.received) == 4
+    assert [one["email"] for one in steps_of(api, run_id)[0]["explain"]["recipients"]] == [
+        "ana@example.com",
+        "bob@example.com",
+        "cid@example.com",
+    ]
+
+
+def test_an_override_that_cannot_be_ends_the_run(api: Client) -> None:
+    """What is no address or header is told with its place; one that is no object is refused beforehand."""
+    assert set(faults(api, {**NUDGE, "override": "x"})) == {"steps[0].override"}
+    api.world.contact("ana", email="ana@example.com")
+    api.world.template("nudge", subject="s", text="t")
+    for email, place in (
+        ({"cc": ["x"]}, "cc"),
+        ({"from": "nobody"}, "from"),
+        ({"headers": {"To": "x"}}, "headers"),
+    ):
+        run_id = invoke(api, {**NUDGE, "override": {"email": email}})
+        api.world.run_until_idle()
+        assert status(api, run_id) == "ERROR"
+        assert f"steps[0].override.email.{place}" in steps_of(api, run_id)[0]["error"]["message"]
+    assert api.mailbox.received == []
+
+
 def test_what_people_say_is_no_template(api: Client) -> None:
     """Tags of a template in data or content are text."""
     invoke(api, WELCOME, data={"name": "{{ 7 | times: 6 }} {b}"})
@@ -230,6 +290,30 @@ def test_a_message_never_goes_out_with_a_hole(api: Client) -> None:
 # ── cancel ──────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.spec("S2-28")
+def test_a_cancel_may_look_at_what_came_of_a_send(api: Client) -> None:
+    """Its `if` reads earlier steps: what was sent in vain is not waited for."""
+    api.mailbox.answer = acts.refused
+    waiting = invoke(api, {"action": "delay", "duration": "1 day"}, cancelation_token="t")
+    for status_wanted, expected in (("SENT", "WAITING"), ("UNDELIVERABLE", "CANCELED")):
+        step = {
+            "action": "cancel",
+            "cancelation_token": "t",
+            "if": f"refs.first.status === '{status_wanted}'",
+        }
+        invoke(api, {**WELCOME, "ref": "first"}, {"action": "delay", "duration": "1 second"}, step)
+        api.world.pass_time(seconds=2)
+        assert status(api, waiting) == expected
+
+
+@pytest.mark.spec("S2-34")
+def test_a_delay_says_how_long_or_until_when(api: Client) -> None:
+    """One that says neither is refused; either is enough."""
+    assert set(faults(api, {"action": "delay"})) == {"steps[0]"}
+    for enough in ({"duration": "1 hour"}, {"until": "2030-01-01"}):
+        assert status(api, invoke(api, {"action": "delay", **enough})) == "PROCESSING"
+
+
 @pytest.mark.spec("S2-24", "S2-25")
 def test_a_token_cancels_every_run_in_progress(api: Client) -> None:
     """Whatever partition it is in; what has ended stays as it was."""
@@ -316,6 +400,28 @@ def test_a_journey_is_made_changed_and_deleted(api: Client) -> None:
     assert put(api, "welcome", WELCOME)["version"] == 3
 
 
+def test_journeys_are_listed_by_what_they_are(api: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Published ones or drafts, page by page, with a cursor for what follows; in Courier's words where it is none."""
+    monkeypatch.setattr(routes, "_PER_PAGE", 3)
+    for number in range(5):
+        put(api, f"j{number}", WELCOME)
+    put(api, "draft", WELCOME, status="draft")
+    first = api.get("/automations").json()
+    assert len(first["templates"]) == 3
+    assert set(first["templates"][0]) == {"id", "name", "version", "createdAt", "updatedAt"}
+    second = api.get(f"/automations?cursor={first['cursor']}").json()
+    assert [one["id"] for one in second["templates"]] == ["j3", "j4"]
+    assert "cursor" not in second
+    (draft,) = api.get("/automations?version=draft").json()["templates"]
+    assert (draft["id"], draft["version"]) == ("draft", "draft")
+    answer = api.get("/automations?version=invalid")
+    assert answer.json()["message"] == (
+        'Invalid version parameter "invalid". Accepted values are: published (for published templates) or draft'
+        " (for draft templates)"
+    )
+    assert api.get("/automations?cursor=nonsense").json()["message"] == "Invalid cursor format"
+
+
 def test_a_run_keeps_the_version_that_it_began_with(api: Client) -> None:
     """A journey that is changed or deleted while somebody waits in it goes on as it was (E22)."""
     put(api, "welcome", {"action": "delay", "duration": "1 hour"}, WELCOME)
@@ -372,6 +478,31 @@ def test_a_step_starts_another_journey(api: Client) -> None:
     assert (first["status"], second["status"]) == ("PROCESSED", "SKIPPED")
     child = api.get(f"/automations/runs/{first['explain']['run_id']}").json()
     assert (child["source"], child["template_id"]) == (["invoke/child", f"run/{run_id}"], "child")
+
+
+@pytest.mark.spec("S2-62", "S2-64", "S2-65", "S2-68")
+def test_a_child_holds_what_the_context_says(api: Client) -> None:
+    """Brand, profile and template too; `ref` names the step, which has started it when it is read."""
+    api.world.template("nudge", subject="s", text="{{ profile.plan }} {{ data.brand }}")
+    put(api, "child", {"action": "send", "recipient": "x", "data": {"brand": "${brand}"}})
+    context = {"brand": "b1", "profile": {"email": "kid@example.com", "plan": "pro"}, "template": "nudge"}
+    step = {"action": "invoke", "template": "child", "context": context, "ref": "kid"}
+    after = {**WELCOME, "if": "refs.kid.status === 'PROCESSED'"}
+    run_id = invoke(api, step, after, brand="b0", profile={"plan": "free"}, template="other")
+    api.world.run_until_idle()
+    assert [mail.text for mail in api.mailbox.to("kid@example.com")] == ["pro b1"]
+    assert [one["status"] for one in steps_of(api, run_id)] == ["PROCESSED", "PROCESSED"]
+
+
+def test_a_circle_of_journeys_says_where_it_ended(api: Client) -> None:
+    """The step that would go on says how often runs have started each other, and which."""
+    put(api, "again", {"action": "invoke", "template": "again"})
+    api.post("/automations/again/invoke", {"recipient": None})
+    api.world.run_until_idle()
+    ran = [one["run_id"] for one in api.get("/automations/runs").json()["runs"]]
+    (told,) = [step["error"]["message"] for one in ran for step in steps_of(api, one) if step["error"]]
+    assert told == "depth: runs have started each other 5 times already, and 'again' would be one more"
+    assert len(ran) == 6
 
 
 def test_journeys_that_start_each_other_come_to_an_end(api: Client) -> None:

@@ -23,6 +23,9 @@ class HttpRequest(NamedTuple):
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
     timeout: float = 10.0  # seconds for all of it: name, connection, redirects, answer
+    fetches: bool = (
+        False  # for data: https alone but for allowed hosts, five redirects, which end as a GET; 1 MiB
+    )
 
 
 class Outgoing(NamedTuple):
@@ -61,7 +64,9 @@ class Answer(NamedTuple):
         None  # the provider's code ("250", "550 5.1.1", "429"), or one word of ours (see OUR_CODES)
     )
     text: str = ""  # the provider's words, or ours, ≤ 500 characters
-    detail: Mapping[str, Any] | None = None  # webhook: {"status", "headers", "body" ≤ 64 KiB of text}
+    detail: Mapping[str, Any] | None = (
+        None  # webhook: {"status", "headers", "body"}, of which 64 KiB, or all of it where it fetches
+    )
     retry_after: float | None = None  # seconds to wait before the next attempt, where somebody said so
 
 
@@ -71,6 +76,8 @@ OUR_CODES = {
     "misconfigured": "a setting is wrong (login, TLS): only an operator can mend it, so no message should fail for it",
     "malformed": "the message itself cannot travel",
     "forbidden": "the address is behind our own walls and no setting allows it",
+    "too_large": "the answer to a fetch is larger than is read",
+    "no_data": "the answer to a fetch is no object in JSON",
     "lost": "the hand-over was begun and the answer never came",
 }
 """The codes that are said where no provider gave one, and what they mean."""

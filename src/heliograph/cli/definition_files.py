@@ -230,8 +230,9 @@ def _template(file: Path, identity: object, fields: Mapping[str, Any]) -> Defini
 
 
 def _journey(file: Path, identity: object, fields: Mapping[str, Any]) -> Definition:
-    from heliograph import app
+    from heliograph import app, settings
 
+    allowed = settings.load().allowed_hosts
     faults = documents.unknown_keys(fields, journeys.WRITABLE, "")
     if not isinstance(identity, str) or not _TEMPLATE_ID.fullmatch(identity):
         faults.append(
@@ -239,7 +240,7 @@ def _journey(file: Path, identity: object, fields: Mapping[str, Any]) -> Definit
         )
     with contextlib.closing(app.sandbox()) as evaluator:
         try:
-            content = journeys.define(str(identity), fields, evaluator)
+            content = journeys.define(str(identity), fields, evaluator, allowed)
         except errors.InvalidInput as refusal:
             raise errors.InvalidInput(faults=[*faults, *refusal.faults]) from None
     if faults:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Collection
 
+_USUAL_PORTS = (80, 443)
 _V4 = (
     ("cloud metadata", ("169.254.169.254", "168.63.129.16", "100.100.100.200", "192.0.0.192")),
     ("unspecified", ("0.0.0.0/8",)),
@@ -60,6 +62,16 @@ def refusal(written: str) -> str | None:
     except ValueError:
         return "not an address"
     return _class_of(address)
+
+
+def is_allowed(host: str, port: int, allowed: Collection[str]) -> bool:
+    """Whether the operator allows a host: an entry is a host, for ports 80 and 443, or a host with a port (A27).
+
+    An IPv6 address stands in brackets before its port.
+    """
+    bracketed = f"[{host}]" if ":" in host else host
+    named = port in _USUAL_PORTS and (host in allowed or bracketed in allowed)
+    return named or f"{bracketed}:{port}" in allowed
 
 
 def is_odd_literal(host: str) -> bool:

@@ -21,6 +21,10 @@ class Inbox(IntEnum):
     """A message for this subject, decided in another partition."""
     TAG = 3
     """Tags to put on or take off, decided in another partition by an older Heliograph: now it is CHANGE."""
+    PROFILE = 4
+    """A profile to be written, decided in another partition."""
+    THROTTLE = 31
+    """A run asks whether it may pass, in the partition of its group."""
     CANCEL = 5
     """A run of this partition is to be canceled, or a message in it whose run was."""
     JOB = 6
@@ -90,6 +94,8 @@ class Kind(IntEnum):
     """Something a person receives."""
     CALL = 2
     """A request to another program (`call_webhook`)."""
+    FETCH = 3
+    """A request for another program's data, for which a run waits (`fetch-data`)."""
 
 
 class Deliver(NamedTuple):
@@ -111,10 +117,13 @@ class Deliver(NamedTuple):
 
 
 class SaveProfile(NamedTuple):
-    """Set attributes of a contact (which is made where there is none)."""
+    """Write a contact's profile by a merge strategy (the contact is made where there is none)."""
 
     contact_id: str
     fields: Mapping[str, Any]
+    strategy: str = "overwrite"
+    answers: bool = False
+    """Whether the run waits until it is written."""
 
 
 class SaveTags(NamedTuple):
@@ -197,6 +206,15 @@ class JoinBatch(NamedTuple):
     data: Mapping[str, Any]
 
 
+class Throttle(NamedTuple):
+    """Ask whether the run may pass, as one of its group."""
+
+    group: tuple[str | None, ...]
+    max_allowed: int
+    period: int
+    """Microseconds within which so many pass."""
+
+
 class Cancel(NamedTuple):
     """Cancel every run in progress that has this token."""
 
@@ -213,5 +231,6 @@ Effect = (
     | Wait
     | Start
     | JoinBatch
+    | Throttle
     | Cancel
 )

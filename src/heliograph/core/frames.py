@@ -22,6 +22,8 @@ STATUSES: Mapping[int, str] = {
 }
 """How the Courier wire names a step's status; one that waits for time is WAITING."""
 WAITING = "WAITING"
+UNDER_WAY = "PROCESSING"
+THROTTLED = "THROTTLED"
 NOT_REACHED = "NOT PROCESSED"
 
 Leaves = Callable[[expressions.Context, dict[str, Any]], expressions.Context]
@@ -29,6 +31,23 @@ Leaves = Callable[[expressions.Context, dict[str, Any]], expressions.Context]
 
 Invoke = Callable[[str, Mapping[str, Any]], "effects.Start | str"]
 """(template's id or alias, what its run is to hold) to the start of it, or why there is none."""
+
+
+class Used(NamedTuple):
+    """A step's key that was used before."""
+
+    run_id: str
+    """By whom, as the wire has it."""
+    answer: Any
+    """What it came to."""
+
+
+class InTenant(NamedTuple):
+    """What is said of somebody in a tenant."""
+
+    levels: Sequence[Mapping[str, Any]]
+    """Of everybody in it, by each level, the root first."""
+    own: Mapping[str, Any] | None
 
 
 class Run:
@@ -44,6 +63,9 @@ class Run:
         leaves: Mapping[int, Leaves] | None = None,
         token: str | None = None,
         people: Mapping[str, Mapping[str, Any]] | None = None,
+        stored: Mapping[str, Mapping[str, Any]] | None = None,
+        tenants: Mapping[tuple[str, str], InTenant] | None = None,
+        keys: Mapping[tuple[str, str], Used] | None = None,
         sent: Mapping[int, Sequence[str]] | None = None,
         invoke: Invoke = lambda template, _: f"there is no journey {template!r}",
         zone: str | None = None,
@@ -51,13 +73,20 @@ class Run:
         """`refs` is the visit of each step with a name; `people` the stored profiles, by user_id.
 
         `context` is what it was started with, and `leaves` what becomes of it by the step of each visit.
+        `stored` is these profiles as they were written, `tenants` what is said of people there, by (user_id, tenant);
+        `keys` the step keys that were used before, by (action, key);
         `sent` is how the messages of earlier sends stand, by visit; `zone` the workspace's.
         """
         self.run_id, self.context, self.evaluator, self.refs = run_id, context, evaluator, refs
         self._begun, self._leaves = context, leaves or {}
         self.token, self.sent, self.invoke = token, sent or {}, invoke
         self.people: Mapping[str, Mapping[str, Any]] = {} if people is None else people
+        self.stored: Mapping[str, Mapping[str, Any]] = {} if stored is None else stored
+        self.tenants: Mapping[tuple[str, str], InTenant] = {} if tenants is None else tenants
+        self.keys: Mapping[tuple[str, str], Used] = {} if keys is None else keys
         self.zone = zone
+        self.automation = ""
+        """The automation that it is a run of: what a group of its runs is known by."""
         self._visit = 0
         self._records: Sequence[Any] = ()
 
@@ -97,9 +126,13 @@ def recipients_in(output: Any) -> Sequence[Any] | None:
 
 def status_of(record: Any) -> str:
     """How a step stands that left this record."""
-    waits_for = (plans.WAKES_AT, plans.BATCH) if record.status == plans.Status.PENDING else ()
-    if isinstance(record.output, dict) and any(name in record.output for name in waits_for):
-        return WAITING
+    if record.status == plans.Status.PENDING and isinstance(record.output, dict):
+        if plans.WAKES_AT in record.output or plans.BATCH in record.output:
+            return WAITING
+        if plans.REQUEST in record.output:
+            return UNDER_WAY
+    if isinstance(record.output, dict) and record.output.get(plans.THROTTLED):
+        return THROTTLED
     return STATUSES[record.status]
 
 
@@ -136,7 +169,7 @@ class Step(NamedTuple):
     @property
     def on_error(self) -> str:
         """A step that blocks is waited for."""
-        return "stop" if self.body.blocks else "continue"
+        return "wait" if self.body.blocks else "continue"
 
     @property
     def kind(self) -> str:
@@ -170,6 +203,23 @@ class Step(NamedTuple):
             return tuple(self.body.people(run, scope))
         except (errors.InvalidInput, errors.RenderFailed):
             return ()
+
+    def tenants(self, run: Run, scope: expressions.Scope) -> Iterable[tuple[str, str]]:
+        """Of whom it needs to know what is said of them in a tenant; such a kind has a method of this name."""
+        named = getattr(self.body, "tenants", None)
+        try:
+            return () if named is None else tuple(named(run, scope))
+        except (errors.InvalidInput, errors.RenderFailed):
+            return ()
+
+    def key(self, scope: expressions.Scope) -> tuple[str, str] | None:
+        """The action and the key of a step that is to be done once; such a kind has a `once`."""
+        once = getattr(self.body, "once", None)
+        try:
+            key = None if once is None else once.named(scope)
+        except (errors.InvalidInput, errors.RenderFailed):
+            return None
+        return None if key is None else (self.body.action, key)
 
     def _with_reads(self, outcome: plans.Outcome, scope: expressions.Scope) -> plans.Outcome:
         steps = scope.context.steps
@@ -249,6 +299,8 @@ class Reader:
 
 def text(value: Any, path: str) -> str:
     """A resolved value as text: numbers and truths as JSON writes them. Raises RenderFailed for anything else."""
+    if isinstance(value, str) and "\0" in value:
+        raise errors.RenderFailed.at(path, "holds a NUL character, which no database takes")
     if isinstance(value, str):
         return value
     if isinstance(value, bool | int | float):

@@ -5,13 +5,14 @@ Law: read from the run's records and nothing else; a step that was not reached i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
-from heliograph.core import frames, journeys, plans, runs, schedule
+from heliograph.core import fetches, frames, journeys, plans, runs, schedule, step_keys
 
+_UNTOLD = (plans.RECIPIENTS, plans.GAINED, fetches.FETCHED)
 STATUSES = ("PROCESSING", "PROCESSED", "WAITING", "CANCELED", "ERROR", "THROTTLED", "NOT PROCESSED")
 """Every status that a run can have on the wire."""
 
@@ -66,6 +67,7 @@ def status_of(status: int, records: Sequence[runs.Record]) -> str:
         runs.Status.DONE: "PROCESSED",
         runs.Status.FAILED: "ERROR",
         runs.Status.CANCELED: "CANCELED",
+        runs.Status.THROTTLED: frames.THROTTLED,
     }[runs.Status(status)]
 
 
@@ -85,6 +87,7 @@ def wanted(names: Sequence[str]) -> set[runs.Status]:
                 (runs.Status.DONE, "PROCESSED"),
                 (runs.Status.FAILED, "ERROR"),
                 (runs.Status.CANCELED, "CANCELED"),
+                (runs.Status.THROTTLED, frames.THROTTLED),
             )
             if told == name
         }
@@ -117,7 +120,9 @@ def _account(
     if status == runs.Status.CANCELED and told == frames.WAITING:
         told = "CANCELED"
     output = record.output if isinstance(record.output, dict) else {}
-    explain = {name: value for name, value in output.items() if name not in (plans.RECIPIENTS, plans.GAINED)}
+    explain = {name: value for name, value in output.items() if name not in _UNTOLD}
+    if isinstance(output.get(fetches.FETCHED), dict):
+        explain["keys"] = sorted(output[fetches.FETCHED])
     recipients = output.get(plans.RECIPIENTS)
     if recipients is not None:
         explain["recipients"] = [
@@ -131,13 +136,25 @@ def _account(
         told,
         _step_id(visit),
         step.ref,
-        sent[0] if len(sent) == 1 else None,
+        _first(output.get("message_ids"), sent),
         schedule.write_instant(record.started_at),
         schedule.write_instant(record.settled_at or record.started_at),
         StepError(record.error or "failed") if failed else None,
-        (record.error or "its messages were not to go out") if skipped else None,
+        _skipped(record, output, skipped=skipped),
         explain,
     )
+
+
+def _first(before: Sequence[str] | None, sent: Sequence[str]) -> str | None:
+    """The message of a step that wrote to one person, or of the one whose key it had."""
+    found = sent if before is None else before
+    return found[0] if len(found) == 1 else None
+
+
+def _skipped(record: runs.Record, output: Mapping[str, Any], *, skipped: bool) -> str | None:
+    if step_keys.REPEATS in output:
+        return f"idempotency key already used by run {output[step_keys.REPEATS]}"
+    return (record.error or "its messages were not to go out") if skipped else None
 
 
 def _step_id(visit: int) -> str:

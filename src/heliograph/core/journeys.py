@@ -7,19 +7,22 @@ its place. What a run holds is written down at its start and stays.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
 from heliograph import errors
-from heliograph.core import documents, effects, expressions, fields, frames, ids, plans, rules
-from heliograph.core.steps import batching, flow, sending, waiting
+from heliograph.core import documents, effects, expressions, fields, frames, ids, journey_checks, plans, rules
+from heliograph.core.steps import batching, fetching, flow, profiles, sending, throttling, waiting
 
 KINDS: Mapping[str, tuple[Callable[[frames.Reader], Any], Sequence[str]]] = {
     **sending.KINDS,
     **waiting.KINDS,
     **batching.KINDS,
+    **fetching.KINDS,
+    **profiles.KINDS,
+    **throttling.KINDS,
     **flow.KINDS,
 }
 """How a step of each `action` is read, and its fields beside `action`, `if` and `ref`."""
@@ -113,8 +116,16 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
 WRITABLE = ("name", "alias", "steps", "cancelation_token", "status", "trigger")
 
 
-def define(identity: str, given: Mapping[str, Any], evaluator: expressions.Evaluator) -> Definition:
-    """The journey of this id. Raises InvalidInput with its faults."""
+def define(
+    identity: str,
+    given: Mapping[str, Any],
+    evaluator: expressions.Evaluator,
+    allowed_hosts: Collection[str] = (),
+) -> Definition:
+    """The journey of this id. Raises InvalidInput with its faults.
+
+    `allowed_hosts` are those that its steps may ask though they are not on the public internet, or over plain http.
+    """
     faults = []
     for name, most in (("name", MAX_NAME), ("alias", MAX_NAME)):
         value = given.get(name)
@@ -124,19 +135,19 @@ def define(identity: str, given: Mapping[str, Any], evaluator: expressions.Evalu
         faults.append(errors.Fault("name", "is required"))
     if given.get("status", "published") not in STATES:
         faults.append(errors.Fault("status", f"is one of {', '.join(STATES)}"))
-    for read in (_check_steps, _check_token, _check_trigger):
+    for read in (_check_token, _check_trigger):
         try:
             read(given, evaluator)
         except errors.InvalidInput as refusal:
             faults += refusal.faults
+    try:
+        journey_checks.check_addresses(read_steps(given.get("steps"), evaluator), allowed_hosts)
+    except errors.InvalidInput as refusal:
+        faults += refusal.faults
     if faults:
         raise errors.InvalidInput(faults=faults)
     kept = {name: given[name] for name in WRITABLE if given.get(name) not in (None, "")}
     return msgspec.convert({**kept, "id": identity}, Definition)
-
-
-def _check_steps(given: Mapping[str, Any], evaluator: expressions.Evaluator) -> None:
-    read_steps(given.get("steps"), evaluator)
 
 
 def _check_token(given: Mapping[str, Any], evaluator: expressions.Evaluator) -> None:
@@ -295,7 +306,7 @@ def child(
     run_id, before = parent
     depth = 0 if now - ids.created_at(run_id) >= _HOUR else before.depth + 1
     if depth > MAX_DEPTH:
-        return f"depth: runs have started each other {MAX_DEPTH} times already"
+        return f"depth: runs have started each other {MAX_DEPTH} times already, and {template!r} would be one more"
     source = (f"invoke/{journey.definition.id}", f"run/{ids.wire(run_id)}")
     body = Body(source, **given, depth=depth, journey=journey.definition.id)
     return start(journey, body, journey.definition.cancelation_token, evaluator, now)
@@ -303,37 +314,21 @@ def child(
 
 # ── invocations ─────────────────────────────────────────────────────────────────────────────────────
 
-_TEXTS = ("brand", "recipient", "template")
-_OBJECTS = ("data", "profile")
-CONTEXT = (*_TEXTS, *_OBJECTS)
-
-
-def context_given(given: Mapping[str, Any], inner: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The parts of a run's context that a request names; `inner` is its older place (A01). Raises InvalidInput."""
-    found: dict[str, Any] = {}
-    faults = []
-    for name in CONTEXT:
-        value = given.get(name)
-        if value is None and inner is not None and name in ("recipient", "data", "profile"):
-            value = inner.get(name)
-        if value in (None, ""):
-            continue
-        wanted: type = str if name in _TEXTS else dict
-        if isinstance(value, wanted):
-            found[name] = value
-        else:
-            faults.append(errors.Fault(name, f"is {'a text' if wanted is str else 'an object'}, or null"))
-    if faults:
-        raise errors.InvalidInput(faults=faults)
-    return found
-
 
 def of_own(
-    steps: Any, token: Any, given: Mapping[str, Any], evaluator: expressions.Evaluator, now: int
+    steps: Any,
+    token: Any,
+    given: Mapping[str, Any],
+    evaluator: expressions.Evaluator,
+    now: int,
+    *,
+    allowed_hosts: Collection[str] = (),
 ) -> effects.Start:
     """The start of a run that brings its steps with it, checked whole. Raises InvalidInput."""
     try:
-        check_sends(read_steps(steps, evaluator), given)
+        plan = read_steps(steps, evaluator)
+        journey_checks.check_sends(plan, given)
+        journey_checks.check_addresses(plan, allowed_hosts)
     except errors.InvalidInput as refusal:
         raise errors.InvalidInput(f"Invalid Steps Definition: {refusal}", faults=refusal.faults) from None
     return start(None, Body(("invoke",), **given, steps=steps), token, evaluator, now)
@@ -344,19 +339,6 @@ def of_template(
 ) -> effects.Start:
     """The start of a run of a journey that somebody invokes. Raises InvalidInput."""
     definition = journey.definition
-    check_sends(read_steps(definition.steps, evaluator), given)
+    journey_checks.check_sends(read_steps(definition.steps, evaluator), given)
     body = Body((f"invoke/{definition.id}",), **given, journey=definition.id)
     return start(journey, body, definition.cancelation_token, evaluator, now)
-
-
-def check_sends(plan: plans.Plan, given: Mapping[str, Any]) -> None:
-    """Raises InvalidInput for each send that has neither a recipient or template of its own, nor one of its run's."""
-    faults = [
-        errors.Fault(f"{step.path}.{name}", "is required: the run has none either")
-        for step in plan.steps
-        if isinstance(step, frames.Step) and isinstance(step.body, sending.Send)
-        for name in ("recipient", "template")
-        if name not in step.body.given and not given.get(name)
-    ]
-    if faults:
-        raise errors.InvalidInput(faults=faults)

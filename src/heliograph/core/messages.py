@@ -146,6 +146,27 @@ def following(
     return Following(State.PLANNED, retry_at, None)
 
 
+FETCH_ATTEMPTS, MOST_FETCH_ATTEMPTS = 3, 20
+_FETCH_WAIT, _LONGEST_FETCH_WAIT = 1.0, 10.0
+"""Seconds before the second attempt of a fetch, and the most that a server may ask for (A25)."""
+
+
+def following_fetch(attempts: Sequence[Attempt], now: int, wait: float = 0) -> Following:
+    """What follows from the last attempt of a fetch, for which a run waits: three in all, a second or two apart (J8).
+
+    An answer that was lost counts as a network's fault: who asks for data may ask again. One that was lost with the
+    process that held it is no fault of the other side, and counts only where that happens again and again.
+    """
+    outcome = attempts[-1].outcome
+    if outcome == "accepted":
+        return Following(State.ACCEPTED, None, plans.Status.SUCCEEDED)
+    counted = sum(attempt.code not in UNCOUNTED and bool(attempt.provider) for attempt in attempts)
+    if outcome == "permanent" or counted >= FETCH_ATTEMPTS or len(attempts) >= MOST_FETCH_ATTEMPTS:
+        return Following(State.FAILED, None, plans.Status.FAILED)
+    seconds = wait if 0 < wait <= _LONGEST_FETCH_WAIT else _FETCH_WAIT * 2 ** (max(counted, 1) - 1)
+    return Following(State.PLANNED, now + int(seconds * 1_000_000), None)
+
+
 def possibly_repeated(attempts: Sequence[Attempt]) -> bool:
     """Whether the recipient may have had it more than once: an attempt of unknown end was followed by another."""
     return any(attempt.outcome == "uncertain" for attempt in attempts[:-1])

@@ -11,7 +11,7 @@ from __future__ import annotations
 import binascii
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple
@@ -67,6 +67,18 @@ def mailbox(written: str, path: str = "") -> Mailbox:
         name = _ESCAPED.sub(r"\1", name[1:-1])
     routed(address, path)
     return Mailbox(address, name)
+
+
+def check_headers(given: Mapping[str, str], path: str = "headers") -> None:
+    """Raises errors.InvalidInput at `path` where one of these cannot stand beside a message's own headers."""
+    faults: list[errors.Fault] = []
+    for field in given.items():
+        try:
+            _extra_line(field)
+        except errors.InvalidInput as refusal:
+            faults += [errors.Fault(path, str(fault)) for fault in refusal.faults]
+    if faults:
+        raise errors.InvalidInput(faults=faults)
 
 
 def routed(address: str, path: str = "") -> str:

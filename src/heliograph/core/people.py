@@ -18,6 +18,9 @@ import phonenumbers
 from heliograph import errors
 from heliograph.core import documents, schedule
 
+MAX_ID = 255
+"""Characters that a `user_id` may have."""
+
 Profile = Mapping[str, Any]
 """A contact's attributes: any JSON under any key."""
 

@@ -44,11 +44,23 @@ GAINED = "gained"
 """The key of a step's output that holds what the data of a batch's owner gained."""
 
 
+REQUEST = "request"
+"""The key of a step's output that says what another program is asked, for whose answer the run waits."""
+
+
+THROTTLED = "throttled"
+"""The key of a step's output that says whether its run was one too many, and ends there."""
+
+
 RECIPIENTS = "recipients"
 """The key of a step's output that says to whom a started run's messages go: (contact_id, address) of each."""
 
 
 NO_LISTS: Mapping[str, str | None] = {}
+
+
+class Unseen(Exception):
+    """A step looks at something that this turn has not read: it is taken in the next one, which has."""
 
 
 class Started(Protocol):
@@ -180,7 +192,7 @@ class Step(Protocol):
 
     @property
     def on_error(self) -> str:
-        """`continue` or `stop`."""
+        """`continue`; `wait`: the next step waits for what this one asks for; `stop`: and needs it to succeed."""
 
     @property
     def kind(self) -> str:
@@ -195,12 +207,12 @@ class Plan(NamedTuple):
 
     steps: tuple[Step, ...]
     stops: bool
-    """Whether the failure of a step ends the run, for any of them."""
+    """Whether any of them is waited for before the next one begins."""
 
 
 def plan(steps: tuple[Step, ...]) -> Plan:
     """The plan of these steps."""
-    return Plan(steps, any(step.on_error == "stop" for step in steps))
+    return Plan(steps, any(step.on_error != "continue" for step in steps))
 
 
 def failed(error: str) -> Outcome:

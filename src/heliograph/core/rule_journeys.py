@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from heliograph import errors
-from heliograph.core import effects, expressions, ids, journeys, plans
+from heliograph.core import effects, expressions, ids, journey_checks, journeys, plans
 
 
 def of_rule(
@@ -56,7 +56,7 @@ def _own_of_rule(
     # Runs that brought their steps with them have one automation in common: a key is the rule's own.
     key = None if asked.start_key is None else f"{rule}:{asked.start_key}"
     try:
-        journeys.check_sends(journeys.read_steps(steps, evaluator), {"recipient": scene.contact_id})
+        journey_checks.check_sends(journeys.read_steps(steps, evaluator), {"recipient": scene.contact_id})
         return journeys.start(None, body, None, evaluator, scene.now, key)
     except errors.InvalidInput as fault:
         return str(fault)
@@ -69,7 +69,7 @@ def check_actions(actions: Sequence[Mapping[str, Any]], evaluator: expressions.E
         if action.get("type") == "invoke_automation" and action.get("steps") is not None:
             path = f"actions[{index}].steps"
             try:
-                journeys.check_sends(
+                journey_checks.check_sends(
                     journeys.read_steps(action["steps"], evaluator, path), {"recipient": "the contact"}
                 )
             except errors.InvalidInput as refusal:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from heliograph.core import effects, plans
+from heliograph.core import effects, plans, schedule
 
 
 class Status(IntEnum):
@@ -24,16 +24,21 @@ class Status(IntEnum):
     CANCELED = 4
     HELD = 5
     """It was to go on too long ago; an operator lets it go or drops it (engine.md E33)."""
+    THROTTLED = 6
+    """It was one too many, and ended where it was to pass."""
 
 
 TRANSITIONS: Mapping[Status | None, frozenset[Status]] = {
     None: frozenset({Status.WAITING, Status.DONE, Status.FAILED}),
-    Status.WAITING: frozenset({Status.WAITING, Status.DONE, Status.FAILED, Status.CANCELED, Status.HELD}),
+    Status.WAITING: frozenset(
+        {Status.WAITING, Status.DONE, Status.FAILED, Status.CANCELED, Status.HELD, Status.THROTTLED}
+    ),
     Status.HELD: frozenset({Status.WAITING, Status.CANCELED}),
     # Of a batch's items, the run of the oldest goes on when the owner was canceled.
     Status.DONE: frozenset({Status.WAITING}),
     Status.FAILED: frozenset(),
     Status.CANCELED: frozenset(),
+    Status.THROTTLED: frozenset(),
 }
 """Where a run may go; None is before it exists."""
 
@@ -88,6 +93,8 @@ class Moved(NamedTuple):
     outcome: Outcome
     records: tuple[Record, ...]
     asked: list[tuple[int, int, effects.Effect]]
+    goes_on: bool = False
+    """Whether the next step is to be taken by the next turn, as this one has not read what it looks at."""
 
 
 def may_go_on(plan: plans.Plan, records: Sequence[Record]) -> bool:
@@ -103,6 +110,8 @@ def advance(
     `scene` may be None where it does not go on (`may_go_on`): there is nothing to look at then.
     """
     made = take_in(records, replies, now)
+    if replies and any(map(is_throttled, made)):
+        return Moved(Status.THROTTLED, Outcome.SKIPPED, tuple(made), [])
     asked: list[tuple[int, int, effects.Effect]] = []
     steps = plan.steps
     while may_go_on(plan, made):
@@ -110,7 +119,10 @@ def advance(
         visit = len(made)
         if scene.started is not None:
             scene.started.look(visit, made)
-        outcome = steps[visit].take(scene)
+        try:
+            outcome = steps[visit].take(scene)
+        except plans.Unseen:
+            return Moved(Status.WAITING, Outcome.PENDING, tuple(made), asked, True)
         made.append(_begun(outcome, now))
         for ordinal, effect in enumerate(outcome.effects):
             asked.append((visit, ordinal, effect))
@@ -118,6 +130,11 @@ def advance(
             return Moved(*_ENDS[outcome.end], tuple(made), asked)
     status, told = _standing(plan, made)
     return Moved(status, told, tuple(made), asked)
+
+
+def is_throttled(record: Record) -> bool:
+    """Whether a step ended its run, which was one too many."""
+    return isinstance(record.output, dict) and record.output.get(plans.THROTTLED) is True
 
 
 def take_in(records: Sequence[Record], replies: Sequence[Reply], now: int) -> list[Record]:
@@ -134,24 +151,27 @@ _ENDS: Mapping[plans.End, tuple[Status, Outcome]] = {
 }
 
 
-def woken(records: Sequence[Record]) -> tuple[Reply, ...]:
-    """What a run is told when its time has come: the step that waits for it has waited long enough."""
+def woken(records: Sequence[Record], at: int) -> tuple[Reply, ...]:
+    """What a run is told by a timer that was set for the instant `at`: whether its step has waited long enough."""
     last = len(records) - 1
-    if last < 0 or records[last].status != _PENDING or not waits(records[last]):
+    if last < 0 or records[last].status != _PENDING:
+        return ()
+    wakes_at = waits_until(records[last])
+    if wakes_at is None or wakes_at > at:
         return ()
     return (Reply(last, 0, plans.Status.SUCCEEDED, None, None),)
 
 
-def waits(record: Record) -> bool:
-    """Whether what a step waits for is time."""
-    return isinstance(record.output, dict) and plans.WAKES_AT in record.output
+def waits_until(record: Record) -> int | None:
+    """Until when (µs) a step waits; None where what it waits for is not time."""
+    found = record.output.get(plans.WAKES_AT) if isinstance(record.output, dict) else None
+    return schedule.parse_instant(found, plans.WAKES_AT) if isinstance(found, str) else found
 
 
 def _is_stopped(steps: Sequence[plans.Step], made: Sequence[Record]) -> bool:
-    """Whether the next step may not begin: a step that stops on error is waited for, and its failure ends the run."""
+    """Whether the next step may not begin: a step is waited for, or one that stops on error has failed."""
     return any(
-        step.on_error == "stop" and record.status in (plans.Status.PENDING, plans.Status.FAILED)
-        for step, record in zip(steps, made, strict=False)
+        record.status in _HOLDING.get(step.on_error, ()) for step, record in zip(steps, made, strict=False)
     )
 
 
@@ -204,6 +224,8 @@ def _settled(failed: bool, all_skipped: bool) -> plans.Status:
 
 
 _PENDING, _FAILED = int(plans.Status.PENDING), int(plans.Status.FAILED)
+_HOLDING: Mapping[str, tuple[int, ...]] = {"wait": (_PENDING,), "stop": (_PENDING, _FAILED)}
+"""How the record of a step stands that holds up the next one, by its `on_error`."""
 
 
 def _standing(plan: plans.Plan, made: Sequence[Record]) -> tuple[Status, Outcome]:

@@ -20,7 +20,7 @@ import msgspec
 from heliograph.core import dates, effects, ids, schedule
 from heliograph.engine import desk as desks
 from heliograph.engine import faults, run
-from heliograph.store import birthdays, database, definitions, rows
+from heliograph.store import birthdays, calendar_rows, database, definitions, rows
 from heliograph.store.dates import Kept
 
 _decode = msgspec.json.Decoder().decode
@@ -72,7 +72,7 @@ class Start(NamedTuple):
     """Somebody for whom an automation acts."""
 
     rule: Rule
-    person: rows.Birthday
+    person: calendar_rows.Birthday
     due_at: int
     key: str
 
@@ -93,7 +93,7 @@ class Calendar:
         self._session, self._known = session, known
         self._books: dict[int, tuple[int, Book]] = {}
         self._open: dict[int, tuple[Book, tuple[int, ...], list[tuple[Rule, dates.Occasion]]]] = {}
-        self._walks: Mapping[tuple[int, bytes], rows.Walk] = {}
+        self._walks: Mapping[tuple[int, bytes], calendar_rows.Walk] = {}
         self._steps: dict[tuple[int, bytes], Step] = {}
         self._laid: dict[tuple[int, bytes], list[tuple[int, int, list[int]]]] = {}
         """By timer: (day, birthday, the partitions in which anybody has it)."""
@@ -149,7 +149,7 @@ class Calendar:
             if (partitions := self._session.hot.where_birthdays(connection, timer.workspace_id, birthday))
         ]
 
-    def _step(self, walk: rows.Walk, people: list[rows.Birthday], *, is_last: bool) -> Step:
+    def _step(self, walk: calendar_rows.Walk, people: list[calendar_rows.Birthday], *, is_last: bool) -> Step:
         kept = self.book(walk.workspace_id)
         rule = kept.rules.get(walk.automation_id)
         place = people[-1].user_id if people else walk.place
@@ -257,7 +257,9 @@ def _start(desk: desks.Desk, start: Start) -> None:
     desk.goes_on = desk.goes_on or start.due_at <= desk.now
 
 
-def _starts(rule: Rule, occasion: dates.Occasion, people: Iterable[rows.Birthday]) -> Iterator[Start]:
+def _starts(
+    rule: Rule, occasion: dates.Occasion, people: Iterable[calendar_rows.Birthday]
+) -> Iterator[Start]:
     for person in people:
         if person.birthday not in occasion.birthdays or rule.tenant_id not in (None, person.tenant_id):
             continue
@@ -266,7 +268,7 @@ def _starts(rule: Rule, occasion: dates.Occasion, people: Iterable[rows.Birthday
             yield Start(rule, person, due_at, f"{person.user_id}:{occasion.year}")
 
 
-def _is_forgotten(desk: desks.Desk, person: rows.Birthday) -> bool:
+def _is_forgotten(desk: desks.Desk, person: calendar_rows.Birthday) -> bool:
     """Whether an earlier decision of this turn gave them another birthday: then that one is looked at by itself."""
     gone = (person.workspace_id, person.partition, person.birthday, person.user_id)
     return gone in desk.writes.forgotten_birthdays
@@ -288,7 +290,9 @@ def _lay_out(
     fanout_id = ids.of_fanout(rule.id, birth * 10_000 + birthday)
     for partition in partitions:
         identity = ids.of_cursor(fanout_id, rule.version, partition)
-        desk.writes.walks.append(rows.Walk(workspace_id, identity, partition, rule.id, birth, birthday, ""))
+        desk.writes.walks.append(
+            calendar_rows.Walk(workspace_id, identity, partition, rule.id, birth, birthday, "")
+        )
         _set_going(desk, workspace_id, identity, partition)
 
 
@@ -298,7 +302,7 @@ def _set_going(desk: desks.Desk, workspace_id: int, identity: bytes, partition: 
     desk.goes_on = True
 
 
-def _move(desk: desks.Desk, walk: rows.Walk, step: Step) -> None:
+def _move(desk: desks.Desk, walk: calendar_rows.Walk, step: Step) -> None:
     if step.is_last:
         desk.writes.ended_walks.append((walk.workspace_id, walk.id))
         return

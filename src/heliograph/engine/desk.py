@@ -7,13 +7,13 @@ after the last; nothing here touches the database.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from heliograph.core import conversations, effects, ids, messages, people, rules, runs, statistics
-from heliograph.store import alert_rows, birthdays, list_rows, rows
+from heliograph.store import alert_rows, birthdays, list_rows, rows, step_rows
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -29,12 +29,22 @@ class Desk:
         self.head = ids.head(now)
         self.writes = rows.Writes()
         self.contacts: dict[tuple[int, str], rows.Contact] = {}
+        self.contacts_looked_up: set[tuple[int, str]] = set()
+        """Those that were asked for: who is not in `contacts` is not stored."""
         self.conversations: dict[tuple[int, str], rows.Conversation] = {}
         self.cooldowns: dict[tuple[int, bytes, str], int] = {}
         self.runs: dict[tuple[int, bytes], rows.Run] = {}
         self.events: dict[tuple[int, bytes], rows.Event] = {}
         self.attempts: dict[tuple[int, bytes], int] = {}
         self.messages: dict[tuple[int, bytes], rows.Message] = {}
+        self.tenant_profiles: dict[tuple[int, str, str], step_rows.TenantProfile] = {}
+        self.tenant_profiles_looked_up: set[tuple[int, str, str]] = set()
+        """(workspace, user_id, tenant); where there is no tenant, they are not in `tenant_profiles`."""
+        self.step_keys: dict[tuple[int, str, str], step_rows.StepKey] = {}
+        self.step_keys_looked_up: set[tuple[int, str, str]] = set()
+        """(workspace, action, key)"""
+        self.passes: dict[tuple[int, str], Sequence[int]] = {}
+        """When the last runs of throttled groups passed, by (workspace, group)."""
         self.starts: dict[tuple[int, bytes], rows.Start] = {}
         self.lists: dict[int, dict[str, str | None]] = {}
         """The tenants of lists that are there, by workspace and id."""
@@ -75,10 +85,10 @@ class Desk:
     # ── changes ─────────────────────────────────────────────────────────────────────────────────────
 
     def save_profile(self, workspace_id: int, tenant_id: str | None, effect: effects.SaveProfile) -> None:
-        """Set attributes of a contact."""
+        """Write a contact's profile."""
         row = self._contact_row(workspace_id, tenant_id, effect.contact_id)
         before = _decode(row.profile)
-        profile = people.merge("overwrite", before, effect.fields)
+        profile = people.merge(effect.strategy, before, effect.fields)
         birthdays.note(self.writes, row, before, profile, self.now)
         self._put_contact(row._replace(profile=_encode(profile), updated_at=self.now))
 
@@ -174,6 +184,13 @@ class Desk:
         if key in self.messages:
             self.messages[key] = self.messages[key]._replace(state=canceled)
         self.writes.canceled.append(key)
+
+    def put_step_key(self, row: step_rows.StepKey) -> None:
+        """Remember what a step with a key did, unless one did it before whose key still holds."""
+        key = row[:3]
+        known = self.step_keys.get(key)
+        if known is None or known.expires_at <= self.now:
+            self.step_keys[key] = self.writes.kept.step_keys[key] = row
 
     def put_campaign(self, row: rows.Campaign) -> None:
         """Let a campaign stand like this."""

@@ -22,7 +22,7 @@ import structlog
 from heliograph import errors
 from heliograph.core import schedule
 from heliograph.engine import pruning
-from heliograph.store import database, folding, places
+from heliograph.store import database, folding, places, request_keys
 
 _log = structlog.get_logger(__name__)
 _T = TypeVar("_T")
@@ -109,7 +109,7 @@ class Housekeeping:
 
     async def forget(self) -> int:
         """Delete the idempotency keys whose day is over, a bite at a time; gives how many."""
-        forgotten = 0
+        forgotten = await self._do(self._forget_requests)
         while True:
             bite = await self._do(self._forget_some)
             forgotten += bite
@@ -132,6 +132,16 @@ class Housekeeping:
             await asyncio.sleep(0)
         if forgotten:
             _log.info("history_forgotten", rows=forgotten)
+        return forgotten
+
+    def _forget_requests(self) -> int:
+        """Delete the keys of requests and steps that have expired."""
+        forgotten = 0
+        while self._places_in is not None and not self._stopping.is_set():
+            bite = request_keys.forget(self._places_in, self._now(), KEYS_AT_ONCE)
+            forgotten += bite
+            if bite < KEYS_AT_ONCE:
+                break
         return forgotten
 
     async def tidy(self) -> bool:

@@ -37,6 +37,8 @@ class Batch(NamedTuple):
     tenant_id: str | None
     events: list[arrivals.Ready]
     is_array: bool
+    once: bool = False
+    """Whether an idempotency key that was used is refused, whatever it was used for."""
 
 
 class Ingest:
@@ -192,7 +194,7 @@ class Ingest:
             if key is not None:
                 held = own_keys.get(place) or fresh.get(place) or known.get(place)
                 if held is not None and held.expires_at > now:
-                    if held.fingerprint != ready.fingerprint:
+                    if request.batch.once or held.fingerprint != ready.fingerprint:
                         request.refuse(index, key)
                         return
                     request.ids.append(held.event_id)

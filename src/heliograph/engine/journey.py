@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from heliograph import errors
 from heliograph.core import (
     effects,
     expressions,
@@ -23,20 +24,22 @@ from heliograph.core import (
     rule_journeys,
     rules,
     runs,
+    tenants,
 )
 from heliograph.engine import desk as desks
-from heliograph.engine import match, run, started
+from heliograph.engine import looking, match, run, started
 from heliograph.store import database, journey_runs, rows
 
 _definition = msgspec.json.Decoder(journeys.Definition)
+_tenant = msgspec.json.Decoder(tenants.Definition)
 _EMPTY: Mapping[str, Any] = {}
 
 
 class Journeys:
     """The door; `evaluator` runs the JavaScript of expressions."""
 
-    def __init__(self, evaluator: expressions.Evaluator, default_subject: str):
-        self._evaluator, self._default_subject = evaluator, default_subject
+    def __init__(self, evaluator: expressions.Evaluator, default_subject: str, region: str | None = None):
+        self._evaluator, self._default_subject, self._region = evaluator, default_subject, region
 
     def is_own(self, row: rows.Run) -> bool:
         """Whether the run brought its steps with it."""
@@ -61,6 +64,7 @@ class Journeys:
         # A step that is woken is still in its place: what follows it has not been taken.
         following = [step for step in plan.steps[len(records) :] if isinstance(step, frames.Step)]
         people = {user_id for step in following for user_id in step.people(seen, scope)}
+        places = {place for step in following for place in step.tenants(seen, scope)}
         reads = frozenset().union(*(step.reads for step in following))
         sent = [
             message_id
@@ -68,7 +72,13 @@ class Journeys:
             if visit < len(records) and ("refs" in reads or f"refs.{ref}" in reads)
             for message_id in started.message_ids(start, row.id, visit, records[visit])
         ]
-        return started.Wanted(people, sent)
+        keys = {
+            (action, looking.scoped_key(start.tenant_id, name))
+            for step in following
+            if (key := step.key(scope)) is not None
+            for action, name in (key,)
+        }
+        return started.Wanted(people, sent, places, keys)
 
     def scene(
         self,
@@ -89,7 +99,7 @@ class Journeys:
             ]
             if found:
                 sent[visit] = [messages.COURIER_STATUS[messages.State(one.state)] for one in found]
-        people = _People(desk, row.workspace_id)
+        people = _People(desk, row.workspace_id, start.tenant_id)
         seen = self._run(row, start, plan, people, sent)
         body = journeys.read_body(start.body)
 
@@ -98,6 +108,10 @@ class Journeys:
             return journeys.child(journey, template, given, (row.id, body), self._evaluator, desk.now)
 
         seen.invoke, seen.zone = invoke, workspace.zone
+        seen.stored = _Stored(desk, row.workspace_id, start.tenant_id)
+        seen.tenants = _Tenants(desk, row.workspace_id, start.tenant_id)
+        seen.automation = ids.text(row.automation_id)
+        seen.keys = _Keys(desk, row.workspace_id, start.tenant_id)
         return plans.Scene(
             row.automation_id,
             b"",
@@ -114,7 +128,7 @@ class Journeys:
             None,
             workspace.default_subject or self._default_subject,
             workspace.template_versions,
-            None,
+            self._region,
             desk.now,
             started=seen,
         )
@@ -147,7 +161,10 @@ class Journeys:
 def begin(
     store: database.Database, workspace_id: int, tenant_id: str | None, asked: effects.Start, now: int
 ) -> bytes:
-    """Let a run begin that somebody asked for from outside: it takes its first step in a turn. Gives its id."""
+    """Let a run begin that somebody asked for from outside: it takes its first step in a turn. Gives its id.
+
+    Where one has begun already with its start key, it is that one's.
+    """
     partition = (
         secrets.randbelow(ids.PARTITIONS)
         if asked.contact_id is None
@@ -155,23 +172,81 @@ def begin(
     )
     identity = ids.mint(now, secrets.randbits(ids.COUNTER_BITS), partition, secrets.randbits(36))
     with store.writing() as connection:
-        journey_runs.start(store, connection, run.launch(workspace_id, identity, tenant_id, asked, now))
-    return identity
+        launched = run.launch(workspace_id, identity, tenant_id, asked, now)
+        if journey_runs.start(store, connection, launched):
+            return identity
+        begun = journey_runs.begun(connection, asked.automation_id, launched.run.start_key)
+    if begun is None:
+        raise errors.Conflict("a run was started with this key, and is forgotten: use another key")
+    return begun
 
 
-class _People(Mapping[str, Mapping[str, Any]]):
-    """The stored profiles on a desk, by user_id."""
+class _OnDesk(Mapping[Any, Any]):
+    """What a desk knows, for the runs of a tenant (None: of the workspace).
 
-    def __init__(self, desk: desks.Desk, workspace_id: int):
-        self._desk, self._workspace_id = desk, workspace_id
+    Raises plans.Unseen for what nobody asked for beforehand.
+    """
 
-    def __getitem__(self, user_id: str) -> Mapping[str, Any]:
-        if (self._workspace_id, user_id) not in self._desk.contacts:
-            raise KeyError(user_id)
-        return self._desk.contact(self._workspace_id, user_id)
+    def __init__(self, desk: desks.Desk, workspace_id: int, tenant_id: str | None):
+        self._desk, self._workspace_id, self._tenant_id = desk, workspace_id, tenant_id
 
     def __iter__(self) -> Any:
         return iter(())
 
     def __len__(self) -> int:
         return 0
+
+    def _contact(self, user_id: str) -> rows.Contact:
+        key = (self._workspace_id, user_id)
+        found = self._desk.contacts.get(key)
+        if found is None and key not in self._desk.contacts_looked_up:
+            raise plans.Unseen(user_id)
+        if found is None or self._tenant_id not in (None, found.tenant_id):
+            raise KeyError(user_id)
+        return found
+
+
+class _People(_OnDesk):
+    """The stored people, by user_id, as texts see them."""
+
+    def __getitem__(self, user_id: str) -> Mapping[str, Any]:
+        self._contact(user_id)
+        return self._desk.contact(self._workspace_id, user_id)
+
+
+class _Stored(_OnDesk):
+    """The stored profiles, by user_id, as they were written."""
+
+    def __getitem__(self, user_id: str) -> Mapping[str, Any]:
+        profile: Mapping[str, Any] = msgspec.json.decode(self._contact(user_id).profile)
+        return profile
+
+
+class _Tenants(_OnDesk):
+    """What is said of people in tenants, by (user_id, tenant)."""
+
+    def __getitem__(self, place: tuple[str, str]) -> frames.InTenant:
+        key = (self._workspace_id, *place)
+        if key not in self._desk.tenant_profiles_looked_up:
+            raise plans.Unseen(*place)
+        if self._tenant_id not in (None, place[1]):
+            raise KeyError(place)
+        levels, own = self._desk.tenant_profiles[key]
+        return frames.InTenant(
+            [_tenant.decode(level).user_profile for level in levels],
+            None if own is None else msgspec.json.decode(own),
+        )
+
+
+class _Keys(_OnDesk):
+    """The step keys that were used before and still hold, by (action, key)."""
+
+    def __getitem__(self, place: tuple[str, str]) -> frames.Used:
+        action, name = place
+        key = (self._workspace_id, action, looking.scoped_key(self._tenant_id, name))
+        if key not in self._desk.step_keys_looked_up:
+            raise plans.Unseen(*place)
+        found = self._desk.step_keys[key]
+        if found.expires_at <= self._desk.now:
+            raise KeyError(place)
+        return frames.Used(ids.wire(found.run_id), msgspec.json.decode(found.answer))

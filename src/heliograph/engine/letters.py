@@ -75,25 +75,28 @@ class Letters:
             if message.run_id is None:
                 return _signed_call(message, self._secrets(message.workspace_id, now), start_by, now)
             return _call(claimed, start_by, now)
+        if message.kind == effects.Kind.FETCH:
+            return _outgoing(message, _decode(message.content or b"{}"), start_by, fetches=True)
         content = self._content(message)
         context = _context(claimed, content.reads)
-        sender = content.sender or self._sender
         letter = mime.Letter(
             ids.text(message.id),
             ids.created_at(message.id),
-            sender,
+            content.sender or self._sender,
             mime.Mailbox(message.address or ""),
             _one_line(content.subject.fill(context, now)) or self._default_subject,
             content.text.fill(context, now),
             None if content.html is None else content.html.fill(context, now),
             headers=self._headers(message),
         )
+        if message.content is not None and message.run_id is not None:
+            letter = _overridden(letter, _decode(message.content).get("override") or {})
         return channels.Outgoing(
             letter.message_id,
             message.channel,
-            letter.recipient.address,
+            message.address or "",
             mime.compose(letter),
-            sender.address,
+            letter.sender.address,
             start_by,
         )
 
@@ -141,6 +144,24 @@ class Letters:
         return self._templates[key]
 
 
+def _overridden(letter: mime.Letter, override: Mapping[str, Any]) -> mime.Letter:
+    """The letter with what its send says of it instead (core.overrides); a copy is still for whom it was."""
+    if not override:
+        return letter
+    boxes: dict[str, Any] = {
+        name: mime.mailbox(override[key], key)
+        for name, key in (("sender", "from"), ("reply_to", "reply_to"), ("recipient", "to"))
+        if key in override
+    }
+    said = {name: override[name] for name in ("text", "html") if name in override}
+    if "subject" in override:
+        said["subject"] = _one_line(override["subject"])
+    headers = [*override.get("headers", {}).items()]
+    if override.get("cc"):
+        headers.append(("Cc", ", ".join(override["cc"])))
+    return letter._replace(**boxes, **said, headers=(*letter.headers, *headers))
+
+
 _NOTHING: Mapping[str, Any] = {}
 
 
@@ -186,6 +207,12 @@ def _call(claimed: rows.Claimed, start_by: int, now: int) -> channels.Outgoing:
     message = claimed.message
     written, compiled = _compiled_call(message.content or b"{}")
     filled = compiled.fill(_context(claimed, compiled.roots), now)
+    return _outgoing(message, {**written, **filled}, start_by)
+
+
+def _outgoing(
+    message: rows.Message, filled: Mapping[str, Any], start_by: int, *, fetches: bool = False
+) -> channels.Outgoing:
     headers = {str(name): str(value) for name, value in filled["headers"].items()}
     body = b"" if filled["body"] is None else _body(filled["body"])
     if body and not any(name.lower() == "content-type" for name in headers):
@@ -193,7 +220,7 @@ def _call(claimed: rows.Claimed, start_by: int, now: int) -> channels.Outgoing:
             "text/plain; charset=utf-8" if isinstance(filled["body"], str) else "application/json"
         )
     request = channels.HttpRequest(
-        written["method"], tuple(headers.items()), body, float(written["timeout_secs"])
+        filled["method"], tuple(headers.items()), body, float(filled["timeout_secs"]), fetches
     )
     return channels.Outgoing(ids.text(message.id), "webhook", str(filled["url"]), request, "", start_by)
 

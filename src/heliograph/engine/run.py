@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import msgspec
 
 from heliograph.core import effects, ids, messages, plans, rules, runs
-from heliograph.engine import batch_words, records, rooms
+from heliograph.engine import batch_words, records, rooms, saving, throttling
 from heliograph.engine import desk as desks
 from heliograph.store import rows
 
@@ -130,18 +130,16 @@ def carry_out(
     """Do what a run asked for, or hand it to the partition whose business it is."""
     if isinstance(effect, effects.Deliver):
         _deliver(desk, origin, run_id, automation_id, visit, ordinal, effect)
-    elif isinstance(effect, effects.SaveProfile):
-        records.save_profile(desk, _cause(origin, run_id, automation_id, visit, ordinal), effect)
-    elif isinstance(effect, effects.SaveTags):
-        records.save_tags(desk, _cause(origin, run_id, automation_id, visit, ordinal), effect)
-    elif isinstance(effect, effects.ChangeConversation):
-        cause = _cause(origin, run_id, automation_id, visit, ordinal)
-        records.change(desk, cause, origin.partition, effect)
+    elif isinstance(effect, effects.SaveProfile | effects.SaveTags | effects.ChangeConversation):
+        _change(desk, origin, _cause(origin, run_id, automation_id, visit, ordinal), effect)
     elif isinstance(effect, effects.Subscribe):
-        _subscribe(desk, origin, run_id, visit, ordinal, effect)
+        places = (place_of(origin, effect.contact_id, None), origin.partition)
+        saving.subscribe(desk, origin.workspace_id, places, (run_id, visit, ordinal), effect)
     elif isinstance(effect, effects.Wait):
         partition, kind = ids.partition_of(run_id), int(effects.Timer.RUN)
         desk.writes.timers.append(rows.Timer(partition, effect.until, origin.workspace_id, kind, run_id))
+    elif isinstance(effect, effects.Throttle):
+        throttling.ask(desk, (origin.workspace_id, origin.tenant_id), (run_id, visit, ordinal), effect)
     elif isinstance(effect, effects.Cancel):
         desk.writes.launches.append(rows.TokenCancel(origin.workspace_id, effect.token))
     elif isinstance(effect, effects.JoinBatch):
@@ -150,6 +148,21 @@ def carry_out(
         _start(desk, origin, run_id, visit, ordinal, effect)
     else:
         _emit(desk, origin, run_id, automation_id, visit, ordinal, effect)
+
+
+def _change(
+    desk: desks.Desk,
+    origin: Origin,
+    cause: records.Cause,
+    effect: effects.SaveProfile | effects.SaveTags | effects.ChangeConversation,
+) -> None:
+    """Change a record of ours, or let the partition do it whose it is."""
+    if isinstance(effect, effects.SaveProfile):
+        saving.ask(desk, cause, subject_partition(origin, effect.contact_id), origin.partition, effect)
+    elif isinstance(effect, effects.SaveTags):
+        records.save_tags(desk, cause, effect)
+    else:
+        records.change(desk, cause, origin.partition, effect)
 
 
 def _deliver(
@@ -161,7 +174,7 @@ def _deliver(
     ordinal: int,
     effect: effects.Deliver,
 ) -> None:
-    own = effect.kind is effects.Kind.CALL
+    own = effect.kind is not effects.Kind.MESSAGE
     partition = origin.partition if own else place_of(origin, effect.contact_id, effect.address)
     message = rows.Message(
         origin.workspace_id,
@@ -341,23 +354,14 @@ def _cause(origin: Origin, run_id: bytes, automation_id: bytes, visit: int, ordi
     )
 
 
-def _subscribe(
-    desk: desks.Desk, origin: Origin, run_id: bytes, visit: int, ordinal: int, effect: effects.Subscribe
-) -> None:
-    partition = place_of(origin, effect.contact_id, None)
-    if partition == origin.partition:
-        desk.subscribe(origin.workspace_id, effect)
-        return
-    identity = ids.of_effect(run_id, visit, ordinal, desk.head, partition)
-    kind = int(effects.Inbox.SUBSCRIBE)
-    desk.writes.inbox.append(
-        rows.Inbox(partition, origin.workspace_id, identity, kind, None, _encode(effect), 0)
-    )
-
-
-def subscribe(desk: desks.Desk, inbox: rows.Inbox) -> None:
-    """Put a contact of ours on a list, as another partition decided."""
-    desk.subscribe(inbox.workspace_id, effects.Subscribe(*_row.decode(inbox.body)))
+DEBTS: Mapping[int, Callable[[desks.Desk, rows.Inbox], None]] = {
+    effects.Inbox.DELIVER: lambda desk, inbox: release(desk, received(inbox)),
+    effects.Inbox.SUBSCRIBE: saving.subscribed,
+    effects.Inbox.PROFILE: saving.save,
+    effects.Inbox.THROTTLE: throttling.decide,
+    **dict.fromkeys(records.INBOX, records.received),
+}
+"""What is done with what another partition decided for one of ours, by kind."""
 
 
 def _emit(

@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from heliograph import channels
-from heliograph.core import effects, ids, messages, plans
+from heliograph import channels, errors
+from heliograph.core import effects, fetches, ids, messages, plans
 from heliograph.store import rows
 
 _encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
 
 HELD = channels.Answer(channels.Outcome.TEMPORARY, "", None, "held")
 PASSED_BY = channels.Answer(channels.Outcome.TEMPORARY, "", None, "passed_by")
@@ -55,12 +56,19 @@ def settled(
     if answer is PASSED_BY:
         retry = messages.Following(messages.State.PLANNED, _later(message.id, terms.lease, now), None)
         return _untried(message, messages.State.PLANNED, None, _retry(message, retry))
+    if message.kind == effects.Kind.FETCH:
+        answer = _fetched(message, answer)
     attempt = messages.Attempt(
         claimed_at, answer.outcome.value, answer.provider, answer.code, answer.text, answer.reference, now
     )
     attempts = messages.kept((*before, attempt))
-    after = messages.following(message.id, attempts, _policy(message, terms), now, answer.retry_after or 0)
-    told = None if after.state is messages.State.ACCEPTED else _told(answer)
+    if message.kind == effects.Kind.FETCH:
+        after = messages.following_fetch(attempts, now, answer.retry_after or 0)
+    else:
+        after = messages.following(
+            message.id, attempts, _policy(message, terms), now, answer.retry_after or 0
+        )
+    told = None if after.state is messages.State.ACCEPTED else _told(answer, message.kind)
     return rows.Settled(
         message.workspace_id,
         message.id,
@@ -74,6 +82,22 @@ def settled(
     )
 
 
+def _fetched(message: rows.Message, answer: channels.Answer) -> channels.Answer:
+    """The answer to a fetch with the data that it brought, or with what was asked for in vain."""
+    if answer.outcome is channels.Outcome.ACCEPTED:
+        try:
+            return answer._replace(
+                detail={fetches.FETCHED: fetches.read_answer((answer.detail or {}).get("body", ""))}
+            )
+        except errors.HeliographError as fault:
+            text = f"the answer is no object in JSON: {fault.message}"
+            answer = answer._replace(outcome=channels.Outcome.PERMANENT, code="no_data", text=text)
+    asked = fetches.told(_decode(message.content or b"{}"))
+    said = f"answered {answer.text}" if answer.detail and answer.code != "no_data" else answer.text
+    text = f"Fetch failed: {asked}: {said}"[: channels.LONGEST_TEXT]
+    return answer._replace(text=text, detail=None)
+
+
 def _later(message_id: bytes, lease: int, now: int) -> int:
     """When a message of a slow channel is looked at again: spread out, so that they do not come back at once."""
     spread = int.from_bytes(message_id[-2:], "big") / 65536
@@ -84,7 +108,9 @@ def _policy(message: rows.Message, terms: Terms) -> messages.Policy:
     return terms.policy._replace(outages_count=True) if message.kind == effects.Kind.CALL else terms.policy
 
 
-def _told(answer: channels.Answer) -> str:
+def _told(answer: channels.Answer, kind: int) -> str:
+    if kind == effects.Kind.FETCH:
+        return answer.text
     return f"{answer.code}: {answer.text}" if answer.code else answer.text
 
 
@@ -113,7 +139,7 @@ def _reply(
         return _job(message, after.state)
     if after.reply is None:
         return None
-    output = answer.detail if message.kind == effects.Kind.CALL else None
+    output = None if message.kind == effects.Kind.MESSAGE else answer.detail
     body = messages.answer_body(
         message.visit,
         message.ordinal,

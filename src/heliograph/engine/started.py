@@ -10,10 +10,18 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
-from heliograph.core import batches, effects, ids, messages, notices, plans, runs
-from heliograph.engine import batch_words, batching, budgets, faults, match, records, run
+from heliograph.core import (
+    batches,
+    effects,
+    ids,
+    messages,
+    notices,
+    plans,
+    runs,
+)
+from heliograph.engine import batch_words, batching, budgets, faults, looking, match, records, run, throttling
 from heliograph.engine import desk as desks
 from heliograph.store import database, definitions, rows
 
@@ -23,12 +31,8 @@ TIMERS = frozenset({effects.Timer.RUN, effects.Timer.BATCH})
 INBOX = frozenset({effects.Inbox.CANCEL}) | batching.INBOX | batch_words.WORDS
 
 
-class Wanted(NamedTuple):
-    """What the next steps of a run look at."""
-
-    contacts: Collection[str] = ()
-    messages: Collection[bytes] = ()
-    lists: Collection[str] = ()
+Wanted = looking.Wanted
+Origin = looking.Origin
 
 
 class Door(Protocol):
@@ -52,18 +56,6 @@ class Door(Protocol):
         """What its next steps see."""
 
 
-class Origin(NamedTuple):
-    """What the effects of a started run inherit from."""
-
-    workspace_id: int
-    partition: int
-    tenant_id: str | None
-    contact_id: str | None
-    depth: int = 0
-    id: bytes | None = None
-    channel_source: str | None = None
-
-
 class Started:
     """The started runs of the turns of one connection."""
 
@@ -82,6 +74,8 @@ class Started:
         self._store, self._session, self._doors, self._grace = store, session, doors, grace
         self._budget = budgets.Budget(scripted)
         self._batches = batching.Batches(session, grace)
+        self._moved: set[Key] = set()
+        """Runs that this turn has moved: they may have got beyond what was read for them."""
         self._plans: dict[tuple[bytes, int], plans.Plan] = {}
 
     # ── reading, in bulk ────────────────────────────────────────────────────────────────────────────
@@ -91,6 +85,10 @@ class Started:
         hot = self._session.hot
         self._budget.begin()
         self._batches.read(connection, taken, culprits)
+        self._moved.clear()
+        groups = throttling.groups_of([i for i in taken.inbox if (i.workspace_id, i.id) not in culprits])
+        if groups:
+            desk.passes |= hot.read_passes(connection, groups)
         keys = {(t.workspace_id, t.id) for t in taken.timers if t.kind == effects.Timer.RUN}
         keys |= {
             (i.workspace_id, i.run_id)
@@ -126,9 +124,7 @@ class Started:
         self._budget.begin_deciding()
 
     def _read_wanted(self, connection: Any, moving: Mapping[Key, rows.Run], desk: desks.Desk) -> None:
-        hot = self._session.hot
-        contacts, lists = set[tuple[int, str]](), set[tuple[int, str]]()
-        sent: set[Key] = set()
+        looks = looking.Looks()
         for key, row in moving.items():
             # What a run looks at may be people's expressions already.
             if not self._budget.admits(key):
@@ -136,18 +132,8 @@ class Started:
             start = desk.starts[key]
             plan = self._plan(row, start)
             if plan is not None:
-                wanted = self._doors[start.door].wanted(desk, row, start, plan)
-                contacts.update((row.workspace_id, user_id) for user_id in wanted.contacts)
-                sent.update((row.workspace_id, message_id) for message_id in wanted.messages)
-                lists.update((row.workspace_id, list_id) for list_id in wanted.lists)
-        contacts -= desk.contacts.keys()
-        sent -= desk.messages.keys()
-        if contacts:
-            desk.contacts |= hot.read_contacts(connection, contacts)
-        if sent:
-            desk.messages |= hot.read_messages(connection, sent)
-        if lists:
-            desk.know_lists(hot.read_lists(connection, lists))
+                looks.add(row.workspace_id, self._doors[start.door].wanted(desk, row, start, plan))
+        looks.read(connection, self._session.hot, desk)
 
     def _plan(self, row: rows.Run, start: rows.Start) -> plans.Plan | None:
         """The plan that a run began with, whatever became of its automation since."""
@@ -213,14 +199,11 @@ class Started:
             faults.failed_timer(desk, timer, fault)
 
     def _woken(self, desk: desks.Desk, workspace: match.Workspace, timer: rows.Timer, row: rows.Run) -> None:
-        records = runs.read(row.state)
-        replies = runs.woken(records)
-        if records and not replies:
-            return
         if desk.now - timer.wake_at > self._grace:
             desk.put_run(row._replace(status=int(runs.Status.HELD)))
             return
-        self._move(desk, workspace, row, records, replies)
+        records = runs.read(row.state)
+        self._move(desk, workspace, row, records, runs.woken(records, timer.wake_at))
 
     def reply(self, desk: desks.Desk, workspace: match.Workspace, inbox: rows.Inbox, row: rows.Run) -> None:
         """Let a started run take in one answer."""
@@ -283,14 +266,24 @@ class Started:
         plan = self._plan(row, start)
         if plan is None:
             return
+        is_known = not replies and (row.workspace_id, row.id) not in self._moved
+        self._moved.add((row.workspace_id, row.id))
         scene = None
         if runs.may_go_on(plan, runs.take_in(tuple(records), tuple(replies), desk.now)):
             scene = self._doors[start.door].scene(desk, row, start, plan, workspace)
             scene.rule_id = row.automation_id
         moved = runs.advance(plan, tuple(records), tuple(replies), scene, desk.now)
+        if moved.goes_on:
+            if is_known and len(moved.records) == len(records):
+                raise RuntimeError("a step looks at what it did not name beforehand")
+            now, partition = desk.now, start.partition
+            timer = rows.Timer(partition, now, row.workspace_id, int(effects.Timer.RUN), row.id)
+            desk.writes.timers.append(timer)
+            desk.goes_on = True
         # From here on nothing is decided any more.
         state = runs.write(moved.records)
         desk.put_run(row._replace(status=int(moved.status), outcome=int(moved.outcome), state=state))
+        looking.keep_keys(desk, row, start.tenant_id, tuple(records), moved.records, _messages_of(start))
         origin = origin_of(start, 0 if scene is None else scene.depth)
         for visit, ordinal, effect in moved.asked:
             run.carry_out(desk, origin, row.id, row.automation_id, visit, ordinal, effect)
@@ -388,6 +381,10 @@ def _stop_message(desk: desks.Desk, start: rows.Start, message_id: bytes) -> Non
         return
     kind = int(effects.Inbox.CANCEL)
     desk.writes.inbox.append(rows.Inbox(partition, start.workspace_id, message_id, kind, None, b"null", 0))
+
+
+def _messages_of(start: rows.Start) -> looking.MessagesOf:
+    return lambda run_id, visit, record: message_ids(start, run_id, visit, record)
 
 
 def message_ids(start: rows.Start, run_id: bytes, visit: int, record: runs.Record) -> list[bytes]:

@@ -29,6 +29,7 @@ from heliograph.engine import (
     match,
     records,
     run,
+    saving,
     started,
     walks,
 )
@@ -156,8 +157,7 @@ class Turns:
         worked = max(len(inputs), len(answers), desk.judged // bounds.PEOPLE_PER_INPUT)
         self._pace(limit, worked, self._stopwatch() - began)
         more = taken.more or len(answers) == most_answers or bool(desk.writes.due or desk.writes.inbox)
-        more = more or desk.goes_on
-        return Report(len(inputs), len(answers), len(desk.writes.send_due), more, now)
+        return Report(len(inputs), len(answers), len(desk.writes.send_due), more or desk.goes_on, now)
 
     def _settled(self, connection: Any, answers: Sequence[rows.Settled]) -> list[rows.Settled]:
         """Store the answers, but for those that the database refuses: their claims stay until their leases end."""
@@ -228,8 +228,11 @@ class Turns:
         for inbox in inboxes:
             if inbox.kind in records.INBOX:
                 wanted.conversations.add((inbox.workspace_id, records.conversation_in(inbox)))
+            elif inbox.kind == effects.Inbox.PROFILE:
+                wanted.contacts.add((inbox.workspace_id, saving.contact_in(inbox)))
         if wanted.contacts:
             desk.contacts = hot.read_contacts(connection, wanted.contacts)
+            desk.contacts_looked_up |= wanted.contacts
         if wanted.conversations:
             desk.conversations = hot.read_conversations(connection, wanted.conversations)
         if wanted.cooldowns:
@@ -350,12 +353,8 @@ class Turns:
             faults.failed_inbox(desk, inbox, raised)
 
     def _inbox(self, desk: desks.Desk, inbox: rows.Inbox) -> None:
-        if inbox.kind == effects.Inbox.DELIVER:
-            run.release(desk, run.received(inbox))
-        elif inbox.kind == effects.Inbox.SUBSCRIBE:
-            run.subscribe(desk, inbox)
-        elif inbox.kind in records.INBOX:
-            records.received(desk, inbox)
+        if inbox.kind in run.DEBTS:
+            run.DEBTS[inbox.kind](desk, inbox)
         elif inbox.kind in walks.INBOX:
             self._walks.inbox(desk, inbox)
         elif inbox.kind in started.INBOX:

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from heliograph.core import effects, ids, people, schedule
-from heliograph.store import rows, schema
+from heliograph.store import calendar_rows, rows, schema
 
 
 def note(
@@ -27,7 +27,7 @@ def note(
     if was is not None:
         writes.forgotten_birthdays.append((contact.workspace_id, contact.partition, was, contact.user_id))
     if birthday is not None:
-        writes.birthdays[key] = rows.Birthday(
+        writes.birthdays[key] = calendar_rows.Birthday(
             contact.workspace_id, contact.partition, birthday, contact.user_id, contact.tenant_id, now
         )
         timer = _timer(contact.workspace_id, contact.partition, now)

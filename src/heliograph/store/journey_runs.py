@@ -47,6 +47,13 @@ def start(store: database.Database, connection: sa.Connection, launch: rows.Laun
     return bool(store.hot.start(connection.connection.driver_connection, [launch]))
 
 
+def begun(connection: sa.Connection, automation_id: bytes, start_key: str | None) -> bytes | None:
+    """The run that began with this start key."""
+    query = sa.select(_RUNS.id).where(_RUNS.automation_id == automation_id, _RUNS.start_key == start_key)
+    found: bytes | None = connection.execute(query).scalar_one_or_none()
+    return found
+
+
 def read(connection: sa.Connection, workspace_id: int, tenant_id: str | None, run_id: bytes) -> Stored | None:
     """A run of a journey; None where this tenant (None: the whole workspace) sees none."""
     query = _visible(workspace_id, tenant_id).where(_STARTS.run_id == run_id)

@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
-from heliograph.core import events, ids, messages, plans, runs, schedule
+from heliograph.core import events, ids, messages, plans, runs
 from heliograph.store import database, places, schema
 
 _EVENTS = schema.events.c
@@ -236,9 +236,7 @@ def _ended_at(records: Sequence[runs.Record]) -> int:
 
 
 def _until(record: runs.Record) -> int:
-    if not runs.waits(record):
-        return record.started_at
-    return max(record.started_at, schedule.parse_instant(record.output[plans.WAKES_AT], plans.WAKES_AT))
+    return max(record.started_at, runs.waits_until(record) or 0)
 
 
 def _is_over(message: Any, before: int) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from heliograph.core import ids
-from heliograph.store import alert_rows, batch_rows, list_rows
+from heliograph.store import alert_rows, batch_rows, calendar_rows, list_rows, step_rows
 
 
 class Event(NamedTuple):
@@ -129,31 +129,6 @@ class Contact(NamedTuple):
     tags: bytes | str
     created_at: int
     updated_at: int
-
-
-class Birthday(NamedTuple):
-    """A row of `birthdays`: who has one, on which day (month * 100 + day), and since when it is known."""
-
-    workspace_id: int
-    partition: int
-    birthday: int
-    user_id: str
-    tenant_id: str | None
-    known_at: int
-
-
-class Walk(NamedTuple):
-    """A row of `calendar_walks`: how far a date automation has come through one birthday's people in a partition."""
-
-    workspace_id: int
-    id: bytes
-    partition: int
-    automation_id: bytes
-    birth: int
-    """The day (ordinal) on which they celebrate."""
-    birthday: int
-    place: str
-    """The last person who was looked at."""
 
 
 class Conversation(NamedTuple):
@@ -307,6 +282,7 @@ class Writes:
         "forgotten_birthdays",
         "forgotten_timers",
         "inbox",
+        "kept",
         "launches",
         "messages",
         "moved_walks",
@@ -345,11 +321,12 @@ class Writes:
         self.inbox: list[Inbox] = []
         self.launches: list[Launch | TokenCancel] = []
         """In the order in which they were decided; engine/started.py carries out these and `canceled`."""
+        self.kept = step_rows.Kept()
         self.contacts: dict[tuple[int, str], Contact] = {}
-        self.birthdays: dict[tuple[int, str], Birthday] = {}
+        self.birthdays: dict[tuple[int, str], calendar_rows.Birthday] = {}
         self.forgotten_birthdays: list[tuple[int, int, int, str]] = []
         """(workspace_id, partition, birthday, user_id), which are no more, or are known anew"""
-        self.walks: list[Walk] = []
+        self.walks: list[calendar_rows.Walk] = []
         """New ones."""
         self.moved_walks: list[tuple[str, int, bytes]] = []
         """(place, workspace_id, id)"""

@@ -19,9 +19,11 @@ from heliograph.store import (
     consent_tables,
     conversation_tables,
     fanout_tables,
+    key_tables,
     list_tables,
     place_tables,
     start_tables,
+    tenant_tables,
 )
 
 metadata = columns.metadata
@@ -178,13 +180,12 @@ birthdays = _table(
     _column("known_at", Instant),
 )
 
-conversations = conversation_tables.conversations
-notes = conversation_tables.notes
-agents = conversation_tables.agents
-divisions = conversation_tables.divisions
+conversations, notes = conversation_tables.conversations, conversation_tables.notes
+agents, divisions = conversation_tables.agents, conversation_tables.divisions
 lists, subscriptions = list_tables.lists, list_tables.subscriptions
 audiences = audience_tables.audiences
 consents, suppressions = consent_tables.consents, consent_tables.suppressions
+tenants, tenant_users = tenant_tables.tenants, tenant_tables.tenant_users
 
 # ── hot: what came in, what is due, what was decided ────────────────────────────────────────────────
 
@@ -321,10 +322,10 @@ partitions = _table(
 campaigns = fanout_tables.campaigns
 fanouts, cursors = fanout_tables.fanouts, fanout_tables.cursors
 
-starts = start_tables.starts
-start_keys = start_tables.start_keys
+starts, start_keys = start_tables.starts, start_tables.start_keys
 batches, batch_items = batch_tables.batches, batch_tables.batch_items
-alerts = alert_tables.alerts
+alerts, passes = alert_tables.alerts, key_tables.passes
+step_keys, request_keys = key_tables.step_keys, key_tables.request_keys
 
 # ── hot: the way out ────────────────────────────────────────────────────────────────────────────────
 

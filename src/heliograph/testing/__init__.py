@@ -46,9 +46,9 @@ from heliograph.store import (
     teams,
     workspaces,
 )
-from heliograph.testing.mailbox import Calls, Mail, Mailbox, accepted
+from heliograph.testing.mailbox import Calls, Mail, Mailbox, accepted, answering
 
-__all__ = ["START", "Calls", "Mail", "Mailbox", "World", "accepted"]
+__all__ = ["START", "Calls", "Mail", "Mailbox", "World", "accepted", "answering"]
 
 START = 1_767_225_600_000_000
 """2026-01-01 00:00 UTC, when a World begins unless it is told otherwise (µs)."""
@@ -144,7 +144,7 @@ class World:
     def journey(self, journey_id: str, *steps: Mapping[str, Any], **definition: Any) -> None:
         """A journey of these steps. `name` may be left out. Raises errors.InvalidInput as the API does."""
         given = {"name": journey_id, "steps": list(steps), **definition}
-        made = core_journeys.define(journey_id, given, self.app.sandbox)
+        made = core_journeys.define(journey_id, given, self.app.sandbox, self.settings.allowed_hosts)
         with self.app.store.writing() as connection:
             journeys.put(connection, self.workspace_id, None, made, self.clock.now())
 
@@ -155,7 +155,9 @@ class World:
         """
         evaluator, now, token = self.app.sandbox, self.clock.now(), held.pop("cancelation_token", None)
         if journey_id is None:
-            asked = core_journeys.of_own(list(steps), token, held, evaluator, now)
+            asked = core_journeys.of_own(
+                list(steps), token, held, evaluator, now, allowed_hosts=self.settings.allowed_hosts
+            )
         else:
             with self.app.store.reading() as connection:
                 found = journeys.find(connection, self.workspace_id, None, journey_id)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import email
 import email.message
 import email.policy
+import json
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from heliograph import channels
 
@@ -84,6 +85,16 @@ class Calls:
 def accepted(outgoing: channels.Outgoing) -> channels.Answer:
     """Taken."""
     return channels.Answer(channels.Outcome.ACCEPTED, "world", outgoing.message_id, "250", "ok")
+
+
+def answering(given: Any, status: int = 200) -> Callable[[channels.Outgoing], channels.Answer]:
+    """What another program answers: this JSON, with this status."""
+    outcome = channels.Outcome.ACCEPTED if status < 300 else channels.Outcome.PERMANENT
+    if status >= 500 or status == 429:
+        outcome = channels.Outcome.TEMPORARY
+    body = given if isinstance(given, str) else json.dumps(given)
+    detail = {"status": status, "headers": {}, "body": body}
+    return lambda _: channels.Answer(outcome, "world", None, str(status), str(status), detail)
 
 
 def _mail(outgoing: channels.Outgoing) -> Mail:

@@ -37,6 +37,8 @@ class Content(NamedTuple):
     body: bytes
     told: set[str]
     """What the route tells the server: `wake`."""
+    start_key: str | None = None
+    """What a run is unique by that is started by this request, which may come again."""
 
 
 class Call(Request[None, None, State]):

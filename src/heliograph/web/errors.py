@@ -63,7 +63,8 @@ def answer(fault: Exception, path: str) -> Answer:
     known = _known(fault, path)
     family = family_of(path)
     # Courier and Sign-Up.to know no 422: what is wrong with a body is a 400 there (journeys.md J13).
-    status = 400 if family in _PLAIN and known.status == 422 else known.status
+    is_plain = family in _PLAIN and not isinstance(known, errors.KeyReused)
+    status = 400 if is_plain and known.status == 422 else known.status
     headers = {"content-type": "application/json", **_headers(fault, known)}
     if family is Family.COURIER and status == 409 and known.retry_after is None:
         # Courier's clients try a 409 again unless they are told that it will not go away (journeys.md J17).

@@ -17,7 +17,8 @@ from litestar.exceptions import HTTPException
 from litestar.utils import normalize_path
 
 from heliograph import errors
-from heliograph.web import auth, calls, metrics, services
+from heliograph.store import request_keys
+from heliograph.web import auth, calls, idempotency, metrics, services
 from heliograph.web import errors as wire
 from heliograph.web.routes import (
     audiences,
@@ -32,6 +33,7 @@ from heliograph.web.routes import (
     dates,
     dry_runs,
     events,
+    inbound,
     journey_runs,
     journeys,
     lists,
@@ -48,6 +50,7 @@ from heliograph.web.routes import (
     subscriptions,
     suppressions,
     teams,
+    tenants,
     unsubscribing,
 )
 
@@ -87,6 +90,8 @@ HANDLERS = (
     *suppressions.HANDLERS,
     *unsubscribing.HANDLERS,
     *dates.HANDLERS,
+    *tenants.HANDLERS,
+    *inbound.HANDLERS,
     *messages.HANDLERS,
     *segments.HANDLERS,
     *communication_groups.HANDLERS,
@@ -180,9 +185,35 @@ class Door:
             await exchange.send_answer(wire.Answer(202, {"content-type": "application/json"}, made))
             return
         content = calls.Content(self._services, self._metrics, principal, body, set())
+        if principal is not None and exchange.method == "POST":
+            given = idempotency.wanted(
+                scope["headers"], principal, exchange.path, scope["query_string"], body
+            )
+            if given is not None:
+                await self._once(exchange, content, given)
+                return
+        await self._routed(exchange, content)
+
+    async def _routed(self, exchange: _Exchange, content: calls.Content) -> None:
         await self.routes(exchange.for_route(content), exchange.no_body, exchange.send)  # type: ignore[arg-type]
         if "wake" in content.told:
             self._services.wake()
+
+    async def _once(self, exchange: _Exchange, content: calls.Content, given: request_keys.Wanted) -> None:
+        """Answer a request with an idempotency key: what it was answered before, or else what the route says."""
+        database, now = self._services.database, self._services.now()
+        until = idempotency.expires_at(exchange.scope["headers"], now)
+        once = await idempotency.take(database, given, now, until)
+        if isinstance(once, request_keys.Answer):
+            replayed = {**once.headers, idempotency.REPLAYED: "true"}
+            await exchange.send_answer(wire.Answer(once.status, replayed, once.body))
+            return
+        exchange.keep()
+        try:
+            await self._routed(exchange, content._replace(start_key=once.start_key))
+        finally:
+            if exchange.kept is not None:
+                await idempotency.settle(database, once, exchange.kept)
 
 
 class _GoneError(Exception):
@@ -198,6 +229,9 @@ class _Exchange:
         self.path: str = scope["path"]
         self.status = 0
         self._is_told = False
+        self._keeps = False
+        self.kept: request_keys.Answer | None = None
+        """The answer that was sent, where it is kept."""
         self._read, self._more = 0, self.method not in ("GET", "HEAD", "DELETE", "OPTIONS")
         announced = _header(scope["headers"], b"content-length")
         self._announced = int(announced) if announced.isdigit() else 0
@@ -244,13 +278,26 @@ class _Exchange:
         method = "GET" if self.method == "HEAD" else self.method
         return {**self.scope, "method": method, "path": self.path, calls.SCOPE_KEY: content}
 
+    def keep(self) -> None:
+        """Keep what is answered from here on."""
+        self._keeps = True
+
     async def send(self, message: Message) -> None:
         """Pass on what a route answers; HEAD leaves out the body."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
         elif self.method == "HEAD":
             message = {**message, "body": b""}
+        if self._keeps:
+            self._keep(message)
         await self._send(message)
+
+    def _keep(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = {name.decode().lower(): value.decode("latin-1") for name, value in message["headers"]}
+            self.kept = request_keys.Answer(message["status"], headers, b"")
+        elif self.kept is not None:
+            self.kept = self.kept._replace(body=self.kept.body + message.get("body", b""))
 
     async def send_answer(self, answer: wire.Answer) -> None:
         """Send a whole answer."""

@@ -22,6 +22,10 @@ class Settings(Protocol):
         """Where telephone numbers without a country code are read."""
 
     @property
+    def allowed_hosts(self) -> tuple[str, ...]:
+        """The hosts that may be reached though they are private, or over plain http."""
+
+    @property
     def campaign_lock_seconds(self) -> float:
         """How long before its time a campaign can be changed no more."""
 

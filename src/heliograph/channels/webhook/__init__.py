@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 import httpcore2
+import httpx2
 
 from heliograph import channels
 from heliograph.channels.webhook import exchange, network
@@ -20,7 +21,7 @@ from heliograph.channels.webhook import exchange, network
 Fate: TypeAlias = exchange.Fate
 HttpAnswer: TypeAlias = exchange.HttpAnswer
 
-MOST_REDIRECTS = 3
+MOST_REDIRECTS, MOST_OF_FETCHES = 3, 5
 LARGEST_BODY = 1 << 20
 KEPT_BODY = 1 << 16
 """Octets of an answer's body that the ledger keeps."""
@@ -53,11 +54,12 @@ class HttpDoor:
         connections: int = 64,
     ):
         self._now = now
+        self._network = network.GuardedNetwork(allowed_hosts, resolver)
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=trusted or ssl.create_default_context(),
             max_connections=connections,
             keepalive_expiry=KEPT_FOR,
-            network_backend=network.GuardedNetwork(allowed_hosts, resolver),
+            network_backend=self._network,
         )
 
     async def request(
@@ -103,12 +105,16 @@ class HttpDoor:
                     raise _LeaseOverError
                 going.is_begun = True
 
-        steps = 0
+        steps, most = 0, MOST_OF_FETCHES if going.fetches else MOST_REDIRECTS
         while True:
+            if going.fetches and not self._is_safe(going.url):
+                raise network.Forbidden(
+                    f"{going.url.host} would be asked over plain http: to allow it, name it in {network.SETTING}"
+                )
             response = await self._pool.handle_async_request(going.outgoing(watch, patience))
             going.take(response)
             onward = going.onward()
-            if onward is None or steps == MOST_REDIRECTS:
+            if onward is None or steps == most:
                 await going.read(response, max_body)
                 return going.answered(self._now())
             await response.aclose()
@@ -116,6 +122,9 @@ class HttpDoor:
             fault = going.turn(onward)
             if fault is not None:
                 return HttpAnswer(Fate.FORBIDDEN, str(going.url), fault)
+
+    def _is_safe(self, url: httpx2.URL) -> bool:
+        return url.scheme == "https" or self._network.is_allowed(url.host, url.port or 80)
 
 
 class _LeaseOverError(Exception):
@@ -132,16 +141,26 @@ class WebhookChannel:
         self._door = door
 
     async def send(self, outgoing: channels.Outgoing) -> channels.Answer:
-        """Makes one call; the Idempotency-Key is the ledger's id, the same in every attempt."""
+        """Makes one call; the Idempotency-Key is the ledger's id, the same in every attempt, or a fetch's own."""
         if not isinstance(outgoing.content, channels.HttpRequest):
             return channels.Answer(channels.Outcome.PERMANENT, "http", None, "malformed", "is no request")
-        fields = [field for field in outgoing.content.headers if field[0].lower() != "idempotency-key"]
-        fields.append(("Idempotency-Key", outgoing.message_id))
-        request = outgoing.content._replace(headers=tuple(fields))
+        request = outgoing.content
+        keys = [field for field in request.headers if field[0].lower() == "idempotency-key"]
+        if not (keys and request.fetches):
+            fields = [field for field in request.headers if field not in keys]
+            fields.append(("Idempotency-Key", outgoing.message_id))
+            request = request._replace(headers=tuple(fields))
+        largest = LARGEST_BODY if request.fetches else KEPT_BODY
         answer = await self._door.request(
-            outgoing.address, request, max_body=KEPT_BODY, expires_at=outgoing.expires_at
+            outgoing.address, request, max_body=largest, expires_at=outgoing.expires_at
         )
-        return _judged(answer)
+        judged = _judged(answer)
+        if request.fetches and judged.outcome is channels.Outcome.ACCEPTED and not answer.is_whole:
+            is_full = len(answer.body) >= largest
+            text = f"the answer has more than {largest >> 20} MiB" if is_full else "the answer was cut short"
+            outcome = channels.Outcome.PERMANENT if is_full else channels.Outcome.TEMPORARY
+            return judged._replace(outcome=outcome, code="too_large" if is_full else "lost", text=text)
+        return judged
 
     async def close(self) -> None:
         """The door is closed by whoever opened it."""

@@ -94,7 +94,7 @@ class Exchange:
         self.url, self.method, self.content = url, request.method.upper(), request.body
         given = {name.lower() for name, _ in request.headers}
         defaults = tuple(field for field in _DEFAULTS if field[0].lower() not in given)
-        self.fields = defaults + request.headers
+        self.fields, self.fetches = defaults + request.headers, request.fetches
         self.is_begun = False
         self._status: int | None = None
         self._text = ""
@@ -156,7 +156,8 @@ class Exchange:
         """Goes to where an answer sent us; says why not where that is no place to go.
 
         A 303 asks for a GET of the result: the request itself was taken, and stays taken. After any other
-        the same request is made again, body and all: a call that became a GET would be no call.
+        the same request is made again, body and all: a call that became a GET would be no call. A fetch is asked for
+        its result by a 301 or 302 too, as browsers do it (A71).
         """
         try:
             target = parsed(str(self.url.join(location)))
@@ -166,7 +167,10 @@ class Exchange:
             return target
         if not _is_same_place(self.url, target):
             self.fields = tuple(field for field in self.fields if field[0].lower() in _GOES_ANYWHERE)
-        if self._status == 303 and self.method not in ("GET", "HEAD"):
+        is_get = self._status == 303 or (
+            self.fetches and self._status in (301, 302) and self.method == "POST"
+        )
+        if is_get and self.method not in ("GET", "HEAD"):
             self.method, self.content = "GET", b""
         else:
             self.is_begun = False

@@ -64,7 +64,7 @@ class GuardedNetwork(httpcore2.AsyncNetworkBackend):
         if destinations.is_odd_literal(host):
             raise Forbidden(f"{host} is an address in disguise: write it in the usual form")
         addresses = await self._addresses(host, port)
-        if not self._is_allowed(host, port):
+        if not self.is_allowed(host, port):
             for kind in filter(None, map(destinations.refusal, addresses)):
                 raise Forbidden(
                     f"{host} leads to an address that is {kind}: to allow it, name it in {SETTING}"
@@ -79,10 +79,9 @@ class GuardedNetwork(httpcore2.AsyncNetworkBackend):
         except (OSError, UnicodeError) as fault:
             raise httpcore2.ConnectError(f"{host} cannot be resolved: {fault}") from None
 
-    def _is_allowed(self, host: str, port: int) -> bool:
-        """An entry is a host, or a host with a port; an IPv6 address stands in brackets before its port."""
-        bracketed = f"[{host}]" if ":" in host else host
-        return not self._allowed.isdisjoint((host, bracketed, f"{bracketed}:{port}"))
+    def is_allowed(self, host: str, port: int) -> bool:
+        """Whether the operator allows it, whatever it leads to."""
+        return destinations.is_allowed(host, port, self._allowed)
 
 
 def _is_literal(host: str) -> bool:

@@ -10,10 +10,22 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from heliograph import errors
-from heliograph.core import courier_text, documents, effects, expressions, fields, frames, people, plans
+from heliograph.core import (
+    courier_text,
+    documents,
+    effects,
+    expressions,
+    fields,
+    frames,
+    overrides,
+    people,
+    plans,
+    step_keys,
+)
 
 MAX_RECIPIENTS = 100
-LEGACY = ("recipient", "template", "brand", "data", "profile")
+LEGACY = ("recipient", "template", "brand", "data", "profile", "override")
+ONCE = step_keys.FIELDS
 _MESSAGE = ("to", "template", "content", "data", "brand_id")
 _TO = ("user_id", "email", "data")
 _CONTENT = ("title", "body")
@@ -40,26 +52,34 @@ class Send(NamedTuple):
 
     path: str
     given: Mapping[str, fields.Field]
+    once: step_keys.Once
     action: str = "send"
     blocks: bool = False
 
     @property
     def reads(self) -> frozenset[str]:
         """What its fields look at."""
-        return frozenset().union(*(field.reads for field in self.given.values()))
+        return self.once.reads.union(*(field.reads for field in self.given.values()))
 
     def people(self, run: frames.Run, scope: expressions.Scope) -> Iterable[str]:
         """The recipient's."""
         return (self._named("recipient", run, scope),)
 
     def take(self, scene: plans.Scene, run: frames.Run, scope: expressions.Scope) -> plans.Outcome:
-        """One message."""
+        """One message, unless its key was used before."""
+        used = self.once.used(self.action, run, scope)
+        if used is not None:
+            return plans.done(output={step_keys.REPEATS: used.run_id, "message_ids": used.answer})
         user_id = self._named("recipient", run, scope)
         template = self._named("template", run, scope)
         data = {**run.context.data, **self._object("data", scope)}
         own = {**run.context.profile, **self._object("profile", scope)}
         recipient = Recipient(user_id, {**run.people.get(user_id, {}), **own}, data)
-        return _deliver(scene, [recipient], template, None)
+        override = overrides.of_email(self._object("override", scope), f"{self.path}.override")
+        outcome = _deliver(scene, [recipient], template, None, override)
+        if not outcome.effects:
+            return outcome
+        return outcome._replace(output={**outcome.output, **self.once.kept(self.action, scope)})
 
     def _named(self, name: str, run: frames.Run, scope: expressions.Scope) -> str:
         path = f"{self.path}.{name}"
@@ -98,7 +118,8 @@ class SendMessage(NamedTuple):
 
     def people(self, run: frames.Run, scope: expressions.Scope) -> Iterable[str]:
         """The recipients'."""
-        return [to["user_id"] for to in self._recipients(scope) if isinstance(to.get("user_id"), str)]
+        named = [to.get("user_id") for to in self._recipients(scope)]
+        return [frames.text(one, "user_id") for one in named if isinstance(one, str | bool | int | float)]
 
     def _recipients(self, scope: expressions.Scope) -> list[dict[str, Any]]:
         path = f"{self.path}.message.to"
@@ -153,8 +174,9 @@ def _deliver(
     recipients: Iterable[Recipient],
     template: str | None,
     content: Mapping[str, str] | None,
+    override: Mapping[str, Any] | None = None,
 ) -> plans.Outcome:
-    """A message to each of these."""
+    """A message to each of these, and to whoever is to have a copy of it."""
     version = None
     if template is not None:
         version = scene.template_versions.get(template)
@@ -180,11 +202,15 @@ def _deliver(
                 address,
                 template,
                 version,
-                written,
+                {**(written or {}), "override": override} if override else written,
                 {} if written else {"data": one.data, "profile": one.profile, "contact": contact},
                 None if address else f"contact {one.user_id!r} has no e-mail address",
             )
         )
+        if override and address:
+            to = {"override": {**override, "to": address}}
+            copied = asked[-1]._replace(contact_id=None, content={**(written or {}), **to})
+            asked += [copied._replace(address=copy) for copy in overrides.copies(override) if copy != address]
     return plans.pending(*asked, output={plans.RECIPIENTS: [(one.contact_id, one.address) for one in asked]})
 
 
@@ -194,15 +220,15 @@ def _deliver(
 def read_send(reader: frames.Reader) -> Send | SendMessage:
     """A `send` step, in either form. Faults are collected by the reader."""
     if reader.raw("message") is not None:
-        for name in LEGACY:
+        for name in (*LEGACY, *ONCE):
             if reader.raw(name) is not None:
                 reader.fault(name, "stands in `message` in this form of the step")
         return _read_message(reader)
     given = {name: field for name in LEGACY if (field := reader.field(name)) is not None}
-    for name in ("data", "profile"):
+    for name in ("data", "profile", "override"):
         if isinstance(given.get(name), fields.Literal) and not isinstance(reader.raw(name), dict):
             reader.fault(name, "is an object")
-    return Send(reader.path, given)
+    return Send(reader.path, given, step_keys.read(reader))
 
 
 def _read_message(reader: frames.Reader) -> SendMessage:
@@ -272,4 +298,4 @@ def _to_faults(one: object, path: str) -> list[errors.Fault]:
     return faults
 
 
-KINDS = {"send": (read_send, (*LEGACY, "message"))}
+KINDS = {"send": (read_send, (*LEGACY, *ONCE, "message"))}

@@ -44,7 +44,8 @@ class Delay(NamedTuple):
         assert self.duration is not None
         path = f"{self.path}.duration"
         duration = delays.parse_duration(fields.resolve(self.duration, scope, path), path)
-        stored = run.people.get(run.context.recipient or "", {})
+        recipient = run.context.recipient
+        stored = {} if recipient is None else run.people.get(recipient, {})
         zones = [
             profile.get(name)
             for profile in (run.context.profile, stored)

@@ -38,6 +38,7 @@ from heliograph.store.hot_postgres.fanout import (
     walk_contacts,
 )
 from heliograph.store.hot_postgres.ingest import accept, backlog, find_keys, forget_keys
+from heliograph.store.hot_postgres.keys import read_passes, read_step_keys
 from heliograph.store.hot_postgres.lists import drop_subscriptions, put_subscriptions, read_lists
 from heliograph.store.hot_postgres.reading import (
     read_attempts,
@@ -51,6 +52,7 @@ from heliograph.store.hot_postgres.reading import (
 )
 from heliograph.store.hot_postgres.starting import cancel_by_token, cancel_messages, read_starts, start
 from heliograph.store.hot_postgres.taking import last_now, next_due, take
+from heliograph.store.hot_postgres.tenants import read_tenant_profiles
 from heliograph.store.hot_postgres.writing import keep_fact, write
 
 __all__ = [
@@ -92,12 +94,15 @@ __all__ = [
     "read_messages",
     "read_new_birthdays",
     "read_open_batches",
+    "read_passes",
     "read_rule_counts",
     "read_runs",
     "read_span",
     "read_starts",
+    "read_step_keys",
     "read_stopping",
     "read_suppressions",
+    "read_tenant_profiles",
     "read_walks",
     "rollback",
     "settle",

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Any, LiteralString
 
 from heliograph.core import ids
-from heliograph.store import packing, rows
+from heliograph.store import calendar_rows, packing, rows
 from heliograph.store.hot_postgres.connection import Connection, fetch
 from heliograph.store.packing import Bigints, Identities, Integers, Smallints, Texts
 
@@ -38,7 +38,7 @@ _END: LiteralString = (
 
 def read_walks(
     connection: Connection, keys: Collection[tuple[int, bytes]]
-) -> dict[tuple[int, bytes], rows.Walk]:
+) -> dict[tuple[int, bytes], calendar_rows.Walk]:
     """Walks by (workspace, id); those that ended are absent."""
     query: LiteralString = (
         "SELECT c.workspace_id, c.id, c.partition, c.automation_id, c.birth, c.birthday, c.place"
@@ -46,7 +46,7 @@ def read_walks(
         " WHERE workspace_id = w.a AND id = w.b OFFSET 0) c"
     )
     found = fetch(connection, query, packing.columns((Integers, Identities), sorted(keys)))
-    return {(row[0], row[1]): rows.Walk._make(row) for row in found}
+    return {(row[0], row[1]): calendar_rows.Walk._make(row) for row in found}
 
 
 def where_birthdays(connection: Connection, workspace_id: int, birthday: int) -> list[int]:
@@ -62,11 +62,11 @@ def where_birthdays(connection: Connection, workspace_id: int, birthday: int) ->
 
 def walk_birthdays(
     connection: Connection, workspace_id: int, partition: int, birthday: int, after: str, limit: int
-) -> list[rows.Birthday]:
+) -> list[calendar_rows.Birthday]:
     """The next people of a partition who have this birthday, in the order of their ids."""
     query: LiteralString = f"{_BIRTHDAYS}birthday = %s AND user_id > %s ORDER BY user_id LIMIT %s"
     found = fetch(connection, query, (workspace_id, partition, birthday, after, limit))
-    return [rows.Birthday._make(row) for row in found]
+    return [calendar_rows.Birthday._make(row) for row in found]
 
 
 def read_new_birthdays(
@@ -76,14 +76,14 @@ def read_new_birthdays(
     birthdays: Collection[int],
     known_from: int,
     known_before: int,
-) -> list[rows.Birthday]:
+) -> list[calendar_rows.Birthday]:
     """The people of a partition with one of these birthdays, known from an instant up to but without another."""
     query: LiteralString = (
         f"{_BIRTHDAYS}birthday = ANY(%s) AND known_at >= %s AND known_at < %s ORDER BY user_id"
     )
     wanted = packing.pack(Smallints, list(birthdays))
     found = fetch(connection, query, (workspace_id, partition, wanted, known_from, known_before))
-    return [rows.Birthday._make(row) for row in found]
+    return [calendar_rows.Birthday._make(row) for row in found]
 
 
 def write_calendar(connection: Connection, writes: rows.Writes) -> None:

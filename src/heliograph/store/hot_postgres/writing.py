@@ -12,6 +12,7 @@ from heliograph.store.hot_postgres.calendar import write_calendar
 from heliograph.store.hot_postgres.connection import Connection
 from heliograph.store.hot_postgres.fanout import write_fanouts
 from heliograph.store.hot_postgres.ingest import EVENT_KINDS, INSERT_EVENTS, insert_due
+from heliograph.store.hot_postgres.keys import write_passes, write_step_keys
 from heliograph.store.hot_postgres.lists import put_subscriptions
 from heliograph.store.packing import Bigints, Identities, Integers, Smallints, Texts
 
@@ -147,6 +148,8 @@ def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int]
         write_fanouts(connection, writes)
         write_batches(connection, writes)
         write_alerts(connection, writes)
+        write_passes(connection, writes.kept.passes.values())
+        write_step_keys(connection, writes.kept.step_keys.values(), now)
         if lane is not None:
             _count(connection, writes, lane)
             connection.execute(

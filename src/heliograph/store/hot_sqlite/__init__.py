@@ -34,6 +34,7 @@ from heliograph.store.hot_sqlite.fanout import (
     walk_contacts,
 )
 from heliograph.store.hot_sqlite.ingest import accept, backlog, find_keys, forget_keys
+from heliograph.store.hot_sqlite.keys import read_passes, read_step_keys
 from heliograph.store.hot_sqlite.lists import drop_subscriptions, put_subscriptions, read_lists
 from heliograph.store.hot_sqlite.reading import (
     read_attempts,
@@ -47,6 +48,7 @@ from heliograph.store.hot_sqlite.reading import (
 )
 from heliograph.store.hot_sqlite.starting import cancel_by_token, cancel_messages, read_starts, start
 from heliograph.store.hot_sqlite.taking import last_now, next_due, take
+from heliograph.store.hot_sqlite.tenants import read_tenant_profiles
 from heliograph.store.hot_sqlite.writing import keep_fact, write
 
 __all__ = [
@@ -84,12 +86,15 @@ __all__ = [
     "read_messages",
     "read_new_birthdays",
     "read_open_batches",
+    "read_passes",
     "read_rule_counts",
     "read_runs",
     "read_span",
     "read_starts",
+    "read_step_keys",
     "read_stopping",
     "read_suppressions",
+    "read_tenant_profiles",
     "read_walks",
     "rollback",
     "settle",

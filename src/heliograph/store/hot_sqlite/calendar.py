@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from heliograph.core import ids
-from heliograph.store import rows
+from heliograph.store import calendar_rows, rows
 from heliograph.store.hot_sqlite.connection import Connection, by_pairs
 
 
 def read_walks(
     connection: Connection, keys: Collection[tuple[int, bytes]]
-) -> dict[tuple[int, bytes], rows.Walk]:
+) -> dict[tuple[int, bytes], calendar_rows.Walk]:
     """Walks by (workspace, id); those that ended are absent."""
     found = by_pairs(
         connection,
@@ -19,7 +19,7 @@ def read_walks(
         " JOIN calendar_walks c ON c.workspace_id = w.a AND c.id = w.b",
         keys,
     )
-    return {(row[0], row[1]): rows.Walk._make(row) for row in found}
+    return {(row[0], row[1]): calendar_rows.Walk._make(row) for row in found}
 
 
 def where_birthdays(connection: Connection, workspace_id: int, birthday: int) -> list[int]:
@@ -35,14 +35,14 @@ def where_birthdays(connection: Connection, workspace_id: int, birthday: int) ->
 
 def walk_birthdays(
     connection: Connection, workspace_id: int, partition: int, birthday: int, after: str, limit: int
-) -> list[rows.Birthday]:
+) -> list[calendar_rows.Birthday]:
     """The next people of a partition who have this birthday, in the order of their ids."""
     found = connection.execute(
         "SELECT workspace_id, partition, birthday, user_id, tenant_id, known_at FROM birthdays"
         " WHERE workspace_id = ? AND partition = ? AND birthday = ? AND user_id > ? ORDER BY user_id LIMIT ?",
         (workspace_id, partition, birthday, after, limit),
     )
-    return [rows.Birthday._make(row) for row in found]
+    return [calendar_rows.Birthday._make(row) for row in found]
 
 
 def read_new_birthdays(
@@ -52,7 +52,7 @@ def read_new_birthdays(
     birthdays: Collection[int],
     known_from: int,
     known_before: int,
-) -> list[rows.Birthday]:
+) -> list[calendar_rows.Birthday]:
     """The people of a partition with one of these birthdays, known from an instant up to but without another."""
     marks = ",".join("?" * len(birthdays))
     found = connection.execute(
@@ -61,7 +61,7 @@ def read_new_birthdays(
         " ORDER BY user_id",
         (workspace_id, partition, *birthdays, known_from, known_before),
     )
-    return [rows.Birthday._make(row) for row in found]
+    return [calendar_rows.Birthday._make(row) for row in found]
 
 
 def write_calendar(connection: Connection, writes: rows.Writes) -> None:

@@ -62,7 +62,7 @@ def by_pairs(
 
 
 def by_triples(
-    connection: Connection, query: str, keys: Collection[tuple[int, bytes, str]]
+    connection: Connection, query: str, keys: Collection[tuple[int, str | bytes, str]]
 ) -> list[tuple[Any, ...]]:
     """What `query` finds for the triples of `wanted(a, b, c)`."""
     return wanted(connection, "WITH wanted(a, b, c) AS (VALUES {}) " + query, "(?,?,?)", keys)

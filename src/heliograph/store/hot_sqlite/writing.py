@@ -14,6 +14,7 @@ from heliograph.store.hot_sqlite.calendar import write_calendar
 from heliograph.store.hot_sqlite.connection import Connection, by_pairs
 from heliograph.store.hot_sqlite.fanout import write_fanouts
 from heliograph.store.hot_sqlite.ingest import INSERT_EVENT
+from heliograph.store.hot_sqlite.keys import write_passes, write_step_keys
 from heliograph.store.hot_sqlite.lists import put_subscriptions
 
 # What is the same in every such row stands in the statement: each value bound costs as much as a look at an index.
@@ -60,6 +61,10 @@ def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int]
         write_batches(connection, writes)
     if writes.alerts:
         write_alerts(connection, writes)
+    if writes.kept.passes:
+        write_passes(connection, writes.kept.passes.values())
+    if writes.kept.step_keys:
+        write_step_keys(connection, writes.kept.step_keys.values(), now)
     _write_people(connection, writes)
     if writes.subscriptions:
         put_subscriptions(connection, writes.subscriptions.values())

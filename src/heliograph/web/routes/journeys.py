@@ -6,19 +6,20 @@ Law: an invocation is checked whole before a run starts, and answered when its r
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Response, delete, get, post, put
 
 from heliograph import errors
-from heliograph.core import effects, ids, journeys, schedule
+from heliograph.core import effects, ids, journey_checks, journeys, schedule
 from heliograph.engine import journey
 from heliograph.store import journeys as store
 from heliograph.web.calls import Call, ignored_header, in_thread
 
 TAG = "Journeys"
 _TEMPLATE = "/automations/templates/{template_id:str}"
+_PER_PAGE, _LONGEST_CURSOR = 100, 18
 _MOST_ID, _MOST_BYTES = 200, 6 * 1024 * 1024
 _NOTHING_TO_RUN = "Either an ad hoc automation or valid templateId is required."
 _AUTOMATION = ("steps", "cancelation_token", "cancelationToken")
@@ -31,7 +32,7 @@ class NoQuery(msgspec.Struct):
 class ListQuery(msgspec.Struct):
     """Which journeys are listed."""
 
-    version: Literal["published", "draft"] = "published"
+    version: Annotated[str, msgspec.Meta(description="`published` or `draft`.")] = "published"
     cursor: str | None = None
 
 
@@ -103,10 +104,12 @@ class Listed(msgspec.Struct, kw_only=True):
     updated_at: str = msgspec.field(name="updatedAt")
 
 
-class Templates(msgspec.Struct):
+class Templates(msgspec.Struct, omit_defaults=True):
     """Journeys, oldest first."""
 
     templates: list[Listed]
+    cursor: str | None = None
+    """Where the list goes on; absent on its last page."""
 
 
 class Invoked(msgspec.Struct):
@@ -128,13 +131,20 @@ def invoke_ad_hoc(request: Call) -> Response[Invoked]:
     if not isinstance(automation, dict):
         raise errors.InvalidInput(_NOTHING_TO_RUN, faults=[errors.Fault("automation", "is required")])
     evaluator, now = request.services.evaluator, request.services.now()
-    context = journeys.context_given(given, automation)
+    context = journey_checks.context_given(given, automation)
     token = automation.get("cancelation_token") or automation.get("cancelationToken")
-    asked = journeys.of_own(automation.get("steps"), token, context, evaluator, now)
+    asked = journeys.of_own(
+        automation.get("steps"),
+        token,
+        context,
+        evaluator,
+        now,
+        allowed_hosts=request.services.settings.allowed_hosts,
+    )
     started = _start(request, asked, now)
     known = {*_AUTOMATION, "recipient", "data", "profile"}
     strangers = [f"automation.{name}" for name in automation.keys() - known]
-    ignored += [*strangers, *(given.keys() - {"automation", *journeys.CONTEXT})]
+    ignored += [*strangers, *(given.keys() - {"automation", *journey_checks.CONTEXT})]
     return Response(started, headers=ignored_header(ignored))
 
 
@@ -145,14 +155,14 @@ def invoke_template(request: Call) -> Response[Invoked]:
     _, ignored = request.read_courier_query(NoQuery)
     given, who, name = _body(request), request.principal, request.part("template_id")
     evaluator, now = request.services.evaluator, request.services.now()
-    context = journeys.context_given(given)
+    context = journey_checks.context_given(given)
     with request.services.database.reading() as connection:
         found = store.find(connection, who.workspace_id, who.tenant_id, name)
     if found is None or found.definition.status != "published":
         raise errors.NotFound(f"there is no published journey {name!r}")
     chosen = journeys.Journey(found.id, found.version, found.definition)
     asked = journeys.of_template(chosen, context, evaluator, now)
-    ignored += given.keys() - {*journeys.CONTEXT}
+    ignored += given.keys() - {*journey_checks.CONTEXT}
     return Response(_start(request, asked, now), headers=ignored_header(ignored))
 
 
@@ -165,6 +175,7 @@ def _body(request: Call) -> dict[str, Any]:
 def _start(request: Call, asked: effects.Start, now: int) -> Invoked:
     """Store the run; it takes its first step in the next turn of its partition."""
     who = request.principal
+    asked = asked._replace(start_key=request.content.start_key)
     identity = journey.begin(request.services.database, who.workspace_id, who.tenant_id, asked, now)
     request.wake()
     return Invoked(ids.wire(identity))
@@ -178,9 +189,10 @@ def _start(request: Call, asked: effects.Start, now: int) -> Invoked:
 def list_templates(request: Call) -> Response[Templates]:
     """List the journeys that are published, or those that are drafts."""
     query, ignored = request.read_courier_query(ListQuery)
-    who = request.principal
+    who, after = request.principal, _cursor(query)
     with request.services.database.reading() as connection:
         found = store.listed(connection, who.workspace_id, who.tenant_id)
+    chosen = [one for one in found if one.definition.status == query.version and one.number > after]
     listed = [
         Listed(
             id=one.definition.id,
@@ -189,10 +201,24 @@ def list_templates(request: Call) -> Response[Templates]:
             created_at=schedule.write_instant(one.created_at),
             updated_at=schedule.write_instant(one.updated_at),
         )
-        for one in found
-        if one.definition.status == query.version
+        for one in chosen[:_PER_PAGE]
     ]
-    return Response(Templates(listed), headers=ignored_header(ignored))
+    more = str(chosen[_PER_PAGE - 1].number) if len(chosen) > _PER_PAGE else None
+    return Response(Templates(listed, more), headers=ignored_header(ignored))
+
+
+def _cursor(query: ListQuery) -> int:
+    """The number of the last journey that was seen. Raises InvalidQuery, in Courier's words."""
+    if query.version not in journeys.STATES:
+        raise errors.InvalidQuery(
+            f'Invalid version parameter "{query.version}". Accepted values are: published (for published'
+            " templates) or draft (for draft templates)"
+        )
+    if query.cursor is None:
+        return 0
+    if not query.cursor.isascii() or not query.cursor.isdigit() or len(query.cursor) > _LONGEST_CURSOR:
+        raise errors.InvalidQuery("Invalid cursor format")
+    return int(query.cursor)
 
 
 @put(_TEMPLATE, opt={"tag": TAG, "body": TemplateBody})
@@ -203,7 +229,8 @@ def put_template(request: Call) -> Response[Template]:
     identity, given, who = request.part("template_id"), request.read_object(), request.principal
     if not 1 <= len(identity) <= _MOST_ID:
         raise errors.InvalidInput.at("id", f"takes 1 to {_MOST_ID} characters")
-    definition = journeys.define(identity, given, request.services.evaluator)
+    services = request.services
+    definition = journeys.define(identity, given, services.evaluator, services.settings.allowed_hosts)
     with request.services.database.writing() as connection:
         now = request.services.now()
         made = store.put(connection, who.workspace_id, who.tenant_id, definition, now)

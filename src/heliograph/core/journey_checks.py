@@ -1,0 +1,65 @@
+"""What is checked of a journey before a run of it starts, beside its steps: what it is to hold, and whom it asks.
+
+Law: each fault has its place; nothing is started while there is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from heliograph import errors
+from heliograph.core import frames, plans
+from heliograph.core.steps import profiles, sending
+
+_TEXTS = ("brand", "recipient", "template")
+_OBJECTS = ("data", "profile")
+CONTEXT = (*_TEXTS, *_OBJECTS)
+
+
+def context_given(given: Mapping[str, Any], inner: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The parts of a run's context that a request names; `inner` is its older place (A01). Raises InvalidInput."""
+    found: dict[str, Any] = {}
+    faults = []
+    for name in CONTEXT:
+        value = given.get(name)
+        if value is None and inner is not None and name in ("recipient", "data", "profile"):
+            value = inner.get(name)
+        if value in (None, ""):
+            continue
+        wanted: type = str if name in _TEXTS else dict
+        if isinstance(value, wanted):
+            found[name] = value
+        else:
+            faults.append(errors.Fault(name, f"is {'a text' if wanted is str else 'an object'}, or null"))
+    if faults:
+        raise errors.InvalidInput(faults=faults)
+    return found
+
+
+def check_addresses(plan: plans.Plan, allowed: Collection[str]) -> None:
+    """Raises InvalidInput for each step that plainly asks an address which may not be reached (A48)."""
+    allowed = frozenset(host.lower() for host in allowed)
+    asked = [getattr(step.body, "webhook", None) for step in plan.steps if isinstance(step, frames.Step)]
+    faults = [fault for one in asked if one is not None and (fault := one.fault(allowed)) is not None]
+    if faults:
+        raise errors.InvalidInput(faults=faults)
+
+
+def check_sends(plan: plans.Plan, given: Mapping[str, Any]) -> None:
+    """Raises InvalidInput for each step that has neither a recipient or template of its own, nor one of its run's."""
+    faults = [
+        errors.Fault(f"{step.path}.{name}", "is required: the run has none either")
+        for step in plan.steps
+        if isinstance(step, frames.Step) and isinstance(step.body, sending.Send)
+        for name in ("recipient", "template")
+        if name not in step.body.given and not given.get(name)
+    ]
+    faults += [
+        errors.Fault(f"{step.path}.recipient_id", "is required: the run has no recipient either")
+        for step in plan.steps
+        if isinstance(step, frames.Step) and isinstance(step.body, profiles.UpdateProfile)
+        if step.body.recipient is None and not given.get("recipient")
+    ]
+    if faults:
+        raise errors.InvalidInput(faults=faults)

@@ -1,0 +1,68 @@
+"""Overrides: what a send says of its e-mail instead of its template (journeys.md A35).
+
+Law: of `override` what the e-mail channel knows is taken and checked, under `channel.email` or `email`; what other
+channels and providers would know is passed over. Whoever is to have a copy is written to by themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from heliograph import errors
+from heliograph.core import frames, mime, people
+
+TEXTS = ("subject", "text", "html")
+MOST_COPIES = 50
+COPIES = ("cc", "bcc")
+
+
+def of_email(given: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """What an override says of the e-mail: checked, and nothing else. Raises InvalidInput, RenderFailed with places."""
+    found: dict[str, Any] = {}
+    for place, said in _said(given, path):
+        found |= _checked(said, place)
+    return found
+
+
+def _said(given: Mapping[str, Any], path: str) -> Sequence[tuple[str, Mapping[str, Any]]]:
+    """The places that speak of e-mail, the longer one last: it wins."""
+    channel = given.get("channel")
+    places = [(f"{path}.email", given.get("email"))]
+    if isinstance(channel, Mapping):
+        places.append((f"{path}.channel.email", channel.get("email")))
+    return [(place, said) for place, said in places if isinstance(said, Mapping)]
+
+
+def _checked(said: Mapping[str, Any], path: str) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        name: frames.text(said[name], f"{path}.{name}") for name in TEXTS if said.get(name)
+    }
+    for name in ("from", "reply_to"):
+        if said.get(name):
+            written = frames.text(said[name], f"{path}.{name}")
+            mime.mailbox(written, f"{path}.{name}")
+            found[name] = written
+    for name in COPIES:
+        if said.get(name):
+            found[name] = _addresses(said[name], f"{path}.{name}")
+    headers = frames.mapping(said.get("headers"), f"{path}.headers")
+    if headers:
+        found["headers"] = {
+            name: frames.text(value, f"{path}.headers.{name}") for name, value in headers.items()
+        }
+        mime.check_headers(found["headers"], f"{path}.headers")
+    return found
+
+
+def _addresses(given: Any, path: str) -> list[str]:
+    """One address, several with commas between them, or a list."""
+    written = given if isinstance(given, list) else frames.text(given, path).split(",")
+    if len(written) > MOST_COPIES:
+        raise errors.RenderFailed.at(path, f"takes {MOST_COPIES} addresses at most")
+    return [people.check_email(one, path) for one in written]
+
+
+def copies(found: Mapping[str, Any]) -> list[str]:
+    """Whoever is written to beside the recipient, each once."""
+    return list(dict.fromkeys(address for name in COPIES for address in found.get(name, ())))

@@ -1,0 +1,80 @@
+"""Tenants: the organisations to which people belong, one below the other, and what a profile says there.
+
+Law: of what several levels say, the nearer one wins: the root's, each level's down to the tenant's, what is stored of
+the person, and last what is stored of them there (journeys.md A28). No chain is longer than MAX_LEVELS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from heliograph import errors
+from heliograph.core import people
+
+MAX_LEVELS = 4
+"""How many tenants may stand one above the other."""
+MAX_ID, MAX_NAME = 200, 200
+WRITABLE = ("name", "parent_tenant_id", "brand_id", "properties", "user_profile")
+
+
+class Definition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is said of a tenant."""
+
+    name: str
+    parent_tenant_id: str | None = None
+    brand_id: str | None = None
+    properties: dict[str, Any] = {}
+    user_profile: dict[str, Any] = {}
+    """What the profile of everybody in it says, where theirs says nothing else."""
+
+
+def define(given: Mapping[str, Any], region: str | None = None) -> Definition:
+    """The tenant that says this. Raises InvalidInput with its faults."""
+    faults = []
+    name = given.get("name")
+    if name is None:
+        faults.append(errors.Fault("name", "is required"))
+    elif not isinstance(name, str) or not 1 <= len(name.strip()) <= MAX_NAME:
+        faults.append(errors.Fault("name", f"is a text of 1 to {MAX_NAME} characters"))
+    faults += [
+        errors.Fault(key, "is a text, or null")
+        for key in ("parent_tenant_id", "brand_id")
+        if given.get(key) is not None and not isinstance(given[key], str)
+    ]
+    if given.get("properties") is not None and not isinstance(given["properties"], dict):
+        faults.append(errors.Fault("properties", "is an object, or null"))
+    profile: dict[str, Any] = {}
+    try:
+        profile = people.clean_profile(given.get("user_profile") or {}, "user_profile", region)
+    except errors.InvalidInput as refusal:
+        faults += refusal.faults
+    if faults:
+        raise errors.InvalidInput(faults=faults)
+    kept = {key: given[key] for key in WRITABLE if given.get(key) not in (None, "")}
+    return Definition(**{**kept, "user_profile": profile})
+
+
+def check_place(tenant_id: str, above: Sequence[str], below: int) -> None:
+    """Raises InvalidInput where a tenant cannot stand here.
+
+    `above` is its new parent and those above that, from below; `below` how many levels stand below it.
+    """
+    if tenant_id in above:
+        raise errors.InvalidInput.at("parent_tenant_id", "is the tenant itself, or stands below it")
+    if len(above) + 1 + below > MAX_LEVELS:
+        raise errors.InvalidInput.at(
+            "parent_tenant_id", f"makes {len(above) + 1 + below} levels: there may be {MAX_LEVELS}"
+        )
+
+
+def profile_in(
+    levels: Sequence[people.Profile], stored: people.Profile, own: people.Profile | None
+) -> dict[str, Any]:
+    """A person's profile in a tenant: `levels` is what each level says, the root first, `own` what is stored there."""
+    merged: dict[str, Any] = {}
+    for level in (*levels, stored, own or {}):
+        merged = people.merge("overwrite", merged, level)
+    return merged

@@ -1,0 +1,109 @@
+"""Looking: what the next steps of runs look at, read in bulk, and the keys that they leave (a chapter of started.py).
+
+Law: what a step looks at was asked for beforehand, whether it is there or not; what was not asked for is Unseen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import msgspec
+
+from heliograph.core import fetches, ids, runs, schedule, step_keys
+from heliograph.engine import desk as desks
+from heliograph.store import rows, step_rows
+
+MessagesOf = Callable[[bytes, int, runs.Record], Sequence[bytes]]
+"""(run, visit, record) to the messages that the step asked for."""
+
+
+class Wanted(NamedTuple):
+    """What the next steps of a run look at."""
+
+    contacts: Collection[str] = ()
+    messages: Collection[bytes] = ()
+    tenants: Collection[tuple[str, str]] = ()
+    """(user_id, tenant)"""
+    keys: Collection[tuple[str, str]] = ()
+    """(action, key) of steps"""
+    lists: Collection[str] = ()
+
+
+class Origin(NamedTuple):
+    """What the effects of a started run inherit from."""
+
+    workspace_id: int
+    partition: int
+    tenant_id: str | None
+    contact_id: str | None
+    depth: int = 0
+    id: bytes | None = None
+    channel_source: str | None = None
+
+
+class Looks:
+    """What the runs of one turn look at."""
+
+    def __init__(self) -> None:
+        self._contacts: set[tuple[int, str]] = set()
+        self._messages: set[tuple[int, bytes]] = set()
+        self._tenants: set[tuple[int, str, str]] = set()
+        self._keys: set[tuple[int, str, str]] = set()
+        self._lists: set[tuple[int, str]] = set()
+
+    def add(self, workspace_id: int, wanted: Wanted) -> None:
+        """A run of this workspace looks at this."""
+        self._contacts.update((workspace_id, user_id) for user_id in wanted.contacts)
+        self._messages.update((workspace_id, message_id) for message_id in wanted.messages)
+        self._tenants.update((workspace_id, *place) for place in wanted.tenants)
+        self._keys.update((workspace_id, *key) for key in wanted.keys)
+        self._lists.update((workspace_id, list_id) for list_id in wanted.lists)
+
+    def read(self, connection: Any, hot: ModuleType, desk: desks.Desk) -> None:
+        """Put it on the desk."""
+        keys = self._keys - desk.step_keys_looked_up
+        if keys:
+            desk.step_keys_looked_up |= keys
+            desk.step_keys |= hot.read_step_keys(connection, keys)
+        tenants = self._tenants - desk.tenant_profiles_looked_up
+        if tenants:
+            desk.tenant_profiles_looked_up |= tenants
+            desk.tenant_profiles |= hot.read_tenant_profiles(connection, tenants)
+        contacts = self._contacts - desk.contacts_looked_up
+        if contacts:
+            desk.contacts_looked_up |= contacts
+            desk.contacts |= hot.read_contacts(connection, contacts)
+        sent = self._messages - desk.messages.keys()
+        if sent:
+            desk.messages |= hot.read_messages(connection, sent)
+        if self._lists:
+            desk.know_lists(hot.read_lists(connection, self._lists))
+
+
+def keep_keys(
+    desk: desks.Desk,
+    row: rows.Run,
+    tenant_id: str | None,
+    before: Sequence[runs.Record],
+    after: Sequence[runs.Record],
+    messages_of: MessagesOf,
+) -> None:
+    """Remember the keys that steps have used in this move."""
+    for visit, record in enumerate(after):
+        kept = step_keys.kept_in(record)
+        if kept is None or (visit < len(before) and before[visit].status == record.status):
+            continue
+        answer = record.output.get(fetches.FETCHED)
+        if answer is None:
+            answer = [ids.text(one) for one in messages_of(row.id, visit, record)]
+        key = scoped_key(tenant_id, kept.key)
+        expires_at = schedule.parse_instant(kept.expires_at, "expires_at")
+        encoded = msgspec.json.encode(answer)
+        desk.put_step_key(step_rows.StepKey(row.workspace_id, kept.action, key, row.id, encoded, expires_at))
+
+
+def scoped_key(tenant_id: str | None, key: str) -> str:
+    """The key of a step as it is stored: what tenants do is no business of each other."""
+    return key if tenant_id is None else f"{tenant_id}/{key}"

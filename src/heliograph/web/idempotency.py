@@ -1,0 +1,94 @@
+"""Requests that are worked once: the `Idempotency-Key` of a POST (journeys.md J16, J17, A38 to A40, A61, A62).
+
+Law: the first answer is given again, word for word, to whoever sends the same request with the same key; an error of
+the caller's own leaves the key free. While the first is being worked, the others are told to come again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from heliograph import errors
+from heliograph.core import delays, documents, events
+from heliograph.store import database
+from heliograph.store import request_keys as store
+from heliograph.web import auth
+
+HEADER, EXPIRATION, REPLAYED = "idempotency-key", "x-idempotency-expiration", "idempotent-replayed"
+MAX_KEY = 255
+LEASE = 60_000_000
+"""Microseconds after which a request that was not answered is taken for one whose worker died."""
+_NOTHING_DONE = 503
+_KEPT = frozenset({"content-type", "heliograph-ignored"})
+
+
+class Once(NamedTuple):
+    """A request that is to be worked once, and how often it came before."""
+
+    wanted: store.Wanted
+    taken: store.Taken
+
+    @property
+    def start_key(self) -> str:
+        """What a run is unique by that this request starts: whoever works it again starts no other."""
+        said = f"{self.wanted.workspace_id} {self.wanted.scope} {self.wanted.key} {self.taken.begun_at}"
+        return f"request:{hashlib.sha256(said.encode('utf-8', 'surrogatepass')).hexdigest()}"
+
+
+def wanted(
+    headers: Iterable[tuple[bytes, bytes]], who: auth.Principal, path: str, query: bytes, body: bytes
+) -> store.Wanted | None:
+    """What the key of a POST holds for; None where it has none. Raises InvalidInput."""
+    key = _header(headers, HEADER)
+    if not key:
+        return None
+    if len(key) > MAX_KEY or not key.isprintable():
+        raise errors.InvalidInput.at("Idempotency-Key", f"takes 1 to {MAX_KEY} characters")
+    scope = " ".join(part for part in (who.tenant_id, "POST", path, query.decode("latin-1")) if part)
+    return store.Wanted(who.workspace_id, scope, key, _fingerprint(body))
+
+
+def expires_at(headers: Iterable[tuple[bytes, bytes]], now: int) -> int:
+    """Until when (µs) the answer is given again: for a day, or as the request says. Raises InvalidInput."""
+    given = _header(headers, EXPIRATION)
+    return delays.parse_expiry(given, now, EXPIRATION) if given else now + delays.SHORTEST_KEPT
+
+
+def _fingerprint(body: bytes) -> bytes:
+    """Of what a body says, however it is written (A38); of its octets where that is no JSON."""
+    try:
+        return bytes.fromhex(events.fingerprint(documents.read(body)))
+    except errors.HeliographError:
+        return hashlib.sha256(body).digest()
+
+
+async def take(database: database.Database, given: store.Wanted, now: int, until: int) -> Once | store.Answer:
+    """The right to work a request, or what it was answered before.
+
+    Raises KeyReused where the key came with another body, Conflict where the first is still being worked.
+    """
+    taken = await asyncio.to_thread(store.take, database, given, now, LEASE, until)
+    if not taken.is_same:
+        raise errors.KeyReused
+    if taken.answer is not None:
+        return taken.answer
+    if not taken.is_mine:
+        raise errors.Conflict("a request with this Idempotency-Key is being worked: ask again", retry_after=1)
+    return Once(given, taken)
+
+
+async def settle(database: database.Database, once: Once, answer: store.Answer) -> None:
+    """Keep the answer, or free the key where the caller has to mend something first (A40), or nothing was done."""
+    if 400 <= answer.status < 500 or answer.status == _NOTHING_DONE:
+        await asyncio.to_thread(store.let_go, database, once.wanted, once.taken)
+        return
+    kept = answer._replace(headers={name: v for name, v in answer.headers.items() if name in _KEPT})
+    await asyncio.to_thread(store.keep, database, once.wanted, once.taken, kept)
+
+
+def _header(headers: Iterable[tuple[bytes, bytes]], wanted: str) -> str:
+    name = wanted.encode()
+    return next((value.decode("latin-1").strip() for key, value in headers if key == name), "")

@@ -1,0 +1,194 @@
+"""What is asked twice and done once: the keys of requests, and those of steps (J16, J17)."""
+
+from typing import Any
+
+import pytest
+
+from heliograph import testing
+from heliograph.engine import housekeeping
+from tests import tables
+from tests.web.client import Client
+from tests.web.test_fetching import FETCH, answers
+from tests.web.test_journeys import NUDGE, TO_ANA, faults, invoke, put, status, steps_of
+
+INVOCATION: dict[str, Any] = {"automation": {"steps": [{"action": "send", "message": TO_ANA}]}}
+DAY = 86_400
+
+
+def keyed(
+    api: Client, key: str = "k", body: Any = INVOCATION, path: str = "/automations/invoke", **headers: str
+) -> Any:
+    """A POST with an idempotency key."""
+    return api.post(path, body, headers={"Idempotency-Key": key, **headers})
+
+
+# ── requests ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_request_that_comes_twice_is_worked_once(api: Client) -> None:
+    """The second is answered as the first was, word for word, and says so; another key, path or method is another."""
+    first, second = keyed(api), keyed(api)
+    assert (second.status_code, second.content) == (200, first.content)
+    assert ("idempotent-replayed" in first.headers, second.headers["idempotent-replayed"]) == (False, "true")
+    assert second.headers["content-type"] == first.headers["content-type"]
+    again: dict[str, Any] = {"automation": {"steps": INVOCATION["automation"]["steps"]}}
+    assert keyed(api, body=again).content == first.content
+    put(api, "j", {"action": "send", "message": TO_ANA})
+    others = [keyed(api, "l"), keyed(api, path="/automations/j/invoke", body={"recipient": None})]
+    assert len({first.content, *(one.content for one in others)}) == 3
+    assert keyed(api, path="/automations/j/invoke", body={"recipient": None}).content == others[1].content
+    api.world.run_until_idle()
+    assert len(api.mailbox.received) == 3
+    assert keyed(api, path="/profiles/ana", body={"profile": {"n": 1}}).status_code == 200
+    api.post("/profiles/ana", {"profile": {"n": 2}})
+    assert keyed(api, path="/profiles/ana", body={"profile": {"n": 1}}).json() == {"status": "SUCCESS"}
+    assert api.get("/profiles/ana").json() == {"profile": {"n": 2}}
+
+
+def test_a_key_goes_with_one_body(api: Client) -> None:
+    """The same key with another body is refused; one of a tenant's or another workspace's is another key."""
+    keyed(api)
+    answer = keyed(api, body={**INVOCATION, "recipient": "ana"})
+    assert (answer.status_code, answer.json()["message"][:30]) == (422, "This Idempotency-Key came with")
+    shop, other = api.key("admin", tenant="shop"), api.key("admin", workspace="other")
+    for key in (shop, other):
+        answer = api.post("/automations/invoke", INVOCATION, key=key, headers={"Idempotency-Key": "k"})
+        assert "idempotent-replayed" not in answer.headers
+
+
+def test_a_refused_request_leaves_its_key_free(api: Client) -> None:
+    """What the caller has to mend may be sent again under the same key."""
+    assert keyed(api, body={"automation": {"steps": []}}).status_code == 400
+    assert keyed(api).status_code == 200
+    assert keyed(api, path="/automations/none/invoke", body={"recipient": None}).status_code == 404
+    assert len(tables.rows(api.store, "request_keys")) == 1
+
+
+def test_a_request_that_is_being_worked_is_waited_for(api: Client) -> None:
+    """Another one is told to come again, without the word that it will not go away (A39)."""
+    keyed(api)
+    with api.store.writing() as connection:
+        connection.exec_driver_sql("UPDATE request_keys SET status = NULL")
+    answer = keyed(api)
+    assert (answer.status_code, answer.headers["retry-after"]) == (409, "1")
+    assert "x-should-retry" not in answer.headers
+
+
+def test_a_request_whose_worker_died_starts_nothing_twice(api: Client) -> None:
+    """It is worked again when its lease is over, and finds the run that it started."""
+    first = keyed(api)
+    with api.store.writing() as connection:
+        connection.exec_driver_sql("UPDATE request_keys SET status = NULL")
+    api.clock.move(61_000_000)
+    assert keyed(api).json() == first.json()
+    assert len(tables.rows(api.store, "starts")) == 1
+
+
+def test_a_key_expires(api: Client) -> None:
+    """After a day, or when the request says: seconds, milliseconds or ISO 8601, moved to between a day and a year."""
+    first = keyed(api)
+    long = keyed(api, "long", **{"X-Idempotency-Expiration": str(1767614400 + 3 * DAY)})
+    api.clock.move(DAY * 1_000_000 - 1)
+    assert keyed(api).content == first.content
+    api.clock.move(1)
+    assert keyed(api).content != first.content
+    assert keyed(api, "long").content == long.content
+    for said in ("2 days", "2026-01-07T12:00:00Z", "1767960000000", "1"):
+        assert keyed(api, said, **{"X-Idempotency-Expiration": said}).status_code == 200
+    answer = keyed(api, "soon", **{"X-Idempotency-Expiration": "soon"})
+    assert answer.status_code == 400
+    assert keyed(api, "k" * 256).status_code == 400
+    assert keyed(api, "").status_code == 200
+    broom = housekeeping.Housekeeping(
+        api.store.session, api.clock.now, lambda: 0, watches=False, places_in=api.store
+    )
+    api.clock.move(400 * DAY * 1_000_000)
+    assert api.run(broom.forget()) > 5
+    assert tables.rows(api.store, "request_keys") == []
+
+
+# ── steps ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.spec("S2-77", "S2-78")
+def test_a_send_with_a_key_is_sent_once(api: Client) -> None:
+    """Whatever run asks for it again is told whose it was; until the key expires, a day if nothing is said."""
+    api.world.contact("ana", email="ana@example.com")
+    api.world.template("nudge", subject="s", text="t")
+    step = {**NUDGE, "idempotency_key": "${`order-${data.n}`}"}
+    first = invoke(api, step, data={"n": 1}, recipient="ana")
+    api.world.run_until_idle()
+    again = invoke(api, step, data={"n": 1}, recipient="bob")
+    other = invoke(api, step, data={"n": 2})
+    api.world.run_until_idle()
+    assert len(api.mailbox.received) == 2
+    (sent,), (told,) = steps_of(api, first), steps_of(api, again)
+    assert (told["status"], told["message_id"]) == ("PROCESSED", sent["message_id"])
+    assert told["skip_reason"] == f"idempotency key already used by run {first}"
+    assert steps_of(api, other)[0]["skip_reason"] is None
+    long = {**NUDGE, "idempotency_key": "l", "idempotency_expiry": 1767614400 + 3 * DAY}
+    invoke(api, long)
+    api.world.run_until_idle()
+    api.world.pass_time(days=2)
+    invoke(api, long)
+    invoke(api, step, data={"n": 1})
+    api.world.run_until_idle()
+    assert len(api.mailbox.received) == 4
+
+
+def test_one_of_many_runs_with_a_key_sends(api: Client) -> None:
+    """However many begin at once, whatever partition they are in."""
+    api.world.contact("ana", email="ana@example.com")
+    api.world.template("nudge", subject="s", text="t")
+    made = [invoke(api, {**NUDGE, "idempotency_key": "k"}, recipient=f"c{n}") for n in range(8)]
+    api.world.run_until_idle()
+    assert len(api.mailbox.received) == 1
+    assert {status(api, one) for one in made} == {"PROCESSED"}
+
+
+@pytest.mark.spec("S2-39", "S2-40")
+def test_a_fetch_with_a_key_is_asked_once(api: Client) -> None:
+    """What it was answered is taken again, without asking; a fetch that failed frees its key (A26)."""
+    step = {**FETCH, "idempotency_key": "k", "idempotency_expiry": "2026-01-08T12:00:00Z"}
+    answers(api, testing.answering("gone", 404), {"a": 1}, {"a": 2})
+    invoke(api, step)
+    api.world.run_until_idle()
+    runs = []
+    for days in (0, 2, 2):
+        api.world.pass_time(days=days)
+        runs.append(invoke(api, step, {"action": "send", "message": {**TO_ANA, "content": SHOWN}}))
+        api.world.run_until_idle()
+    assert [mail.text for mail in api.mailbox.received] == ["1", "1", "2"]
+    assert len(api.world.calls.received) == 3
+    assert dict(api.world.calls.received[0][1].headers)["Idempotency-Key"] == "k"
+    assert steps_of(api, runs[1])[0]["skip_reason"] == f"idempotency key already used by run {runs[0]}"
+
+
+SHOWN = {"title": "t", "body": "{a}"}
+
+
+def test_the_keys_of_steps_are_checked_beforehand(api: Client) -> None:
+    """They are texts and moments; one that a run makes too long ends it."""
+    found = faults(
+        api,
+        {**FETCH, "idempotency_key": [], "idempotency_expiry": "soon"},
+        {**FETCH, "idempotency_key": "k" * 256},
+    )
+    assert set(found) == {
+        "steps[0].idempotency_key",
+        "steps[0].idempotency_expiry",
+        "steps[1].idempotency_key",
+    }
+    run_id = invoke(api, {**FETCH, "idempotency_key": "${'k'.repeat(256)}"})
+    api.world.run_until_idle()
+    assert status(api, run_id) == "ERROR"
+
+
+def test_tenants_have_keys_of_their_own(api: Client) -> None:
+    """What one tenant's runs did is no business of another's."""
+    answers(api, {"a": 1})
+    body: dict[str, Any] = {"automation": {"steps": [{**FETCH, "idempotency_key": "k"}]}}
+    for tenant in ("a", "b", "a"):
+        api.post("/automations/invoke", body, key=api.key("admin", tenant=tenant))
+        api.world.run_until_idle()
+    assert len(api.world.calls.received) == 2
