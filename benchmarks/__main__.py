@@ -35,6 +35,7 @@ from benchmarks import (
     results,
     setting,
     sides,
+    templates,
     waiting,
 )
 
@@ -51,6 +52,7 @@ BENCHES: dict[str, Callable[[setting.Setting], Iterator[results.Row]]] = {
     history.BENCH: history.run,
     matching.BENCH: matching.run,
     backtest.BENCH: backtest.run,
+    templates.BENCH: templates.run,
 }
 
 FOLDER = Path(tempfile.gettempdir())

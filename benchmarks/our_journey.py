@@ -17,8 +17,8 @@ from benchmarks import job, tables
 from heliograph import app
 from heliograph.core import ids, journeys, plans, runs, schedule
 from heliograph.engine import run
-from heliograph.store import automations, rows
 from heliograph.store import journeys as stored_journeys
+from heliograph.store import rows, templates
 
 TEMPLATE = "reminder"
 _AT_ONCE = 5_000
@@ -32,7 +32,7 @@ def make(application: app.App, identity: str, *steps: Mapping[str, Any], **more:
     )
     content = {"subject": "About {{ data.order }}", "text": "Hello {{ contact.given_name }}, thank you."}
     with application.store.writing() as connection:
-        automations.put_template(connection, tables.WORKSPACE, TEMPLATE, content, now)
+        templates.put(connection, tables.WORKSPACE, TEMPLATE, content, now)
         made = stored_journeys.put(connection, tables.WORKSPACE, None, definition, now)
     return journeys.Journey(made.id, made.version, made.definition)
 

@@ -22,7 +22,7 @@ from heliograph import channels, errors, javascript
 from heliograph import clock as clocks
 from heliograph import settings as settings_module
 from heliograph.channels import console, email, webhook
-from heliograph.core import effects, links, messages
+from heliograph.core import effects, links, messages, mime
 from heliograph.engine import (
     backtests,
     dates,
@@ -33,6 +33,7 @@ from heliograph.engine import (
     journey,
     letters,
     pruning,
+    rendering,
     settlements,
     started,
     turn,
@@ -75,6 +76,7 @@ class App:
             effects.Door.DATE: dates.Door(settings.default_subject, settings.default_region or None),
         }
         """What runs of each core.effects.Door do."""
+        self.renders = rendering.Rendering(self._template, self._look)
         self._executor = None if self.store.is_sqlite else ThreadPoolExecutor(1, "ingest")
         self._session: database.Session | None = None
         self._link_secret: bytes | None = None
@@ -145,7 +147,7 @@ class App:
             messages.Policy(settings.delivery_attempts, settings.uncertain_policy == "at_least_once"),
         )
         writer = letters.Letters(
-            self._template, settings.sender, settings.default_subject, self._secrets, self._unsubscribing()
+            self.renders, settings.sender, settings.default_subject, self._secrets, self._unsubscribing()
         )
         return deliver.Delivery(
             session,
@@ -179,6 +181,10 @@ class App:
     def _template(self, workspace_id: int, template_id: str, version: int) -> bytes | str | None:
         with self.store.reading() as connection:
             return definitions.template(connection, workspace_id, template_id, version)
+
+    def _look(self, workspace_id: int, brand_id: str, version: int) -> bytes | str | None:
+        with self.store.reading() as connection:
+            return definitions.look(connection, workspace_id, brand_id, version)
 
     def link_secret(self) -> bytes:
         """What links that carry their own proof are signed with: drawn once for a database."""
@@ -216,6 +222,7 @@ class App:
                 self.backtests,
                 self._checking,
                 self.link_secret,
+                self.renders,
             )
         )
 
@@ -333,7 +340,11 @@ def open_channels(settings: settings_module.Settings, clock: clocks.Clock) -> di
         # What was begun must end before its claim does, or it would count as lost while it is under way.
         waits = to.waits._replace(verdict=min(to.waits.verdict, settings.lease_seconds / 2))
         to = to._replace(waits=waits)
-        ways["email"] = email.SmtpChannel(to, clock.now)
+        signer = None
+        if settings.dkim_key_file:
+            domain = settings.dkim_domain or mime.mailbox(settings.sender).address.rpartition("@")[2]
+            signer = email.signer(domain, settings.dkim_selector, settings.dkim_key_file)
+        ways["email"] = email.SmtpChannel(to, clock.now, signer)
     else:
         ways["email"] = console.ConsoleChannel(clock.now)
     ways["webhook"] = webhook.WebhookChannel(webhook.HttpDoor(clock.now, frozenset(settings.allowed_hosts)))

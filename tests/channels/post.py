@@ -8,6 +8,7 @@ import pytest
 from heliograph import channels, clock
 from heliograph.channels import email
 from heliograph.channels.email import session
+from heliograph.channels.email.signing import Signer
 from tests.channels import smtp_sink
 from tests.channels.smtp_sink import Act, Sink
 
@@ -23,10 +24,10 @@ both_ways = pytest.mark.parametrize("extensions", [smtp_sink.EXTENSIONS, PLAIN],
 class Post:
     """A channel to a sink, with a clock that is moved by hand."""
 
-    def __init__(self, port: int, **server: object):
+    def __init__(self, port: int, signer: Signer | None = None, **server: object):
         self.clock = clock.ManualClock(1_795_400_000_000_000)
         to = email.Server("127.0.0.1", port)._replace(**server)  # type: ignore[arg-type]
-        self.channel = email.SmtpChannel(to, self.clock.now)
+        self.channel = email.SmtpChannel(to, self.clock.now, signer)
 
     async def send(
         self, address: str = "anna@example.org", content: bytes = CONTENT, sender: str = "shop@example.com"
@@ -46,7 +47,7 @@ def deliver(
 
     async def play() -> Sink:
         async with Sink(script, extensions) as sink:
-            post = Post(sink.port, **{"connections": 1, **server})
+            post = Post(sink.port, **{"connections": 1, **server})  # type: ignore[arg-type]
             try:
                 await story(sink, post)
             finally:

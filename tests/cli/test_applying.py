@@ -8,7 +8,7 @@ import pytest
 from examples.shop import generate
 from heliograph.cli import definition_files
 from heliograph.core import ids, rules
-from heliograph.store import automations, database, dates, definitions, workspaces
+from heliograph.store import automations, database, dates, definitions, templates, workspaces
 from tests.cli import program
 
 SHOP = Path(generate.__file__).parent / "definitions"
@@ -46,9 +46,9 @@ def stored(url: str) -> tuple[dict[str, automations.Rule], dict[str, Any]]:
         owner = workspaces.find(connection, "default")
         assert owner is not None
         rules = {rule.definition.name: rule for rule in automations.list_rules(connection, owner, None)}
-        templates = {one.id: one for one in automations.list_templates(connection, owner)}
+        known = {one.id: one for one in templates.listed(connection, owner)}
     store.close()
-    return rules, templates
+    return rules, known
 
 
 def version(url: str) -> int:
@@ -86,13 +86,13 @@ def dated(url: str) -> list[dates.Rule]:
 
 
 def test_the_shop_is_applied_once(house: str, tell: program.Tell) -> None:
-    """All of its rules and templates are created, templates first; a second time not even a version changes."""
+    """All of its rules and templates are created, the brand first; a second time not even a version changes."""
     first = tell("apply", SHOP)
     made_at = version(house)
     second = tell("apply", SHOP)
-    assert first.lines[-1] == "24 created, 0 changed, 0 unchanged in the workspace default"
-    assert second.lines[-1] == "0 created, 0 changed, 24 unchanged in the workspace default"
-    assert [line.split()[0] for line in first.lines[:-1]] == ["template"] * 8 + ["rule"] * 16
+    assert first.lines[-1] == "25 created, 0 changed, 0 unchanged in the workspace default"
+    assert second.lines[-1] == "0 created, 0 changed, 25 unchanged in the workspace default"
+    assert [line.split()[0] for line in first.lines[:-1]] == ["brand"] + ["template"] * 8 + ["rule"] * 16
     assert version(house) == made_at
 
 
@@ -113,6 +113,18 @@ def test_a_date_automation_names_its_template(house: str, tmp_path: Path, tell: 
         "template  thanks: changed: subject (version 2)",
         "date      Birthday letter: changed: paused (version 2)",
     ]
+
+
+def test_a_template_is_tried(house: str, tmp_path: Path, tell: program.Tell) -> None:
+    """`template preview` prints what a person would read, `template test` puts it in line for an address."""
+    tell("apply", folder(tmp_path / "house", template=TEMPLATE))
+    shown = tell("template", "preview", "thanks", "--data", '{"n": 1}')
+    assert (shown.code, shown.lines[0][:8]) == (0, "Subject:")
+    sent = tell("template", "test", "thanks", "--to", "me@example.com")
+    assert "to me@example.com stands in line" in sent.out
+    assert tell("template", "test", "thanks", "--to", "nobody").code != 0
+    assert tell("template", "preview", "nothing").code == 1
+    assert tell("template", "preview", "thanks", "--data", "[").code == 2
 
 
 def test_a_template_is_listed_and_deleted(house: str, tmp_path: Path, tell: program.Tell) -> None:
@@ -235,7 +247,7 @@ FAULTS = [
     (RULE.replace("trigger_type", "triger_type"), 4, 'did you mean "trigger_type"?'),
     (RULE.replace("template_id: thanks", "template: thanks"), 9, 'did you mean "template_id"?'),
     (RULE.replace("5a0b0000-0000-4000-8000-0000000000aa", "five"), 2, "takes a UUID"),
-    (RULE.replace("kind: rule", "kind: rul"), 1, "takes template, journey, rule, date"),
+    (RULE.replace("kind: rule", "kind: rul"), 1, "takes brand, template, journey, rule, date"),
     (RULE + "name: Again\n", 10, 'found duplicate key "name"'),
     (RULE + "schedule_settings: {timezone: Mars/Base}\n", 10, "unknown time zone"),
     (RULE + "alert_settings: [\n", 11, "cannot be read as YAML"),

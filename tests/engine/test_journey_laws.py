@@ -18,6 +18,7 @@ from tests.engine import plays, test_crashes
 EXAMPLES = 200 if environment.is_torture() else 6
 ENTRIES = 5
 ADDRESSES = ("j@example.com", "refused@example.com", "later@example.com")
+LIBRARY = plans.Library({"hello": plans.Pin("hello", 1, None)}, {})
 
 CONDITIONS = (None, None, "data.n % 2 === 0", "data.gone.deeper", "Math.random() < 0.5")
 _ASKED = {"url": "https://crm.example/", "params": {"n": "${data.n}"}}
@@ -215,7 +216,7 @@ def taken_again(
     now = record.started_at
     scene = plans.Scene(
         *(row.automation_id, b"", "", "", None, start.contact_id, None, start.tenant_id, body.depth),
-        *({}, None, None, None, "", {"hello": 1}, None, now),
+        *({}, None, None, None, "", LIBRARY, None, now),
         started=run,
     )
     begun = runs._begun(plan.steps[visit].take(scene), now)

@@ -102,7 +102,23 @@ class Stage:
         empty: dict[str, Any] = {}
         contact = start.contact_id
         return plans.Scene(
-            b"", b"", "", "", None, contact, None, None, 0, empty, None, None, None, "", empty, None, desk.now
+            b"",
+            b"",
+            "",
+            "",
+            None,
+            contact,
+            None,
+            None,
+            0,
+            empty,
+            None,
+            None,
+            None,
+            "",
+            plans.NO_LIBRARY,
+            None,
+            desk.now,
         )
 
 

@@ -5,7 +5,10 @@ import sys
 
 from tests.laws import repository
 
-ALLOWED = {"msgspec", "whenever", "re2", "rfc8785", "liquid", "phonenumbers", "email_validator", "jsonpatch"}
+ALLOWED = {
+    *("msgspec", "whenever", "re2", "rfc8785", "liquid", "phonenumbers", "email_validator", "jsonpatch"),
+    *("jsonpath_rfc9535", "markdown_it", "mjml"),
+}
 """Libraries without I/O, clock or dice."""
 
 

@@ -18,7 +18,7 @@ import msgspec
 import sqlalchemy as sa
 
 from heliograph import errors
-from heliograph.core import campaigns, conditions, dates, expressions, plans, segments
+from heliograph.core import campaigns, conditions, dates, exposures, expressions, plans, segments
 from heliograph.store import schema
 from tests.sabotage import wire
 
@@ -216,6 +216,18 @@ def _leaving_a_cooldown(original: Callable[..., Any]) -> Callable[..., Any]:
     return rehearse
 
 
+def _dropped(field: str) -> tuple[wire.Wire, ...]:
+    """A field is missing from every schema definition that is answered."""
+    return (wire.Wire(wire.Act.DROP, _SCHEMAS, field),)
+
+
+_SCHEMAS = frozenset(
+    (method, path)
+    for method in ("GET", "POST")
+    for path in ("/partner/schema-definitions", "/partner/schema-definitions/{id}")
+)
+wire.know(_SCHEMAS)
+
 SABOTAGE: dict[str, tuple[wire.Wire | Code, ...]] = {
     "S0-01": (Code("heliograph.web.reach:tenant_of", always(None)),),
     "S0-08": (_automation_without("include_segments"),),
@@ -277,7 +289,7 @@ SABOTAGE: dict[str, tuple[wire.Wire | Code, ...]] = {
     "S1-66": (Code(f"{_DATES}_celebrated", _no_leap_days),),
     "S1-68": (Code("heliograph.store.dates:close_message", always(None)),),
     "S1-69": (Code("heliograph.store.dates:close_message", always(None)),),
-    "S1-79": (Code("heliograph.store.dates:_pause_senders", always([])),),
+    "S1-79": (Code("heliograph.store.dates:pause_senders", always([])),),
     "S1-80": (due(lambda rule, zone, birth: (rule._replace(offset=0), zone, birth)), _NOBODY),
     "S1-70": (_NO_ACTION_FAULTS,),
     "S1-71": (_NO_ACTION_FAULTS,),
@@ -360,6 +372,23 @@ SABOTAGE: dict[str, tuple[wire.Wire | Code, ...]] = {
     "S3-14": (seen_with(phone=None),),
     "S3-15": (seen_with(first_name=None),),
     "S3-16": (seen_with(last_name=None),),
+    "S3-17": (Code("heliograph.store.definitions:exposed", always(exposures.NOTHING)),),
+    "S3-18": (Code("heliograph.core.exposures:_type", always(None)),),
+    "S3-19": (Code(f"{_SEGMENTS}_along", lambda _original: lambda test, _path: test),),
+    "S3-20": (Code("heliograph.core.exposures:Exposed.fault", always(None)),),
+    "S3-21": (Code("heliograph.core.exposures:Exposed.fault", always(None)),),
+    "S3-22": (
+        Code("heliograph.core.exposures:Exposed.fault", always("is not exposed")),
+        Code("heliograph.engine.campaign:_merged", always({})),
+    ),
+    "S3-23": _dropped("name"),
+    "S3-24": _dropped("description"),
+    "S3-25": _dropped("json_path"),
+    "S3-26": _dropped("exposure"),
+    "S3-27": (
+        Code(f"{_SEGMENTS}_any_holds", always(True)),
+        Code("heliograph.core.exposures:Reading.found", always([])),
+    ),
     "S3-29": (turned("equals"),),
     "S3-30": (turned("not_equals"),),
     "S3-31": (turned("greater_than"),),

@@ -60,7 +60,9 @@ _FAMILY: dict[str, frozenset[Route]] = {
             ("PUT", "/automations/templates/{id}"),
         }
     ),
-    "S3": _routes("/api/segments", "GET", "POST", "PATCH", "DELETE"),
+    "S3": _routes("/api/segments", "GET", "POST", "PATCH", "DELETE")
+    | _routes("/api/communication-groups", "GET", "POST", "PATCH")
+    | _routes("/notifications", "GET", "POST", "PUT"),
     "S4": frozenset(RULES_API.values()),
 }
 for _family in _FAMILY.values():

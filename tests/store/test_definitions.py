@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from heliograph.core import control, rules
-from heliograph.store import automations, database, definitions, schema, workspaces
+from heliograph.store import automations, database, definitions, schema, templates, workspaces
 
 RULE = rules.define(
     {"name": "one", "trigger_type": "custom.a", "actions": [{"type": "add_tags", "tags": ["x"]}]}
@@ -74,7 +74,7 @@ def test_every_change_lets_turns_read_again(store: database.Database) -> None:
         automations.delete_rule(connection, 1, stored, 30)
     seen.append(version(store))
     with store.writing() as connection:
-        automations.put_template(connection, 1, "welcome", {"text": "hi"}, 40)
+        templates.put(connection, 1, "welcome", {"text": "hi"}, 40)
     seen.append(version(store))
     with store.writing() as connection:
         workspaces.raise_version(connection, 1)
@@ -145,17 +145,17 @@ def test_templates_are_put_read_and_listed(store: database.Database) -> None:
     made = []
     for at, content in enumerate(contents):
         with store.writing() as connection:
-            made.append(automations.put_template(connection, 1, "welcome", content, 10 + at))
+            made.append(templates.put(connection, 1, "welcome", content, 10 + at))
     assert [one.version for one in made] == [1, 1, 2]
     with store.writing() as connection:
-        automations.put_template(connection, 1, "again", {"text": "c"}, 20)
+        templates.put(connection, 1, "again", {"text": "c"}, 20)
     with store.reading() as connection:
-        listed = automations.list_templates(connection, 1)
-        assert automations.read_template(connection, 1, "welcome") == listed[1]
-        assert automations.read_template(connection, 1, "nothing") is None
-        assert automations.template_ids(connection, 1) == {"again", "welcome"}
+        listed = templates.listed(connection, 1)
+        assert templates.read(connection, 1, "welcome") == listed[1]
+        assert templates.read(connection, 1, "nothing") is None
+        assert templates.names(connection, 1) == {"again", "welcome"}
     assert [(one.id, one.number, one.version) for one in listed] == [("again", 2, 1), ("welcome", 1, 2)]
-    assert [msgspec.json.decode(one.content) for one in listed] == [{"text": "c"}, {"text": "b"}]
+    assert [one.published and one.published.text for one in listed] == ["c", "b"]
 
 
 def test_workspaces_are_made_once(store: database.Database) -> None:

@@ -259,7 +259,9 @@ def test_definitions_are_known_by_a_name_of_their_own() -> None:
     for kind, least in (("rule", 12), ("template", 6)):
         assert len({definition["id"] for definition in definitions(kind)}) == len(definitions(kind)) >= least
         assert len(list(DEFINITIONS.glob(f"{kind}-*.yaml"))) == len(definitions(kind))
-    assert not [path for path in DEFINITIONS.iterdir() if not path.name.startswith(("rule-", "template-"))]
+    assert not [
+        path for path in DEFINITIONS.iterdir() if not path.name.startswith(("brand-", "rule-", "template-"))
+    ]
 
 
 def test_every_rule_is_accepted_as_it_stands() -> None:

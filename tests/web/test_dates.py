@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 from heliograph import errors
-from heliograph.store import automations, dates, workspaces
+from heliograph.store import dates, templates, workspaces
 from tests.web import client
 
 PATH = "/v1/dateAutomation"
@@ -25,7 +25,7 @@ def template(api: client.Client, name: str = "birthday") -> int:
     """A message that was made by `apply`; its number."""
     with api.store.writing() as connection:
         owner = workspaces.ensure(connection, "default", api.clock.now())
-        made = automations.put_template(
+        made = templates.put(
             connection, owner, name, {"subject": "Happy birthday", "text": "Hooray!"}, api.clock.now()
         )
     return made.number
@@ -486,7 +486,7 @@ def editable(api: client.Client, name: str) -> bool:
     """Whether a template can still be given another text."""
     with api.store.writing() as connection:
         try:
-            automations.put_template(connection, 1, name, {"text": "another"}, api.clock.now())
+            templates.put(connection, 1, name, {"text": "another"}, api.clock.now())
         except errors.Conflict:
             return False
         connection.rollback()

@@ -77,6 +77,9 @@ def _put(connection: sa.Connection, owner: int, one: definition_files.Definition
         return _ways()[one.kind](connection, owner, one, now)
     except errors.Conflict as fault:
         raise errors.Conflict(f"{one.file}: {fault.message}") from None
+    except errors.InvalidInput as fault:
+        faults = [errors.Fault(str(one.file), str(found)) for found in fault.faults]
+        raise errors.InvalidInput(faults=faults) from None
 
 
 def _ways() -> Mapping[str, Callable[[sa.Connection, int, definition_files.Definition, int], Change]]:
@@ -84,6 +87,7 @@ def _ways() -> Mapping[str, Callable[[sa.Connection, int, definition_files.Defin
     from heliograph.cli import applying_campaigns, applying_dates
 
     return {
+        "brand": _put_brand,
         "template": _put_template,
         "journey": _put_journey,
         "rule": _put_rule,
@@ -97,18 +101,46 @@ def _ways() -> Mapping[str, Callable[[sa.Connection, int, definition_files.Defin
 def _put_template(
     connection: sa.Connection, owner: int, one: definition_files.Definition, now: int
 ) -> Change:
-    from heliograph.store import automations
+    from heliograph.core import message_templates
+    from heliograph.store import templates
 
-    assert isinstance(one.content, dict)
-    before = automations.read_template(connection, owner, str(one.id))
-    after = automations.put_template(connection, owner, str(one.id), one.content, now)
-    if before is None:
+    assert isinstance(one.content, message_templates.Written)
+    said, alias = one.content
+    before = templates.read(connection, owner, str(one.id))
+    after = templates.put(connection, owner, str(one.id), said, now, alias)
+    if before is None or before.published is None:
         return Change("template", one.name, "created")
-    if before.version == after.version:
+    was = msgspec.structs.asdict(before.published)
+    fields = [
+        name
+        for name, value in msgspec.structs.asdict(said).items()
+        if value != was[name] and name != "creator"
+    ]
+    fields += ["alias"] if before.alias != after.alias else []
+    if not fields and before.archived_at is None:
         return Change("template", one.name, "unchanged")
-    was = msgspec.json.decode(before.content)
-    fields = sorted(name for name in {*was, *one.content} if was.get(name) != one.content.get(name))
-    return Change("template", one.name, f"changed: {', '.join(fields)} (version {after.version})")
+    return Change(
+        "template",
+        one.name,
+        f"changed: {', '.join(fields) or 'no longer archived'} (version {after.version})",
+    )
+
+
+def _put_brand(connection: sa.Connection, owner: int, one: definition_files.Definition, now: int) -> Change:
+    from heliograph.core import brands as core
+    from heliograph.store import brands
+
+    assert isinstance(one.content, core.Definition)
+    before = brands.read(connection, owner, str(one.id))
+    after = brands.put(connection, owner, str(one.id), one.content, now)
+    if before is None:
+        return Change("brand", one.name, "created")
+    fields = [
+        name for name in core.WRITABLE if getattr(before.definition, name) != getattr(after.definition, name)
+    ]
+    if not fields:
+        return Change("brand", one.name, "unchanged")
+    return Change("brand", one.name, f"changed: {', '.join(fields)} (version {after.version})")
 
 
 def _put_journey(connection: sa.Connection, owner: int, one: definition_files.Definition, now: int) -> Change:

@@ -9,7 +9,7 @@ import msgspec
 from heliograph import errors
 from heliograph.cli.applied_change import Change
 from heliograph.core import dates as core_dates
-from heliograph.store import automations, dates, lists
+from heliograph.store import dates, lists, templates
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -38,7 +38,7 @@ def _with_target(
     """The definition with the number of its template or list. Raises errors.NotFound where there is none."""
     definition = content.definition
     if content.template_id is not None:
-        template = automations.read_template(connection, owner, content.template_id)
+        template = templates.read(connection, owner, content.template_id)
         if template is None:
             raise errors.NotFound(f"there is no template {content.template_id!r}")
         return msgspec.structs.replace(definition, actiontarget=str(template.number))

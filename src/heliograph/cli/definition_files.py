@@ -19,6 +19,7 @@ from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from heliograph import errors
 from heliograph.core import (
+    brands,
     campaigns,
     communication_groups,
     dates,
@@ -31,10 +32,10 @@ from heliograph.core import (
     segments,
 )
 
-KINDS = ("template", "journey", "rule", "date", "segment", "communication_group", "campaign")
+KINDS = ("brand", "template", "journey", "rule", "date", "segment", "communication_group", "campaign")
 """In the order in which they are applied: what is named comes before what names it."""
 _STEP = re.compile(r'\[(\d+)\]|\["((?:[^"\\]|\\.)*)"\]|([^.\[]+)')
-_TEMPLATE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_TEMPLATE_ID = message_templates.ID
 
 
 class Definition(NamedTuple):
@@ -222,11 +223,25 @@ def _template(file: Path, identity: object, fields: Mapping[str, Any]) -> Defini
         )
     try:
         content = message_templates.check(fields)
+        named = content.said.name or str(identity)
     except errors.InvalidInput as refusal:
         raise errors.InvalidInput(faults=[*faults, *refusal.faults]) from None
     if faults:
         raise errors.InvalidInput(faults=faults)
-    return Definition(file, "template", str(identity), str(identity), content)
+    return Definition(file, "template", str(identity), named, content)
+
+
+def _brand(file: Path, identity: object, fields: Mapping[str, Any]) -> Definition:
+    faults = documents.unknown_keys(fields, brands.WRITABLE, "")
+    try:
+        if brands.check_id(identity) is None:
+            faults.append(errors.Fault("id", "is required: a name that stays with the brand, such as shop"))
+        content = brands.define(fields)
+    except errors.InvalidInput as refusal:
+        raise errors.InvalidInput(faults=[*faults, *refusal.faults]) from None
+    if faults:
+        raise errors.InvalidInput(faults=faults)
+    return Definition(file, "brand", str(identity), content.name, content)
 
 
 def _journey(file: Path, identity: object, fields: Mapping[str, Any]) -> Definition:
@@ -262,6 +277,7 @@ _DEFINED: Mapping[str, Callable[[Path, object, Mapping[str, Any]], Definition]] 
     "rule": _by_uuid("rule", _rule),
     "date": _by_uuid("date", _date),
     "template": _template,
+    "brand": _brand,
     "journey": _journey,
     "segment": _by_uuid("segment", segments.define),
     "communication_group": _by_uuid("communication_group", communication_groups.define),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import typer
 
 from heliograph import clock, errors, settings
@@ -108,6 +109,17 @@ def parse_id(text: str, what: str) -> bytes:
             f"takes an id such as 0199b2a4-0d3c-7000-8000-000000000000, not {text!r}", param_hint=what
         )
     return identity
+
+
+def json_object(text: str, what: str) -> dict[str, Any]:
+    """A JSON object as it was typed. Raises BadParameter."""
+    try:
+        found = msgspec.json.decode(text)
+    except msgspec.DecodeError as fault:
+        raise typer.BadParameter(f"is no JSON: {fault}", param_hint=what) from None
+    if not isinstance(found, dict):
+        raise typer.BadParameter('takes an object such as {"order": 7}', param_hint=what)
+    return found
 
 
 def second(at: int | None) -> str | None:

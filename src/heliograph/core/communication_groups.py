@@ -14,13 +14,14 @@ from typing import Any, Final
 import msgspec
 
 from heliograph import errors
-from heliograph.core import mime, readers, templates
+from heliograph.core import exposures, mime, readers, templates
 
 WRITABLE: Final = ("name", "email", "sms")
 UNTITLED: Final = "Untitled"
 EMAIL: Final = ("subject", "preview_text", "html_body", "text_body", "sender")
 _MOST, _MOST_LINE = 1_000_000, 998
 _BODY = re.compile(r"<body\b[^>]*>", re.IGNORECASE)
+_NOT_PEOPLE: Final = frozenset(templates.ROOTS) - {"contact"}
 _LIQUID = re.compile(r"({{.*?}}|{%.*?%})", re.DOTALL)
 
 
@@ -48,7 +49,7 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     sms: Sms | None = None
 
 
-def define(given: Mapping[str, Any]) -> Definition:
+def define(given: Mapping[str, Any], exposed: exposures.Exposed = exposures.NOTHING) -> Definition:
     """A new group from a request's body. Raises errors.InvalidInput with every fault at its place."""
     reader = readers.Reader(given, "", WRITABLE)
     made = Definition(
@@ -57,10 +58,35 @@ def define(given: Mapping[str, Any]) -> Definition:
         sms=reader.take("sms", _sms, None),
     )
     reader.close()
+    faults = merge_faults(made, exposed)
+    if faults:
+        raise errors.InvalidInput(faults=faults)
     return made
 
 
-def change(stored: Definition, given: Mapping[str, Any]) -> Definition:
+def merge_faults(definition: Definition, exposed: exposures.Exposed) -> list[errors.Fault]:
+    """The fields in a group's texts that merge fields may not name."""
+    email, sms = definition.email or Email(), definition.sms or Sms()
+    texts = [(f"email.{name}", getattr(email, name)) for name in EMAIL if name != "sender"]
+    texts.append(("sms.message_body", sms.message_body))
+    faults = []
+    for place, text in texts:
+        paths = [path for path in templates.paths_read(text or "") if path[0] not in _NOT_PEOPLE]
+        faults += exposures.merge_faults(paths, exposed, place, is_bare=True)
+    return faults
+
+
+def merge_fields_read(definition: Definition) -> frozenset[str]:
+    """The names of the fields of people that its texts read."""
+    email, sms = definition.email or Email(), definition.sms or Sms()
+    texts = [getattr(email, name) for name in EMAIL if name != "sender"]
+    paths = [path for text in (*texts, sms.message_body) for path in templates.paths_read(text or "")]
+    return frozenset(path[1] if path[0] == "contact" and len(path) > 1 else path[0] for path in paths)
+
+
+def change(
+    stored: Definition, given: Mapping[str, Any], exposed: exposures.Exposed = exposures.NOTHING
+) -> Definition:
     """A stored group with the given fields replaced; of `email` and `sms`, the fields that are given (null empties).
 
     Raises errors.InvalidInput.
@@ -77,7 +103,7 @@ def change(stored: Definition, given: Mapping[str, Any]) -> Definition:
             merged[name] = given[name]
     if "name" in given and given["name"] is None:
         raise errors.InvalidInput.at("name", "takes a text of 1 to 255 characters")
-    return define({"name": stored.name, **merged})
+    return define({"name": stored.name, **merged}, exposed)
 
 
 def _name(value: object, path: str) -> str:

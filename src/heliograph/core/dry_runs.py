@@ -18,14 +18,15 @@ from heliograph.core import (
     effects,
     explain,
     plans,
+    renderings,
     rules,
     runs,
     schedule,
     templates,
 )
 
-Contents = Callable[[str, int], Mapping[str, Any] | None]
-"""The content of a template in one version."""
+Contents = Callable[[str, int, Sequence[Any] | None], renderings.Design]
+"""(template, version, brand and its version) to what there is to draw; raises errors.NotFound."""
 
 _AS_WRITTEN = frozenset(
     (
@@ -213,16 +214,16 @@ class _Rehearsal:
             parts = {name: content[name] for name in ("url", "headers", "body")}
             filled: dict[str, Any] = templates.compile_value(parts).fill(context, now)
             return {**content, **filled}
-        content = dict(effect.content or {})
-        if effect.template_id is not None and effect.template_version is not None:
-            content = dict(self._contents(effect.template_id, effect.template_version) or {})
-            content["subject"] = content.get("subject") or self._scene.default_subject
-        made = {}
-        for name in ("subject", "text", "html"):
-            source = content.get(name)
-            if source is not None:
-                made[name] = templates.compile_text(source, name, escape=name == "html").fill(context, now)
-        return made
+        filled_texts = self._texts(effect, effect.data).fill(context, now)
+        made = {"subject": filled_texts.subject or self._scene.default_subject, "text": filled_texts.text}
+        return made if filled_texts.html is None else {**made, "html": filled_texts.html}
+
+    def _texts(self, effect: effects.Deliver, data: Mapping[str, Any]) -> renderings.Content:
+        if effect.template_id is None or effect.template_version is None:
+            written = effect.content or {}
+            return renderings.of_texts(written["subject"], written["text"], written.get("html"))
+        brand = None if effect.content is None else effect.content.get("brand")
+        return self._contents(effect.template_id, effect.template_version, brand).content(data)
 
     def _filled(self, action: Mapping[str, Any]) -> tuple[dict[str, Any], list[str], str | None]:
         """An action with its texts filled, the paths that were missing, and why it could not be filled."""

@@ -52,6 +52,10 @@ THROTTLED = "throttled"
 """The key of a step's output that says whether its run was one too many, and ends there."""
 
 
+DEFAULT_BRAND = "default"
+"""The brand that is taken where none is named, if there is one."""
+
+
 RECIPIENTS = "recipients"
 """The key of a step's output that says to whom a started run's messages go: (contact_id, address) of each."""
 
@@ -93,6 +97,37 @@ class Team(NamedTuple):
 NOBODY = Team({}, {})
 
 
+class Pin(NamedTuple):
+    """A stored template as a message takes it."""
+
+    template_id: str
+    version: int
+    brand_id: str | None
+    """The brand in whose look it is drawn; None: it is drawn in none."""
+
+
+class Library(NamedTuple):
+    """What is published of a workspace's templates and brands."""
+
+    templates: Mapping[str, Pin]
+    """By id and by alias."""
+    brands: Mapping[str, int]
+    """The version of each brand, by id."""
+
+    def look(self, pin: Pin | None, wanted: str | None = None) -> dict[str, Any] | None:
+        """What a message's `content` says of its look: the brand that it names, else its template's, pinned.
+
+        `pin` is None for Elemental content of the message's own. A brand that there is not has version 0.
+        """
+        brand_id = wanted or (DEFAULT_BRAND if pin is None else pin.brand_id)
+        if brand_id is None or (brand_id == DEFAULT_BRAND and DEFAULT_BRAND not in self.brands):
+            return None
+        return {"brand": [brand_id, self.brands.get(brand_id, 0)]}
+
+
+NO_LIBRARY = Library({}, {})
+
+
 class Scene(msgspec.Struct, gc=False):
     """What the steps of one run may see: the event and the records as they stood before it (engine.md E9)."""
 
@@ -112,8 +147,8 @@ class Scene(msgspec.Struct, gc=False):
     conversation: Mapping[str, Any] | None
     """The stored conversation: how it stands, `attributes`, `id` and `tags`; `{id}` alone where none is stored."""
     default_subject: str
-    template_versions: Mapping[str, int]
-    """The published version of every template, by id."""
+    library: Library
+    """What is published of templates and brands."""
     region: str | None
     """The region in which a telephone number without a country code is read."""
     now: int
@@ -167,6 +202,10 @@ def event_of(event_id: bytes, event_type: str, source: str, payload: Mapping[str
 def can_join(scene: Scene, list_id: str) -> bool:
     """Whether a run may put somebody on a list: it is there, and the workspace's own or of the run's tenant."""
     return list_id in scene.lists and scene.lists[list_id] in (None, scene.tenant_id)
+
+
+NOWHERE = Scene(b"", b"", "", "", None, None, None, None, 0, {}, None, None, None, "", NO_LIBRARY, None, 0)
+"""What a step sees that looks at nothing."""
 
 
 class End(IntEnum):

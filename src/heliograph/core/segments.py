@@ -14,7 +14,16 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from heliograph import errors
-from heliograph.core import conditions, documents, operators, people, predicates, values
+from heliograph.core import (
+    conditions,
+    documents,
+    exposures,
+    operators,
+    people,
+    predicates,
+    segment_values,
+    values,
+)
 
 ALL_USERS: Final = "all_users"
 """The id of the segment that everybody is in: it is built in, and nobody can change it."""
@@ -42,9 +51,11 @@ KNOWN: Final[Mapping[str, str]] = {
 OPERATORS: Final = ("equals", "not_equals", "greater_than", "less_than", "exists", "not_exists")
 """The operators of the source document, and two of ours."""
 
-ORDERED: Final = frozenset({"greater_than", "less_than"})
-_MOST_CONDITIONS, _MOST_VALUES, _LONGEST_FIELD = 100, 1_000, 255
+ORDERED: Final = segment_values.ORDERED
+_MOST_CONDITIONS, _LONGEST_FIELD = 100, 255
 _KEYS = ("field", "operator", "value")
+_KEPT = ("path", "type")
+"""What is kept besides of an exposed field: where it stands, and its type."""
 
 
 class Definition(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,33 +80,56 @@ class Test(NamedTuple):
     keys: tuple[str, ...]
     """Where in the person's view (`view`) the field stands."""
     meaning: operators.Meaning
+    reading: exposures.Reading | None = None
+    """For an exposed field whose path may meet several values: any of them will do."""
 
 
 # ── reading what people write ───────────────────────────────────────────────────────────────────────
 
 
-def define(given: Mapping[str, Any], region: str | None = None) -> Definition:
+def define(
+    given: Mapping[str, Any], region: str | None = None, exposed: exposures.Exposed = exposures.NOTHING
+) -> Definition:
     """A new segment from a request's body. Raises errors.InvalidInput with every fault at its place."""
     faults = documents.unknown_keys(given, (*WRITABLE, "type"), "")
     faults += [errors.Fault(name, "is required") for name in ("name", "conditions") if name not in given]
     if given.get("type", "custom") != "custom":
         faults.append(errors.Fault("type", 'is "custom": the segment of everybody, all_users, is built in'))
-    found, more = _checked(given, region)
+    found, more = _checked(given, region, exposed)
     if faults or more:
         raise errors.InvalidInput(faults=[*faults, *more])
     return Definition(**found)
 
 
-def change(stored: Definition, given: Mapping[str, Any], region: str | None = None) -> Definition:
+def change(
+    stored: Definition,
+    given: Mapping[str, Any],
+    region: str | None = None,
+    exposed: exposures.Exposed = exposures.NOTHING,
+) -> Definition:
     """A stored segment with the given fields replaced, each whole. Raises errors.InvalidInput."""
     faults = documents.unknown_keys(given, WRITABLE, "")
-    found, more = _checked(given, region)
+    found, more = _checked(given, region, exposed)
     if faults or more:
         raise errors.InvalidInput(faults=[*faults, *more])
     return msgspec.structs.replace(stored, **found)
 
 
-def _checked(given: Mapping[str, Any], region: str | None) -> tuple[dict[str, Any], list[errors.Fault]]:
+def shown(definition: Definition) -> list[dict[str, Any]]:
+    """The conditions as people wrote them, without what was kept of an exposed field."""
+    return [
+        {name: value for name, value in one.items() if name not in _KEPT} for one in definition.conditions
+    ]
+
+
+def fields_used(definition: Definition) -> frozenset[str]:
+    """The fields that its conditions name."""
+    return frozenset(one["field"] for one in definition.conditions)
+
+
+def _checked(
+    given: Mapping[str, Any], region: str | None, exposed: exposures.Exposed
+) -> tuple[dict[str, Any], list[errors.Fault]]:
     found: dict[str, Any] = {}
     faults: list[errors.Fault] = []
     for name, check in _FIELDS.items():
@@ -106,7 +140,9 @@ def _checked(given: Mapping[str, Any], region: str | None) -> tuple[dict[str, An
                 faults += refusal.faults
     if "conditions" in given:
         try:
-            found["conditions"] = [test.written for test in parse(given["conditions"], region=region)]
+            found["conditions"] = [
+                test.written for test in parse(given["conditions"], region=region, exposed=exposed)
+            ]
         except errors.InvalidInput as refusal:
             faults += refusal.faults
     return found, faults
@@ -147,8 +183,12 @@ def parse(
     *,
     types: Mapping[str, str] = KNOWN,
     region: str | None = None,
+    exposed: exposures.Exposed = exposures.NOTHING,
+    is_stored: bool = False,
 ) -> tuple[Test, ...]:
     """The conditions of a segment; `types` are the declared types of fields, by name.
+
+    A field that is exposed keeps its path and type in the condition: what is stored says itself what it reads.
 
     A telephone number is kept in E.164, read in `region` where it has no country code. Raises errors.InvalidInput
     with every fault at its place.
@@ -165,12 +205,51 @@ def parse(
     faults: list[errors.Fault] = []
     for index, one in enumerate(given):
         try:
-            tests.append(_test(one, documents.below(path, index), types, region))
+            place = documents.below(path, index)
+            if is_stored:
+                tests.append(_stored_test(one, place, types))
+            else:
+                tests.append(_exposed_test(one, place, types, region, exposed))
         except errors.InvalidInput as refusal:
             faults += refusal.faults
     if faults:
         raise errors.InvalidInput(faults=faults[: documents.MAX_FAULTS])
     return tuple(tests)
+
+
+def _exposed_test(
+    given: object, path: str, types: Mapping[str, str], region: str | None, exposed: exposures.Exposed
+) -> Test:
+    """A condition of a field that segments may name. Raises errors.InvalidInput."""
+    field = given.get("field") if isinstance(given, dict) else None
+    if isinstance(given, dict) and isinstance(field, str):
+        known = exposed.fields.get(field)
+        fault = None if field in types and known is None else exposed.fault(field, "segments")
+        if fault is not None:
+            raise errors.InvalidInput.at(documents.below(path, "field"), fault)
+        if known is not None:
+            made = _test(given, path, {**types, **exposed.types}, region)
+            kept = {"path": known.json_path, "type": exposed.types.get(field)}
+            return _along(made._replace(written={**made.written, **kept}), known.json_path)
+    return _test(given, path, types, region)
+
+
+def _stored_test(given: dict[str, Any], path: str, types: Mapping[str, str]) -> Test:
+    """A condition as it was kept."""
+    plain = {name: value for name, value in given.items() if name not in _KEPT}
+    if "path" not in given:
+        return _test(plain, path, types, None)
+    kind = given.get("type")
+    made = _test(plain, path, {**types, **({given["field"]: kind} if kind else {})}, None)
+    return _along(made._replace(written=given), given["path"])
+
+
+def _along(test: Test, written: str) -> Test:
+    """The test of what stands at a path."""
+    reading = exposures.Reading(written)
+    if reading.keys is None:
+        return test._replace(reading=reading)
+    return test._replace(keys=reading.keys)
 
 
 def _test(given: object, path: str, types: Mapping[str, str], region: str | None) -> Test:
@@ -193,9 +272,9 @@ def _test(given: object, path: str, types: Mapping[str, str], region: str | None
     name = ".".join(keys)
     kind = types.get(name)
     place = documents.below(path, "value")
-    value = _value(str(operator), value, "value" in given, kind, place, region)
+    value = segment_values.kept(str(operator), value, "value" in given, kind, place, region)
     try:
-        meaning = operators.meaning(str(operator), value, _type(kind, str(operator), value))
+        meaning = operators.meaning(str(operator), value, segment_values.type_of(kind, str(operator), value))
     except ValueError as refusal:
         raise errors.InvalidInput.at(place, str(refusal)) from None
     written = {"field": name, "operator": operator, **({} if value is None else {"value": value})}
@@ -211,44 +290,6 @@ def _place(field: object, path: str) -> tuple[str, ...]:
     if "" in keys:
         raise errors.InvalidInput.at(path, "has no empty names: write loyalty.points, not loyalty..points")
     return keys
-
-
-def _value(
-    operator: str, value: object, is_given: bool, kind: str | None, path: str, region: str | None
-) -> object:
-    """The value as it is kept: what it cannot be is refused, telephone numbers are in E.164."""
-    if operator in ("exists", "not_exists"):
-        if is_given and value not in (None, True):
-            raise errors.InvalidInput.at(path, f'is left out: "{operator}" compares with nothing')
-        return None
-    choices = value if isinstance(value, list) else [value]
-    if value is None or value == [] or None in choices:
-        raise errors.InvalidInput.at(path, f'is required, and not null: "{operator}" compares with it')
-    if len(choices) > _MOST_VALUES:
-        raise errors.InvalidInput.at(path, f"takes at most {_MOST_VALUES} values")
-    if any(isinstance(one, (dict, list)) for one in choices):
-        raise errors.InvalidInput.at(path, "takes texts, numbers, true or false, dates, or a list of them")
-    if kind == "phone" and operator not in ORDERED:
-        read = [people.check_phone(one, path, region) for one in choices]
-        return read if isinstance(value, list) else read[0]
-    return value
-
-
-def _type(declared: str | None, operator: str, value: object) -> str | None:
-    """As what both sides are read: the declared type, else what the value looks like."""
-    if operator in ("exists", "not_exists"):
-        return None
-    if declared is not None:
-        return "string" if declared == "phone" else declared
-    choices = value if isinstance(value, list) else [value]
-    if operator in ORDERED:
-        is_date = all(
-            isinstance(v, str) and values.coerced("date-time", v) is not values.UNFIT for v in choices
-        )
-        return "date-time" if is_date else "number"
-    if all(isinstance(v, bool) for v in choices):
-        return "boolean"
-    return "number" if all(values.is_number(v) for v in choices) else "string"
 
 
 # ── who is in ───────────────────────────────────────────────────────────────────────────────────────
@@ -271,8 +312,30 @@ def view(user_id: str, tenant_id: str | None, profile: Mapping[str, Any]) -> dic
     }
 
 
-def condition(tests: Iterable[Test]) -> conditions.Condition:
-    """The tests as one condition, which holds where all of them do."""
+class Members(NamedTuple):
+    """A segment, ready to judge people: all of it must hold."""
+
+    condition: conditions.Condition
+    several: tuple[Test, ...] = ()
+    """The tests of fields that may have several values."""
+
+    def others_hold(self, person: Mapping[str, Any]) -> bool:
+        """Whether the tests of fields with several values hold of a person."""
+        return all(_any_holds(test, person) for test in self.several)
+
+
+def _any_holds(test: Test, person: Mapping[str, Any]) -> bool:
+    assert test.reading is not None
+    decides, negative, kind, wanted = test.meaning
+    found = test.reading.found(person)
+    read = [one if kind is None else values.coerced(kind, one) for one in found]
+    return any(operators.satisfied(decides, one, wanted, values.MISSING) for one in read) is not negative
+
+
+def condition(tests: Iterable[Test]) -> Members:
+    """The tests as one segment, which holds where all of them do."""
+    listed = tuple(tests)
+    plain = [test for test in listed if test.reading is None]
     leaves = tuple(
         predicates.Leaf(
             f"[{number}]",
@@ -282,11 +345,12 @@ def condition(tests: Iterable[Test]) -> conditions.Condition:
             predicates.Place("contact", test.keys),
             test.meaning,
         )
-        for number, test in enumerate(tests)
+        for number, test in enumerate(plain)
     )
-    return predicates.Condition(
-        [test.written for test in tests], predicates.Group("all", tuple(range(len(leaves)))), leaves
+    made = predicates.Condition(
+        [test.written for test in plain], predicates.Group("all", tuple(range(len(leaves)))), leaves
     )
+    return Members(made, tuple(test for test in listed if test.reading is not None))
 
 
 Member = Callable[[Mapping[str, Any]], bool]
@@ -295,20 +359,27 @@ Member = Callable[[Mapping[str, Any]], bool]
 _NOTHING: Mapping[str, Any] = {}
 
 
-def audience(include: Sequence[conditions.Condition], exclude: Sequence[conditions.Condition]) -> Member:
+def audience(include: Sequence[Members], exclude: Sequence[Members]) -> Member:
     """Who is in one of the included segments and in none of the excluded ones, as one function."""
     if not include:
         return lambda _person: False
-    judge = conditions.compile_judge([*include, *exclude])
+    listed = [*include, *exclude]
+    judge = conditions.compile_judge([one.condition for one in listed])
     included = len(include)
+    several = [(place, one) for place, one in enumerate(listed) if one.several]
 
     def is_in(person: Mapping[str, Any]) -> bool:
         failing = judge(conditions.Facts("", "", None, _NOTHING, None, person, None))
+        if several:
+            failing = list(failing)
+            for place, one in several:
+                if failing[place] is None and not one.others_hold(person):
+                    failing[place] = ()
         return None in failing[:included] and None not in failing[included:]
 
     return is_in
 
 
-def compiled(written: Sequence[Sequence[Mapping[str, Any]]]) -> list[conditions.Condition]:
+def compiled(written: Sequence[Sequence[Mapping[str, Any]]]) -> list[Members]:
     """Stored segments, each a list of conditions as it was kept; an empty one is everybody."""
-    return [condition(parse(list(one)) if one else ()) for one in written]
+    return [condition(parse(list(one), is_stored=True) if one else ()) for one in written]

@@ -7,6 +7,7 @@ make more than a template may put out (`LIMIT`); the sandbox weighs what every f
 from __future__ import annotations
 
 import datetime as dt
+import re
 import zoneinfo
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -22,6 +23,10 @@ from heliograph.core import strftime
 LIMIT = 1 << 20
 """Bytes that a template may put out, and about as many that a value made in it may take."""
 
+WEB_SCHEMES = ("http", "https", "mailto", "tel", "sms")
+"""What an address in a letter may begin with."""
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
@@ -159,6 +164,21 @@ def json(value: object) -> str:
     return msgspec.json.encode(plain(value)).decode()
 
 
+@wrappers.liquid_filter
+def written(value: object, name: str) -> object:
+    """What `{name}` of Courier's content becomes: the value, or `{name}` itself where there is none."""
+    if value is None or undefined.is_undefined(value):
+        return f"{{{name}}}"
+    return value if isinstance(value, str) else msgspec.json.encode(plain(value)).decode()
+
+
+@wrappers.string_filter
+def web_address(value: str) -> str:
+    """An address that a letter may lead to; empty for one that would run something (`javascript:`)."""
+    scheme = _SCHEME.match(value.strip())
+    return value if scheme is None or scheme[1].lower() in WEB_SCHEMES else ""
+
+
 def plain(value: Any) -> Any:
     """A value of Liquid's as JSON has it: a range is a list, a missing variable is an empty text."""
     if isinstance(value, (str, int, float, dict)) or value is None:
@@ -175,4 +195,6 @@ OWN: dict[str, Callable[..., object]] = {
     "replace": replace,
     "strip_html": strip_html,
     "uniq": uniq,
+    "web_address": web_address,
+    "written": written,
 }

@@ -21,7 +21,7 @@ from liquid.expression import Expression
 from liquid.utils import ReadOnlyChainMap
 
 from heliograph import errors
-from heliograph.core import template_filters, template_tokens
+from heliograph.core import template_filters, template_tags, template_tokens
 
 LIMIT = template_filters.LIMIT
 SOURCE_LIMIT = 1 << 18
@@ -189,6 +189,7 @@ class Environment(liquid.Environment):
         super().setup_tags_and_filters(extra=extra)
         for name in ("include", "render"):
             del self.tags[name]
+        self.tags[template_tags.NAME] = template_tags.ScriptIfTag(self)
         self.filters.update(template_filters.OWN)
 
     def error(
@@ -246,6 +247,7 @@ class Parsed:
         self.template = template
         self.roots: set[str] = set()
         """The names at the head of its paths, its own variables among them."""
+        self._paths: set[tuple[str, ...]] = set()
         self.is_open = False
         """Whether it has a path whose head is only known when it is filled: `{{ [name] }}`."""
         self.unknown: list[tuple[str, liquid.Token]] = []
@@ -259,6 +261,11 @@ class Parsed:
     def outputs(self) -> tuple[Segments, ...]:
         """The paths into the data that it puts out without a default."""
         return tuple(dict.fromkeys(path for path in self._outputs if path[0] not in self._own))
+
+    @property
+    def paths(self) -> frozenset[tuple[str, ...]]:
+        """The first two names of the paths that it reads, its own variables left out."""
+        return frozenset(path for path in self._paths if path[0] not in self._own)
 
     def _nodes(self, nodes: Iterable[ast.Node]) -> int:
         """Bound the ranges and loops among these nodes; gives what passing them once costs."""
@@ -280,6 +287,9 @@ class Parsed:
             one.__class__ = _Range  # the parser names its class, so this is the one place to change it
         elif isinstance(one, expressions.Path):
             self._root(one.path[0])
+            if isinstance(one.path[0], str):
+                second = one.path[1:2]
+                self._paths.add((one.path[0], *(name for name in second if isinstance(name, str))))
         steps = 1
         if isinstance(one, expressions.FilteredExpression):
             filters = one.filters or []

@@ -145,6 +145,14 @@ def roots_read(source: Any) -> frozenset[str]:
     return source.roots if isinstance(source, (Text, Value)) else compile_value(source).roots
 
 
+def paths_read(source: str) -> frozenset[tuple[str, ...]]:
+    """The first two names of the paths that a text reads, without the instant's. Raises InvalidInput."""
+    if _is_static(source):
+        return frozenset()
+    parsed = template_sandbox.parse(source, "", False)
+    return frozenset(path for path in parsed.paths if path[0] not in template_sandbox.INSTANTS)
+
+
 def missing(compiled: Text | Value, context: Context) -> tuple[str, ...]:
     """The paths that are put out empty because the context has nothing there, as they are written."""
     return tuple(_written(path) for path in compiled.outputs if _found(context, path) is _MISSING)

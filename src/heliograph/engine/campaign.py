@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from heliograph.core import campaigns, effects, ids, messages, segments, templates
+from heliograph.core import campaigns, effects, exposures, ids, messages, segments, templates, values
 from heliograph.engine import desk as desks
 from heliograph.engine import fanout
 from heliograph.store import definitions, rows
@@ -42,6 +42,8 @@ class Body(msgspec.Struct, frozen=True):
     exclude: list[list[dict[str, Any]]]
     groups: list[Group]
     """Of each action."""
+    merge: dict[str, str] = {}
+    """Where the exposed fields stand that the groups' texts may name."""
 
 
 _body = msgspec.json.Decoder(Body)
@@ -53,13 +55,15 @@ class Course(NamedTuple):
     automation_id: bytes
     body: Body
     is_in: segments.Member
+    merge: tuple[tuple[str, exposures.Reading], ...]
 
 
 def course(row: rows.Fanout) -> Course:
     """A stored fan-out, compiled."""
     body = _body.decode(row.body)
     member = segments.audience(segments.compiled(body.include), segments.compiled(body.exclude))
-    return Course(row.automation_id, body, member)
+    merge = tuple((name, exposures.Reading(path)) for name, path in body.merge.items())
+    return Course(row.automation_id, body, member, merge)
 
 
 class Limits(NamedTuple):
@@ -145,7 +149,17 @@ def _pinned(source: definitions.Campaign) -> Body | str:
         ],
         [list(source.segments[identity].conditions) for identity in definition.exclude_segments],
         groups,
+        _merged(groups, source.exposed),
     )
+
+
+def _merged(groups: Sequence[Group], exposed: exposures.Exposed) -> dict[str, str]:
+    read = frozenset().union(*(group.reads for group in groups))
+    return {
+        field.name: field.json_path
+        for field in exposed.to("merge_fields")
+        if field.name in read or "contact" in read
+    }
 
 
 def _reads(content: Mapping[str, Any]) -> tuple[str, ...]:
@@ -200,6 +214,10 @@ def step(
             continue
         seen = segments.view(person.user_id, person.tenant_id, _decode(person.profile))
         if course.is_in(seen):
+            for name, reading in course.merge:
+                value = reading.value(seen)
+                if value is not values.MISSING:
+                    seen[name] = value
             made.append(_job(desk, cursor, course, group, person, seen, cursor.jobs + len(made)))
     # Everything was decided: only now does the desk change.
     fanout.move(desk, cursor, course.automation_id, walked, made, is_last=is_last)

@@ -62,7 +62,7 @@ class Door:
             None if contact_id is None else desk.contact(row.workspace_id, contact_id),
             None,
             self._default_subject,
-            workspace.template_versions,
+            workspace.library,
             self._region,
             desk.now,
             started=steps.Standing(_is_gone(row, workspace.definitions)),

@@ -127,7 +127,7 @@ class Journeys:
             None,
             None,
             workspace.default_subject or self._default_subject,
-            workspace.template_versions,
+            workspace.library,
             self._region,
             desk.now,
             started=seen,

@@ -68,7 +68,7 @@ class Workspace:
         """`invoke` gives the start of a journey."""
         self.invoke = functools.partial(invoke, self)
         self.id, self.version = identity, stored.version
-        self.template_versions = stored.template_versions
+        self.library = stored.library
         self.control_updated_at = stored.control_updated_at
         self.default_subject: str = (_decode(stored.settings) or {}).get("default_subject", "")
         self.definitions = stored
@@ -354,7 +354,7 @@ def scene_of(
         None if contact is None else desk.contact(event.workspace_id, contact),
         _conversation(event, desk, is_strange=is_strange),
         workspace.default_subject or limits.default_subject,
-        workspace.template_versions,
+        workspace.library,
         limits.default_region,
         desk.now,
         workspace.invoke,

@@ -6,18 +6,15 @@ that nobody else sees.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import msgspec
 import sqlalchemy as sa
 
-from heliograph.core import control, dry_runs, effects, ids, plans, rules
+from heliograph.core import control, dry_runs, effects, ids, plans, renderings, rules
 from heliograph.core.steps import lists
-from heliograph.engine import desk, match
+from heliograph.engine import desk, match, rendering
 from heliograph.store import definitions, journeys, rehearsals, workspaces
-
-_decode = msgspec.json.Decoder().decode
 
 
 class Event(NamedTuple):
@@ -70,9 +67,13 @@ def rehearse(
     subject = dry_runs.Subject(event.contact_id, event.conversation_id, seen.matched_at)
     paused = control.is_paused(workspaces.read_control(connection, workspace_id), now)
 
-    def content(template_id: str, version: int) -> Mapping[str, Any] | None:
-        stored = definitions.template(connection, workspace_id, template_id, version)
-        return None if stored is None else dict(_decode(stored))
+    renders = rendering.Rendering(
+        lambda _, name, version: definitions.template(connection, workspace_id, name, version),
+        lambda _, name, version: definitions.look(connection, workspace_id, name, version),
+    )
+
+    def content(template_id: str, version: int, brand: Sequence[Any] | None) -> renderings.Design:
+        return renders.design(workspace_id, template_id, version, brand)
 
     return dry_runs.rehearse(rule, actions, match.facts_of(scene), scene, subject, paused, content)
 
@@ -98,7 +99,7 @@ def _scene(
         if event.conversation_id is None
         else desk.conversation_root(event.conversation_id, seen.conversation),
         seen.default_subject or defaults.subject,
-        seen.template_versions,
+        seen.library,
         defaults.region,
         now,
         team=plans.Team(seen.agents, seen.divisions),

@@ -397,4 +397,4 @@ def _emit(
 
 
 _EMPTY: Mapping[str, Any] = {}
-_NOWHERE = plans.Scene(b"", b"", "", "", None, None, None, None, 0, _EMPTY, None, None, None, "", {}, None, 0)
+_NOWHERE = plans.NOWHERE

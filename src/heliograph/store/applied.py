@@ -18,7 +18,7 @@ from heliograph.core import campaigns, communication_groups, ids, segments
 from heliograph.core.campaigns import State
 from heliograph.store import campaigns as stored_campaigns
 from heliograph.store import communication_groups as stored_groups
-from heliograph.store import schema
+from heliograph.store import definitions, schema
 from heliograph.store import segments as stored_segments
 
 
@@ -27,6 +27,9 @@ def put_segment(
 ) -> tuple[stored_segments.Segment | None, stored_segments.Segment]:
     """Let a segment of this id say this. Raises errors.Conflict where the id belongs to somebody else."""
     before = stored_segments.lock(connection, workspace_id, None, identity)
+    exposed = definitions.exposed(connection, workspace_id)
+    # A file is read without the database: what its fields are is known here.
+    definition = segments.change(definition, {"conditions": definition.conditions}, exposed=exposed)
     if before is None:
         _refuse_known(connection, schema.segments, identity)
         made = stored_segments.create(connection, workspace_id, None, definition, now, identity)
@@ -47,6 +50,9 @@ def put_group(
 ) -> tuple[stored_groups.Group | None, stored_groups.Group]:
     """Let a communication group of this id say this. Raises errors.Conflict where it is the id of a template."""
     before = stored_groups.lock(connection, workspace_id, None, identity)
+    faults = communication_groups.merge_faults(definition, definitions.exposed(connection, workspace_id))
+    if faults:
+        raise errors.InvalidInput(faults=faults)
     if before is None:
         return None, stored_groups.create(connection, workspace_id, None, definition, now, identity)
     if before.definition == definition:

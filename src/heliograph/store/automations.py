@@ -1,4 +1,4 @@
-"""Automations as people manage them: rules, their versions, and templates.
+"""Automations as people manage them: rules and their versions.
 
 Law: every change of a definition is a new version, kept for ever with the instant from which it holds and whoever
 made it; a deleted rule leaves a tombstone, so that its runs keep their name (engine.md E22, E27). Each function works
@@ -9,7 +9,7 @@ in definitions.py.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -21,7 +21,6 @@ from heliograph.store import alert_rows, rows, schema, versions, workspaces
 
 _RULE = "rule"
 _AUTOMATIONS = schema.automations.c
-_TEMPLATES = schema.templates.c
 
 
 class Kept(rules.Definition, frozen=True, kw_only=True):
@@ -41,18 +40,6 @@ class Rule(NamedTuple):
     created_at: int
     updated_at: int
     definition: Kept
-
-
-class Template(NamedTuple):
-    """A template in its published version; `content` is JSON text."""
-
-    id: str
-    number: int
-    version: int
-    created_at: int
-    updated_at: int
-    is_editable: bool
-    content: bytes | str
 
 
 _kept = msgspec.json.Decoder(Kept)
@@ -221,110 +208,3 @@ def _row(rule: Rule) -> dict[str, Any]:
 def _keep(definition: rules.Definition, created_by: str | None, updated_by: str | None) -> Kept:
     written = {name: getattr(definition, name) for name in rules.Definition.__struct_fields__}
     return Kept(**written, created_by=created_by, updated_by=updated_by)
-
-
-# ── templates ───────────────────────────────────────────────────────────────────────────────────────
-
-
-def put_template(
-    connection: sa.Connection, workspace_id: int, identity: str, content: Mapping[str, Any], now: int
-) -> Template:
-    """Store a template, or its next version; one that says nothing new is not stored. The caller checked `content`.
-
-    Raises errors.Conflict for one that a date automation sends: it can be edited no more.
-    """
-    workspaces.raise_version(connection, workspace_id)
-    written = msgspec.json.encode(content, order="deterministic")
-    stored = read_template(connection, workspace_id, identity)
-    if stored is not None and _bytes(stored.content) == written:
-        return stored
-    if stored is not None and not stored.is_editable:
-        raise errors.Conflict(
-            f"the template {identity!r} is sent by a date automation and can be edited no more:"
-            " write another one, under an id of its own"
-        )
-    key = {"workspace_id": workspace_id, "id": identity}
-    if stored is None:
-        number = workspaces.next_number(connection, workspace_id, "templates")
-        version = 1 + _last_version(connection, workspace_id, identity)
-        made = Template(identity, number, version, now, now, True, written)
-        connection.execute(
-            sa.insert(schema.templates).values(
-                **key, number=number, version=version, created_at=now, updated_at=now
-            )
-        )
-    else:
-        made = stored._replace(version=stored.version + 1, updated_at=now, content=written)
-        connection.execute(
-            sa.update(schema.templates)
-            .where(_TEMPLATES.workspace_id == workspace_id, _TEMPLATES.id == identity)
-            .values(version=made.version, updated_at=now)
-        )
-    connection.execute(
-        sa.insert(schema.template_versions).values(
-            **key, version=made.version, content=written, created_at=now
-        )
-    )
-    return made
-
-
-def _last_version(connection: sa.Connection, workspace_id: int, identity: str) -> int:
-    """The last version of a template that was deleted; 0 where there was none of this id."""
-    versions = schema.template_versions.c
-    found: int | None = connection.execute(
-        sa.select(sa.func.max(versions.version)).where(
-            versions.workspace_id == workspace_id, versions.id == identity
-        )
-    ).scalar_one()
-    return found or 0
-
-
-def read_template(connection: sa.Connection, workspace_id: int, identity: str) -> Template | None:
-    """A template in its published version; None where there is none."""
-    row = connection.execute(_templates(workspace_id).where(_TEMPLATES.id == identity)).one_or_none()
-    return None if row is None else Template._make(row)
-
-
-def list_templates(connection: sa.Connection, workspace_id: int) -> list[Template]:
-    """Every template of a workspace in its published version, by id."""
-    return [
-        Template._make(row) for row in connection.execute(_templates(workspace_id).order_by(_TEMPLATES.id))
-    ]
-
-
-def template_ids(connection: sa.Connection, workspace_id: int) -> frozenset[str]:
-    """The ids of a workspace's templates."""
-    return frozenset(
-        connection.execute(
-            sa.select(_TEMPLATES.id).where(
-                _TEMPLATES.workspace_id == workspace_id, _TEMPLATES.kind == "template"
-            )
-        ).scalars()
-    )
-
-
-def _templates(workspace_id: int) -> sa.Select[Any]:
-    versions = schema.template_versions.c
-    return (
-        sa.select(
-            _TEMPLATES.id,
-            _TEMPLATES.number,
-            _TEMPLATES.version,
-            _TEMPLATES.created_at,
-            _TEMPLATES.updated_at,
-            _TEMPLATES.is_editable,
-            versions.content,
-        )
-        .join_from(
-            schema.templates,
-            schema.template_versions,
-            (versions.workspace_id == _TEMPLATES.workspace_id)
-            & (versions.id == _TEMPLATES.id)
-            & (versions.version == _TEMPLATES.version),
-        )
-        .where(_TEMPLATES.workspace_id == workspace_id, _TEMPLATES.kind == "template")
-    )
-
-
-def _bytes(stored: bytes | str) -> bytes:
-    return stored.encode() if isinstance(stored, str) else stored

@@ -103,7 +103,7 @@ def members(
     """The next who are in an audience, in the order of (partition, user_id); in one without a filter nobody is."""
     if audience.filter is None:
         return []
-    is_in = segments.audience([audience_filters.parse(audience.filter)], [])
+    is_in = segments.audience([segments.Members(audience_filters.parse(audience.filter))], [])
     found: list[Member] = []
     partition, last = max(after[0], 0), after[1]
     while partition < ids.PARTITIONS and len(found) < limit:

@@ -97,12 +97,14 @@ def _rule(row: Sequence[Any]) -> Rule:
 
 
 def message(connection: sa.Connection, workspace_id: int, number: str) -> str | None:
-    """The id of the template that has this number; None where there is none."""
+    """The id of the published template that has this number; None where there is none."""
     found: str | None = connection.execute(
         sa.select(_TEMPLATES.id).where(
             _TEMPLATES.workspace_id == workspace_id,
             _TEMPLATES.kind == "template",
             _TEMPLATES.number == int(number),
+            _TEMPLATES.version > 0,
+            _TEMPLATES.archived_at.is_(None),
         )
     ).scalar_one_or_none()
     return found
@@ -291,7 +293,7 @@ def delete_message(
     Its versions stay, so that what is in line is sent.
     """
     workspaces.raise_version(connection, workspace_id)
-    paused = _pause_senders(connection, workspace_id, template_id, now)
+    paused = pause_senders(connection, workspace_id, template_id, now)
     gone = connection.execute(
         sa.delete(schema.templates).where(
             _TEMPLATES.workspace_id == workspace_id,
@@ -302,7 +304,8 @@ def delete_message(
     return paused if gone.rowcount else None
 
 
-def _pause_senders(connection: sa.Connection, workspace_id: int, template_id: str, now: int) -> list[Rule]:
+def pause_senders(connection: sa.Connection, workspace_id: int, template_id: str, now: int) -> list[Rule]:
+    """Pause the automations that send a template; gives them."""
     return _pause(connection, workspace_id, lambda rule: rule.template_id == template_id, now)
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 import sqlalchemy as sa
 
-from heliograph.core import campaigns, ids, segments
+from heliograph.core import campaigns, exposures, ids, plans, segments
 from heliograph.store import schema, teams
 
 
@@ -45,7 +45,7 @@ class Definitions(NamedTuple):
     rules: list[StoredRule]
     journeys: list[StoredRule]
     """As rules are: `definition` is the JSON of core.journeys.Definition."""
-    template_versions: Mapping[str, int]
+    library: plans.Library
     dates: list[StoredDate]
     agents: Mapping[str, str | None]
     """Who may take care of conversations, each with the tenant whose they are."""
@@ -64,6 +64,8 @@ class Campaign(NamedTuple):
     segments: Mapping[str, segments.Definition]
     groups: Mapping[str, tuple[int, Mapping[str, Any]]]
     """Version and content of each communication group, by id."""
+    exposed: exposures.Exposed
+    """What the workspace's schemas expose."""
 
 
 _AUTOMATIONS = schema.automations.c
@@ -71,6 +73,7 @@ _TEMPLATES = schema.templates.c
 _SEGMENTS = schema.segments.c
 _campaign = msgspec.json.Decoder(campaigns.Definition)
 _segment = msgspec.json.Decoder(segments.Definition)
+_schema = msgspec.json.Decoder(exposures.Schema)
 _decode = msgspec.json.Decoder().decode
 
 
@@ -85,18 +88,13 @@ def load(connection: sa.Connection, workspace_id: int) -> Definitions:
             schema.workspaces.c.paused_until,
         ).where(schema.workspaces.c.id == workspace_id)
     ).one()
-    templates = connection.execute(
-        sa.select(_TEMPLATES.id, _TEMPLATES.version).where(
-            _TEMPLATES.workspace_id == workspace_id, _TEMPLATES.kind == "template"
-        )
-    )
     return Definitions(
         workspace.definitions_version,
         workspace.settings,
         workspace.control_updated_at,
         [StoredRule(*row) for row in _stored(connection, workspace_id, "rule", StoredRule._fields)],
         [StoredRule(*row) for row in _stored(connection, workspace_id, "journey", StoredRule._fields)],
-        {row.id: row.version for row in templates},
+        library(connection, workspace_id),
         [StoredDate(*row) for row in _stored(connection, workspace_id, "date", StoredDate._fields)],
         teams.known(connection, workspace_id, teams.AGENTS),
         teams.known(connection, workspace_id, teams.DIVISIONS),
@@ -110,6 +108,37 @@ def version(connection: sa.Connection, workspace_id: int) -> int:
     found: int = connection.execute(
         sa.select(schema.workspaces.c.definitions_version).where(schema.workspaces.c.id == workspace_id)
     ).scalar_one()
+    return found
+
+
+def library(connection: sa.Connection, workspace_id: int) -> plans.Library:
+    """What is published of a workspace's templates and brands."""
+    published = connection.execute(
+        sa.select(_TEMPLATES.id, _TEMPLATES.alias, _TEMPLATES.version, _TEMPLATES.brand_id).where(
+            _TEMPLATES.workspace_id == workspace_id,
+            _TEMPLATES.kind == "template",
+            _TEMPLATES.version > 0,
+            _TEMPLATES.archived_at.is_(None),
+        )
+    ).all()
+    pins = {row.alias: plans.Pin(row.id, row.version, row.brand_id) for row in published if row.alias}
+    # An id goes before an alias.
+    pins |= {row.id: plans.Pin(row.id, row.version, row.brand_id) for row in published}
+    brands = schema.brands.c
+    found = connection.execute(
+        sa.select(brands.id, brands.version).where(brands.workspace_id == workspace_id)
+    )
+    return plans.Library(pins, {row.id: row.version for row in found})
+
+
+def look(connection: sa.Connection, workspace_id: int, brand_id: str, version: int) -> bytes | str | None:
+    """The look of a brand in one version; None where there is none."""
+    versions = schema.brand_versions.c
+    found: bytes | str | None = connection.execute(
+        sa.select(versions.look).where(
+            versions.workspace_id == workspace_id, versions.id == brand_id, versions.version == version
+        )
+    ).scalar_one_or_none()
     return found
 
 
@@ -170,7 +199,15 @@ def campaign(connection: sa.Connection, workspace_id: int, automation_id: bytes)
         definition,
         _segments(connection, workspace_id, row.tenant_id, wanted),
         _groups(connection, workspace_id, row.tenant_id, groups),
+        exposed(connection, workspace_id),
     )
+
+
+def exposed(connection: sa.Connection, workspace_id: int) -> exposures.Exposed:
+    """What a workspace's schemas expose."""
+    schemas = schema.resource_schemas.c
+    query = sa.select(schemas.definition).where(schemas.workspace_id == workspace_id)
+    return exposures.gathered(_schema.decode(one) for one in connection.execute(query).scalars())
 
 
 def _segments(

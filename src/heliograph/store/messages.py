@@ -80,6 +80,18 @@ def _seldom(connection: sa.Connection, clause: sa.ColumnElement[bool]) -> sa.Col
     return sa.func.likelihood(clause, sa.literal_column("0.0001"))
 
 
+def event_of(connection: sa.Connection, message: rows.Message) -> rows.Event | None:
+    """The event that a message speaks of, where there is one."""
+    if message.event_id is None:
+        return None
+    row = connection.execute(
+        sa.select(*(_EVENTS[name] for name in rows.Event._fields)).where(
+            _EVENTS.workspace_id == message.workspace_id, _EVENTS.id == message.event_id
+        )
+    ).one_or_none()
+    return None if row is None else rows.Event._make(row)
+
+
 def of_event(
     connection: sa.Connection, workspace_id: int, event_id: bytes, instants: Iterable[int]
 ) -> list[explain.OutgoingMessage]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import sqlalchemy as sa
 
 from heliograph.core import rule_warnings, rules
-from heliograph.store import automations, journeys, lists, teams
+from heliograph.store import journeys, lists, teams, templates
 
 
 def known(
@@ -21,7 +21,7 @@ def known(
         if one.definition.status == "published"
     ]
     return rule_warnings.References(
-        automations.template_ids(connection, workspace_id),
+        templates.names(connection, workspace_id),
         _carers(connection, workspace_id, tenant_id, teams.AGENTS),
         _carers(connection, workspace_id, tenant_id, teams.DIVISIONS),
         frozenset(name for one in published for name in (one.id, one.alias) if name),

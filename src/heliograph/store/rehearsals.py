@@ -11,11 +11,11 @@ from typing import NamedTuple
 import msgspec
 import sqlalchemy as sa
 
-from heliograph.core import rules
-from heliograph.store import lists, rows, schema, teams, workspaces
+from heliograph.core import plans, rules
+from heliograph.store import definitions, lists, rows, schema, teams, workspaces
 
 _CONTACTS, _CONVERSATIONS = schema.contacts.c, schema.conversations.c
-_COOLDOWNS, _TEMPLATES = schema.cooldowns.c, schema.templates.c
+_COOLDOWNS = schema.cooldowns.c
 _decode = msgspec.json.Decoder().decode
 
 
@@ -34,7 +34,7 @@ class Seen(NamedTuple):
     matched_at: int | None
     """When the rule last matched for the event's subject."""
     default_subject: str | None
-    template_versions: Mapping[str, int]
+    library: plans.Library
     agents: Mapping[str, str | None]
     divisions: Mapping[str, str | None]
     lists: Mapping[str, str | None]
@@ -59,15 +59,12 @@ def look(
             _COOLDOWNS.subject == subject,
         )
     ).scalar_one_or_none()
-    templates = sa.select(_TEMPLATES.id, _TEMPLATES.version).where(
-        _TEMPLATES.workspace_id == workspace_id, _TEMPLATES.kind == "template"
-    )
     return Seen(
         _contact(connection, workspace_id, tenant_id, contact_id),
         _conversation(connection, workspace_id, tenant_id, conversation_id),
         matched_at,
         workspaces.settings(connection, workspace_id).get("default_subject"),
-        {row.id: row.version for row in connection.execute(templates)},
+        definitions.library(connection, workspace_id),
         teams.known(connection, workspace_id, teams.AGENTS),
         teams.known(connection, workspace_id, teams.DIVISIONS),
         lists.tenants(connection, workspace_id, list_ids),

@@ -18,6 +18,7 @@ from heliograph.store import (
     columns,
     consent_tables,
     conversation_tables,
+    design_tables,
     fanout_tables,
     key_tables,
     list_tables,
@@ -108,22 +109,6 @@ automation_versions = _table(
     clustered=False,
 )
 
-templates = _table(
-    "templates",
-    _column("workspace_id", sa.Integer, primary_key=True),
-    _column("id", sa.Text, primary_key=True),
-    _column("number", sa.BigInteger),
-    _column("version", sa.Integer),
-    _column("created_at", Instant),
-    _column("updated_at", Instant),
-    # `template`, or `group`: a communication group is a template that belongs to a tenant and has a definition.
-    _column("kind", sa.Text, server_default="template"),
-    _column("tenant_id", sa.Text, null=True),
-    _column("definition", Json, null=True),
-    # False for ever once a date automation sends it.
-    _column("is_editable", sa.Boolean, server_default=sa.true()),
-)
-
 segments = _table(
     "segments",
     _column("id", Identity, primary_key=True),
@@ -136,15 +121,9 @@ segments = _table(
     sa.Index("segments_by_number", "workspace_id", "number", unique=True),
 )
 
-template_versions = _table(
-    "template_versions",
-    _column("workspace_id", sa.Integer, primary_key=True),
-    _column("id", sa.Text, primary_key=True),
-    _column("version", sa.Integer, primary_key=True),
-    _column("content", Json),
-    _column("created_at", Instant),
-    clustered=False,
-)
+templates, template_versions = design_tables.templates, design_tables.template_versions
+brands, brand_versions = design_tables.brands, design_tables.brand_versions
+resource_schemas = design_tables.resource_schemas
 
 # ── people and what is talked about: written by people and by turns ─────────────────────────────────
 

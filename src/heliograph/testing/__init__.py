@@ -21,17 +21,19 @@ from typing import Any, Self
 import msgspec
 
 from heliograph import app, clock, errors, settings
+from heliograph.core import brands as core_brands
 from heliograph.core import campaigns as core_campaigns
 from heliograph.core import communication_groups as core_groups
 from heliograph.core import conversations as core_conversations
 from heliograph.core import dates as core_dates
-from heliograph.core import explain, ids, journey_accounts, rules, runs
+from heliograph.core import explain, ids, journey_accounts, message_templates, rules, runs
 from heliograph.core import journeys as core_journeys
 from heliograph.core import people as core_people
 from heliograph.core import segments as core_segments
 from heliograph.engine import backtests, journey, worker
 from heliograph.store import (
     automations,
+    brands,
     campaigns,
     communication_groups,
     conversations,
@@ -44,6 +46,7 @@ from heliograph.store import (
     people,
     segments,
     teams,
+    templates,
     workspaces,
 )
 from heliograph.testing.mailbox import Calls, Mail, Mailbox, accepted, answering
@@ -137,9 +140,16 @@ class World:
         return ids.text(made.id)
 
     def template(self, template_id: str, **content: Any) -> None:
-        """A template with `subject`, `text`, `html`."""
+        """A template with `subject`, `text`, `html`, or of `elements`. Raises errors.InvalidInput as a file does."""
         with self.app.store.writing() as connection:
-            automations.put_template(connection, self.workspace_id, template_id, content, self.clock.now())
+            said = message_templates.check(content).said if "elements" in content else content
+            templates.put(connection, self.workspace_id, template_id, said, self.clock.now())
+
+    def brand(self, brand_id: str, **definition: Any) -> None:
+        """A brand with `settings` and `snippets`; `name` may be left out."""
+        made = core_brands.define({"name": brand_id, **definition})
+        with self.app.store.writing() as connection:
+            brands.put(connection, self.workspace_id, brand_id, made, self.clock.now())
 
     def journey(self, journey_id: str, *steps: Mapping[str, Any], **definition: Any) -> None:
         """A journey of these steps. `name` may be left out. Raises errors.InvalidInput as the API does."""
@@ -184,7 +194,7 @@ class World:
         with self.app.store.writing() as connection:
             template_id = given.pop("template", None)
             if template_id is not None:
-                stored = automations.read_template(connection, self.workspace_id, template_id)
+                stored = templates.read(connection, self.workspace_id, template_id)
                 given |= {"actiontype": "email_autoresponder", "actiontarget": stored and stored.number}
             made = dates.create(
                 connection, self.workspace_id, None, core_dates.define(given), self.clock.now(), 0

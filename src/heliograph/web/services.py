@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from heliograph.core import expressions
-from heliograph.engine import backtests, ingest
+from heliograph.engine import backtests, ingest, rendering
 from heliograph.store import database
 
 
@@ -51,5 +51,7 @@ class Services(NamedTuple):
     """Reads and runs the JavaScript of journeys."""
     link_secret: Callable[[], bytes]
     """What links that carry their own proof are signed with."""
+    renders: rendering.Rendering
+    """Renders messages and previews."""
     stopwatch: Callable[[], float] = time.perf_counter
     """Seconds that only ever grow: they measure requests and age the cache of keys, and are never stored."""

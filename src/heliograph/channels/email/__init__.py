@@ -14,11 +14,12 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from heliograph import channels, errors
-from heliograph.channels.email import opening, session
+from heliograph.channels.email import opening, session, signing
 from heliograph.core import mime
 
 Server: TypeAlias = opening.Server
 server = opening.server
+signer = signing.signer
 
 SHORTEST_REST, LONGEST_REST = 1_000_000, 60_000_000
 """µs that the channel rests after a first, and at most after a repeated failure to open a connection."""
@@ -33,9 +34,9 @@ class SmtpChannel:
 
     name = "email"
 
-    def __init__(self, to: opening.Server, now: Callable[[], int]):
+    def __init__(self, to: opening.Server, now: Callable[[], int], signer: signing.Signer | None = None):
         self.concurrency = to.connections
-        self._server, self._now = to, now
+        self._server, self._now, self._signer = to, now, signer
         self._trusted = opening.trust(to)
         self._slots = asyncio.Semaphore(to.connections)
         self._idle: list[session.Session] = []
@@ -48,6 +49,9 @@ class SmtpChannel:
 
     async def send(self, outgoing: channels.Outgoing) -> channels.Answer:
         """Hands one message to the server; takes a connection, or waits for one."""
+        if self._signer is not None and isinstance(outgoing.content, bytes):
+            signed = self._signer.signed(outgoing.content, outgoing.sender, self._now())
+            outgoing = outgoing._replace(content=signed)
         try:
             envelope = _envelope(outgoing)
         except errors.InvalidInput as fault:

@@ -48,13 +48,14 @@ class Autorespond(msgspec.Struct, frozen=True):
         ended = _ended(scene)
         if ended is not None:
             return ended
-        version = None if self.template_id is None else scene.template_versions.get(self.template_id)
-        if version is None:
+        pin = None if self.template_id is None else scene.library.templates.get(self.template_id)
+        if pin is None:
             return plans.failed(f"there is no message {self.number}")
         address = people.email_of(scene.contact or {})
         if address is None:
             return _passed_over(f"contact {scene.contact_id!r} has no e-mail address")
-        return _sent(scene, scene.contact_id, address, (self.template_id, version), None, {})
+        content = scene.library.look(pin)
+        return _sent(scene, scene.contact_id, address, (pin.template_id, pin.version), content, {})
 
 
 class Enlist(msgspec.Struct, frozen=True):
@@ -101,7 +102,7 @@ def _sent(
     contact_id: str | None,
     address: str,
     template: tuple[str | None, int | None],
-    content: dict[str, str] | None,
+    content: dict[str, Any] | None,
     data: dict[str, str],
 ) -> plans.Outcome:
     filling = {"contact": scene.contact, "data": data}

@@ -57,10 +57,10 @@ class SendMessage(
         """One message to the contact of the event."""
         if scene.contact_id is None:
             return plans.failed("the event has no contact_id, so there is nobody to send to")
-        version = None
+        pin = None
         if self.template_id is not None:
-            version = scene.template_versions.get(self.template_id)
-            if version is None:
+            pin = scene.library.templates.get(self.template_id)
+            if pin is None:
                 return plans.failed(f"there is no template {self.template_id!r}")
         address = people.email_of(scene.contact or {})
         return plans.pending(
@@ -69,10 +69,10 @@ class SendMessage(
                 self.channel or "email",
                 scene.contact_id,
                 address,
-                self.template_id,
-                version,
-                None
-                if self.template_id
+                pin and pin.template_id,
+                pin and pin.version,
+                scene.library.look(pin)
+                if pin
                 else {"subject": self.subject or scene.default_subject, "text": self.text},
                 self._data(scene),
                 None if address else f"contact {scene.contact_id!r} has no e-mail address",

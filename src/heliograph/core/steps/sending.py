@@ -14,6 +14,7 @@ from heliograph.core import (
     courier_text,
     documents,
     effects,
+    elemental,
     expressions,
     fields,
     frames,
@@ -76,10 +77,18 @@ class Send(NamedTuple):
         own = {**run.context.profile, **self._object("profile", scope)}
         recipient = Recipient(user_id, {**run.people.get(user_id, {}), **own}, data)
         override = overrides.of_email(self._object("override", scope), f"{self.path}.override")
-        outcome = _deliver(scene, [recipient], template, None, override)
+        outcome = _deliver(scene, [recipient], template, None, self._brand(run, scope), override)
         if not outcome.effects:
             return outcome
         return outcome._replace(output={**outcome.output, **self.once.kept(self.action, scope)})
+
+    def _brand(self, run: frames.Run, scope: expressions.Scope) -> str | None:
+        """The brand that the step names, else the run's."""
+        field, path = self.given.get("brand"), f"{self.path}.brand"
+        value = (
+            run.context.brand if field is None else fields.resolve(field, scope, path, fields.Role.MESSAGE)
+        )
+        return None if value is None else frames.text(value, path)
 
     def _named(self, name: str, run: frames.Run, scope: expressions.Scope) -> str:
         path = f"{self.path}.{name}"
@@ -107,13 +116,16 @@ class SendMessage(NamedTuple):
     template: fields.Field | None
     content: Mapping[str, fields.Field]
     data: fields.Field | None
+    brand: fields.Field | None = None
+    drawn: Mapping[str, Any] | None = None
+    """Elemental content, which stands in place of `content`."""
     action: str = "send"
     blocks: bool = False
 
     @property
     def reads(self) -> frozenset[str]:
         """What its fields look at."""
-        parts = (*self.to, self.template, *self.content.values(), self.data)
+        parts = (*self.to, self.template, *self.content.values(), self.data, self.brand)
         return frozenset().union(*(part.reads for part in parts if part is not None))
 
     def people(self, run: frames.Run, scope: expressions.Scope) -> Iterable[str]:
@@ -141,7 +153,9 @@ class SendMessage(NamedTuple):
         if self.template is not None:
             place = f"{path}.template"
             template = frames.text(fields.resolve(self.template, scope, place, fields.Role.MESSAGE), place)
-            return _deliver(scene, recipients, template, None)
+            return _deliver(scene, recipients, template, None, self._brand(run, scope))
+        if self.drawn is not None:
+            return _deliver(scene, recipients, None, self.drawn, self._brand(run, scope))
         content = {
             name: frames.text(
                 fields.resolve(field, scope, f"{path}.content.{name}", fields.Role.MESSAGE),
@@ -149,7 +163,15 @@ class SendMessage(NamedTuple):
             )
             for name, field in self.content.items()
         }
-        return _deliver(scene, recipients, None, content)
+        return _deliver(scene, recipients, None, content, None)
+
+    def _brand(self, run: frames.Run, scope: expressions.Scope) -> str | None:
+        """The brand that the message names, else the run's."""
+        path = f"{self.path}.message.brand_id"
+        value = run.context.brand
+        if self.brand is not None:
+            value = fields.resolve(self.brand, scope, path, fields.Role.MESSAGE)
+        return None if value is None else frames.text(value, path)
 
 
 def _recipient(to: Mapping[str, Any], run: frames.Run, shared: Mapping[str, Any], path: str) -> Recipient:
@@ -173,26 +195,25 @@ def _deliver(
     scene: plans.Scene,
     recipients: Iterable[Recipient],
     template: str | None,
-    content: Mapping[str, str] | None,
+    content: Mapping[str, Any] | None,
+    brand: str | None,
     override: Mapping[str, Any] | None = None,
 ) -> plans.Outcome:
     """A message to each of these, and to whoever is to have a copy of it."""
-    version = None
+    pin = None
     if template is not None:
-        version = scene.template_versions.get(template)
-        if version is None:
+        pin = scene.library.templates.get(template)
+        if pin is None:
             return plans.failed(f"there is no template {template!r}")
     asked = []
+    is_literal = content is not None and "elements" not in content
+    shared = content if pin is None else None
+    look = None if is_literal else scene.library.look(pin, brand)
+    if shared is not None or look is not None:
+        shared = {**(shared or {}), **(look or {})}
     for one in recipients:
         contact = {**one.profile, "id": one.user_id}
-        written = None
-        if content is not None:
-            seen = {**one.data, "data": one.data, "profile": one.profile}
-            written = {
-                "subject": courier_text.fill(content["title"], seen) or scene.default_subject,
-                "text": courier_text.fill(content["body"], seen),
-                "literal": True,
-            }
+        written = _literal(content, one, scene) if content is not None and is_literal else shared
         address = one.address
         asked.append(
             effects.Deliver(
@@ -200,10 +221,10 @@ def _deliver(
                 "email",
                 one.user_id,
                 address,
-                template,
-                version,
+                pin and pin.template_id,
+                pin and pin.version,
                 {**(written or {}), "override": override} if override else written,
-                {} if written else {"data": one.data, "profile": one.profile, "contact": contact},
+                {} if is_literal else {"data": one.data, "profile": one.profile, "contact": contact},
                 None if address else f"contact {one.user_id!r} has no e-mail address",
             )
         )
@@ -212,6 +233,16 @@ def _deliver(
             copied = asked[-1]._replace(contact_id=None, content={**(written or {}), **to})
             asked += [copied._replace(address=copy) for copy in overrides.copies(override) if copy != address]
     return plans.pending(*asked, output={plans.RECIPIENTS: [(one.contact_id, one.address) for one in asked]})
+
+
+def _literal(content: Mapping[str, str], to: Recipient, scene: plans.Scene) -> dict[str, Any]:
+    """Title and body, filled once and for all."""
+    seen = {**to.data, "data": to.data, "profile": to.profile}
+    return {
+        "subject": courier_text.fill(content["title"], seen) or scene.default_subject,
+        "text": courier_text.fill(content["body"], seen),
+        "literal": True,
+    }
 
 
 # ── reading ─────────────────────────────────────────────────────────────────────────────────────────
@@ -242,9 +273,27 @@ def _read_message(reader: frames.Reader) -> SendMessage:
     template, raw = inner.field("template"), inner.raw("content")
     if (template is None) == (raw is None) and not inner.faults:
         inner.fault("", "takes either `template` or `content`, not both")
+    content, drawn = _read_content(raw, inner)
+    data = inner.field("data")
+    if isinstance(data, fields.Literal) and not isinstance(inner.raw("data"), dict):
+        inner.fault("data", "is an object")
+    brand = inner.field("brand_id")
+    reader.faults += inner.faults
+    return SendMessage(reader.path, to, template, content, data, brand, drawn)
+
+
+def _read_content(raw: object, inner: frames.Reader) -> tuple[dict[str, fields.Field], dict[str, Any] | None]:
+    """A message's title and body, or its Elemental content."""
     content: dict[str, fields.Field] = {}
-    if isinstance(raw, dict):
-        words = frames.Reader(raw, inner.at("content"), reader.evaluator)
+    drawn = None
+    if isinstance(raw, dict) and "elements" in raw:
+        # Its `refs` are its own elements, and its braces are filled when it is sent: it is taken as it stands.
+        try:
+            drawn = elemental.define(raw, inner.at("content"))
+        except errors.InvalidInput as refusal:
+            inner.faults += refusal.faults
+    elif isinstance(raw, dict):
+        words = frames.Reader(raw, inner.at("content"), inner.evaluator)
         words.strangers(_CONTENT)
         for name in _CONTENT:
             if not isinstance(words.given.get(name), str):
@@ -255,12 +304,8 @@ def _read_message(reader: frames.Reader) -> SendMessage:
                 content[name] = fields.Literal("")
         inner.faults += words.faults
     elif raw is not None:
-        inner.fault("content", "is an object with `title` and `body`")
-    data = inner.field("data")
-    if isinstance(data, fields.Literal) and not isinstance(inner.raw("data"), dict):
-        inner.fault("data", "is an object")
-    reader.faults += inner.faults
-    return SendMessage(reader.path, to, template, content, data)
+        inner.fault("content", "is an object with `title` and `body`, or with `elements`")
+    return content, drawn
 
 
 def _read_to(inner: frames.Reader) -> tuple[fields.Field, ...]:

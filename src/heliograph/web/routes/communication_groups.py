@@ -8,8 +8,9 @@ import msgspec
 from litestar import get, patch, post
 
 from heliograph import errors
-from heliograph.core import communication_groups, explain, schedule
+from heliograph.core import communication_groups, explain, exposures, schedule
 from heliograph.store import communication_groups as stored
+from heliograph.store import definitions
 from heliograph.web import reach
 from heliograph.web.calls import Call, in_thread
 
@@ -90,6 +91,28 @@ class GroupList(msgspec.Struct):
     data: CommunicationGroups
 
 
+class MergeField(msgspec.Struct):
+    """A field that texts may name, and how it is written there."""
+
+    name: str
+    description: str | None
+    written: str
+
+
+class MergeFields(msgspec.Struct):
+    """The fields that texts may name."""
+
+    merge_fields: list[MergeField]
+
+
+class MergeFieldsAnswer(msgspec.Struct):
+    """The fields that texts may name."""
+
+    success: reach.Yes
+    message: str
+    data: MergeFields
+
+
 @get("/api/communication-groups", opt={"tag": TAG, "query": reach.SearchQuery})
 @in_thread
 def list_groups(request: Call) -> GroupList:
@@ -108,8 +131,10 @@ def create_group(request: Call) -> GroupAnswer:
     """Create a communication group; it may be empty until it is needed."""
     request.refuse_query()
     services, tenant = request.services, reach.tenant_of(request)
-    definition = communication_groups.define(request.read_object())
+    given = request.read_object()
     with services.database.writing() as connection:
+        exposed = definitions.exposed(connection, request.principal.workspace_id)
+        definition = communication_groups.define(given, exposed)
         made = stored.create(connection, request.principal.workspace_id, tenant, definition, services.now())
     return GroupAnswer(True, "the communication group was created", _fields(made))
 
@@ -134,9 +159,26 @@ def change_group(request: Call) -> GroupAnswer:
     tenant, given = reach.tenant_of(request), request.read_object()
     with services.database.writing() as connection:
         before = _there(stored.lock(connection, workspace, tenant, request.part("group_id")), request)
-        changed = communication_groups.change(before.definition, given)
+        exposed = definitions.exposed(connection, workspace)
+        changed = communication_groups.change(before.definition, given, exposed)
         made = stored.change(connection, workspace, before, changed, services.now())
     return GroupAnswer(True, "the communication group was changed", _fields(made))
+
+
+@get("/api/communication-groups/{group_id:str}/merge-fields", opt={"tag": TAG})
+@in_thread
+def list_merge_fields(request: Call) -> MergeFieldsAnswer:
+    """List the fields that a group's texts may name."""
+    request.refuse_query()
+    workspace, tenant = request.principal.workspace_id, reach.tenant_of(request)
+    with request.services.database.reading() as connection:
+        _there(stored.read(connection, workspace, tenant, request.part("group_id")), request)
+        exposed = definitions.exposed(connection, workspace)
+    fields = [MergeField(name, None, f"{{{{ {name} }}}}") for name in sorted(exposures.BUILT_IN)]
+    fields += [
+        MergeField(one.name, one.description, f"{{{{ {one.name} }}}}") for one in exposed.to("merge_fields")
+    ]
+    return MergeFieldsAnswer(True, "merge fields", MergeFields(fields))
 
 
 def _there(found: stored.Group | None, request: Call) -> stored.Group:
@@ -162,4 +204,4 @@ def _fields(group: stored.Group) -> CommunicationGroup:
     )
 
 
-HANDLERS = (list_groups, create_group, read_group, change_group)
+HANDLERS = (list_groups, create_group, list_merge_fields, read_group, change_group)

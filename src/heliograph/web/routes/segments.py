@@ -9,7 +9,7 @@ from litestar import get, patch, post
 
 from heliograph import errors
 from heliograph.core import documents, explain, ids, schedule, segments
-from heliograph.store import audiences
+from heliograph.store import audiences, definitions
 from heliograph.store import campaigns as stored_campaigns
 from heliograph.store import segments as stored
 from heliograph.web import reach
@@ -180,8 +180,10 @@ def create_segment(request: Call) -> SegmentAnswer:
     """Create a segment."""
     request.refuse_query()
     services, tenant = request.services, reach.tenant_of(request)
-    definition = segments.define(request.read_object(), services.settings.default_region or None)
+    given, region = request.read_object(), services.settings.default_region or None
     with services.database.writing() as connection:
+        exposed = definitions.exposed(connection, request.principal.workspace_id)
+        definition = segments.define(given, region, exposed)
         made = stored.create(connection, request.principal.workspace_id, tenant, definition, services.now())
     return SegmentAnswer(True, "the segment was created", _fields(made))
 
@@ -189,9 +191,12 @@ def create_segment(request: Call) -> SegmentAnswer:
 @get("/api/segments/conditions", opt={"tag": TAG})
 @in_thread
 def list_condition_fields(request: Call) -> ConditionFieldsAnswer:
-    """List the fields that conditions may name; any other path into the profile is taken too."""
+    """List the fields that conditions may name; where no schema is defined, any path into the profile is taken too."""
     request.refuse_query()
-    fields = [ConditionField(name, kind, _operators(kind)) for name, kind in segments.KNOWN.items()]
+    with request.services.database.reading() as connection:
+        exposed = definitions.exposed(connection, request.principal.workspace_id)
+    known = {**segments.KNOWN, **exposed.types_for("segments")}
+    fields = [ConditionField(name, kind, _operators(kind)) for name, kind in known.items()]
     return ConditionFieldsAnswer(True, "fields of conditions", ConditionFields(fields))
 
 
@@ -232,7 +237,9 @@ def change_segment(request: Call) -> SegmentAnswer:
     identity, given = request.identity("segment_id"), request.read_object()
     with services.database.writing() as connection:
         before = _there(stored.lock(connection, workspace, tenant, identity), request)
-        changed = segments.change(before.definition, given, services.settings.default_region or None)
+        exposed = definitions.exposed(connection, workspace)
+        region = services.settings.default_region or None
+        changed = segments.change(before.definition, given, region, exposed)
         if changed.status == "deactivated" and before.definition.status == "active":
             stored_campaigns.refuse_used(connection, workspace, identity)
         made = stored.change(connection, before, changed, services.now())
@@ -360,7 +367,7 @@ def _fields(segment: stored.Segment) -> Segment:
         description=said.description,
         status=said.status,  # type: ignore[arg-type]
         type="custom",
-        conditions=said.conditions,
+        conditions=segments.shown(said),
         created_at=schedule.write_instant(segment.created_at),
         updated_at=schedule.write_instant(segment.updated_at),
     )

@@ -1,0 +1,94 @@
+"""The history of a message in Courier's words: what was asked for, and what each attempt came to.
+
+Law: told from one row of the ledger and nothing else; the same row tells the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from heliograph.core import ids, messages
+from heliograph.core.messages import State
+
+_decode = msgspec.json.Decoder().decode
+
+
+class Asked(NamedTuple):
+    """What the ledger says of a message."""
+
+    id: bytes
+    channel: str
+    contact_id: str | None
+    address: str | None
+    template_id: str | None
+    template_version: int | None
+    data: bytes | str | None
+    state: int
+    settled_at: int | None
+    error: str | None
+
+
+def history(row: Asked, event_type: str | None, attempts: Sequence[messages.Attempt]) -> list[dict[str, Any]]:
+    """The entries, oldest first; `ts` is in milliseconds since 1970 UTC."""
+    return [*_asked(row, event_type), *_tried(row, attempts), *_ended(row, attempts)]
+
+
+def _asked(row: Asked, event_type: str | None) -> Iterator[dict[str, Any]]:
+    at = ids.created_at(row.id) // 1000
+    data = _decode(row.data) if row.data else {}
+    yield {
+        "type": "ENQUEUED",
+        "ts": at,
+        "event": event_type or row.template_id or "",
+        "recipient": row.contact_id or row.address or "",
+        "data": data.get("data") or {},
+        "profile": data.get("profile") or data.get("contact") or {},
+        "override": {},
+    }
+    if row.template_id is not None:
+        yield {
+            "type": "MAPPED",
+            "ts": at,
+            "event_id": event_type or row.template_id,
+            "notification_id": row.template_id,
+            "version": f"v{row.template_version or 0:03}",
+        }
+    if row.address is not None:
+        yield {"type": "ROUTED", "ts": at, "channel": {"id": row.channel}, "address": row.address}
+
+
+def _tried(row: Asked, attempts: Sequence[messages.Attempt]) -> Iterator[dict[str, Any]]:
+    for one in attempts:
+        if one.code not in ("unrenderable", "malformed"):
+            yield {"type": "RENDERED", "ts": one.at // 1000, "channel": {"id": row.channel}}
+        told = {
+            "ts": (one.settled_at or one.at) // 1000,
+            "channel": {"id": row.channel},
+            "integration": {"id": one.provider, "provider": one.provider},
+        }
+        if one.outcome == "accepted":
+            yield {"type": "SENT", **told, "reference": {"id": one.reference}}
+        elif one.outcome == "uncertain":
+            yield {"type": "SENT", **told, "uncertain": True, "error": one.text}
+        elif one.outcome == "temporary":
+            yield {"type": "DELAYED", **told, "error": _error(one)}
+        else:
+            yield {"type": "UNDELIVERABLE", **told, "reason": "PROVIDER_ERROR", "error": _error(one)}
+
+
+def _error(one: messages.Attempt) -> str:
+    return f"{one.code}: {one.text}" if one.code else one.text
+
+
+def _ended(row: Asked, attempts: Sequence[messages.Attempt]) -> Iterator[dict[str, Any]]:
+    """How it ended, where no attempt says so."""
+    state = State(row.state)
+    said = {State.UNROUTABLE, State.CANCELED, State.HELD}
+    if state is State.FAILED and (not attempts or attempts[-1].outcome != "permanent"):
+        said.add(State.FAILED)
+    if state in said:
+        at = ids.created_at(row.id) if row.settled_at is None else row.settled_at
+        yield {"type": messages.COURIER_STATUS[state], "ts": at // 1000, "error": row.error}

@@ -1,0 +1,84 @@
+"""The tag that templates have beside Liquid's own: `{% script_if CONDITION %}…{% endscript_if %}`.
+
+Law: it is the `if` of Elemental content. Its condition is read with the template, and sees what other tags see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TextIO
+
+from liquid import RenderContext, Tag, Token, TokenStream, ast, exceptions, parser
+from liquid.builtin.expressions import Path
+from liquid.expression import Expression
+from liquid.token import TOKEN_EOF, TOKEN_EXPRESSION, TOKEN_TAG
+
+from heliograph.core import script_conditions, scripts
+
+NAME, END = "script_if", "endscript_if"
+_ENDS = frozenset((END, TOKEN_EOF))
+
+
+class _Script(Expression):
+    """A condition as an expression of the library."""
+
+    __slots__ = ("_condition", "_roots")
+
+    def __init__(self, token: Token, condition: script_conditions.Condition):
+        super().__init__(token)
+        self._condition = condition
+        self._roots = [Path(token, [root]) for root in sorted(condition.roots)]
+
+    def evaluate(self, context: RenderContext) -> bool:
+        """Whether it holds."""
+
+        def look(root: str) -> object:
+            return context.get([root], token=self.token, default=script_conditions.UNDEFINED)
+
+        return self._condition.holds(look)
+
+    def children(self) -> Iterable[Expression]:
+        """What it reads."""
+        return self._roots
+
+
+class ScriptIf(ast.Node):
+    """The tag, and what stands in it."""
+
+    __slots__ = ("_block", "_script")
+
+    def __init__(self, token: Token, script: _Script, block: ast.BlockNode):
+        super().__init__(token)
+        self._script, self._block = script, block
+        self.blank = block.blank
+
+    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
+        """Write the block where the condition holds."""
+        return self._block.render(context, buffer) if self._script.evaluate(context) else 0
+
+    def children(self, static_context: RenderContext, *, include_partials: bool = True) -> Iterable[ast.Node]:
+        """The block."""
+        return (self._block,)
+
+    def expressions(self) -> Iterable[Expression]:
+        """The condition."""
+        return (self._script,)
+
+
+class ScriptIfTag(Tag):
+    """How the tag is read."""
+
+    name = NAME
+    end = END
+
+    def parse(self, stream: TokenStream) -> ast.Node:
+        """Read the tag, its block and its end."""
+        token = stream.eat(TOKEN_TAG)
+        written = stream.eat(TOKEN_EXPRESSION)
+        try:
+            condition = script_conditions.read(written.value)
+        except scripts.Malformed as fault:
+            raise exceptions.LiquidSyntaxError(str(fault), token=token) from None
+        block = parser.get_parser(self.env).parse_block(stream, _ENDS)
+        stream.expect(TOKEN_TAG, value=END)
+        return ScriptIf(token, _Script(token, condition), block)

@@ -1,0 +1,60 @@
+"""What routes of Courier's family share: their pages, their bodies, and keys that make a request unique.
+
+Law: what a body says and nobody knows is passed over and named in `Heliograph-Ignored` (engine.md E29).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from heliograph import errors
+from heliograph.web import paging
+from heliograph.web.calls import Call
+
+One = TypeVar("One")
+PER_PAGE = 100
+_KEY = "idempotency-key"
+ContentChange = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+"""Content to what it is to be."""
+
+
+def page(
+    listed: Sequence[One], identity: Callable[[One], str], cursor: str | None, limit: int = PER_PAGE
+) -> tuple[list[One], paging.Paging]:
+    """The page that follows `cursor` in a list that is there whole. Raises errors.InvalidQuery."""
+    first = 0
+    if cursor:
+        places = [place for place, one in enumerate(listed) if identity(one) == cursor]
+        if not places:
+            raise errors.InvalidQuery(faults=[errors.Fault("cursor", "is none that this list gave")])
+        first = places[0] + 1
+    found = list(listed[first : first + limit])
+    more = first + limit < len(listed)
+    return found, paging.Paging(identity(found[-1]) if more else None, more)
+
+
+def body(request: Call, kind: type[msgspec.Struct]) -> tuple[dict[str, Any], list[str]]:
+    """The body, and those of its fields that this kind does not know."""
+    given = request.read_object()
+    known = {field.encode_name for field in msgspec.structs.fields(kind)}
+    return given, sorted(given.keys() - known)
+
+
+def refuse_tenants(request: Call) -> None:
+    """Raises errors.Forbidden for a key that is bound to a tenant: what is written belongs to the workspace."""
+    if request.principal.tenant_id is not None:
+        raise errors.Forbidden("a key that is bound to a tenant may read this, and not change it")
+
+
+def idempotent_id(request: Call) -> str | None:
+    """The id of what a request makes that came with an `Idempotency-Key`: a second one finds it; None without a key."""
+    key = request.headers.get(_KEY)
+    if not key:
+        return None
+    who = request.principal
+    digest = hashlib.sha256(f"{who.workspace_id}:{request.scope['path']}:{key}".encode()).hexdigest()
+    return f"k-{digest[:32]}"

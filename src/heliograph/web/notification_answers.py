@@ -1,0 +1,117 @@
+"""Notifications as they are read and answered: what the routes of `/notifications` share.
+
+Law: which version is meant by a word, and how a template looks on Courier's wire, is said here alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from heliograph import errors
+from heliograph.core import message_templates
+from heliograph.core.message_templates import Said
+from heliograph.store import templates as stored
+from heliograph.web.calls import Call
+
+TAG = "Templates"
+ONE = "/notifications/{template_id:str}"
+State = Literal["DRAFT", "PUBLISHED"]
+
+
+class VersionQuery(msgspec.Struct):
+    """Which version is meant."""
+
+    version: (
+        Annotated[str, msgspec.Meta(description="`published`, `draft`, or one such as `v001`.")] | None
+    ) = None
+
+
+class BrandReference(msgspec.Struct):
+    """The brand in whose look it is drawn."""
+
+    id: str
+
+
+class TopicReference(msgspec.Struct):
+    """The topic that people subscribe to."""
+
+    topic_id: str
+
+
+class RoutingReference(msgspec.Struct):
+    """The strategy by which channels are chosen."""
+
+    strategy_id: str
+
+
+class Email(msgspec.Struct, omit_defaults=True, rename={"sender": "from"}):
+    """Whom its e-mails are from."""
+
+    sender: str | msgspec.UnsetType = msgspec.UNSET
+    reply_to: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class Notification(msgspec.Struct, kw_only=True):
+    """A template."""
+
+    id: str
+    name: str
+    content: dict[str, Any]
+    tags: list[str]
+    brand: BrandReference | None
+    routing: RoutingReference | None
+    subscription: TopicReference | None
+    created: int
+    creator: str
+    state: State
+    updated: int
+    updater: str
+    email: Email | msgspec.UnsetType = msgspec.UNSET
+    alias: str | msgspec.UnsetType = msgspec.UNSET
+
+
+def there(found: stored.Template | None, request: Call) -> stored.Template:
+    """Raises errors.NotFound where there is none."""
+    if found is None:
+        raise errors.NotFound(f"there is no template {request.part('template_id')!r}")
+    return found
+
+
+def publishes(given: Mapping[str, Any]) -> bool:
+    """Whether the request's `state` is PUBLISHED. Raises errors.InvalidInput."""
+    state = given.get("state", "DRAFT")
+    if not isinstance(state, str) or state.upper() not in ("DRAFT", "PUBLISHED"):
+        raise errors.InvalidInput.at("state", "is DRAFT or PUBLISHED")
+    return state.upper() == "PUBLISHED"
+
+
+def in_version(found: stored.Template, named: str | None, known: list[stored.Version]) -> tuple[Said, State]:
+    """What a template says in the version that is asked for, and the state of that."""
+    chosen = found.in_version(named, known)
+    return chosen.said, "PUBLISHED" if chosen.version else "DRAFT"
+
+
+def shown(found: stored.Template, said: Said, state: State) -> Notification:
+    """A template as Courier shows one."""
+    email: Email | msgspec.UnsetType = msgspec.UNSET
+    if said.sender or said.reply_to:
+        email = Email(said.sender or msgspec.UNSET, said.reply_to or msgspec.UNSET)
+    return Notification(
+        id=found.id,
+        name=said.name or found.id,
+        content=message_templates.content_of(said),
+        tags=said.tags,
+        brand=None if said.brand is None else BrandReference(said.brand),
+        routing=None if said.routing is None else RoutingReference(said.routing),
+        subscription=None if said.topic is None else TopicReference(said.topic),
+        created=found.created_at // 1000,
+        creator=said.creator or "",
+        state=state,
+        updated=found.updated_at // 1000,
+        updater=found.draft.creator or "",
+        email=email,
+        alias=found.alias or msgspec.UNSET,
+    )

@@ -1,0 +1,200 @@
+"""Notifications: `/notifications`, stored templates on Courier's wire (courier-wire.md 2).
+
+Law: what is published is a version for ever; a message keeps the one that it was made from (engine.md E20). Templates
+that came by `heliograph apply` are the same records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Response, delete, get, post, put
+
+from heliograph import errors
+from heliograph.core import message_templates
+from heliograph.store import dates
+from heliograph.store import templates as stored
+from heliograph.web import courier, notification_answers
+from heliograph.web import paging as pages
+from heliograph.web.calls import Call, ignored_header, in_thread
+
+_WRITABLE = frozenset({"name", "tags", "brand", "subscription", "routing", "content", "email", "alias"})
+
+_Paging = pages.Paging
+
+
+class ListQuery(pages.CursorQuery, kw_only=True):
+    """Which templates are listed."""
+
+    tags: Annotated[str, msgspec.Meta(description="Those with all of these, commas between.")] | None = None
+    event_id: Annotated[str, msgspec.Meta(description="The one that is sent by this name.")] | None = None
+    notes: bool | None = None
+
+
+class NotificationBody(msgspec.Struct):
+    """A template, and whether it is published at once."""
+
+    notification: dict[str, Any]
+    state: notification_answers.State = "DRAFT"
+
+
+class Summary(msgspec.Struct, kw_only=True):
+    """A template in a list; instants are milliseconds since 1970 UTC."""
+
+    id: str
+    name: str
+    created: int
+    creator: str
+    state: notification_answers.State
+    tags: list[str]
+    updated: int
+    updater: str
+    subscription_topic_id: str | msgspec.UnsetType = msgspec.UNSET
+    topic_id: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class Notifications(msgspec.Struct):
+    """A page of templates, by id."""
+
+    paging: _Paging
+    results: list[Summary]
+
+
+@get("/notifications", opt={"tag": notification_answers.TAG, "query": ListQuery})
+@in_thread
+def list_notifications(request: Call) -> Response[Notifications]:
+    """List the templates that are not archived, by id."""
+    query, ignored = request.read_courier_query(ListQuery)
+    with request.services.database.reading() as connection:
+        found = stored.listed(connection, request.principal.workspace_id)
+    wanted = {tag.strip().casefold() for tag in (query.tags or "").split(",") if tag.strip()}
+    chosen = [
+        one
+        for one in found
+        if wanted <= {tag.casefold() for tag in (one.published or one.draft).tags}
+        and query.event_id in (None, one.id, one.alias)
+    ]
+    page, paging = courier.page(chosen, lambda one: one.id, query.cursor)
+    return Response(Notifications(paging, [_summary(one) for one in page]), headers=ignored_header(ignored))
+
+
+@post("/notifications", status_code=200, opt={"tag": notification_answers.TAG, "body": NotificationBody})
+@in_thread
+def create_notification(request: Call) -> Response[notification_answers.Notification]:
+    """Create a template: a draft, unless `state` is PUBLISHED."""
+    courier.refuse_tenants(request)
+    given, ignored = courier.body(request, NotificationBody)
+    written = message_templates.of_wire(given.get("notification"), None, request.principal.key_id)
+    publishes, identity = notification_answers.publishes(given), courier.idempotent_id(request)
+    services, workspace = request.services, request.principal.workspace_id
+    with services.database.writing() as connection:
+        made = identity and stored.lock(connection, workspace, identity)
+        if made and not made.draft.same(written.said):
+            raise errors.Conflict("this Idempotency-Key came with another template before")
+        made = made or stored.create(
+            connection,
+            workspace,
+            written.said,
+            services.now(),
+            identity=identity,
+            alias=written.alias,
+            publishes=publishes,
+        )
+    return _answer(request, made, [*ignored, *strangers(given)])
+
+
+@get(
+    notification_answers.ONE,
+    opt={"tag": notification_answers.TAG, "query": notification_answers.VersionQuery},
+)
+@in_thread
+def read_notification(request: Call) -> Response[notification_answers.Notification]:
+    """Read a template, by its id or alias: the published version unless another one is asked for."""
+    query, ignored = request.read_courier_query(notification_answers.VersionQuery)
+    with request.services.database.reading() as connection:
+        workspace = request.principal.workspace_id
+        found = notification_answers.there(
+            stored.read(connection, workspace, request.part("template_id")), request
+        )
+        said, state = notification_answers.in_version(
+            found, query.version, stored.versions(connection, workspace, found.id)
+        )
+    return Response(notification_answers.shown(found, said, state), headers=ignored_header(ignored))
+
+
+@put(notification_answers.ONE, opt={"tag": notification_answers.TAG, "body": NotificationBody})
+@in_thread
+def replace_notification(request: Call) -> Response[notification_answers.Notification]:
+    """Replace what a template's draft says; with the state PUBLISHED it is the next version."""
+    courier.refuse_tenants(request)
+    given, ignored = courier.body(request, NotificationBody)
+    publishes = notification_answers.publishes(given)
+    services, workspace = request.services, request.principal.workspace_id
+    with services.database.writing() as connection:
+        before = notification_answers.there(
+            stored.lock(connection, workspace, request.part("template_id")), request
+        )
+        wanted = given.get("notification")
+        written = message_templates.of_wire(wanted, before.draft, request.principal.key_id)
+        now = services.now()
+        made = stored.change(connection, workspace, before, written.said, now, written.alias)
+        if publishes:
+            made = stored.publish(connection, workspace, made, now)
+    return _answer(request, made, [*ignored, *strangers(given)])
+
+
+@delete(notification_answers.ONE, opt={"tag": notification_answers.TAG})
+@in_thread
+def archive_notification(request: Call) -> None:
+    """Archive a template: nobody can send it any more; it can still be read. Date automations that do are paused."""
+    courier.refuse_tenants(request)
+    services, workspace = request.services, request.principal.workspace_id
+    with services.database.writing() as connection:
+        found = notification_answers.there(
+            stored.lock(connection, workspace, request.part("template_id")), request
+        )
+        if found.archived_at is None:
+            now = services.now()
+            dates.pause_senders(connection, workspace, found.id, now)
+            stored.archive(connection, workspace, found, now)
+    request.wake()
+
+
+def strangers(given: Mapping[str, Any]) -> list[str]:
+    return [f"notification.{name}" for name in given["notification"].keys() - _WRITABLE]
+
+
+def _answer(
+    request: Call, made: stored.Template, ignored: list[str]
+) -> Response[notification_answers.Notification]:
+    request.wake()
+    state: notification_answers.State = "PUBLISHED" if made.draft.same(made.published) else "DRAFT"
+    return Response(notification_answers.shown(made, made.draft, state), headers=ignored_header(ignored))
+
+
+def _summary(found: stored.Template) -> Summary:
+    said = found.published or found.draft
+    topic = found.published.topic if found.published else None
+    return Summary(
+        id=found.id,
+        name=said.name or found.id,
+        created=found.created_at // 1000,
+        creator=said.creator or "",
+        state="DRAFT" if found.published is None else "PUBLISHED",
+        tags=said.tags,
+        updated=found.updated_at // 1000,
+        updater=found.draft.creator or "",
+        subscription_topic_id=topic or msgspec.UNSET,
+        topic_id=topic or msgspec.UNSET,
+    )
+
+
+HANDLERS = (
+    list_notifications,
+    create_notification,
+    read_notification,
+    replace_notification,
+    archive_notification,
+)

@@ -1,0 +1,229 @@
+"""Brands over HTTP, and how messages look in them."""
+
+from typing import Any
+
+from tests.web.client import Client, faults
+
+SETTINGS: dict[str, Any] = {
+    "colors": {"primary": "#ff0000", "secondary": "#00ff00"},
+    "email": {
+        "head": {"inheritDefault": False, "content": "<style>a { color: red }</style>"},
+        "header": {"logo": {"image": "https://shop.example/logo.png", "href": "https://shop.example"}},
+        "footer": {"markdown": "Made in **Rome**", "social": {"twitter": {"url": "https://social.example"}}},
+    },
+}
+SNIPPETS = {"items": [{"name": "thanks", "value": "Thank you, {{ data.name }}!"}]}
+ELEMENTS = [
+    {"type": "meta", "title": "Hi"},
+    {"type": "text", "content": "{{> thanks}} {{ brand.colors.secondary }}"},
+    {"type": "action", "content": "Go", "href": "https://x.example"},
+]
+
+
+def brand(api: Client, identity: str | None, **fields: Any) -> dict[str, Any]:
+    """A brand, created; gives it as it is answered."""
+    given = {"name": "Shop", "settings": SETTINGS, "snippets": SNIPPETS, **fields}
+    answer = api.post("/brands", given if identity is None else {"id": identity, **given})
+    assert answer.status_code == 200, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+def template(api: Client, **fields: Any) -> str:
+    """A published template; gives its id."""
+    notification = {"name": "T", "content": {"elements": ELEMENTS}, **fields}
+    answer = api.post("/notifications", {"notification": notification, "state": "PUBLISHED"})
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["id"])
+
+
+def sent(api: Client, template_id: str, **step: Any) -> tuple[str, str]:
+    """The text and the HTML of a message that a journey sends."""
+    api.put("/profiles/ana", {"profile": {"email": "ana@example.com"}})
+    api.clock.move(1_000_000)
+    told = {"action": "send", "recipient": "ana", "template": template_id, "data": {"name": "<Ana>"}, **step}
+    assert api.post("/automations/invoke", {"automation": {"steps": [told]}}).status_code == 200
+    api.decide()
+    identity = api.get("/messages").json()["results"][0]["id"]
+    content = api.get(f"/messages/{identity}/output").json()["results"][0]["content"]
+    return content["text"], content["html"]
+
+
+def test_a_brand_is_made_read_listed_and_replaced(api: Client) -> None:
+    """The wire's shape: settings and snippets as they were given, instants in milliseconds, a version."""
+    made = brand(api, "shop")
+    now = api.clock.now() // 1000
+    assert made == {
+        "id": "shop",
+        "name": "Shop",
+        "created": now,
+        "updated": now,
+        "published": now,
+        "settings": SETTINGS,
+        "snippets": SNIPPETS,
+        "version": "v001",
+    }
+    assert api.get("/brands/shop").json() == made
+    assert brand(api, None)["id"]
+    listed = api.get("/brands").json()
+    assert (listed["paging"]["more"], listed["results"][0]) == (False, made)
+    assert api.post("/brands", {"id": "shop", "name": "x", "settings": {}}).status_code == 409
+    changed = api.put("/brands/shop", {"name": "Store", "settings": {"colors": {"primary": "blue"}}}).json()
+    assert (changed["name"], changed["settings"], changed["snippets"]) == (
+        "Store",
+        {"colors": {"primary": "blue"}},
+        None,
+    )
+    assert changed["version"] == "v002"
+    assert api.get("/brands/nobody").status_code == 404
+
+
+def test_every_fault_of_a_brand_is_told(lone_api: Client) -> None:
+    """Colours, addresses, templates and snippets that cannot be drawn are refused, each at its place."""
+    settings: dict[str, Any] = {
+        "colors": {"primary": "red;} body {"},
+        "email": {
+            "head": {"inheritDefault": "no"},
+            "header": {"logo": {"image": "javascript:x"}, "barColor": 3},
+            "templateOverride": {"enabled": True, "mjml": {"enabled": True, "header": "<mj-section>"}},
+        },
+    }
+    answer = lone_api.post(
+        "/brands", {"settings": settings, "snippets": {"items": [{"name": "a b", "value": 1}]}}
+    )
+    assert answer.status_code == 400
+    assert set(faults(answer)) == {
+        "name",
+        "settings.colors.primary",
+        "settings.email.head.inheritDefault",
+        "settings.email.header.logo.image",
+        "settings.email.header.barColor",
+        "snippets.items[0].name",
+        "snippets.items[0].value",
+    }
+    undrawable = {
+        "name": "x",
+        "settings": {"email": {"templateOverride": settings["email"]["templateOverride"]}},
+    }
+    assert list(faults(lone_api.post("/brands", undrawable))) == ["settings.email.header"]
+    broken = {"name": "x", "settings": {"email": {"footer": {"markdown": "{% if %}"}}}}
+    assert list(faults(lone_api.post("/brands", broken))) == ["settings.email.footer"]
+
+
+def test_messages_are_drawn_in_their_brand(api: Client) -> None:
+    """The default brand, the template's own, or the one that a send names: colours, logo, footer, snippets."""
+    brand(api, "default")
+    brand(
+        api,
+        "night",
+        name="Night",
+        settings={
+            "colors": {"primary": "#111111"},
+            "email": {"header": {"inheritDefault": True, "logo": {}}},
+        },
+    )
+    text, html = sent(api, template(api))
+    assert text.startswith("Thank you, <Ana>! #00ff00")
+    for part in (
+        "Thank you, &lt;Ana&gt;!",
+        "#ff0000",
+        "logo.png",
+        "Made in <strong>Rome</strong>",
+        "a { color: red }",
+    ):
+        assert part in html
+    _, own = sent(api, template(api, brand={"id": "night"}))
+    assert ("#111111" in own, "#ff0000" in own, "logo.png" in own, "Rome" in own) == (
+        True,
+        False,
+        True,
+        False,
+    )
+    _, named = sent(api, template(api), brand="night")
+    assert "#111111" in named
+    assert list(
+        faults(
+            api.post(
+                "/notifications",
+                {"notification": {"name": "x", "content": {"elements": []}, "brand": {"id": "no"}}},
+            )
+        )
+    ) == ["brand"]
+
+
+def test_a_message_keeps_the_look_that_it_was_planned_in(api: Client) -> None:
+    """Who changes a brand changes what is sent from then on, and nothing that was."""
+    brand(api, "default")
+    made = template(api)
+    _, first = sent(api, made)
+    earlier = api.get("/messages").json()["results"][0]["id"]
+    api.clock.move(1_000_000)
+    api.put("/brands/default", {"name": "Shop", "settings": {"colors": {"primary": "#0000ff"}}})
+    _, second = sent(api, made)
+    assert ("#ff0000" in first, "#0000ff" in second) == (True, True)
+    again = api.get(f"/messages/{earlier}/output").json()["results"][0]["content"]["html"]
+    assert again == first
+
+
+def test_a_send_draws_elements_of_its_own(api: Client) -> None:
+    """Elemental content in a step is drawn in the default brand, or the one that it names, with the person's data."""
+    brand(api, "default")
+    brand(api, "night", settings={"colors": {"primary": "#111111"}})
+    elements = [
+        *ELEMENTS,
+        {"type": "text", "content": "{name}", "if": "data.name.length > 3 && refs.a.visible"},
+    ]
+    elements[1] = {**ELEMENTS[1], "ref": "a"}
+    for named, color in ((None, "#ff0000"), ("night", "#111111")):
+        message: dict[str, Any] = {
+            "to": {"email": "ana@example.com"},
+            "content": {"version": "2022-01-01", "elements": elements},
+            "data": {"name": "<Ana>"},
+        }
+        if named is not None:
+            message["brand_id"] = named
+        step = {"action": "send", "message": message}
+        assert api.post("/automations/invoke", {"automation": {"steps": [step]}}).status_code == 200
+        api.decide()
+        mail = api.mailbox.received[-1]
+        assert (mail.subject, color in (mail.html or "")) == ("Hi", True)
+        assert mail.text.endswith("Go: https://x.example\r\n\r\n<Ana>")
+    wrong = {
+        "action": "send",
+        "message": {"to": {"email": "a@b.example"}, "content": {"elements": [{"type": "tex"}]}},
+    }
+    refused = api.post("/automations/invoke", {"automation": {"steps": [wrong]}})
+    assert (refused.status_code, list(faults(refused))) == (
+        400,
+        ["steps[0].message.content.elements[0].type"],
+    )
+
+
+def test_a_brand_in_use_cannot_be_deleted(api: Client) -> None:
+    """409, as long as a template names it."""
+    brand(api, "shop")
+    made = template(api, brand={"id": "shop"})
+    assert api.delete("/brands/shop").status_code == 409
+    api.put(
+        f"/notifications/{made}",
+        {"notification": {"name": "T", "content": {"elements": ELEMENTS}}, "state": "PUBLISHED"},
+    )
+    assert api.delete("/brands/shop").status_code == 204
+    assert api.get("/brands/shop").status_code == 404
+
+
+def test_a_brands_own_template_goes_around_the_content(lone_api: Client) -> None:
+    """With `templateOverride` header and footer are the brand's own MJML, and its width and ground hold."""
+    mjml = {
+        "enabled": True,
+        "header": "<mj-section><mj-column><mj-text>{{ data.name }} at the top</mj-text></mj-column></mj-section>",
+        "footer": "<mj-section><mj-column><mj-text>the end</mj-text></mj-column></mj-section>",
+        "width": "480px",
+        "backgroundColor": "#eeeeee",
+    }
+    settings = {"email": {"templateOverride": {"enabled": True, "mjml": mjml}}}
+    brand(lone_api, "default", settings=settings)
+    _, html = sent(lone_api, template(lone_api))
+    assert html.index("&lt;Ana&gt; at the top") < html.index("Thank you") < html.index("the end")
+    assert "max-width:480px" in html
+    assert "background-color:#eeeeee" in html
