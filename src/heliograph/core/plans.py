@@ -117,10 +117,13 @@ class Library(NamedTuple):
     def look(self, pin: Pin | None, wanted: str | None = None) -> dict[str, Any] | None:
         """What a message's `content` says of its look: the brand that it names, else its template's, pinned.
 
-        `pin` is None for Elemental content of the message's own. A brand that there is not has version 0.
+        `pin` is None for Elemental content of the message's own. A brand that there is not has version 0
+        where something is drawn in it, and is passed over elsewhere.
         """
         brand_id = wanted or (DEFAULT_BRAND if pin is None else pin.brand_id)
-        if brand_id is None or (brand_id == DEFAULT_BRAND and DEFAULT_BRAND not in self.brands):
+        # Texts that are drawn in no brand go out whatever a run is said to be for.
+        is_needed = brand_id != DEFAULT_BRAND and (pin is None or pin.brand_id is not None)
+        if brand_id is None or (brand_id not in self.brands and not is_needed):
             return None
         return {"brand": [brand_id, self.brands.get(brand_id, 0)]}
 
