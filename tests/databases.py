@@ -116,12 +116,13 @@ _EMPTY = """
 
 
 def _shape(connection: psycopg.Connection) -> object:
-    """What tables, columns, indexes, triggers and functions there are, as a test may have changed them."""
+    """What tables, columns, indexes, rules and functions there are, as a test may have changed them."""
     return connection.execute(
         "SELECT (SELECT md5(string_agg(format('%s %s %s', c.oid, c.relname, c.relnatts), ',' ORDER BY c.oid))"
         " FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace), (SELECT count(*) FROM pg_attribute a"
         " JOIN pg_class c ON c.oid = a.attrelid WHERE c.relnamespace = 'public'::regnamespace AND NOT a.attisdropped),"
-        " (SELECT count(*) FROM pg_trigger), (SELECT count(*) FROM pg_proc WHERE pronamespace = 'public'::regnamespace)"
+        " (SELECT count(*) FROM pg_trigger), (SELECT count(*) FROM pg_constraint),"
+        " (SELECT count(*) FROM pg_proc WHERE pronamespace = 'public'::regnamespace)"
     ).fetchone()
 
 

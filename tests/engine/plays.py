@@ -218,6 +218,14 @@ _rule = st.fixed_dictionaries(
         ),
     }
 )
+WHOSE: Mapping[str | None, str] = {"k1": "ana", "k2": "cid"}
+"""Where several people's events change one conversation, who was first is a matter of the turns' size."""
+
+
+def _of_its_own(drawn: dict[str, Any]) -> dict[str, Any]:
+    return {**drawn, "contact_id": WHOSE.get(drawn["conversation_id"], drawn["contact_id"])}
+
+
 _event = st.fixed_dictionaries(
     {
         "event_type": st.sampled_from(TYPES),
@@ -228,7 +236,7 @@ _event = st.fixed_dictionaries(
             {"n": st.integers(0, 9), "plan": st.sampled_from(("free", "pro", 7, None))}
         ),
     }
-)
+).map(_of_its_own)
 _waves = st.lists(
     st.tuples(st.sampled_from((0, 1, 3, 4_000)), st.lists(_event, min_size=3, max_size=9).map(tuple)),
     min_size=1,

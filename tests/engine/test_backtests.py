@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from heliograph import errors, testing
 from heliograph.core import backtests as core
-from heliograph.core import ids, runs
+from heliograph.core import ids, rules, runs
 from heliograph.engine import backtest, backtests
 from heliograph.store import schema
 
@@ -79,7 +79,7 @@ def done(world: testing.World, rule_id: str) -> Counter[str]:
     )
     with world.app.store.reading() as connection:
         return Counter(
-            "executed" if row.outcome in runs.MATCHED else str(row.reason)
+            "executed" if row.outcome in runs.MATCHED else str(rules.read_skip(row.reason)[0])
             for row in connection.execute(query)
         )
 

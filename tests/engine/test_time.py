@@ -164,9 +164,10 @@ def test_leases_are_seen_to_after_a_jump_back(world: testing.World) -> None:
     world.contact("ana", email="ana@example.com")
     world.rule(trigger_type="custom.b", actions=[{"type": "send_message", "text": "Hello"}])
     event = world.event("custom.b", contact_id="ana")
-    world.delivery.wake()  # it goes in line, for somebody else to claim
+    acts.steer(world, hold_deliveries=True)  # it goes in line, for somebody else to claim
     while world.turns.take().inputs:
         pass
+    acts.steer(world, hold_deliveries=False)
     now = world.clock.now()
     with world._session.transaction() as connection:
         assert world._session.hot.claim(connection, now, 10, "gone", now + SECOND, 0)[0]

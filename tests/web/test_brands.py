@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from tests.web.client import Client, faults
 
 SETTINGS: dict[str, Any] = {
@@ -110,6 +112,7 @@ def test_every_fault_of_a_brand_is_told(lone_api: Client) -> None:
     assert list(faults(lone_api.post("/brands", broken))) == ["settings.email.footer"]
 
 
+@pytest.mark.spec("S2-74")
 def test_messages_are_drawn_in_their_brand(api: Client) -> None:
     """The default brand, the template's own, or the one that a send names: colours, logo, footer, snippets."""
     brand(api, "default")

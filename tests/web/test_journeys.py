@@ -385,7 +385,7 @@ def put(api: Client, template_id: str, *steps: dict[str, Any], **fields: Any) ->
 
 
 def test_a_journey_is_made_changed_and_deleted(api: Client) -> None:
-    """Each change is a version; what says nothing new is none; a deleted one is gone, its runs go on."""
+    """Each change is a version, its end too; what says nothing new is none; a deleted one is gone, its runs go on."""
     assert put(api, "welcome", WELCOME)["version"] == 1
     assert put(api, "welcome", WELCOME)["version"] == 1
     changed = put(api, "welcome", WELCOME, WELCOME, alias="hello")
@@ -397,7 +397,7 @@ def test_a_journey_is_made_changed_and_deleted(api: Client) -> None:
     assert api.send("DELETE", "/automations/templates/welcome").status_code == 204
     for path in ("", "/versions"):
         assert api.get(f"/automations/templates/welcome{path}").status_code == 404
-    assert put(api, "welcome", WELCOME)["version"] == 3
+    assert put(api, "welcome", WELCOME)["version"] == 4
 
 
 def test_journeys_are_listed_by_what_they_are(api: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -484,6 +484,7 @@ def test_a_step_starts_another_journey(api: Client) -> None:
 def test_a_child_holds_what_the_context_says(api: Client) -> None:
     """Brand, profile and template too; `ref` names the step, which has started it when it is read."""
     api.world.template("nudge", subject="s", text="{{ profile.plan }} {{ data.brand }}")
+    assert api.post("/brands", {"id": "b1", "name": "B", "settings": {}}).status_code == 200
     put(api, "child", {"action": "send", "recipient": "x", "data": {"brand": "${brand}"}})
     context = {"brand": "b1", "profile": {"email": "kid@example.com", "plan": "pro"}, "template": "nudge"}
     step = {"action": "invoke", "template": "child", "context": context, "ref": "kid"}

@@ -215,6 +215,21 @@ class Throttle(NamedTuple):
     """Microseconds within which so many pass."""
 
 
+class SendMany(NamedTuple):
+    """Write to everybody on a list, and bring back what became of it."""
+
+    list_id: str
+    template_id: str
+    template_version: int
+    look: Mapping[str, Any] | None
+    """The brand in whose look it is drawn, as a message's `content` says it."""
+    data: Mapping[str, Any]
+    request: Mapping[str, Any] | None
+    """What is asked about each of them first."""
+    strategy: str
+    """How what is answered is merged into the data."""
+
+
 class Cancel(NamedTuple):
     """Cancel every run in progress that has this token."""
 
@@ -226,6 +241,7 @@ Effect = (
     | SaveProfile
     | SaveTags
     | Subscribe
+    | SendMany
     | ChangeConversation
     | Emit
     | Wait

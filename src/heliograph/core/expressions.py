@@ -84,8 +84,10 @@ def step_reference(status: str) -> dict[str, Any]:
     return {"status": status}
 
 
-def send_reference(statuses: Iterable[str]) -> dict[str, Any]:
+def send_reference(statuses: Iterable[str] | Mapping[str, int]) -> dict[str, Any]:
     """What `refs.<ref>` is for a send: the least of its messages' statuses (A57), and how many have which.
+
+    `statuses` is that of each message, or how many have which.
 
     Where several are the least, it is the first of them by name; a send that made no message is UNROUTABLE.
     """

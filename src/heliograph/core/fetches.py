@@ -86,6 +86,11 @@ class Webhook(NamedTuple):
         return None if fault is None else errors.Fault(f"{self.path}.url", fault)
 
 
+def with_query(request: Mapping[str, Any], more: Mapping[str, str]) -> dict[str, Any]:
+    """A request with these in its query too."""
+    return {**request, "url": _with_query(request["url"], more.items())}
+
+
 def asked(scene: plans.Scene, request: Mapping[str, Any]) -> effects.Deliver:
     """The effect that makes a request."""
     url, contact = request["url"], scene.contact_id

@@ -68,6 +68,7 @@ class Run:
         keys: Mapping[tuple[str, str], Used] | None = None,
         sent: Mapping[int, Sequence[str]] | None = None,
         invoke: Invoke = lambda template, _: f"there is no journey {template!r}",
+        mailed: Mapping[int, Mapping[str, int]] | None = None,
         zone: str | None = None,
     ):
         """`refs` is the visit of each step with a name; `people` the stored profiles, by user_id.
@@ -75,11 +76,12 @@ class Run:
         `context` is what it was started with, and `leaves` what becomes of it by the step of each visit.
         `stored` is these profiles as they were written, `tenants` what is said of people there, by (user_id, tenant);
         `keys` the step keys that were used before, by (action, key);
-        `sent` is how the messages of earlier sends stand, by visit; `zone` the workspace's.
+        `sent` is how the messages of earlier sends stand, by visit, `mailed` how many of earlier
+        sends to lists stand how; `zone` the workspace's.
         """
         self.run_id, self.context, self.evaluator, self.refs = run_id, context, evaluator, refs
         self._begun, self._leaves = context, leaves or {}
-        self.token, self.sent, self.invoke = token, sent or {}, invoke
+        self.token, self.sent, self.mailed, self.invoke = token, sent or {}, mailed or {}, invoke
         self.people: Mapping[str, Mapping[str, Any]] = {} if people is None else people
         self.stored: Mapping[str, Mapping[str, Any]] = {} if stored is None else stored
         self.tenants: Mapping[tuple[str, str], InTenant] = {} if tenants is None else tenants
@@ -111,6 +113,9 @@ class Run:
 
     def _left(self, visit: int, record: Any) -> dict[str, Any]:
         status, recipients = record.status, recipients_in(record.output)
+        mailed = counts_in(record.output)
+        if mailed is not None:
+            return expressions.send_reference(self.mailed.get(visit, mailed))
         if status == plans.Status.SKIPPED and not record.answered:
             return expressions.step_reference("SKIPPED")
         if recipients is None:
@@ -122,6 +127,13 @@ class Run:
 def recipients_in(output: Any) -> Sequence[Any] | None:
     """To whom a send's messages go, by its record; None for a step that sends nothing."""
     return output.get(plans.RECIPIENTS) if isinstance(output, dict) else None
+
+
+def counts_in(output: Any) -> Mapping[str, int] | None:
+    """How many messages of a send to a list stand how, by its record; None for any other step."""
+    if not isinstance(output, dict) or plans.MAILING not in output:
+        return None
+    return output.get("counts") or {"ENQUEUED": 1}
 
 
 def status_of(record: Any) -> str:
@@ -220,6 +232,16 @@ class Step(NamedTuple):
         except (errors.InvalidInput, errors.RenderFailed):
             return None
         return None if key is None else (self.body.action, key)
+
+    def lists(self, run: Run, scope: expressions.Scope) -> Iterable[str]:
+        """The lists that it names; a kind that names any has a method `lists`."""
+        named = getattr(self.body, "lists", None)
+        if named is None:
+            return ()
+        try:
+            return tuple(named(run, scope))
+        except (errors.InvalidInput, errors.RenderFailed):
+            return ()
 
     def _with_reads(self, outcome: plans.Outcome, scope: expressions.Scope) -> plans.Outcome:
         steps = scope.context.steps

@@ -10,7 +10,7 @@ from typing import Any
 
 from heliograph import errors
 from heliograph.core import frames, plans
-from heliograph.core.steps import profiles, sending
+from heliograph.core.steps import listing, profiles, sending
 
 _TEXTS = ("brand", "recipient", "template")
 _OBJECTS = ("data", "profile")
@@ -51,8 +51,8 @@ def check_sends(plan: plans.Plan, given: Mapping[str, Any]) -> None:
     faults = [
         errors.Fault(f"{step.path}.{name}", "is required: the run has none either")
         for step in plan.steps
-        if isinstance(step, frames.Step) and isinstance(step.body, sending.Send)
-        for name in ("recipient", "template")
+        if isinstance(step, frames.Step) and isinstance(step.body, sending.Send | listing.SendList)
+        for name in step.body.needs
         if name not in step.body.given and not given.get(name)
     ]
     faults += [

@@ -14,7 +14,7 @@ import msgspec
 
 from heliograph import errors
 from heliograph.core import documents, effects, expressions, fields, frames, ids, journey_checks, plans, rules
-from heliograph.core.steps import batching, fetching, flow, profiles, sending, throttling, waiting
+from heliograph.core.steps import batching, fetching, flow, listing, profiles, sending, throttling, waiting
 
 KINDS: Mapping[str, tuple[Callable[[frames.Reader], Any], Sequence[str]]] = {
     **sending.KINDS,
@@ -23,6 +23,7 @@ KINDS: Mapping[str, tuple[Callable[[frames.Reader], Any], Sequence[str]]] = {
     **fetching.KINDS,
     **profiles.KINDS,
     **throttling.KINDS,
+    **listing.KINDS,
     **flow.KINDS,
 }
 """How a step of each `action` is read, and its fields beside `action`, `if` and `ref`."""
@@ -236,6 +237,13 @@ class Body(msgspec.Struct, frozen=True, omit_defaults=True):
     journey: str | None = None
     """The id of its journey."""
     event_id: str | None = None
+    mailing: str | None = None
+    """The id of the fan-out whose recipient this is the run of, which hears of its end."""
+    request: dict[str, Any] | None = None
+    """What is asked about the recipient."""
+    strategy: str = "replace"
+    template_version: int = 0
+    look: dict[str, Any] | None = None
 
 
 _body = msgspec.json.Decoder(Body)
@@ -244,6 +252,13 @@ _body = msgspec.json.Decoder(Body)
 def read_body(stored: bytes | str) -> Body:
     """What a stored run was started with."""
     return _body.decode(stored)
+
+
+def own_plan(body: Body, evaluator: expressions.Evaluator) -> plans.Plan:
+    """The steps of a run that brought them with it, read again: they were checked when they came in."""
+    if body.request is not None:
+        return listing.of_recipient(body.request, body.strategy, body.template_version, body.look)
+    return read_steps(body.steps, evaluator)
 
 
 def context_of(body: Body) -> expressions.Context:

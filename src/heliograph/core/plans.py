@@ -63,6 +63,10 @@ RECIPIENTS = "recipients"
 NO_LISTS: Mapping[str, str | None] = {}
 
 
+MAILING = "list"
+"""The key of a step's output that says to which list a fan-out of its own writes."""
+
+
 class Unseen(Exception):
     """A step looks at something that this turn has not read: it is taken in the next one, which has."""
 

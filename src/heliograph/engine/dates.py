@@ -5,9 +5,11 @@ Law: a run does what its automation said when it was queued, and looks at what h
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
-from heliograph.core import dates, plans
+from heliograph.core import dates, plans, runs
 from heliograph.core.steps import dates as steps
 from heliograph.engine import desk as desks
 from heliograph.engine import match, started
@@ -68,6 +70,11 @@ class Door:
             started=steps.Standing(_is_gone(row, workspace.definitions)),
             lists=desk.lists.get(row.workspace_id, plans.NO_LISTS),
         )
+
+    def ended(
+        self, desk: desks.Desk, row: rows.Run, start: rows.Start, records: Sequence[runs.Record]
+    ) -> None:
+        """Nobody waits for them."""
 
 
 def _is_gone(row: rows.Run, stored: definitions.Definitions) -> bool:

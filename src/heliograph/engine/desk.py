@@ -48,6 +48,7 @@ class Desk:
         self.starts: dict[tuple[int, bytes], rows.Start] = {}
         self.lists: dict[int, dict[str, str | None]] = {}
         """The tenants of lists that are there, by workspace and id."""
+        self.lists_looked_up: set[tuple[int, str]] = set()
         self.campaigns: dict[tuple[int, bytes], rows.Campaign] = {}
         self.cursors: dict[tuple[int, bytes], rows.Cursor] = {}
         self.alerts: dict[tuple[int, bytes], alert_rows.Alert] = {}

@@ -9,13 +9,14 @@ partition was walked, and when nothing of it is open any more. What is made of p
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
 
 from heliograph.core import campaigns, effects, ids, messages, schedule
 from heliograph.engine import desk as desks
-from heliograph.store import rows
+from heliograph.store import list_rows, rows
 
 _log = structlog.get_logger(__name__)
 _decode = msgspec.json.Decoder().decode
@@ -59,8 +60,9 @@ def _set_going(desk: desks.Desk, workspace_id: int, cursor_id: bytes, partition:
 # ── a cursor ────────────────────────────────────────────────────────────────────────────────────────
 
 
-Walk = Callable[[int, int, str, int], Sequence[rows.Contact]]
-"""(workspace, partition, after whom, how many) to the next contacts."""
+Person = TypeVar("Person", rows.Contact, list_rows.Subscriber)
+Walk = Callable[[int, int, str, int], Sequence[Person]]
+"""(workspace, partition, after whom, how many) to the next people."""
 
 
 class Steps:
@@ -69,9 +71,9 @@ class Steps:
     def __init__(self, room: int):
         """`room` is how many people the turn judges in all."""
         self.room = room
-        self._people: dict[tuple[int, bytes], tuple[Sequence[rows.Contact], bool]] = {}
+        self._people: dict[tuple[int, bytes], tuple[Sequence[Any], bool]] = {}
 
-    def read(self, walk: Walk, cursor: rows.Cursor) -> None:
+    def read(self, walk: Walk[Any], cursor: rows.Cursor) -> None:
         """Read the next people of a cursor, where there is room for them."""
         want = min(self.room, MOST_PEOPLE)
         if want > 0 and cursor.done_at is None:
@@ -79,7 +81,7 @@ class Steps:
             self.room -= len(people)
             self._people[cursor.workspace_id, cursor.id] = people, len(people) < want
 
-    def of(self, cursor: rows.Cursor) -> tuple[Sequence[rows.Contact], bool] | None:
+    def of(self, cursor: rows.Cursor) -> tuple[Sequence[Any], bool] | None:
         """The next people of a cursor and whether they are the last; None where there was no room."""
         return self._people.get((cursor.workspace_id, cursor.id))
 
@@ -106,12 +108,16 @@ def move(
     desk: desks.Desk,
     cursor: rows.Cursor,
     automation_id: bytes,
-    walked: Sequence[rows.Contact],
+    walked: Sequence[rows.Contact] | Sequence[list_rows.Subscriber],
     made: Sequence[rows.Message],
     *,
     is_last: bool,
+    launched: int = 0,
 ) -> None:
-    """Let a cursor stand behind these people, of whom these jobs were made; it goes on unless they are the last."""
+    """Let a cursor stand behind these people; it goes on unless they are the last.
+
+    Of them these jobs were made, and `launched` more that are runs of their own.
+    """
     planned = [message for message in made if message.state == _PLANNED]
     desk.writes.messages += made
     desk.planned += planned
@@ -119,7 +125,7 @@ def move(
     moved = cursor._replace(
         place=walked[-1].user_id if walked else cursor.place,
         judged=cursor.judged + len(walked),
-        jobs=cursor.jobs + len(made),
+        jobs=cursor.jobs + len(made) + launched,
         skipped=cursor.skipped + len(made) - len(planned),
         attempts=0,
     )

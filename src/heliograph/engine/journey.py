@@ -7,13 +7,14 @@ in bulk by the turn and stands in the records of the steps that looked at it.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from heliograph import errors
 from heliograph.core import (
+    campaigns,
     effects,
     expressions,
     frames,
@@ -26,8 +27,8 @@ from heliograph.core import (
     runs,
     tenants,
 )
+from heliograph.engine import askings, fanout, looking, mailing, match, run, started
 from heliograph.engine import desk as desks
-from heliograph.engine import looking, match, run, started
 from heliograph.store import database, journey_runs, rows
 
 _definition = msgspec.json.Decoder(journeys.Definition)
@@ -48,7 +49,7 @@ class Journeys:
     def plan(self, row: rows.Run, start: rows.Start, definition: bytes | str | None) -> plans.Plan:
         """The steps, read again: they were checked when they came in."""
         if definition is None:
-            return journeys.read_steps(journeys.read_body(start.body).steps, self._evaluator)
+            return journeys.own_plan(journeys.read_body(start.body), self._evaluator)
         return journeys.read_steps(_definition.decode(definition).steps, self._evaluator)
 
     def depth(self, start: rows.Start) -> int:
@@ -70,7 +71,7 @@ class Journeys:
             message_id
             for ref, visit in seen.refs.items()
             if visit < len(records) and ("refs" in reads or f"refs.{ref}" in reads)
-            for message_id in started.message_ids(start, row.id, visit, records[visit])
+            for message_id in askings.message_ids(start, row.id, visit, records[visit])
         ]
         keys = {
             (action, looking.scoped_key(start.tenant_id, name))
@@ -78,7 +79,16 @@ class Journeys:
             if (key := step.key(scope)) is not None
             for action, name in (key,)
         }
-        return started.Wanted(people, sent, places, keys)
+        lists = {list_id for step in following for list_id in step.lists(seen, scope)}
+        cursors = [
+            key
+            for ref, visit in seen.refs.items()
+            if visit < len(records) and ("refs" in reads or f"refs.{ref}" in reads)
+            if records[visit].status == plans.Status.PENDING
+            if (identity := askings.mailing_id(row.id, visit, records[visit])) is not None
+            for key in mailing.cursors_of(row.workspace_id, identity)
+        ]
+        return started.Wanted(people, sent, places, keys, lists, cursors)
 
     def scene(
         self,
@@ -94,13 +104,14 @@ class Journeys:
         for visit, record in enumerate(records):
             found = [
                 desk.messages[row.workspace_id, message_id]
-                for message_id in started.message_ids(start, row.id, visit, record)
+                for message_id in askings.message_ids(start, row.id, visit, record)
                 if (row.workspace_id, message_id) in desk.messages
             ]
             if found:
                 sent[visit] = [messages.COURIER_STATUS[messages.State(one.state)] for one in found]
         people = _People(desk, row.workspace_id, start.tenant_id)
         seen = self._run(row, start, plan, people, sent)
+        seen.mailed = _mailed(desk, row, records)
         body = journeys.read_body(start.body)
 
         def invoke(template: str, given: Mapping[str, Any]) -> Any:
@@ -131,7 +142,14 @@ class Journeys:
             self._region,
             desk.now,
             started=seen,
+            lists=_Lists(desk, row.workspace_id),
         )
+
+    def ended(
+        self, desk: desks.Desk, row: rows.Run, start: rows.Start, records: Sequence[runs.Record]
+    ) -> None:
+        """Whoever started it for one recipient of many is told."""
+        mailing.ended(desk, start, row.id, journeys.read_body(start.body), records)
 
     def invoke(self, workspace: match.Workspace, asked: plans.Invocation) -> effects.Start | str:
         """The start of a journey that a rule's action asks for, or why there is none."""
@@ -179,6 +197,37 @@ def begin(
     if begun is None:
         raise errors.Conflict("a run was started with this key, and is forgotten: use another key")
     return begun
+
+
+def _mailed(desk: desks.Desk, row: rows.Run, records: Sequence[runs.Record]) -> dict[int, Mapping[str, int]]:
+    """How many messages of sends to lists that are under way stand how, by visit, as far as it was read."""
+    found: dict[int, Mapping[str, int]] = {}
+    for visit, record in enumerate(records):
+        identity = askings.mailing_id(row.id, visit, record)
+        if identity is not None and record.status == plans.Status.PENDING:
+            keys = mailing.cursors_of(row.workspace_id, identity)
+            parts = [fanout.progress(desk.cursors[key]) for key in keys if key in desk.cursors]
+            found[visit] = mailing.counts(campaigns.added(parts)) or {"ENQUEUED": 1}
+    return found
+
+
+class _Lists(Mapping[str, str | None]):
+    """The lists on a desk, by id. Raises plans.Unseen for what nobody asked for beforehand."""
+
+    def __init__(self, desk: desks.Desk, workspace_id: int):
+        self._found = desk.lists.get(workspace_id, plans.NO_LISTS)
+        self._looked_up, self._workspace_id = desk.lists_looked_up, workspace_id
+
+    def __getitem__(self, list_id: str) -> str | None:
+        if (self._workspace_id, list_id) not in self._looked_up:
+            raise plans.Unseen(list_id)
+        return self._found[list_id]
+
+    def __iter__(self) -> Any:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
 
 
 class _OnDesk(Mapping[Any, Any]):

@@ -29,6 +29,8 @@ class Wanted(NamedTuple):
     keys: Collection[tuple[str, str]] = ()
     """(action, key) of steps"""
     lists: Collection[str] = ()
+    cursors: Collection[tuple[int, bytes]] = ()
+    """Where sends to lists have come to."""
 
 
 class Origin(NamedTuple):
@@ -52,6 +54,7 @@ class Looks:
         self._tenants: set[tuple[int, str, str]] = set()
         self._keys: set[tuple[int, str, str]] = set()
         self._lists: set[tuple[int, str]] = set()
+        self._cursors: set[tuple[int, bytes]] = set()
 
     def add(self, workspace_id: int, wanted: Wanted) -> None:
         """A run of this workspace looks at this."""
@@ -60,6 +63,7 @@ class Looks:
         self._tenants.update((workspace_id, *place) for place in wanted.tenants)
         self._keys.update((workspace_id, *key) for key in wanted.keys)
         self._lists.update((workspace_id, list_id) for list_id in wanted.lists)
+        self._cursors.update(wanted.cursors)
 
     def read(self, connection: Any, hot: ModuleType, desk: desks.Desk) -> None:
         """Put it on the desk."""
@@ -79,7 +83,11 @@ class Looks:
         if sent:
             desk.messages |= hot.read_messages(connection, sent)
         if self._lists:
+            desk.lists_looked_up |= self._lists
             desk.know_lists(hot.read_lists(connection, self._lists))
+        cursors = self._cursors - desk.cursors.keys()
+        if cursors:
+            desk.cursors |= hot.read_cursors(connection, cursors)
 
 
 def keep_keys(

@@ -146,7 +146,7 @@ def carry_out(
         batch_words.join(desk, (origin.workspace_id, origin.tenant_id), run_id, visit, effect)
     elif isinstance(effect, effects.Start):
         _start(desk, origin, run_id, visit, ordinal, effect)
-    else:
+    elif isinstance(effect, effects.Emit):
         _emit(desk, origin, run_id, automation_id, visit, ordinal, effect)
 
 

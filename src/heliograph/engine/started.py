@@ -9,7 +9,7 @@ timer: from then on no step begins, and of the run's messages none goes out that
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from heliograph.core import (
@@ -21,7 +21,19 @@ from heliograph.core import (
     plans,
     runs,
 )
-from heliograph.engine import batch_words, batching, budgets, faults, looking, match, records, run, throttling
+from heliograph.engine import (
+    askings,
+    batch_words,
+    batching,
+    budgets,
+    faults,
+    looking,
+    mailing,
+    match,
+    records,
+    run,
+    throttling,
+)
 from heliograph.engine import desk as desks
 from heliograph.store import database, definitions, rows
 
@@ -54,6 +66,11 @@ class Door(Protocol):
         self, desk: desks.Desk, row: rows.Run, start: rows.Start, plan: plans.Plan, workspace: match.Workspace
     ) -> plans.Scene:
         """What its next steps see."""
+
+    def ended(
+        self, desk: desks.Desk, row: rows.Run, start: rows.Start, records: Sequence[runs.Record]
+    ) -> None:
+        """It has come to its end, and left these records."""
 
 
 class Started:
@@ -283,12 +300,20 @@ class Started:
         # From here on nothing is decided any more.
         state = runs.write(moved.records)
         desk.put_run(row._replace(status=int(moved.status), outcome=int(moved.outcome), state=state))
-        looking.keep_keys(desk, row, start.tenant_id, tuple(records), moved.records, _messages_of(start))
-        origin = origin_of(start, 0 if scene is None else scene.depth)
+        looking.keep_keys(
+            desk, row, start.tenant_id, tuple(records), moved.records, askings.messages_of(start)
+        )
+        depth = 0 if scene is None else scene.depth
+        origin = askings.origin_of(start, depth)
         for visit, ordinal, effect in moved.asked:
-            run.carry_out(desk, origin, row.id, row.automation_id, visit, ordinal, effect)
+            if isinstance(effect, effects.SendMany):
+                mailing.begin(desk, start, row.id, visit, depth, effect)
+            else:
+                run.carry_out(desk, origin, row.id, row.automation_id, visit, ordinal, effect)
         if moved.status is runs.Status.CANCELED:
-            _stop_messages(desk, row, start, moved.records)
+            askings.stop_messages(desk, row, start, moved.records)
+        if moved.status not in runs.IN_PROGRESS:
+            self._doors[start.door].ended(desk, row, start, moved.records)
 
     # ── starting and canceling ──────────────────────────────────────────────────────────────────────
 
@@ -305,9 +330,10 @@ class Started:
             return
         if _is_canceled(row):
             # An operator has dropped it: what it had put in line is left to us.
-            _stop_messages(desk, row, start, runs.read(row.state))
+            askings.stop_messages(desk, row, start, runs.read(row.state))
         else:
             cancel(desk, row, start)
+        self._doors[start.door].ended(desk, row, start, ())
 
     def carry_out(
         self, connection: Any, desk: desks.Desk, plan_of: Callable[[rows.Run], plans.Plan | None]
@@ -351,47 +377,10 @@ def _told(one: rows.Launch, begun: Collection[bytes]) -> rows.Inbox:
     return rows.Inbox(ids.partition_of(run_id), one.run.workspace_id, one.run.id, kind, run_id, body, 0)
 
 
-def origin_of(start: rows.Start, depth: int = 0) -> Origin:
-    """What the effects of this run inherit from."""
-    return Origin(start.workspace_id, start.partition, start.tenant_id, start.contact_id, depth)
-
-
 def cancel(desk: desks.Desk, row: rows.Run, start: rows.Start) -> None:
     """Let a run end here."""
     status, outcome = int(runs.Status.CANCELED), int(runs.Outcome.SKIPPED)
     desk.put_run(row._replace(status=status, outcome=outcome, reason="canceled"))
     records = runs.read(row.state)
-    _stop_messages(desk, row, start, records)
+    askings.stop_messages(desk, row, start, records)
     batch_words.leave(desk, row, records)
-
-
-def _stop_messages(
-    desk: desks.Desk, row: rows.Run, start: rows.Start, records: Collection[runs.Record]
-) -> None:
-    for visit, record in enumerate(records):
-        if record.status == plans.Status.PENDING:
-            for message_id in message_ids(start, row.id, visit, record):
-                _stop_message(desk, start, message_id)
-
-
-def _stop_message(desk: desks.Desk, start: rows.Start, message_id: bytes) -> None:
-    partition = ids.partition_of(message_id)
-    if partition == start.partition:
-        desk.cancel_message(start.workspace_id, message_id)
-        return
-    kind = int(effects.Inbox.CANCEL)
-    desk.writes.inbox.append(rows.Inbox(partition, start.workspace_id, message_id, kind, None, b"null", 0))
-
-
-def _messages_of(start: rows.Start) -> looking.MessagesOf:
-    return lambda run_id, visit, record: message_ids(start, run_id, visit, record)
-
-
-def message_ids(start: rows.Start, run_id: bytes, visit: int, record: runs.Record) -> list[bytes]:
-    """The messages that a step of a started run asked for: it names their recipients in its record, in order."""
-    named = record.output.get(plans.RECIPIENTS, ()) if isinstance(record.output, dict) else ()
-    head, origin = ids.head(record.started_at), origin_of(start)
-    return [
-        ids.of_effect(run_id, visit, ordinal, head, run.place_of(origin, contact_id, address))
-        for ordinal, (contact_id, address) in enumerate(named)
-    ]

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from typing import Any
 
 from heliograph.core import campaigns, effects, ids
-from heliograph.engine import campaign, fanout, faults
+from heliograph.engine import campaign, fanout, faults, mailing
 from heliograph.engine import desk as desks
 from heliograph.store import database, definitions, rows
 
@@ -25,9 +25,11 @@ class Walks:
 
     def __init__(self, store: database.Database, session: database.Session, limits: campaign.Limits):
         self._store, self._session, self._limits = store, session, limits
-        self._courses: dict[tuple[int, bytes], campaign.Course] = {}
+        self._courses: dict[tuple[int, bytes], campaign.Course | mailing.Course] = {}
         self._sources: dict[tuple[int, bytes], definitions.Campaign | None] = {}
         """What the campaigns go by that the present turn lets run."""
+        self._runs: dict[tuple[int, bytes], rows.Run] = {}
+        """The runs that asked for the mailings which the present turn walks over."""
         self._steps = fanout.Steps(0)
 
     # ── reading, in bulk ────────────────────────────────────────────────────────────────────────────
@@ -54,9 +56,13 @@ class Walks:
         fanouts = {(c.workspace_id, c.fanout_id) for c in desk.cursors.values()}
         self._know(connection, fanouts | {(key[0], ids.of_fanout(key[1])) for key in heard})
         walkers = [desk.cursors[key] for key in walking if key in desk.cursors]
-        owners = {(c.workspace_id, self._course(c).automation_id) for c in walkers}
+        courses = [(c.workspace_id, self._course(c)) for c in walkers]
+        owners = {(w, c.automation_id) for w, c in courses if isinstance(c, campaign.Course)}
+        askers = {(w, c.run_id) for w, c in courses if isinstance(c, mailing.Course)}
+        self._runs = hot.read_runs(connection, askers - desk.runs.keys()) if askers else {}
         desk.campaigns = hot.read_campaigns(connection, {*heard, *looked_at, *owners})
         parts = [campaign.cursors_of(desk.campaigns[key]) for key in heard if key in desk.campaigns]
+        parts += [mailing.cursors_of(*key) for key in heard if key not in desk.campaigns]
         desk.cursors |= hot.read_cursors(
             connection, {key for part in parts for key in part} - desk.cursors.keys()
         )
@@ -64,7 +70,14 @@ class Walks:
         self._steps = fanout.Steps(room)
         for cursor in walkers:
             if (cursor.workspace_id, cursor.id) not in culprits and self._is_running(desk, cursor):
-                self._steps.read(functools.partial(hot.walk_contacts, connection), cursor)
+                self._steps.read(self._walk_of(connection, cursor), cursor)
+
+    def _walk_of(self, connection: Any, cursor: rows.Cursor) -> fanout.Walk[Any]:
+        hot, course = self._session.hot, self._course(cursor)
+        if isinstance(course, campaign.Course):
+            return functools.partial(hot.walk_contacts, connection)
+        list_id = course.body.list_id
+        return lambda workspace_id, *place: hot.walk_subscribers(connection, workspace_id, list_id, *place)
 
     def _read_sources(self, desk: desks.Desk, looked_at: Collection[tuple[int, bytes]]) -> None:
         self._sources = {}
@@ -81,13 +94,18 @@ class Walks:
             unknown = keys
         if unknown:
             for key, row in self._session.hot.read_fanouts(connection, unknown).items():
-                self._courses[key] = campaign.course(row)
+                made = campaign.course(row) if row.run_id is None else mailing.course(row)
+                self._courses[key] = made
 
-    def _course(self, cursor: rows.Cursor) -> campaign.Course:
+    def _course(self, cursor: rows.Cursor) -> campaign.Course | mailing.Course:
         return self._courses[cursor.workspace_id, cursor.fanout_id]
 
     def _is_running(self, desk: desks.Desk, cursor: rows.Cursor) -> bool:
-        row = desk.campaigns.get((cursor.workspace_id, self._course(cursor).automation_id))
+        course = self._course(cursor)
+        if isinstance(course, mailing.Course):
+            key = (cursor.workspace_id, course.run_id)
+            return mailing.goes_on(desk.runs.get(key) or self._runs.get(key))
+        row = desk.campaigns.get((cursor.workspace_id, course.automation_id))
         return row is not None and row.state == campaigns.State.RUNNING
 
     # ── one input ───────────────────────────────────────────────────────────────────────────────────
@@ -127,7 +145,10 @@ class Walks:
             desk.goes_on = True
             return
         people, is_last = found
-        campaign.step(desk, cursor, course, people, is_last=is_last)
+        if isinstance(course, mailing.Course):
+            mailing.step(desk, cursor, course, people, is_last=is_last)
+        else:
+            campaign.step(desk, cursor, course, people, is_last=is_last)
 
     def inbox(self, desk: desks.Desk, inbox: rows.Inbox) -> None:
         """Take in an inbox row of a kind of INBOX."""
@@ -137,5 +158,7 @@ class Walks:
         automation_id = fanout.told_of(inbox)
         row = desk.campaigns.get((inbox.workspace_id, automation_id))
         course = self._courses.get((inbox.workspace_id, ids.of_fanout(automation_id)))
-        if row is not None and course is not None:
+        if isinstance(course, mailing.Course):
+            mailing.hear(desk, inbox.workspace_id, course)
+        elif row is not None and course is not None:
             campaign.hear(desk, row, len(course.body.groups))

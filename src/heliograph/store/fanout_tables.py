@@ -36,6 +36,8 @@ fanouts = _table(
     _column("version", sa.Integer),
     _column("body", Json),
     _column("created_at", Instant),
+    # The run that asked for it, which hears what became of it; a campaign's fan-out has none.
+    _column("run_id", Identity, null=True),
 )
 
 # How far a date automation has come through the people of one birthday in a partition; deleted when it is through.

@@ -22,3 +22,13 @@ class Subscription(NamedTuple):
     preferences: bytes | str | None
     created_at: int
     updated_at: int
+
+
+class Subscriber(NamedTuple):
+    """Somebody on a list, with their contact where it is stored."""
+
+    user_id: str
+    preferences: bytes | str | None
+    tenant_id: str | None
+    profile: bytes | str | None
+    tags: bytes | str | None

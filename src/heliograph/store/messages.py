@@ -16,6 +16,7 @@ from heliograph.store import rows, schema
 
 _MESSAGES = schema.messages.c
 _EVENTS = schema.events.c
+_FANOUTS = schema.fanouts.c
 _FIELDS = tuple(_MESSAGES[name] for name in rows.Message._fields)
 _COUNTED = 42
 """The bits of an id below its counter, which a run and its messages have from their event."""
@@ -45,6 +46,8 @@ class Filter(NamedTuple):
     template_id: str | None = None
     tenant_id: str | None = None
     created_after: int | None = None
+    automation_id: bytes | None = None
+    """What made them without a run of their own: a campaign, or a run's send to a list (its request)."""
     before: bytes | None = None
     """The id of the last message that was seen."""
 
@@ -63,14 +66,36 @@ def list_messages(connection: sa.Connection, workspace_id: int, chosen: Filter, 
     query = _query(workspace_id).where(_MESSAGES.kind == effects.Kind.MESSAGE, *_clauses(chosen))
     query = query.order_by(_MESSAGES.id.desc()).limit(limit)
     if chosen.recipient is None:
-        return _sent(connection.execute(query))
+        return _with_runs(connection, workspace_id, _sent(connection.execute(query)))
     # A walk of an index for each instead of one OR, which would walk the whole ledger.
     to_contact = query.where(_seldom(connection, _MESSAGES.contact_id == chosen.recipient))
     to_address = query.where(
         _MESSAGES.contact_id.is_(None), _seldom(connection, _MESSAGES.address == chosen.recipient)
     )
     found = [*_sent(connection.execute(to_contact)), *_sent(connection.execute(to_address))]
-    return sorted(found, key=lambda sent: sent.row.id, reverse=True)[:limit]
+    found = sorted(found, key=lambda sent: sent.row.id, reverse=True)[:limit]
+    return _with_runs(connection, workspace_id, found)
+
+
+def _with_runs(connection: sa.Connection, workspace_id: int, found: list[Sent]) -> list[Sent]:
+    """The messages with the runs that sent them to a list, which stand with the fan-out."""
+    askers = {
+        ids.of_fanout(one.row.automation_id): one.row.automation_id
+        for one in found
+        if one.row.run_id is None and one.row.automation_id is not None
+    }
+    if not askers:
+        return found
+    query = sa.select(_FANOUTS.id, _FANOUTS.run_id).where(
+        _FANOUTS.workspace_id == workspace_id, _FANOUTS.id.in_(list(askers)), _FANOUTS.run_id.is_not(None)
+    )
+    run_of = {askers[row.id]: row.run_id for row in connection.execute(query)}
+    return [
+        one._replace(row=one.row._replace(run_id=run_of[one.row.automation_id]))
+        if one.row.run_id is None and one.row.automation_id in run_of
+        else one
+        for one in found
+    ]
 
 
 def _seldom(connection: sa.Connection, clause: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
@@ -128,6 +153,7 @@ def _clauses(chosen: Filter) -> list[Any]:
         (_MESSAGES.id, chosen.message_id),
         (_MESSAGES.tenant_id, chosen.tenant_id),
         (_MESSAGES.template_id, chosen.template_id),
+        (_MESSAGES.automation_id, chosen.automation_id),
         (_EVENTS.event_type, chosen.event_type),
     ):
         if value is not None:

@@ -185,6 +185,8 @@ class Fanout(NamedTuple):
     version: int
     body: bytes | str
     created_at: int
+    run_id: bytes | None = None
+    """The run that asked for it, where one did: then `automation_id` is the id of that effect."""
 
 
 class Cursor(NamedTuple):

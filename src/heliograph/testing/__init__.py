@@ -24,6 +24,7 @@ from heliograph import app, clock, errors, settings
 from heliograph.core import brands as core_brands
 from heliograph.core import campaigns as core_campaigns
 from heliograph.core import communication_groups as core_groups
+from heliograph.core import consent as core_consent
 from heliograph.core import conversations as core_conversations
 from heliograph.core import dates as core_dates
 from heliograph.core import explain, ids, journey_accounts, message_templates, rules, runs
@@ -36,12 +37,14 @@ from heliograph.store import (
     brands,
     campaigns,
     communication_groups,
+    consent,
     conversations,
     database,
     dates,
     history,
     journey_runs,
     journeys,
+    lists,
     messages,
     people,
     segments,
@@ -129,6 +132,25 @@ class World:
     def _member(self, table: Any, identity: str, values: Mapping[str, Any]) -> None:
         with self.app.store.writing() as connection:
             teams.put(connection, self.workspace_id, None, table, identity, values, self.clock.now())
+
+    def subscribe(self, list_id: str, *user_ids: str) -> None:
+        """These people are on a list, which is made where there is none."""
+        wishes = [lists.Wish(list_id, user_id, None) for user_id in user_ids]
+        lists.subscribe(self.app.store, self.workspace_id, None, wishes, self.clock.now(), overwrites=None)
+
+    def subscribers(self, list_id: str) -> list[str]:
+        """Who is on a list."""
+        with self.app.store.reading() as connection:
+            found = lists.subscribers(connection, self.workspace_id, list_id, (-1, ""), 10_000)
+        return sorted(one.user_id for one in found)
+
+    def opt_out(self, user_id: str, topic: str = "*") -> None:
+        """Somebody wants nothing of a topic any more: the id of a template, or `*` for everything."""
+
+        def out(before: core_consent.Consent) -> core_consent.Consent:
+            return core_consent.Consent({**before.topics, topic: core_consent.Topic("OPTED_OUT")})
+
+        consent.change(self.app.store, self.workspace_id, None, user_id, out, self.clock.now())
 
     def rule(self, **definition: Any) -> str:
         """A rule; gives its id. `name` may be left out. Raises errors.InvalidInput as the API does."""

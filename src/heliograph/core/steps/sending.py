@@ -54,6 +54,8 @@ class Send(NamedTuple):
     path: str
     given: Mapping[str, fields.Field]
     once: step_keys.Once
+    needs: tuple[str, ...] = ("recipient", "template")
+    """What its run has to say where the step does not."""
     action: str = "send"
     blocks: bool = False
 

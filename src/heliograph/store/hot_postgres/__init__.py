@@ -39,7 +39,12 @@ from heliograph.store.hot_postgres.fanout import (
 )
 from heliograph.store.hot_postgres.ingest import accept, backlog, find_keys, forget_keys
 from heliograph.store.hot_postgres.keys import read_passes, read_step_keys
-from heliograph.store.hot_postgres.lists import drop_subscriptions, put_subscriptions, read_lists
+from heliograph.store.hot_postgres.lists import (
+    drop_subscriptions,
+    put_subscriptions,
+    read_lists,
+    walk_subscribers,
+)
 from heliograph.store.hot_postgres.reading import (
     read_attempts,
     read_contacts,
@@ -113,6 +118,7 @@ __all__ = [
     "tidy",
     "walk_birthdays",
     "walk_contacts",
+    "walk_subscribers",
     "where_birthdays",
     "write",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import LiteralString
 
+from heliograph.core import ids
 from heliograph.store import packing, rows
 from heliograph.store.hot_postgres.connection import Connection, fetch
 from heliograph.store.packing import Bigints, Identities, Integers, Smallints, Texts
@@ -33,10 +34,10 @@ _CAMPAIGN_KINDS = (
     Smallints, Bigints, Bigints, Bigints, Smallints, Texts, Smallints, Integers, Identities,
 )  # fmt: skip
 _FANOUTS: LiteralString = (
-    "INSERT INTO fanouts SELECT * FROM unnest(%s::int4[], %s::uuid[], %s::uuid[], %s::int4[], %s::text[], %s::int8[])"
-    " ON CONFLICT DO NOTHING"
+    "INSERT INTO fanouts SELECT * FROM unnest(%s::int4[], %s::uuid[], %s::uuid[], %s::int4[], %s::text[], %s::int8[],"
+    " %s::uuid[]) ON CONFLICT DO NOTHING"
 )
-_FANOUT_KINDS = (Integers, Identities, Identities, Integers, Texts, Bigints)
+_FANOUT_KINDS = (Integers, Identities, Identities, Integers, Texts, Bigints, Identities)
 _CURSORS: LiteralString = (
     "INSERT INTO cursors SELECT * FROM unnest(%s::int4[], %s::uuid[], %s::int2[], %s::uuid[], %s::int2[], %s::text[],"
     " %s::int8[], %s::int8[], %s::int8[], %s::int8[], %s::int8[], %s::int8[], %s::int8[], %s::int2[], %s::text[])"
@@ -48,6 +49,16 @@ _CURSOR_KINDS = (
     Integers, Identities, Smallints, Identities, Smallints, Texts, Bigints, Bigints, Bigints, Bigints, Bigints, Bigints,
     Bigints, Smallints, Texts,
 )  # fmt: skip
+
+
+# 4 is runs.Status.CANCELED.
+_STOPPING: LiteralString = (
+    "SELECT w.a, w.b FROM unnest(%s::int4[], %s::uuid[], %s::uuid[]) w(a, b, c)"
+    " LEFT JOIN LATERAL (SELECT is_stopping FROM campaigns WHERE workspace_id = w.a AND automation_id = w.b OFFSET 0)"
+    " c ON true LEFT JOIN LATERAL (SELECT run_id FROM fanouts WHERE workspace_id = w.a AND id = w.c OFFSET 0) f"
+    " ON true LEFT JOIN LATERAL (SELECT status FROM runs WHERE workspace_id = w.a AND id = f.run_id OFFSET 0) r"
+    " ON true WHERE c.is_stopping OR r.status = 4"
+)
 
 
 def read_campaigns(
@@ -65,7 +76,7 @@ def read_fanouts(
 ) -> dict[tuple[int, bytes], rows.Fanout]:
     """Fan-outs by (workspace, id)."""
     query: LiteralString = (
-        f"SELECT f.workspace_id, f.id, f.automation_id, f.version, f.body, f.created_at{_BY_ID}fanouts"
+        f"SELECT f.workspace_id, f.id, f.automation_id, f.version, f.body, f.created_at, f.run_id{_BY_ID}fanouts"
         " WHERE workspace_id = w.a AND id = w.b OFFSET 0) f"
     )
     return {(row[0], row[1]): rows.Fanout._make(row) for row in fetch(connection, query, _ids(keys))}
@@ -92,12 +103,11 @@ def walk_contacts(
 def read_stopping(
     connection: Connection, keys: Collection[tuple[int, bytes]]
 ) -> frozenset[tuple[int, bytes]]:
-    """Which of these campaigns, by (workspace, automation_id), were stopped while they had open jobs."""
-    query: LiteralString = (
-        f"SELECT c.workspace_id, c.automation_id{_BY_ID}campaigns"
-        " WHERE workspace_id = w.a AND automation_id = w.b AND is_stopping OFFSET 0) c"
-    )
-    return frozenset((row[0], row[1]) for row in fetch(connection, query, _ids(keys)))
+    """Which of these, by (workspace, automation_id), were stopped: campaigns, or runs that write to lists."""
+    wanted = sorted((workspace, identity, ids.of_fanout(identity)) for workspace, identity in keys)
+    kinds = (Integers, Identities, Identities)
+    found = fetch(connection, _STOPPING, packing.columns(kinds, wanted))
+    return frozenset((row[0], row[1]) for row in found)
 
 
 def write_fanouts(connection: Connection, writes: rows.Writes) -> None:

@@ -40,6 +40,25 @@ def read_lists(
     return {(row[0], row[1]): row[2] for row in found}
 
 
+_WALK: LiteralString = (
+    "SELECT s.user_id, s.preferences, c.tenant_id, c.profile, c.tags FROM subscriptions s LEFT JOIN LATERAL"
+    " (SELECT tenant_id, profile, tags FROM contacts WHERE workspace_id = s.workspace_id"
+    '  AND user_id = s.user_id COLLATE "default" OFFSET 0) c ON true'
+    " WHERE s.workspace_id = %s AND s.list_id = %s AND s.partition = %s AND s.user_id > %s"
+    " AND (SELECT deleted_at IS NULL FROM lists WHERE workspace_id = %s AND id = %s)"
+    " ORDER BY s.user_id LIMIT %s"
+)
+
+
+def walk_subscribers(
+    connection: Connection, workspace_id: int, list_id: str, partition: int, after: str, limit: int
+) -> list[list_rows.Subscriber]:
+    """The next people on a list in a partition, in the order of their ids; of a deleted list nobody."""
+    place = (workspace_id, list_id, partition, after)
+    found = fetch(connection, _WALK, (*place, workspace_id, list_id, limit))
+    return [list_rows.Subscriber._make(row) for row in found]
+
+
 def put_subscriptions(connection: Connection, subscriptions: Collection[list_rows.Subscription]) -> None:
     """Put people on lists; who is on one stays, with new preferences where there are any."""
     if subscriptions:

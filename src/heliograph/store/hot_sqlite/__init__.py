@@ -35,7 +35,12 @@ from heliograph.store.hot_sqlite.fanout import (
 )
 from heliograph.store.hot_sqlite.ingest import accept, backlog, find_keys, forget_keys
 from heliograph.store.hot_sqlite.keys import read_passes, read_step_keys
-from heliograph.store.hot_sqlite.lists import drop_subscriptions, put_subscriptions, read_lists
+from heliograph.store.hot_sqlite.lists import (
+    drop_subscriptions,
+    put_subscriptions,
+    read_lists,
+    walk_subscribers,
+)
 from heliograph.store.hot_sqlite.reading import (
     read_attempts,
     read_contacts,
@@ -104,6 +109,7 @@ __all__ = [
     "tidy",
     "walk_birthdays",
     "walk_contacts",
+    "walk_subscribers",
     "where_birthdays",
     "write",
 ]

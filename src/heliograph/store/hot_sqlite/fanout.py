@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from heliograph.core import ids, runs
 from heliograph.store import rows
-from heliograph.store.hot_sqlite.connection import Connection, by_pairs
+from heliograph.store.hot_sqlite.connection import Connection, by_pairs, wanted
 
 _CAMPAIGN = (
     "c.workspace_id, c.automation_id, c.partition, c.state, c.due_at, c.started_at, c.settled_at, c.action, c.error,"
@@ -40,7 +41,7 @@ def read_fanouts(
     """Fan-outs by (workspace, id)."""
     found = by_pairs(
         connection,
-        "SELECT f.workspace_id, f.id, f.automation_id, f.version, f.body, f.created_at FROM wanted w"
+        "SELECT f.workspace_id, f.id, f.automation_id, f.version, f.body, f.created_at, f.run_id FROM wanted w"
         " JOIN fanouts f ON f.workspace_id = w.a AND f.id = w.b",
         keys,
     )
@@ -70,12 +71,16 @@ def walk_contacts(
 def read_stopping(
     connection: Connection, keys: Collection[tuple[int, bytes]]
 ) -> frozenset[tuple[int, bytes]]:
-    """Which of these campaigns, by (workspace, automation_id), were stopped while they had open jobs."""
-    found = by_pairs(
+    """Which of these, by (workspace, automation_id), were stopped: campaigns, or runs that write to lists."""
+    found = wanted(
         connection,
-        "SELECT c.workspace_id, c.automation_id FROM wanted w"
-        " JOIN campaigns c ON c.workspace_id = w.a AND c.automation_id = w.b WHERE c.is_stopping",
-        keys,
+        "WITH wanted(a, b, c) AS (VALUES {}) SELECT w.a, w.b FROM wanted w"
+        " LEFT JOIN campaigns c ON c.workspace_id = w.a AND c.automation_id = w.b"
+        " LEFT JOIN fanouts f ON f.workspace_id = w.a AND f.id = w.c"
+        " LEFT JOIN runs r ON r.workspace_id = w.a AND r.id = f.run_id"
+        f" WHERE c.is_stopping OR r.status = {int(runs.Status.CANCELED)}",
+        "(?,?,?)",
+        {(workspace, identity, ids.of_fanout(identity)) for workspace, identity in keys},
     )
     return frozenset((row[0], row[1]) for row in found)
 
@@ -87,7 +92,7 @@ def write_fanouts(connection: Connection, writes: rows.Writes) -> None:
         " WHERE workspace_id=? AND automation_id=?",
         [(*campaign[3:], *key) for key, campaign in writes.campaigns.items()],
     )
-    connection.executemany("INSERT OR IGNORE INTO fanouts VALUES (?,?,?,?,?,?)", writes.fanouts)
+    connection.executemany("INSERT OR IGNORE INTO fanouts VALUES (?,?,?,?,?,?,?)", writes.fanouts)
     connection.executemany(
         f"INSERT OR REPLACE INTO cursors VALUES ({'?,' * 14}?)", list(writes.cursors.values())
     )

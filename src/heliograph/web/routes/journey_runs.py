@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Any
 
 import msgspec
 from litestar import Response, get, post
 
 from heliograph import errors
 from heliograph.core import batches, frames, ids, journey_accounts, journeys, plans, runs, schedule
-from heliograph.engine import desk, started
+from heliograph.engine import askings, desk, mailing, started
 from heliograph.store import batches as stored_batches
-from heliograph.store import definitions, journey_runs
+from heliograph.store import definitions, journey_runs, rows
 from heliograph.web.calls import Call, ignored_header, in_thread
 
 TAG = "Journeys"
@@ -119,11 +118,8 @@ def list_run_steps(request: Call) -> Response[Steps]:
     _, ignored = request.read_courier_query(NoQuery)
     found = _stored(request)
     records = runs.read(found.run.state)
-    sent = [
-        [ids.text(one) for one in started.message_ids(found.start, found.run.id, visit, record)]
-        for visit, record in enumerate(records)
-    ]
-    plan = journeys.read_steps(_steps(request, found), request.services.evaluator)
+    sent = [[ids.text(one) for one in _sent(found, visit, record)] for visit, record in enumerate(records)]
+    plan = _plan(request, found)
     steps = [step for step in plan.steps if isinstance(step, frames.Step)]
     told = journey_accounts.steps_of(steps, found.run.status, records, sent)
     if found.run.status == runs.Status.WAITING:
@@ -144,13 +140,22 @@ def _tell_of_batch(request: Call, last: Sequence[journey_accounts.StepAccount]) 
         told |= {"size": batch.size, "releases_at": schedule.write_instant(batches.due_at(batch))}
 
 
-def _steps(request: Call, found: journey_runs.Stored) -> Any:
+def _sent(found: journey_runs.Stored, visit: int, record: runs.Record) -> list[bytes]:
+    """The messages of a step; of a send to a list, which makes many, the id of its request (A58)."""
+    identity = askings.mailing_id(found.run.id, visit, record)
+    if identity is not None:
+        return [identity]
+    return askings.message_ids(found.start, found.run.id, visit, record)
+
+
+def _plan(request: Call, found: journey_runs.Stored) -> plans.Plan:
+    evaluator = request.services.evaluator
     if found.run.automation_id == journeys.OWN:
-        return found.body.steps
+        return journeys.own_plan(found.body, evaluator)
     with request.services.database.reading() as connection:
         stored = definitions.version_of(connection, found.run.automation_id, found.run.version)
     assert stored is not None
-    return _definition.decode(stored).steps
+    return journeys.read_steps(_definition.decode(stored).steps, evaluator)
 
 
 @post(f"{_RUN}/cancel", status_code=200, opt={"tag": TAG})
@@ -171,6 +176,9 @@ def cancel_run(request: Call) -> Response[Canceled]:
         if found.run.status in runs.IN_PROGRESS:
             board = desk.Desk(services.now())
             started.cancel(board, found.run, found.start)
+            mailing.ended(board, found.start, found.run.id, found.body, ())
+            tokens = {one for one in board.writes.launches if isinstance(one, rows.TokenCancel)}
+            hot.cancel_by_token(driver, tokens)
             hot.cancel_messages(driver, board.now, board.writes.canceled)
             hot.write(driver, board.writes, (partition,), board.now)
             found = found._replace(run=board.runs[key])

@@ -40,7 +40,7 @@ Reason = Literal["BOUNCED", "FAILED", "NO_CHANNELS", "NO_PROVIDERS", "PROVIDER_E
 Milliseconds = Annotated[int, msgspec.Meta(description="An instant in milliseconds since 1970 UTC.")]
 
 
-class MessagesQuery(msgspec.Struct, kw_only=True, rename={"message_id": "messageId"}):
+class MessagesQuery(msgspec.Struct, kw_only=True, rename={"message_id": "messageId", "trace_id": "traceId"}):
     """Which messages are listed, newest first."""
 
     recipient: str | None = None
@@ -49,6 +49,9 @@ class MessagesQuery(msgspec.Struct, kw_only=True, rename={"message_id": "message
     notification: str | None = None
     message_id: str | None = None
     tenant_id: str | None = None
+    trace_id: (
+        Annotated[str, msgspec.Meta(description="The id of a request: `message_id` of a step.")] | None
+    ) = None
     enqueued_after: (
         Annotated[str, msgspec.Meta(description="Milliseconds since 1970, or ISO 8601.")] | None
     ) = None
@@ -141,7 +144,10 @@ def _filter(query: MessagesQuery, tenant_id: str | None) -> ledger.Filter | None
     states, message_id = _states(query.status), None
     if query.message_id is not None:
         message_id = ids.parse(query.message_id)
-    nowhere = query.message_id is not None and message_id is None
+    request_id = None if query.trace_id is None else ids.parse(query.trace_id)
+    nowhere = (query.message_id is not None and message_id is None) or (
+        query.trace_id is not None and request_id is None
+    )
     if nowhere or states == [] or (tenant_id is not None and query.tenant_id not in (None, tenant_id)):
         return None
     return ledger.Filter(
@@ -152,6 +158,7 @@ def _filter(query: MessagesQuery, tenant_id: str | None) -> ledger.Filter | None
         query.notification,
         tenant_id or query.tenant_id,
         _after(query.enqueued_after),
+        request_id,
         _cursor(query.cursor),
     )
 

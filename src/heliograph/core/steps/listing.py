@@ -1,0 +1,277 @@
+"""The steps that write to a list and put people on one: `send-list`, `subscribe` (journeys.md 1.7.3, J18).
+
+Law: who is on the list is walked over by a fan-out, so that nothing big is ever in one run; the step is told when all
+of them were written to. With a `data_source` each recipient is a run of their own, which asks and then sends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from heliograph import errors
+from heliograph.core import effects, expressions, fetches, fields, frames, lists, people, plans
+
+FIELDS = ("list", "template", "brand", "data", "data_source")
+_OWN = ("list", "template", "brand", "data")
+_SOURCE = ("webhook", "merge_strategy")
+_SPEAKING = frozenset({"data", "profile", "override"})
+"""An answer that has no other keys than these says which is which; any other is data."""
+SOURCE_REF = "source"
+
+
+class Source(NamedTuple):
+    """What is asked about each recipient."""
+
+    path: str
+    webhook: fetches.Webhook
+    strategy: fields.Field | None
+
+
+class SendList(NamedTuple):
+    """Send a template to everybody on a list."""
+
+    path: str
+    given: Mapping[str, fields.Field]
+    source: Source | None
+    needs: tuple[str, ...] = ("template",)
+    """What its run has to say where the step does not."""
+    action: str = "send-list"
+    blocks: bool = False
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """What its fields look at."""
+        found = frozenset().union(*(field.reads for field in self.given.values()))
+        if self.source is None:
+            return found
+        strategy = self.source.strategy
+        return found | self.source.webhook.reads | (strategy.reads if strategy else frozenset())
+
+    @property
+    def webhook(self) -> fetches.Webhook | None:
+        """What it asks, whose address is checked beforehand."""
+        return None if self.source is None else self.source.webhook
+
+    def people(self, run: frames.Run, scope: expressions.Scope) -> Iterable[str]:
+        """Nobody's: a fan-out reads them."""
+        return ()
+
+    def lists(self, run: frames.Run, scope: expressions.Scope) -> Iterable[str]:
+        """The list that it names."""
+        return (self._named("list", None, scope),)
+
+    def take(self, scene: plans.Scene, run: frames.Run, scope: expressions.Scope) -> plans.Outcome:
+        """One fan-out."""
+        list_id = self._named("list", None, scope)
+        template = self._named("template", run.context.template, scope)
+        data = {**run.context.data, **self._object("data", scope)}
+        request, strategy = self._asked(scope)
+        if not plans.can_join(scene, list_id):
+            return plans.failed(f"there is no list {list_id!r}")
+        pin = scene.library.templates.get(template)
+        if pin is None:
+            return plans.failed(f"there is no template {template!r}")
+        look = scene.library.look(pin, self._brand(run, scope))
+        asked = effects.SendMany(list_id, pin.template_id, pin.version, look, data, request, strategy)
+        output: dict[str, Any] = {plans.MAILING: list_id, "template": template}
+        if request is not None:
+            output |= {"data_source": fetches.told(request), "merge_strategy": strategy}
+        return plans.pending(asked, output=output)
+
+    def _brand(self, run: frames.Run, scope: expressions.Scope) -> str | None:
+        """The brand that the step names, else its run's, if any."""
+        is_named = "brand" in self.given or run.context.brand is not None
+        return self._named("brand", run.context.brand, scope) if is_named else None
+
+    def _asked(self, scope: expressions.Scope) -> tuple[dict[str, Any] | None, str]:
+        if self.source is None:
+            return None, "replace"
+        path = f"{self.source.path}.merge_strategy"
+        strategy = fetches.strategy_of(self.source.strategy, "replace", scope, path)
+        return self.source.webhook.request(scope), strategy
+
+    def _named(self, name: str, usual: str | None, scope: expressions.Scope) -> str:
+        field, path = self.given.get(name), f"{self.path}.{name}"
+        value = usual if field is None else fields.resolve(field, scope, path, fields.Role.MESSAGE)
+        return frames.text(value, path)
+
+    def _object(self, name: str, scope: expressions.Scope) -> dict[str, Any]:
+        field, path = self.given.get(name), f"{self.path}.{name}"
+        return {} if field is None else frames.mapping(fields.resolve(field, scope, path), path)
+
+
+def read_send_list(reader: frames.Reader) -> SendList:
+    """A `send-list` step. Faults are collected by the reader."""
+    given = {name: field for name in _OWN if (field := reader.field(name)) is not None}
+    if "list" not in given and not reader.faults:
+        reader.fault("list", "is required: the id of a list")
+    named = given.get("list")
+    if isinstance(named, fields.Literal) and (fault := lists.id_fault(named.value)):
+        reader.fault("list", fault)
+    if isinstance(given.get("data"), fields.Literal) and not isinstance(reader.raw("data"), dict):
+        reader.fault("data", "is an object")
+    return SendList(reader.path, given, _read_source(reader))
+
+
+def _read_source(reader: frames.Reader) -> Source | None:
+    raw = reader.raw("data_source")
+    if raw is None:
+        return None
+    if not isinstance(raw, dict):
+        reader.fault("data_source", "is an object with a `webhook`")
+        return None
+    inner = frames.Reader(raw, reader.at("data_source"), reader.evaluator)
+    inner.strangers(_SOURCE)
+    made = Source(inner.path, fetches.read_webhook(inner), fetches.read_strategy(inner, "merge_strategy"))
+    reader.faults += inner.faults
+    return made
+
+
+class Subscribe(NamedTuple):
+    """Put somebody on a list; who is on it stays, with new preferences where there are any."""
+
+    path: str
+    given: Mapping[str, fields.Field]
+    action: str = "subscribe"
+    blocks: bool = False
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """What its fields look at."""
+        return frozenset().union(*(field.reads for field in self.given.values()))
+
+    def people(self, run: frames.Run, scope: expressions.Scope) -> Iterable[str]:
+        """Whoever is put on it."""
+        return (self._named("recipient_id", scope),)
+
+    def lists(self, run: frames.Run, scope: expressions.Scope) -> Iterable[str]:
+        """The list that it names."""
+        return (self._named("list_id", scope),)
+
+    def take(self, scene: plans.Scene, run: frames.Run, scope: expressions.Scope) -> plans.Outcome:
+        """They are on the list."""
+        list_id, user_id = self._named("list_id", scope), self._named("recipient_id", scope)
+        path, field = f"{self.path}.subscription", self.given.get("subscription")
+        said = {} if field is None else frames.mapping(fields.resolve(field, scope, path), path)
+        preferences = lists.check_preferences(said.get("preferences"), f"{path}.preferences")
+        if not plans.can_join(scene, list_id):
+            return plans.failed(f"there is no list {list_id!r}")
+        asked = effects.Subscribe(list_id, user_id, preferences)
+        return plans.done(asked, output={"list_id": list_id, "recipient_id": user_id})
+
+    def _named(self, name: str, scope: expressions.Scope) -> str:
+        path = f"{self.path}.{name}"
+        return frames.text(fields.resolve(self.given[name], scope, path, fields.Role.MESSAGE), path)
+
+
+_JOINING = ("list_id", "recipient_id", "subscription")
+
+
+def read_subscribe(reader: frames.Reader) -> Subscribe:
+    """A `subscribe` step. Faults are collected by the reader."""
+    given = {name: field for name in _JOINING if (field := reader.field(name)) is not None}
+    for name, told in (("list_id", "the id of a list"), ("recipient_id", "who is to be on it")):
+        if reader.raw(name) is None:
+            reader.fault(name, f"is required: {told}")
+    named = given.get("list_id")
+    if isinstance(named, fields.Literal) and (fault := lists.id_fault(named.value)):
+        reader.fault("list_id", fault)
+    said = reader.raw("subscription")
+    if isinstance(given.get("subscription"), fields.Literal):
+        try:
+            lists.check_preferences(
+                said.get("preferences") if isinstance(said, dict) else said,
+                f"{reader.path}.subscription.preferences",
+            )
+        except errors.InvalidInput as refusal:
+            reader.faults += refusal.faults
+    return Subscribe(reader.path, given)
+
+
+KINDS = {"send-list": (read_send_list, FIELDS), "subscribe": (read_subscribe, _JOINING)}
+
+
+# ── one recipient ───────────────────────────────────────────────────────────────────────────────────
+
+
+class Ask(NamedTuple):
+    """Ask about one recipient, and merge what was answered into what they are written to with."""
+
+    request: Mapping[str, Any]
+    strategy: str
+    action: str = "fetch-data"
+    blocks: bool = True
+    reads: frozenset[str] = frozenset()
+
+    def people(self, run: frames.Run, scope: expressions.Scope) -> Iterable[str]:
+        """Nobody's."""
+        return ()
+
+    def take(self, scene: plans.Scene, run: frames.Run, scope: expressions.Scope) -> plans.Outcome:
+        """Ask, naming the recipient in both ways that were ever documented."""
+        assert scene.contact_id is not None
+        named = {"recipientId": scene.contact_id, "recipient_id": scene.contact_id}
+        request = fetches.with_query(self.request, named)
+        output = {plans.REQUEST: fetches.told(request), "merge_strategy": self.strategy}
+        return plans.pending(fetches.asked(scene, request), output=output)
+
+    def left(self, context: expressions.Context, output: dict[str, Any]) -> expressions.Context:
+        """What the recipient is written to with after the answer."""
+        fetched = output[fetches.FETCHED]
+        if not fetched or fetched.keys() - _SPEAKING:
+            return context._replace(data=people.merge(self.strategy, context.data, fetched))
+        data, profile = (fetched.get(name) for name in ("data", "profile"))
+        if isinstance(data, dict):
+            context = context._replace(data=people.merge(self.strategy, context.data, data))
+        if isinstance(profile, dict):
+            context = context._replace(profile=people.merge("overwrite", context.profile, profile))
+        return context
+
+
+class SendOne(NamedTuple):
+    """Send the template to one recipient, where it was answered what to say."""
+
+    version: int
+    look: Mapping[str, Any] | None
+    action: str = "send"
+    blocks: bool = False
+    reads: frozenset[str] = frozenset({f"refs.{SOURCE_REF}"})
+
+    def people(self, run: frames.Run, scope: expressions.Scope) -> Iterable[str]:
+        """The recipient's."""
+        return (str(run.context.recipient),)
+
+    def take(self, scene: plans.Scene, run: frames.Run, scope: expressions.Scope) -> plans.Outcome:
+        """One message, or the reason why none (A36)."""
+        if scope.context.steps[SOURCE_REF]["status"] != frames.STATUSES[plans.Status.SUCCEEDED]:
+            return plans.failed("nothing is sent: its data could not be fetched")
+        context = run.context
+        user_id, template = str(context.recipient), str(context.template)
+        profile = {**run.people.get(user_id, {}), **context.profile}
+        address = people.email_of(profile)
+        filling = {"data": context.data, "profile": profile, "contact": {**profile, "id": user_id}}
+        message = effects.Deliver(
+            effects.Kind.MESSAGE,
+            "email",
+            user_id,
+            address,
+            template,
+            self.version,
+            self.look,
+            filling,
+            None if address else f"contact {user_id!r} has no e-mail address",
+        )
+        return plans.pending(message, output={plans.RECIPIENTS: [(user_id, address)]})
+
+
+def of_recipient(
+    request: Mapping[str, Any], strategy: str, version: int, look: Mapping[str, Any] | None
+) -> plans.Plan:
+    """What is done for one recipient of a list with a data source."""
+    return plans.plan(
+        (
+            frames.Step(Ask(request, strategy), "data_source", None, SOURCE_REF),
+            frames.Step(SendOne(version, look), "send", None, None),
+        )
+    )
