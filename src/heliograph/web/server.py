@@ -8,6 +8,7 @@ short way past the framework; everything else is a route.
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -118,8 +119,9 @@ def asgi(given: services.Services) -> App:
     return Door(given)
 
 
+@functools.cache
 def routes() -> Litestar:
-    """The routes alone, without what they need to answer: for documents and laws."""
+    """The routes alone, made once: what they need to answer comes with each request."""
     return Litestar(
         HANDLERS,
         request_class=calls.Call,

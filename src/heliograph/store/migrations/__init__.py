@@ -38,7 +38,10 @@ def upgrade(engine: sa.Engine) -> tuple[str | None, str]:
     Raises errors.DatabaseNewer where the database stands at a step that this program does not know.
     """
     before = current(engine)
-    if before is not None and before != LATEST and not is_older(before):
+    assert LATEST is not None
+    if before == LATEST:
+        return before, LATEST
+    if before is not None and not is_older(before):
         raise errors.DatabaseNewer
     config = Config()
     config.set_main_option("script_location", str(_FOLDER))
@@ -51,5 +54,4 @@ def upgrade(engine: sa.Engine) -> tuple[str | None, str]:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         connection.commit()
-    assert LATEST is not None
     return before, LATEST
