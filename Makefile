@@ -2,7 +2,8 @@
 
 ARGS ?=
 BIN := .venv/bin
-PYTEST := $(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal
+# One more than there are cores: tests wait for disks and for programs that they start.
+PYTEST := $(BIN)/pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --maxprocesses 4 --dist worksteal
 CODE := $(wildcard src tests benchmarks examples)
 STEP := @.ci/step
 

@@ -13,7 +13,7 @@ from heliograph.core import ids, messages, runs
 from tests import environment, tables
 from tests.engine import plays
 
-EXAMPLES = 300 if environment.is_torture() else 20
+EXAMPLES = 300 if environment.is_torture() else 12
 PHASES = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
 EVENTS = 12
 PEOPLE = 4

@@ -7,8 +7,8 @@ from heliograph import testing
 from tests import environment
 from tests.engine import plays
 
-EXAMPLES = 300 if environment.is_torture() else 20
-CARES = 300 if environment.is_torture() else 15
+EXAMPLES = 300 if environment.is_torture() else 12
+CARES = 300 if environment.is_torture() else 10
 # A play is small as it is; shrinking one takes minutes.
 PHASES = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
 

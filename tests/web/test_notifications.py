@@ -179,7 +179,7 @@ def test_a_repeated_request_makes_one_template(lone_api: Client) -> None:
     made = [lone_api.post("/notifications", body, headers=headers).json()["id"] for _ in range(2)]
     assert made[0] == made[1]
     other = {"notification": {"name": "Other", "content": CONTENT}}
-    assert lone_api.post("/notifications", other, headers=headers).status_code == 409
+    assert lone_api.post("/notifications", other, headers=headers).status_code == 422
 
 
 def test_whom_mails_are_from(api: Client) -> None:
