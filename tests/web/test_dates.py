@@ -102,7 +102,8 @@ def test_who_made_it_and_when_can_be_read(api: client.Client) -> None:
     api.clock.move(1_500_000)
     one(api.put(f"{PATH}/1", {"summary": None}))
     read = one(api.get(f"{PATH}/1"))
-    assert (read["summary"], read["cdate"], read["mdate"], read["user_id"]) == (None, NOW, NOW + 1.5, 2)
+    wanted = {"name": "Two", "paused": True, "summary": None, "cdate": NOW, "mdate": NOW + 1.5, "user_id": 2}
+    assert {field: read[field] for field in wanted} == wanted
 
 
 @pytest.mark.spec("S1-27", "S1-28", "S1-29", "S1-30", "S1-31", "S1-32")
