@@ -118,6 +118,7 @@ def walked(api: client.Client, path: str, **query: Any) -> list[str]:
 
 def check_walk(api: client.Client, path: str, wanted: list[str]) -> None:
     """A walk by cursor shows every row once, in either direction; `wanted` is newest first."""
+    assert shown(api, path, per_page=1) == wanted[:1]
     assert walked(api, path, per_page=2) == wanted
     assert walked(api, path, per_page=1, sort_order="asc") == wanted[::-1]
     whole = page(api, path)
