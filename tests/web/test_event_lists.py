@@ -128,6 +128,8 @@ def test_the_events_of_a_rule_are_chosen_and_sorted(api: client.Client, history:
     assert histories.shown(api, path, event_type="custom.b") == [met, again]
     found = histories.shown(api, path, sort_by="processed_at", sort_order="asc", event_type="custom.a")
     assert found == newest(history, 0, 1, 2, 4)[::-1]
+    refused = api.get(path, params={"sort_by": "colour"})
+    assert (refused.status_code, list(client.faults(refused))) == (400, ["sort_by"])
 
 
 @pytest.mark.spec("S4-247")
