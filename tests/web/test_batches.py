@@ -260,9 +260,8 @@ def test_fields_of_a_batch_are_taken_from_the_run(api: Client) -> None:
 
 
 @pytest.mark.spec("S2-02", "S2-11")
-def test_what_is_wrong_with_a_batch_is_found_beforehand(lone_api: Client) -> None:
+def test_what_is_wrong_with_a_batch_is_found_beforehand(api: Client) -> None:
     """Each fault with its place: what is missing, periods that are none or too long, numbers, words."""
-    api = lone_api
     assert faults(api, {"action": "add-to-batch"}).keys() == {
         f"steps[0].{name}" for name in ("batch_id", "wait_period", "max_wait_period", "retain")
     }

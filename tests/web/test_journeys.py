@@ -495,6 +495,17 @@ def test_a_child_holds_what_the_context_says(api: Client) -> None:
     assert [one["status"] for one in steps_of(api, run_id)] == ["PROCESSED", "PROCESSED"]
 
 
+@pytest.mark.spec("S2-81")
+def test_a_profile_of_the_request_is_laid_over_the_stored_one(api: Client) -> None:
+    """What the request says of the recipient counts, and what it does not say is as it is stored."""
+    api.world.contact("ana", email="ana@example.com", given_name="Ana", plan="free")
+    api.world.template("nudge", subject="s", text="{{ profile.given_name }} {{ profile.plan }}")
+    step = {"action": "send", "recipient": "ana", "template": "nudge"}
+    invoke(api, step, recipient="ana", profile={"plan": "pro"})
+    api.world.run_until_idle()
+    assert [mail.text for mail in api.mailbox.to("ana@example.com")] == ["Ana pro"]
+
+
 def test_a_circle_of_journeys_says_where_it_ended(api: Client) -> None:
     """The step that would go on says how often runs have started each other, and which."""
     put(api, "again", {"action": "invoke", "template": "again"})
