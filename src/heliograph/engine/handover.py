@@ -29,13 +29,13 @@ class Handover:
         self._answers: list[rows.Settled] = []
         self._given_so_far = self._received_so_far = self._stored_so_far = 0
 
-    def open(self, rooms: Callable[[], dict[str, rooms.Room]], wake: Callable[[], None]) -> None:
+    def open(self, offered: Callable[[], dict[str, rooms.Room]], wake: Callable[[], None]) -> None:
         """A delivery begins, with nothing in hand.
 
-        `rooms` tells how many more messages each channel takes at once, `wake` tells the delivery that some were
+        `offered` tells how many more messages each channel takes at once, `wake` tells the delivery that some were
         given; both are called by the turns.
         """
-        self._rooms, self._wake = rooms, wake
+        self._rooms, self._wake = offered, wake
         self._given, self._answers = [], []
         self._given_so_far = self._received_so_far = self._stored_so_far = 0
 
