@@ -5,7 +5,6 @@ Law: what a body says and nobody knows is passed over and named in `Heliograph-I
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -17,7 +16,6 @@ from heliograph.web.calls import Call
 
 One = TypeVar("One")
 PER_PAGE = 100
-_KEY = "idempotency-key"
 ContentChange = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """Content to what it is to be."""
 
@@ -51,10 +49,6 @@ def refuse_tenants(request: Call) -> None:
 
 
 def idempotent_id(request: Call) -> str | None:
-    """The id of what a request makes that came with an `Idempotency-Key`: a second one finds it; None without a key."""
-    key = request.headers.get(_KEY)
-    if not key:
-        return None
-    who = request.principal
-    digest = hashlib.sha256(f"{who.workspace_id}:{request.scope['path']}:{key}".encode()).hexdigest()
-    return f"k-{digest[:32]}"
+    """The id of what a request with an `Idempotency-Key` makes: worked again, it finds it; None without a key."""
+    once = request.content.start_key
+    return None if once is None else f"k-{once[-32:]}"
