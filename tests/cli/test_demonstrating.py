@@ -54,7 +54,6 @@ def test_the_month_to_come_passes_on_a_clock_of_its_own(
     monkeypatch.setattr(demo_traffic, "PACE_SECONDS", 0)
     monkeypatch.setattr(demo_month, "CONTACTS", 60)
     monkeypatch.setattr(demo_month, "EVENTS", 200)
-    monkeypatch.setattr(demo_month, "AHEAD_SECONDS", 2.0)
     told = tell("demo", "--exit", "--events", 50, "--contacts", 10, "--month", 6)
     assert told.code == 0, told.err
     _, doors = told.out.split("What came through each door")

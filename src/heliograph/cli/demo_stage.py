@@ -131,8 +131,8 @@ def _settings(folder: Path, running: sinks.Running) -> settings.Settings:
         smtp_url=f"smtp://127.0.0.1:{running.smtp}?security=none",
         sender="Lamplight & Fern <hello@shop.example.com>",
         allowed_hosts=(f"127.0.0.1:{running.http}",),
-        # On a clock on which a day passes in two seconds, a busy machine is soon a day late.
-        misfire_grace_hours=24 * 7,
+        # On a clock on which a day passes in two seconds or less, a busy machine is soon many days late.
+        misfire_grace_hours=24 * 31,
         log_level="warning",
     )
 

@@ -95,15 +95,16 @@ def _play_month(seconds: float) -> None:
     """The second part: journeys, a campaign and birthdays need time to pass."""
     from heliograph.cli import demo_doors, demo_month, demo_stage, demo_traffic
 
-    month = demo_month.coming(seconds)
+    speed = demo_month.speed(seconds)
     terminal.say(
-        f"\nThe month to come, in {seconds:g} seconds: a server whose clock runs {month.speed:,.0f} times as fast,"
+        f"\nThe month to come, in {seconds:g} seconds: a server whose clock runs {speed:,.0f} times as fast,"
         " with every kind of automation."
     )
-    with demo_stage.set_up(month.clock) as stage:
+    with demo_stage.set_up(demo_month.clock_for(seconds)) as stage:
         people = demo_month.everybody(demo_month.CONTACTS)
         with _bar("putting customers", len(people)) as seen:
             demo_traffic.customers(stage, people, seen.add)
+        month = demo_month.coming(stage, seconds)
         demo_month.apply(stage, month)
         with _bar("hours of the month", demo_month.DAYS * 24) as seen:
             demo_month.play(stage, month, people, demo_month.EVENTS, seen.add)
