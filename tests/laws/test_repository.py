@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import heliograph
+from heliograph.store import migrations
 from tests.laws import repository
 
 LONGEST = 400
@@ -90,6 +91,22 @@ def test_decisions_are_numbered_and_listed() -> None:
     listed = re.findall(r"\]\((\d{4}-[a-z0-9-]+\.md)\)", (folder / "README.md").read_text(encoding="utf-8"))
     assert listed == records
     assert len({record[:4] for record in records}) == len(records)
+
+
+def test_steps_of_the_schema_stand_in_one_line() -> None:
+    """Each step is named after its number and follows the one before, so that the file's name says how far it goes."""
+    steps = sorted((repository.ROOT / "src/heliograph/store/migrations/versions").glob("*.py"))
+    before = None
+    for file, number in zip(steps, range(1, len(steps) + 1), strict=True):
+        said = dict(
+            re.findall(
+                r'^(revision|down_revision) = "?(\w+)"?$', file.read_text(encoding="utf-8"), re.MULTILINE
+            )
+        )
+        assert (file.name[:4], said["down_revision"]) == (said["revision"], str(before)), file.name
+        assert said["revision"] == f"{number:04}", file.name
+        before = said["revision"]
+    assert before == migrations.LATEST
 
 
 @pytest.mark.parametrize(

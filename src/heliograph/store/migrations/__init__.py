@@ -1,6 +1,7 @@
-"""The schema's history, kept with Alembic: one file a step in `versions/`.
+"""The schema's history, kept with Alembic: one file a step in `versions/`, named after the step.
 
-Law: a step that was released is never edited. A database that is newer than the program is left alone.
+Law: a step that was released is never edited. A database that is newer than the program is left alone. The library is
+loaded by who has steps to take: a server that starts on a database of its own version does without it.
 """
 
 from __future__ import annotations
@@ -8,28 +9,28 @@ from __future__ import annotations
 from pathlib import Path
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 
 from heliograph import errors
 
 _FOLDER = Path(__file__).parent
-LATEST = ScriptDirectory(str(_FOLDER)).get_current_head()
+_STEPS = sorted(file.name.partition("_")[0] for file in (_FOLDER / "versions").glob("[0-9]*.py"))
+LATEST = _STEPS[-1]
 """The newest step that this program knows."""
+_STANDING = sa.table("alembic_version", sa.column("version_num", sa.Text))
 
 
 def current(engine: sa.Engine) -> str | None:
     """The step that a database stands at; None for one that is empty."""
     with engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+        if not sa.inspect(connection).has_table(_STANDING.name):
+            return None
+        standing: str | None = connection.scalar(sa.select(_STANDING.c.version_num))
+        return standing
 
 
 def is_older(version: str) -> bool:
     """Whether this program knows the step, and newer ones."""
-    known = [step.revision for step in ScriptDirectory(str(_FOLDER)).walk_revisions()]
-    return version in known and version != LATEST
+    return version in _STEPS and version != LATEST
 
 
 def upgrade(engine: sa.Engine) -> tuple[str | None, str]:
@@ -38,11 +39,13 @@ def upgrade(engine: sa.Engine) -> tuple[str | None, str]:
     Raises errors.DatabaseNewer where the database stands at a step that this program does not know.
     """
     before = current(engine)
-    assert LATEST is not None
     if before == LATEST:
         return before, LATEST
     if before is not None and not is_older(before):
         raise errors.DatabaseNewer
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
     config = Config()
     config.set_main_option("script_location", str(_FOLDER))
     with engine.connect() as connection:
