@@ -1,0 +1,50 @@
+"""docs/courier-clients.md says of each method of Courier's client whether it works, and that is so."""
+
+import re
+
+from litestar.routes import HTTPRoute
+
+from heliograph.web import server
+from tests.clients import methods
+from tests.laws import test_documents
+
+PAGE = "docs/courier-clients.md"
+ROWS = test_documents.table(test_documents.section(PAGE, "## Method by method"))
+
+
+def shape(asked: str) -> str:
+    """A request, whatever the parts of its path are called."""
+    return re.sub(r"{\w+}", "{}", asked)
+
+
+def served() -> set[str]:
+    """What is answered, by shape."""
+    return {
+        f"{method} {shape(route.path_format)}"
+        for route in server.routes().routes
+        if isinstance(route, HTTPRoute)
+        for method in route.methods
+    }
+
+
+def test_every_method_of_the_client_is_told_of() -> None:
+    """The page has each method of the installed client with its request, and no other, in their order."""
+    told = [(name.strip("`"), asked.strip("`")) for name, asked, _ in ROWS]
+    assert told == sorted(methods.requests().items())
+
+
+def test_what_works_is_served_and_nothing_else_is() -> None:
+    """`yes` stands at every method whose path is served; at every other one stands why not, or what does it instead."""
+    there = served()
+    wrong = [
+        f"{PAGE}: {name} is {'' if shape(asked.strip('`')) in there else 'not '}served"
+        for name, asked, works in ROWS
+        if (works == "yes") != (shape(asked.strip("`")) in there) or not re.match(r"yes$|no: .{5}", works)
+    ]
+    assert wrong == []
+
+
+def test_a_method_that_is_not_served_is_seen() -> None:
+    """The law knows a path that is not there from one that is."""
+    assert shape("GET /lists/{id}") in served()
+    assert shape("GET /listings/{id}") not in served()
