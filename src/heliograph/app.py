@@ -39,7 +39,7 @@ from heliograph.engine import (
     turn,
     worker,
 )
-from heliograph.store import database, definitions, facts, webhook_secrets
+from heliograph.store import database, definitions, facts, safe, webhook_secrets
 from heliograph.web import server, services
 
 _log = structlog.get_logger(__name__)
@@ -61,7 +61,11 @@ class App:
         """`ways` replaces the channels that the settings name."""
         self.settings = settings
         self.clock = clock or clocks.WallClock()
-        self.store = database.Database(settings.database_url, pool_size=settings.pool_size)
+        self.store = database.Database(
+            settings.database_url,
+            pool_size=settings.pool_size,
+            safe=safe.opened(settings.secret_key, settings.secret_key_file),
+        )
         self.store.check()
         self.worker_name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self.handover = handover.Handover(self.worker_name, self.clock.span(settings.lease_seconds))
@@ -190,7 +194,7 @@ class App:
         """What links that carry their own proof are signed with: drawn once for a database."""
         if self._link_secret is None:
             with self.store.writing() as connection:
-                self._link_secret = facts.secret(connection, secrets.token_hex(32))
+                self._link_secret = facts.secret(connection, secrets.token_hex(32), self.store.safe)
         return self._link_secret
 
     def _unsubscribing(self) -> Callable[[links.Preference], str] | None:
@@ -202,7 +206,7 @@ class App:
 
     def _secrets(self, workspace_id: int, now: int) -> list[str]:
         with self.store.reading() as connection:
-            return webhook_secrets.read(connection, workspace_id, now)
+            return webhook_secrets.read(connection, workspace_id, now, self.store.safe)
 
     def wake(self) -> None:
         """Something was committed that a turn has to see."""

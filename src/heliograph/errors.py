@@ -184,6 +184,20 @@ class BadSetting(HeliographError):
     code = "bad_setting"
 
 
+class NoSecretKey(HeliographError):
+    """Secrets are kept locked and no key is set: `heliograph secret key` makes one for HELIOGRAPH_SECRET_KEY."""
+
+    code = "no_secret_key"
+    status = 409
+
+
+class WrongSecretKey(HeliographError):
+    """A stored secret opens with none of the keys that are set: set the key that locked it beside the new one."""
+
+    code = "wrong_secret_key"
+    status = 503
+
+
 class DatabaseNewer(HeliographError):
     """The database was written by a newer Heliograph than this one: upgrade the program; nothing was changed."""
 

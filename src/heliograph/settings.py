@@ -64,6 +64,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How long a delivery may hold a message before it counts as uncertain."""
     turn_inputs: int = 500
     """The most inputs that one turn takes."""
+    secret_key: str = ""
+    """The key with which secrets are locked in the database, as `heliograph secret key` makes one; several, divided by
+    commas, all open and the first locks."""
+    secret_key_file: str = ""
+    """A file with such keys, one a line, instead."""
     public_url: str = ""
     """Where people reach this server, such as https://mail.example.com: links to unsubscribe lead there. Without it
     e-mails carry none."""
@@ -105,6 +110,11 @@ def load(environment: Mapping[str, str] | None = None, **given: Any) -> Settings
             values[field.name] = _read(field, text)
     values.update({name: value for name, value in given.items() if value is not None})
     return _checked(Settings(**values))
+
+
+def variable(name: str) -> str | None:
+    """What the environment has under a name of somebody's own, such as a password that a file names."""
+    return os.environ.get(name)
 
 
 def environment(given: Settings) -> dict[str, str]:

@@ -99,8 +99,8 @@ def test_an_alarm_is_told_once_and_ended_once(world: testing.World, rule: str) -
 def test_a_webhook_is_signed_anew_in_each_attempt(world: testing.World, rule: str) -> None:
     """Each attempt has the same id, its own second, and signatures by every secret that still counts."""
     with world.app.store.writing() as connection:
-        old = webhook_secrets.read(connection, world.workspace_id, world.clock.now())
-        new = webhook_secrets.replace(connection, world.workspace_id, world.clock.now())
+        old = webhook_secrets.read(connection, world.workspace_id, world.clock.now(), world.app.store.safe)
+        new = webhook_secrets.replace(connection, world.workspace_id, world.clock.now(), world.app.store.safe)
     busy = iter([acts.busy, testing.accepted])
     world.calls.answer = lambda one: next(busy)(one) if one.address == HOOK else answered(one)
     call(world, good=0, bad=5)
@@ -120,7 +120,7 @@ def test_a_webhook_is_signed_anew_in_each_attempt(world: testing.World, rule: st
         assert headers["Content-Type"] == "application/json"
     with world.app.store.reading() as connection:
         later = world.clock.now() + 86_400_000_000
-        assert webhook_secrets.read(connection, world.workspace_id, later) == [new]
+        assert webhook_secrets.read(connection, world.workspace_id, later, world.app.store.safe) == [new]
 
 
 def _key(secret: str) -> bytes:

@@ -69,4 +69,4 @@ def test_every_operation_is_for_somebody() -> None:
             assert told["security"] == [], path
         else:
             assert auth.roles_for(method.upper(), path), (path, method)
-            assert "Roles: admin, supervisor" in told["description"], (path, method)
+            assert "Roles: admin" in told["description"], (path, method)

@@ -21,7 +21,9 @@ from heliograph.cli import (
     explaining,
     holding,
     importing,
+    locking_secrets,
     managing,
+    providing,
     resolving,
     serving,
     suppressing,
@@ -64,6 +66,8 @@ for _command in (
 for _name, _family in (
     ("key", managing.keys),
     ("workspace", managing.workspaces),
+    ("secret", locking_secrets.secrets),
+    ("provider", providing.providers),
     ("template", templating.templates),
     ("import", importing.imports),
     ("held", holding.held),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,13 +20,15 @@ if TYPE_CHECKING:
     from heliograph.cli import definition_files
     from heliograph.store import database as databases
 
+    Way = Callable[[sa.Connection, int, definition_files.Definition, int], Change]
+
 
 def apply(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of .yaml files, or one such file.")],
     workspace: options.Workspace = "default",
     database: options.DatabaseUrl = None,
 ) -> None:
-    """Bring in definitions from YAML files: rules, date automations, templates, segments, groups, campaigns.
+    """Bring in definitions from YAML files: rules, date automations, providers, templates, segments, groups, campaigns.
 
     What says nothing new is left alone.
     """
@@ -59,22 +62,25 @@ def put(store: databases.Database, folder: Path, workspace: str, now: int | None
     now = options.moment(store) if now is None else now
     with store.writing() as connection:
         if workspace == workspaces.DEFAULT:
-            workspaces.ensure(connection, workspace, now)
+            workspaces.ensure(connection, workspace, now, store.safe)
         owner = options.workspace_id(connection, workspace)
         # Before anything else, as whoever changes one campaign does: no turn moves one that is changed here.
         of_campaigns = [one.id for one in found if one.kind == "campaign" and isinstance(one.id, bytes)]
         places = {campaigns.partition_of(owner, identity) for identity in of_campaigns}
         store.lock_partitions(connection, places)
-        changes = [_put(connection, owner, one, now) for one in found]
+        ways = _ways(store)
+        changes = [_put(ways, connection, owner, one, now) for one in found]
         if all(change.what == "unchanged" for change in changes):
             # Then not even the version is raised, by which every turn reads the definitions again.
             connection.rollback()
     return changes
 
 
-def _put(connection: sa.Connection, owner: int, one: definition_files.Definition, now: int) -> Change:
+def _put(
+    ways: Mapping[str, Way], connection: sa.Connection, owner: int, one: definition_files.Definition, now: int
+) -> Change:
     try:
-        return _ways()[one.kind](connection, owner, one, now)
+        return ways[one.kind](connection, owner, one, now)
     except errors.Conflict as fault:
         raise errors.Conflict(f"{one.file}: {fault.message}") from None
     except errors.InvalidInput as fault:
@@ -82,11 +88,12 @@ def _put(connection: sa.Connection, owner: int, one: definition_files.Definition
         raise errors.InvalidInput(faults=faults) from None
 
 
-def _ways() -> Mapping[str, Callable[[sa.Connection, int, definition_files.Definition, int], Change]]:
+def _ways(store: databases.Database) -> Mapping[str, Way]:
     """How each kind is stored."""
-    from heliograph.cli import applying_campaigns, applying_dates
+    from heliograph.cli import applying_campaigns, applying_dates, applying_providers
 
     return {
+        "provider": functools.partial(applying_providers.put_provider, store.safe),
         "brand": _put_brand,
         "template": _put_template,
         "journey": _put_journey,

@@ -18,6 +18,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from heliograph import errors
+from heliograph import settings as settings_module
 from heliograph.core import (
     brands,
     campaigns,
@@ -27,12 +28,23 @@ from heliograph.core import (
     ids,
     journeys,
     message_templates,
+    providers,
     rule_journeys,
     rules,
     segments,
 )
 
-KINDS = ("brand", "template", "journey", "rule", "date", "segment", "communication_group", "campaign")
+KINDS = (
+    "provider",
+    "brand",
+    "template",
+    "journey",
+    "rule",
+    "date",
+    "segment",
+    "communication_group",
+    "campaign",
+)
 """In the order in which they are applied: what is named comes before what names it."""
 _STEP = re.compile(r'\[(\d+)\]|\["((?:[^"\\]|\\.)*)"\]|([^.\[]+)')
 _TEMPLATE_ID = message_templates.ID
@@ -244,6 +256,53 @@ def _brand(file: Path, identity: object, fields: Mapping[str, Any]) -> Definitio
     return Definition(file, "brand", str(identity), content.name, content)
 
 
+def _provider(file: Path, identity: object, fields: Mapping[str, Any]) -> Definition:
+    faults = documents.unknown_keys(fields, providers.WRITABLE, "")
+    if not isinstance(identity, str) or not _TEMPLATE_ID.fullmatch(identity):
+        faults.append(
+            errors.Fault("id", "takes a name of letters, digits, `.`, `_` and `-`, such as main-mail")
+        )
+    try:
+        # A secret stands elsewhere: what a file says is where.
+        content = providers.define({"alias": identity, **fields, "settings": _with_secrets(fields)})
+    except errors.InvalidInput as refusal:
+        raise errors.InvalidInput(faults=[*faults, *refusal.faults]) from None
+    if faults:
+        raise errors.InvalidInput(faults=faults)
+    return Definition(file, "provider", str(identity), str(content.alias), content)
+
+
+def _with_secrets(fields: Mapping[str, Any]) -> Any:
+    """The settings of a provider, its secrets read from where the file says: a variable or another file."""
+    given = fields.get("settings")
+    kind = providers.KINDS.get(str(fields.get("provider")))
+    if not isinstance(given, dict) or kind is None:
+        return given
+    settings = dict(given)
+    for name in (
+        name for name, field in kind.fields.items() if field.is_secret and given.get(name) is not None
+    ):
+        settings[name] = _secret(given[name], f"settings.{name}")
+    return settings
+
+
+def _secret(named: object, path: str) -> str:
+    place = next(iter(named.items())) if isinstance(named, dict) and len(named) == 1 else None
+    if place is None or place[0] not in ("env", "file") or not isinstance(place[1], str):
+        message = "names where the secret is: {env: NAME_OF_A_VARIABLE} or {file: /path/to/it}"
+        raise errors.InvalidInput.at(path, message)
+    kind, where = place
+    if kind == "env":
+        found = settings_module.variable(where)
+        if not found:
+            raise errors.InvalidInput.at(f"{path}.env", f"the variable {where} is not set")
+        return found
+    try:
+        return Path(where).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as fault:
+        raise errors.InvalidInput.at(f"{path}.file", f"{where} cannot be read: {fault}") from None
+
+
 def _journey(file: Path, identity: object, fields: Mapping[str, Any]) -> Definition:
     from heliograph import app, settings
 
@@ -278,6 +337,7 @@ _DEFINED: Mapping[str, Callable[[Path, object, Mapping[str, Any]], Definition]] 
     "date": _by_uuid("date", _date),
     "template": _template,
     "brand": _brand,
+    "provider": _provider,
     "journey": _journey,
     "segment": _by_uuid("segment", segments.define),
     "communication_group": _by_uuid("communication_group", communication_groups.define),

@@ -80,7 +80,7 @@ def take(
     now = options.present(store)
     with store.writing() as connection:
         if workspace == workspaces.DEFAULT:
-            workspaces.ensure(connection, workspace, now)
+            workspaces.ensure(connection, workspace, now, store.safe)
         owner = options.workspace_id(connection, workspace)
         name = f"import:{owner}:{file.resolve()}"
         standing = _standing(facts.read(connection, name), file)

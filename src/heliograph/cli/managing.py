@@ -52,7 +52,7 @@ def create_key(
     now = clock.WallClock().now()
     with options.opened(database, must_exist=False) as store, store.writing() as connection:
         if workspace == spaces.DEFAULT:
-            spaces.ensure(connection, workspace, now)
+            spaces.ensure(connection, workspace, now, store.safe)
         owner = options.workspace_id(connection, workspace)
         made, text = stored.create(
             connection, owner, stored.Role(role), name or f"{role} key", now, tenant_id=tenant
@@ -121,7 +121,7 @@ def create_workspace(
         raise typer.BadParameter("takes 1 to 64 letters, digits, `-`, `_` and `.`", param_hint="NAME")
     with options.opened(database, must_exist=False) as store, store.writing() as connection:
         is_new = spaces.find(connection, name) is None
-        spaces.ensure(connection, name, clock.WallClock().now())
+        spaces.ensure(connection, name, clock.WallClock().now(), store.safe)
     terminal.say(f"The workspace {name} {'is made' if is_new else 'was there already'}.")
 
 
@@ -140,8 +140,8 @@ def webhook_secret(
         now = options.moment(store)
         with store.writing() as connection:
             owner = options.workspace_id(connection, name)
-            found = [] if replace else webhook_secrets.read(connection, owner, now)
-            secret = found[0] if found else webhook_secrets.replace(connection, owner, now)
+            found = [] if replace else webhook_secrets.read(connection, owner, now, store.safe)
+            secret = found[0] if found else webhook_secrets.replace(connection, owner, now, store.safe)
     terminal.say(secret)
 
 

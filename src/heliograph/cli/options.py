@@ -38,10 +38,11 @@ def opened(url: str | None, *, must_exist: bool = True) -> Iterator[database.Dat
 
     Raises errors.DatabaseUnreachable where there is no SQLite file and it `must_exist`.
     """
-    from heliograph.store import database
+    from heliograph.store import database, safe
 
     chosen = settings.load(database_url=url)
-    store = database.Database(chosen.database_url, must_exist=must_exist)
+    opening = safe.opened(chosen.secret_key, chosen.secret_key_file)
+    store = database.Database(chosen.database_url, must_exist=must_exist, safe=opening)
     try:
         store.check()
         yield store

@@ -108,7 +108,7 @@ def _alone(url: str) -> contextlib.AbstractContextManager[None]:
 def _opened(chosen: settings.Settings, played: clock.ScaledClock | None) -> App:
     """The application on its database, which has a workspace and knows its clock."""
     from heliograph import app
-    from heliograph.store import workspaces
+    from heliograph.store import relocking, workspaces
 
     made = app.App(chosen, played)
     try:
@@ -118,7 +118,9 @@ def _opened(chosen: settings.Settings, played: clock.ScaledClock | None) -> App:
             session = made.session()
             played.start = max(played.start, session.hot.last_now(session.connection))
         with made.store.writing() as connection:
-            workspaces.ensure(connection, workspaces.DEFAULT, made.clock.now())
+            workspaces.ensure(connection, workspaces.DEFAULT, made.clock.now(), made.store.safe)
+            if made.store.safe.has_key:
+                relocking.relock(connection, made.store.safe, plain_only=True)
     except BaseException:
         made.close()
         raise

@@ -22,6 +22,7 @@ from sqlalchemy.pool import QueuePool
 
 from heliograph import errors
 from heliograph.store import hot_postgres, hot_sqlite, migrations, packing
+from heliograph.store import safe as safes
 
 _BUSY_MILLISECONDS = 5_000
 _ENGINE_CACHE, _CACHE = 49_152, 4_096
@@ -77,8 +78,11 @@ class Session:
 class Database:
     """One database, opened; nothing is read or written until it is asked for."""
 
-    def __init__(self, url: str, *, pool_size: int = 4, must_exist: bool = False):
-        self.url = url
+    def __init__(
+        self, url: str, *, pool_size: int = 4, must_exist: bool = False, safe: safes.Safe | None = None
+    ):
+        """`safe` locks and opens the secrets in it; without one none can be kept."""
+        self.url, self.safe = url, safe or safes.Safe()
         self.is_sqlite = urlsplit(url).scheme == "sqlite"
         self.path = _path_of(url) if self.is_sqlite else None
         if self.path is not None:

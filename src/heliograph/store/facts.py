@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from heliograph.store import safe as safes
 from heliograph.store import schema
 
 _FACTS = schema.facts.c
+_LINK_SECRET = "link_secret"  # noqa: S105 the name under which it is kept
 _KEEP = sa.text(
     "INSERT INTO facts (name, value) VALUES (:name, :value)"
     " ON CONFLICT (name) DO UPDATE SET value = excluded.value"
@@ -28,12 +30,26 @@ def keep(connection: sa.Connection, name: str, value: str) -> None:
     connection.execute(_KEEP, {"name": name, "value": value})
 
 
-def secret(connection: sa.Connection, fresh: str) -> bytes:
-    """The secret of this database, in hexadecimal digits where it is kept; `fresh` becomes it where there is none."""
-    connection.execute(_NOTE, {"name": "link_secret", "value": fresh})
-    found = read(connection, "link_secret")
+def secret(connection: sa.Connection, fresh: str, safe: safes.Safe) -> bytes:
+    """The secret of this database, in hexadecimal digits; `fresh` becomes it where there is none.
+
+    Raises errors.NoSecretKey or errors.WrongSecretKey.
+    """
+    locked = safe.lock(fresh, _LINK_SECRET) if safe.has_key else fresh
+    connection.execute(_NOTE, {"name": _LINK_SECRET, "value": locked})
+    found = read(connection, _LINK_SECRET)
     assert found is not None
-    return bytes.fromhex(found)
+    return bytes.fromhex(safe.open(found, _LINK_SECRET) if safes.is_locked(found) else found)
+
+
+def relock(connection: sa.Connection, safe: safes.Safe, *, plain_only: bool) -> int:
+    """Lock the secret of this database by the key that locks now, or only if it is not locked; gives how many."""
+    found = read(connection, _LINK_SECRET)
+    if found is None or (safes.is_locked(found) and (plain_only or safe.is_current(found))):
+        return 0
+    plain = safe.open(found, _LINK_SECRET) if safes.is_locked(found) else found
+    keep(connection, _LINK_SECRET, safe.lock(plain, _LINK_SECRET))
+    return 1
 
 
 def forget(connection: sa.Connection, name: str) -> None:

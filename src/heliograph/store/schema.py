@@ -23,6 +23,7 @@ from heliograph.store import (
     key_tables,
     list_tables,
     place_tables,
+    provider_tables,
     start_tables,
     tenant_tables,
 )
@@ -124,6 +125,7 @@ segments = _table(
 templates, template_versions = design_tables.templates, design_tables.template_versions
 brands, brand_versions = design_tables.brands, design_tables.brand_versions
 resource_schemas = design_tables.resource_schemas
+providers = provider_tables.providers
 
 # ── people and what is talked about: written by people and by turns ─────────────────────────────────
 

@@ -12,6 +12,7 @@ import msgspec
 import sqlalchemy as sa
 
 from heliograph.core import control
+from heliograph.store import safe as safes
 from heliograph.store import schema, webhook_secrets
 
 DEFAULT = "default"
@@ -19,9 +20,9 @@ DEFAULT = "default"
 _WORKSPACES = schema.workspaces.c
 _VERSIONS = schema.control_versions
 _ADD = sa.text(
-    "INSERT INTO workspaces (name, control_updated_at, created_at, webhook_secrets)"
-    " VALUES (:name, :now, :now, :secrets) ON CONFLICT (name) DO NOTHING"
-).bindparams(sa.bindparam("secrets", type_=schema.Json))
+    "INSERT INTO workspaces (name, control_updated_at, created_at)"
+    " VALUES (:name, :now, :now) ON CONFLICT (name) DO NOTHING"
+)
 _COUNT = sa.text(
     "INSERT INTO counters (workspace_id, kind, value) VALUES (:workspace_id, :kind, 1)"
     " ON CONFLICT (workspace_id, kind) DO UPDATE SET value = counters.value + 1 RETURNING value"
@@ -40,13 +41,15 @@ def find(connection: sa.Connection, name: str) -> int | None:
     return found
 
 
-def ensure(connection: sa.Connection, name: str, now: int) -> int:
-    """The id of a workspace by its name; it is made where there is none."""
+def ensure(connection: sa.Connection, name: str, now: int, safe: safes.Safe | None = None) -> int:
+    """The id of a workspace by its name; it is made where there is none, its secret locked by the `safe`."""
     found = find(connection, name)
     if found is not None:
         return found
-    connection.execute(_ADD, {"name": name, "now": now, "secrets": webhook_secrets.drawn()})
-    return int(connection.execute(sa.select(_WORKSPACES.id).where(_WORKSPACES.name == name)).scalar_one())
+    connection.execute(_ADD, {"name": name, "now": now})
+    made = int(connection.execute(sa.select(_WORKSPACES.id).where(_WORKSPACES.name == name)).scalar_one())
+    webhook_secrets.draw(connection, made, safe or safes.Safe())
+    return made
 
 
 def names(connection: sa.Connection) -> list[str]:

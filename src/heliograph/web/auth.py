@@ -40,6 +40,10 @@ ROLES: tuple[tuple[str, tuple[str, ...], frozenset[Role]], ...] = (
     ("/api/divisions", _READ, _OPERATORS | {Role.AGENT}),
     ("/messages", _READ, _OPERATORS | {Role.AGENT}),
     ("/messages/*", _READ, _OPERATORS | {Role.AGENT}),
+    # The catalog is no secret; who sends for a workspace, and with which logins, is for admins.
+    ("/providers/catalog", (), _OPERATORS),
+    ("/providers", (), frozenset({Role.ADMIN})),
+    ("/providers/*", (), frozenset({Role.ADMIN})),
     ("/*", (), _OPERATORS),
 )
 """Which roles pass (engine.md E28): the first row that covers path and method decides.
