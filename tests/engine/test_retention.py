@@ -158,7 +158,7 @@ def test_what_hangs_on_no_event_goes_by_itself(keeping: testing.World) -> None:
     with session.transaction() as connection:
         session.hot.write(connection, writes, (0,), at)
     keeping.clock.move(20 * DAY)
-    assert prune(keeping) == 4 + 3
+    assert prune(keeping) == 6 + 3
     found = tables.rows(keeping.app.store, "messages")
     assert {row["state"] for row in found} == {
         messages.State.PLANNED,

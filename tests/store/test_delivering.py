@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from heliograph.core import messages
-from heliograph.store import database, rows, schema
+from heliograph.core import messages, reports
+from heliograph.store import database, report_rows, rows, schema
 from tests import tables
 from tests.store import samples
 
@@ -138,7 +138,8 @@ def test_what_became_of_a_message_is_stored(store: database.Database, session: d
     assert settle(session, "w1", answered, retried) == [answered, retried]
     found = tables.content(store, "claims", "messages")
     assert found["claims"] == []
-    assert tables.values(found["messages"]) == [
+    width = len(rows.Message._fields)
+    assert [row[:width] for row in tables.values(found["messages"])] == [
         tables.as_stored(
             done._replace(state=messages.State.ACCEPTED, settled_at=samples.NOW + 5, attempts=b'[{"at":1}]')
         ),
@@ -229,3 +230,25 @@ def test_a_lease_that_was_taken_over_runs_anew(session: database.Session) -> Non
     assert expired(session, "w2", now=over + 1) == expired(session, "w3", now=over + 1) == []
     assert settle(session, "w2", settled(found.message)) != []
     assert expired(session, "w3", now=over + 10 * LEASE) == []
+
+
+def test_what_a_report_told_first_is_taken_up(store: database.Database, session: database.Session) -> None:
+    """A message that was reported before its answer is stored takes that state when it is accepted, and no sooner."""
+    early, again = samples.message(1), samples.message(2)
+    plan(session, early, again)
+    claim(session)
+    told = report_rows.Writes()
+    for one in (early, again):
+        key = (one.workspace_id, one.id)
+        told.reached[key] = report_rows.of(*key, reports.Known(delivered_at=samples.NOW))
+    writes = rows.Writes()
+    writes.reports = told
+    with session.transaction() as connection:
+        session.hot.write(connection, writes, (0,), samples.NOW)
+        known = session.hot.read_reached(connection, told.reached.keys())
+    assert {key: row.known for key, row in known.items()} == {
+        key: reports.Known(delivered_at=samples.NOW) for key in told.reached
+    }
+    settle(session, "w1", settled(early), settled(again, messages.State.PLANNED))
+    states = [row["state"] for row in tables.content(store, "messages")["messages"]]
+    assert states == [messages.State.DELIVERED, messages.State.PLANNED]

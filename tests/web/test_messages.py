@@ -47,6 +47,8 @@ def test_a_message_is_listed_and_read(api: client.Client) -> None:
         "delivered": None,
         "opened": None,
         "clicked": None,
+        "bounce": None,
+        "complained": None,
         "channel": "email",
         "address": "ana@example.com",
         "tenant_id": None,
@@ -229,3 +231,49 @@ def test_an_unknown_message_is_a_404(lone_api: client.Client) -> None:
     for identity in ("nothing", "00000000-0000-7000-8000-000000000000"):
         answer = lone_api.get(f"/messages/{identity}")
         assert (answer.status_code, answer.json()["type"]) == (404, "not_found_error")
+
+
+def test_what_became_of_it_is_listed_and_told(api: client.Client) -> None:
+    """A message that was delivered, opened, clicked or came back says so, when, and why, and is found by it."""
+    for name in ("ana", "ben", "cleo", "dot"):
+        api.put(f"/profiles/{name}", {"profile": {"email": f"{name}@example.com"}})
+    write_to(api, "ana", "ben", "cleo", "dot")
+    mails = {one["recipient"]: one["id"] for one in api.get("/messages").json()["results"]}
+    second = 1_000_000
+    sent_at = api.clock.now()
+    api.clock.move(100 * second)
+    api.world.report(mails["ana"], "delivered", at=sent_at + second)
+    api.world.report(mails["ana"], "clicked", at=sent_at + 3 * second, link="https://shop.example/")
+    api.world.report(mails["ana"], "opened", at=sent_at + 2 * second)
+    api.world.report(mails["ben"], "opened", at=sent_at + 2 * second)
+    api.world.report(mails["cleo"], "bounced", at=sent_at + second, bounce="hard", words="550 no such user")
+    api.decide()
+    (ana,) = api.get("/messages", params={"recipient": "ana"}).json()["results"]
+    assert (ana["status"], ana["reason"]) == ("CLICKED", None)
+    assert (ana["sent"], ana["delivered"], ana["opened"], ana["clicked"]) == (
+        NOON,
+        NOON + 1000,
+        NOON + 2000,
+        NOON + 3000,
+    )
+    cleo = api.get(f"/messages/{mails['cleo']}").json()
+    assert (cleo["status"], cleo["reason"], cleo["bounce"]) == ("UNDELIVERABLE", "BOUNCED", "hard")
+    assert (cleo["error"], cleo["delivered"]) == ("550 no such user", None)
+    for status, who in (
+        ("SENT", ["dot"]),
+        ("DELIVERED", []),
+        ("OPENED", ["ben"]),
+        ("CLICKED", ["ana"]),
+        ("UNDELIVERABLE", ["cleo"]),
+        ("OPENED,CLICKED,SENT", ["dot", "ben", "ana"]),
+    ):
+        assert found(api, status=status) == who
+    told = api.get(f"/messages/{mails['ana']}/history").json()["results"]
+    assert [one["type"] for one in told[-3:]] == ["DELIVERED", "OPENED", "CLICKED"]
+    assert told[-1]["links"] == ["https://shop.example/"]
+    assert told[-3]["integration"] == {"id": "world", "provider": "world"}
+    assert told[-3]["reference"] == {"id": mails["ana"]}
+    (back,) = api.get(f"/messages/{mails['cleo']}/history", params={"type": "UNDELIVERABLE"}).json()[
+        "results"
+    ]
+    assert (back["reason"], back["ts"]) == ("BOUNCED", NOON + 1000)

@@ -51,6 +51,10 @@ class Inbox(IntEnum):
     """The owner of a batch is handed its items."""
     SUBSCRIBE = 30
     """A contact of this partition is to be on a list, decided in another one."""
+    REPORT = 40
+    """A provider tells what became of a message of this partition (core.reports)."""
+    ADDRESS = 41
+    """An address of this partition hears that a message bounced there, or arrived."""
 
 
 class Timer(IntEnum):

@@ -144,7 +144,9 @@ class OutgoingMessage(msgspec.Struct, kw_only=True):
     address: str | None
     template_id: str | None
     template_version: int | None
-    state: Literal["planned", "held", "accepted", "failed", "unroutable", "canceled", "uncertain"]
+    state: Literal[
+        "planned", "held", "accepted", "failed", "unroutable", "canceled", "uncertain", "delivered", "bounced"
+    ]
     possibly_repeated: bool
     attempts: list[Attempt]
     error: str | None

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from heliograph.core import ids, messages
+from heliograph.core import ids, messages, reports
 from heliograph.core.messages import State
 
 _decode = msgspec.json.Decoder().decode
@@ -31,9 +31,19 @@ class Asked(NamedTuple):
     error: str | None
 
 
-def history(row: Asked, event_type: str | None, attempts: Sequence[messages.Attempt]) -> list[dict[str, Any]]:
+def history(
+    row: Asked,
+    event_type: str | None,
+    attempts: Sequence[messages.Attempt],
+    known: reports.Known = reports.NOTHING,
+) -> list[dict[str, Any]]:
     """The entries, oldest first; `ts` is in milliseconds since 1970 UTC."""
-    return [*_asked(row, event_type), *_tried(row, attempts), *_ended(row, attempts)]
+    return [
+        *_asked(row, event_type),
+        *_tried(row, attempts),
+        *_ended(row, attempts),
+        *_reported(row, attempts, known),
+    ]
 
 
 def _asked(row: Asked, event_type: str | None) -> Iterator[dict[str, Any]]:
@@ -92,3 +102,24 @@ def _ended(row: Asked, attempts: Sequence[messages.Attempt]) -> Iterator[dict[st
     if state in said:
         at = ids.created_at(row.id) if row.settled_at is None else row.settled_at
         yield {"type": messages.COURIER_STATUS[state], "ts": at // 1000, "error": row.error}
+
+
+def _reported(row: Asked, attempts: Sequence[messages.Attempt], known: reports.Known) -> list[dict[str, Any]]:
+    """What reports have told, in the order in which it happened."""
+    last = attempts[-1] if attempts else None
+    provider = (
+        {"id": "", "provider": ""} if last is None else {"id": last.provider, "provider": last.provider}
+    )
+    way = {"channel": {"id": row.channel}, "integration": provider}
+    told = known.told
+    found: list[tuple[int | None, str, dict[str, Any]]] = [
+        (known.delivered_at, "DELIVERED", {"reference": {"id": None if last is None else last.reference}}),
+        (known.opened_at, "OPENED", {}),
+        (known.clicked_at, "CLICKED", {"links": list(told.links)}),
+        (told.complained_at, "COMPLAINED", {}),
+    ]
+    if told.bounce is not None:
+        more = {"reason": "BOUNCED", "bounce": told.bounce.kind, "error": told.bounce.words}
+        found.append((told.bounce.at, "UNDELIVERABLE", more))
+    ordered = sorted(((at, name, more) for at, name, more in found if at is not None), key=lambda one: one[0])
+    return [{"type": name, "ts": at // 1000, **way, **more} for at, name, more in ordered]

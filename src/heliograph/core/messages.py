@@ -29,8 +29,15 @@ class State(IntEnum):
     """The recipient has no address for the channel, or the channel no provider."""
     CANCELED = 6
     UNCERTAIN = 7
-    """It may have been handed over, and is not sent again before an operator says what became of it."""
+    """It may have been handed over, and is not sent again before an operator or a report says what became of it."""
+    DELIVERED = 8
+    """A report says that it arrived (core.reports)."""
+    BOUNCED = 9
+    """A report says that it came back."""
 
+
+TAKEN = frozenset({State.ACCEPTED, State.DELIVERED, State.BOUNCED})
+"""The provider took it, whatever became of it then."""
 
 OPTED_OUT, SUPPRESSED = "opted_out", "suppressed"
 UNWANTED = frozenset({OPTED_OUT, SUPPRESSED})
@@ -48,16 +55,23 @@ TRANSITIONS: Mapping[State | None, frozenset[State]] = {
             State.UNROUTABLE,
             State.CANCELED,
             State.UNCERTAIN,
+            State.DELIVERED,
+            State.BOUNCED,
         }
     ),
     State.HELD: frozenset({State.PLANNED, State.CANCELED}),
-    State.ACCEPTED: frozenset(),
+    State.ACCEPTED: frozenset({State.DELIVERED, State.BOUNCED}),
     State.FAILED: frozenset(),
     State.UNROUTABLE: frozenset(),
     State.CANCELED: frozenset(),
-    State.UNCERTAIN: frozenset({State.PLANNED, State.ACCEPTED, State.FAILED}),
+    State.UNCERTAIN: frozenset({State.PLANNED, State.ACCEPTED, State.FAILED, State.DELIVERED, State.BOUNCED}),
+    State.DELIVERED: frozenset({State.BOUNCED}),
+    State.BOUNCED: frozenset({State.DELIVERED}),
 }
-"""Where a message may go; None is before it exists. Out of UNCERTAIN it goes at an operator's word alone."""
+"""Where a message may go; None is before it exists. Out of UNCERTAIN it goes at an operator's word, or a report's.
+
+A planned message is delivered, or bounced, at once where a report came before its channel's answer was stored.
+"""
 
 COURIER_STATUS: Mapping[State, str] = {
     State.PLANNED: "ENQUEUED",
@@ -67,8 +81,10 @@ COURIER_STATUS: Mapping[State, str] = {
     State.UNROUTABLE: "UNROUTABLE",
     State.CANCELED: "CANCELED",
     State.UNCERTAIN: "SENT",
+    State.DELIVERED: "DELIVERED",
+    State.BOUNCED: "UNDELIVERABLE",
 }
-"""How the Courier wire names each state (engine.md, States)."""
+"""How the Courier wire names each state (engine.md, States); what was opened or clicked: reports.status."""
 
 
 class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -182,6 +198,8 @@ _REPLIES: Mapping[State, plans.Status] = {
     State.FAILED: plans.Status.FAILED,
     State.UNROUTABLE: plans.Status.FAILED,
     State.CANCELED: plans.Status.SKIPPED,
+    State.DELIVERED: plans.Status.SUCCEEDED,
+    State.BOUNCED: plans.Status.SUCCEEDED,
 }
 
 
@@ -190,6 +208,10 @@ def answer_body(visit: int, ordinal: int, status: plans.Status, output: Any, err
     return _encode((visit, ordinal, int(status), output, error))
 
 
-def job_body(automation_id: bytes, part: int, state: State) -> bytes:
-    """What the cursor of a fan-out is told of a message of its own that has ended, as it lies in an inbox."""
-    return _encode((ids.text(automation_id), part, int(state)))
+def job_body(automation_id: bytes, part: int, state: State, *, before: State | None = None) -> bytes:
+    """What the cursor of a fan-out is told of a message of its own that has ended, as it lies in an inbox.
+
+    `before` is the state in which it was counted already.
+    """
+    told = (ids.text(automation_id), part, int(state))
+    return _encode(told if before is None else (*told, int(before)))

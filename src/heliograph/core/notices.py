@@ -9,15 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from heliograph.core import conversations
+from heliograph.core import conversations, reports, schedule
 
 CONTACT_CREATED, CONTACT_UPDATED = "contact_created", "contact_updated"
 ASSIGNED, STATUS_CHANGED = "conversation_assigned", "conversation_status_changed"
 TAGGED = "conversation_tagged"
 MESSAGE_FAILED = "message_failed"
+MESSAGE_DELIVERED, MESSAGE_OPENED = "message_delivered", "message_opened"
+MESSAGE_CLICKED, MESSAGE_BOUNCED = "message_clicked", "message_bounced"
 
 OF_CONTACTS = (CONTACT_CREATED, CONTACT_UPDATED)
 OF_CONVERSATIONS = (ASSIGNED, STATUS_CHANGED, TAGGED)
+OF_REPORTS = (MESSAGE_DELIVERED, MESSAGE_OPENED, MESSAGE_CLICKED, MESSAGE_BOUNCED)
 
 SOURCE = "engine"
 
@@ -66,4 +69,28 @@ def of_conversation(before: Mapping[str, Any] | None, after: Mapping[str, Any]) 
         removed = [tag for tag in known["tags"] if tag not in after["tags"]]
         payload = {"tags": after["tags"], "added": added, "removed": removed}
         found.append(Notice(TAGGED, payload, {"tags": known["tags"]}))
+    return found
+
+
+def of_reports(before: reports.Known, after: reports.Known) -> list[Notice]:
+    """What is told of a message of which more is known now; beside this the payload says what message it is.
+
+    Each is told once; a click once for each link.
+    """
+    found = []
+    for event_type, name in ((MESSAGE_DELIVERED, "delivered_at"), (MESSAGE_OPENED, "opened_at")):
+        at = getattr(after, name)
+        if at is not None and getattr(before, name) is None:
+            found.append(Notice(event_type, {name: schedule.write_instant(at)}, None))
+    if after.clicked_at is not None:
+        told: list[str | None] = [link for link in after.told.links if link not in before.told.links]
+        if not told and before.clicked_at is None:
+            told = [None]
+        at = schedule.write_instant(after.clicked_at)
+        found += [Notice(MESSAGE_CLICKED, {"clicked_at": at, "link": link}, None) for link in told]
+    bounce = after.told.bounce
+    if bounce is not None and (before.told.bounce is None or before.told.bounce.kind != bounce.kind):
+        at = schedule.write_instant(bounce.at)
+        payload = {"bounced_at": at, "bounce": bounce.kind, "error": bounce.words}
+        found.append(Notice(MESSAGE_BOUNCED, payload, None))
     return found

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from heliograph.core import conversations, effects, ids, messages, people, rules, runs, statistics
-from heliograph.store import alert_rows, birthdays, list_rows, rows, step_rows
+from heliograph.store import alert_rows, birthdays, list_rows, report_rows, rows, step_rows
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -37,6 +37,8 @@ class Desk:
         self.events: dict[tuple[int, bytes], rows.Event] = {}
         self.attempts: dict[tuple[int, bytes], int] = {}
         self.messages: dict[tuple[int, bytes], rows.Message] = {}
+        self.reached: dict[tuple[int, bytes], report_rows.Reached] = {}
+        """What reports have told of those messages that runs ask about."""
         self.tenant_profiles: dict[tuple[int, str, str], step_rows.TenantProfile] = {}
         self.tenant_profiles_looked_up: set[tuple[int, str, str]] = set()
         """(workspace, user_id, tenant); where there is no tenant, they are not in `tenant_profiles`."""

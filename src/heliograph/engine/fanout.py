@@ -201,7 +201,7 @@ def progress(cursor: rows.Cursor) -> campaigns.Progress:
 
 def cursor_of_job(inbox: rows.Inbox) -> tuple[int, bytes]:
     """The key of the cursor that counts the job of an inbox row of kind JOB."""
-    automation, part, _ = _decode(inbox.body)
+    automation, part, *_ = _decode(inbox.body)
     identity = ids.parse(automation)
     assert identity is not None
     return inbox.workspace_id, ids.of_cursor(ids.of_fanout(identity), part, inbox.partition)
@@ -209,14 +209,15 @@ def cursor_of_job(inbox: rows.Inbox) -> tuple[int, bytes]:
 
 def count(desk: desks.Desk, inbox: rows.Inbox) -> None:
     """Count how a job ended; the last one of a partition that was walked is told to the automation."""
-    automation, _, state = _decode(inbox.body)
+    automation, _, state, *before = _decode(inbox.body)
     cursor = desk.cursors.get(cursor_of_job(inbox))
     if cursor is None:
         return
-    name = _COUNTED[state]
-    cursor = cursor._replace(**{name: getattr(cursor, name) + 1})
+    for counted, more in ((state, 1), *((known, -1) for known in before)):
+        name = _COUNTED[counted]
+        cursor = cursor._replace(**{name: getattr(cursor, name) + more})
     desk.put_cursor(cursor)
-    if cursor.done_at is not None and not progress(cursor).pending:
+    if not before and cursor.done_at is not None and not progress(cursor).pending:
         identity = ids.parse(automation)
         assert identity is not None
         _tell(desk, cursor, identity, effects.Inbox.SETTLED)

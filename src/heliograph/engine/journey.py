@@ -22,6 +22,7 @@ from heliograph.core import (
     journeys,
     messages,
     plans,
+    reports,
     rule_journeys,
     rules,
     runs,
@@ -102,13 +103,10 @@ class Journeys:
         records = runs.read(row.state)
         sent = {}
         for visit, record in enumerate(records):
-            found = [
-                desk.messages[row.workspace_id, message_id]
-                for message_id in askings.message_ids(start, row.id, visit, record)
-                if (row.workspace_id, message_id) in desk.messages
-            ]
+            asked = [(row.workspace_id, one) for one in askings.message_ids(start, row.id, visit, record)]
+            found = [_status(desk, key) for key in asked if key in desk.messages]
             if found:
-                sent[visit] = [messages.COURIER_STATUS[messages.State(one.state)] for one in found]
+                sent[visit] = found
         people = _People(desk, row.workspace_id, start.tenant_id)
         seen = self._run(row, start, plan, people, sent)
         seen.mailed = _mailed(desk, row, records)
@@ -174,6 +172,12 @@ class Journeys:
             people=people,
             sent=sent,
         )
+
+
+def _status(desk: desks.Desk, key: tuple[int, bytes]) -> str:
+    """How a message stands that a run asks about, in Courier's words."""
+    known = desk.reached[key].known if key in desk.reached else reports.NOTHING
+    return reports.status(messages.State(desk.messages[key].state), known)
 
 
 def begin(

@@ -82,6 +82,7 @@ class Looks:
         sent = self._messages - desk.messages.keys()
         if sent:
             desk.messages |= hot.read_messages(connection, sent)
+            desk.reached |= hot.read_reached(connection, sent)
         if self._lists:
             desk.lists_looked_up |= self._lists
             desk.know_lists(hot.read_lists(connection, self._lists))

@@ -238,17 +238,27 @@ def _emit(
 # ── messages ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def tell_failed(
-    desk: desks.Desk, message: rows.Message, event: rows.Event | None, depth: int, error: str | None
+def tell_of_message(
+    desk: desks.Desk,
+    message: rows.Message,
+    event: rows.Event | None,
+    depth: int,
+    notice: notices.Notice,
+    place: int,
 ) -> None:
-    """Tell that a message has failed for good; `event` is the one that it speaks of, where there is one."""
+    """Tell of a message, where anybody listens; `event` is the one that it speaks of, where there is one.
+
+    `place` tells what is told of one message from each other.
+    """
+    if not desk.listens(message.workspace_id, message.tenant_id, notice.event_type):
+        return
     generation = ids.generation(event.id, depth) if event is not None else depth
     cause = Cause(
         message.workspace_id,
         message.tenant_id,
         message.id,
         message.visit,
-        message.ordinal,
+        message.ordinal + place,
         notices.SOURCE,
         message.contact_id,
         None if event is None else event.channel_source,
@@ -262,7 +272,7 @@ def tell_failed(
         "template_id": message.template_id,
         "automation_id": None if message.automation_id is None else ids.text(message.automation_id),
         "run_id": None if message.run_id is None else ids.text(message.run_id),
-        "error": error,
+        **notice.payload,
     }
     conversation_id = None if event is None else event.conversation_id
-    _tell(desk, cause, [notices.Notice(notices.MESSAGE_FAILED, payload, None)], conversation_id)
+    _emit(desk, cause, 0, notice._replace(payload=payload), conversation_id)

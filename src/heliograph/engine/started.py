@@ -17,7 +17,6 @@ from heliograph.core import (
     effects,
     ids,
     messages,
-    notices,
     plans,
     runs,
 )
@@ -30,7 +29,7 @@ from heliograph.engine import (
     looking,
     mailing,
     match,
-    records,
+    reporting,
     run,
     throttling,
 )
@@ -40,7 +39,7 @@ from heliograph.store import database, definitions, rows
 Key = tuple[int, bytes]
 
 TIMERS = frozenset({effects.Timer.RUN, effects.Timer.BATCH})
-INBOX = frozenset({effects.Inbox.CANCEL}) | batching.INBOX | batch_words.WORDS
+INBOX = frozenset({effects.Inbox.CANCEL}) | batching.INBOX | batch_words.WORDS | reporting.INBOX
 
 
 Wanted = looking.Wanted
@@ -91,6 +90,7 @@ class Started:
         self._store, self._session, self._doors, self._grace = store, session, doors, grace
         self._budget = budgets.Budget(scripted)
         self._batches = batching.Batches(session, grace)
+        self.reporting = reporting.Reporting(session, doors)
         self._moved: set[Key] = set()
         """Runs that this turn has moved: they may have got beyond what was read for them."""
         self._plans: dict[tuple[bytes, int], plans.Plan] = {}
@@ -102,6 +102,7 @@ class Started:
         hot = self._session.hot
         self._budget.begin()
         self._batches.read(connection, taken, culprits)
+        self.reporting.read(connection, taken, culprits, desk)
         self._moved.clear()
         groups = throttling.groups_of([i for i in taken.inbox if (i.workspace_id, i.id) not in culprits])
         if groups:
@@ -175,24 +176,6 @@ class Started:
         found: effects.Start | str = door.invoke(workspace, asked)
         return found
 
-    def tell_failed(self, connection: Any, desk: desks.Desk, settled: Collection[rows.Settled]) -> None:
-        """Tell of the messages that have failed for good, where anybody listens (engine.md E10)."""
-        failed = [(one.failed, one) for one in settled if one.failed is not None]
-        heard = [
-            (claimed.message, claimed.event, one.error)
-            for claimed, one in failed
-            if desk.listens(one.workspace_id, claimed.message.tenant_id, notices.MESSAGE_FAILED)
-        ]
-        # A message of a run that no rule started speaks of no event: how deep it is, the run was told at its start.
-        keys = {(m.workspace_id, m.run_id) for m, event, _ in heard if event is None and m.run_id is not None}
-        starts = self._session.hot.read_starts(connection, keys) if keys else {}
-        for message, event, error in heard:
-            depth = 0 if event is None else event.depth
-            start = starts.get((message.workspace_id, message.run_id or b""))
-            if start is not None:
-                depth = self._doors[start.door].depth(start)
-            records.tell_failed(desk, message, event, depth, error)
-
     # ── one input ───────────────────────────────────────────────────────────────────────────────────
 
     def timer(
@@ -240,6 +223,8 @@ class Started:
         """Take in an inbox row of a kind of INBOX."""
         if inbox.kind in batching.INBOX:
             self._batches.inbox(desk, inbox)
+        elif inbox.kind in reporting.INBOX:
+            self.reporting.inbox(desk, inbox)
         elif inbox.kind in batch_words.WORDS:
             self._hear(desk, workspace, inbox)
         else:

@@ -128,7 +128,7 @@ class Turns:
             desk.listens = self._listens
             desk.writes.timers += [answer.retry for answer in settled if answer.retry]
             self._read(connection, taken, desk)
-            self._started.tell_failed(connection, desk, settled)
+            self._started.reporting.tell_failed(connection, desk, settled)
             room = limit * bounds.PEOPLE_PER_INPUT
             self._walks.read(connection, taken, self._culprits, desk, room)
             self._calendar.read(connection, taken.timers, self._culprits, now, room)

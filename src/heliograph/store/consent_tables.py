@@ -30,3 +30,11 @@ suppressions = _table(
     _column("reason", sa.Text),
     _column("created_at", Instant),
 )
+
+# Of an address whose last messages bounced, and might not have: when (µs, a JSON array).
+soft_bounces = _table(
+    "soft_bounces",
+    _column("workspace_id", sa.Integer, primary_key=True),
+    _column("address", sa.Text, primary_key=True),
+    _column("bounced_at", Json),
+)

@@ -16,6 +16,7 @@ from heliograph.store import schema
 _MESSAGES = schema.messages.c
 _EVENTS = schema.events.c
 _RUNS = schema.runs.c
+_TAKEN = sorted(messages.TAKEN)
 
 
 class Tally(NamedTuple):
@@ -31,7 +32,7 @@ class Tally(NamedTuple):
 
     def accepted(self, kind: effects.Kind) -> int:
         """How many messages, or calls, the outside took."""
-        return self.states.get((kind, messages.State.ACCEPTED), 0)
+        return sum(self.states.get((kind, state), 0) for state in messages.TAKEN)
 
 
 def tally(connection: sa.Connection, workspace_id: int) -> Tally:
@@ -67,7 +68,7 @@ def delays(connection: sa.Connection, workspace_id: int, since: int) -> list[int
             _MESSAGES.workspace_id == workspace_id,
             _MESSAGES.id >= ids.head(since) + bytes(8),
             _MESSAGES.kind == effects.Kind.MESSAGE,
-            _MESSAGES.state == messages.State.ACCEPTED,
+            _MESSAGES.state.in_(_TAKEN),
             _MESSAGES.event_id.is_not(None),
         )
     )
@@ -87,7 +88,7 @@ def an_event_answered(connection: sa.Connection, workspace_id: int, template_id:
         .where(
             _MESSAGES.workspace_id == workspace_id,
             _MESSAGES.template_id == template_id,
-            _MESSAGES.state == messages.State.ACCEPTED,
+            _MESSAGES.state.in_(_TAKEN),
         )
         .order_by(_MESSAGES.id)
         .limit(1)

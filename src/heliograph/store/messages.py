@@ -6,18 +6,19 @@ was made, and where the messages of an event lie.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from heliograph.core import effects, explain, ids, messages, schedule
-from heliograph.store import rows, schema
+from heliograph.core import effects, explain, ids, messages, reports, schedule
+from heliograph.store import report_rows, rows, schema
 
 _MESSAGES = schema.messages.c
 _EVENTS = schema.events.c
 _FANOUTS = schema.fanouts.c
-_FIELDS = tuple(_MESSAGES[name] for name in rows.Message._fields)
+_WIDTH = len(rows.Message._fields)
+_FIELDS = tuple(_MESSAGES[name] for name in (*rows.Message._fields, *report_rows.Reached._fields[2:]))
 _COUNTED = 42
 """The bits of an id below its counter, which a run and its messages have from their event."""
 
@@ -28,6 +29,13 @@ class Sent(NamedTuple):
     row: rows.Message
     event_type: str | None
     attempts: tuple[messages.Attempt, ...]
+    known: reports.Known = reports.NOTHING
+    """What reports have told of it."""
+
+    @property
+    def status(self) -> str:
+        """How it stands, in Courier's words."""
+        return reports.status(messages.State(self.row.state), self.known)
 
     @property
     def created_at(self) -> int:
@@ -41,7 +49,8 @@ class Filter(NamedTuple):
     message_id: bytes | None = None
     recipient: str | None = None
     """A contact's id; for messages to no contact, their address."""
-    states: Collection[messages.State] | None = None
+    statuses: Collection[str] | None = None
+    """In Courier's words."""
     event_type: str | None = None
     template_id: str | None = None
     tenant_id: str | None = None
@@ -158,8 +167,8 @@ def _clauses(chosen: Filter) -> list[Any]:
     ):
         if value is not None:
             found.append(column == value)
-    if chosen.states is not None:
-        found.append(_MESSAGES.state.in_([int(state) for state in chosen.states]))
+    if chosen.statuses is not None:
+        found.append(sa.or_(sa.false(), *_standing(chosen.statuses)))
     if chosen.created_after is not None:
         found.append(_MESSAGES.id >= ids.head(chosen.created_after) + bytes(8))
     if chosen.before is not None:
@@ -167,11 +176,31 @@ def _clauses(chosen: Filter) -> list[Any]:
     return found
 
 
+def _standing(statuses: Collection[str]) -> Iterator[sa.ColumnElement[bool]]:
+    """What the rows meet that stand like one of these: what was opened or clicked is no longer only delivered."""
+    plain = [
+        state
+        for state, word in messages.COURIER_STATUS.items()
+        if word in statuses and state is not messages.State.DELIVERED
+    ]
+    if plain:
+        yield _MESSAGES.state.in_([int(state) for state in plain])
+    is_delivered = _MESSAGES.state == messages.State.DELIVERED
+    is_opened, is_clicked = _MESSAGES.opened_at.is_not(None), _MESSAGES.clicked_at.is_not(None)
+    if "CLICKED" in statuses:
+        yield is_delivered & is_clicked
+    if "OPENED" in statuses:
+        yield is_delivered & is_opened & ~is_clicked
+    if "DELIVERED" in statuses:
+        yield is_delivered & ~is_opened & ~is_clicked
+
+
 def _sent(found: Iterable[sa.Row[Any]]) -> list[Sent]:
     made = []
     for row in found:
-        message = rows.Message._make(row[:-1])
-        made.append(Sent(message, row.event_type, messages.read_attempts(message.attempts)))
+        message = rows.Message._make(row[:_WIDTH])
+        told = report_rows.Reached(message.workspace_id, message.id, *row[_WIDTH:-1]).known
+        made.append(Sent(message, row.event_type, messages.read_attempts(message.attempts), told))
     return made
 
 

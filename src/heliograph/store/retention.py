@@ -24,9 +24,11 @@ _RUNS = schema.runs.c
 _BATCHES = schema.batches.c
 _MESSAGES = schema.messages.c
 _FINAL_EVENTS = (int(events.State.PROCESSED), int(events.State.FAILED))
-_FINAL_MESSAGES = frozenset(
-    {messages.State.ACCEPTED, messages.State.FAILED, messages.State.UNROUTABLE, messages.State.CANCELED}
-)
+_FINAL_MESSAGES = messages.TAKEN | {
+    messages.State.FAILED,
+    messages.State.UNROUTABLE,
+    messages.State.CANCELED,
+}
 _KEYS_AT_ONCE = 500
 _LOCK = 0x68656C696F68
 """The advisory lock of the one process that forgets (PostgreSQL)."""

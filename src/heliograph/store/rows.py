@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from heliograph.core import ids
-from heliograph.store import alert_rows, batch_rows, calendar_rows, list_rows, step_rows
+from heliograph.store import alert_rows, batch_rows, calendar_rows, list_rows, report_rows, step_rows
 
 
 class Event(NamedTuple):
@@ -291,6 +291,7 @@ class Writes:
         "notes",
         "rule_counts",
         "passed_runs",
+        "reports",
         "run_changes",
         "runs",
         "send_due",
@@ -334,7 +335,7 @@ class Writes:
         """(place, workspace_id, id)"""
         self.ended_walks: list[tuple[int, bytes]] = []
         """(workspace_id, id)"""
-        self.batches = batch_rows.Writes()
+        self.batches, self.reports = batch_rows.Writes(), report_rows.Writes()
         self.forgotten_timers: list[Timer] = []
         """Those that were set by an earlier turn and are set no more."""
         self.subscriptions: dict[tuple[int, str, int, str], list_rows.Subscription] = {}

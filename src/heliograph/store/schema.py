@@ -166,6 +166,7 @@ agents, divisions = conversation_tables.agents, conversation_tables.divisions
 lists, subscriptions = list_tables.lists, list_tables.subscriptions
 audiences = audience_tables.audiences
 consents, suppressions = consent_tables.consents, consent_tables.suppressions
+soft_bounces = consent_tables.soft_bounces
 tenants, tenant_users = tenant_tables.tenants, tenant_tables.tenant_users
 
 # ── hot: what came in, what is due, what was decided ────────────────────────────────────────────────
@@ -333,6 +334,12 @@ messages = _table(
     _column("settled_at", Instant, null=True),
     _column("attempts", Json, null=True),
     _column("error", sa.Text, null=True),
+    # What reports tell, and the state that a message has by them; no row has any of it before a report came.
+    _column("reached", sa.SmallInteger, null=True),
+    _column("delivered_at", Instant, null=True),
+    _column("opened_at", Instant, null=True),
+    _column("clicked_at", Instant, null=True),
+    _column("told", Json, null=True),
     # Partial both, or a plan that PostgreSQL made while the table was small would look up ids in them for ever.
     _index("messages_by_contact", "workspace_id", "contact_id", "id", where="contact_id IS NOT NULL"),
     _index("messages_by_address", "workspace_id", "address", "id", where="contact_id IS NULL"),

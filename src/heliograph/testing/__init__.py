@@ -30,6 +30,7 @@ from heliograph.core import dates as core_dates
 from heliograph.core import explain, ids, journey_accounts, message_templates, rules, runs
 from heliograph.core import journeys as core_journeys
 from heliograph.core import people as core_people
+from heliograph.core import reports as core_reports
 from heliograph.core import segments as core_segments
 from heliograph.engine import backtests, journey, worker
 from heliograph.store import (
@@ -47,6 +48,7 @@ from heliograph.store import (
     lists,
     messages,
     people,
+    reports,
     segments,
     teams,
     templates,
@@ -304,9 +306,13 @@ class World:
     def events(self, given: Sequence[Mapping[str, Any]]) -> list[str]:
         """Events come in, in one request; gives their ids."""
         batch = self.app.ingest.read(msgspec.json.encode(given), "application/json", self.workspace_id, None)
-        return [
-            ids.text(identity) for identity in self._loop.run_until_complete(self.app.ingest.accept(batch))
-        ]
+        return [ids.text(one) for one in self._loop.run_until_complete(self.app.ingest.accept(batch))]
+
+    def report(self, message_id: str, what: str, **more: Any) -> None:
+        """A provider tells that a message was `what`; `more` is what a core.reports.Report says besides."""
+        now = self.clock.now()
+        told = core_reports.Report(core_reports.What(what), more.pop("at", now), **more)
+        reports.take_in(self.app.store, self.workspace_id, [(_identity(message_id), told)], now)
 
     def pass_time(self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0) -> None:
         """Time passes, stopping at each instant at which something is due, and everything due is done."""
@@ -326,8 +332,7 @@ class World:
 
     def run_until_idle(self) -> None:
         """Turns and deliveries follow each other until nothing is due."""
-        # An operator may have put messages in line, who tells nobody.
-        self.delivery.wake()
+        self.delivery.wake()  # an operator may have put messages in line, who tells nobody
         self._loop.run_until_complete(self.delivery.step())
         while self._took_a_turn() or self._loop.run_until_complete(self.delivery.step()):
             pass

@@ -55,6 +55,7 @@ from heliograph.store.hot_postgres.reading import (
     read_runs,
     read_span,
 )
+from heliograph.store.hot_postgres.reports import read_reached, read_soft_bounces
 from heliograph.store.hot_postgres.starting import cancel_by_token, cancel_messages, read_starts, start
 from heliograph.store.hot_postgres.taking import last_now, next_due, take
 from heliograph.store.hot_postgres.tenants import read_tenant_profiles
@@ -100,8 +101,10 @@ __all__ = [
     "read_new_birthdays",
     "read_open_batches",
     "read_passes",
+    "read_reached",
     "read_rule_counts",
     "read_runs",
+    "read_soft_bounces",
     "read_span",
     "read_starts",
     "read_step_keys",

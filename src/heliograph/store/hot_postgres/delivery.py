@@ -63,13 +63,15 @@ def _claimed(row: tuple[Any, ...], lease_until: int) -> rows.Claimed:
     return rows.Claimed(rows.Message._make(row[1:22]), row[0], lease_until, event, any(row[35:]))
 
 
+# What is accepted (3) has the state that reports gave it, where one came before its answer was stored.
 # By place, for the plan; by holder once more, for a claim that somebody else takes over this very moment.
 _SETTLE: LiteralString = (
     "WITH released AS (DELETE FROM claims c USING (SELECT u.*, p.place FROM"
     " unnest(%s::int4[], %s::uuid[], %s::int2[], %s::int8[], %s::text[], %s::text[]) u(w, i, s, t, a, e)"
     " CROSS JOIN LATERAL (SELECT ctid AS place FROM claims WHERE workspace_id = u.w AND message_id = u.i OFFSET 0) p"
     " OFFSET 0) f WHERE c.ctid = f.place AND c.claimed_by = %s RETURNING f.*)"
-    " UPDATE messages m SET state = r.s, settled_at = r.t, attempts = r.a, error = r.e FROM released r"
+    " UPDATE messages m SET state = CASE WHEN r.s = 3 THEN coalesce(m.reached, r.s) ELSE r.s END,"
+    " settled_at = r.t, attempts = r.a, error = r.e FROM released r"
     " WHERE m.workspace_id = r.w AND m.id = r.i RETURNING m.id"
 )
 

@@ -51,6 +51,7 @@ from heliograph.store.hot_sqlite.reading import (
     read_runs,
     read_span,
 )
+from heliograph.store.hot_sqlite.reports import read_reached, read_soft_bounces
 from heliograph.store.hot_sqlite.starting import cancel_by_token, cancel_messages, read_starts, start
 from heliograph.store.hot_sqlite.taking import last_now, next_due, take
 from heliograph.store.hot_sqlite.tenants import read_tenant_profiles
@@ -92,8 +93,10 @@ __all__ = [
     "read_new_birthdays",
     "read_open_batches",
     "read_passes",
+    "read_reached",
     "read_rule_counts",
     "read_runs",
+    "read_soft_bounces",
     "read_span",
     "read_starts",
     "read_step_keys",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from heliograph.core import messages
 from heliograph.store import rows
 from heliograph.store.hot_sqlite.connection import Connection, wanted
 from heliograph.store.hot_sqlite.reading import EVENT, MESSAGE
@@ -44,6 +45,13 @@ def _claimed(row: tuple[Any, ...], lease_until: int) -> rows.Claimed:
     return rows.Claimed(rows.Message._make(row[1:22]), row[0], lease_until, event, any(row[35:]))
 
 
+# What is accepted has the state that reports gave it, where one came before its answer was stored.
+_SETTLE = (
+    f"UPDATE messages SET state = CASE WHEN ?1 = {int(messages.State.ACCEPTED)} THEN coalesce(reached, ?1) ELSE ?1 END,"
+    " settled_at=?2, attempts=?3, error=?4 WHERE workspace_id=?5 AND id=?6"
+)
+
+
 def settle(connection: Connection, worker: str, settled: Sequence[rows.Settled]) -> list[rows.Settled]:
     """Store what became of claimed messages, and give those: one whose claim is no longer this worker's is left.
 
@@ -60,7 +68,7 @@ def settle(connection: Connection, worker: str, settled: Sequence[rows.Settled])
     ours = {row[0] for row in released}
     held = [entry for entry in settled if entry.message_id in ours]
     connection.executemany(
-        "UPDATE messages SET state=?, settled_at=?, attempts=?, error=? WHERE workspace_id=? AND id=?",
+        _SETTLE,
         [(s.state, s.settled_at, s.attempts, s.error, s.workspace_id, s.message_id) for s in held],
     )
     return held

@@ -16,9 +16,12 @@ from heliograph.store.hot_sqlite.fanout import write_fanouts
 from heliograph.store.hot_sqlite.ingest import INSERT_EVENT
 from heliograph.store.hot_sqlite.keys import write_passes, write_step_keys
 from heliograph.store.hot_sqlite.lists import put_subscriptions
+from heliograph.store.hot_sqlite.reports import write_reports
 
 # What is the same in every such row stands in the statement: each value bound costs as much as a look at an index.
 _PASSED_RUNS = f"INSERT INTO runs VALUES (?,?,?,?,?,NULL,{int(runs.Status.DONE)},?,?,?,NULL)"
+
+_MESSAGES = f"INSERT INTO messages ({', '.join(rows.Message._fields)}) VALUES ({'?,' * 20}?)"
 
 
 def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int], now: int) -> None:
@@ -27,7 +30,7 @@ def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int]
     many("INSERT OR REPLACE INTO decisions VALUES (?,?,?,?,?,?,?,?)", writes.decisions)
     many("INSERT INTO runs VALUES (?,?,?,?,?,?,?,?,?,?,?)", writes.runs)
     many(_PASSED_RUNS, writes.passed_runs)
-    many(f"INSERT INTO messages VALUES ({'?,' * 20}?)", writes.messages)
+    many(_MESSAGES, writes.messages)
     many("INSERT OR IGNORE INTO send_due VALUES (?,?,?,?)", writes.send_due)
     many("INSERT INTO claims VALUES (?,?,?,?,?)", writes.claims)
     many(
@@ -59,6 +62,8 @@ def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int]
         write_calendar(connection, writes)
     if writes.batches.changed or writes.batches.ended:
         write_batches(connection, writes)
+    if writes.reports.reached or writes.reports.soft_bounces or writes.reports.suppressed:
+        write_reports(connection, writes.reports)
     if writes.alerts:
         write_alerts(connection, writes)
     if writes.kept.passes:

@@ -108,6 +108,8 @@ _STATUS: dict[messages.State, JobStatus] = {
     messages.State.HELD: "pending",
     messages.State.UNCERTAIN: "pending",
     messages.State.ACCEPTED: "sent",
+    messages.State.DELIVERED: "sent",
+    messages.State.BOUNCED: "failed",
     messages.State.FAILED: "failed",
     messages.State.UNROUTABLE: "skipped",
     messages.State.CANCELED: "skipped",

@@ -89,7 +89,7 @@ def read_history(request: Call) -> Response[History]:
     query, ignored = request.read_courier_query(HistoryQuery)
     sent = _found(request)[0]
     asked = message_accounts.Asked(*(getattr(sent.row, name) for name in message_accounts.Asked._fields))
-    told = message_accounts.history(asked, sent.event_type, sent.attempts)
+    told = message_accounts.history(asked, sent.event_type, sent.attempts, sent.known)
     wanted = None if query.type is None else query.type.upper()
     chosen = [one for one in told if wanted in (None, one["type"])]
     return Response(History(chosen), headers=ignored_header(ignored))

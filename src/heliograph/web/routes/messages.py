@@ -76,6 +76,10 @@ class Message(msgspec.Struct, kw_only=True):
     delivered: Milliseconds | None
     opened: Milliseconds | None
     clicked: Milliseconds | None
+    bounce: Literal["hard", "soft"] | None
+    """How it came back, where a report says so: the address takes no mail, or did not take this one."""
+    complained: Milliseconds | None
+    """When the recipient called it spam."""
     channel: str
     address: str | None
     tenant_id: str | None
@@ -141,19 +145,19 @@ def read_message(request: Call) -> Detail:
 
 def _filter(query: MessagesQuery, tenant_id: str | None) -> ledger.Filter | None:
     """What the query asks for; None where nothing can be it. Raises errors.InvalidQuery."""
-    states, message_id = _states(query.status), None
+    statuses, message_id = _statuses(query.status), None
     if query.message_id is not None:
         message_id = ids.parse(query.message_id)
     request_id = None if query.trace_id is None else ids.parse(query.trace_id)
     nowhere = (query.message_id is not None and message_id is None) or (
         query.trace_id is not None and request_id is None
     )
-    if nowhere or states == [] or (tenant_id is not None and query.tenant_id not in (None, tenant_id)):
+    if nowhere or (tenant_id is not None and query.tenant_id not in (None, tenant_id)):
         return None
     return ledger.Filter(
         message_id,
         query.recipient,
-        states,
+        statuses,
         query.event,
         query.notification,
         tenant_id or query.tenant_id,
@@ -163,7 +167,7 @@ def _filter(query: MessagesQuery, tenant_id: str | None) -> ledger.Filter | None
     )
 
 
-def _states(written: str | None) -> list[State] | None:
+def _statuses(written: str | None) -> set[str] | None:
     if written is None:
         return None
     words = {word.strip().upper() for word in written.split(",")}
@@ -173,7 +177,7 @@ def _states(written: str | None) -> list[State] | None:
     ]
     if faults:
         raise errors.InvalidQuery(faults=faults)
-    return [state for state, word in messages.COURIER_STATUS.items() if word in words]
+    return words
 
 
 def _after(written: str | None) -> int | None:
@@ -202,20 +206,22 @@ def _cursor(written: str | None) -> bytes | None:
 def _fields(sent: ledger.Sent) -> dict[str, Any]:
     row = sent.row
     state = State(row.state)
-    handed_over = state in (State.ACCEPTED, State.UNCERTAIN)
+    known = sent.known
     return {
         "id": ids.text(row.id),
         "recipient": row.contact_id or row.address or "",
         "event": sent.event_type or "",
         "notification": row.template_id or "",
-        "status": messages.COURIER_STATUS[state],
+        "status": sent.status,
         "reason": _reason(row, state),
-        "error": row.error,
+        "error": _error(sent),
         "enqueued": sent.created_at // 1000,
-        "sent": row.settled_at // 1000 if handed_over and row.settled_at is not None else None,
-        "delivered": None,
-        "opened": None,
-        "clicked": None,
+        "sent": _milliseconds(row.settled_at) if state in _HANDED_OVER else None,
+        "delivered": _milliseconds(known.delivered_at),
+        "opened": _milliseconds(known.opened_at),
+        "clicked": _milliseconds(known.clicked_at),
+        "bounce": None if known.told.bounce is None else known.told.bounce.kind,
+        "complained": _milliseconds(known.told.complained_at),
         "channel": row.channel,
         "address": row.address,
         "tenant_id": row.tenant_id,
@@ -228,7 +234,23 @@ def _fields(sent: ledger.Sent) -> dict[str, Any]:
     }
 
 
+_HANDED_OVER = messages.TAKEN | {State.UNCERTAIN}
+
+
+def _milliseconds(at: int | None) -> int | None:
+    return None if at is None else at // 1000
+
+
+def _error(sent: ledger.Sent) -> str | None:
+    bounce = sent.known.told.bounce
+    if sent.row.state == State.BOUNCED and bounce is not None:
+        return bounce.words or f"a {bounce.kind} bounce"
+    return sent.row.error
+
+
 def _reason(row: rows.Message, state: State) -> Reason | None:
+    if state is State.BOUNCED:
+        return "BOUNCED"
     if state is State.FAILED:
         return "PROVIDER_ERROR"
     if state is State.UNROUTABLE:

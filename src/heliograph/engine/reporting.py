@@ -1,0 +1,180 @@
+"""Reporting: what becomes known of messages after they were handed over (a chapter of the turn).
+
+Law: a report is taken in by the partition of its message, and changes nothing but the message; the run that asked for
+it is told only where nobody knew yet whether it was handed over. What an address is worth is decided in the partition
+of the address. What the engine tells of it by itself are events, written where somebody listens (engine.md E10).
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Collection, Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from heliograph.core import effects, ids, messages, notices, plans, reports, rules
+from heliograph.core.messages import State
+from heliograph.engine import desk as desks
+from heliograph.engine import records, run
+from heliograph.store import database, report_rows, rows
+
+Key = tuple[int, bytes]
+
+INBOX = frozenset({effects.Inbox.REPORT, effects.Inbox.ADDRESS})
+_VISITS = {what: number for number, what in enumerate(reports.What)}
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+
+
+class Door(Protocol):
+    """What knows how deep the runs of one door are."""
+
+    def depth(self, start: rows.Start) -> int:
+        """How many events or runs have caused each other before."""
+
+
+class Reporting:
+    """The reports of the turns of one connection."""
+
+    def __init__(self, session: database.Session, doors: Mapping[int, Door]):
+        self._session, self._doors = session, doors
+        self._messages: dict[Key, rows.Message] = {}
+        self._reached: dict[Key, report_rows.Reached] = {}
+        self._soft: dict[tuple[int, str], bytes | str] = {}
+        self._events: dict[Key, rows.Event] = {}
+        self._depths: dict[Key, int] = {}
+        """Of runs that no rule started, of which the present turn's messages are."""
+
+    def tell_failed(self, connection: Any, desk: desks.Desk, settled: Collection[rows.Settled]) -> None:
+        """Tell of the messages that have failed for good, where anybody listens."""
+        heard = [
+            (one.failed, one.error)
+            for one in settled
+            if one.failed is not None
+            and desk.listens(one.workspace_id, one.failed.message.tenant_id, notices.MESSAGE_FAILED)
+        ]
+        if not heard:
+            return
+        depths = self._depths_of(connection, [claimed.message for claimed, _ in heard])
+        for claimed, error in heard:
+            depth = _depth(claimed.message, claimed.event, depths)
+            notice = notices.Notice(notices.MESSAGE_FAILED, {"error": error}, None)
+            records.tell_of_message(desk, claimed.message, claimed.event, depth, notice, 0)
+
+    # ── reading, in bulk ────────────────────────────────────────────────────────────────────────────
+
+    def read(self, connection: Any, taken: rows.Taken, culprits: Collection[Key], desk: desks.Desk) -> None:
+        """The messages of which something is told, and how the addresses stand."""
+        inbox = [i for i in taken.inbox if i.kind in INBOX and (i.workspace_id, i.id) not in culprits]
+        if not inbox:
+            return
+        hot = self._session.hot
+        told = {(i.workspace_id, reports.message_of(i.body)) for i in inbox if i.kind == effects.Inbox.REPORT}
+        self._messages = hot.read_messages(connection, told) if told else {}
+        self._reached = hot.read_reached(connection, told) if told else {}
+        addresses = {(m.workspace_id, m.address) for m in self._messages.values() if m.address is not None}
+        addresses |= {
+            (i.workspace_id, reports.read_word(i.body).address)
+            for i in inbox
+            if i.kind == effects.Inbox.ADDRESS
+        }
+        self._soft = hot.read_soft_bounces(connection, addresses) if addresses else {}
+        heard = [
+            one
+            for one in self._messages.values()
+            if any(desk.listens(one.workspace_id, one.tenant_id, name) for name in notices.OF_REPORTS)
+        ]
+        spoken_of = {(one.workspace_id, one.event_id) for one in heard if one.event_id is not None}
+        self._events = {}
+        if spoken_of:
+            self._events = {(e.workspace_id, e.id): e for e in hot.read_events(connection, spoken_of)}
+        self._depths = self._depths_of(connection, heard)
+
+    def _depths_of(self, connection: Any, found: Collection[rows.Message]) -> dict[Key, int]:
+        """A message of a run that no rule started speaks of no event: how deep it is, the run was told at its start."""
+        keys = {(m.workspace_id, m.run_id) for m in found if m.event_id is None and m.run_id is not None}
+        starts = self._session.hot.read_starts(connection, keys) if keys else {}
+        return {key: self._doors[start.door].depth(start) for key, start in starts.items()}
+
+    # ── one input ───────────────────────────────────────────────────────────────────────────────────
+
+    def inbox(self, desk: desks.Desk, inbox: rows.Inbox) -> None:
+        """Take in an inbox row of a kind of INBOX."""
+        if inbox.kind == effects.Inbox.REPORT:
+            self._report(desk, inbox)
+        else:
+            self._hear(desk, inbox)
+
+    def _report(self, desk: desks.Desk, inbox: rows.Inbox) -> None:
+        message = self._messages.get((inbox.workspace_id, reports.message_of(inbox.body)))
+        if message is None or message.state not in reports.TAKES:
+            return
+        key = (message.workspace_id, message.id)
+        before = self._reached[key].known
+        told = reports.within(reports.read(inbox.body), ids.created_at(message.id), desk.now)
+        after = reports.take_in(before, told)
+        if after == before:
+            return
+        event = None if message.event_id is None else self._events.get((key[0], message.event_id))
+        depth = _depth(message, event, self._depths)
+        told_of = notices.of_reports(before, after)
+        if message.address is not None:
+            counts = (message.workspace_id, message.address) in self._soft
+            for word in reports.words(message.address, before, after, counts=counts):
+                _owe(desk, message, word)
+        if message.state == State.UNCERTAIN and after.reached is not None:
+            _resolve(desk, message)
+            self._messages[key] = message._replace(state=int(after.reached))
+        for notice in told_of:
+            records.tell_of_message(desk, message, event, depth, notice, _place(notice))
+        self._reached[key] = desk.writes.reports.reached[key] = report_rows.of(*key, after)
+
+    def _hear(self, desk: desks.Desk, inbox: rows.Inbox) -> None:
+        """An address hears of a message that went there."""
+        word = reports.read_word(inbox.body)
+        key = (inbox.workspace_id, word.address)
+        stored = self._soft.get(key)
+        account = reports.hear(_decode(stored) if stored else (), word)
+        if account.suppressed is not None:
+            desk.writes.reports.suppressed.setdefault(key, (account.suppressed, desk.now))
+        if not account.soft_at:
+            self._soft.pop(key, None)
+            desk.writes.reports.soft_bounces[key] = None
+        else:
+            kept = _encode(account.soft_at)
+            self._soft[key] = desk.writes.reports.soft_bounces[key] = kept
+
+
+def _depth(message: rows.Message, event: rows.Event | None, depths: Mapping[Key, int]) -> int:
+    if event is not None:
+        return event.depth
+    return depths.get((message.workspace_id, message.run_id or b""), 0)
+
+
+def _place(notice: notices.Notice) -> int:
+    """What tells the notices of one message from each other, by which their ids are told from each other."""
+    link = notice.payload.get("link") or notice.payload.get("bounce") or ""
+    return 1 + (zlib.crc32(f"{notice.event_type}\x1f{link}".encode("utf-8", "surrogatepass")) & 0xFFFFFF)
+
+
+def _owe(desk: desks.Desk, message: rows.Message, word: reports.Word) -> None:
+    partition = ids.partition_of_subject(message.workspace_id, rules.cooldown_subject(word.address, None))
+    ordinal = int(word.bounce == reports.HARD)
+    identity = ids.of_effect(message.id, _VISITS[word.what], ordinal, desk.head, partition)
+    kind = int(effects.Inbox.ADDRESS)
+    desk.writes.inbox.append(
+        rows.Inbox(partition, message.workspace_id, identity, kind, None, reports.write_word(word), 0)
+    )
+
+
+def _resolve(desk: desks.Desk, message: rows.Message) -> None:
+    """Nobody knew whether it was handed over: it was. Whoever waits for it is told."""
+    if message.run_id is not None:
+        desk.writes.inbox.append(run.reply_to(message, plans.Status.SUCCEEDED, None))
+    elif message.automation_id is not None:
+        body = messages.job_body(message.automation_id, message.visit, State.ACCEPTED, before=State.UNCERTAIN)
+        kind = int(effects.Inbox.JOB)
+        desk.writes.inbox.append(
+            rows.Inbox(message.partition, message.workspace_id, message.id, kind, None, body, 0)
+        )

@@ -1,0 +1,60 @@
+"""Reports on SQLite: what providers told of messages, and addresses whose messages bounced."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from heliograph.core import reports
+from heliograph.store import report_rows
+from heliograph.store.hot_sqlite.connection import Connection, by_pairs
+
+_AFTER = ", ".join(str(int(state)) for state in sorted(reports.AFTER))
+
+
+def read_reached(
+    connection: Connection, keys: Collection[tuple[int, bytes]]
+) -> dict[tuple[int, bytes], report_rows.Reached]:
+    """What reports have told of these messages, by (workspace, id)."""
+    found = by_pairs(
+        connection,
+        "SELECT m.workspace_id, m.id, m.reached, m.delivered_at, m.opened_at, m.clicked_at, m.told FROM wanted w"
+        " JOIN messages m ON m.workspace_id = w.a AND m.id = w.b",
+        keys,
+    )
+    return {(row[0], row[1]): report_rows.Reached._make(row) for row in found}
+
+
+def read_soft_bounces(
+    connection: Connection, keys: Collection[tuple[int, str]]
+) -> dict[tuple[int, str], bytes | str]:
+    """When messages to these addresses bounced, by (workspace, address); those without any are absent."""
+    found = by_pairs(
+        connection,
+        "SELECT b.workspace_id, b.address, b.bounced_at FROM wanted w"
+        " JOIN soft_bounces b ON b.workspace_id = w.a AND b.address = w.b",
+        keys,
+    )
+    return {(row[0], row[1]): row[2] for row in found}
+
+
+def write_reports(connection: Connection, writes: report_rows.Writes) -> None:
+    """What a turn leaves behind of reports: a message that was not accepted yet takes its state when it is."""
+    connection.executemany(
+        f"UPDATE messages SET state = CASE WHEN state IN ({_AFTER}) THEN coalesce(?3, state) ELSE state END,"
+        " reached = ?3, delivered_at = ?4, opened_at = ?5, clicked_at = ?6, told = ?7"
+        " WHERE workspace_id = ?1 AND id = ?2",
+        list(writes.reached.values()),
+    )
+    connection.executemany(
+        "DELETE FROM soft_bounces WHERE workspace_id=? AND address=?",
+        [key for key, bounced_at in writes.soft_bounces.items() if bounced_at is None],
+    )
+    connection.executemany(
+        "INSERT OR REPLACE INTO soft_bounces VALUES (?,?,?)",
+        [(*key, bounced_at) for key, bounced_at in writes.soft_bounces.items() if bounced_at is not None],
+    )
+    connection.executemany(
+        "INSERT OR IGNORE INTO suppressions (workspace_id, address, tenant_id, reason, created_at)"
+        " VALUES (?,?,'',?,?)",
+        [(*key, *why) for key, why in writes.suppressed.items()],
+    )

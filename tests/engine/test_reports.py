@@ -1,0 +1,190 @@
+"""What becomes known of messages after they were handed over, and what follows from it."""
+
+from typing import Any
+
+import pytest
+
+from heliograph import channels, testing
+from heliograph.core import ids, messages
+from heliograph.store import people, suppressions
+
+
+def suppressed(world: testing.World) -> dict[str, str]:
+    """Every address that nothing is sent to, with why."""
+    with world.app.store.reading() as connection:
+        found = suppressions.page(connection, world.workspace_id, None, ("", ""), 100)
+    return {one.address: one.reason for one in found}
+
+
+def tags(world: testing.World, user_id: str) -> list[str]:
+    """The tags of a contact."""
+    with world.app.store.reading() as connection:
+        found = people.read_contact(connection, world.workspace_id, None, user_id)
+    return [] if found is None else found.tags
+
+
+def sent_to(world: testing.World, user_id: str) -> str:
+    """The id of the newest message to somebody."""
+    return next(ids.text(one.row.id) for one in world.ledger() if one.row.contact_id == user_id)
+
+
+def status(world: testing.World, message_id: str) -> str:
+    """How a message stands, in Courier's words."""
+    (found,) = [one for one in world.ledger() if ids.text(one.row.id) == message_id]
+    return found.status
+
+
+def test_a_newsletter_and_the_next_one(world: testing.World) -> None:
+    """Of a newsletter one comes back and one is called spam: the next leaves these out, and a click tags its reader."""
+    for name in ("ana", "ben", "cleo", "dot"):
+        world.contact(name, email=f"{name}@example.com")
+    world.rule(
+        trigger_type="message_clicked",
+        conditions=[{"field": "payload.link", "operator": "contains", "value": "/shoes"}],
+        actions=[{"type": "add_tags", "tags": ["likes shoes"], "target": "contact"}],
+    )
+    world.rule(
+        trigger_type="message_bounced",
+        conditions=[{"field": "payload.bounce", "operator": "equals", "value": "hard"}],
+        actions=[{"type": "add_tags", "tags": ["gone"], "target": "contact"}],
+    )
+    world.campaign(group=world.communication_group(subject="News", text_body="New shoes"))
+    world.run_until_idle()
+    assert len(world.mailbox.received) == 4
+    mails = {name: sent_to(world, name) for name in ("ana", "ben", "cleo", "dot")}
+
+    # Opened before delivered, and everything twice.
+    for _ in range(2):
+        world.report(mails["ana"], "clicked", link="https://shop.example/shoes")
+        world.report(mails["ana"], "opened")
+        world.report(mails["ana"], "delivered")
+        world.report(mails["ben"], "bounced", bounce="hard", words="550 5.1.1 no such user")
+        world.report(mails["cleo"], "complained")
+        world.report(mails["dot"], "delivered")
+        world.run_until_idle()
+    assert {name: status(world, mail) for name, mail in mails.items()} == {
+        "ana": "CLICKED",
+        "ben": "UNDELIVERABLE",
+        "cleo": "DELIVERED",
+        "dot": "DELIVERED",
+    }
+    assert suppressed(world) == {"ben@example.com": "bounce", "cleo@example.com": "complaint"}
+    assert (tags(world, "ana"), tags(world, "ben")) == (["likes shoes"], ["gone"])
+
+    second = world.campaign(group=world.communication_group(subject="More news", text_body="New hats"))
+    world.run_until_idle()
+    assert sorted(mail.recipient for mail in world.mailbox.received[4:]) == [
+        "ana@example.com",
+        "dot@example.com",
+    ]
+    assert (world.progress(second).sent, world.progress(second).skipped) == (2, 2)
+
+
+def test_what_is_told_once_is_told_to_rules_once(world: testing.World) -> None:
+    """Of what comes again no event is made, and each further link of a message is a click of its own."""
+    for what in ("delivered", "opened", "clicked"):
+        world.rule(
+            trigger_type=f"message_{what}",
+            actions=[{"type": "call_webhook", "url": f"https://hooks.example/{what}"}],
+        )
+    world.contact("ana", email="ana@example.com")
+    world.rule(trigger_type="custom.a", actions=[{"type": "send_message", "text": "Hello"}])
+    world.event("custom.a", contact_id="ana", conversation_id="k1")
+    world.run_until_idle()
+    mail = sent_to(world, "ana")
+    for link in ("https://a.example", "https://b.example", "https://a.example"):
+        world.report(mail, "clicked", link=link)
+        world.report(mail, "opened")
+        world.report(mail, "delivered")
+    world.run_until_idle()
+    world.report(mail, "clicked", link="https://b.example")
+    world.run_until_idle()
+    called = sorted(url.rpartition("/")[2] for url, _ in world.calls.received)
+    assert called == ["clicked", "clicked", "delivered", "opened"]
+
+
+def test_soft_bounces_in_a_row(world: testing.World) -> None:
+    """Five messages that bounce softly suppress their address; one that arrives between lets the count begin anew."""
+    world.contact("ana", email="ana@example.com")
+    world.rule(trigger_type="custom.a", actions=[{"type": "send_message", "text": "Hello"}])
+
+    def mail(what: str) -> None:
+        world.pass_time(minutes=1)
+        world.event("custom.a", contact_id="ana")
+        world.run_until_idle()
+        for _ in range(2):
+            world.report(sent_to(world, "ana"), what, bounce="soft")
+            world.run_until_idle()
+
+    for what in (*["bounced"] * 4, "delivered", *["bounced"] * 4):
+        mail(what)
+    assert suppressed(world) == {}
+    mail("bounced")
+    assert suppressed(world) == {"ana@example.com": "bounce"}
+
+
+def test_a_report_that_overtakes_the_answer_of_its_channel(world: testing.World) -> None:
+    """A delivery that is reported before the mail server's own answer was stored counts when that is."""
+    world.contact("ana", email="ana@example.com")
+    world.rule(trigger_type="custom.a", actions=[{"type": "send_message", "text": "Hello"}])
+    world.event("custom.a", contact_id="ana")
+
+    def answer(outgoing: channels.Outgoing) -> channels.Answer:
+        world.report(outgoing.message_id, "delivered")
+        assert world.turns.take().inputs == 1
+        assert status(world, outgoing.message_id) == "ENQUEUED"
+        return testing.accepted(outgoing)
+
+    assert world.turns.take().inputs == 1
+    world.mailbox.answer = answer
+    world.run_until_idle()
+    assert status(world, sent_to(world, "ana")) == "DELIVERED"
+
+
+@pytest.mark.parametrize("what", ["delivered", "bounced"])
+def test_a_report_ends_what_was_uncertain(database_url: str, what: str) -> None:
+    """Of a message of which nobody knew whether it was handed over a report says so: who waits for it goes on."""
+    with testing.World(database_url, uncertain_policy="at_most_once") as world:
+        world.mailbox.answer = lambda _: channels.Answer(
+            channels.Outcome.UNCERTAIN, "world", None, None, "cut"
+        )
+        world.contact("ana", email="ana@example.com")
+        world.rule(trigger_type="custom.a", actions=[{"type": "send_message", "text": "Hello"}])
+        event = world.event("custom.a", contact_id="ana")
+        campaign = world.campaign(group=world.communication_group(subject="News", text_body="New"))
+        world.run_until_idle()
+        assert world.explain(event).runs[0].result.outcome == "pending"
+        assert world.progress(campaign).uncertain == 1
+        for one in world.ledger():
+            assert messages.State(one.row.state) is messages.State.UNCERTAIN
+            for _ in range(2):
+                world.report(ids.text(one.row.id), what)
+        world.run_until_idle()
+        assert world.explain(event).runs[0].result.outcome == "executed"
+        assert (world.progress(campaign).uncertain, world.progress(campaign).sent) == (0, 1)
+
+
+def test_a_journey_sees_what_was_opened(world: testing.World) -> None:
+    """`refs.x.status` is OPENED for the `if` that is judged after the report, and wakes nothing by itself."""
+    world.template("hello", subject="Hello", text="Hello")
+    world.template("again", subject="Again", text="Again")
+    for name in ("ana", "ben"):
+        world.contact(name, email=f"{name}@example.com")
+    steps: list[dict[str, Any]] = [
+        {"action": "send", "recipient": "${data.who}", "template": "hello", "ref": "first"},
+        {"action": "delay", "duration": "1 day"},
+        {
+            "action": "send",
+            "recipient": "${data.who}",
+            "template": "again",
+            "if": "refs.first.status < MessageStatus.Opened",
+        },
+    ]
+    for name in ("ana", "ben"):
+        world.invoke(None, *steps, data={"who": name}, recipient=name)
+    world.run_until_idle()
+    world.report(sent_to(world, "ana"), "opened")
+    world.pass_time(hours=23)
+    assert len(world.mailbox.received) == 2
+    world.pass_time(hours=2)
+    assert [mail.recipient for mail in world.mailbox.received[2:]] == ["ben@example.com"]
