@@ -345,3 +345,27 @@ def test_faults_of_a_journey_have_their_lines(lone_house: str, tmp_path: Path, t
     assert told.code != 0
     for line in (":3: nmae", ":7: steps[1].duration", ":8: steps[2].if"):
         assert f"journey.yaml{line}" in told.err, told.err
+
+
+# ── quiet hours and caps ────────────────────────────────────────────────────────────────────────────
+
+POLICY = """\
+kind: sending_policy
+quiet_hours: [{start: "21:00", end: "08:00"}]
+caps:
+  - {limit: 2, period: P1D, channel: email}
+"""
+
+
+def test_a_sending_policy_is_applied(house: str, tmp_path: Path, tell: program.Tell) -> None:
+    """The workspace's and a tenant's come from files: created, left alone, changed; a fault has its line."""
+    files = folder(tmp_path / "d", own=POLICY, acme=f"{POLICY}tenant: acme\n")
+    assert {"sending_policy of the workspace: created", "sending_policy acme: created"} <= {
+        *tell("apply", files).lines
+    }
+    assert "sending_policy acme: unchanged" in tell("apply", files).lines
+    folder(files, own=POLICY.replace("limit: 2", "limit: 3"))
+    assert "sending_policy of the workspace: changed: caps" in tell("apply", files).lines
+    broken = folder(tmp_path / "e", own=f"id: mine\n{POLICY.replace('P1D', 'a day')}")
+    told = tell("apply", broken)
+    assert ("own.yaml:1: id" in told.err, "own.yaml:5: caps[0].period" in told.err) == (True, True), told.err

@@ -40,6 +40,8 @@ class Play(NamedTuple):
     """(after which wave it is activated, the segment that it includes, the one that it excludes, how many actions)"""
     cancels: tuple[tuple[int, int], ...] = ()
     """(after which wave, whether of the journeys for an odd `n`)"""
+    policy: Mapping[str, Any] | None = None
+    """Quiet hours and caps."""
 
 
 # ── drawing ─────────────────────────────────────────────────────────────────────────────────────────
@@ -339,6 +341,44 @@ plays = st.builds(
     _campaigns.map(tuple),
     _cancels.map(tuple),
 )
+_noise = st.fixed_dictionaries(
+    {
+        "name": st.just("A rule"),
+        "trigger_type": st.sampled_from(TYPES),
+        "actions": st.lists(
+            st.one_of(
+                st.just({"type": "send_message", "text": "{{payload.n}}"}),
+                st.just({"type": "send_message", "text": "{{payload.n}}"}),
+                st.sampled_from(("Pacific/Auckland", "America/New_York", "UTC")).map(
+                    lambda zone: {"type": "update_contact", "fields": {"zoneinfo": zone}}
+                ),
+            ),
+            min_size=1,
+            max_size=3,
+        ),
+    }
+)
+_calm = st.fixed_dictionaries(
+    {
+        "quiet_hours": st.sampled_from(([], [{"start": "21:00", "end": "08:00"}])),
+        "caps": st.sampled_from(
+            (
+                [{"limit": 2, "period": "P1D"}],
+                [{"limit": 1, "period": "PT2S", "channel": "email"}, {"limit": 3, "period": "PT20H"}],
+            )
+        ),
+    }
+)
+noises = st.builds(
+    Play,
+    st.lists(_noise, min_size=1, max_size=3).map(tuple),
+    _waves.map(tuple),
+    st.just(()),
+    st.just(()),
+    st.just(()),
+    _calm,
+)
+"""People who move about, and are written to more often than they are to be."""
 birthdays = st.builds(
     Play,
     st.lists(_set_birthday, max_size=2).map(tuple),
@@ -414,6 +454,8 @@ class Stage:
         for name, steps in JOURNEYS.items():
             world.journey(name, *steps, cancelation_token="n${data.n}")
         self._define_dates(play.dates)
+        if play.policy is not None:
+            world.sending_policy(**play.policy)
         for number, (seconds, events) in enumerate(play.waves):
             world.pass_time(seconds=seconds)
             self._accept(number, events)
@@ -428,7 +470,7 @@ class Stage:
                 if after == number:
                     self._activate(which, include, exclude, actions)
             world.run_until_idle()
-        world.pass_time(hours=1)
+        world.pass_time(hours=1 if play.policy is None else 30)
         return _plain(tables.content(world.app.store))
 
     def _turns(self, inputs: int) -> turn.Turns:

@@ -4,11 +4,13 @@ import hypothesis
 import pytest
 
 from heliograph import testing
+from heliograph.core import messages
 from tests import environment
 from tests.engine import plays
 
 EXAMPLES = 300 if environment.is_torture() else 12
 CARES = 300 if environment.is_torture() else 10
+CALMS = 300 if environment.is_torture() else 4
 # A play is small as it is; shrinking one takes minutes.
 PHASES = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
 
@@ -76,6 +78,40 @@ CANCELED = plays.Play(
 """Of people who wait in a journey, some are called back."""
 
 
+MOVED = plays.Play(
+    (
+        {
+            "name": "A rule",
+            "trigger_type": "custom.a",
+            "actions": [{"type": "send_message", "text": "{{payload.n}}"}],
+        },
+        {
+            "name": "A rule",
+            "trigger_type": "custom.b",
+            "actions": [{"type": "update_contact", "fields": {"zoneinfo": "{{payload.plan}}"}}],
+        },
+    ),
+    (
+        (
+            0,
+            tuple(
+                {
+                    "event_type": event_type,
+                    "contact_id": "ana",
+                    "conversation_id": None,
+                    "payload": {"n": number, "plan": "Pacific/Auckland" if number < 3 else "UTC"},
+                }
+                for number, event_type in enumerate(
+                    ("custom.a", "custom.b", "custom.a", "custom.b", "custom.a")
+                )
+            ),
+        ),
+    ),
+    policy={"quiet_hours": [{"start": "21:00", "end": "08:00"}], "caps": [{"limit": 2, "period": "P1D"}]},
+)
+"""Somebody sleeps, is on the other side of the world, and sleeps again, all at once."""
+
+
 @pytest.mark.torture
 def test_a_turn_of_many_leaves_what_turns_of_one_leave(world: testing.World) -> None:
     """However many inputs a turn takes, every table ends the same, to the byte."""
@@ -136,3 +172,23 @@ def test_conversations_in_one_turn_or_in_many(world: testing.World) -> None:
 
     same()
     assert sum(made) > CARES, "the engine tells of conversations"
+
+
+@pytest.mark.torture
+def test_quiet_hours_and_caps_in_one_turn_or_in_many(world: testing.World) -> None:
+    """Who waits for the morning, in whatever zone, and who is kept back is the same whatever a turn takes."""
+    stage = plays.Stage(world)
+    kept: list[int] = []
+
+    @hypothesis.settings(max_examples=CALMS, phases=PHASES)
+    @hypothesis.given(plays.noises)
+    @hypothesis.example(MOVED)
+    def same(play: plays.Play) -> None:
+        one_by_one = stage.give(play, 1)
+        all_at_once = stage.give(play, 500)
+        for name, rows in one_by_one.items():
+            assert all_at_once[name] == rows, name
+        kept.append(sum(row["state"] == messages.State.CAPPED for row in all_at_once["messages"]))
+
+    same()
+    assert sum(kept) > CALMS, "messages are kept back"

@@ -28,7 +28,7 @@ def apply(
     workspace: options.Workspace = "default",
     database: options.DatabaseUrl = None,
 ) -> None:
-    """Bring in definitions from YAML files: rules, date automations, providers, templates, segments, groups, campaigns.
+    """Bring in definitions from YAML files: rules, dates, providers, templates, segments, groups, campaigns, policies.
 
     What says nothing new is left alone.
     """
@@ -102,6 +102,7 @@ def _ways(store: databases.Database) -> Mapping[str, Way]:
         "segment": applying_campaigns.put_segment,
         "communication_group": applying_campaigns.put_group,
         "campaign": applying_campaigns.put_campaign,
+        "sending_policy": _put_sending_policy,
     }
 
 
@@ -184,3 +185,17 @@ def _put_rule(connection: sa.Connection, owner: int, one: definition_files.Defin
         return Change("rule", one.name, "unchanged", notes)
     fields = automations.changed_fields(before.definition, after.definition)
     return Change("rule", one.name, f"changed: {', '.join(fields)} (version {after.version})", notes)
+
+
+def _put_sending_policy(
+    connection: sa.Connection, owner: int, one: definition_files.Definition, now: int
+) -> Change:
+    from heliograph.core import sending_policies as core
+    from heliograph.store import sending_policies
+
+    assert isinstance(one.content, core.Policy)
+    before, after = sending_policies.put(connection, owner, str(one.id) or None, one.content, now, None)
+    if before.valid_from is None and after.valid_from is not None:
+        return Change("sending_policy", one.name, "created")
+    fields = [name for name in core.WRITABLE if getattr(before.policy, name) != getattr(after.policy, name)]
+    return Change("sending_policy", one.name, f"changed: {', '.join(fields)}" if fields else "unchanged")

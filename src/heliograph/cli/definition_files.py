@@ -19,6 +19,7 @@ from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from heliograph import errors
 from heliograph import settings as settings_module
+from heliograph.cli import policy_files
 from heliograph.core import (
     brands,
     campaigns,
@@ -35,15 +36,18 @@ from heliograph.core import (
 )
 
 KINDS = (
-    "provider",
-    "brand",
-    "template",
-    "journey",
-    "rule",
-    "date",
-    "segment",
-    "communication_group",
-    "campaign",
+    *(
+        "provider",
+        "brand",
+        "template",
+        "journey",
+        "rule",
+        "date",
+        "segment",
+        "communication_group",
+        "campaign",
+    ),
+    "sending_policy",
 )
 """In the order in which they are applied: what is named comes before what names it."""
 _STEP = re.compile(r'\[(\d+)\]|\["((?:[^"\\]|\\.)*)"\]|([^.\[]+)')
@@ -56,7 +60,7 @@ class Definition(NamedTuple):
     file: Path
     kind: str
     id: bytes | str
-    """16 bytes, or text: the name of a template or journey, the UUID of a communication group."""
+    """16 bytes, or text: the name of a template or journey, the UUID of a communication group, a policy's tenant."""
     name: str
     content: Any
     """What it says, checked; of a campaign as it was written, with the `status` that it is to have."""
@@ -342,6 +346,9 @@ _DEFINED: Mapping[str, Callable[[Path, object, Mapping[str, Any]], Definition]] 
     "segment": _by_uuid("segment", segments.define),
     "communication_group": _by_uuid("communication_group", communication_groups.define),
     "campaign": _by_uuid("campaign", _campaign),
+    "sending_policy": lambda file, identity, fields: Definition(
+        file, "sending_policy", *policy_files.read(identity, fields)
+    ),
 }
 
 

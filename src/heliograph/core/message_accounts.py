@@ -72,8 +72,11 @@ def _asked(row: Asked, event_type: str | None) -> Iterator[dict[str, Any]]:
 
 def _tried(row: Asked, attempts: Sequence[messages.Attempt]) -> Iterator[dict[str, Any]]:
     for one in attempts:
-        if one.code not in ("unrenderable", "malformed"):
+        if one.code not in ("unrenderable", "malformed", messages.QUIET_HOURS):
             yield {"type": "RENDERED", "ts": one.at // 1000, "channel": {"id": row.channel}}
+        if one.code == messages.QUIET_HOURS:
+            yield {"type": "DELAYED", "ts": one.at // 1000, "reason": one.code, "error": _error(one)}
+            continue
         told = {
             "ts": (one.settled_at or one.at) // 1000,
             "channel": {"id": row.channel},
@@ -96,7 +99,7 @@ def _error(one: messages.Attempt) -> str:
 def _ended(row: Asked, attempts: Sequence[messages.Attempt]) -> Iterator[dict[str, Any]]:
     """How it ended, where no attempt says so."""
     state = State(row.state)
-    said = {State.UNROUTABLE, State.CANCELED, State.HELD}
+    said = {State.UNROUTABLE, State.CANCELED, State.HELD, State.CAPPED}
     if state is State.FAILED and (not attempts or attempts[-1].outcome != "permanent"):
         said.add(State.FAILED)
     if state in said:

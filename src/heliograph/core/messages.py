@@ -34,6 +34,10 @@ class State(IntEnum):
     """A report says that it arrived (core.reports)."""
     BOUNCED = 9
     """A report says that it came back."""
+    DELAYED = 10
+    """It waits until its recipient's quiet hours end."""
+    CAPPED = 11
+    """Its recipient has had as much as they are to have in a time: it goes nowhere."""
 
 
 TAKEN = frozenset({State.ACCEPTED, State.DELIVERED, State.BOUNCED})
@@ -45,7 +49,7 @@ UNWANTED = frozenset({OPTED_OUT, SUPPRESSED})
 
 
 TRANSITIONS: Mapping[State | None, frozenset[State]] = {
-    None: frozenset({State.PLANNED, State.UNROUTABLE}),
+    None: frozenset({State.PLANNED, State.UNROUTABLE, State.DELAYED, State.CAPPED}),
     State.PLANNED: frozenset(
         {
             State.PLANNED,
@@ -59,11 +63,13 @@ TRANSITIONS: Mapping[State | None, frozenset[State]] = {
             State.BOUNCED,
         }
     ),
+    State.DELAYED: frozenset({State.PLANNED, State.DELAYED, State.UNROUTABLE, State.CAPPED, State.CANCELED}),
     State.HELD: frozenset({State.PLANNED, State.CANCELED}),
     State.ACCEPTED: frozenset({State.DELIVERED, State.BOUNCED}),
     State.FAILED: frozenset(),
     State.UNROUTABLE: frozenset(),
     State.CANCELED: frozenset(),
+    State.CAPPED: frozenset(),
     State.UNCERTAIN: frozenset({State.PLANNED, State.ACCEPTED, State.FAILED, State.DELIVERED, State.BOUNCED}),
     State.DELIVERED: frozenset({State.BOUNCED}),
     State.BOUNCED: frozenset({State.DELIVERED}),
@@ -83,6 +89,8 @@ COURIER_STATUS: Mapping[State, str] = {
     State.UNCERTAIN: "SENT",
     State.DELIVERED: "DELIVERED",
     State.BOUNCED: "UNDELIVERABLE",
+    State.DELAYED: "DELAYED",
+    State.CAPPED: "THROTTLED",
 }
 """How the Courier wire names each state (engine.md, States); what was opened or clicked: reports.status."""
 
@@ -120,7 +128,10 @@ class Policy(NamedTuple):
     """Whether a server that cannot be reached uses up attempts: a call's does, but no e-mail is lost to an outage."""
 
 
-UNCOUNTED = frozenset({"lease_over", "misconfigured"})
+QUIET_HOURS = "quiet_hours"
+"""The code of an attempt that was put off before it was begun: its recipient's quiet hours had to end first."""
+
+UNCOUNTED = frozenset({"lease_over", "misconfigured", QUIET_HOURS})
 """Attempts that ended for a reason of ours: a message never fails for them (channels.OUR_CODES)."""
 
 KEPT_ATTEMPTS = 50
@@ -158,7 +169,8 @@ def following(
         if outcome == "uncertain":
             return Following(State.UNCERTAIN, None, None)
         return Following(State.FAILED, None, plans.Status.FAILED)
-    retry_at = max(schedule.delivery_retry_at(len(attempts), now, message_id), now + int(wait * 1_000_000))
+    tried = len(begun(attempts))
+    retry_at = max(schedule.delivery_retry_at(tried, now, message_id), now + int(wait * 1_000_000))
     return Following(State.PLANNED, retry_at, None)
 
 
@@ -185,7 +197,18 @@ def following_fetch(attempts: Sequence[Attempt], now: int, wait: float = 0) -> F
 
 def possibly_repeated(attempts: Sequence[Attempt]) -> bool:
     """Whether the recipient may have had it more than once: an attempt of unknown end was followed by another."""
-    return any(attempt.outcome == "uncertain" for attempt in attempts[:-1])
+    return any(attempt.outcome == "uncertain" for attempt in begun(attempts)[:-1])
+
+
+def put_off(attempts: Sequence[Attempt], now: int, until: int) -> tuple[Attempt, ...]:
+    """The attempts of a message that waits for the end of its recipient's quiet hours."""
+    text = f"until {schedule.write_instant(until)}"
+    return kept((*attempts, Attempt(now, "temporary", "", QUIET_HOURS, text, None, now)))
+
+
+def begun(attempts: Sequence[Attempt]) -> list[Attempt]:
+    """Those of these attempts that were not put off before they were begun."""
+    return [attempt for attempt in attempts if attempt.code != QUIET_HOURS]
 
 
 def reply_of(state: State) -> plans.Status | None:
@@ -200,6 +223,7 @@ _REPLIES: Mapping[State, plans.Status] = {
     State.CANCELED: plans.Status.SKIPPED,
     State.DELIVERED: plans.Status.SUCCEEDED,
     State.BOUNCED: plans.Status.SUCCEEDED,
+    State.CAPPED: plans.Status.SKIPPED,
 }
 
 

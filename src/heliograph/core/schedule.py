@@ -217,7 +217,7 @@ def windows(schedule: Schedule, start: int, end: int) -> list[Span]:
         return []
     if not schedule.windows:
         return [(start, end)]
-    spans = _merged(_spans(schedule, start // DAY, end // DAY))
+    spans = merged(_spans(schedule, start // DAY, end // DAY))
     return [(max(a, start), min(b, end)) for a, b in spans if a < end and b > start]
 
 
@@ -256,7 +256,7 @@ def _days_to_look_at(schedule: Schedule, first: int) -> Iterator[int]:
 @lru_cache(4096)
 def _around(schedule: Schedule, day: int) -> tuple[Span, ...]:
     """The merged spans that touch a day of UTC (counted from 1970): what is asked again and again on that day."""
-    return tuple(_merged(_spans(schedule, day, day)))
+    return tuple(merged(_spans(schedule, day, day)))
 
 
 def _spans(schedule: Schedule, first: int, last: int) -> Iterator[Span]:
@@ -276,7 +276,8 @@ def _spans(schedule: Schedule, first: int, last: int) -> Iterator[Span]:
                     yield start, end
 
 
-def _merged(spans: Iterable[Span]) -> list[Span]:
+def merged(spans: Iterable[Span]) -> list[Span]:
+    """These spans in order, as few as cover the same."""
     merged: list[Span] = []
     for start, end in sorted(spans):
         if merged and start <= merged[-1][1]:
@@ -307,7 +308,7 @@ def parse(given: object, path: str = "schedule_settings") -> Schedule:
     settings = readers.Reader(given, path, _KEYS)
     enabled = settings.take("enabled", readers.flag, True)
     zone = settings.take("timezone", check_zone, "UTC")
-    windows: tuple[Window, ...] = settings.take("windows", _windows, ())
+    windows: tuple[Window, ...] = settings.take("windows", read_windows, ())
     starts_at = settings.take("starts_at", parse_instant, 0)
     ends_at = settings.take("ends_at", parse_instant, None)
     excluded = frozenset(settings.take("exclude_dates", _dates, ()))
@@ -322,7 +323,8 @@ def parse(given: object, path: str = "schedule_settings") -> Schedule:
     return Schedule(written, zone, windows, starts_at, ends_at, excluded)
 
 
-def _windows(given: object, path: str) -> tuple[Window, ...]:
+def read_windows(given: object, path: str) -> tuple[Window, ...]:
+    """Windows as people write them. Raises InvalidInput with every fault."""
     return readers.each(given, path, _window, "windows", MAX_WINDOWS)
 
 

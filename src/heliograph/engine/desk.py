@@ -8,7 +8,7 @@ after the last; nothing here touches the database.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -19,6 +19,25 @@ _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
 DAY = 86_400_000_000
+
+
+class DueAgain(NamedTuple):
+    """A message that waited, and when its time came."""
+
+    message: rows.Message
+    wake_at: int
+    after: int
+    """How many messages this turn had made by then."""
+
+
+class ContactChange(NamedTuple):
+    """A contact as it was before the turn changed it."""
+
+    after: int
+    """How many messages the turn had made by then."""
+    due_again: int
+    """Likewise those whose time had come."""
+    before: rows.Contact | None
 
 
 class Desk:
@@ -56,6 +75,10 @@ class Desk:
         self.alerts: dict[tuple[int, bytes], alert_rows.Alert] = {}
         self.planned: list[rows.Message] = []
         """New messages that are to go out."""
+        self.due_again: list[DueAgain] = []
+        """Messages of earlier turns whose time has come."""
+        self.contact_changes: dict[tuple[int, str], list[ContactChange]] = {}
+        """How contacts were before this turn changed them, in order."""
         self.judged = 0
         """How many people of fan-outs and of the calendar were looked at."""
         self.goes_on = False
@@ -158,6 +181,8 @@ class Desk:
 
     def _put_contact(self, row: rows.Contact) -> None:
         key = (row.workspace_id, row.user_id)
+        change = ContactChange(len(self.writes.messages), len(self.due_again), self.contacts.get(key))
+        self.contact_changes.setdefault(key, []).append(change)
         self.contacts[key] = self.writes.contacts[key] = row
         self._roots.pop(("contact", *key), None)
 

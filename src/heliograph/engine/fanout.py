@@ -191,6 +191,7 @@ _COUNTED: Mapping[int, str] = {
     messages.State.UNCERTAIN: "uncertain",
     messages.State.CANCELED: "skipped",
     messages.State.UNROUTABLE: "skipped",
+    messages.State.CAPPED: "skipped",
 }
 
 

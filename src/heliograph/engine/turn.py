@@ -17,7 +17,7 @@ import msgspec
 import structlog
 
 from heliograph import errors
-from heliograph.core import effects, events, ids, journeys, messages, plans, runs, steps
+from heliograph.core import effects, events, ids, journeys, plans, runs, steps
 from heliograph.engine import (
     admission,
     alarms,
@@ -140,8 +140,8 @@ class Turns:
                 self._timer(desk, timer)
             for event in taken.events:
                 self._attempt_event(desk, event)
-            if desk.planned:
-                admission.admit(connection, hot, desk, lambda space: self._workspaces[space].asks)
+            if desk.planned or desk.due_again:
+                admission.admit(connection, hot, desk, self._workspaces.__getitem__)
                 claimed = run.claim(
                     desk, taken, self._handover.rooms(), self._handover.worker, self._handover.lease
                 )
@@ -333,14 +333,7 @@ class Turns:
         if fault is not None:
             faults.failed_timer(desk, timer, fault)
             return
-        message = desk.messages.get(key)
-        if message is None or message.state != messages.State.PLANNED:
-            return
-        asked_by = None if message.run_id is None else desk.runs.get((message.workspace_id, message.run_id))
-        if asked_by is not None and asked_by.status == runs.Status.CANCELED:
-            desk.cancel_message(*key)
-        else:
-            desk.writes.send_due.append((timer.partition, timer.workspace_id, timer.id, timer.wake_at))
+        admission.wake(desk, timer)
 
     def _attempt_inbox(self, desk: desks.Desk, inbox: rows.Inbox) -> None:
         fault = self._culprits.pop((inbox.workspace_id, inbox.id), None)

@@ -12,7 +12,8 @@ import msgspec
 import sqlalchemy as sa
 
 from heliograph.core import campaigns, exposures, ids, plans, segments
-from heliograph.store import schema, teams
+from heliograph.core import sending_policies as core_policies
+from heliograph.store import schema, sending_policies, teams
 
 
 class StoredRule(NamedTuple):
@@ -53,6 +54,8 @@ class Definitions(NamedTuple):
     is_paused: bool
     """By the control record, whatever the clock says of its end."""
     paused_until: int | None
+    policies: Mapping[str, core_policies.Policy]
+    """When nobody is disturbed and how often people are written to, by tenant; an empty text is the workspace."""
 
 
 class Campaign(NamedTuple):
@@ -100,6 +103,7 @@ def load(connection: sa.Connection, workspace_id: int) -> Definitions:
         teams.known(connection, workspace_id, teams.DIVISIONS),
         bool(workspace.is_paused),
         workspace.paused_until,
+        sending_policies.standing(connection, workspace_id),
     )
 
 

@@ -149,7 +149,7 @@ def _cancel_messages(
     theirs = sa.select(*answers.COLUMNS).where(
         _MESSAGES.workspace_id == workspace_id, _MESSAGES.contact_id == user_id
     )
-    states = (int(messages.State.PLANNED), int(messages.State.HELD))
+    states = (int(messages.State.PLANNED), int(messages.State.HELD), int(messages.State.DELAYED))
     planned = [row.id for row in connection.execute(theirs.where(_MESSAGES.state.in_(states)))]
     keys = [(workspace_id, identity) for identity in planned]
     store.hot.cancel_messages(connection.connection.driver_connection, now, keys)

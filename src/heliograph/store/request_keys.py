@@ -121,10 +121,10 @@ def let_go(store: database.Database, wanted: Wanted, taken: Taken) -> None:
 
 
 def forget(store: database.Database, now: int, at_most: int) -> int:
-    """Delete keys of requests and steps, and passes, that have expired, at most so many of each; gives how many."""
+    """Delete keys, passes and counts that have expired, at most so many of each; gives how many."""
     forgotten = 0
     with store.writing() as connection:
-        for table in (schema.request_keys, schema.step_keys, schema.passes):
+        for table in (schema.request_keys, schema.step_keys, schema.passes, schema.recent_sends):
             key = sa.tuple_(*table.primary_key.columns)
             old = sa.select(*table.primary_key.columns).where(table.c.expires_at <= now).limit(at_most)
             forgotten += connection.execute(sa.delete(table).where(key.in_(old))).rowcount

@@ -28,6 +28,7 @@ _FINAL_MESSAGES = messages.TAKEN | {
     messages.State.FAILED,
     messages.State.UNROUTABLE,
     messages.State.CANCELED,
+    messages.State.CAPPED,
 }
 _KEYS_AT_ONCE = 500
 _LOCK = 0x68656C696F68

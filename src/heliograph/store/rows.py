@@ -10,7 +10,15 @@ from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from heliograph.core import ids
-from heliograph.store import alert_rows, batch_rows, calendar_rows, list_rows, report_rows, step_rows
+from heliograph.store import (
+    alert_rows,
+    batch_rows,
+    calendar_rows,
+    list_rows,
+    policy_rows,
+    report_rows,
+    step_rows,
+)
 
 
 class Event(NamedTuple):
@@ -289,6 +297,7 @@ class Writes:
         "messages",
         "moved_walks",
         "notes",
+        "paced",
         "rule_counts",
         "passed_runs",
         "reports",
@@ -324,7 +333,7 @@ class Writes:
         self.inbox: list[Inbox] = []
         self.launches: list[Launch | TokenCancel] = []
         """In the order in which they were decided; engine/started.py carries out these and `canceled`."""
-        self.kept = step_rows.Kept()
+        self.kept, self.paced = step_rows.Kept(), policy_rows.Writes()
         self.contacts: dict[tuple[int, str], Contact] = {}
         self.birthdays: dict[tuple[int, str], calendar_rows.Birthday] = {}
         self.forgotten_birthdays: list[tuple[int, int, int, str]] = []

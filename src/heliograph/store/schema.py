@@ -23,6 +23,7 @@ from heliograph.store import (
     key_tables,
     list_tables,
     place_tables,
+    policy_tables,
     provider_tables,
     start_tables,
     tenant_tables,
@@ -308,6 +309,7 @@ starts, start_keys = start_tables.starts, start_tables.start_keys
 batches, batch_items = batch_tables.batches, batch_tables.batch_items
 alerts, passes = alert_tables.alerts, key_tables.passes
 step_keys, request_keys = key_tables.step_keys, key_tables.request_keys
+sending_policies, recent_sends = policy_tables.sending_policies, policy_tables.recent_sends
 
 # ── hot: the way out ────────────────────────────────────────────────────────────────────────────────
 

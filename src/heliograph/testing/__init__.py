@@ -24,7 +24,6 @@ from heliograph import app, clock, errors, settings
 from heliograph.core import brands as core_brands
 from heliograph.core import campaigns as core_campaigns
 from heliograph.core import communication_groups as core_groups
-from heliograph.core import consent as core_consent
 from heliograph.core import conversations as core_conversations
 from heliograph.core import dates as core_dates
 from heliograph.core import explain, ids, journey_accounts, message_templates, rules, runs
@@ -38,7 +37,6 @@ from heliograph.store import (
     brands,
     campaigns,
     communication_groups,
-    consent,
     conversations,
     database,
     dates,
@@ -54,6 +52,7 @@ from heliograph.store import (
     templates,
     workspaces,
 )
+from heliograph.testing import wishes
 from heliograph.testing.mailbox import Calls, Mail, Mailbox, accepted, answering
 
 __all__ = ["START", "Calls", "Mail", "Mailbox", "World", "accepted", "answering"]
@@ -68,7 +67,7 @@ def _make_ready(url: str) -> None:
     store.close()
 
 
-class World:
+class World(wishes.Wishes):
     """The engine with a manual clock and captured channels, for one thread."""
 
     def __init__(self, database_url: str | None = None, *, start: int = START, **changed: Any):
@@ -145,14 +144,6 @@ class World:
         with self.app.store.reading() as connection:
             found = lists.subscribers(connection, self.workspace_id, list_id, (-1, ""), 10_000)
         return sorted(one.user_id for one in found)
-
-    def opt_out(self, user_id: str, topic: str = "*") -> None:
-        """Somebody wants nothing of a topic any more: the id of a template, or `*` for everything."""
-
-        def out(before: core_consent.Consent) -> core_consent.Consent:
-            return core_consent.Consent({**before.topics, topic: core_consent.Topic("OPTED_OUT")})
-
-        consent.change(self.app.store, self.workspace_id, None, user_id, out, self.clock.now())
 
     def rule(self, **definition: Any) -> str:
         """A rule; gives its id. `name` may be left out. Raises errors.InvalidInput as the API does."""

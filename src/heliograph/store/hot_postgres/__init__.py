@@ -45,6 +45,7 @@ from heliograph.store.hot_postgres.lists import (
     read_lists,
     walk_subscribers,
 )
+from heliograph.store.hot_postgres.pacing import read_recipients
 from heliograph.store.hot_postgres.reading import (
     read_attempts,
     read_contacts,
@@ -102,6 +103,7 @@ __all__ = [
     "read_open_batches",
     "read_passes",
     "read_reached",
+    "read_recipients",
     "read_rule_counts",
     "read_runs",
     "read_soft_bounces",

@@ -39,11 +39,11 @@ _OUT_OF_LINE: LiteralString = (
     " WHERE d.partition = w.p AND d.workspace_id = w.a AND d.message_id = w.b"
 )
 # A claim of this very moment has its row out of the line: the statement before has waited for it. 6 is
-# messages.State.CANCELED, 1 and 2 are PLANNED and HELD.
+# messages.State.CANCELED; 1, 2 and 10 are PLANNED, HELD and DELAYED.
 _STOP: LiteralString = (
     "UPDATE messages m SET state = 6, settled_at = w.n, error = 'canceled'"
     " FROM unnest(%s::int8[], %s::int4[], %s::uuid[]) w(n, a, b)"
-    " WHERE m.workspace_id = w.a AND m.id = w.b AND m.state IN (1, 2) AND NOT EXISTS (SELECT FROM claims c"
+    " WHERE m.workspace_id = w.a AND m.id = w.b AND m.state IN (1, 2, 10) AND NOT EXISTS (SELECT FROM claims c"
     " WHERE c.workspace_id = w.a AND c.message_id = w.b)"
 )
 

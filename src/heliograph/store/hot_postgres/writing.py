@@ -14,6 +14,7 @@ from heliograph.store.hot_postgres.fanout import write_fanouts
 from heliograph.store.hot_postgres.ingest import EVENT_KINDS, INSERT_EVENTS, insert_due
 from heliograph.store.hot_postgres.keys import write_passes, write_step_keys
 from heliograph.store.hot_postgres.lists import put_subscriptions
+from heliograph.store.hot_postgres.pacing import write_pacing
 from heliograph.store.hot_postgres.reports import write_reports
 from heliograph.store.packing import Bigints, Identities, Integers, Smallints, Texts
 
@@ -152,6 +153,7 @@ def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int]
         write_reports(connection, writes.reports)
         write_passes(connection, writes.kept.passes.values())
         write_step_keys(connection, writes.kept.step_keys.values(), now)
+        write_pacing(connection, writes.paced)
         if lane is not None:
             _count(connection, writes, lane)
             connection.execute(

@@ -41,6 +41,7 @@ from heliograph.store.hot_sqlite.lists import (
     read_lists,
     walk_subscribers,
 )
+from heliograph.store.hot_sqlite.pacing import read_recipients
 from heliograph.store.hot_sqlite.reading import (
     read_attempts,
     read_contacts,
@@ -94,6 +95,7 @@ __all__ = [
     "read_open_batches",
     "read_passes",
     "read_reached",
+    "read_recipients",
     "read_rule_counts",
     "read_runs",
     "read_soft_bounces",

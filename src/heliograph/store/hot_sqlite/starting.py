@@ -9,7 +9,7 @@ from heliograph.store import rows
 from heliograph.store.hot_sqlite.connection import Connection, by_pairs
 
 _IN_PROGRESS = ", ".join(str(int(status)) for status in sorted(runs.IN_PROGRESS))
-_STOPPABLE = f"{int(messages.State.PLANNED)}, {int(messages.State.HELD)}"
+_STOPPABLE = f"{int(messages.State.PLANNED)}, {int(messages.State.HELD)}, {int(messages.State.DELAYED)}"
 
 _TAKEN = (
     "SELECT k.automation_id, k.start_key FROM wanted w JOIN start_keys k ON k.automation_id = w.a"

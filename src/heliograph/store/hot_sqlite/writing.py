@@ -16,6 +16,7 @@ from heliograph.store.hot_sqlite.fanout import write_fanouts
 from heliograph.store.hot_sqlite.ingest import INSERT_EVENT
 from heliograph.store.hot_sqlite.keys import write_passes, write_step_keys
 from heliograph.store.hot_sqlite.lists import put_subscriptions
+from heliograph.store.hot_sqlite.pacing import write_pacing
 from heliograph.store.hot_sqlite.reports import write_reports
 
 # What is the same in every such row stands in the statement: each value bound costs as much as a look at an index.
@@ -66,10 +67,7 @@ def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int]
         write_reports(connection, writes.reports)
     if writes.alerts:
         write_alerts(connection, writes)
-    if writes.kept.passes:
-        write_passes(connection, writes.kept.passes.values())
-    if writes.kept.step_keys:
-        write_step_keys(connection, writes.kept.step_keys.values(), now)
+    _write_kept(connection, writes, now)
     _write_people(connection, writes)
     if writes.subscriptions:
         put_subscriptions(connection, writes.subscriptions.values())
@@ -77,6 +75,15 @@ def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int]
     connection.execute(
         "UPDATE partitions SET last_now = max(last_now, ?) WHERE partition = ?", (now, partitions[0])
     )
+
+
+def _write_kept(connection: Connection, writes: rows.Writes, now: int) -> None:
+    if writes.kept.passes:
+        write_passes(connection, writes.kept.passes.values())
+    if writes.kept.step_keys:
+        write_step_keys(connection, writes.kept.step_keys.values(), now)
+    if writes.paced.messages or writes.paced.recent:
+        write_pacing(connection, writes.paced)
 
 
 def keep_fact(connection: Connection, name: str, value: str) -> None:

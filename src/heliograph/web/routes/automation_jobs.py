@@ -113,8 +113,10 @@ _STATUS: dict[messages.State, JobStatus] = {
     messages.State.FAILED: "failed",
     messages.State.UNROUTABLE: "skipped",
     messages.State.CANCELED: "skipped",
+    messages.State.DELAYED: "pending",
+    messages.State.CAPPED: "skipped",
 }
-_OPEN = (messages.State.PLANNED, messages.State.HELD)
+_OPEN = (messages.State.PLANNED, messages.State.HELD, messages.State.DELAYED)
 
 
 def _status(state: messages.State, *, stopped: bool) -> JobStatus:

@@ -1,0 +1,132 @@
+"""Pacing: whether a message goes now, later, or not at all (a chapter of admission).
+
+Law: who sleeps is written to when they wake, by the clock of their own zone (engine.md E32); who has had as much as
+they are to have in a time gets no more. Both are decided for one message after the other in the order in which they
+were made, so a turn of many counts what turns of one count; what is counted is written with what goes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from heliograph.core import delays, messages, quiet_hours, sending_policies, tenants
+from heliograph.engine import desk as desks
+from heliograph.engine import match
+from heliograph.store import policy_rows, rows
+
+_encode = msgspec.json.Encoder().encode
+_profile = msgspec.json.Decoder(dict[str, Any])
+_tenant = msgspec.json.Decoder(tenants.Definition)
+_counts = msgspec.json.Decoder(sending_policies.Counts)
+_ZONE = ("zoneinfo", "timezone")
+
+
+class End(NamedTuple):
+    """How a message is to stand that does not go now."""
+
+    state: messages.State
+    error: str | None
+    wake_at: int | None = None
+    """When it is looked at again."""
+
+    def of(self, message: rows.Message, now: int) -> rows.Message:
+        """The message as it stands then."""
+        if self.wake_at is None:
+            return message._replace(state=int(self.state), settled_at=now, error=self.error)
+        attempts = messages.put_off(messages.read_attempts(message.attempts), now, self.wake_at)
+        return message._replace(state=int(self.state), attempts=_encode(attempts), error=self.error)
+
+
+def pace(
+    connection: Any,
+    hot: Any,
+    desk: desks.Desk,
+    paced: Sequence[rows.Message],
+    workspace_of: Callable[[int], match.Workspace],
+) -> dict[tuple[int, bytes], End]:
+    """Those of these messages that do not go now, by (workspace, id); each is to a contact."""
+    terms = {one[:2]: workspace_of(one.workspace_id).terms(one) for one in paced}
+    bound = [one for one in paced if terms[one[:2]] != sending_policies.FREE]
+    if not bound:
+        return {}
+    known = hot.read_recipients(connection, {_key(one) for one in bound})
+    counts: dict[tuple[int, str], sending_policies.Counts] = {}
+    expiries: dict[tuple[int, str], int] = {}
+    for (workspace_id, user_id, _), recipient in known.items():
+        counts[workspace_id, user_id] = {} if recipient.counts is None else _counts.decode(recipient.counts)
+        expiries[workspace_id, user_id] = recipient.expires_at
+    ended: dict[tuple[int, bytes], End] = {}
+    for message, profile in _in_order(desk, bound, known):
+        quiet, limits = terms[message[:2]]
+        if quiet:
+            zone = _zone(profile, known[_key(message)], workspace_of(message.workspace_id).zone)
+            until = quiet_hours.ends(quiet, zone, desk.now)
+            if until is not None and until > desk.now:
+                ended[message[:2]] = _waits(message, until)
+                continue
+        # One that was let go before, and is tried again, was counted then.
+        if limits and not _was_let_go(message):
+            person = (message.workspace_id, message.contact_id or "")
+            made = sending_policies.count(counts[person], limits, desk.now)
+            if isinstance(made, sending_policies.Limit):
+                ended[message[:2]] = End(messages.State.CAPPED, f"capped: {made.told}")
+                continue
+            counts[person] = made
+            expiries[person] = max(expiries[person], *(desk.now + limit.period for limit in limits))
+            desk.writes.paced.recent[person] = policy_rows.RecentSends(
+                *person, _encode(made), expiries[person]
+            )
+    return ended
+
+
+def _key(message: rows.Message) -> tuple[int, str, str]:
+    return message.workspace_id, message.contact_id or "", message.tenant_id or ""
+
+
+def _waits(message: rows.Message, until: int) -> End:
+    """It waits; what was let go before only waits longer, and is not counted again."""
+    if _was_let_go(message):
+        return End(messages.State.PLANNED, message.error, until)
+    return End(messages.State.DELAYED, messages.QUIET_HOURS, until)
+
+
+def _was_let_go(message: rows.Message) -> bool:
+    """Whether a delivery had it in hand before; what waits for the end of quiet hours is in another state."""
+    return message.state == messages.State.PLANNED and message.attempts is not None
+
+
+def _in_order(
+    desk: desks.Desk,
+    bound: Sequence[rows.Message],
+    known: Mapping[tuple[int, str, str], policy_rows.Recipient],
+) -> Iterator[tuple[rows.Message, bytes | str | None]]:
+    """The messages in the order in which they were made or their time came, each with its recipient's profile then."""
+    places: dict[tuple[int, bytes], tuple[int, int]] = {}
+    for number, one in enumerate(desk.due_again):
+        places[one.message[:2]] = (one.after, number - len(desk.due_again))
+    for number, made in enumerate(desk.writes.messages):
+        places.setdefault(made[:2], (number, 0))
+    for message in sorted(bound, key=lambda one: places[one[:2]]):
+        after, number = places[message[:2]]
+        person = (message.workspace_id, message.contact_id or "")
+        changed = desk.writes.contacts.get(person)
+        profile = known[_key(message)].profile if changed is None else changed.profile
+        for change in desk.contact_changes.get(person, ()):
+            came_later = (
+                change.after > after if number == 0 else change.due_again > number + len(desk.due_again)
+            )
+            if came_later:
+                profile = None if change.before is None else change.before.profile
+                break
+        yield message, profile
+
+
+def _zone(profile: bytes | str | None, recipient: policy_rows.Recipient, of_workspace: str | None) -> str:
+    """The zone by whose clock somebody lives: of their profile, else their tenant's, else the workspace's (E32)."""
+    people = [_profile.decode(one) for one in (recipient.own, profile) if one is not None]
+    levels = [_tenant.decode(one) for one in recipient.levels if one is not None]
+    told = [*people, *(one.user_profile for one in levels), *(one.properties for one in levels)]
+    return delays.zone_of(*(one.get(name) for one in told for name in _ZONE), of_workspace)
