@@ -4,6 +4,7 @@ import asyncio
 from typing import Any, cast
 
 from heliograph import channels, testing
+from heliograph.core import effects
 from heliograph.engine import lanes
 from heliograph.store import rows
 from tests.engine import acts
@@ -116,9 +117,9 @@ class Slow:
         """Nothing is open."""
 
 
-def message(workspace_id: int, number: int) -> rows.Claimed:
+def message(workspace_id: int, number: int, **said: Any) -> rows.Claimed:
     """A claimed message of which only whose it is matters."""
-    fields: dict[str, Any] = dict.fromkeys(rows.Message._fields)
+    fields: dict[str, Any] = dict.fromkeys(rows.Message._fields) | said
     fields |= {"workspace_id": workspace_id, "id": b"%d-%d" % (workspace_id, number)}
     return rows.Claimed(rows.Message(**fields), 0, 0, None)
 
@@ -148,6 +149,38 @@ def test_workspaces_take_turns_in_a_lane() -> None:
 
     asyncio.run(run())
     assert gone == [b"1-0", b"2-0", b"3-0", b"1-1", b"2-1", b"1-2", b"1-3", b"1-4"]
+
+
+def test_messages_to_one_person_go_one_after_the_other() -> None:
+    """However many a channel hands over at once, nobody's second message begins before their first was answered."""
+    lane, began = lanes.Lane(Slow()), list[bytes]()
+    to_ana = [message(1, number, contact_id="ana", kind=effects.Kind.MESSAGE) for number in range(3)]
+    for claimed in (*to_ana, message(1, 9, contact_id="ben", kind=effects.Kind.MESSAGE)):
+        lane.put(claimed, cast(channels.Outgoing, claimed.message.id), 0)
+
+    async def run() -> None:
+        to_ben, all_gone, gone = asyncio.Event(), asyncio.Event(), list[bytes]()
+
+        async def send(outgoing: channels.Outgoing) -> channels.Answer:
+            began.append(cast(bytes, outgoing))
+            if began[-1] == b"1-9":
+                to_ben.set()
+            await to_ben.wait()
+            return channels.Answer(channels.Outcome.ACCEPTED, "slow")
+
+        def answered(one: rows.Claimed, _: channels.Answer) -> None:
+            gone.append(one.message.id)
+            if len(gone) == 4:
+                all_gone.set()
+
+        working = [asyncio.create_task(lane.work(send, answered)) for _ in range(Slow.concurrency)]
+        await all_gone.wait()
+        for one in working:
+            one.cancel()
+        assert [one for one in gone if one != b"1-9"] == [b"1-0", b"1-1", b"1-2"]
+
+    asyncio.run(run())
+    assert began == [b"1-0", b"1-9", b"1-1", b"1-2"]
 
 
 def test_a_full_lane_has_room_for_who_has_few_in_hand() -> None:

@@ -69,10 +69,13 @@ def of_run(event_id: bytes, ordinal: int, run_head: bytes) -> bytes:
 
 
 def of_effect(run_id: bytes, visit: int, ordinal: int, effect_head: bytes, partition: int) -> bytes:
-    """The id of what a run's effect makes (a message, an inbox row): the same for the same effect key."""
+    """The id of what a run's effect makes (a message, an inbox row): the same for the same effect key.
+
+    Of one run and instant, ids come in the order of its steps and of what each asks for, the first of them at least.
+    """
     low = int.from_bytes(run_id[8:], "big")
     digest = blake2b(run_id + visit.to_bytes(4, "big") + ordinal.to_bytes(4, "big"), digest_size=5).digest()
-    tail = int.from_bytes(digest, "big") & _TAIL
+    tail = min(visit, 63) << 30 | min(ordinal, 15) << 26 | int.from_bytes(digest, "big") & 0x3FF_FFFF
     return effect_head + (low >> 42 << 42 | partition << 36 | tail).to_bytes(8, "big")
 
 
@@ -116,7 +119,7 @@ def of_emitted(
     """
     low = int.from_bytes(of_effect(run_id, visit, ordinal, effect_head, partition)[8:], "big")
     counter = min(generation, 15) << _FIRST_CAUSE | low >> 42 & ((1 << _FIRST_CAUSE) - 1)
-    return effect_head + foot(counter, partition, (visit & 0x3F) << 30 | low & 0x3FFF_FFFF)
+    return effect_head + foot(counter, partition, low)
 
 
 def generation(event_id: bytes | None, depth: int) -> int:

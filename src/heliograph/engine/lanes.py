@@ -2,7 +2,8 @@
 
 Law: a channel's slowness holds up no other channel. A lane that is full and moving is waited for, which takes
 milliseconds; one that is full and slow is passed by: what was claimed for it goes back for a while. Within a lane
-workspaces take turns: whoever has one message waits for one of each other's, not for all of them.
+workspaces take turns: whoever has one message waits for one of each other's, not for all of them. Messages to one
+person go one after the other, so they arrive in the order in which they were claimed (engine.md E26).
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 
 from heliograph import channels
+from heliograph.core import effects
 from heliograph.engine import rooms
 from heliograph.store import rows
 
 _AHEAD = 24
 """Messages claimed ahead for each that a channel wants in flight."""
+_MESSAGE = int(effects.Kind.MESSAGE)
+Subject = tuple[int, str]
 _BESIDE = 4
 """As many more, for each that it wants in flight, of workspaces that have but few in hand."""
 
@@ -30,6 +34,8 @@ class Lane:
         """By workspace; empty ones are gone."""
         self._turns: deque[int] = deque()
         """The workspaces that have any, in the order of their turns."""
+        self._behind: dict[Subject, list[tuple[rows.Claimed, channels.Outgoing]]] = {}
+        """What waits behind a message that is being handed over to the same person."""
         # A queue of the library's own costs five times as much: it looks after locks, limits and loops.
         self._idle: deque[asyncio.Future[None]] = deque()
         self._begun: dict[bytes, int] = {}
@@ -74,14 +80,15 @@ class Lane:
         """Hand over one message after the other, for ever; as many of these run as the channel wants."""
         loop = asyncio.get_running_loop()
         while True:
-            while not self._turns:
+            while (found := self._next()) is None:
                 idle = loop.create_future()
                 self._idle.append(idle)
                 await idle
-            claimed, outgoing = self._next()
+            claimed, outgoing = found
             answer = await send(outgoing)
             self._begun.pop(claimed.message.id, None)
             self._let_go(claimed.message.workspace_id)
+            self._let_follow(claimed.message)
             answered(claimed, answer)
 
     def _let_go(self, workspace_id: int) -> None:
@@ -89,16 +96,43 @@ class Lane:
         if not self._in_hand[workspace_id]:
             del self._in_hand[workspace_id]
 
-    def _next(self) -> tuple[rows.Claimed, channels.Outgoing]:
-        """The oldest message of the workspace whose turn it is, which then goes to the end."""
-        workspace_id = self._turns.popleft()
-        line = self._lines[workspace_id]
-        found = line.popleft()
-        if line:
-            self._turns.append(workspace_id)
-        else:
-            del self._lines[workspace_id]
-        return found
+    def _next(self) -> tuple[rows.Claimed, channels.Outgoing] | None:
+        """The oldest message of the workspace whose turn it is, which then goes to the end; None: all must wait."""
+        while self._turns:
+            workspace_id = self._turns.popleft()
+            line = self._lines[workspace_id]
+            found = line.popleft()
+            if line:
+                self._turns.append(workspace_id)
+            else:
+                del self._lines[workspace_id]
+            subject = _subject(found[0].message)
+            if subject is None:
+                return found
+            waiting = self._behind.get(subject)
+            if waiting is None:
+                self._behind[subject] = []
+                return found
+            waiting.append(found)
+        return None
+
+    def _let_follow(self, message: rows.Message) -> None:
+        """What waited behind this message is next in its workspace's line."""
+        subject = _subject(message)
+        waiting = None if subject is None else self._behind.pop(subject)
+        if not waiting:
+            return
+        line = self._lines.get(message.workspace_id)
+        if line is None:
+            line = self._lines[message.workspace_id] = deque()
+            self._turns.append(message.workspace_id)
+        line.extendleft(reversed(waiting))
+
+
+def _subject(message: rows.Message) -> Subject | None:
+    """Who a message is for; None for what is for no person."""
+    to = message.contact_id or message.address
+    return None if to is None or message.kind != _MESSAGE else (message.workspace_id, to)
 
 
 def room(lanes: list[Lane], before: int, most: int) -> int:
