@@ -15,7 +15,7 @@ help: ## list the targets
 
 setup: .venv/.ready ## make .venv with heliograph and its tools in it
 
-.venv/.ready: pyproject.toml constraints.txt .ci/setup
+.venv/.ready: pyproject.toml constraints.txt tests/clients/node/package-lock.json .ci/setup
 	@.ci/setup
 
 demo: setup ## a month of a shop, from event to e-mail (ARGS="--exit --json FILE")
