@@ -9,6 +9,7 @@ from heliograph import channels, testing
 from heliograph.core import campaigns as core_campaigns
 from heliograph.core import communication_groups as core_groups
 from heliograph.core import control, ids, rules, schedule
+from heliograph.engine import bounds, turn
 from heliograph.store import automations, campaigns, communication_groups, held, schema, workspaces
 from tests import tables
 
@@ -23,6 +24,12 @@ def steer(world: testing.World, **change: object) -> None:
         workspaces.raise_version(connection, world.workspace_id)
         stored = workspaces.read_control(connection, world.workspace_id)
         workspaces.write_control(connection, world.workspace_id, control.change(stored, given, now, None))
+
+
+def sized(turns: turn.Turns, inputs: int, seconds: float = 1e9) -> None:
+    """Let turns begin with this size; what they take changes it only where it may not take as long as that."""
+    turns._size = bounds.Size(turns._limits._replace(inputs=inputs, seconds=seconds))
+    turns._size.inputs = inputs
 
 
 def workspace(world: testing.World, name: str) -> int:

@@ -23,6 +23,7 @@ from heliograph.store import communication_groups as stored_groups
 from heliograph.store import segments as stored_segments
 from heliograph.store.hot_postgres import taking
 from tests import tables
+from tests.engine import acts
 
 KEPT = ("workspaces", "partitions")
 SECOND = 1_000_000
@@ -475,8 +476,7 @@ class Stage:
 
     def _turns(self, inputs: int) -> turn.Turns:
         made = self.world.app.turns(self.world._session)
-        made._limits = made._limits._replace(inputs=inputs, seconds=1e9)
-        made._limit = inputs
+        acts.sized(made, inputs)
         if inputs == 1 and not self.world.app.store.is_sqlite:
             return cast(turn.Turns, _InOrder(made, self.world.app.store))
         return made

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import strategies as st
 
 from heliograph import testing
-from tests.engine import plays
+from tests.engine import acts, plays
 from tests.engine.test_one_or_many import EXAMPLES, PHASES
 from tests.engine.test_statements import Tally, counting, turn
 
@@ -65,8 +65,7 @@ def test_batches_in_one_turn_or_in_many(world: testing.World) -> None:
 
 def test_batches_ask_as_much_for_many_as_for_few(world: testing.World, counting: Tally) -> None:
     """Turns in which 60 items join 20 batches, and in which these are released, ask as much as those of 6 and 2."""
-    world.turns._limits = world.turns._limits._replace(inputs=10_000, seconds=1e9)
-    world.turns._limit = 10_000
+    acts.sized(world.turns, 10_000)
     step = {
         "action": "add-to-batch",
         "batch_id": {"$ref": "data.of"},

@@ -61,8 +61,7 @@ def test_a_campaign_reaches_its_audience_at_its_time(world: testing.World) -> No
 def test_everybody_is_judged_once_however_small_the_steps(world: testing.World) -> None:
     """A fan-out in steps of two people makes the same jobs as one in large steps."""
     crowd(world, 90)
-    world.turns._limits = world.turns._limits._replace(inputs=1, seconds=1e9)
-    world.turns._limit = 1
+    acts.sized(world.turns, 1)
     campaign = world.campaign(group=world.communication_group(**TEXT))
     world.run_until_idle()
     assert received(world) == Counter(f"c{number}@example.com" for number in range(90))
@@ -156,8 +155,7 @@ def test_a_stopped_campaign_sends_nothing_more(world: testing.World) -> None:
 def test_a_campaign_stopped_in_the_middle_makes_no_more_jobs(world: testing.World) -> None:
     """From the moment of the stop no further person gets a job."""
     crowd(world, 60)
-    world.turns._limits = world.turns._limits._replace(inputs=2, seconds=1e9)
-    world.turns._limit = 2
+    acts.sized(world.turns, 2)
     campaign = world.campaign(group=world.communication_group(**TEXT))
     while world.progress(campaign).jobs < 10:
         world.turns.take()

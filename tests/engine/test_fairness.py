@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from heliograph import channels, testing
 from heliograph.core import effects
-from heliograph.engine import lanes
+from heliograph.engine import bounds, lanes
 from heliograph.store import rows
 from tests.engine import acts
 
@@ -34,7 +34,7 @@ def fill(world: testing.World, workspace_id: int, count: int, name: str) -> list
 
 def steadily(world: testing.World) -> None:
     """Let the size of turns not follow this machine's speed."""
-    world.turns._limits = world.turns._limits._replace(seconds=1e9)
+    world.turns._size = bounds.Size(world.turns._limits._replace(seconds=1e9))
 
 
 def test_a_quiet_workspace_is_decided_in_the_next_turn(world: testing.World) -> None:
@@ -210,7 +210,7 @@ def test_what_stands_in_line_goes_first() -> None:
 
 def test_a_slow_turn_is_made_smaller_only_so_far(world: testing.World) -> None:
     """Where every turn takes too long whatever it takes in, the engine goes on in turns of a useful size."""
-    world.turns._limits = world.turns._limits._replace(seconds=-1.0)
+    acts.sized(world.turns, bounds.FIRST_INPUTS, -1.0)
     fill(world, world.workspace_id, 2_000, "c")
     sizes = []
     while (report := world.turns.take()).more:
@@ -218,3 +218,19 @@ def test_a_slow_turn_is_made_smaller_only_so_far(world: testing.World) -> None:
     # A turn on PostgreSQL locks partitions until they hold enough, and takes of each its share: not always all.
     assert min(sizes) >= 8
     assert len(acts.decided(world)) == 2_000
+
+
+def test_turns_are_shorter_while_workspaces_share_them(world: testing.World) -> None:
+    """A turn of a size that suits one workspace is made smaller for two, and larger once one is alone for long."""
+    size = bounds.Size(world.turns._limits._replace(inputs=200, seconds=1.0))
+    size.learn(size.inputs, size.inputs, 0.5, 1)
+    alone = size.inputs
+    assert alone > bounds.FIRST_INPUTS
+    size.learn(alone, alone, 0.5, 2)
+    shared = size.inputs
+    assert shared < alone
+    for _ in range(bounds.SHARED_FOR - 1):
+        size.learn(size.inputs, 1, 0.01, 1)
+    assert size.inputs == shared
+    size.learn(shared, shared, 0.5, 1)
+    assert size.inputs > shared

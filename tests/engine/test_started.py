@@ -353,8 +353,7 @@ def test_many_runs_need_few_turns(world: testing.World, stage: Stage, inputs: in
     stage.steps = [Send("ana"), Wait(1), Send("ana")]
     for number in range(20):
         start(world, contact=f"c{number % 5}")
-    world.turns._limits = world.turns._limits._replace(inputs=inputs)
-    world.turns._limit = inputs
+    acts.sized(world.turns, inputs)
     world.pass_time(minutes=3)
     assert len(world.mailbox.received) == 40
     bodies = {

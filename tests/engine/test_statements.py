@@ -101,8 +101,7 @@ def turn(world: testing.World, counting: Tally) -> tuple[int, int]:
 def test_a_turn_asks_as_much_for_many_as_for_few(world: testing.World, counting: Tally) -> None:
     """A turn of 240 events and one of 25 send the same number of statements; so do those of their answers."""
     everything(world)
-    world.turns._limits = world.turns._limits._replace(inputs=10_000, seconds=1e9)
-    world.turns._limit = 10_000
+    acts.sized(world.turns, 10_000)
     crowd(world, 3, "first")
     world.run_until_idle()
     asked = []
@@ -172,8 +171,7 @@ def test_what_waits_costs_nothing(world: testing.World, counting: Tally) -> None
 
 def test_a_fan_out_asks_as_much_for_many_as_for_few(world: testing.World, counting: Tally) -> None:
     """A step of a campaign over 60 people of a partition is as many statements as one over 5."""
-    world.turns._limits = world.turns._limits._replace(inputs=10_000, seconds=1e9)
-    world.turns._limit = 10_000
+    acts.sized(world.turns, 10_000)
     group = world.communication_group(subject="Hello", text_body="Hello {{ first_name }}")
     asked = []
     for count in (5, 60):

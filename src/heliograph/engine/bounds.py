@@ -41,6 +41,35 @@ NOT_ANSWERS = 4
 """Where much is sent many answers come back: one part in so many of a turn is for what comes in beside them."""
 
 
+SHARED_BY = 4
+"""While workspaces share the turns, each takes one part in so many of its time: all wait for all turns."""
+SHARED_FOR = 50
+"""So many turns after one that was shared are still as short: who comes a little now and then is not gone between."""
+
+
+class Size:
+    """How many inputs a turn takes: as many as fit into its time, found out from turn to turn."""
+
+    def __init__(self, limits: Limits):
+        self._limits = limits
+        self._shared = 0
+        self.inputs = min(limits.inputs, FIRST_INPUTS)
+
+    def halve(self, taken: int) -> None:
+        """The database refused a turn that took so many."""
+        self.inputs = max(1, min(self.inputs, taken) // 2)
+
+    def learn(self, limit: int, worked: int, seconds: float, workspaces: int) -> None:
+        """A turn that might take `limit` inputs had so many, of so many workspaces, and took so long."""
+        self._shared = SHARED_FOR if workspaces > 1 else max(0, self._shared - 1)
+        wanted = self._limits.seconds / SHARED_BY if self._shared else self._limits.seconds
+        if seconds > wanted:
+            self.inputs = max(min(limit, LEAST), limit * 2 // 3)
+        elif worked * 2 > limit < self._limits.inputs and seconds * 5 / 4 < wanted:
+            # A turn that had little to do says nothing of a larger one.
+            self.inputs = min(self._limits.inputs, limit * 5 // 4 + 1)
+
+
 class Report(NamedTuple):
     """What a turn did."""
 

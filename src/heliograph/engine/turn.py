@@ -66,7 +66,7 @@ class Turns:
         """
         self._store, self._session, self._now = store, session, now
         self._stopwatch, self._limits, self._handover = stopwatch, limits, handed
-        self._limit = min(limits.inputs, bounds.FIRST_INPUTS)
+        self._size = bounds.Size(limits)
         self._start = 0
         self._taken: list[tuple[int, bytes]] = []
         """(workspace, id) of what the present turn took."""
@@ -93,7 +93,7 @@ class Turns:
     def take(self) -> Report:
         """One turn over everything that is due, up to the limit."""
         try:
-            return self._turn(self._limit)
+            return self._turn(self._size.inputs)
         except (errors.DatabaseUnreachable, errors.DatabaseLocked, errors.DiskFull, errors.Unavailable):
             raise
         except Exception as fault:
@@ -103,7 +103,7 @@ class Turns:
             _log.warning("turn_refused", error=str(fault), inputs=len(self._taken), exc_info=fault)
             if len(self._taken) == 1:
                 (self._refused if self._storing else self._culprits)[self._taken[0]] = fault
-            self._limit = max(1, min(self._limit, len(self._taken)) // 2)
+            self._size.halve(len(self._taken))
             return Report(0, 0, 0, True, self._now())
 
     def _turn(self, limit: int) -> Report:
@@ -155,7 +155,7 @@ class Turns:
         if taken.events:
             self._start = taken.events[-1].workspace_id
         worked = max(len(inputs), len(answers), desk.judged // bounds.PEOPLE_PER_INPUT)
-        self._pace(limit, worked, self._stopwatch() - began)
+        self._size.learn(limit, worked, self._stopwatch() - began, len(taken.versions))
         more = taken.more or len(answers) == most_answers or bool(desk.writes.due or desk.writes.inbox)
         return Report(len(inputs), len(answers), len(desk.writes.send_due), more or desk.goes_on, now)
 
@@ -172,13 +172,6 @@ class Turns:
         settled: list[rows.Settled] = self._session.hot.settle(connection, self._handover.worker, storable)
         self._storing = False
         return settled
-
-    def _pace(self, limit: int, worked: int, seconds: float) -> None:
-        if seconds > self._limits.seconds:
-            self._limit = max(min(limit, bounds.LEAST), limit * 2 // 3)
-        elif worked * 2 > limit < self._limits.inputs and seconds * 5 / 4 < self._limits.seconds:
-            # A turn that had little to do says nothing of a larger one.
-            self._limit = min(self._limits.inputs, limit * 5 // 4 + 1)
 
     # ── reading, in bulk ────────────────────────────────────────────────────────────────────────────
 
