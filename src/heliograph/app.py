@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gc
 import os
 import secrets
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -81,6 +82,7 @@ class App:
         }
         """What runs of each core.effects.Door do."""
         self.renders = rendering.Rendering(self._template, self._look)
+        self.fetch: Callable[[str], Awaitable[bytes]] = functools.partial(webhook.fetched, self.clock.now)
         self._executor = None if self.store.is_sqlite else ThreadPoolExecutor(1, "ingest")
         self._session: database.Session | None = None
         self._link_secret: bytes | None = None
@@ -227,8 +229,12 @@ class App:
                 self._checking,
                 self.link_secret,
                 self.renders,
+                self._fetched,
             )
         )
+
+    async def _fetched(self, url: str) -> bytes:
+        return await self.fetch(url)
 
     def _wake_from_thread(self) -> None:
         if not self.store.is_sqlite:

@@ -247,6 +247,7 @@ def test_every_metric_is_documented() -> None:
             world.app.sandbox,
             world.app.link_secret,
             world.app.renders,
+            world.app.fetch,
         )
         served = metrics.Metrics(given).text().decode()
     kinds = dict(re.findall(r"^# TYPE (heliograph_\w+) (\w+)$", served, re.MULTILINE))

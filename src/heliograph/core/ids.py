@@ -187,3 +187,12 @@ def parse(written: str) -> bytes | None:
     except ValueError:
         return None
     return identity if len(identity) == 16 else None
+
+
+def parse_digits(written: str) -> bytes | None:
+    """The bytes of a UUID in 32 hexadecimal digits, or None where it is none."""
+    try:
+        identity = bytes.fromhex(written)
+    except ValueError:
+        return None
+    return identity if len(identity) == 16 else None

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from heliograph import errors
-from heliograph.core import documents, mime, signatures
+from heliograph.core import documents, mime, report_signatures, signatures
 
 CHANNELS: Final = ("email", "sms", "push", "direct_message", "webhook")
 """The channels that a message can be sent by; `direct_message` is chat."""
@@ -197,6 +197,9 @@ KINDS: Mapping[str, Kind] = {
             "connections": Field("number", fault=_between(1, 100)),
             "messages": Field("number", fault=_between(1, 100_000)),
             "warm_up": Field("object", fault=_warm_up_fault),
+            "reports": Field("enum", values=("ses", "sendgrid", "mailgun")),
+            "reports_key": Field(is_secret=True),
+            "reports_topic": Field(),
             **_SHARED,
         },
     ),
@@ -326,6 +329,13 @@ def _together(provider: str, settings: Mapping[str, Any], secrets: Mapping[str, 
     """What is wrong with settings beside each other."""
     if provider == "smtp" and ("username" in settings) != ("password" in secrets):
         return [errors.Fault("settings.username", "stands with a password, and a password with it")]
+    told_by, key = settings.get("reports"), secrets.get("reports_key")
+    if told_by == "ses" and not settings.get("reports_topic"):
+        return [errors.Fault("settings.reports_topic", "is required: the ARN of the topic of SNS that tells")]
+    if told_by in ("sendgrid", "mailgun") and key is None:
+        return [errors.Fault("settings.reports_key", "is required: by it is known who tells")]
+    if told_by == "sendgrid" and (fault := report_signatures.sendgrid_key_fault(key or "")):
+        return [errors.Fault("settings.reports_key", fault)]
     if provider == "twilio" and ("from" in settings) == ("messaging_service_sid" in settings):
         return [errors.Fault("settings.from", "give either `from` or `messaging_service_sid`")]
     return []

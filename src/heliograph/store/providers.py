@@ -34,6 +34,7 @@ _FIELDS = (
     "created_at",
     "updated_at",
 )
+_MOST_NAMED = 20
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -76,6 +77,17 @@ def lock(connection: sa.Connection, workspace_id: int, identity: str) -> Provide
 def listed(connection: sa.Connection, workspace_id: int) -> list[Provider]:
     """Every provider, in the order in which they were made."""
     return [_provider(row) for row in connection.execute(_query(workspace_id).order_by(_PROVIDERS.number))]
+
+
+def named(connection: sa.Connection, name: str) -> list[tuple[int, Provider]]:
+    """(workspace, provider) of those of any workspace that have this id or alias, a few at most."""
+    query = (
+        sa.select(*(_PROVIDERS[field] for field in _FIELDS), _PROVIDERS.workspace_id)
+        .where((_PROVIDERS.id == name) | (_PROVIDERS.alias == name))
+        .order_by(_PROVIDERS.workspace_id, _PROVIDERS.number)
+        .limit(_MOST_NAMED)
+    )
+    return [(row.workspace_id, _provider(row[:-1])) for row in connection.execute(query)]
 
 
 def opened(safe: safes.Safe, workspace_id: int, stored: Provider) -> dict[str, str]:

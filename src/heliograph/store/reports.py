@@ -6,24 +6,49 @@ workspace's, is passed over; what the rest change, the turns of their partitions
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from heliograph import errors
 from heliograph.core import effects, ids, reports
-from heliograph.store import answers, consent, database, schema
+from heliograph.store import answers, consent, database, request_keys, schema
 
 _MESSAGES = schema.messages.c
 _KEYS_AT_ONCE = 500
+_SCOPE = "reports"
+"""What the keys of reports hold for."""
 Told = tuple[bytes, reports.Report]
 """(message_id, what is told of it)"""
 
 
-def take_in(store: database.Database, workspace_id: int, told: Sequence[Told], now: int) -> int:
-    """Take in what is told of messages of this workspace; gives of how many of the reports the message is there."""
+class Once(NamedTuple):
+    """What tells one request from another: it is taken in once, and the same key never brings anything else."""
+
+    key: str
+    body: bytes
+    expires_at: int
+
+
+def take_in(
+    store: database.Database,
+    workspace_id: int,
+    told: Sequence[Told],
+    now: int,
+    once: Once | None = None,
+    tenant_id: str | None = None,
+) -> int:
+    """Take in what is told of messages of this workspace (or tenant); gives of how many the message is there.
+
+    Raises errors.Forbidden where the key of `once` came with something else before.
+    """
     with store.writing() as connection:
-        there = _there(connection, workspace_id, {message_id for message_id, _ in told})
+        if once is not None and not _is_first(connection, workspace_id, once, now):
+            return 0
+        there = _there(connection, workspace_id, tenant_id, {message_id for message_id, _ in told})
         found = [one for one in told if one[0] in there]
         if any(report.what in (reports.What.BOUNCED, reports.What.COMPLAINED) for _, report in found):
             # An address may come to be one that nothing is sent to: turns ask for those from now on.
@@ -47,7 +72,21 @@ def take_in(store: database.Database, workspace_id: int, told: Sequence[Told], n
     return len(found)
 
 
-def _there(connection: sa.Connection, workspace_id: int, asked: Collection[bytes]) -> set[bytes]:
+def _is_first(connection: sa.Connection, workspace_id: int, once: Once, now: int) -> bool:
+    """Whether this comes for the first time."""
+    fingerprint = hashlib.sha256(once.body).digest()
+    key = hashlib.sha256(once.key.encode("utf-8", "replace")).hexdigest()
+    wanted = request_keys.Wanted(workspace_id, _SCOPE, key, fingerprint)
+    if request_keys.note(connection, wanted, now, once.expires_at):
+        return True
+    if request_keys.fingerprint(connection, wanted) != fingerprint:
+        raise errors.Forbidden("its signature was used before, for something else")
+    return False
+
+
+def _there(
+    connection: sa.Connection, workspace_id: int, tenant_id: str | None, asked: Collection[bytes]
+) -> set[bytes]:
     ordered, there = sorted(asked), set()
     for first in range(0, len(ordered), _KEYS_AT_ONCE):
         query = sa.select(_MESSAGES.id).where(
@@ -55,5 +94,7 @@ def _there(connection: sa.Connection, workspace_id: int, asked: Collection[bytes
             _MESSAGES.kind == effects.Kind.MESSAGE,
             _MESSAGES.id.in_(ordered[first : first + _KEYS_AT_ONCE]),
         )
+        if tenant_id is not None:
+            query = query.where(_MESSAGES.tenant_id == tenant_id)
         there |= {*connection.execute(query).scalars()}
     return there

@@ -86,6 +86,29 @@ def take(store: database.Database, wanted: Wanted, now: int, lease: int, expires
         return Taken(row.begun_at, False, is_same, None, row.lease_until)
 
 
+def note(connection: sa.Connection, wanted: Wanted, now: int, expires_at: int) -> bool:
+    """Take a key for good, in the caller's transaction; False where it is taken."""
+    made = connection.execute(
+        _insert(connection).on_conflict_do_nothing().returning(_KEYS.key),
+        {
+            **wanted._asdict(),
+            "status": 200,
+            "begun_at": now,
+            "lease_until": now,
+            "expires_at": expires_at,
+        },
+    )
+    return made.one_or_none() is not None
+
+
+def fingerprint(connection: sa.Connection, wanted: Wanted) -> bytes | None:
+    """With which body a key came first; None where it is free."""
+    found: bytes | None = connection.execute(
+        sa.select(_KEYS.fingerprint).where(*_is(wanted))
+    ).scalar_one_or_none()
+    return found
+
+
 def _insert(connection: sa.Connection) -> Any:
     dialect: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
     return dialect.insert(schema.request_keys)

@@ -6,7 +6,7 @@ Law: the web reads neither clock nor environment and makes none of these; it is 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from heliograph.core import expressions
@@ -28,6 +28,10 @@ class Settings(Protocol):
     @property
     def campaign_lock_seconds(self) -> float:
         """How long before its time a campaign can be changed no more."""
+
+    @property
+    def public_url(self) -> str:
+        """Where people, and providers, reach this server; empty where that was not said."""
 
     @property
     def default_subject(self) -> str:
@@ -53,5 +57,7 @@ class Services(NamedTuple):
     """What links that carry their own proof are signed with."""
     renders: rendering.Rendering
     """Renders messages and previews."""
+    fetch: Callable[[str], Awaitable[bytes]]
+    """Reads what is at an address on the public internet. Raises errors.Unavailable."""
     stopwatch: Callable[[], float] = time.perf_counter
     """Seconds that only ever grow: they measure requests and age the cache of keys, and are never stored."""

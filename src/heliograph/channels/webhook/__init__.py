@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import httpcore2
 import httpx2
 
-from heliograph import channels
+from heliograph import channels, errors
 from heliograph.channels.webhook import exchange, network
 
 Fate: TypeAlias = exchange.Fate
@@ -27,6 +27,7 @@ KEPT_BODY = 1 << 16
 """Octets of an answer's body that the ledger keeps."""
 KEPT_FOR = 4
 """Seconds that an unused connection is kept: less than servers keep theirs, so that few break when used again."""
+_PATIENCE = 10.0
 KEPT_HEADERS = frozenset(
     ("content-type", "content-length", "date", "location", "retry-after", "server", "x-request-id")
 )
@@ -194,3 +195,15 @@ def _outcome_of(status: int) -> channels.Outcome:
     if status >= 500 or status in _LATER:
         return channels.Outcome.TEMPORARY
     return channels.Outcome.PERMANENT
+
+
+async def fetched(now: Callable[[], int], url: str) -> bytes:
+    """What is at an address on the public internet, a mebibyte at most. Raises errors.Unavailable."""
+    door = HttpDoor(now)
+    try:
+        answer = await door.request(url, channels.HttpRequest("GET", (), b"", _PATIENCE))
+    finally:
+        await door.close()
+    if answer.status != 200 or not answer.is_whole:
+        raise errors.Unavailable(f"{url} cannot be read: {answer.text}")
+    return answer.body
