@@ -19,11 +19,11 @@ from typing import Any
 
 import structlog
 
-from heliograph import channels, errors, javascript
+from heliograph import channels, errors, javascript, outlets
 from heliograph import clock as clocks
 from heliograph import settings as settings_module
-from heliograph.channels import console, email, webhook
-from heliograph.core import effects, links, messages, mime
+from heliograph.channels import webhook
+from heliograph.core import effects, links, messages
 from heliograph.engine import (
     backtests,
     dates,
@@ -58,8 +58,9 @@ class App:
         settings: settings_module.Settings,
         clock: clocks.Clock | None = None,
         ways: Mapping[str, channels.Channel] | None = None,
+        opener: outlets.Opener | None = None,
     ):
-        """`ways` replaces the channels that the settings name."""
+        """`ways` replaces the channels that the settings name, `opener` what opens the providers of workspaces."""
         self.settings = settings
         self.clock = clock or clocks.WallClock()
         self.store = database.Database(
@@ -70,7 +71,8 @@ class App:
         self.store.check()
         self.worker_name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self.handover = handover.Handover(self.worker_name, self.clock.span(settings.lease_seconds))
-        self.ways = ways if ways is not None else open_channels(settings, self.clock)
+        self.outlets = outlets.Outlets(settings, self.store, self.clock, ways, opener)
+        self.ways = self.outlets.installed
         self.sandbox = sandbox()
         # What people ask to be checked must not hold up what runs ask.
         self._checking = sandbox()
@@ -157,7 +159,7 @@ class App:
         )
         return deliver.Delivery(
             session,
-            self.ways,
+            self.outlets.known(self.ways),
             writer,
             self.clock.now,
             self.clock.wall_seconds,
@@ -340,25 +342,6 @@ class App:
 def sandbox() -> javascript.Sandbox:
     """What reads and runs the JavaScript of journeys, in a process of its own; to be closed."""
     return javascript.Sandbox(lambda: time.monotonic_ns() // 1000)
-
-
-def open_channels(settings: settings_module.Settings, clock: clocks.Clock) -> dict[str, channels.Channel]:
-    """The ways out that the settings name."""
-    ways: dict[str, channels.Channel] = {}
-    if settings.smtp_url:
-        to = email.server(settings.smtp_url)
-        # What was begun must end before its claim does, or it would count as lost while it is under way.
-        waits = to.waits._replace(verdict=min(to.waits.verdict, settings.lease_seconds / 2))
-        to = to._replace(waits=waits)
-        signer = None
-        if settings.dkim_key_file:
-            domain = settings.dkim_domain or mime.mailbox(settings.sender).address.rpartition("@")[2]
-            signer = email.signer(domain, settings.dkim_selector, settings.dkim_key_file)
-        ways["email"] = email.SmtpChannel(to, clock.now, signer)
-    else:
-        ways["email"] = console.ConsoleChannel(clock.now)
-    ways["webhook"] = webhook.WebhookChannel(webhook.HttpDoor(clock.now, frozenset(settings.allowed_hosts)))
-    return ways
 
 
 def refuse_shared_clock(store: database.Database, scaled: bool) -> None:

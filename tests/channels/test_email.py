@@ -104,6 +104,35 @@ def test_an_idle_connection_is_closed() -> None:
 # ── refusals ────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.parametrize(
+    ("step", "reply", "blames_provider"),
+    [
+        ("RCPT", b"550 5.1.1 nobody here", False),
+        ("RCPT", b"550 no such user", False),
+        ("RCPT", b"552 5.2.2 full", False),
+        ("RCPT", b"550 5.7.1 relaying denied", True),
+        ("RCPT", b"554 not for you", True),
+        ("MAIL", b"553 5.1.8 who are you", True),
+        ("END", b"554 5.7.1 spam", True),
+        ("END", b"552 too large", True),
+        ("RCPT", b"450 4.2.0 greylisted", False),
+    ],
+)
+def test_a_refusal_says_whether_another_server_might_take_it(
+    step: str, reply: bytes, blames_provider: bool
+) -> None:
+    """A recipient whom nobody knows is refused everywhere; us, or our words, another server may take."""
+    answer, _ = one_answer(at(step, reply))
+    assert answer.blames_provider is blames_provider
+
+
+def test_a_server_that_is_down_blames_itself() -> None:
+    """A connection that breaks before the hand-over, and one that cannot be opened, are no fault of the message."""
+    dropped, _ = one_answer(at("DATA", Act.DROP))
+    refused, _ = one_answer(at("GREETING", b"554 no"))
+    assert (dropped.blames_provider, refused.blames_provider) == (True, True)
+
+
 @both_ways
 @pytest.mark.parametrize(
     ("step", "reply", "outcome", "code"),

@@ -1,12 +1,9 @@
 """Providers over HTTP: by whom a workspace sends, and that its secrets stay secret."""
 
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
 import sqlalchemy as sa
 
-from heliograph.store import safe
 from tests.web.client import Client, faults
 
 SMTP: dict[str, Any] = {
@@ -21,13 +18,6 @@ SMTP: dict[str, Any] = {
     },
 }
 DOTS = "••••"
-
-
-@pytest.fixture
-def api(database_url: str) -> Iterator[Client]:
-    """A client of an application that has a key for secrets, on each database in turn."""
-    with Client(database_url, secret_key=safe.drawn()) as made:
-        yield made
 
 
 def stored_text(api: Client) -> str:
@@ -101,8 +91,13 @@ def test_what_is_wrong_with_a_provider_is_told(api: Client) -> None:
     assert api.get("/providers", key=api.key("admin", tenant="t")).status_code == 403
 
 
-def test_without_a_key_no_secret_is_taken(lone_api: Client) -> None:
+def test_without_a_key_no_secret_is_taken(ready_sqlite_url: str) -> None:
     """A clear refusal names the command that makes a key; what has no secrets is taken all the same."""
+    with Client(ready_sqlite_url, secret_key="") as lone_api:
+        _refused_without_key(lone_api)
+
+
+def _refused_without_key(lone_api: Client) -> None:
     refused = lone_api.post("/providers", SMTP)
     assert refused.status_code == 409
     assert "heliograph secret key" in refused.text

@@ -68,6 +68,7 @@ class Answer(NamedTuple):
         None  # webhook: {"status", "headers", "body"}, of which 64 KiB, or all of it where it fetches
     )
     retry_after: float | None = None  # seconds to wait before the next attempt, where somebody said so
+    blames_provider: bool = False  # the fault is the provider's, not the message's: another may take it
 
 
 OUR_CODES = {

@@ -20,7 +20,7 @@ LONGEST_LINE = 300
 class ConsoleChannel:
     """Prints what would have been sent; may stand in for e-mail, so finished MIME is read back first."""
 
-    name = "console"
+    name = provider = "console"
     concurrency = 1
 
     def __init__(self, now: Callable[[], int], stream: TextIO | None = None):

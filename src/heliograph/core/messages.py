@@ -153,21 +153,49 @@ def read_attempts(stored: bytes | str | None) -> tuple[Attempt, ...]:
     return _attempts.decode(stored) if stored else ()
 
 
+def refused_by(attempts: Sequence[Attempt]) -> frozenset[str]:
+    """The providers that refused a message for good, of one that is still to go out."""
+    return frozenset(attempt.provider for attempt in attempts if attempt.outcome == "permanent")
+
+
+def _onward(
+    message_id: bytes, attempts: Sequence[Attempt], now: int, others: Mapping[str, bool]
+) -> Following | None:
+    """What follows where another provider takes a message over; None where there is none for it."""
+    refused, is_refused = refused_by(attempts), attempts[-1].outcome == "permanent"
+    # Two that fail in turns are not asked in turns without a rest.
+    lately = set() if is_refused else {attempt.provider for attempt in attempts[-1 - len(others) :]}
+    willing = {name: is_up for name, is_up in others.items() if name not in refused}
+    if any(is_up and name not in lately for name, is_up in willing.items()):
+        return Following(State.PLANNED, now, None)
+    if is_refused and willing:
+        return Following(State.PLANNED, schedule.delivery_retry_at(len(attempts), now, message_id), None)
+    return None
+
+
 def following(
-    message_id: bytes, attempts: Sequence[Attempt], policy: Policy, now: int, wait: float = 0
+    message_id: bytes,
+    attempts: Sequence[Attempt],
+    policy: Policy,
+    now: int,
+    wait: float = 0,
+    others: Mapping[str, bool] | None = None,
 ) -> Following:
-    """What follows from the last of these attempts; `wait` is the least number of seconds the provider asked for."""
+    """What follows from the last of these attempts; `wait` is the least number of seconds the provider asked for.
+
+    `others` is given where the fault was the provider's own: the others of the channel, and whether they are up.
+    """
     outcome = attempts[-1].outcome
     if outcome == "accepted":
         return Following(State.ACCEPTED, None, plans.Status.SUCCEEDED)
-    if outcome == "permanent":
-        return Following(State.FAILED, None, plans.Status.FAILED)
-    if outcome == "uncertain" and not policy.repeat_uncertain:
-        return Following(State.UNCERTAIN, None, None)
+    onward = _onward(message_id, attempts, now, others) if others and outcome != "uncertain" else None
+    if onward is not None:
+        return onward
     free = UNCOUNTED if policy.outages_count else UNCOUNTED | {"unreachable"}
-    if sum(attempt.code not in free for attempt in attempts) >= policy.attempts:
-        if outcome == "uncertain":
-            return Following(State.UNCERTAIN, None, None)
+    is_used_up = sum(attempt.code not in free for attempt in attempts) >= policy.attempts
+    if outcome == "uncertain" and (is_used_up or not policy.repeat_uncertain):
+        return Following(State.UNCERTAIN, None, None)
+    if outcome == "permanent" or is_used_up:
         return Following(State.FAILED, None, plans.Status.FAILED)
     tried = len(begun(attempts))
     retry_at = max(schedule.delivery_retry_at(tried, now, message_id), now + int(wait * 1_000_000))

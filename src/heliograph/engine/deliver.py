@@ -10,16 +10,15 @@ other channel.
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import structlog
 
 from heliograph import channels, errors
 from heliograph.core import ids
-from heliograph.engine import handover, lanes, letters, rooms, settlements
+from heliograph.engine import handover, lanes, letters, rooms, settlements, ways
 from heliograph.store import database, rows
 
 _log = structlog.get_logger(__name__)
@@ -43,7 +42,7 @@ class Delivery:
     def __init__(  # noqa: PLR0913 - everything a delivery works with is handed in
         self,
         session: database.Session,
-        ways: Mapping[str, channels.Channel],
+        known: ways.Ways,
         writer: letters.Letters,
         now: Callable[[], int],
         wall_seconds: Callable[[int], float],
@@ -53,16 +52,15 @@ class Delivery:
         executor: Executor | None = None,
         answered: Callable[[], None] = lambda: None,
     ):
-        """Put together: `ways` is the channels by name.
+        """Put together: `known` is by whom messages go out.
 
         `executor` runs the statements (None: on the loop itself, as on SQLite); `answered` is told when answers wait
         for a turn.
         """
-        self._session, self._ways, self._writer, self._now, self._terms = session, ways, writer, now, terms
+        self._session, self._ways, self._writer, self._now, self._terms = session, known, writer, now, terms
         self._wall_seconds, self._executor, self._tell = wall_seconds, executor, answered
         self._handover = handed
         handed.open(self._rooms, self._given)
-        self._lanes = {name: lanes.Lane(way) for name, way in ways.items()}
         self._awake = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._told: asyncio.TimerHandle | None = None
@@ -101,7 +99,7 @@ class Delivery:
     async def run(self) -> None:
         """Deliver until stopped, then let what is in flight end: turns have to go on until this returns."""
         self._loop = asyncio.get_running_loop()
-        workers = [asyncio.create_task(task) for task in self._channel_workers()]
+        self._ways.start(self._sent, self._heard)
         try:
             while not self._stopping:
                 self._awake.clear()
@@ -109,9 +107,7 @@ class Delivery:
                     await self._sleep()
             await self._finish()
         finally:
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
+            await self._ways.stop()
 
     async def _stepped(self) -> bool:
         try:
@@ -128,58 +124,58 @@ class Delivery:
         clock = asyncio.get_running_loop().time
         deadline = clock() + self._wall_seconds(self._terms.lease)
         while self.in_flight and clock() < deadline:
-            await self._begin(self._handover.receive(), self._now())
+            await self._begin(self._handover.receive(), self._now(), self._handover.versions)
             self._tell()
             await asyncio.sleep(_PAUSE)
-
-    def _channel_workers(self) -> list[Any]:
-        return [
-            lane.work(functools.partial(self._sent, lane.way), self._answered)
-            for lane in self._lanes.values()
-            for _ in range(lane.way.concurrency)
-        ]
 
     async def step(self) -> bool:
         """Begin what the turns gave, see to leases that ran out, claim what is in line; whether there was anything."""
         now = self._now()
         given = self._handover.receive()
-        await self._begin(given, now)
-        room = 0
-        if self._line:
-            room = lanes.room(list(self._lanes.values()), now - self._slow, _CLAIM_AT_ONCE)
+        await self._begin(given, now, self._handover.versions)
+        room = lanes.room(self._ways.lanes, now - self._slow, _CLAIM_AT_ONCE) if self._line else 0
         # Own claims come back as answers long before their lease ends: once in a third of it is often enough.
         expires = self._looked_at is None or not 0 <= now - self._looked_at < self._terms.lease // 3
         if not (room or expires):
             return bool(given)
         # Before it looks: who plans a message while it looks says so again.
         self._line = self._line and not room
-        expired, claimed, stopped, cut = await self._do(lambda: self._taken(room, now, expires=expires))
+        expired, claimed, stopped, cut, versions = await self._do(
+            lambda: self._taken(room, now, expires=expires)
+        )
         self._line = self._line or cut
         self._claimed += len(expired) + len(claimed) + len(stopped)
         for one in expired:
             self._answered(one, settlements.LOST)
         for one in stopped:
             self._answered(one, settlements.SUPPRESSED if one.is_suppressed else settlements.STOPPED)
-        await self._begin(claimed, now)
+        await self._begin(claimed, now, versions)
         if claimed:
             self._start = claimed[-1].message.workspace_id
         return bool(given or expired or claimed or stopped)
 
     def _taken(
         self, room: int, now: int, *, expires: bool
-    ) -> tuple[list[rows.Claimed], list[rows.Claimed], list[rows.Claimed], bool]:
-        """Expired claims, new ones, those that were stopped or are suppressed, and whether more may be in line."""
+    ) -> tuple[list[rows.Claimed], list[rows.Claimed], list[rows.Claimed], bool, dict[int, int]]:
+        """Expired claims, new ones, those that were stopped or are suppressed, and whether more may be in line.
+
+        With them by which definitions the new ones' workspaces stand.
+        """
         hot, worker = self._session.hot, self._terms.worker
         expired: list[rows.Claimed] = []
         claimed: list[rows.Claimed] = []
         stopping: frozenset[tuple[int, bytes]] = frozenset()
         cut = False
+        versions: dict[int, int] = {}
         with self._session.transaction() as connection:
             lease_until = now + self._terms.lease
             if expires:
                 expired = hot.take_expired(connection, now, _CLAIM_AT_ONCE, worker, lease_until)
             if room:
                 claimed, cut = hot.claim(connection, now, room, worker, lease_until, self._start)
+                if claimed:
+                    workspaces = {one.message.workspace_id for one in claimed}
+                    versions = hot.read_versions(connection, workspaces)
                 jobs = {campaign for one in claimed if (campaign := _campaign_of(one)) is not None}
                 if jobs:
                     # After the claim: a stop that was committed before it is seen.
@@ -190,7 +186,7 @@ class Delivery:
         stopped = [one for one in claimed if one.is_suppressed or _campaign_of(one) in stopping]
         if stopped:
             claimed = [one for one in claimed if not (one.is_suppressed or _campaign_of(one) in stopping)]
-        return expired, claimed, stopped, cut
+        return expired, claimed, stopped, cut, versions
 
     async def _sleep(self) -> None:
         seconds = _LONGEST_SLEEP
@@ -210,11 +206,11 @@ class Delivery:
 
     # ── what the turns ask and give ─────────────────────────────────────────────────────────────────
 
-    def _rooms(self) -> dict[str, rooms.Room]:
+    def _rooms(self) -> dict[rooms.Place, rooms.Room]:
         """What may be claimed by the turn that plans it: only of who has little in hand while others stand in line."""
         if self._stopping or self._looked_at is None:
             return {}
-        return {name: lane.offered(in_line=self._line) for name, lane in self._lanes.items()}
+        return self._ways.offered(self._now(), in_line=self._line)
 
     def _given(self) -> None:
         if self._loop is not None:
@@ -222,7 +218,20 @@ class Delivery:
 
     # ── handing over ─────────────────────────────────────────────────────────────────────────────────
 
-    async def _begin(self, claimed: Sequence[rows.Claimed], now: int) -> None:
+    async def _begin(self, claimed: Sequence[rows.Claimed], now: int, versions: Mapping[int, int]) -> None:
+        """`versions` is by which definitions their workspaces stand."""
+        if not claimed:
+            return
+        try:
+            self._ways.know(
+                {space: versions[space] for space in {one.message.workspace_id for one in claimed}}
+            )
+        except errors.HeliographError as fault:
+            # By whom they go is not known: they come again, and nothing was begun.
+            _log.error("providers_unknown", error=fault.message)
+            for one in claimed:
+                self._answered(one, settlements.PASSED_BY)
+            return
         start_by = now + int(self._terms.lease * START_SHARE)
         for number, one in enumerate(claimed, 1):
             self._begin_one(one, start_by, now)
@@ -233,15 +242,18 @@ class Delivery:
         if now - one.due_at > self._terms.misfire_grace:
             self._answered(one, settlements.HELD)
             return
-        lane = self._lanes.get(one.message.channel)
-        if lane is None:
-            self._answered(one, _refused("no_provider", _no_way(one)))
-            return
-        if lane.is_slow(now - self._slow):
-            self._answered(one, settlements.PASSED_BY)
+        way = self._way_of(one, now)
+        if isinstance(way, channels.Answer):
+            self._answered(one, way)
             return
         try:
-            outgoing = self._writer.write(one, start_by, now)
+            outgoing = self._writer.write(one, start_by, now, way.sending)
+        except (errors.NoSecretKey, errors.WrongSecretKey) as fault:
+            answer = channels.Answer(
+                channels.Outcome.TEMPORARY, way.name, None, "misconfigured", fault.message
+            )
+            self._answered(one, answer)
+            return
         except errors.HeliographError as fault:
             self._answered(one, _refused("unrenderable", fault.message))
             return
@@ -249,11 +261,20 @@ class Delivery:
             _log.error("render_failed", message_id=ids.text(one.message.id), exc_info=fault)
             self._answered(one, _refused("unrenderable", str(fault)[:500]))
             return
-        send_now = getattr(lane.way, "send_now", None)
+        send_now = getattr(way.channel, "send_now", None)
         if send_now is not None:
-            self._answered(one, send_now(outgoing))
+            self._heard(way, one, send_now(outgoing))
         else:
-            lane.put(one, outgoing, now)
+            way.lane.put(one, outgoing, now)
+
+    def _way_of(self, one: rows.Claimed, now: int) -> ways.Way | channels.Answer:
+        """By whom a message goes, or why it goes by nobody now."""
+        way = self._ways.choose(one.message, now)
+        if way is None:
+            return _refused(settlements.NO_PROVIDER, _no_way(one))
+        if isinstance(way, ways.Way) and way.lane.is_slow(now - self._slow):
+            return settlements.PASSED_BY
+        return way
 
     async def _sent(self, way: channels.Channel, outgoing: channels.Outgoing) -> channels.Answer:
         try:
@@ -263,13 +284,24 @@ class Delivery:
             _log.error("channel_raised", channel=way.name, exc_info=fault)
             return channels.Answer(channels.Outcome.UNCERTAIN, way.name, None, "lost", str(fault)[:500])
 
-    def _answered(self, claimed: rows.Claimed, answer: channels.Answer) -> None:
-        """Keep an answer for the next turn."""
+    def _heard(self, way: ways.Way, claimed: rows.Claimed, answer: channels.Answer) -> None:
+        """A provider answered."""
+        now = self._now()
+        way.heard(answer, now)
+        others = self._ways.others(claimed.message, way, now) if answer.blames_provider else None
+        self._answered(claimed, way.signed(answer), others)
+
+    def _answered(
+        self, claimed: rows.Claimed, answer: channels.Answer, others: Mapping[str, bool] | None = None
+    ) -> None:
+        """Keep an answer for the next turn; `others` is who else might take the message."""
         self._counts[answer.outcome] += 1
         # Of a claim that was taken over, `due_at` is when it was made.
         lost = answer is settlements.LOST
         claimed_at = claimed.due_at if lost else claimed.lease_until - self._terms.lease
-        self._handover.answer(settlements.settled(claimed, answer, self._terms, claimed_at, self._now()))
+        self._handover.answer(
+            settlements.settled(claimed, answer, self._terms, claimed_at, self._now(), others)
+        )
         if self._line:
             self._awake.set()
         if self._handover.waiting == _SMALL:
@@ -304,7 +336,7 @@ def _no_way(claimed: rows.Claimed) -> str:
     return f"no provider is set for the channel {claimed.message.channel!r}"
 
 
-async def closed(ways: Mapping[str, channels.Channel]) -> None:
+async def closed(installed: Mapping[str, channels.Channel]) -> None:
     """Let go of every channel."""
-    closing: list[Awaitable[None]] = [way.close() for way in ways.values()]
+    closing: list[Awaitable[None]] = [way.close() for way in installed.values()]
     await asyncio.gather(*closing)

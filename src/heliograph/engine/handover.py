@@ -13,7 +13,7 @@ from heliograph.engine import rooms
 from heliograph.store import rows
 
 
-def _no_room() -> dict[str, rooms.Room]:
+def _no_room() -> dict[rooms.Place, rooms.Room]:
     return {}
 
 
@@ -23,13 +23,15 @@ class Handover:
     def __init__(self, worker: str, lease: int):
         """`worker` is this process's name in claims, `lease` how long one holds (µs)."""
         self.worker, self.lease = worker, lease
-        self._rooms: Callable[[], dict[str, rooms.Room]] = _no_room
+        self._rooms: Callable[[], dict[rooms.Place, rooms.Room]] = _no_room
         self._wake: Callable[[], None] = lambda: None
+        self.versions: dict[int, int] = {}
+        """The version of definitions that a delivery has to know of each workspace of which it was given anything."""
         self._given: list[rows.Claimed] = []
         self._answers: list[rows.Settled] = []
         self._given_so_far = self._received_so_far = self._stored_so_far = 0
 
-    def open(self, offered: Callable[[], dict[str, rooms.Room]], wake: Callable[[], None]) -> None:
+    def open(self, offered: Callable[[], dict[rooms.Place, rooms.Room]], wake: Callable[[], None]) -> None:
         """A delivery begins, with nothing in hand.
 
         `offered` tells how many more messages each channel takes at once, `wake` tells the delivery that some were
@@ -41,7 +43,7 @@ class Handover:
 
     # ── the turns' side ─────────────────────────────────────────────────────────────────────────────
 
-    def rooms(self) -> dict[str, rooms.Room]:
+    def rooms(self) -> dict[rooms.Place, rooms.Room]:
         """How many messages of each channel may be given."""
         on_the_way = self._given_so_far - self._received_so_far
         offered = self._rooms()
@@ -49,8 +51,14 @@ class Handover:
             room.messages -= on_the_way
         return offered
 
-    def give(self, claimed: Sequence[rows.Claimed]) -> None:
-        """Messages that this process has claimed, and has to hand over."""
+    def give(self, claimed: Sequence[rows.Claimed], version_of: Callable[[int], int]) -> None:
+        """Messages that this process has claimed, and has to hand over.
+
+        `version_of` is by which definitions a workspace was decided.
+        """
+        self.versions.update(
+            {space: version_of(space) for space in {one.message.workspace_id for one in claimed}}
+        )
         self._given_so_far += len(claimed)
         self._given += claimed
         self._wake()

@@ -43,6 +43,11 @@ class Lane:
         """How many of each workspace are not answered."""
 
     @property
+    def is_empty(self) -> bool:
+        """Whether nothing is in hand."""
+        return not self._begun
+
+    @property
     def room(self) -> int:
         """How many more it takes."""
         return max(0, self.way.concurrency * _AHEAD - len(self._begun))

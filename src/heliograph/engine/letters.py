@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -22,6 +22,19 @@ _decode = msgspec.json.Decoder().decode
 
 Secrets = Callable[[int, int], Sequence[str]]
 """(workspace, now) to the secrets by which its webhooks are signed, the newest first."""
+
+
+class Sending(NamedTuple):
+    """What a provider says of the messages that go by it."""
+
+    sender: mime.Mailbox | None = None
+    """Whom e-mails are from that name nobody themselves."""
+    secrets: tuple[str, ...] = ()
+    """By which webhooks are signed, instead of by the workspace's own."""
+
+
+PLAIN = Sending()
+"""A provider that says nothing."""
 
 
 class Letters:
@@ -40,7 +53,9 @@ class Letters:
         self._unsubscribing = unsubscribing
         self._sender = mime.mailbox(sender, "sender")
 
-    def write(self, claimed: rows.Claimed, start_by: int, now: int) -> channels.Outgoing:
+    def write(
+        self, claimed: rows.Claimed, start_by: int, now: int, sending: Sending = PLAIN
+    ) -> channels.Outgoing:
         """The message ready to go; `start_by` is the instant after which handing over must not begin.
 
         Raises errors.HeliographError where it cannot be rendered.
@@ -56,7 +71,7 @@ class Letters:
         letter = mime.Letter(
             ids.text(message.id),
             ids.created_at(message.id),
-            made.sender or self._sender,
+            made.sender or sending.sender or self._sender,
             mime.Mailbox(message.address or ""),
             made.subject or self._default_subject,
             made.text,

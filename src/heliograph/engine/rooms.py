@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
+Place = str | tuple[int, str]
+"""A channel; of a workspace with providers of its own, its channel."""
+
 
 class Room:
     """How many more messages a delivery takes of one channel, used up by the turn that asked."""
@@ -31,3 +34,8 @@ class Room:
         self._beside -= 1
         self._taken[workspace_id] += 1
         return True
+
+
+def of(offered: Mapping[Place, Room], workspace_id: int, channel: str) -> Room | None:
+    """The room for a message of a workspace; None where nothing is taken of its channel."""
+    return offered.get((workspace_id, channel)) or offered.get(channel)

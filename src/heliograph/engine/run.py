@@ -301,7 +301,7 @@ def release(desk: desks.Desk, message: rows.Message) -> None:
 
 
 def claim(
-    desk: desks.Desk, taken: rows.Taken, offered: Mapping[str, rooms.Room], worker: str, lease: int
+    desk: desks.Desk, taken: rows.Taken, offered: Mapping[rooms.Place, rooms.Room], worker: str, lease: int
 ) -> list[rows.Claimed]:
     """Put planned messages straight into the hands of the delivery beside us, where it has room; the rest in line.
 
@@ -315,7 +315,7 @@ def claim(
         key = None if message.event_id is None else (message.workspace_id, message.event_id)
         event = None if key is None else events.get(key) or desk.events.get(key)
         is_held = message.workspace_id in taken.held or (key is not None and event is None)
-        room = None if is_held else offered.get(message.channel)
+        room = None if is_held else rooms.of(offered, message.workspace_id, message.channel)
         if room is None or not room.take(message.workspace_id):
             desk.writes.send_due.append((message.partition, message.workspace_id, message.id, desk.now))
             continue

@@ -5,6 +5,7 @@ Law: pure: from a claim and an answer to the ledger's next state; core.messages 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -20,6 +21,7 @@ HELD = channels.Answer(channels.Outcome.TEMPORARY, "", None, "held")
 PASSED_BY = channels.Answer(channels.Outcome.TEMPORARY, "", None, "passed_by")
 STOPPED = channels.Answer(channels.Outcome.TEMPORARY, "", None, "stopped")
 SUPPRESSED = channels.Answer(channels.Outcome.TEMPORARY, "", None, "suppressed")
+NO_PROVIDER = "no_provider"
 LOST = channels.Answer(
     channels.Outcome.UNCERTAIN, "", None, "lost", "the delivery that held it ended before it stored an answer"
 )
@@ -38,9 +40,17 @@ class Terms(NamedTuple):
 
 
 def settled(
-    claimed: rows.Claimed, answer: channels.Answer, terms: Terms, claimed_at: int, now: int
+    claimed: rows.Claimed,
+    answer: channels.Answer,
+    terms: Terms,
+    claimed_at: int,
+    now: int,
+    others: Mapping[str, bool] | None = None,
 ) -> rows.Settled:
-    """What is stored of a message after an answer: its new state, its attempts, and what follows from them."""
+    """What is stored of a message after an answer: its new state, its attempts, and what follows from them.
+
+    `others` is the other providers of its channel and whether they are up, where the fault was the provider's own.
+    """
     message = claimed.message
     before = messages.read_attempts(message.attempts)
     if answer is HELD:
@@ -56,6 +66,10 @@ def settled(
     if answer is PASSED_BY:
         retry = messages.Following(messages.State.PLANNED, _later(message.id, terms.lease, now), None)
         return _untried(message, messages.State.PLANNED, None, _retry(message, retry))
+    if answer.code == NO_PROVIDER:
+        ended = messages.Following(messages.State.UNROUTABLE, None, plans.Status.FAILED)
+        reply = _reply(message, ended, answer, answer.text)
+        return _untried(message, messages.State.UNROUTABLE, answer.text, reply=reply)._replace(settled_at=now)
     if message.kind == effects.Kind.FETCH:
         answer = _fetched(message, answer)
     attempt = messages.Attempt(
@@ -66,7 +80,7 @@ def settled(
         after = messages.following_fetch(attempts, now, answer.retry_after or 0)
     else:
         after = messages.following(
-            message.id, attempts, _policy(message, terms), now, answer.retry_after or 0
+            message.id, attempts, _policy(message, terms), now, answer.retry_after or 0, others
         )
     told = None if after.state is messages.State.ACCEPTED else _told(answer, message.kind)
     return rows.Settled(

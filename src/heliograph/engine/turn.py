@@ -151,7 +151,7 @@ class Turns:
             hot.write(connection, desk.writes, taken.partitions, now)
         self._handover.stored(len(answers))
         if claimed:
-            self._handover.give(claimed)
+            self._handover.give(claimed, lambda space: self._workspaces[space].version)
         if taken.events:
             self._start = taken.events[-1].workspace_id
         worked = max(len(inputs), len(answers), desk.judged // bounds.PEOPLE_PER_INPUT)

@@ -90,6 +90,16 @@ def named(connection: sa.Connection, name: str) -> list[tuple[int, Provider]]:
     return [(row.workspace_id, _provider(row[:-1])) for row in connection.execute(query)]
 
 
+def in_order(connection: sa.Connection, workspace_id: int) -> tuple[tuple[str, int], ...]:
+    """Id and version of the providers that are enabled, in the order in which those of a channel are asked."""
+    found = connection.execute(
+        sa.select(_PROVIDERS.id, _PROVIDERS.version)
+        .where(_PROVIDERS.workspace_id == workspace_id, _PROVIDERS.enabled)
+        .order_by(_PROVIDERS.position, _PROVIDERS.number)
+    )
+    return tuple((row.id, row.version) for row in found)
+
+
 def opened(safe: safes.Safe, workspace_id: int, stored: Provider) -> dict[str, str]:
     """Its secrets in the clear. Raises errors.NoSecretKey or errors.WrongSecretKey."""
     return {

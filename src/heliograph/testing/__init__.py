@@ -14,6 +14,7 @@ clock and the channels are stand-ins. Nothing sleeps: time passes when it is tol
 from __future__ import annotations
 
 import asyncio
+import base64
 import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
@@ -43,7 +44,6 @@ from heliograph.store import (
     history,
     journey_runs,
     journeys,
-    lists,
     messages,
     people,
     reports,
@@ -52,13 +52,27 @@ from heliograph.store import (
     templates,
     workspaces,
 )
-from heliograph.testing import wishes
-from heliograph.testing.mailbox import Calls, Mail, Mailbox, accepted, answering
+from heliograph.testing import outboxes, wishes
+from heliograph.testing.mailbox import Calls, Mail, Mailbox, Outbox, accepted, answering, down, refusing
 
-__all__ = ["START", "Calls", "Mail", "Mailbox", "World", "accepted", "answering"]
+__all__ = [
+    "START",
+    "Calls",
+    "Mail",
+    "Mailbox",
+    "Outbox",
+    "World",
+    "accepted",
+    "answering",
+    "down",
+    "refusing",
+]
 
 START = 1_767_225_600_000_000
 """2026-01-01 00:00 UTC, when a World begins unless it is told otherwise (µs)."""
+
+
+_KEY = base64.b64encode(b"a World's key that locks nothing").decode()
 
 
 def _make_ready(url: str) -> None:
@@ -67,7 +81,7 @@ def _make_ready(url: str) -> None:
     store.close()
 
 
-class World(wishes.Wishes):
+class World(wishes.Wishes, outboxes.Outboxes):
     """The engine with a manual clock and captured channels, for one thread."""
 
     def __init__(self, database_url: str | None = None, *, start: int = START, **changed: Any):
@@ -76,9 +90,13 @@ class World(wishes.Wishes):
         url = database_url or f"sqlite:///{self._folder.name if self._folder else ''}/world.db"
         self.clock = clock.ManualClock(start)
         self.mailbox, self.calls = Mailbox(), Calls()
-        self.settings = settings.load({}, database_url=url, **changed)
+        self.outboxes: dict[str, Outbox] = {}
+        """The providers of workspaces by name, once anything goes out by them or `provider` made them."""
+        self.settings = settings.load({}, database_url=url, **{"secret_key": _KEY, **changed})
         _make_ready(url)
-        self.app = app.App(self.settings, self.clock, {"email": self.mailbox, "webhook": self.calls})
+        self.app = app.App(
+            self.settings, self.clock, {"email": self.mailbox, "webhook": self.calls}, self._outbox
+        )
         self.app.backtests = backtests.Backtests(url, self.settings.backtests_at_once, backtests.beside)
         self._session = self.app.session()
         # A turn here takes no time: how much it takes must not depend on how busy the machine is.
@@ -133,17 +151,6 @@ class World(wishes.Wishes):
     def _member(self, table: Any, identity: str, values: Mapping[str, Any]) -> None:
         with self.app.store.writing() as connection:
             teams.put(connection, self.workspace_id, None, table, identity, values, self.clock.now())
-
-    def subscribe(self, list_id: str, *user_ids: str) -> None:
-        """These people are on a list, which is made where there is none."""
-        wishes = [lists.Wish(list_id, user_id, None) for user_id in user_ids]
-        lists.subscribe(self.app.store, self.workspace_id, None, wishes, self.clock.now(), overwrites=None)
-
-    def subscribers(self, list_id: str) -> list[str]:
-        """Who is on a list."""
-        with self.app.store.reading() as connection:
-            found = lists.subscribers(connection, self.workspace_id, list_id, (-1, ""), 10_000)
-        return sorted(one.user_id for one in found)
 
     def rule(self, **definition: Any) -> str:
         """A rule; gives its id. `name` may be left out. Raises errors.InvalidInput as the API does."""

@@ -31,6 +31,7 @@ class Mailbox:
     """A channel that keeps what it is given and answers as it is told to."""
 
     name = "email"
+    provider = "world"
     concurrency = 100
 
     def __init__(self) -> None:
@@ -61,6 +62,7 @@ class Calls:
     """A channel that keeps the webhooks it is given and answers as it is told to."""
 
     name = "webhook"
+    provider = "world"
     concurrency = 100
 
     def __init__(self) -> None:
@@ -80,6 +82,46 @@ class Calls:
 
     async def close(self) -> None:
         """Nothing is open."""
+
+
+class Outbox:
+    """A provider of a workspace: it keeps what it is given and answers as it is told to."""
+
+    concurrency = 100
+
+    def __init__(self, channel: str):
+        self.name = channel
+        self.received: list[channels.Outgoing] = []
+        """What it took, oldest first."""
+        self.asked = 0
+        self.answer: Callable[[channels.Outgoing], channels.Answer] = accepted
+
+    def send_now(self, outgoing: channels.Outgoing) -> channels.Answer:
+        """Keep it, and answer."""
+        self.asked += 1
+        answer = self.answer(outgoing)
+        if answer.outcome in (channels.Outcome.ACCEPTED, channels.Outcome.UNCERTAIN):
+            self.received.append(outgoing)
+        return answer
+
+    async def send(self, outgoing: channels.Outgoing) -> channels.Answer:
+        """The same, for who waits."""
+        return self.send_now(outgoing)
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+def down(_: channels.Outgoing) -> channels.Answer:
+    """What a provider answers that cannot be reached."""
+    outcome = channels.Outcome.TEMPORARY
+    return channels.Answer(outcome, "", None, "unreachable", "no connection", blames_provider=True)
+
+
+def refusing(_: channels.Outgoing) -> channels.Answer:
+    """What a provider answers that takes nothing of ours."""
+    outcome = channels.Outcome.PERMANENT
+    return channels.Answer(outcome, "", None, "550 5.7.1", "not from you", blames_provider=True)
 
 
 def accepted(outgoing: channels.Outgoing) -> channels.Answer:

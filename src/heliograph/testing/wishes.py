@@ -7,15 +7,26 @@ from typing import Any
 from heliograph import app, clock
 from heliograph.core import consent as core_consent
 from heliograph.core import sending_policies as core_policies
-from heliograph.store import consent, sending_policies
+from heliograph.store import consent, lists, sending_policies
 
 
 class Wishes:
-    """Consent, quiet hours and caps."""
+    """Lists, consent, quiet hours and caps."""
 
     app: app.App
     clock: clock.ManualClock
     workspace_id: int
+
+    def subscribe(self, list_id: str, *user_ids: str) -> None:
+        """These people are on a list, which is made where there is none."""
+        wishes = [lists.Wish(list_id, user_id, None) for user_id in user_ids]
+        lists.subscribe(self.app.store, self.workspace_id, None, wishes, self.clock.now(), overwrites=None)
+
+    def subscribers(self, list_id: str) -> list[str]:
+        """Who is on a list."""
+        with self.app.store.reading() as connection:
+            found = lists.subscribers(connection, self.workspace_id, list_id, (-1, ""), 10_000)
+        return sorted(one.user_id for one in found)
 
     def opt_out(self, user_id: str, topic: str = "*") -> None:
         """Somebody wants nothing of a topic any more: the id of a template, or `*` for everything."""

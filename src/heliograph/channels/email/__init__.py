@@ -25,6 +25,7 @@ SHORTEST_REST, LONGEST_REST = 1_000_000, 60_000_000
 """µs that the channel rests after a first, and at most after a repeated failure to open a connection."""
 
 _NEEDS_LOGIN = frozenset((530, 534, 535, 538))
+_NO_SUCH_ADDRESS = frozenset(("5.1.0", "5.1.1", "5.1.2", "5.1.3", "5.1.4", "5.1.6", "5.1.10"))
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s|$)")
 _REFERENCE = re.compile(r"\bqueued as <?([!-:=?-~]{1,200})|\bid=([!-:=?-~]{1,200})", re.IGNORECASE)
 
@@ -33,6 +34,7 @@ class SmtpChannel:
     """Sends e-mail to one SMTP server."""
 
     name = "email"
+    provider = "smtp"
 
     def __init__(self, to: opening.Server, now: Callable[[], int], signer: signing.Signer | None = None):
         self.concurrency = to.connections
@@ -100,12 +102,12 @@ class SmtpChannel:
             where = f"at {verdict.stage.value}: {on.fault}"
             if verdict.stage is session.Stage.END:
                 return _answer(channels.Outcome.UNCERTAIN, "lost", where)
-            return _answer(channels.Outcome.TEMPORARY, "unreachable", where)
+            return _answer(channels.Outcome.TEMPORARY, "unreachable", where)._replace(blames_provider=True)
         if verdict.reply.code in _NEEDS_LOGIN:
             on.end("login needed")
             said = f"{verdict.reply.code} {verdict.reply.text}"
             return self._troubled(
-                "misconfigured", f"{self._server.host} wants a login ({said}): check {opening.SETTING}"
+                "misconfigured", f"{self._server.host} wants a login ({said}): check {self._server.setting}"
             )
         return _of_reply(verdict.stage, verdict.reply)
 
@@ -154,7 +156,7 @@ class SmtpChannel:
         if self._resting() is None:
             self._rest = min(max(2 * self._rest, SHORTEST_REST), LONGEST_REST)
             self._rests_until = self._now() + self._rest
-        self._trouble = _answer(channels.Outcome.TEMPORARY, code, text)
+        self._trouble = _answer(channels.Outcome.TEMPORARY, code, text)._replace(blames_provider=True)
         return self._resting() or self._trouble
 
 
@@ -183,10 +185,20 @@ def _of_reply(stage: session.Stage, reply: session.Reply) -> channels.Answer:
     enhanced = _ENHANCED.match(reply.text)
     code = f"{reply.code} {enhanced[1]}" if enhanced else str(reply.code)
     if kind == 5 and stage is not session.Stage.RSET:
-        return _answer(channels.Outcome.PERMANENT, code, f"{stage.value}: {said}")
+        refused = _answer(channels.Outcome.PERMANENT, code, f"{stage.value}: {said}")
+        return refused._replace(
+            blames_provider=not _is_recipients(stage, reply.code, enhanced and enhanced[1])
+        )
     if stage is session.Stage.END and kind != 4:
         return _answer(channels.Outcome.UNCERTAIN, code, f"{stage.value}: {said}")
     return _answer(channels.Outcome.TEMPORARY, code, f"{stage.value}: {said}")
+
+
+def _is_recipients(stage: session.Stage, code: int, enhanced: str | None) -> bool:
+    """Whether a refusal is of the recipient, who would be refused everywhere (RFC 3463), and not of us or our words."""
+    if enhanced is not None:
+        return enhanced.startswith("5.2.") or enhanced in _NO_SUCH_ADDRESS
+    return stage is session.Stage.RCPT and code in (550, 551, 553)
 
 
 def _lease_over() -> channels.Answer:

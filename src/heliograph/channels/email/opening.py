@@ -34,6 +34,7 @@ class Server(NamedTuple):
     connections: int = 8  # how many at once
     messages: int = 100  # how many one connection carries
     waits: session.Waits = session.Waits()  # opening a connection waits as long as for a reply
+    setting: str = SETTING  # where an operator finds all this
 
     def __repr__(self) -> str:
         return f"Server({self.host!r}, {self.port}, {self.security!r})"  # no password in a log
@@ -86,7 +87,7 @@ def trust(to: Server) -> ssl.SSLContext | None:
     try:
         return ssl.create_default_context(cafile=to.ca_file)
     except OSError as fault:  # ssl.SSLError is one
-        raise errors.BadSetting(f"{SETTING}: ca_file={to.ca_file!r} cannot be used: {fault}") from None
+        raise errors.BadSetting(f"{to.setting}: ca_file={to.ca_file!r} cannot be used: {fault}") from None
 
 
 async def opened(to: Server, trusted: ssl.SSLContext | None) -> session.Session | Failed:
@@ -121,7 +122,7 @@ async def _prepared(client: aiosmtplib.SMTP, to: Server, trusted: ssl.SSLContext
         await client.helo()
     if to.security == "starttls":
         if not client.supports_extension("starttls"):
-            words = f"{to.host} offers no STARTTLS: set security=tls or security=none in {SETTING}"
+            words = f"{to.host} offers no STARTTLS: set security=tls or security=none in {to.setting}"
             return Failed("misconfigured", words)
         await client.starttls(tls_context=trusted, server_hostname=to.host)
         await client.ehlo()
@@ -130,14 +131,16 @@ async def _prepared(client: aiosmtplib.SMTP, to: Server, trusted: ssl.SSLContext
 
 async def _logged_in(client: aiosmtplib.SMTP, to: Server, username: str) -> Failed | None:
     if not client.supported_auth_methods:
-        words = f"{to.host} offers no login that we know: change security, or leave the user out of {SETTING}"
+        words = (
+            f"{to.host} offers no login that we know: change security, or leave the user out of {to.setting}"
+        )
         return Failed("misconfigured", words)
     try:
         await client.login(username, to.password)
     except aiosmtplib.SMTPAuthenticationError as refused:
         said = f"{to.host} refused the login ({refused.code} {refused.message})"
         code = "misconfigured" if refused.code >= 500 else "unreachable"
-        return Failed(code, f"{said}: check the user and the password in {SETTING}")
+        return Failed(code, f"{said}: check the user and the password in {to.setting}")
     return None
 
 
@@ -146,7 +149,7 @@ def _explained(fault: Exception, to: Server) -> Failed:
         why = fault if isinstance(fault, ssl.SSLError) else fault.__cause__
         return Failed(
             "misconfigured",
-            f"no trusted TLS with {to.host}:{to.port} ({why}): check security and ca_file in {SETTING}",
+            f"no trusted TLS with {to.host}:{to.port} ({why}): check security and ca_file in {to.setting}",
         )
     if isinstance(fault, aiosmtplib.SMTPResponseException):
         return Failed("unreachable", f"{to.host}:{to.port} does not take us: {fault.code} {fault.message}")

@@ -136,6 +136,7 @@ class WebhookChannel:
     """Carries the calls of rules."""
 
     name = "webhook"
+    provider = "http"
 
     def __init__(self, door: HttpDoor, concurrency: int = 32):
         self.concurrency = concurrency

@@ -29,7 +29,7 @@ from heliograph.store.hot_postgres.connection import (
     tidy,
 )
 from heliograph.store.hot_postgres.consent import read_consents, read_suppressions
-from heliograph.store.hot_postgres.delivery import claim, end_leases, settle, take_expired
+from heliograph.store.hot_postgres.delivery import claim, end_leases, read_versions, settle, take_expired
 from heliograph.store.hot_postgres.fanout import (
     read_campaigns,
     read_cursors,
@@ -113,6 +113,7 @@ __all__ = [
     "read_stopping",
     "read_suppressions",
     "read_tenant_profiles",
+    "read_versions",
     "read_walks",
     "rollback",
     "settle",

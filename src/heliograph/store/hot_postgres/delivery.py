@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, LiteralString
 
 from heliograph.store import packing, rows
@@ -61,6 +61,12 @@ def claim(
 def _claimed(row: tuple[Any, ...], lease_until: int) -> rows.Claimed:
     event = None if row[22] is None else rows.Event._make(row[22:35])
     return rows.Claimed(rows.Message._make(row[1:22]), row[0], lease_until, event, any(row[35:]))
+
+
+def read_versions(connection: Connection, workspaces: Collection[int]) -> dict[int, int]:
+    """The version of the definitions of each of these workspaces."""
+    query: LiteralString = "SELECT id, definitions_version FROM workspaces WHERE id = ANY(%s::int4[])"
+    return dict(fetch(connection, query, (packing.pack(Integers, list(workspaces)),)))
 
 
 # What is accepted (3) has the state that reports gave it, where one came before its answer was stored.

@@ -25,7 +25,7 @@ from heliograph.store.hot_sqlite.connection import (
     tidy,
 )
 from heliograph.store.hot_sqlite.consent import read_consents, read_suppressions
-from heliograph.store.hot_sqlite.delivery import claim, end_leases, settle, take_expired
+from heliograph.store.hot_sqlite.delivery import claim, end_leases, read_versions, settle, take_expired
 from heliograph.store.hot_sqlite.fanout import (
     read_campaigns,
     read_cursors,
@@ -105,6 +105,7 @@ __all__ = [
     "read_stopping",
     "read_suppressions",
     "read_tenant_profiles",
+    "read_versions",
     "read_walks",
     "rollback",
     "settle",

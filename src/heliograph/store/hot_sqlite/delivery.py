@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from heliograph.core import messages
@@ -43,6 +43,18 @@ def claim(
 def _claimed(row: tuple[Any, ...], lease_until: int) -> rows.Claimed:
     event = None if row[22] is None else rows.Event._make(row[22:35])
     return rows.Claimed(rows.Message._make(row[1:22]), row[0], lease_until, event, any(row[35:]))
+
+
+def read_versions(connection: Connection, workspaces: Collection[int]) -> dict[int, int]:
+    """The version of the definitions of each of these workspaces."""
+    found = wanted(
+        connection,
+        "WITH wanted(a) AS (VALUES {}) SELECT id, definitions_version FROM workspaces"
+        " WHERE id IN (SELECT a FROM wanted)",
+        "(?)",
+        {(workspace,) for workspace in workspaces},
+    )
+    return dict(found)
 
 
 # What is accepted has the state that reports gave it, where one came before its answer was stored.

@@ -1,0 +1,249 @@
+"""Ways: by whom each message goes out, and how those stand (a chapter of delivery).
+
+Law: a workspace's own providers come first, in their order, then the installation's; one that refused a message for
+good is not asked again, and one that is down is passed by while another is up. Each has a lane of its own, so one that
+is dead or slow holds up nobody else. What a workspace has set up is read once for each version of its definitions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from typing import NamedTuple
+
+from heliograph import channels
+from heliograph.core import effects, messages
+from heliograph.engine import lanes, letters, rooms
+from heliograph.store import rows
+
+SHORTEST_REST, LONGEST_REST = 1_000_000, 60_000_000
+"""µs that a provider rests after a first, and at most after a repeated fault of its own."""
+_MESSAGE = int(effects.Kind.MESSAGE)
+_SAYS_NOTHING = frozenset(("lease_over", "malformed"))
+"""Codes of answers for which the other side was not asked."""
+_NO_ROOM: Mapping[int, int] = {}
+
+Send = Callable[[channels.Channel, channels.Outgoing], Awaitable[channels.Answer]]
+Answered = Callable[["Way", rows.Claimed, channels.Answer], None]
+
+
+class Opened(NamedTuple):
+    """A provider of a workspace, ready to be asked."""
+
+    key: tuple[str, int]
+    """Its id and version: the same ones are the same provider."""
+    name: str
+    channel: str
+    way: channels.Channel
+    sending: letters.Sending
+    """What it says of the messages that go by it."""
+
+
+class Outlet(NamedTuple):
+    """What a workspace has set up for its deliveries."""
+
+    keys: tuple[tuple[str, int], ...] = ()
+    """Id and version of its providers that are enabled, in the order in which they are asked."""
+
+
+class Way:
+    """One provider, as a delivery knows it."""
+
+    def __init__(
+        self,
+        way: channels.Channel,
+        name: str,
+        sending: letters.Sending = letters.PLAIN,
+        *,
+        is_installed: bool = False,
+    ):
+        self.name, self.sending, self.is_installed = name, sending, is_installed
+        self.lane = lanes.Lane(way)
+        self.tasks: list[asyncio.Task[None]] = []
+        self._rest, self._rests_until = 0, 0
+        self._trouble: channels.Answer | None = None
+
+    @property
+    def channel(self) -> channels.Channel:
+        """What hands over."""
+        return self.lane.way
+
+    def signed(self, answer: channels.Answer) -> channels.Answer:
+        """Its answer, under its own name."""
+        return answer if self.is_installed else answer._replace(provider=self.name)
+
+    def is_up(self, now: int) -> bool:
+        """Whether it is to be asked: after a fault of its own it rests, and then is asked once at a time."""
+        if self._trouble is None:
+            return True
+        # A clock that was set back must not let it rest for ever.
+        return not 0 < self._rests_until - now <= LONGEST_REST and self.lane.is_empty
+
+    def trouble(self, now: int) -> channels.Answer:
+        """What it would answer while it rests."""
+        assert self._trouble is not None
+        return self._trouble._replace(retry_after=max(0.0, (self._rests_until - now) / 1_000_000))
+
+    def heard(self, answer: channels.Answer, now: int) -> None:
+        """It answered: a fault of its own lets it rest, twice as long as before; anything else ends the trouble."""
+        if answer.code in _SAYS_NOTHING:
+            return
+        if not (answer.blames_provider and answer.outcome is channels.Outcome.TEMPORARY):
+            self._trouble, self._rest = None, 0
+        elif self._trouble is None or now >= self._rests_until:
+            self._rest = min(max(2 * self._rest, SHORTEST_REST), LONGEST_REST)
+            self._rests_until, self._trouble = now + self._rest, answer
+
+
+class Ways:
+    """Every provider that a delivery knows: the installation's, and those of workspaces that it met."""
+
+    def __init__(
+        self,
+        installed: Mapping[str, channels.Channel],
+        outlet_of: Callable[[int], Outlet],
+        opened: Callable[[int, Collection[tuple[str, int]]], Iterable[Opened]],
+    ):
+        """`installed` is the installation's own ways by channel.
+
+        `outlet_of` reads what a workspace has set up, `opened` opens those of its providers.
+        """
+        self._installed = {
+            name: Way(way, _name_of(way), is_installed=True) for name, way in installed.items()
+        }
+        self._outlet_of, self._opened = outlet_of, opened
+        self._versions: dict[int, int] = {}
+        self._own: dict[int, dict[tuple[str, int], Way]] = {}
+        """The providers of each workspace that has any."""
+        self._order: dict[tuple[int, str], tuple[Way, ...]] = {}
+        """Who is asked for each workspace and channel, where a workspace has any of its own."""
+        self._retired: list[Way] = []
+        self._begin: Callable[[Way], list[asyncio.Task[None]]] | None = None
+
+    @property
+    def lanes(self) -> list[lanes.Lane]:
+        """Every lane."""
+        own = [way.lane for ways in self._own.values() for way in ways.values()]
+        return [*(way.lane for way in self._installed.values()), *own]
+
+    # ── running ─────────────────────────────────────────────────────────────────────────────────────
+
+    def start(self, send: Send, answered: Answered) -> None:
+        """Let every lane be worked on, those of providers too that are met later."""
+
+        def begun(way: Way) -> list[asyncio.Task[None]]:
+            def told(claimed: rows.Claimed, answer: channels.Answer) -> None:
+                answered(way, claimed, answer)
+
+            def sent(outgoing: channels.Outgoing) -> Awaitable[channels.Answer]:
+                return send(way.channel, outgoing)
+
+            return [asyncio.create_task(way.lane.work(sent, told)) for _ in range(way.channel.concurrency)]
+
+        self._begin = begun
+        for way in (
+            *self._installed.values(),
+            *(way for ways in self._own.values() for way in ways.values()),
+        ):
+            way.tasks = begun(way)
+
+    async def stop(self) -> None:
+        """Work on nothing more, and let go of the providers of workspaces; the installation's are not ours to close."""
+        own = [*self._retired, *(way for ways in self._own.values() for way in ways.values())]
+        for way in (*self._installed.values(), *own):
+            for task in way.tasks:
+                task.cancel()
+            await asyncio.gather(*way.tasks, return_exceptions=True)
+            way.tasks = []
+        self._begin = None
+        await asyncio.gather(*(way.channel.close() for way in own))
+        self._own, self._order, self._versions, self._retired = {}, {}, {}, []
+
+    # ── what workspaces have set up ─────────────────────────────────────────────────────────────────
+
+    def know(self, versions: Mapping[int, int]) -> None:
+        """Read what these workspaces have set up, where their definitions are of another version than was read."""
+        for workspace_id, version in versions.items():
+            if self._versions.get(workspace_id) != version:
+                self._read(workspace_id)
+                self._versions[workspace_id] = version
+        if self._retired:
+            self._let_go()
+
+    def _read(self, workspace_id: int) -> None:
+        outlet = self._outlet_of(workspace_id)
+        before = self._own.get(workspace_id, {})
+        if not outlet.keys and not before:
+            return
+        fresh = [key for key in outlet.keys if key not in before]
+        made = {one.key: one for one in self._opened(workspace_id, fresh)} if fresh else {}
+        own: dict[tuple[str, int], Way] = {}
+        for key in outlet.keys:
+            if key in before:
+                own[key] = before[key]
+            elif key in made:
+                own[key] = Way(made[key].way, made[key].name, made[key].sending)
+                own[key].tasks = [] if self._begin is None else self._begin(own[key])
+        self._retired += [way for key, way in before.items() if key not in own]
+        self._own[workspace_id] = own
+        self._put_in_order(workspace_id)
+
+    def _put_in_order(self, workspace_id: int) -> None:
+        for key in [key for key in self._order if key[0] == workspace_id]:
+            del self._order[key]
+        own = self._own[workspace_id]
+        for channel in dict.fromkeys(way.channel.name for way in own.values()):
+            found = [way for way in own.values() if way.channel.name == channel]
+            installed = self._installed.get(channel)
+            # What only prints takes nothing over from a provider that would deliver.
+            if installed is not None and installed.channel.name == channel:
+                found.append(installed)
+            self._order[workspace_id, channel] = tuple(found)
+        if not own:
+            del self._own[workspace_id]
+
+    def _let_go(self) -> None:
+        """Close the providers that are not there any more, once they have nothing in hand."""
+        for way in [way for way in self._retired if way.lane.is_empty]:
+            self._retired.remove(way)
+            for task in way.tasks:
+                task.cancel()
+            if self._begin is not None:
+                closing = asyncio.get_running_loop().create_task(way.channel.close())
+                way.tasks = [closing]
+
+    # ── by whom it goes ─────────────────────────────────────────────────────────────────────────────
+
+    def choose(self, message: rows.Message, now: int) -> Way | channels.Answer | None:
+        """By whom a message goes now; the answer of who would take it, where they rest; None where there is nobody."""
+        order = self._order and self._order.get((message.workspace_id, message.channel))
+        if not order or message.kind != _MESSAGE:
+            return self._installed.get(message.channel)
+        refused = messages.refused_by(messages.read_attempts(message.attempts))
+        willing = [way for way in order if way.name not in refused]
+        for way in willing:
+            if way.is_up(now):
+                return way
+        return willing[0].trouble(now) if willing else None
+
+    def others(self, message: rows.Message, way: Way, now: int) -> dict[str, bool]:
+        """Who else there is for a message, and whether they are up."""
+        order = self._order.get((message.workspace_id, message.channel), ())
+        return {one.name: one.is_up(now) for one in order if one is not way}
+
+    # ── room ────────────────────────────────────────────────────────────────────────────────────────
+
+    def offered(self, now: int, *, in_line: bool) -> dict[rooms.Place, rooms.Room]:
+        """What turns may claim of each channel, of that of a workspace with providers of its own apart."""
+        found: dict[rooms.Place, rooms.Room] = {
+            name: way.lane.offered(in_line=in_line) for name, way in self._installed.items()
+        }
+        for place, order in self._order.items():
+            up = next((way for way in order if way.is_up(now)), None)
+            found[place] = rooms.Room(0, 0, 0, _NO_ROOM) if up is None else up.lane.offered(in_line=in_line)
+        return found
+
+
+def _name_of(way: channels.Channel) -> str:
+    """What an installation's own way calls itself in its answers."""
+    return getattr(way, "provider", way.name)

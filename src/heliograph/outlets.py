@@ -1,0 +1,164 @@
+"""Outlets: the ways out of an installation, and those that its workspaces set up, opened.
+
+Law: the only file that knows every channel. It decides nothing: whom to ask is the delivery's business. A provider that
+cannot be opened is one that is down, and says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from heliograph import channels, clock, errors
+from heliograph import settings as settings_module
+from heliograph.channels import console, email, webhook
+from heliograph.core import ids, mime, providers
+from heliograph.engine import letters, ways
+from heliograph.store import database
+from heliograph.store import providers as stored_providers
+
+_PATIENCE = 60_000_000
+"""µs within which the hand-over of a trial begins."""
+_PORTS = {465: "tls", 587: "starttls"}
+
+
+Opener = Callable[[str, providers.Definition], channels.Channel]
+"""Name and definition of a provider to its channel."""
+
+
+class Closed:
+    """A provider that cannot be opened."""
+
+    concurrency = 1
+    provider = ""
+
+    def __init__(self, name: str, why: str):
+        """`name` is its channel's."""
+        self.name, self._why = name, why[: channels.LONGEST_TEXT]
+
+    def send_now(self, _outgoing: channels.Outgoing) -> channels.Answer:
+        """Say why nothing goes out."""
+        outcome = channels.Outcome.TEMPORARY
+        return channels.Answer(outcome, "", None, "misconfigured", self._why, blames_provider=True)
+
+    async def send(self, outgoing: channels.Outgoing) -> channels.Answer:
+        """The same, for who waits."""
+        return self.send_now(outgoing)
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+class Outlets:
+    """The ways out of one process."""
+
+    def __init__(
+        self,
+        settings: settings_module.Settings,
+        store: database.Database,
+        time: clock.Clock,
+        installed: Mapping[str, channels.Channel] | None = None,
+        opener: Opener | None = None,
+    ):
+        """`installed` replaces the channels that the settings name, `opener` what opens a workspace's providers."""
+        self._settings, self._store, self._now = settings, store, time.now
+        self._door = webhook.HttpDoor(time.now, frozenset(settings.allowed_hosts))
+        self._signer = _signer(settings)
+        self.open = opener or self._open
+        self.installed = dict(installed) if installed is not None else self._channels()
+
+    def _channels(self) -> dict[str, channels.Channel]:
+        """The channels that the settings name."""
+        made: dict[str, channels.Channel] = {"webhook": webhook.WebhookChannel(self._door)}
+        if self._settings.smtp_url:
+            made["email"] = self._smtp(email.server(self._settings.smtp_url))
+        else:
+            made["email"] = console.ConsoleChannel(self._now)
+        return made
+
+    def _smtp(self, to: email.Server) -> email.SmtpChannel:
+        # What was begun must end before its claim does, or it would count as lost while it is under way.
+        waits = to.waits._replace(verdict=min(to.waits.verdict, self._settings.lease_seconds / 2))
+        return email.SmtpChannel(to._replace(waits=waits), self._now, self._signer)
+
+    def known(self, installed: Mapping[str, channels.Channel]) -> ways.Ways:
+        """By whom a delivery's messages go out: the installation's own ways, and what workspaces set up."""
+        return ways.Ways(installed, self.of, self.opened)
+
+    # ── of workspaces ───────────────────────────────────────────────────────────────────────────────
+
+    def of(self, workspace_id: int) -> ways.Outlet:
+        """What a workspace has set up."""
+        with self._store.reading() as connection:
+            return ways.Outlet(stored_providers.in_order(connection, workspace_id))
+
+    def opened(self, workspace_id: int, keys: Collection[tuple[str, int]]) -> list[ways.Opened]:
+        """Those of a workspace's providers that are there in these versions, ready to be asked."""
+        with self._store.reading() as connection:
+            found = stored_providers.listed(connection, workspace_id)
+        return [
+            self._opened(workspace_id, one) for one in found if one.enabled and (one.id, one.version) in keys
+        ]
+
+    def _opened(self, workspace_id: int, one: stored_providers.Provider) -> ways.Opened:
+        key = (one.id, one.version)
+        try:
+            definition = stored_providers.defined(self._store.safe, workspace_id, one)
+            way, sending = self.open(one.name, definition), sending_of(definition)
+        except errors.HeliographError as fault:
+            way, sending = Closed(one.channel, fault.message), letters.PLAIN
+        return ways.Opened(key, one.name, one.channel, way, sending)
+
+    async def tried(self, workspace_id: int, one: stored_providers.Provider, address: str) -> channels.Answer:
+        """What a provider answers to a message that stands in no ledger."""
+        opened = self._opened(workspace_id, one)
+        try:
+            return await opened.way.send(_trial(self._settings.sender, opened, address, self._now()))
+        finally:
+            await opened.way.close()
+
+    def _open(self, name: str, definition: providers.Definition) -> channels.Channel:
+        """One provider's channel. Raises errors.HeliographError where what it says cannot be used."""
+        return self._smtp(_server(name, definition))
+
+
+def _trial(sender: str, opened: ways.Opened, address: str, now: int) -> channels.Outgoing:
+    """A message that says that it is a trial."""
+    identity = ids.text(ids.mint(now, 0, 0, 0))
+    whole = opened.sending.sender or mime.mailbox(sender, "sender")
+    words = f"This is a trial of the provider {opened.name}."
+    letter = mime.Letter(identity, now, whole, mime.Mailbox(address), "A trial", words)
+    until = now + _PATIENCE
+    return channels.Outgoing(identity, opened.channel, address, mime.compose(letter), whole.address, until)
+
+
+def _signer(settings: settings_module.Settings) -> Any:
+    if not settings.dkim_key_file:
+        return None
+    domain = settings.dkim_domain or mime.mailbox(settings.sender).address.rpartition("@")[2]
+    return email.signer(domain, settings.dkim_selector, settings.dkim_key_file)
+
+
+def _server(name: str, definition: providers.Definition) -> email.Server:
+    said = dict(definition.settings)
+    security = said.get("security") or _PORTS.get(said.get("port", 0), "none")
+    port = said.get("port") or next((port for port, kind in _PORTS.items() if kind == security), 25)
+    limits = {name: said[name] for name in ("connections", "messages") if name in said}
+    return email.Server(
+        said["host"],
+        port,
+        security,
+        username=said.get("username"),
+        password=definition.secrets.get("password", ""),
+        setting=f"the provider {name}",
+        **limits,
+    )
+
+
+def sending_of(definition: providers.Definition) -> letters.Sending:
+    """What a provider says of the messages that go by it."""
+    sender, secret = definition.settings.get("from"), definition.secrets.get("signing_secret")
+    is_mail = providers.channel_of(definition.provider) == "email"
+    return letters.Sending(
+        mime.mailbox(sender, "from") if sender and is_mail else None, () if secret is None else (secret,)
+    )

@@ -1,0 +1,88 @@
+"""The story of a workspace with providers of its own, through real servers, on each database."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from heliograph import app, settings
+from heliograph.core import providers, rules
+from heliograph.store import automations, database, people, workspaces
+from heliograph.store import providers as stored_providers
+from heliograph.store import safe as safes
+from tests.channels import smtp_sink
+from tests.channels.smtp_sink import Sink
+from tests.engine.test_workers import until
+
+KEY = safes.drawn()
+NOW = 1_795_400_000_000_000
+
+
+def furnish(url: str, *set_up: dict[str, object]) -> int:
+    """A workspace with these providers, ten people, and a rule that writes to them."""
+    store = database.Database(url, safe=safes.opened(KEY, ""))
+    store.migrate()
+    with store.writing() as connection:
+        workspace_id = workspaces.ensure(connection, "default", NOW, store.safe)
+        definition = rules.define(
+            {
+                "name": "Hello",
+                "trigger_type": "custom.a",
+                "actions": [{"type": "send_message", "text": "Hello"}],
+            }
+        )
+        automations.create_rule(connection, workspace_id, None, definition, NOW, None)
+        for one in set_up:
+            stored_providers.create(connection, store.safe, workspace_id, providers.define(one), NOW)
+    for number in range(10):
+        profile = {"email": f"c{number}@example.com", "phone_number": f"+4420794601{number:02}"}
+        people.save_profile(store, workspace_id, None, f"c{number}", profile, NOW, strategy="replace")
+    store.close()
+    return workspace_id
+
+
+@contextlib.asynccontextmanager
+async def working(url: str, **changed: object) -> AsyncIterator[app.App]:
+    """An engine at work, on the real clock."""
+    made = app.App(settings.load({}, database_url=url, secret_key=KEY, **changed))
+    async with made.engine_on_loop() if made.store.is_sqlite else made.engine_in_threads():
+        yield made
+    made.close()
+
+
+async def happen(made: app.App, workspace_id: int) -> None:
+    """An event about each of the ten."""
+    given = [{"event_type": "custom.a", "contact_id": f"c{number}"} for number in range(10)]
+    batch = made.ingest.read(msgspec.json.encode(given), "application/json", workspace_id, None)
+    await made.ingest.accept(batch)
+
+
+def test_the_second_server_delivers_what_the_first_refuses(empty_database_url: str) -> None:
+    """The first wants none of ours, the second has a login and takes all ten once; a third is never called."""
+
+    def refuses(step: smtp_sink.Step) -> bytes | None:
+        return b"554 5.7.1 not from you" if step.name == "RCPT" else None
+
+    async def play() -> None:
+        async with Sink(refuses) as first, Sink() as second, Sink() as third:
+            mail = {"provider": "smtp", "settings": {"host": "127.0.0.1", "port": first.port}}
+            workspace_id = furnish(
+                empty_database_url,
+                {
+                    **mail,
+                    "alias": "second",
+                    "position": 2,
+                    "settings": {"host": "127.0.0.1", "port": second.port},
+                },
+                {**mail, "alias": "first", "position": 1},
+            )
+            async with working(empty_database_url, smtp_url=f"smtp://127.0.0.1:{third.port}") as made:
+                await happen(made, workspace_id)
+                await until(lambda: len(second.mails) == 10)
+                await until(lambda: made.engine_state()["in_flight"] == 0)
+            assert {mail.recipient for mail in second.mails} == {f"c{n}@example.com" for n in range(10)}
+            assert (first.mails, third.mails) == ([], [])
+            assert (len(second.mails), third.connections) == (10, 0)
+
+    asyncio.run(play())
