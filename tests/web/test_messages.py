@@ -58,6 +58,7 @@ def test_a_message_is_listed_and_read(api: client.Client) -> None:
         "run_id": run["id"],
         "uncertain": False,
         "possibly_repeated": False,
+        "repeats": None,
     }
     read = api.get(f"/messages/{message['id']}").json()
     assert message.items() <= read.items()
@@ -277,3 +278,65 @@ def test_what_became_of_it_is_listed_and_told(api: client.Client) -> None:
         "results"
     ]
     assert (back["reason"], back["ts"]) == ("BOUNCED", NOON + 1000)
+
+
+def test_a_message_is_called_back(api: client.Client) -> None:
+    """What waits is canceled and who waits for it goes on; what was sent, or is in hand, is not: 409."""
+    for name in ("ana", "ben"):
+        api.put(f"/profiles/{name}", {"profile": {"email": f"{name}@example.com"}})
+    write_to(api, "ana")
+    (sent,) = api.get("/messages").json()["results"]
+    answer = api.post(f"/messages/{sent['id']}/cancel")
+    assert (answer.status_code, answer.json()) == (409, sent)
+
+    api.patch("/api/automation/control", {"hold_deliveries": True})
+    event = api.happen(contact_id="ben")
+    api.decide()
+    (waiting,) = api.get("/messages", params={"status": "ENQUEUED"}).json()["results"]
+    for key in (api.key("agent"), api.key("ingest")):
+        assert api.post(f"/messages/{waiting['id']}/cancel", key=key).status_code == 403
+    assert api.post(f"/messages/{waiting['id']}/cancel", key=api.key("admin", tenant="t1")).status_code == 404
+    for _ in range(2):
+        answer = api.post(f"/messages/{waiting['id']}/cancel")
+        assert (answer.status_code, answer.json()["status"]) == (200, "CANCELED")
+    api.patch("/api/automation/control", {"hold_deliveries": False})
+    api.decide()
+    assert len(api.mailbox.received) == 1
+    (run,) = api.runs(event)
+    assert [action["status"] for action in run["result"]["actions"]] == ["skipped"]
+    assert run["result"]["outcome"] == "executed"
+
+
+def test_a_message_is_sent_again_as_a_new_one(api: client.Client) -> None:
+    """A message sent again says the same to the same address, has an id of its own and names the first."""
+    api.put("/profiles/ana", {"profile": {"email": "ana@example.com", "given_name": "Ana"}})
+    write_to(api, "ana", text="Hello {{ contact.given_name }}, {{ payload.n }}")
+    api.happen(contact_id="ana", payload={"n": 7})
+    api.decide()
+    first = api.get("/messages").json()["results"][0]
+    api.put("/profiles/ana", {"profile": {"email": "other@example.com", "given_name": "Anna"}})
+    asked = [api.post(f"/messages/{first['id']}/resend", headers={"Idempotency-Key": "k"}) for _ in range(2)]
+    (again,) = {one.json()["messageId"] for one in asked}
+    api.decide()
+    assert [mail.text for mail in api.mailbox.received[1:]] == ["Hello Ana, 7"] * 2
+    assert {mail.recipient for mail in api.mailbox.received} == {"ana@example.com"}
+    told = api.get(f"/messages/{again}").json()
+    assert (told["status"], told["repeats"], told["event_id"]) == ("SENT", first["id"], first["event_id"])
+    assert (told["rule_id"], told["run_id"]) == (None, None)
+    api.world.report(again, "delivered")
+    api.decide()
+    assert api.get(f"/messages/{again}").json()["repeats"] == first["id"]
+    assert api.get(f"/messages/{first['id']}").json()["status"] == "SENT"
+
+    api.post("/api/suppressions", {"address": "ana@example.com"})
+    unwanted = api.post(f"/messages/{first['id']}/resend").json()["messageId"]
+    api.decide()
+    assert api.get(f"/messages/{unwanted}").json()["reason"] == "UNSUBSCRIBED"
+    api.patch("/api/automation/control", {"hold_deliveries": True})
+    api.happen(contact_id="ben")
+    api.put("/profiles/ben", {"profile": {"email": "ben@example.com"}})
+    api.happen(contact_id="ben")
+    api.decide()
+    waiting, nowhere = api.get("/messages", params={"recipient": "ben"}).json()["results"]
+    assert api.post(f"/messages/{waiting['id']}/resend").status_code == 409
+    assert api.post(f"/messages/{nowhere['id']}/resend").status_code == 409

@@ -55,6 +55,8 @@ class Inbox(IntEnum):
     """A provider tells what became of a message of this partition (core.reports)."""
     ADDRESS = 41
     """An address of this partition hears that a message bounced there, or arrived."""
+    REPEAT = 42
+    """A message for this subject is to be sent again, as a new one."""
 
 
 class Timer(IntEnum):

@@ -65,6 +65,8 @@ class Told(msgspec.Struct, frozen=True, omit_defaults=True):
     complained_at: int | None = None
     links: tuple[str, ...] = ()
     """Those that were clicked, in the order of their letters."""
+    repeats: str | None = None
+    """The message that this one says once more."""
 
 
 class Known(NamedTuple):

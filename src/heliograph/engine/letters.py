@@ -79,7 +79,7 @@ class Letters:
             made.reply_to,
             self._headers(message),
         )
-        if message.content is not None and message.run_id is not None:
+        if message.content is not None and (message.run_id is not None or message.automation_id is None):
             letter = _overridden(letter, _decode(message.content).get("override") or {})
         return channels.Outgoing(
             letter.message_id,

@@ -21,7 +21,7 @@ from heliograph.store import database, report_rows, rows
 
 Key = tuple[int, bytes]
 
-INBOX = frozenset({effects.Inbox.REPORT, effects.Inbox.ADDRESS})
+INBOX = frozenset({effects.Inbox.REPORT, effects.Inbox.ADDRESS, effects.Inbox.REPEAT})
 _VISITS = {what: number for number, what in enumerate(reports.What)}
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -103,8 +103,10 @@ class Reporting:
         """Take in an inbox row of a kind of INBOX."""
         if inbox.kind == effects.Inbox.REPORT:
             self._report(desk, inbox)
-        else:
+        elif inbox.kind == effects.Inbox.ADDRESS:
             self._hear(desk, inbox)
+        else:
+            _repeat(desk, inbox)
 
     def _report(self, desk: desks.Desk, inbox: rows.Inbox) -> None:
         message = self._messages.get((inbox.workspace_id, reports.message_of(inbox.body)))
@@ -144,6 +146,16 @@ class Reporting:
         else:
             kept = _encode(account.soft_at)
             self._soft[key] = desk.writes.reports.soft_bounces[key] = kept
+
+
+def _repeat(desk: desks.Desk, inbox: rows.Inbox) -> None:
+    """Send a message again, as a new one that no run asked for: whether its recipient wants it is asked anew."""
+    values, repeats = _decode(inbox.body)
+    message = run.received(inbox._replace(body=_encode(values)))
+    run.release(desk, message)
+    key = (message.workspace_id, message.id)
+    known = reports.Known(told=reports.Told(repeats=repeats))
+    desk.writes.reports.reached[key] = report_rows.of(*key, known)
 
 
 def _depth(message: rows.Message, event: rows.Event | None, depths: Mapping[Key, int]) -> int:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import msgspec
-from litestar import Response, get
+from litestar import Response, get, post
 
 from heliograph import errors
 from heliograph.core import explain, ids, messages, schedule
 from heliograph.core.messages import State
+from heliograph.store import message_orders, rows
 from heliograph.store import messages as ledger
-from heliograph.store import rows
 from heliograph.web import paging
 from heliograph.web.calls import Call, ignored_header, in_thread
 
@@ -92,6 +92,8 @@ class Message(msgspec.Struct, kw_only=True):
     """Nobody knows whether it was handed over: the answer was lost, and it is not sent again."""
     possibly_repeated: bool
     """The recipient may have it more than once: an answer was lost, and it was sent again."""
+    repeats: str | None
+    """The message that this one says once more, at somebody's word."""
 
 
 class Detail(Message, kw_only=True):
@@ -99,6 +101,12 @@ class Detail(Message, kw_only=True):
 
     providers: list[dict[str, Any]]
     attempts: list[explain.Attempt]
+
+
+class Resent(msgspec.Struct):
+    """The new message."""
+
+    message_id: str = msgspec.field(name="messageId")
 
 
 class MessageList(msgspec.Struct):
@@ -128,16 +136,45 @@ def list_messages(request: Call) -> Response[MessageList]:
 @in_thread
 def read_message(request: Call) -> Detail:
     """Read a message with its attempts."""
-    identity, who = request.identity("message_id"), request.principal
-    with request.services.database.reading() as connection:
-        found = ledger.read_message(connection, who.workspace_id, who.tenant_id, identity)
-    if found is None:
-        raise errors.NotFound(f"there is no message {request.part('message_id')!r}")
+    found = _found(request)
     attempts = [explain.attempt(one) for one in found.attempts]
     providers = [
         {"provider": one.provider, "reference": one.reference} for one in found.attempts if one.reference
     ]
     return Detail(**_fields(found), providers=providers, attempts=attempts)
+
+
+# ── what is ordered ─────────────────────────────────────────────────────────────────────────────────
+
+
+@post("/messages/{message_id:str}/cancel", status_code=200, opt={"tag": TAG})
+@in_thread
+def cancel_message(request: Call) -> Response[Message]:
+    """Let a message that waits go out no more; 409 where it was sent, or is on its way. Both show the message."""
+    sent, services = _found(request), request.services
+    canceled = message_orders.cancel(services.database, sent.row.workspace_id, sent.row.id, services.now())
+    if canceled:
+        request.wake()
+    return Response(Message(**_fields(_found(request))), status_code=200 if canceled else 409)
+
+
+@post("/messages/{message_id:str}/resend", status_code=200, opt={"tag": TAG})
+@in_thread
+def resend_message(request: Call) -> Resent:
+    """Send a message that has ended once more to the same address: as a new one, which says what it repeats."""
+    sent, services = _found(request), request.services
+    made = message_orders.resend(services.database, sent.row, services.now(), request.content.start_key)
+    request.wake()
+    return Resent(ids.text(made))
+
+
+def _found(request: Call) -> ledger.Sent:
+    identity, who = request.identity("message_id"), request.principal
+    with request.services.database.reading() as connection:
+        found = ledger.read_message(connection, who.workspace_id, who.tenant_id, identity)
+    if found is None:
+        raise errors.NotFound(f"there is no message {request.part('message_id')!r}")
+    return found
 
 
 # ── which ───────────────────────────────────────────────────────────────────────────────────────────
@@ -231,6 +268,7 @@ def _fields(sent: ledger.Sent) -> dict[str, Any]:
         "run_id": _text(row.run_id),
         "uncertain": state is State.UNCERTAIN,
         "possibly_repeated": messages.possibly_repeated(sent.attempts),
+        "repeats": known.told.repeats,
     }
 
 
@@ -264,4 +302,4 @@ def _text(identity: bytes | None) -> str | None:
     return None if identity is None else ids.text(identity)
 
 
-HANDLERS = (list_messages, read_message)
+HANDLERS = (list_messages, read_message, cancel_message, resend_message)

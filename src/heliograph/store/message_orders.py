@@ -1,0 +1,102 @@
+"""What people order about one message: that it does not go out, or goes out once more.
+
+Law: what was handed over, or is in somebody's hands, cannot be called back. Sent again, a message is a new one, with an
+id of its own and the old one's in it; whoever asked for the first is told nothing of it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from heliograph import errors
+from heliograph.core import effects, ids, messages
+from heliograph.core.messages import State
+from heliograph.store import answers, database, request_keys, rows, schema
+
+_MESSAGES = schema.messages.c
+_encode = msgspec.json.Encoder().encode
+_CANCELED = "canceled"
+_ENDED = messages.TAKEN | {State.FAILED, State.UNROUTABLE, State.CANCELED, State.CAPPED}
+_IDENTITIES = frozenset({"id", "automation_id", "run_id", "event_id"})
+_DAY = 86_400_000_000
+_SCOPE = "resend"
+
+
+def cancel(store: database.Database, workspace_id: int, message_id: bytes, now: int) -> bool:
+    """Let a message that waits go out no more, and tell who waits for it; False where it could not be stopped."""
+    with store.writing() as connection:
+        store.lock_partitions(connection, (ids.partition_of(message_id),))
+        query = sa.select(*answers.COLUMNS, _MESSAGES.state).where(
+            _MESSAGES.workspace_id == workspace_id, _MESSAGES.id == message_id
+        )
+        before = connection.execute(query).one()
+        if before.state == State.CANCELED:
+            return True
+        store.hot.cancel_messages(connection.connection.driver_connection, now, [(workspace_id, message_id)])
+        after = connection.execute(query).one()
+        if after.state != State.CANCELED:
+            return False
+        ended = answers.Ended._make(after[:-1])
+        answers.tell(connection, workspace_id, [ended], State.CANCELED, _CANCELED)
+    return True
+
+
+def resend(store: database.Database, row: rows.Message, now: int, once: str | None) -> bytes:
+    """Lay a message into its recipient's inbox, to be sent again; gives the id of the new one.
+
+    `once` is a key by which the same order that comes again is known. Raises errors.Conflict where the message may
+    still go out, or has no address.
+    """
+    if row.state not in _ENDED:
+        raise errors.Conflict("this message has not ended: it may still be sent")
+    if row.address is None:
+        raise errors.Conflict("this message has no address to be sent to")
+    counter, tail = secrets.randbits(ids.COUNTER_BITS), secrets.randbits(36)
+    identity = ids.mint(now, counter, row.partition, tail)
+    again = row._replace(
+        id=identity,
+        automation_id=None,
+        run_id=None,
+        visit=0,
+        ordinal=0,
+        state=int(State.PLANNED),
+        settled_at=None,
+        attempts=None,
+        error=None,
+    )
+    with store.writing() as connection:
+        if once is not None:
+            wanted = request_keys.Wanted(row.workspace_id, _SCOPE, once, identity)
+            if not request_keys.note(connection, wanted, now, now + _DAY):
+                return request_keys.fingerprint(connection, wanted) or identity
+        answers.put(
+            connection,
+            schema.inbox,
+            [
+                {
+                    "partition": row.partition,
+                    "workspace_id": row.workspace_id,
+                    "id": identity,
+                    "kind": effects.Inbox.REPEAT,
+                    "run_id": None,
+                    "body": _encode((_written(again), ids.text(row.id))),
+                    "attempts": 0,
+                }
+            ],
+        )
+    return identity
+
+
+def _written(row: rows.Message) -> list[Any]:
+    """A row as an inbox holds it."""
+    found: list[Any] = []
+    for name, value in row._asdict().items():
+        if not isinstance(value, bytes):
+            found.append(value)
+        else:
+            found.append(ids.text(value) if name in _IDENTITIES else value.decode())
+    return found
