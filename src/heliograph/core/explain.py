@@ -145,7 +145,17 @@ class OutgoingMessage(msgspec.Struct, kw_only=True):
     template_id: str | None
     template_version: int | None
     state: Literal[
-        "planned", "held", "accepted", "failed", "unroutable", "canceled", "uncertain", "delivered", "bounced"
+        "planned",
+        "held",
+        "accepted",
+        "failed",
+        "unroutable",
+        "canceled",
+        "uncertain",
+        "delivered",
+        "bounced",
+        "delayed",
+        "capped",
     ]
     possibly_repeated: bool
     attempts: list[Attempt]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from heliograph.core import consent, effects, ids, messages, plans, runs
+from heliograph.core import consent, effects, ids, messages, plans, pseudonyms, runs
 from heliograph.engine import desk as desks
 from heliograph.engine import match, pacing, run
 from heliograph.store import policy_rows, rows
@@ -40,10 +40,14 @@ def admit(
     again = [one for one in desk.due_again if _still_waits(desk, one.message)]
     looked_at = [one for one in desk.planned if one.kind == effects.Kind.MESSAGE]
     looked_at += [one.message for one in again if one.message.kind == effects.Kind.MESSAGE]
-    ended: dict[Key, pacing.End] = {}
-    asked = [one for one in looked_at if workspace_of(one.workspace_id).asks]
+    ended = {
+        one.message[:2]: pacing.End(messages.State.CANCELED, messages.CONTACT_DELETED)
+        for one in again
+        if _is_of_nobody(one.message)
+    }
+    asked = [one for one in looked_at if one[:2] not in ended and workspace_of(one.workspace_id).asks]
     if asked:
-        ended = _unwanted(connection, hot, asked, workspace_of)
+        ended |= _unwanted(connection, hot, asked, workspace_of)
     paced = [
         one
         for one in looked_at
@@ -62,6 +66,11 @@ def admit(
 def _still_waits(desk: desks.Desk, message: rows.Message) -> bool:
     """Whether nothing that came after its time has canceled it."""
     return desk.messages[message[:2]].state in _WAITING
+
+
+def _is_of_nobody(message: rows.Message) -> bool:
+    """Whether its recipient was deleted while a delivery had it in hand (store/departures.py)."""
+    return message.address is None and (message.contact_id or "").startswith(pseudonyms.PREFIX)
 
 
 def _end_planned(desk: desks.Desk, ended: Mapping[Key, pacing.End]) -> None:

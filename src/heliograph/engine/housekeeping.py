@@ -22,7 +22,7 @@ import structlog
 from heliograph import errors
 from heliograph.core import schedule
 from heliograph.engine import pruning
-from heliograph.store import database, folding, places, request_keys
+from heliograph.store import database, erasures, folding, places, request_keys
 
 _log = structlog.get_logger(__name__)
 _T = TypeVar("_T")
@@ -30,6 +30,7 @@ _T = TypeVar("_T")
 FORGET_SECONDS = 60.0
 KEYS_AT_ONCE = 500
 PRUNE_SECONDS = 60.0
+ERASE_SECONDS = 10.0
 TIDY_SECONDS = 2.0
 TIDY_AFTER = 20_000
 """So many rows taken out of queues leave enough dead entries to be worth a round."""
@@ -89,6 +90,7 @@ class Housekeeping:
         ]
         if self._places_in is not None:
             rounds += [self._keep(PLACE_SECONDS, self.place), self._keep(FOLD_SECONDS, self.fold)]
+            rounds.append(self._keep(ERASE_SECONDS, self.erase))
         if self._pruner is not None:
             rounds.append(self._keep(PRUNE_SECONDS, self.prune))
         if self._watches:
@@ -133,6 +135,18 @@ class Housekeeping:
         if forgotten:
             _log.info("history_forgotten", rows=forgotten)
         return forgotten
+
+    async def erase(self) -> int:
+        """Take those out of history who were deleted (store/erasures.py); gives how many bites it took."""
+        store, bites = self._places_in, 0
+        if store is None:
+            return bites
+        for workspace_id in await self._do(lambda: erasures.workspaces(store)):
+            step = functools.partial(erasures.step, store, workspace_id, self._now())
+            while not self._stopping.is_set() and await self._do(step):
+                bites += 1
+                await asyncio.sleep(_BREATH)
+        return bites
 
     def _forget_requests(self) -> int:
         """Delete the keys of requests and steps that have expired."""

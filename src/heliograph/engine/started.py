@@ -12,6 +12,8 @@ import itertools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
+import msgspec
+
 from heliograph.core import (
     batches,
     effects,
@@ -317,7 +319,7 @@ class Started:
             # An operator has dropped it: what it had put in line is left to us.
             askings.stop_messages(desk, row, start, runs.read(row.state))
         else:
-            cancel(desk, row, start)
+            cancel(desk, row, start, reason=_reason(inbox))
         self._doors[start.door].ended(desk, row, start, ())
 
     def carry_out(
@@ -362,10 +364,16 @@ def _told(one: rows.Launch, begun: Collection[bytes]) -> rows.Inbox:
     return rows.Inbox(ids.partition_of(run_id), one.run.workspace_id, one.run.id, kind, run_id, body, 0)
 
 
-def cancel(desk: desks.Desk, row: rows.Run, start: rows.Start) -> None:
+def _reason(inbox: rows.Inbox) -> str:
+    """Why a run is canceled: an inbox row says it where it was not asked for."""
+    told = msgspec.json.decode(inbox.body)
+    return told if isinstance(told, str) else "canceled"
+
+
+def cancel(desk: desks.Desk, row: rows.Run, start: rows.Start, *, reason: str = "canceled") -> None:
     """Let a run end here."""
     status, outcome = int(runs.Status.CANCELED), int(runs.Outcome.SKIPPED)
-    desk.put_run(row._replace(status=status, outcome=outcome, reason="canceled"))
+    desk.put_run(row._replace(status=status, outcome=outcome, reason=reason))
     records = runs.read(row.state)
     askings.stop_messages(desk, row, start, records)
     batch_words.leave(desk, row, records)

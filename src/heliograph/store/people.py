@@ -14,11 +14,10 @@ import msgspec
 import sqlalchemy as sa
 
 from heliograph import errors
-from heliograph.core import ids, messages, notices, people, rules
-from heliograph.store import answers, birthdays, database, rows, schema, telling, workspaces
+from heliograph.core import ids, notices, people, rules
+from heliograph.store import birthdays, database, departures, rows, schema, telling, workspaces
 
 _CONTACTS = schema.contacts.c
-_MESSAGES = schema.messages.c
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
@@ -120,9 +119,10 @@ def change_profile(
 def delete_contact(
     store: database.Database, workspace_id: int, tenant_id: str | None, user_id: str, now: int
 ) -> bool:
-    """Delete a contact; False where this tenant sees none. What is planned for them goes out no more.
+    """Delete a contact; False where this tenant sees none.
 
-    Their lists and preferences stay, for whoever comes back under the same id.
+    Their runs end, what is planned for them goes out no more, and history forgets them (store/departures.py). Their
+    lists and preferences stay, for whoever comes back under the same id.
     """
     with store.writing() as connection:
         stored = _locked(store, connection, workspace_id, user_id)
@@ -138,26 +138,8 @@ def delete_contact(
                 _CONTACTS.workspace_id == workspace_id, _CONTACTS.user_id == user_id
             )
         )
-        _cancel_messages(store, connection, workspace_id, user_id, now)
+        departures.begin(store, connection, workspace_id, user_id, stored.profile, now)
     return True
-
-
-def _cancel_messages(
-    store: database.Database, connection: sa.Connection, workspace_id: int, user_id: str, now: int
-) -> None:
-    """Let what is planned for somebody go out no more, but for what is in hand; who waits for it is told."""
-    theirs = sa.select(*answers.COLUMNS).where(
-        _MESSAGES.workspace_id == workspace_id, _MESSAGES.contact_id == user_id
-    )
-    states = (int(messages.State.PLANNED), int(messages.State.HELD), int(messages.State.DELAYED))
-    planned = [row.id for row in connection.execute(theirs.where(_MESSAGES.state.in_(states)))]
-    keys = [(workspace_id, identity) for identity in planned]
-    store.hot.cancel_messages(connection.connection.driver_connection, now, keys)
-    canceled = messages.State.CANCELED
-    ended = connection.execute(theirs.where(_MESSAGES.id.in_(planned), _MESSAGES.state == int(canceled)))
-    answers.tell(
-        connection, workspace_id, map(answers.Ended._make, ended), canceled, "the contact was deleted"
-    )
 
 
 def _locked(

@@ -19,6 +19,7 @@ from heliograph.store import (
     consent_tables,
     conversation_tables,
     design_tables,
+    erasure_tables,
     fanout_tables,
     key_tables,
     list_tables,
@@ -309,6 +310,7 @@ starts, start_keys = start_tables.starts, start_tables.start_keys
 batches, batch_items = batch_tables.batches, batch_tables.batch_items
 alerts, passes = alert_tables.alerts, key_tables.passes
 step_keys, request_keys = key_tables.step_keys, key_tables.request_keys
+erasures = erasure_tables.erasures
 sending_policies, recent_sends = policy_tables.sending_policies, policy_tables.recent_sends
 
 # ── hot: the way out ────────────────────────────────────────────────────────────────────────────────

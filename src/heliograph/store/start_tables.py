@@ -25,6 +25,8 @@ starts = _table(
     _column("token", sa.Text, null=True),
     _column("body", Json),
     _index("starts_by_token", "workspace_id", "token", where="token IS NOT NULL"),
+    # Whose runs end with them when they are deleted.
+    _index("starts_by_contact", "workspace_id", "contact_id", where="contact_id IS NOT NULL"),
 )
 
 start_keys = _table(

@@ -1,0 +1,77 @@
+"""Pseudonyms: what stands in history for somebody who was deleted.
+
+Law: whatever names them goes: their id and addresses wherever they stand, their names where they stand as words of
+their own, and what is too short to be told from other words where it stands alone. What is left has the same form, so
+that whoever reads history reads it as before.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+PREFIX = "deleted-"
+_ADDRESSES = ("email", "phone_number")
+_NAMES = ("given_name", "family_name", "name", "nickname", "first_name", "last_name")
+_SHORTEST = 3
+
+
+class Pseudonym(NamedTuple):
+    """Who is to be called what."""
+
+    name: str
+    words: tuple[str, ...]
+    """What names them without doubt, however it is written: their id and addresses."""
+    names: tuple[str, ...]
+    """What they are called."""
+
+
+def of_contact(erasure_id: bytes, user_id: str, profile: Mapping[str, Any]) -> Pseudonym:
+    """The pseudonym of a contact; it tells nothing of them, and is another one for whoever comes back."""
+    name = f"{PREFIX}{blake2b(erasure_id, digest_size=6).hexdigest()}"
+    words = (user_id, *_texts(profile, _ADDRESSES))
+    return Pseudonym(name, tuple(dict.fromkeys(words)), tuple(dict.fromkeys(_texts(profile, _NAMES))))
+
+
+def _texts(profile: Mapping[str, Any], fields: tuple[str, ...]) -> list[str]:
+    found = (profile.get(name) for name in fields)
+    return [one.strip() for one in found if isinstance(one, str) and one.strip()]
+
+
+class Scrubber:
+    """Takes somebody out of what is kept."""
+
+    def __init__(self, who: Pseudonym):
+        self._name = who.name
+        self._alone = frozenset(word.lower() for word in (*who.words, *who.names))
+        self._words = _pattern(who.words, re.IGNORECASE)
+        self._names = _pattern(who.names, re.NOFLAG)
+
+    def text(self, written: str) -> str:
+        """A text without them."""
+        if written.lower() in self._alone:
+            return self._name
+        for pattern in (self._words, self._names):
+            if pattern is not None:
+                written = pattern.sub(self._name, written)
+        return written
+
+    def value(self, given: Any) -> Any:
+        """A value of JSON without them, keys too."""
+        if isinstance(given, str):
+            return self.text(given)
+        if isinstance(given, dict):
+            return {self.text(key): self.value(one) for key, one in given.items()}
+        if isinstance(given, list):
+            return [self.value(one) for one in given]
+        return given
+
+
+def _pattern(words: tuple[str, ...], flags: re.RegexFlag) -> re.Pattern[str] | None:
+    """What finds these as words of their own, the longest first."""
+    ordered = sorted((word for word in words if len(word) >= _SHORTEST), key=len, reverse=True)
+    if not ordered:
+        return None
+    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, ordered))})(?!\w)", flags)

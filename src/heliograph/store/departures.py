@@ -1,0 +1,121 @@
+"""Departures: somebody is deleted, and what is under way for them ends (engine.md E22).
+
+Law: in the transaction that deletes them their runs are told to end, what is planned for them is canceled, and who they
+were is noted: from there on erasures.py takes them out of history.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from heliograph.core import effects, ids, messages, pseudonyms, runs
+from heliograph.store import answers, database, schema
+
+_MESSAGES, _STARTS, _RUNS = schema.messages.c, schema.starts.c, schema.runs.c
+_encode = msgspec.json.encode
+OPEN = (int(messages.State.PLANNED), int(messages.State.HELD), int(messages.State.DELAYED))
+"""How a message stands that may yet go out."""
+
+
+def begin(
+    store: database.Database,
+    connection: sa.Connection,
+    workspace_id: int,
+    user_id: str,
+    profile: Mapping[str, Any],
+    now: int,
+) -> None:
+    """Let what is under way for somebody end here, and note that they are to go; their partition is locked."""
+    identity = ids.mint(now, secrets.randbits(ids.COUNTER_BITS), 0, secrets.randbits(36))
+    who = pseudonyms.of_contact(identity, user_id, profile)
+    connection.execute(
+        sa.insert(schema.erasures).values(
+            workspace_id=workspace_id, id=identity, user_id=user_id, pseudonym=_encode(who)
+        )
+    )
+    cancel_messages(store, connection, workspace_id, user_id, now)
+    # What a delivery has in hand goes on; where it comes back it goes nowhere any more (engine/admission.py).
+    connection.execute(
+        sa.update(schema.messages)
+        .where(
+            _MESSAGES.workspace_id == workspace_id,
+            _MESSAGES.contact_id == user_id,
+            _MESSAGES.state.in_(OPEN),
+        )
+        .values(contact_id=who.name, address=None)
+    )
+    _cancel_runs(connection, workspace_id, user_id)
+    for table in (schema.recent_sends, schema.tenant_users):
+        connection.execute(
+            sa.delete(table).where(table.c.workspace_id == workspace_id, table.c.user_id == user_id)
+            if table is schema.recent_sends
+            else sa.update(table)
+            .where(table.c.workspace_id == workspace_id, table.c.user_id == user_id)
+            .values(profile=None)
+        )
+
+
+def cancel_messages(
+    store: database.Database, connection: sa.Connection, workspace_id: int, user_id: str, now: int
+) -> None:
+    """Let what is planned for somebody go out no more, but for what is in hand; who waits for it is told."""
+    theirs = sa.select(*answers.COLUMNS).where(
+        _MESSAGES.workspace_id == workspace_id, _MESSAGES.contact_id == user_id
+    )
+    planned = [row.id for row in connection.execute(theirs.where(_MESSAGES.state.in_(OPEN)))]
+    if not planned:
+        return
+    keys = [(workspace_id, identity) for identity in planned]
+    store.hot.cancel_messages(connection.connection.driver_connection, now, keys)
+    canceled = messages.State.CANCELED
+    ended = connection.execute(theirs.where(_MESSAGES.id.in_(planned), _MESSAGES.state == int(canceled)))
+    answers.tell(
+        connection, workspace_id, map(answers.Ended._make, ended), canceled, messages.CONTACT_DELETED
+    )
+
+
+def _cancel_runs(connection: sa.Connection, workspace_id: int, user_id: str) -> None:
+    """Lay a cancel into the inbox of every run for somebody that is under way: their next turns end them."""
+    theirs = sa.select(_STARTS.partition, _STARTS.run_id).join_from(
+        schema.starts,
+        schema.runs,
+        (_RUNS.workspace_id == _STARTS.workspace_id) & (_RUNS.id == _STARTS.run_id),
+    )
+    theirs = theirs.where(
+        _STARTS.workspace_id == workspace_id,
+        _STARTS.contact_id == user_id,
+        _RUNS.status.in_([int(status) for status in runs.IN_PROGRESS]),
+    )
+    inbox, kind = schema.inbox.c, int(effects.Inbox.CANCEL)
+    found = connection.execute(theirs).all()
+    told = set(
+        connection.execute(
+            sa.select(inbox.id).where(
+                inbox.workspace_id == workspace_id,
+                inbox.kind == kind,
+                inbox.id.in_([row.run_id for row in found]),
+            )
+        ).scalars()
+    )
+    answers.put(
+        connection,
+        schema.inbox,
+        [
+            {
+                "partition": row.partition,
+                "workspace_id": workspace_id,
+                "id": row.run_id,
+                "kind": kind,
+                "run_id": row.run_id,
+                "body": _encode(messages.CONTACT_DELETED),
+                "attempts": 0,
+            }
+            for row in found
+            if row.run_id not in told
+        ],
+    )

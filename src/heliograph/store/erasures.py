@@ -1,0 +1,301 @@
+"""Taking somebody out of history who was deleted (engine.md E22).
+
+Law: what departures.py noted is taken up again after any crash. History is gone through in small bites, each a
+transaction of its own, for all who were deleted at once; what is still on its way is left for the next round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import sqlalchemy as sa
+
+from heliograph.core import ids, pseudonyms, runs
+from heliograph.store import database, departures, schema
+
+_ERASURES, _EVENTS, _RUNS = schema.erasures.c, schema.events.c, schema.runs.c
+_MESSAGES, _STARTS, _CLAIMS = schema.messages.c, schema.starts.c, schema.claims.c
+_CONVERSATIONS = schema.conversations.c
+_AT_ONCE, _EVENTS_AT_ONCE, _PEOPLE_AT_ONCE = 100, 2_000, 200
+_MOST_RUNS = 1 << 10
+_pseudonym = msgspec.json.Decoder(pseudonyms.Pseudonym)
+_decode, _encode = msgspec.json.decode, msgspec.json.encode
+
+
+class Erasure(NamedTuple):
+    """Somebody who is being taken out of history."""
+
+    workspace_id: int
+    id: bytes
+    user_id: str
+    who: pseudonyms.Pseudonym
+    reached: bytes | None
+    until: bytes | None
+
+    @property
+    def last(self) -> bytes:
+        """Nothing beyond this id is theirs: it is of whoever came back."""
+        return ids.head(ids.created_at(self.id)) + b"\xff" * 8
+
+
+# ── going through history ───────────────────────────────────────────────────────────────────────────
+
+
+def workspaces(store: database.Database) -> list[int]:
+    """Those in which somebody is to go."""
+    with store.reading() as connection:
+        return list(connection.execute(sa.select(_ERASURES.workspace_id).distinct()).scalars())
+
+
+def step(store: database.Database, workspace_id: int, now: int) -> bool:
+    """One bite; gives whether there is more to do in this round."""
+    cohort = _cohort(store, workspace_id, now)
+    if not cohort:
+        return False
+    for one in cohort:
+        if _own_rows(store, one, now):
+            return True
+    if _events(store, cohort):
+        return True
+    _end(store, cohort)
+    return False
+
+
+def _cohort(store: database.Database, workspace_id: int, now: int) -> list[Erasure]:
+    """Those who go together: whoever joins later has a walk over the events of their own."""
+    mine = _ERASURES.workspace_id == workspace_id
+    columns = [_ERASURES[name] for name in ("workspace_id", "id", "user_id", "pseudonym", "reached", "until")]
+    query = sa.select(*columns).order_by(_ERASURES.id).limit(_PEOPLE_AT_ONCE)
+    with store.reading() as connection:
+        found = connection.execute(query.where(mine, _ERASURES.until.is_not(None))).all()
+    if not found:
+        with store.writing() as connection:
+            waiting = connection.execute(query.where(mine)).all()
+            place = {"reached": bytes(16), "until": ids.head(now) + b"\xff" * 8}
+            chosen = _ERASURES.id.in_([row.id for row in waiting])
+            connection.execute(sa.update(schema.erasures).where(mine, chosen).values(**place))
+            found = connection.execute(query.where(mine, chosen)).all()
+    return [
+        Erasure(
+            row.workspace_id, row.id, row.user_id, _pseudonym.decode(row.pseudonym), row.reached, row.until
+        )
+        for row in found
+    ]
+
+
+def _own_rows(store: database.Database, one: Erasure, now: int) -> int:
+    """Messages, runs and conversations that are theirs by an index, some at a time; gives how many were changed."""
+    scrubber = pseudonyms.Scrubber(one.who)
+    with store.writing() as connection:
+        departures.cancel_messages(store, connection, one.workspace_id, one.user_id, now)
+        return (
+            _messages(connection, one, scrubber)
+            + _starts(connection, one, scrubber)
+            + _conversations(connection, one)
+        )
+
+
+def _messages(connection: sa.Connection, one: Erasure, scrubber: pseudonyms.Scrubber) -> int:
+    held = sa.exists().where(
+        _CLAIMS.workspace_id == _MESSAGES.workspace_id, _CLAIMS.message_id == _MESSAGES.id
+    )
+    names = ("content", "data", "attempts")
+    columns = [_MESSAGES[name] for name in ("id", "error", *names)]
+    base = (
+        sa.select(*columns)
+        .where(
+            _MESSAGES.workspace_id == one.workspace_id,
+            _MESSAGES.id <= one.last,
+            _MESSAGES.state.not_in(departures.OPEN),
+            ~held,
+        )
+        .limit(_AT_ONCE)
+    )
+    words = [word for word in one.who.words if word != one.who.name]
+    found = [
+        *connection.execute(base.where(_MESSAGES.contact_id == one.user_id)),
+        *connection.execute(base.where(_MESSAGES.contact_id == one.who.name, _MESSAGES.address.is_(None))),
+        *connection.execute(base.where(_MESSAGES.contact_id.is_(None), _MESSAGES.address.in_(words))),
+    ]
+    change = (
+        sa.update(schema.messages)
+        .where(_MESSAGES.workspace_id == one.workspace_id, _MESSAGES.id == sa.bindparam("key"))
+        .values(
+            {
+                **{name: sa.bindparam(f"new_{name}") for name in (*names, "error")},
+                "contact_id": sa.case((_MESSAGES.contact_id.is_not(None), one.who.name)),
+                "address": one.who.name,
+            }
+        )
+    )
+    _change(connection, change, found, names, scrubber)
+    return len(found)
+
+
+def _starts(connection: sa.Connection, one: Erasure, scrubber: pseudonyms.Scrubber) -> int:
+    """What runs were started with, and what they left; those that are under way are left for the next round."""
+    query = (
+        sa.select(_STARTS.run_id.label("id"), _STARTS.body)
+        .join_from(
+            schema.starts,
+            schema.runs,
+            (_RUNS.workspace_id == _STARTS.workspace_id) & (_RUNS.id == _STARTS.run_id),
+        )
+        .where(
+            _STARTS.workspace_id == one.workspace_id,
+            _STARTS.contact_id == one.user_id,
+            _STARTS.run_id <= one.last,
+            _RUNS.status.not_in([int(status) for status in runs.IN_PROGRESS]),
+        )
+        .limit(_AT_ONCE)
+    )
+    found = connection.execute(query).all()
+    change = (
+        sa.update(schema.starts)
+        .where(_STARTS.workspace_id == one.workspace_id, _STARTS.run_id == sa.bindparam("key"))
+        .values(body=sa.bindparam("new_body"), contact_id=one.who.name)
+    )
+    _change(connection, change, found, ("body",), scrubber)
+    _scrub_runs(connection, one, [row.id for row in found], scrubber)
+    return len(found)
+
+
+def _conversations(connection: sa.Connection, one: Erasure) -> int:
+    changed = connection.execute(
+        sa.update(schema.conversations)
+        .where(
+            _CONVERSATIONS.workspace_id == one.workspace_id,
+            _CONVERSATIONS.contact_id == one.user_id,
+            _CONVERSATIONS.created_at <= ids.created_at(one.id),
+        )
+        .values(contact_id=one.who.name)
+    )
+    return int(changed.rowcount)
+
+
+def _events(store: database.Database, cohort: Sequence[Erasure]) -> bool:
+    """The next events, with their runs; gives whether there were any. All of a cohort stand at one place."""
+    first = cohort[0]
+    of_whom = {one.user_id: one for one in cohort}
+    mine = _EVENTS.workspace_id == first.workspace_id
+    with store.writing() as connection:
+        walked = connection.execute(
+            sa.select(_EVENTS.id, _EVENTS.contact_id)
+            .where(mine, _EVENTS.id > first.reached, _EVENTS.id <= first.until)
+            .order_by(_EVENTS.id)
+            .limit(_EVENTS_AT_ONCE)
+        ).all()
+        theirs: dict[str, list[bytes]] = {}
+        for row in walked:
+            if row.contact_id in of_whom and row.id <= of_whom[row.contact_id].last:
+                theirs.setdefault(row.contact_id, []).append(row.id)
+        for user_id, chosen in theirs.items():
+            _scrub_events(connection, of_whom[user_id], chosen)
+        if walked:
+            connection.execute(
+                sa.update(schema.erasures)
+                .where(
+                    _ERASURES.workspace_id == first.workspace_id, _ERASURES.id.in_([one.id for one in cohort])
+                )
+                .values(reached=walked[-1].id)
+            )
+    return bool(walked)
+
+
+def _scrub_events(connection: sa.Connection, one: Erasure, chosen: Sequence[bytes]) -> None:
+    scrubber = pseudonyms.Scrubber(one.who)
+    decided = schema.decisions.c
+    found = connection.execute(
+        sa.select(_EVENTS.id, _EVENTS.payload, _EVENTS.previous, decided.decided_at)
+        .join_from(
+            schema.events,
+            schema.decisions,
+            (decided.workspace_id == _EVENTS.workspace_id) & (decided.event_id == _EVENTS.id),
+            isouter=True,
+        )
+        .where(_EVENTS.workspace_id == one.workspace_id, _EVENTS.id.in_(chosen))
+    ).all()
+    change = (
+        sa.update(schema.events)
+        .where(_EVENTS.workspace_id == one.workspace_id, _EVENTS.id == sa.bindparam("key"))
+        .values(
+            payload=sa.bindparam("new_payload"),
+            previous=sa.bindparam("new_previous"),
+            contact_id=one.who.name,
+        )
+    )
+    _change(connection, change, found, ("payload", "previous"), scrubber)
+    ran: list[bytes] = []
+    for row in found:
+        if row.decided_at is not None:
+            head = ids.head(row.decided_at)
+            span = ids.of_run(row.id, 0, head), ids.of_run(row.id, _MOST_RUNS, head)
+            query = sa.select(_RUNS.id).where(
+                _RUNS.workspace_id == one.workspace_id, _RUNS.id.between(*span), _RUNS.event_id == row.id
+            )
+            ran += connection.execute(query).scalars()
+    _scrub_runs(connection, one, ran, scrubber)
+
+
+def _scrub_runs(
+    connection: sa.Connection, one: Erasure, chosen: Sequence[bytes], scrubber: pseudonyms.Scrubber
+) -> None:
+    if not chosen:
+        return
+    mine = _RUNS.workspace_id == one.workspace_id
+    names = ("trace", "state")
+    found = connection.execute(
+        sa.select(_RUNS.id, _RUNS.trace, _RUNS.state).where(mine, _RUNS.id.in_(chosen))
+    ).all()
+    change = (
+        sa.update(schema.runs)
+        .where(mine, _RUNS.id == sa.bindparam("key"))
+        .values(**{name: sa.bindparam(f"new_{name}") for name in names})
+    )
+    _change(connection, change, found, names, scrubber)
+
+
+def _change(
+    connection: sa.Connection,
+    change: sa.Update,
+    found: Sequence[Any],
+    names: Iterable[str],
+    scrubber: pseudonyms.Scrubber,
+) -> None:
+    """Write rows with these JSON columns, and their error, as they are without somebody."""
+    values = []
+    for row in found:
+        made: dict[str, Any] = {"key": row.id}
+        for name in names:
+            stored = getattr(row, name)
+            made[f"new_{name}"] = None if stored is None else _encode(scrubber.value(_decode(stored)))
+        if "error" in row._fields:
+            made["new_error"] = None if row.error is None else scrubber.text(row.error)
+        values.append(made)
+    if values:
+        connection.execute(change, values)
+
+
+def _end(store: database.Database, cohort: Sequence[Erasure]) -> None:
+    """Whoever is named nowhere any more has gone; of whom something is on its way, the next round goes on."""
+    for one in cohort:
+        with store.writing() as connection:
+            in_hand = (_MESSAGES.contact_id == one.who.name) & _MESSAGES.address.is_(None)
+            left = [
+                sa.select(sa.literal(1)).where(
+                    key.table.c.workspace_id == one.workspace_id, theirs, key <= one.last
+                )
+                for key, theirs in (
+                    (_MESSAGES.id, _MESSAGES.contact_id == one.user_id),
+                    (_MESSAGES.id, in_hand),
+                    (_STARTS.run_id, _STARTS.contact_id == one.user_id),
+                )
+            ]
+            if not any(connection.execute(query.limit(1)).first() for query in left):
+                connection.execute(
+                    sa.delete(schema.erasures).where(
+                        _ERASURES.workspace_id == one.workspace_id, _ERASURES.id == one.id
+                    )
+                )

@@ -1,0 +1,137 @@
+"""Somebody is deleted: what was under way for them ends, and history names them no more."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from heliograph import channels
+from heliograph.engine import housekeeping
+from heliograph.store import erasures, people
+from tests import tables
+from tests.web import client
+
+PROFILE = {"email": "ana.lee@example.com", "given_name": "Ana", "family_name": "Lee", "zoneinfo": "UTC"}
+KEPT = ("consents", "subscriptions", "automations", "automation_versions")
+"""What stays for whoever comes back under the same id, and what people define."""
+
+
+def sweep(api: client.Client) -> int:
+    return asyncio.run(api.world.app.housekeeping().erase())
+
+
+def sweep_now(api: client.Client) -> None:
+    """The same, bite by bite, where a loop runs already."""
+    while erasures.step(api.store, api.world.workspace_id, api.clock.now()):
+        pass
+
+
+def named(api: client.Client, *words: str) -> list[tuple[str, str]]:
+    """(table, word) where a word still stands in any row."""
+    content = {name: str(rows) for name, rows in tables.content(api.store).items() if name not in KEPT}
+    return [(name, word) for name, rows in content.items() for word in words if word in rows]
+
+
+def live(api: client.Client) -> tuple[str, str]:
+    """Ana buys, is written to, talks to us, and waits in a journey; gives the event and the journey's run."""
+    api.put("/profiles/ana-7", {"profile": PROFILE})
+    api.put("/users/ana-7/preferences/news", {"topic": {"status": "OPTED_IN"}})
+    api.make_rule(
+        conditions=[{"field": "contact.given_name", "operator": "equals", "value": "Ana"}],
+        actions=[{"type": "send_message", "text": "Thank you, {{contact.given_name}}"}],
+    )
+    steps: list[dict[str, Any]] = [
+        {"action": "delay", "duration": "1 day"},
+        {"action": "send", "recipient": "ana-7", "template": "again"},
+    ]
+    api.world.template("again", subject="Again", text="Hello {{contact.given_name}}")
+    payload = {"by": "Ana", "mail": "Ana.Lee@example.com", "text": "I am Ana Lee, banana 7", "n": 7}
+    event = api.happen(contact_id="ana-7", conversation_id="k1", payload=payload)
+    answer = api.post(
+        "/automations/invoke",
+        {"automation": {"steps": steps}, "recipient": "ana-7", "data": {"who": "ana.lee@example.com"}},
+    )
+    api.decide()
+    return event, str(answer.json()["runId"])
+
+
+def test_somebody_who_was_deleted_is_gone(api: client.Client) -> None:
+    """Their runs end CANCELED, what waits is canceled, and history tells the same of somebody without a name."""
+    event, run = live(api)
+    api.put("/api/sending-policy", {"quiet_hours": [{"start": "11:00", "end": "13:00"}]})
+    api.happen(contact_id="ana-7", payload={"by": "Ana"})
+    api.decide()
+    assert len(api.get("/messages?status=DELAYED").json()["results"]) == 1
+    assert api.delete("/profiles/ana-7").status_code == 204
+    api.decide()
+    told = api.get(f"/automations/runs/{run}/steps").json()["steps"]
+    assert [one["status"] for one in told][-1] in ("CANCELED", "NOT PROCESSED", "SKIPPED")
+    assert len(api.get("/messages?status=CANCELED").json()["results"]) == 1
+    api.world.pass_time(days=2)
+    assert len(api.mailbox.received) == 1
+    assert sweep(api) > 0
+    assert named(api, "ana-7", "ana.lee@example.com", "Ana.Lee", "Lee", "Ana") == []
+    explained = api.get(f"/api/automation/events/{event}/explain").json()
+    name = explained["event"]["contact_id"]
+    assert name.startswith("deleted-")
+    assert explained["event"]["payload"] == {
+        "by": name,
+        "mail": name,
+        "text": f"I am {name} {name}, banana 7",
+        "n": 7,
+    }
+    assert len(api.get("/messages", params={"recipient": name}).json()["results"]) == 2
+    assert sweep(api) == 0
+
+
+def test_an_erasure_goes_on_after_any_crash(api: client.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bite by bite, each whole: what a process left that died between any two of them, the next one finishes."""
+    live(api)
+    for name in ("_AT_ONCE", "_EVENTS_AT_ONCE"):
+        monkeypatch.setattr(erasures, name, 1)
+    monkeypatch.setattr(housekeeping, "_BREATH", 0)
+    api.delete("/profiles/ana-7")
+    api.put("/profiles/ana-7", {"profile": {**PROFILE, "given_name": "Anna"}})
+    api.clock.move(1_000)
+    back = api.happen(contact_id="ana-7", payload={"mail": "ana.lee@example.com"})
+    api.decide()
+    steps = 0
+    while erasures.step(api.store, api.world.workspace_id, api.clock.now()):
+        # A process of its own for each bite.
+        steps += 1
+        assert steps < 50
+    assert steps > 2
+    assert named(api, "'Ana'", "Ana Lee") == []
+    assert api.get("/profiles/ana-7").json()["profile"]["given_name"] == "Anna"
+    explained = api.get(f"/api/automation/events/{back}/explain").json()
+    assert (explained["event"]["contact_id"], explained["event"]["payload"]) == (
+        "ana-7",
+        {"mail": "ana.lee@example.com"},
+    )
+
+
+def test_what_is_in_hand_ends_before_it_is_forgotten(api: client.Client) -> None:
+    """A message that a delivery holds is left to it; if it comes back it is canceled, and then it is forgotten."""
+    api.put("/profiles/ana-7", {"profile": PROFILE})
+    api.make_rule(conditions=None, actions=[{"type": "send_message", "text": "Hello"}])
+    before = api.mailbox.answer
+
+    def busy(_: channels.Outgoing) -> channels.Answer:
+        people.delete_contact(api.store, api.world.workspace_id, None, "ana-7", api.clock.now())
+        sweep_now(api)
+        return channels.Answer(channels.Outcome.TEMPORARY, "sink", None, "450", "busy, Ana")
+
+    api.mailbox.answer = busy
+    api.happen(contact_id="ana-7")
+    api.decide()
+    api.mailbox.answer = before
+    assert len(tables.rows(api.store, "erasures")) == 1
+    api.world.pass_time(hours=1)
+    assert len(api.mailbox.received) == 0
+    (letter,) = api.get("/messages").json()["results"]
+    assert (letter["status"], letter["error"]) == ("CANCELED", "contact_deleted")
+    sweep(api)
+    api.decide()
+    sweep(api)
+    assert named(api, "ana-7", "ana.lee@example.com") == []
+    assert tables.rows(api.store, "erasures") == []
