@@ -219,7 +219,8 @@ def _responses(path: str, handler: HTTPRouteHandler, schema_of: Mapping[Any, Any
     if answer is not None:
         good["content"] = {"application/json": {"schema": schema_of[answer]}}
     elif "media" in handler.opt:
-        good["content"] = {handler.opt["media"]: {"schema": {"type": "string"}}}
+        kind = "object" if handler.opt["media"] == "application/json" else "string"
+        good["content"] = {handler.opt["media"]: {"schema": {"type": kind}}}
     refused = schema_of[_ERRORS[wire.family_of(path)]]
     bad = {"description": "Refused", "content": {"application/json": {"schema": refused}}}
     return {status: good, "default": bad}

@@ -18,8 +18,8 @@ from heliograph.web.calls import Call, in_thread
 TAG = "Date automations"
 _PATH, _PATH_OF_ONE = "/v1/dateAutomation", "/v1/dateAutomation/{rule_id:str}"
 _FILTERS = ("id", "actiononweekend", "name", "paused", "user_id")
-
-Number = Annotated[int, msgspec.Meta(ge=1, description="The automation's `id`.")]
+# A number that no column takes is no automation's.
+Number = Annotated[int, msgspec.Meta(ge=1, le=10**18 - 1, description="The automation's `id`.")]
 Seconds = Annotated[float, msgspec.Meta(description="Seconds since 1970 UTC.")]
 ActionType = Literal["addtolist", "email_autoresponder", "notify", "sms_autoresponder"]
 Hour = Annotated[
