@@ -44,7 +44,9 @@ def test_every_operation_is_told_in_words() -> None:
         assert len(told["responses"]) == 2, (path, method)
         assert ("requestBody" in told) == (
             method in ("post", "put", "patch")
-            and not path.endswith(("/retry", "/stop", "/cancel", "/resend", "/release", "/restore"))
+            and not path.endswith(
+                ("/retry", "/stop", "/cancel", "/resend", "/release", "/restore", "/archive")
+            )
         )
 
 

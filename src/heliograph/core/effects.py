@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any, NamedTuple
 
+from heliograph.core import routes
+
 
 class Inbox(IntEnum):
     """What an inbox row brings to its subject."""
@@ -80,6 +82,8 @@ class Timer(IntEnum):
     """A date automation goes on through the birthdays of a partition."""
     ALARM = 9
     """A rule is looked at, whether it is alarming and whether somebody is to be told."""
+    REQUEST = 10
+    """A request to send is due."""
     BATCH = 20
     """A batch may be due."""
 
@@ -120,6 +124,8 @@ class Deliver(NamedTuple):
     """What fills them, beside the event itself."""
     fault: str | None
     """Why it cannot go out at all, where that is known already."""
+    route: routes.Route = routes.DIRECT
+    """The ways that follow, and what else it goes by."""
 
 
 class SaveProfile(NamedTuple):

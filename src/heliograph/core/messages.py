@@ -44,6 +44,8 @@ TAKEN = frozenset({State.ACCEPTED, State.DELIVERED, State.BOUNCED})
 """The provider took it, whatever became of it then."""
 
 OPTED_OUT, SUPPRESSED, CONTACT_DELETED = "opted_out", "suppressed", "contact_deleted"
+UNPUBLISHED = "unpublished"
+"""Why a message is UNROUTABLE though there is a way: its template has no published version."""
 UNWANTED = frozenset({OPTED_OUT, SUPPRESSED})
 """Why a message is UNROUTABLE though there is a way: its recipient wants none, or nothing is sent there any more."""
 

@@ -7,7 +7,7 @@ the person, and last what is stored of them there (journeys.md A28). No chain is
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -78,3 +78,37 @@ def profile_in(
     for level in (*levels, stored, own or {}):
         merged = people.merge("overwrite", merged, level)
     return merged
+
+
+_definition = msgspec.json.Decoder(Definition)
+_decode = msgspec.json.Decoder().decode
+
+
+class Place(NamedTuple):
+    """A tenant, and what is stored of somebody there."""
+
+    levels: Sequence[Definition]
+    """Each level, the root first."""
+    own: people.Profile | None
+    """None where they are not with it."""
+    seen: Mapping[str, Any]
+    """The tenant as texts see it."""
+
+    def profile(self, stored: people.Profile) -> dict[str, Any]:
+        """What is known there of somebody of whom this is stored."""
+        return profile_in([level.user_profile for level in self.levels], stored, self.own)
+
+    @property
+    def brand_id(self) -> str | None:
+        """The brand of the nearest level that names one."""
+        return next((level.brand_id for level in reversed(self.levels) if level.brand_id), None)
+
+
+def placed(tenant_id: str, levels: Sequence[bytes | str], own: bytes | str | None) -> Place:
+    """A tenant as it is stored, and somebody's being with it."""
+    read = [_definition.decode(level) for level in levels]
+    seen: dict[str, Any] = {}
+    for level in read:
+        seen |= level.properties
+    name = read[-1].name if read else tenant_id
+    return Place(read, None if own is None else _decode(own), {**seen, "id": tenant_id, "name": name})

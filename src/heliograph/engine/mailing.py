@@ -8,13 +8,27 @@ open any more. A run that was canceled writes to nobody whom its cursors have no
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
-from heliograph.core import campaigns, effects, ids, journeys, lists, messages, people, plans, runs
+from heliograph.core import (
+    audience_filters,
+    campaigns,
+    effects,
+    ids,
+    journeys,
+    lists,
+    messages,
+    outgoing,
+    people,
+    plans,
+    routes,
+    runs,
+    tenants,
+)
+from heliograph.engine import courses, fanout, run
 from heliograph.engine import desk as desks
-from heliograph.engine import fanout, run
 from heliograph.store import list_rows, rows
 
 _decode = msgspec.json.Decoder().decode
@@ -22,41 +36,6 @@ _encode = msgspec.json.Encoder().encode
 _PLANNED, _UNROUTABLE = int(messages.State.PLANNED), int(messages.State.UNROUTABLE)
 _EMAIL = "email"
 NO_ADDRESS, NO_PROFILE = "no_address", "no_profile"
-
-
-class Body(msgspec.Struct, frozen=True):
-    """What a mailing goes by, as it was when it began."""
-
-    tenant_id: str | None
-    list_id: str
-    visit: int
-    template_id: str
-    template_version: int
-    look: dict[str, Any] | None
-    data: dict[str, Any]
-    request: dict[str, Any] | None = None
-    strategy: str = "replace"
-    source: tuple[str, ...] = ()
-    """What the runs of recipients say where they come from."""
-    depth: int = 0
-
-
-_body = msgspec.json.Decoder(Body)
-
-
-class Course(NamedTuple):
-    """A mailing, ready to walk."""
-
-    automation_id: bytes
-    """The id of the effect that asked for it."""
-    run_id: bytes
-    body: Body
-
-
-def course(row: rows.Fanout) -> Course:
-    """A stored mailing."""
-    assert row.run_id is not None
-    return Course(row.automation_id, row.run_id, _body.decode(row.body))
 
 
 def identity_of(run_id: bytes, visit: int, head: bytes) -> bytes:
@@ -76,7 +55,7 @@ def begin(
     identity = identity_of(run_id, visit, desk.head)
     request = None if asked.request is None else dict(asked.request)
     source = (f"send-list/{asked.list_id}", f"run/{ids.wire(run_id)}")
-    body = Body(
+    body = courses.Body(
         start.tenant_id,
         asked.list_id,
         visit,
@@ -96,6 +75,15 @@ def begin(
     fanout.begin_part(desk, start.workspace_id, fanout_id, 0)
 
 
+def begin_of_request(desk: desks.Desk, workspace_id: int, identity: bytes, body: courses.Body) -> None:
+    """Lay out a mailing that a request to send asks for."""
+    fanout_id = ids.of_fanout(identity)
+    desk.writes.fanouts.append(
+        rows.Fanout(workspace_id, fanout_id, identity, courses.OF_REQUEST, _encode(body), desk.now)
+    )
+    fanout.begin_part(desk, workspace_id, fanout_id, 0)
+
+
 def cursors_of(workspace_id: int, identity: bytes) -> list[tuple[int, bytes]]:
     """The keys of a mailing's cursors."""
     fanout_id = ids.of_fanout(identity)
@@ -108,7 +96,7 @@ def cursors_of(workspace_id: int, identity: bytes) -> list[tuple[int, bytes]]:
 def step(
     desk: desks.Desk,
     cursor: rows.Cursor,
-    course: Course,
+    course: courses.Course,
     found: Sequence[list_rows.Subscriber],
     *,
     is_last: bool,
@@ -118,33 +106,76 @@ def step(
     made: list[rows.Message] = []
     launched: list[rows.Launch] = []
     for person in walked:
-        if course.body.tenant_id is not None and person.tenant_id not in (None, course.body.tenant_id):
+        if not _is_meant(desk, cursor, course, person):
             continue
         refusal = _refusal(course, person)
         ordinal = cursor.jobs + len(made) + len(launched)
         if course.body.request is not None and refusal is None:
             launched.append(_launch(desk, cursor, course, person, ordinal))
         else:
-            made.append(_message(desk, cursor, course, person, ordinal, refusal))
+            made += _messages(desk, cursor, course, person, ordinal, refusal)
     # Everything was decided: only now does the desk change.
     desk.writes.launches += launched
     desk.goes_on = desk.goes_on or bool(launched)
     fanout.move(desk, cursor, course.automation_id, walked, made, is_last=is_last, launched=len(launched))
 
 
+def _is_meant(
+    desk: desks.Desk, cursor: rows.Cursor, course: courses.Course, person: list_rows.Subscriber
+) -> bool:
+    """Whether somebody who is walked over is one of those whom it is for."""
+    body = course.body
+    if body.tenant_id is not None and person.tenant_id not in (None, body.tenant_id):
+        return False
+    if body.member_of is not None:
+        there = desk.tenant_profiles.get((cursor.workspace_id, person.user_id, body.member_of))
+        if there is None or there.own is None:
+            return False
+    if course.is_in is None:
+        return True
+    profile = {} if person.profile is None else _decode(person.profile)
+    return course.is_in(audience_filters.view(person.user_id, person.tenant_id, profile))
+
+
 def _as_they_are(
     desk: desks.Desk,
     cursor: rows.Cursor,
-    course: Course,
+    course: courses.Course,
     found: Sequence[list_rows.Subscriber],
     *,
     is_last: bool,
 ) -> Sequence[list_rows.Subscriber]:
-    """The next people as earlier decisions of this turn left them, and those whom these put on the list."""
-    wanted = (cursor.workspace_id, course.body.list_id, cursor.partition)
+    """The next people as earlier decisions of this turn left them, and those whom these let in."""
     whole = {person.user_id: person for person in found}
+    last = None if is_last else found[-1].user_id
+    if course.body.audience is None:
+        _add_subscribed(desk, cursor, course, whole, last)
+    for (workspace_id, user_id), row in desk.writes.contacts.items():
+        before = whole.get(user_id)
+        if workspace_id == cursor.workspace_id and before is not None:
+            whole[user_id] = _of(row, before.preferences)._replace(beside=before.beside)
+        elif course.body.audience is not None and _follows(cursor, row, last):
+            whole[user_id] = _of(row, None)
+    return [whole[user_id] for user_id in sorted(whole)]
+
+
+def _follows(cursor: rows.Cursor, row: rows.Contact, last: str | None) -> bool:
+    """Whether a cursor comes to a contact in this step."""
+    mine = row.workspace_id == cursor.workspace_id and row.partition == cursor.partition
+    return mine and row.user_id > cursor.place and (last is None or row.user_id <= last)
+
+
+def _add_subscribed(
+    desk: desks.Desk,
+    cursor: rows.Cursor,
+    course: courses.Course,
+    whole: dict[str, list_rows.Subscriber],
+    last: str | None,
+) -> None:
+    """Add whom this turn put on one of the lists, up to the last of those who were read."""
+    wanted = {(cursor.workspace_id, list_id, cursor.partition) for list_id in course.body.lists}
     for key, row in desk.writes.subscriptions.items():
-        if key[:3] == wanted and row.user_id > cursor.place and (is_last or row.user_id <= found[-1].user_id):
+        if key[:3] in wanted and row.user_id > cursor.place and (last is None or row.user_id <= last):
             before = whole.get(row.user_id)
             contact = desk.contacts.get((cursor.workspace_id, row.user_id))
             preferences = row.preferences if before is None else row.preferences or before.preferences
@@ -153,11 +184,6 @@ def _as_they_are(
                 if contact is None
                 else _of(contact, preferences)
             )
-    for user_id, person in whole.items():
-        changed = desk.writes.contacts.get((cursor.workspace_id, user_id))
-        if changed is not None:
-            whole[user_id] = _of(changed, person.preferences)
-    return [whole[user_id] for user_id in sorted(whole)]
 
 
 def _of(contact: rows.Contact, preferences: bytes | str | None) -> list_rows.Subscriber:
@@ -166,10 +192,14 @@ def _of(contact: rows.Contact, preferences: bytes | str | None) -> list_rows.Sub
     )
 
 
-def _refusal(course: Course, person: list_rows.Subscriber) -> str | None:
+def _refusal(course: courses.Course, person: list_rows.Subscriber) -> str | None:
     """Why nothing is sent to somebody, if so."""
-    prefers = None if person.preferences is None else _decode(person.preferences)
-    if lists.is_opted_out(prefers, course.body.template_id, None):
+    letter = course.letter
+    # On several lists at once, one on which they want it is enough.
+    if all(
+        one is not None and lists.is_opted_out(_decode(one), letter.template_id, letter.topic)
+        for one in (person.preferences, *person.beside)
+    ):
         return messages.OPTED_OUT
     if person.profile is None:
         return NO_PROFILE
@@ -178,45 +208,66 @@ def _refusal(course: Course, person: list_rows.Subscriber) -> str | None:
     return None
 
 
-def _message(
+def _messages(
     desk: desks.Desk,
     cursor: rows.Cursor,
-    course: Course,
+    course: courses.Course,
     person: list_rows.Subscriber,
     ordinal: int,
     refusal: str | None,
-) -> rows.Message:
+) -> list[rows.Message]:
+    """What one person is sent, and whoever is to have a copy of it."""
     body = course.body
+    asked = outgoing.messages(course.letter, _recipient(desk, cursor, body, person), refusal)
+    return [
+        rows.Message(
+            cursor.workspace_id,
+            ids.of_job(cursor.id, ordinal + place, person.user_id, one.channel, desk.head),
+            cursor.partition,
+            body.spoken_for or body.tenant_id,
+            int(one.kind),
+            one.channel,
+            course.automation_id,
+            None,
+            cursor.part,
+            0,
+            None,
+            one.contact_id,
+            one.address,
+            one.template_id,
+            one.template_version,
+            None if one.fault or one.content is None else _encode(one.content),
+            None if one.fault or not one.data else _encode(one.data),
+            _UNROUTABLE if one.fault else _PLANNED,
+            desk.now if one.fault else None,
+            None,
+            one.fault,
+            None if body.request_id is None else ids.parse(body.request_id),
+            routes.write(one.route),
+        )
+        for place, one in enumerate(asked)
+    ]
+
+
+def _recipient(
+    desk: desks.Desk, cursor: rows.Cursor, body: courses.Body, person: list_rows.Subscriber
+) -> outgoing.Recipient:
     profile: Mapping[str, Any] = {} if person.profile is None else _decode(person.profile)
-    contact = {**profile, "id": person.user_id}
-    filling = {"data": body.data, "profile": profile, "contact": contact}
-    return rows.Message(
-        cursor.workspace_id,
-        ids.of_job(cursor.id, ordinal, person.user_id, _EMAIL, desk.head),
-        cursor.partition,
-        body.tenant_id,
-        int(effects.Kind.MESSAGE),
-        _EMAIL,
-        course.automation_id,
-        None,
-        cursor.part,
-        0,
-        None,
-        person.user_id,
-        people.email_of(profile),
-        body.template_id,
-        body.template_version,
-        None if refusal or body.look is None else _encode(body.look),
-        None if refusal else _encode(filling),
-        _UNROUTABLE if refusal else _PLANNED,
-        desk.now if refusal else None,
-        None,
-        refusal,
-    )
+    there = desk.tenant_profiles.get((cursor.workspace_id, person.user_id, body.spoken_for or ""))
+    if there is None:
+        return outgoing.Recipient(person.user_id, profile, body.data)
+    place = tenants.placed(body.spoken_for or "", there.levels, there.own)
+    return outgoing.Recipient(person.user_id, place.profile(profile), body.data, place.seen)
+
+
+def places(body: courses.Body, people: Sequence[list_rows.Subscriber]) -> set[tuple[str, str]]:
+    """Of whom it has to be known what is said of them in a tenant: (user_id, tenant)."""
+    named = {body.member_of, body.spoken_for} - {None}
+    return {(person.user_id, str(tenant_id)) for person in people for tenant_id in named}
 
 
 def _launch(
-    desk: desks.Desk, cursor: rows.Cursor, course: Course, person: list_rows.Subscriber, ordinal: int
+    desk: desks.Desk, cursor: rows.Cursor, course: courses.Course, person: list_rows.Subscriber, ordinal: int
 ) -> rows.Launch:
     """The run of one recipient, about whom something is asked first."""
     body = course.body
@@ -229,7 +280,7 @@ def _launch(
         mailing=ids.text(course.automation_id),
         request=body.request,
         strategy=body.strategy,
-        template_version=body.template_version,
+        template_version=body.template_version or 0,
         look=body.look,
     )
     asked = effects.Start(
@@ -248,8 +299,10 @@ def _launch(
 # ── how it ends ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def hear(desk: desks.Desk, workspace_id: int, course: Course) -> None:
+def hear(desk: desks.Desk, workspace_id: int, course: courses.Course) -> None:
     """One of its partitions has come further: the run is told when all of them have come to their end."""
+    if course.run_id is None:
+        return
     found = [
         desk.cursors[key] for key in cursors_of(workspace_id, course.automation_id) if key in desk.cursors
     ]

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from heliograph.core import alerts, conditions, effects, ids, journeys, plans, runs, sending_policies
+from heliograph.core import alerts, conditions, effects, ids, journeys, plans, routes, runs, sending_policies
 from heliograph.core import rules as rule_book
 from heliograph.core.steps import lists, messaging
 from heliograph.engine import bounds
@@ -93,7 +93,8 @@ class Workspace:
 
     def topics(self, message: rows.Message) -> tuple[str, ...]:
         """What a message is about, the most special first."""
-        return () if message.template_id is None else (message.template_id,)
+        named = (message.template_id, routes.read(message.route).topic)
+        return tuple(one for one in named if one is not None)
 
     def trigger(self, tenant_id: str | None, event_type: str) -> Trigger | None:
         """The rules for an event of this type and tenant; None where there are none."""

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from heliograph.core import effects, ids, messages, plans, rules, runs
+from heliograph.core import effects, ids, messages, plans, routes, rules, runs
 from heliograph.engine import batch_words, records, rooms, saving, throttling
 from heliograph.engine import desk as desks
 from heliograph.store import rows
@@ -198,6 +198,7 @@ def _deliver(
         desk.now if effect.fault else None,
         None,
         effect.fault,
+        route=routes.write(effect.route),
     )
     post(desk, message, origin.partition)
 
@@ -207,12 +208,10 @@ def post(desk: desks.Desk, message: rows.Message, here: int) -> None:
     if message.partition == here:
         release(desk, message)
         return
-    body = _encode(
-        [
-            ids.text(value) if isinstance(value, bytes) and len(value) == 16 else _text(value)
-            for value in message
-        ]
-    )
+    written: list[Any] = list(message)
+    for place in _IDENTITIES:
+        written[place] = None if written[place] is None else ids.text(written[place])
+    body = _encode([value.decode() if isinstance(value, bytes) else value for value in written])
     desk.writes.inbox.append(
         rows.Inbox(message.partition, message.workspace_id, message.id, effects.Inbox.DELIVER, None, body, 0)
     )
@@ -276,19 +275,16 @@ def launch(
     return rows.Launch(row, start, wake_at, asked_by)
 
 
-def _text(value: Any) -> Any:
-    return value.decode() if isinstance(value, bytes) else value
-
-
 def received(inbox: rows.Inbox) -> rows.Message:
     """The message that another partition decided on for one of ours."""
     values = _row.decode(inbox.body)
-    for place in _IDENTITIES:
+    # An older Heliograph, which knew fewer fields, may have written it.
+    for place in (place for place in _IDENTITIES if place < len(values)):
         values[place] = None if values[place] is None else ids.parse(values[place])
-    return rows.Message._make(values)
+    return rows.Message(*values)
 
 
-_IDENTITIES = [rows.Message._fields.index(name) for name in ("id", "automation_id", "run_id", "event_id")]
+_IDENTITIES = [rows.Message._fields.index(name) for name in rows.MESSAGE_IDENTITIES]
 
 
 def release(desk: desks.Desk, message: rows.Message) -> None:
@@ -316,8 +312,10 @@ def claim(
         event = None if key is None else events.get(key) or desk.events.get(key)
         is_held = message.workspace_id in taken.held or (key is not None and event is None)
         room = None if is_held else rooms.of(offered, message.workspace_id, message.channel)
-        if room is None or not room.take(message.workspace_id):
-            desk.writes.send_due.append((message.partition, message.workspace_id, message.id, desk.now))
+        due_at = desk.late.get(message.id)
+        if due_at is not None or room is None or not room.take(message.workspace_id):
+            place = (message.partition, message.workspace_id, message.id)
+            desk.writes.send_due.append((*place, desk.now if due_at is None else due_at))
             continue
         claimed.append(rows.Claimed(message, desk.now, lease_until, event))
         desk.writes.claims.append((message.workspace_id, message.id, lease_until, desk.now, worker))

@@ -28,6 +28,7 @@ from heliograph.engine import (
     handover,
     match,
     records,
+    requests,
     run,
     saving,
     started,
@@ -39,7 +40,6 @@ from heliograph.store import database, definitions, rows
 _log = structlog.get_logger(__name__)
 _decode = msgspec.json.Decoder().decode
 _Input = TypeVar("_Input", rows.Inbox, rows.Event)
-
 
 Limits = bounds.Limits
 Report = bounds.Report
@@ -81,10 +81,12 @@ class Turns:
         self._calendar = calendar.Calendar(session, lambda known: self._workspaces[known].definitions)
         self._alarms = alarms.Alarms(session, lambda known: self._workspaces[known])
         self._walks = walks.Walks(store, session, campaign.Limits(limits.lock_window, limits.misfire_grace))
+        self._requests = requests.Requests(store, session, lambda known: self._workspaces[known], limits)
         self._chapters = (
             (walks.TIMERS, self._walks.timer),
             (calendar.TIMERS, self._calendar.timer),
             (alarms.TIMERS, self._alarms.timer),
+            (requests.TIMERS, self._requests.timer),
         )
         self._started = started.Started(store, session, doors, limits.misfire_grace, scripted)
 
@@ -134,6 +136,7 @@ class Turns:
             self._calendar.read(connection, taken.timers, self._culprits, now, room)
             self._started.read(connection, taken, self._culprits, desk)
             self._alarms.read(connection, taken.timers, self._culprits, desk)
+            self._requests.read(connection, taken.timers, self._culprits, desk)
             for inbox in taken.inbox:
                 self._attempt_inbox(desk, inbox)
             for timer in taken.timers:
@@ -208,8 +211,7 @@ class Turns:
     def _read_people(
         self, connection: Any, inboxes: Sequence[rows.Inbox], events: Sequence[rows.Event], desk: desks.Desk
     ) -> None:
-        hot = self._session.hot
-        wanted = match.Wanted(set(), set(), set(), set())
+        hot, wanted = self._session.hot, match.Wanted(set(), set(), set(), set())
         known = self._healthy(tuple(desk.events.values()))
         for event in known:
             # A run that goes on may be of a rule that is gone: what it writes has to be known all the same.

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from typing import Any
 
 from heliograph.core import campaigns, effects, ids
-from heliograph.engine import campaign, fanout, faults, mailing
+from heliograph.engine import campaign, courses, crowds, fanout, faults, looking, mailing
 from heliograph.engine import desk as desks
 from heliograph.store import database, definitions, rows
 
@@ -25,7 +25,7 @@ class Walks:
 
     def __init__(self, store: database.Database, session: database.Session, limits: campaign.Limits):
         self._store, self._session, self._limits = store, session, limits
-        self._courses: dict[tuple[int, bytes], campaign.Course | mailing.Course] = {}
+        self._courses: dict[tuple[int, bytes], campaign.Course | courses.Course] = {}
         self._sources: dict[tuple[int, bytes], definitions.Campaign | None] = {}
         """What the campaigns go by that the present turn lets run."""
         self._runs: dict[tuple[int, bytes], rows.Run] = {}
@@ -56,9 +56,9 @@ class Walks:
         fanouts = {(c.workspace_id, c.fanout_id) for c in desk.cursors.values()}
         self._know(connection, fanouts | {(key[0], ids.of_fanout(key[1])) for key in heard})
         walkers = [desk.cursors[key] for key in walking if key in desk.cursors]
-        courses = [(c.workspace_id, self._course(c)) for c in walkers]
-        owners = {(w, c.automation_id) for w, c in courses if isinstance(c, campaign.Course)}
-        askers = {(w, c.run_id) for w, c in courses if isinstance(c, mailing.Course)}
+        walked = [(c.workspace_id, self._course(c)) for c in walkers]
+        owners = {(w, c.automation_id) for w, c in walked if isinstance(c, campaign.Course)}
+        askers = {(w, c.run_id) for w, c in walked if isinstance(c, courses.Course) and c.run_id is not None}
         self._runs = hot.read_runs(connection, askers - desk.runs.keys()) if askers else {}
         desk.campaigns = hot.read_campaigns(connection, {*heard, *looked_at, *owners})
         parts = [campaign.cursors_of(desk.campaigns[key]) for key in heard if key in desk.campaigns]
@@ -68,16 +68,25 @@ class Walks:
         )
         self._read_sources(desk, looked_at)
         self._steps = fanout.Steps(room)
+        looks = looking.Looks()
         for cursor in walkers:
             if (cursor.workspace_id, cursor.id) not in culprits and self._is_running(desk, cursor):
                 self._steps.read(self._walk_of(connection, cursor), cursor)
+                self._look(looks, cursor)
+        looks.read(connection, hot, desk)
+
+    def _look(self, looks: looking.Looks, cursor: rows.Cursor) -> None:
+        """At what has to be known of a cursor's next people besides."""
+        course, found = self._course(cursor), self._steps.of(cursor)
+        if isinstance(course, courses.Course) and found is not None:
+            places = mailing.places(course.body, found[0])
+            looks.add(cursor.workspace_id, looking.Wanted(tenants=places))
 
     def _walk_of(self, connection: Any, cursor: rows.Cursor) -> fanout.Walk[Any]:
         hot, course = self._session.hot, self._course(cursor)
         if isinstance(course, campaign.Course):
             return functools.partial(hot.walk_contacts, connection)
-        list_id = course.body.list_id
-        return lambda workspace_id, *place: hot.walk_subscribers(connection, workspace_id, list_id, *place)
+        return crowds.walk_of(connection, hot, course.body)
 
     def _read_sources(self, desk: desks.Desk, looked_at: Collection[tuple[int, bytes]]) -> None:
         self._sources = {}
@@ -94,15 +103,17 @@ class Walks:
             unknown = keys
         if unknown:
             for key, row in self._session.hot.read_fanouts(connection, unknown).items():
-                made = campaign.course(row) if row.run_id is None else mailing.course(row)
+                made = courses.read(row) if courses.is_one(row) else campaign.course(row)
                 self._courses[key] = made
 
-    def _course(self, cursor: rows.Cursor) -> campaign.Course | mailing.Course:
+    def _course(self, cursor: rows.Cursor) -> campaign.Course | courses.Course:
         return self._courses[cursor.workspace_id, cursor.fanout_id]
 
     def _is_running(self, desk: desks.Desk, cursor: rows.Cursor) -> bool:
         course = self._course(cursor)
-        if isinstance(course, mailing.Course):
+        if isinstance(course, courses.Course):
+            if course.run_id is None:
+                return True
             key = (cursor.workspace_id, course.run_id)
             return mailing.goes_on(desk.runs.get(key) or self._runs.get(key))
         row = desk.campaigns.get((cursor.workspace_id, course.automation_id))
@@ -145,7 +156,7 @@ class Walks:
             desk.goes_on = True
             return
         people, is_last = found
-        if isinstance(course, mailing.Course):
+        if isinstance(course, courses.Course):
             mailing.step(desk, cursor, course, people, is_last=is_last)
         else:
             campaign.step(desk, cursor, course, people, is_last=is_last)
@@ -158,7 +169,7 @@ class Walks:
         automation_id = fanout.told_of(inbox)
         row = desk.campaigns.get((inbox.workspace_id, automation_id))
         course = self._courses.get((inbox.workspace_id, ids.of_fanout(automation_id)))
-        if isinstance(course, mailing.Course):
+        if isinstance(course, courses.Course):
             mailing.hear(desk, inbox.workspace_id, course)
         elif row is not None and course is not None:
             campaign.hear(desk, row, len(course.body.groups))

@@ -32,3 +32,5 @@ class Subscriber(NamedTuple):
     tenant_id: str | None
     profile: bytes | str | None
     tags: bytes | str | None
+    beside: tuple[bytes | str | None, ...] = ()
+    """What they prefer on further lists that are written to at once."""

@@ -15,13 +15,12 @@ import sqlalchemy as sa
 from heliograph import errors
 from heliograph.core import effects, ids, messages
 from heliograph.core.messages import State
-from heliograph.store import answers, database, request_keys, rows, schema
+from heliograph.store import answers, database, request_keys, requests, rows, schema
 
 _MESSAGES = schema.messages.c
 _encode = msgspec.json.Encoder().encode
 _CANCELED = "canceled"
 _ENDED = messages.TAKEN | {State.FAILED, State.UNROUTABLE, State.CANCELED, State.CAPPED}
-_IDENTITIES = frozenset({"id", "automation_id", "run_id", "event_id"})
 _DAY = 86_400_000_000
 _SCOPE = "resend"
 
@@ -33,7 +32,9 @@ def cancel(store: database.Database, workspace_id: int, message_id: bytes, now: 
         query = sa.select(*answers.COLUMNS, _MESSAGES.state).where(
             _MESSAGES.workspace_id == workspace_id, _MESSAGES.id == message_id
         )
-        before = connection.execute(query).one()
+        before = connection.execute(query).one_or_none()
+        if before is None:
+            return requests.cancel(connection, workspace_id, message_id, now, _CANCELED)
         if before.state == State.CANCELED:
             return True
         store.hot.cancel_messages(connection.connection.driver_connection, now, [(workspace_id, message_id)])
@@ -98,5 +99,5 @@ def _written(row: rows.Message) -> list[Any]:
         if not isinstance(value, bytes):
             found.append(value)
         else:
-            found.append(ids.text(value) if name in _IDENTITIES else value.decode())
+            found.append(ids.text(value) if name in rows.MESSAGE_IDENTITIES else value.decode())
     return found

@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
+import msgspec
 import sqlalchemy as sa
 
 from heliograph.core import effects, explain, ids, messages, reports, schedule
-from heliograph.store import report_rows, rows, schema
+from heliograph.store import report_rows, requests, rows, schema
 
 _MESSAGES = schema.messages.c
 _EVENTS = schema.events.c
 _FANOUTS = schema.fanouts.c
+_REQUESTS = schema.requests.c
+_EVENT = sa.func.coalesce(_REQUESTS.event, _EVENTS.event_type)
 _WIDTH = len(rows.Message._fields)
 _FIELDS = tuple(_MESSAGES[name] for name in (*rows.Message._fields, *report_rows.Reached._fields[2:]))
 _COUNTED = 42
@@ -31,6 +34,8 @@ class Sent(NamedTuple):
     attempts: tuple[messages.Attempt, ...]
     known: reports.Known = reports.NOTHING
     """What reports have told of it."""
+    waits_until: int | None = None
+    """When it is due (µs), where it is a request that no turn has taken up."""
 
     @property
     def status(self) -> str:
@@ -55,10 +60,14 @@ class Filter(NamedTuple):
     template_id: str | None = None
     tenant_id: str | None = None
     created_after: int | None = None
-    automation_id: bytes | None = None
-    """What made them without a run of their own: a campaign, or a run's send to a list (its request)."""
     before: bytes | None = None
     """The id of the last message that was seen."""
+    trace: str | None = None
+    """What their request was traced by, or its id: of a request to send, or of a run's send to a list."""
+    tags: Collection[str] | None = None
+    """Any of those that their request was tagged with."""
+    archived: bool = True
+    """Whether those are listed that were archived."""
 
 
 def read_message(
@@ -67,12 +76,22 @@ def read_message(
     """A message to a person; None where this tenant (None: the whole workspace) sees none."""
     chosen = Filter(message_id=message_id, tenant_id=tenant_id)
     found = list_messages(connection, workspace_id, chosen, 1)
-    return found[0] if found else None
+    if found:
+        return found[0]
+    asked = requests.read(connection, workspace_id, tenant_id, message_id)
+    row = None if asked is None else requests.as_message(asked)
+    if asked is None or row is None:
+        return None
+    return Sent(row, asked.event, (), waits_until=asked.due_at)
 
 
 def list_messages(connection: sa.Connection, workspace_id: int, chosen: Filter, limit: int) -> list[Sent]:
     """The newest messages to people that pass a filter, at most `limit`."""
     query = _query(workspace_id).where(_MESSAGES.kind == effects.Kind.MESSAGE, *_clauses(chosen))
+    if chosen.trace is not None:
+        query = query.where(_traced(connection, workspace_id, chosen.trace))
+    if not chosen.archived:
+        query = query.where(~requests.is_archived(workspace_id))
     query = query.order_by(_MESSAGES.id.desc()).limit(limit)
     if chosen.recipient is None:
         return _with_runs(connection, workspace_id, _sent(connection.execute(query)))
@@ -84,6 +103,15 @@ def list_messages(connection: sa.Connection, workspace_id: int, chosen: Filter, 
     found = [*_sent(connection.execute(to_contact)), *_sent(connection.execute(to_address))]
     found = sorted(found, key=lambda sent: sent.row.id, reverse=True)[:limit]
     return _with_runs(connection, workspace_id, found)
+
+
+def _traced(connection: sa.Connection, workspace_id: int, trace: str) -> sa.ColumnElement[bool]:
+    """What the messages of a trace meet: a look of its own, so that each is found by its own index."""
+    identity = ids.parse(trace) or ids.of_wire(trace)
+    found = requests.traced(connection, workspace_id, trace, identity)
+    if found or identity is None:
+        return _MESSAGES.request_id.in_(found)
+    return (_MESSAGES.automation_id == identity) & _MESSAGES.run_id.is_(None)
 
 
 def _with_runs(connection: sa.Connection, workspace_id: int, found: list[Sent]) -> list[Sent]:
@@ -145,11 +173,16 @@ def of_event(
 
 def _query(workspace_id: int) -> sa.Select[Any]:
     return (
-        sa.select(*_FIELDS, _EVENTS.event_type)
+        sa.select(*_FIELDS, _EVENT.label("event_type"))
         .join_from(
             schema.messages,
             schema.events,
             (_EVENTS.workspace_id == _MESSAGES.workspace_id) & (_EVENTS.id == _MESSAGES.event_id),
+            isouter=True,
+        )
+        .join(
+            schema.requests,
+            (_REQUESTS.workspace_id == _MESSAGES.workspace_id) & (_REQUESTS.id == _MESSAGES.request_id),
             isouter=True,
         )
         .where(_MESSAGES.workspace_id == workspace_id)
@@ -162,11 +195,14 @@ def _clauses(chosen: Filter) -> list[Any]:
         (_MESSAGES.id, chosen.message_id),
         (_MESSAGES.tenant_id, chosen.tenant_id),
         (_MESSAGES.template_id, chosen.template_id),
-        (_MESSAGES.automation_id, chosen.automation_id),
-        (_EVENTS.event_type, chosen.event_type),
+        (_EVENT, chosen.event_type),
     ):
         if value is not None:
             found.append(column == value)
+    if chosen.tags is not None:
+        written = sa.cast(_REQUESTS.tags, sa.Text)
+        tagged = [written.contains(msgspec.json.encode(tag).decode(), autoescape=True) for tag in chosen.tags]
+        found.append(sa.or_(sa.false(), *tagged))
     if chosen.statuses is not None:
         found.append(sa.or_(sa.false(), *_standing(chosen.statuses)))
     if chosen.created_after is not None:

@@ -94,7 +94,7 @@ def _ended(row: Any) -> answers.Ended | None:
                 row.id, ids.partition_of(row.id), row.run_id, int(values[0]), int(values[1]), None
             )
         if row.kind == effects.Inbox.DELIVER:
-            message = rows.Message._make(values)
+            message = rows.Message(*values)
             run_id = None if message.run_id is None else ids.parse(str(message.run_id))
             return answers.Ended(row.id, message.partition, run_id, message.visit, message.ordinal, None)
         if row.kind == effects.Inbox.JOIN:

@@ -22,6 +22,7 @@ _EVENTS = schema.events.c
 _DECISIONS = schema.decisions.c
 _RUNS = schema.runs.c
 _BATCHES = schema.batches.c
+_REQUESTS = schema.requests.c
 _MESSAGES = schema.messages.c
 _FINAL_EVENTS = (int(events.State.PROCESSED), int(events.State.FAILED))
 _FINAL_MESSAGES = messages.TAKEN | {
@@ -36,8 +37,8 @@ _LOCK = 0x68656C696F68
 
 START = bytes(16)
 """Before every id."""
-Kind = Literal["events", "runs", "messages"]
-KINDS: tuple[Kind, ...] = ("events", "runs", "messages")
+Kind = Literal["events", "runs", "messages", "requests"]
+KINDS: tuple[Kind, ...] = ("events", "runs", "messages", "requests")
 """What is walked along, in this order: events with all that came of them, then what hangs on no event."""
 
 
@@ -45,7 +46,7 @@ class Bite(NamedTuple):
     """What one step of a walk came to."""
 
     forgotten: int
-    """How many events, runs and messages went."""
+    """How many events, runs, messages and requests went."""
     reached: bytes
     """The last id that was looked at."""
     more: bool
@@ -58,6 +59,7 @@ class _Going(NamedTuple):
     events: Sequence[bytes] = ()
     runs: Sequence[bytes] = ()
     messages: Sequence[bytes] = ()
+    requests: Sequence[bytes] = ()
 
 
 def workspaces(store: database.Database) -> list[int]:
@@ -75,8 +77,10 @@ def forget(
             looked_at, going = _old_events(connection, workspace_id, after, before, at_most)
         elif kind == "runs":
             looked_at, going = _old_runs(connection, workspace_id, after, before, at_most)
-        else:
+        elif kind == "messages":
             looked_at, going = _old_messages(connection, workspace_id, after, before, at_most)
+        else:
+            looked_at, going = _old_requests(connection, workspace_id, after, before, at_most)
     reached = looked_at[-1] if looked_at else after
     if not any(going):
         return Bite(0, reached, len(looked_at) == at_most)
@@ -226,6 +230,25 @@ def _old_messages(
     )
 
 
+def _old_requests(
+    connection: sa.Connection, workspace_id: int, after: bytes, before: int, at_most: int
+) -> tuple[list[bytes], _Going]:
+    """A request goes after all its messages: until then it says what they were about."""
+    query = (
+        sa.select(_REQUESTS.id, _REQUESTS.due_at)
+        .where(*_span(schema.requests, workspace_id, after, before))
+        .order_by(_REQUESTS.id)
+        .limit(at_most)
+    )
+    found = connection.execute(query).all()
+    due = [row.id for row in found if row.due_at < before]
+    kept: set[bytes | None] = set()
+    if due:
+        sent = sa.select(_MESSAGES.request_id).distinct().where(_MESSAGES.request_id.in_(due))
+        kept.update(connection.execute(sent).scalars())
+    return [row.id for row in found], _Going(requests=[one for one in due if one not in kept])
+
+
 def _span(
     table: sa.Table, workspace_id: int, after: bytes, before: int
 ) -> tuple[sa.ColumnElement[bool], ...]:
@@ -262,7 +285,9 @@ def _forget(store: database.Database, workspace_id: int, going: _Going, before: 
         ran = _delete(connection, workspace_id, _RUNS.id, going.runs)
         _delete(connection, workspace_id, schema.starts.c.run_id, ran)
         sent = _delete(connection, workspace_id, _MESSAGES.id, going.messages)
-        return len(gone) + len(ran) + len(sent)
+        asked = _delete(connection, workspace_id, _REQUESTS.id, going.requests)
+        _delete(connection, workspace_id, schema.archives.c.request_id, [*sent, *asked])
+        return len(gone) + len(ran) + len(sent) + len(asked)
 
 
 _TRY_LOCK = sa.text("SELECT pg_try_advisory_xact_lock(:lock)")

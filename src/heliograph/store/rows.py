@@ -102,6 +102,14 @@ class Message(NamedTuple):
     settled_at: int | None
     attempts: bytes | str | None
     error: str | None
+    request_id: bytes | None = None
+    """The request to send that it was made for, where it was one."""
+    route: bytes | str | None = None
+    """JSON text of core.routes.Route: the ways that follow, and until when; None: there is this way alone."""
+
+
+MESSAGE_IDENTITIES = ("id", "automation_id", "run_id", "event_id", "request_id")
+"""The fields of a message that are ids."""
 
 
 class Inbox(NamedTuple):

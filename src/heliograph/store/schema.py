@@ -26,6 +26,7 @@ from heliograph.store import (
     place_tables,
     policy_tables,
     provider_tables,
+    request_tables,
     start_tables,
     tenant_tables,
 )
@@ -312,6 +313,7 @@ alerts, passes = alert_tables.alerts, key_tables.passes
 step_keys, request_keys = key_tables.step_keys, key_tables.request_keys
 erasures = erasure_tables.erasures
 sending_policies, recent_sends = policy_tables.sending_policies, policy_tables.recent_sends
+requests, archives = request_tables.requests, request_tables.archives
 
 # ── hot: the way out ────────────────────────────────────────────────────────────────────────────────
 
@@ -344,6 +346,8 @@ messages = _table(
     _column("opened_at", Instant, null=True),
     _column("clicked_at", Instant, null=True),
     _column("told", Json, null=True),
+    _column("request_id", Identity, null=True),
+    _column("route", Json, null=True),
     # Partial both, or a plan that PostgreSQL made while the table was small would look up ids in them for ever.
     _index("messages_by_contact", "workspace_id", "contact_id", "id", where="contact_id IS NOT NULL"),
     _index("messages_by_address", "workspace_id", "address", "id", where="contact_id IS NULL"),
@@ -351,6 +355,7 @@ messages = _table(
     _index(
         "messages_by_campaign", "automation_id", "id", where="run_id IS NULL AND automation_id IS NOT NULL"
     ),
+    _index("messages_by_request", "request_id", "id", where="request_id IS NOT NULL"),
     fill=50,
 )
 

@@ -14,7 +14,7 @@ class TenantProfile(NamedTuple):
     levels: list[bytes | str]
     """The JSON of core.tenants.Definition of each level, the root first."""
     own: bytes | str | None
-    """The JSON of what is stored of them there."""
+    """The JSON of what is stored of them there; None where they are not with it."""
 
 
 class StepKey(NamedTuple):

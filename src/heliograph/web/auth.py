@@ -28,6 +28,7 @@ _READ = ("GET", "OPTIONS")
 ROLES: tuple[tuple[str, tuple[str, ...], frozenset[Role]], ...] = (
     ("/api/automation/events", ("POST",), _OPERATORS | {Role.INGEST}),
     ("/inbound/*", ("POST",), _OPERATORS | {Role.INGEST}),
+    ("/send", ("POST",), _OPERATORS | {Role.INGEST}),
     ("/profiles/*", ("POST",), frozenset(Role)),
     ("/automations/runs/*", (), _OPERATORS),
     ("/automations/*", ("POST",), _OPERATORS | {Role.INGEST}),

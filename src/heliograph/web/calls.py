@@ -77,7 +77,7 @@ class Call(Request[None, None, State]):
 
     def identity(self, name: str) -> bytes:
         """A part of the path that is an id. Raises errors.NotFound for what cannot be one."""
-        found = ids.parse(self.part(name))
+        found = ids.parse(self.part(name)) or ids.of_wire(self.part(name))
         if found is None:
             raise errors.NotFound(f"there is nothing with the id {self.part(name)!r}: an id is a UUID")
         return found

@@ -11,13 +11,12 @@ from typing import Any, NamedTuple
 
 from heliograph import errors
 from heliograph.core import (
-    courier_text,
     documents,
-    effects,
     elemental,
     expressions,
     fields,
     frames,
+    outgoing,
     overrides,
     people,
     plans,
@@ -30,19 +29,6 @@ ONCE = step_keys.FIELDS
 _MESSAGE = ("to", "template", "content", "data", "brand_id")
 _TO = ("user_id", "email", "data")
 _CONTENT = ("title", "body")
-
-
-class Recipient(NamedTuple):
-    """One person who is written to."""
-
-    user_id: str | None
-    profile: Mapping[str, Any]
-    data: Mapping[str, Any]
-
-    @property
-    def address(self) -> str | None:
-        """Where they are written to."""
-        return people.email_of(self.profile)
 
 
 # ── the older form ──────────────────────────────────────────────────────────────────────────────────
@@ -77,7 +63,7 @@ class Send(NamedTuple):
         template = self._named("template", run, scope)
         data = {**run.context.data, **self._object("data", scope)}
         own = {**run.context.profile, **self._object("profile", scope)}
-        recipient = Recipient(user_id, {**run.people.get(user_id, {}), **own}, data)
+        recipient = outgoing.Recipient(user_id, {**run.people.get(user_id, {}), **own}, data)
         override = overrides.of_email(self._object("override", scope), f"{self.path}.override")
         outcome = _deliver(scene, [recipient], template, None, self._brand(run, scope), override)
         if not outcome.effects:
@@ -176,7 +162,9 @@ class SendMessage(NamedTuple):
         return None if value is None else frames.text(value, path)
 
 
-def _recipient(to: Mapping[str, Any], run: frames.Run, shared: Mapping[str, Any], path: str) -> Recipient:
+def _recipient(
+    to: Mapping[str, Any], run: frames.Run, shared: Mapping[str, Any], path: str
+) -> outgoing.Recipient:
     user_id, address = to.get("user_id"), to.get("email")
     if user_id is None and address is None:
         raise errors.RenderFailed.at(path, "names nobody: give `user_id` or `email`")
@@ -190,61 +178,28 @@ def _recipient(to: Mapping[str, Any], run: frames.Run, shared: Mapping[str, Any]
         if fault:
             raise errors.RenderFailed.at(f"{path}.email", fault)
         profile["email"] = address
-    return Recipient(user_id, profile, {**shared, **frames.mapping(to.get("data"), f"{path}.data")})
+    return outgoing.Recipient(user_id, profile, {**shared, **frames.mapping(to.get("data"), f"{path}.data")})
 
 
 def _deliver(
     scene: plans.Scene,
-    recipients: Iterable[Recipient],
+    recipients: Iterable[outgoing.Recipient],
     template: str | None,
     content: Mapping[str, Any] | None,
     brand: str | None,
-    override: Mapping[str, Any] | None = None,
+    override: dict[str, Any] | None = None,
 ) -> plans.Outcome:
     """A message to each of these, and to whoever is to have a copy of it."""
-    pin = None
+    said = {"override": override, "default_subject": scene.default_subject}
     if template is not None:
         pin = scene.library.templates.get(template)
         if pin is None:
             return plans.failed(f"there is no template {template!r}")
-    asked = []
-    is_literal = content is not None and "elements" not in content
-    shared = content if pin is None else None
-    look = None if is_literal else scene.library.look(pin, brand)
-    if shared is not None or look is not None:
-        shared = {**(shared or {}), **(look or {})}
-    for one in recipients:
-        contact = {**one.profile, "id": one.user_id}
-        written = _literal(content, one, scene) if content is not None and is_literal else shared
-        address = one.address
-        asked.append(
-            effects.Deliver(
-                effects.Kind.MESSAGE,
-                "email",
-                one.user_id,
-                address,
-                pin and pin.template_id,
-                pin and pin.version,
-                {**(written or {}), "override": override} if override else written,
-                {} if is_literal else {"data": one.data, "profile": one.profile, "contact": contact},
-                None if address else f"contact {one.user_id!r} has no e-mail address",
-            )
-        )
-        if override and address:
-            to = {"override": {**override, "to": address}}
-            copied = asked[-1]._replace(contact_id=None, content={**(written or {}), **to})
-            asked += [copied._replace(address=copy) for copy in overrides.copies(override) if copy != address]
+        letter = outgoing.letter_of(pin, scene.library, brand, **said)
+    else:
+        letter = outgoing.letter_with(content or {}, scene.library, brand, **said)
+    asked = [message for one in recipients for message in outgoing.messages(letter, one)]
     return plans.pending(*asked, output={plans.RECIPIENTS: [(one.contact_id, one.address) for one in asked]})
-
-
-def _literal(content: Mapping[str, str], to: Recipient, scene: plans.Scene) -> dict[str, Any]:
-    """Title and body, filled once and for all."""
-    seen = {**to.data, "data": to.data, "profile": to.profile}
-    return {
-        "subject": courier_text.fill(content["title"], seen) or scene.default_subject,
-        "text": courier_text.fill(content["body"], seen),
-        "literal": True,
-    }
 
 
 # ── reading ─────────────────────────────────────────────────────────────────────────────────────────

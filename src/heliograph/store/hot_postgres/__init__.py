@@ -57,6 +57,7 @@ from heliograph.store.hot_postgres.reading import (
     read_span,
 )
 from heliograph.store.hot_postgres.reports import read_reached, read_soft_bounces
+from heliograph.store.hot_postgres.requests import read_requests
 from heliograph.store.hot_postgres.starting import cancel_by_token, cancel_messages, read_starts, start
 from heliograph.store.hot_postgres.taking import last_now, next_due, take
 from heliograph.store.hot_postgres.tenants import read_tenant_profiles
@@ -104,6 +105,7 @@ __all__ = [
     "read_passes",
     "read_reached",
     "read_recipients",
+    "read_requests",
     "read_rule_counts",
     "read_runs",
     "read_soft_bounces",

@@ -56,7 +56,7 @@ def walk_subscribers(
     """The next people on a list in a partition, in the order of their ids; of a deleted list nobody."""
     place = (workspace_id, list_id, partition, after)
     found = fetch(connection, _WALK, (*place, workspace_id, list_id, limit))
-    return [list_rows.Subscriber._make(row) for row in found]
+    return [list_rows.Subscriber(*row) for row in found]
 
 
 def put_subscriptions(connection: Connection, subscriptions: Collection[list_rows.Subscription]) -> None:

@@ -17,7 +17,7 @@ EVENT: LiteralString = (
 MESSAGE: LiteralString = (
     "m.workspace_id, m.id, m.partition, m.tenant_id, m.kind, m.channel, m.automation_id, m.run_id, m.visit,"
     " m.ordinal, m.event_id, m.contact_id, m.address, m.template_id, m.template_version, m.content, m.data, m.state,"
-    " m.settled_at, m.attempts, m.error"
+    " m.settled_at, m.attempts, m.error, m.request_id, m.route"
 )
 CONVERSATION: LiteralString = (
     "c.workspace_id, c.id, c.partition, c.tenant_id, c.attributes, c.tags, c.created_at, c.updated_at, c.contact_id,"

@@ -19,7 +19,7 @@ _LEVELS: LiteralString = (
     " SELECT a, leaf, definition FROM levels ORDER BY height DESC"
 )
 _OWN: LiteralString = (
-    "SELECT u.workspace_id, u.user_id, u.tenant_id, u.profile"
+    "SELECT u.workspace_id, u.user_id, u.tenant_id, coalesce(u.profile, '{}')"
     " FROM unnest(%s::int4[], %s::text[], %s::text[]) w(a, b, c)"
     " CROSS JOIN LATERAL (SELECT * FROM tenant_users WHERE workspace_id = w.a AND user_id = w.b AND tenant_id = w.c"
     " OFFSET 0) u"

@@ -24,6 +24,7 @@ RUN_KINDS = (
 _MESSAGE_KINDS = (
     Integers, Identities, Smallints, Texts, Smallints, Texts, Identities, Identities, Integers, Integers, Identities,
     Texts, Texts, Texts, Integers, Texts, Texts, Smallints, Bigints, Texts, Texts,
+    Identities, Texts,
 )  # fmt: skip
 _DECISIONS: LiteralString = (
     "INSERT INTO decisions SELECT * FROM unnest(%s::int4[], %s::uuid[], %s::int2[], %s::int2[], %s::int8[],"
@@ -48,9 +49,12 @@ _RUN_CHANGES: LiteralString = (
     " WHERE r.workspace_id = u.w AND r.id = u.i"
 )
 _MESSAGES: LiteralString = (
-    "INSERT INTO messages SELECT * FROM unnest(%s::int4[], %s::uuid[], %s::int2[], %s::text[], %s::int2[],"
+    "INSERT INTO messages (workspace_id, id, partition, tenant_id, kind, channel, automation_id, run_id, visit,"
+    " ordinal, event_id, contact_id, address, template_id, template_version, content, data, state, settled_at,"
+    " attempts, error, request_id, route)"
+    " SELECT * FROM unnest(%s::int4[], %s::uuid[], %s::int2[], %s::text[], %s::int2[],"
     " %s::text[], %s::uuid[], %s::uuid[], %s::int4[], %s::int4[], %s::uuid[], %s::text[], %s::text[], %s::text[],"
-    " %s::int4[], %s::text[], %s::text[], %s::int2[], %s::int8[], %s::text[], %s::text[])"
+    " %s::int4[], %s::text[], %s::text[], %s::int2[], %s::int8[], %s::text[], %s::text[], %s::uuid[], %s::text[])"
 )
 _SEND_DUE: LiteralString = (
     "INSERT INTO send_due SELECT * FROM unnest(%s::int2[], %s::int4[], %s::uuid[], %s::int8[])"

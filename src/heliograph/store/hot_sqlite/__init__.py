@@ -53,6 +53,7 @@ from heliograph.store.hot_sqlite.reading import (
     read_span,
 )
 from heliograph.store.hot_sqlite.reports import read_reached, read_soft_bounces
+from heliograph.store.hot_sqlite.requests import read_requests
 from heliograph.store.hot_sqlite.starting import cancel_by_token, cancel_messages, read_starts, start
 from heliograph.store.hot_sqlite.taking import last_now, next_due, take
 from heliograph.store.hot_sqlite.tenants import read_tenant_profiles
@@ -96,6 +97,7 @@ __all__ = [
     "read_passes",
     "read_reached",
     "read_recipients",
+    "read_requests",
     "read_rule_counts",
     "read_runs",
     "read_soft_bounces",

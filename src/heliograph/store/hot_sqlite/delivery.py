@@ -11,6 +11,8 @@ from heliograph.store.hot_sqlite.connection import Connection, wanted
 from heliograph.store.hot_sqlite.reading import EVENT, MESSAGE
 from heliograph.store.hot_sqlite.taking import Line, take_line
 
+_EVENT_AT = 1 + len(rows.Message._fields)
+_REST_AT = _EVENT_AT + len(rows.Event._fields)
 _SEND_DUE = Line(
     "send_due",
     "message_id",
@@ -41,8 +43,9 @@ def claim(
 
 
 def _claimed(row: tuple[Any, ...], lease_until: int) -> rows.Claimed:
-    event = None if row[22] is None else rows.Event._make(row[22:35])
-    return rows.Claimed(rows.Message._make(row[1:22]), row[0], lease_until, event, any(row[35:]))
+    message, event, rest = row[1:_EVENT_AT], row[_EVENT_AT:_REST_AT], row[_REST_AT:]
+    spoken_of = None if event[0] is None else rows.Event._make(event)
+    return rows.Claimed(rows.Message._make(message), row[0], lease_until, spoken_of, any(rest))
 
 
 def read_versions(connection: Connection, workspaces: Collection[int]) -> dict[int, int]:

@@ -34,7 +34,7 @@ def walk_subscribers(
         " WHERE s.workspace_id = ? AND s.list_id = ? AND s.partition = ? AND s.user_id > ? ORDER BY s.user_id LIMIT ?",
         (workspace_id, list_id, partition, after, limit),
     )
-    return [list_rows.Subscriber._make(row) for row in found]
+    return [list_rows.Subscriber(*row) for row in found]
 
 
 def put_subscriptions(connection: Connection, subscriptions: Collection[list_rows.Subscription]) -> None:

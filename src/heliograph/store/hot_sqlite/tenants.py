@@ -17,7 +17,7 @@ _LEVELS = (
     " SELECT a, leaf, definition FROM levels ORDER BY height DESC"
 )
 _OWN = (
-    "SELECT u.workspace_id, u.user_id, u.tenant_id, u.profile FROM wanted w JOIN tenant_users u"
+    "SELECT u.workspace_id, u.user_id, u.tenant_id, coalesce(u.profile, '{{}}') FROM wanted w JOIN tenant_users u"
     " ON u.workspace_id = w.a AND u.user_id = w.b AND u.tenant_id = w.c"
 )
 

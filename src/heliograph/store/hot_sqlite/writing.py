@@ -22,7 +22,10 @@ from heliograph.store.hot_sqlite.reports import write_reports
 # What is the same in every such row stands in the statement: each value bound costs as much as a look at an index.
 _PASSED_RUNS = f"INSERT INTO runs VALUES (?,?,?,?,?,NULL,{int(runs.Status.DONE)},?,?,?,NULL)"
 
-_MESSAGES = f"INSERT INTO messages ({', '.join(rows.Message._fields)}) VALUES ({'?,' * 20}?)"
+_MESSAGES = (
+    f"INSERT INTO messages ({', '.join(rows.Message._fields)})"
+    f" VALUES ({','.join('?' * len(rows.Message._fields))})"
+)
 
 
 def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int], now: int) -> None:

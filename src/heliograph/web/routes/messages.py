@@ -36,7 +36,9 @@ MessageStatus = Literal[
     "UNMAPPED",
     "UNROUTABLE",
 ]
-Reason = Literal["BOUNCED", "FAILED", "NO_CHANNELS", "NO_PROVIDERS", "PROVIDER_ERROR", "UNSUBSCRIBED"]
+Reason = Literal[
+    "BOUNCED", "FAILED", "NO_CHANNELS", "NO_PROVIDERS", "PROVIDER_ERROR", "UNPUBLISHED", "UNSUBSCRIBED"
+]
 Milliseconds = Annotated[int, msgspec.Meta(description="An instant in milliseconds since 1970 UTC.")]
 
 
@@ -50,11 +52,16 @@ class MessagesQuery(msgspec.Struct, kw_only=True, rename={"message_id": "message
     message_id: str | None = None
     tenant_id: str | None = None
     trace_id: (
-        Annotated[str, msgspec.Meta(description="The id of a request: `message_id` of a step.")] | None
+        Annotated[str, msgspec.Meta(description="The trace id of a request, or the request's own id.")] | None
     ) = None
     enqueued_after: (
         Annotated[str, msgspec.Meta(description="Milliseconds since 1970, or ISO 8601.")] | None
     ) = None
+    tag: (
+        Annotated[str, msgspec.Meta(description="One or more of their tags, with commas between.")] | None
+    ) = None
+    tags: Annotated[str, msgspec.Meta(description="As `tag`.")] | None = None
+    archived: Annotated[bool, msgspec.Meta(description="Whether archived ones are listed too.")] | None = None
     cursor: str | None = None
 
 
@@ -126,9 +133,9 @@ def list_messages(request: Call) -> Response[MessageList]:
         return Response(MessageList(paging.Paging(None, False), []), headers=ignored_header(ignored))
     with request.services.database.reading() as connection:
         found = ledger.list_messages(connection, request.principal.workspace_id, chosen, PER_PAGE + 1)
-    more = len(found) > PER_PAGE
+    more, now = len(found) > PER_PAGE, request.services.now()
     cursor = ids.text(found[PER_PAGE - 1].row.id) if more else None
-    listed = [Message(**_fields(sent)) for sent in found[:PER_PAGE]]
+    listed = [Message(**_fields(sent, now)) for sent in found[:PER_PAGE]]
     return Response(MessageList(paging.Paging(cursor, more), listed), headers=ignored_header(ignored))
 
 
@@ -141,7 +148,7 @@ def read_message(request: Call) -> Detail:
     providers = [
         {"provider": one.provider, "reference": one.reference} for one in found.attempts if one.reference
     ]
-    return Detail(**_fields(found), providers=providers, attempts=attempts)
+    return Detail(**_fields(found, request.services.now()), providers=providers, attempts=attempts)
 
 
 # ── what is ordered ─────────────────────────────────────────────────────────────────────────────────
@@ -155,7 +162,7 @@ def cancel_message(request: Call) -> Response[Message]:
     canceled = message_orders.cancel(services.database, sent.row.workspace_id, sent.row.id, services.now())
     if canceled:
         request.wake()
-    return Response(Message(**_fields(_found(request))), status_code=200 if canceled else 409)
+    return Response(Message(**_fields(_found(request), services.now())), status_code=200 if canceled else 409)
 
 
 @post("/messages/{message_id:str}/resend", status_code=200, opt={"tag": TAG})
@@ -184,11 +191,8 @@ def _filter(query: MessagesQuery, tenant_id: str | None) -> ledger.Filter | None
     """What the query asks for; None where nothing can be it. Raises errors.InvalidQuery."""
     statuses, message_id = _statuses(query.status), None
     if query.message_id is not None:
-        message_id = ids.parse(query.message_id)
-    request_id = None if query.trace_id is None else ids.parse(query.trace_id)
-    nowhere = (query.message_id is not None and message_id is None) or (
-        query.trace_id is not None and request_id is None
-    )
+        message_id = ids.parse(query.message_id) or ids.of_wire(query.message_id)
+    nowhere = query.message_id is not None and message_id is None
     if nowhere or (tenant_id is not None and query.tenant_id not in (None, tenant_id)):
         return None
     return ledger.Filter(
@@ -199,9 +203,16 @@ def _filter(query: MessagesQuery, tenant_id: str | None) -> ledger.Filter | None
         query.notification,
         tenant_id or query.tenant_id,
         _after(query.enqueued_after),
-        request_id,
         _cursor(query.cursor),
+        query.trace_id,
+        _tags(query),
+        bool(query.archived),
     )
+
+
+def _tags(query: MessagesQuery) -> list[str] | None:
+    written = [one for one in (query.tag, query.tags) if one is not None]
+    return [tag.strip() for one in written for tag in one.split(",")] if written else None
 
 
 def _statuses(written: str | None) -> set[str] | None:
@@ -240,16 +251,16 @@ def _cursor(written: str | None) -> bytes | None:
 # ── how it stands ───────────────────────────────────────────────────────────────────────────────────
 
 
-def _fields(sent: ledger.Sent) -> dict[str, Any]:
+def _fields(sent: ledger.Sent, now: int) -> dict[str, Any]:
     row = sent.row
     state = State(row.state)
     known = sent.known
     return {
-        "id": ids.text(row.id),
+        "id": ids.wire(row.id) if row.id == row.request_id else ids.text(row.id),
         "recipient": row.contact_id or row.address or "",
         "event": sent.event_type or "",
         "notification": row.template_id or "",
-        "status": sent.status,
+        "status": "DELAYED" if now < (sent.waits_until or 0) else sent.status,
         "reason": _reason(row, state),
         "error": _error(sent),
         "enqueued": sent.created_at // 1000,
@@ -264,7 +275,7 @@ def _fields(sent: ledger.Sent) -> dict[str, Any]:
         "tenant_id": row.tenant_id,
         "event_id": _text(row.event_id),
         "rule_id": _text(row.automation_id if row.run_id is not None else None),
-        "campaign_id": _text(row.automation_id if row.run_id is None else None),
+        "campaign_id": _text(row.automation_id if row.run_id is row.request_id is None else None),
         "run_id": _text(row.run_id),
         "uncertain": state is State.UNCERTAIN,
         "possibly_repeated": messages.possibly_repeated(sent.attempts),
@@ -294,6 +305,8 @@ def _reason(row: rows.Message, state: State) -> Reason | None:
     if state is State.UNROUTABLE:
         if row.error in messages.UNWANTED:
             return "UNSUBSCRIBED"
+        if row.error == messages.UNPUBLISHED:
+            return "UNPUBLISHED"
         return "NO_PROVIDERS" if row.address else "NO_CHANNELS"
     return None
 

@@ -1,0 +1,306 @@
+"""Requests: what `POST /send` may be asked, in Courier's shape (courier-wire.md 2.1).
+
+Law: everything that can be wrong with a request is found before it is taken in, each fault with its place; what nobody
+knows is passed over and named (engine.md E29). What a request says is kept as it was read, and never read again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from heliograph import errors
+from heliograph.core import documents, elemental, lists, people
+
+MOST_RECIPIENTS = 1_000
+MOST_TAGS, LONGEST_TAG = 9, 30
+LONGEST_TEXT = 255
+_GROUPS = ("list_id", "list_pattern", "audience_id")
+_CONTACT = ("email", "phone_number", "locale", "given_name", "family_name", "zoneinfo", "timezone")
+_ADDRESSES = (
+    *("slack", "ms_teams", "discord", "pagerduty", "webhook"),
+    *("firebaseToken", "apn", "expo", "one_signal_player_id"),
+)
+PROFILE = (*_CONTACT, *_ADDRESSES)
+"""The keys of a recipient that are data of their profile; any others stand in `profile`."""
+_TO = ("user_id", "account_id", "tenant_id", "context", "profile", "data", "preferences", "filters")
+_MESSAGE = ("to", "template", "content", "data", "brand_id", "context", "metadata", "preferences")
+_METADATA = ("event", "tags", "trace_id", "utm")
+
+
+class To(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A recipient: a person, or one of the groups, which has its id or pattern."""
+
+    user_id: str | None = None
+    profile: dict[str, Any] = {}
+    """What is said of them here, which wins over what is stored."""
+    data: dict[str, Any] = {}
+    tenant_id: str | None = None
+    preferences: dict[str, Any] | None = None
+    list_id: str | None = None
+    list_pattern: str | None = None
+    audience_id: str | None = None
+    member_of: str | None = None
+    """The tenant of which a group's people have to be members."""
+
+    @property
+    def is_group(self) -> bool:
+        """Whether it is many people, whom a fan-out walks over."""
+        return any(getattr(self, name) is not None for name in _GROUPS)
+
+
+class Request(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A request to send."""
+
+    to: tuple[To, ...]
+    template: str | None = None
+    content: dict[str, Any] | None = None
+    data: dict[str, Any] = {}
+    brand: str | None = None
+    tenant_id: str | None = None
+    """In whose name it is sent."""
+    is_bound: bool = False
+    """Whether a key asked for it that belongs to this tenant: then it reaches nobody of another one."""
+    topic: str | None = None
+    event: str | None = None
+    tags: tuple[str, ...] = ()
+    trace_id: str | None = None
+
+    @property
+    def is_single(self) -> bool:
+        """Whether one person is written to: then their message is the request."""
+        return len(self.to) == 1 and not self.to[0].is_group
+
+    @property
+    def subject(self) -> str | None:
+        """Who is written to, as their partition is known, where it is one person."""
+        if not self.is_single:
+            return None
+        one = self.to[0]
+        return one.user_id or people.email_of(one.profile) or people.phone_of(one.profile)
+
+
+_request = msgspec.json.Decoder(Request)
+
+
+def stored(body: bytes | str) -> Request:
+    """A request as it was kept."""
+    return _request.decode(body)
+
+
+# ── reading ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Read:
+    """What one request says, and what of it nobody knows."""
+
+    def __init__(self, region: str | None):
+        """`region` is where a telephone number without a country code is read."""
+        self.region = region
+        self.faults: list[errors.Fault] = []
+        self.ignored: list[str] = []
+
+    def fault(self, path: str, message: str) -> None:
+        """Something is wrong at a place."""
+        self.faults.append(errors.Fault(path, message))
+
+    def known(self, given: Mapping[str, Any], names: Sequence[str], path: str) -> None:
+        """Name what is none of these."""
+        self.ignored += [documents.below(path, key) for key in given.keys() - {*names}]
+
+    def mapping(self, given: Mapping[str, Any], name: str, path: str) -> dict[str, Any]:
+        """A field that is an object, or absent."""
+        value = given.get(name)
+        if isinstance(value, dict):
+            return value
+        if value is not None:
+            self.fault(f"{path}.{name}", "is an object")
+        return {}
+
+    def text(self, given: Mapping[str, Any], name: str, path: str, most: int = LONGEST_TEXT) -> str | None:
+        """A field that is a text, or absent."""
+        value = given.get(name)
+        if value is None or value == "":
+            return None
+        if not isinstance(value, str) or len(value) > most or "\0" in value:
+            self.fault(f"{path}.{name}", f"is a text of at most {most} characters")
+            return None
+        return value
+
+
+def read(given: Mapping[str, Any], region: str | None = None) -> tuple[Request, list[str]]:
+    """The request that a body is, and the places of what was passed over. Raises InvalidInput with its faults."""
+    reading = Read(region)
+    reading.known(given, ("message",), "")
+    message = given.get("message")
+    if not isinstance(message, dict):
+        raise errors.InvalidInput.at("message", "is required: an object with `to`, `template` or `content`")
+    made = _message(reading, message)
+    if reading.faults:
+        raise errors.InvalidInput(faults=reading.faults[: documents.MAX_FAULTS])
+    assert made is not None
+    return made, reading.ignored
+
+
+def _message(reading: Read, message: Mapping[str, Any]) -> Request | None:
+    path = "message"
+    reading.known(message, _MESSAGE, path)
+    to = _recipients(reading, message.get("to"))
+    template, content = reading.text(message, "template", path), _content(reading, message.get("content"))
+    if (message.get("template") in (None, "")) == (message.get("content") is None):
+        reading.fault(path, "takes either `template` or `content`, not both and not neither")
+    context = reading.mapping(message, "context", path)
+    reading.known(context, ("tenant_id",), f"{path}.context")
+    metadata = reading.mapping(message, "metadata", path)
+    reading.known(metadata, _METADATA, f"{path}.metadata")
+    preferences = reading.mapping(message, "preferences", path)
+    reading.known(preferences, ("subscription_topic_id",), f"{path}.preferences")
+    said: dict[str, Any] = {
+        "data": reading.mapping(message, "data", path),
+        "brand": reading.text(message, "brand_id", path),
+        "tenant_id": reading.text(context, "tenant_id", f"{path}.context"),
+        "topic": reading.text(preferences, "subscription_topic_id", f"{path}.preferences"),
+        "event": reading.text(metadata, "event", f"{path}.metadata"),
+        "trace_id": reading.text(metadata, "trace_id", f"{path}.metadata"),
+        "tags": _tags(reading, metadata.get("tags")),
+    }
+    if reading.faults:
+        return None
+    return Request(to=to, template=template, content=content, **said)
+
+
+def _content(reading: Read, given: object) -> dict[str, Any] | None:
+    path = "message.content"
+    if given is None:
+        return None
+    if not isinstance(given, dict):
+        reading.fault(path, "is an object with `title` and `body`, or with `elements`")
+        return None
+    if "elements" in given:
+        try:
+            return elemental.define(given, path)
+        except errors.InvalidInput as refusal:
+            reading.faults += refusal.faults
+            return None
+    reading.known(given, ("title", "body"), path)
+    for name in ("title", "body"):
+        if not isinstance(given.get(name), str):
+            reading.fault(f"{path}.{name}", "is required, as text")
+    return {name: given.get(name) for name in ("title", "body")}
+
+
+def _tags(reading: Read, given: object) -> tuple[str, ...]:
+    path = "message.metadata.tags"
+    if given is None:
+        return ()
+    if not isinstance(given, list) or len(given) > MOST_TAGS:
+        reading.fault(path, f"is a list of at most {MOST_TAGS} tags")
+        return ()
+    for place, one in enumerate(given):
+        if not isinstance(one, str) or not 1 <= len(one) <= LONGEST_TAG:
+            reading.fault(f"{path}[{place}]", f"is a text of 1 to {LONGEST_TAG} characters")
+    return tuple(dict.fromkeys(given)) if not reading.faults else ()
+
+
+# ── recipients ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _recipients(reading: Read, given: object) -> tuple[To, ...]:
+    path = "message.to"
+    if given is None:
+        reading.fault(path, "is required: whom the message is for")
+        return ()
+    listed = given if isinstance(given, list) else [given]
+    if not 1 <= len(listed) <= MOST_RECIPIENTS:
+        reading.fault(path, f"names 1 to {MOST_RECIPIENTS} recipients: send to a list for more")
+        return ()
+    places = [f"{path}[{n}]" for n in range(len(listed))] if isinstance(given, list) else [path]
+    found = [_recipient(reading, one, place) for one, place in zip(listed, places, strict=True)]
+    return tuple(one for one in found if one is not None)
+
+
+def _recipient(reading: Read, given: object, path: str) -> To | None:
+    if not isinstance(given, dict):
+        reading.fault(path, 'is an object such as {"user_id": "ana"} or {"email": "ana@example.com"}')
+        return None
+    groups = [name for name in _GROUPS if given.get(name) not in (None, "")]
+    if len(groups) > 1 or (groups and given.get("user_id")):
+        reading.fault(path, f"names one recipient: {' or '.join([*groups, 'user_id'])}")
+        return None
+    context = reading.mapping(given, "context", path)
+    reading.known(context, ("tenant_id",), f"{path}.context")
+    tenant = (
+        reading.text(given, "tenant_id", path)
+        or reading.text(context, "tenant_id", f"{path}.context")
+        or reading.text(given, "account_id", path)
+    )
+    data = reading.mapping(given, "data", path)
+    if groups:
+        reading.known(given, (*_GROUPS, *_TO), path)
+        return _group(reading, given, groups[0], path, data, tenant)
+    reading.known(given, (*_TO, *_GROUPS, *PROFILE), path)
+    user_id = reading.text(given, "user_id", path, people.MAX_ID)
+    profile = _profile(reading, given, path)
+    preferences = None
+    try:
+        preferences = lists.check_preferences(given.get("preferences"), f"{path}.preferences")
+    except errors.InvalidInput as refusal:
+        reading.faults += refusal.faults
+    said = {**given, **profile}
+    if not any(said.get(key) for key in ("user_id", "email", "phone_number", *_ADDRESSES)):
+        reading.fault(
+            path, "names nobody: give `user_id`, `email`, `phone_number`, `list_id` or `audience_id`"
+        )
+    return To(user_id=user_id, profile=profile, data=data, tenant_id=tenant, preferences=preferences)
+
+
+def _profile(reading: Read, given: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """What a recipient's fields say of their profile; `profile` goes before."""
+    own = reading.mapping(given, "profile", path)
+    beside = {key: given[key] for key in PROFILE if given.get(key) not in (None, "")}
+    cleaned: dict[str, Any] = {}
+    for said, place in ((beside, path), (own, f"{path}.profile")):
+        try:
+            cleaned |= people.clean_profile(said, place, reading.region)
+        except errors.InvalidInput as refusal:
+            reading.faults += refusal.faults
+    return cleaned
+
+
+def _group(
+    reading: Read, given: Mapping[str, Any], name: str, path: str, data: dict[str, Any], tenant: str | None
+) -> To | None:
+    value, place = given[name], f"{path}.{name}"
+    try:
+        if name == "list_id":
+            lists.check_id(value, place)
+        elif name == "list_pattern":
+            lists.check_pattern(value, place)
+    except errors.InvalidInput as refusal:
+        reading.faults += refusal.faults
+        return None
+    if reading.text(given, name, path) is None:
+        return None
+    member_of = _member_of(reading, given.get("filters"), f"{path}.filters")
+    return To(**{name: value}, data=data, tenant_id=tenant, member_of=member_of)
+
+
+def _member_of(reading: Read, given: object, path: str) -> str | None:
+    """The tenant that the only filter there is names: {"operator": "MEMBER_OF", "path": "account_id", "value": …}."""
+    if given is None or given == []:
+        return None
+    one = given[0] if isinstance(given, list) and len(given) == 1 else None
+    if (
+        not isinstance(one, dict)
+        or (one.get("operator"), one.get("path")) != ("MEMBER_OF", "account_id")
+        or not isinstance(one.get("value"), str)
+    ):
+        reading.fault(
+            path,
+            'is one filter: {"operator": "MEMBER_OF", "path": "account_id", "value": "the id of a tenant"}',
+        )
+        return None
+    value: str = one["value"]
+    return value

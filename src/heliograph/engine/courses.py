@@ -1,0 +1,90 @@
+"""Courses: what mailings go by, as it was when they began (a chapter of the turn).
+
+Law: it is written down once, and read again by every turn that walks.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from heliograph.core import audience_filters, outgoing, segments
+from heliograph.store import rows
+
+
+class Body(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a mailing goes by, as it was when it began."""
+
+    tenant_id: str | None
+    list_id: str
+    visit: int
+    template_id: str | None
+    template_version: int | None
+    look: dict[str, Any] | None
+    data: dict[str, Any]
+    request: dict[str, Any] | None = None
+    strategy: str = "replace"
+    source: tuple[str, ...] = ()
+    """What the runs of recipients say where they come from."""
+    depth: int = 0
+    request_id: str | None = None
+    """The request to send that asked for it, in place of a run."""
+    said: outgoing.Letter | None = None
+    """What is said, where that is more than a template."""
+    list_ids: tuple[str, ...] = ()
+    """The lists whose people it is for, where it is not one list."""
+    audience: dict[str, Any] | None = None
+    """The filter of those whom it is for, where that is no list's business."""
+    member_of: str | None = None
+    """The tenant of which they have to be members."""
+    spoken_for: str | None = None
+    """The tenant in whose name it is sent, which says something of its members."""
+
+    @property
+    def letter(self) -> outgoing.Letter:
+        """What is said to each."""
+        if self.said is not None:
+            return self.said
+        return outgoing.Letter(
+            template_id=self.template_id, template_version=self.template_version, look=self.look
+        )
+
+    @property
+    def lists(self) -> tuple[str, ...]:
+        """The lists whose people it is for."""
+        return self.list_ids or (self.list_id,)
+
+
+_body = msgspec.json.Decoder(Body)
+
+
+class Course(NamedTuple):
+    """A mailing, ready to walk."""
+
+    automation_id: bytes
+    """The id of the effect that asked for it."""
+    run_id: bytes | None
+    """The run that hears how it ends; None where a request to send asked for it."""
+    body: Body
+    letter: outgoing.Letter
+    is_in: segments.Member | None = None
+    """Who is in its audience."""
+
+
+OF_REQUEST = 0
+"""The version of a fan-out that a request to send asked for; a campaign's begin at 1."""
+
+
+def read(row: rows.Fanout) -> Course:
+    """A stored mailing."""
+    body = _body.decode(row.body)
+    is_in = None
+    if body.audience is not None:
+        is_in = segments.audience([segments.Members(audience_filters.parse(body.audience))], [])
+    return Course(row.automation_id, row.run_id, body, body.letter, is_in)
+
+
+def is_one(row: rows.Fanout) -> bool:
+    """Whether a fan-out is a mailing, and no campaign's."""
+    return row.run_id is not None or row.version == OF_REQUEST

@@ -1,0 +1,267 @@
+"""Requests: what `POST /send` took in becomes messages when it is due (a chapter of the turn).
+
+Law: who they are and where they are written to is what is stored as the request is due, so a delay loses nobody who
+has moved. One person's message is the request itself, by its id; a group is walked over by a mailing. Everything is
+read before anything is decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from heliograph.core import (
+    effects,
+    ids,
+    lists,
+    messages,
+    outgoing,
+    requests,
+    routes,
+    rules,
+    tenants,
+)
+from heliograph.engine import bounds, courses, faults, looking, mailing, match, run
+from heliograph.engine import desk as desks
+from heliograph.store import courier_audiences, database, request_rows, rows
+from heliograph.store import lists as stored_lists
+
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+_PLANNED, _UNROUTABLE = int(messages.State.PLANNED), int(messages.State.UNROUTABLE)
+
+TIMERS = frozenset({effects.Timer.REQUEST})
+MOST_LISTS = 1_000
+"""The most lists that one pattern means."""
+
+
+class _Asked(NamedTuple):
+    """A request that is due."""
+
+    row: request_rows.Request
+    said: requests.Request
+    crowds: Mapping[int, courses.Body]
+    """The mailings of those of its recipients that are groups, but for what is said; absent: there is none."""
+
+
+class Requests:
+    """The requests of the turns of one connection."""
+
+    def __init__(
+        self,
+        store: database.Database,
+        session: database.Session,
+        known: Callable[[int], match.Workspace],
+        limits: bounds.Limits,
+    ):
+        """`known` gives a workspace as the present turn knows it."""
+        self._store, self._session, self._known, self._limits = store, session, known, limits
+        self._asked: dict[tuple[int, bytes], _Asked] = {}
+
+    # ── reading, in bulk ────────────────────────────────────────────────────────────────────────────
+
+    def read(
+        self,
+        connection: Any,
+        timers: Iterable[rows.Timer],
+        culprits: Collection[tuple[int, bytes]],
+        desk: desks.Desk,
+    ) -> None:
+        """The requests of these timers, and who is named in them."""
+        self._asked = {}
+        keys = {(t.workspace_id, t.id) for t in timers if t.kind in TIMERS} - {*culprits}
+        if not keys:
+            return
+        looks = looking.Looks()
+        for key, row in self._session.hot.read_requests(connection, keys).items():
+            said = requests.stored(row.body)
+            people = {one.user_id for one in said.to if one.user_id is not None}
+            places = {
+                (one.user_id or "", tenant_id)
+                for one in said.to
+                if (tenant_id := one.tenant_id or said.tenant_id) is not None
+            }
+            looks.add(row.workspace_id, looking.Wanted(people, tenants=places))
+            self._asked[key] = _Asked(row, said, self._crowds(row, said))
+        looks.read(connection, self._session.hot, desk)
+
+    def _crowds(self, row: request_rows.Request, said: requests.Request) -> dict[int, courses.Body]:
+        groups = {place: one for place, one in enumerate(said.to) if one.is_group}
+        if not groups:
+            return {}
+        bound, request_id = said.tenant_id if said.is_bound else None, ids.text(row.id)
+        found: dict[int, courses.Body] = {}
+        with self._store.reading() as connection:
+            for place, one in groups.items():
+                named: dict[str, Any] = {}
+                if one.audience_id is not None:
+                    audience = courier_audiences.read(connection, row.workspace_id, bound, one.audience_id)
+                    if audience is None:
+                        continue
+                    # Of an audience without a filter nobody is a member.
+                    named = {"audience": audience.filter or NOBODY, "list_id": ""}
+                else:
+                    pattern = lists.check_pattern(one.list_pattern or one.list_id, "list")
+                    listed = stored_lists.page(connection, row.workspace_id, bound, pattern, "", MOST_LISTS)
+                    if not listed and one.list_id is not None:
+                        continue
+                    named = {"list_id": "", "list_ids": tuple(each.id for each in listed)}
+                found[place] = courses.Body(
+                    tenant_id=bound,
+                    visit=0,
+                    template_id=None,
+                    template_version=None,
+                    look=None,
+                    data={**said.data, **one.data},
+                    request_id=request_id,
+                    member_of=one.member_of,
+                    spoken_for=one.tenant_id or said.tenant_id,
+                    **named,
+                )
+        return found
+
+    # ── one input ───────────────────────────────────────────────────────────────────────────────────
+
+    def timer(self, desk: desks.Desk, timer: rows.Timer, fault: Exception | None) -> None:
+        """Let a request become what it asks for; `fault` is why its turn failed with it alone, if it did."""
+        asked = self._asked.get((timer.workspace_id, timer.id))
+        made: list[rows.Message] = []
+        mailed: list[tuple[bytes, courses.Body]] = []
+        if fault is None and asked is not None:
+            try:
+                made, mailed = self._made(desk, asked)
+            except Exception as raised:  # noqa: BLE001 - a decision that raises marks its own input (E2)
+                fault = raised
+        if fault is not None:
+            faults.failed_timer(desk, timer, fault)
+            return
+        # Everything was decided: only now may the desk change.
+        is_late = desk.now - timer.wake_at > self._limits.misfire_grace
+        for message in made:
+            if is_late:
+                desk.late[message.id] = timer.wake_at
+            run.post(desk, message, timer.partition)
+        for identity, body in mailed:
+            mailing.begin_of_request(desk, timer.workspace_id, identity, body)
+
+    def _made(
+        self, desk: desks.Desk, asked: _Asked
+    ) -> tuple[list[rows.Message], list[tuple[bytes, courses.Body]]]:
+        row, said = asked.row, asked.said
+        head = ids.head(ids.created_at(row.id))
+        made: list[rows.Message] = []
+        mailed = []
+        for place, to in enumerate(said.to):
+            tenant = self._tenant(desk, row, to.user_id, to.tenant_id or said.tenant_id)
+            letter = self._letter(row, said, tenant)
+            if to.is_group and place in asked.crowds:
+                identity = ids.of_effect(row.id, place, 0, head, row.partition)
+                mailed.append((identity, msgspec.structs.replace(asked.crowds[place], said=letter)))
+                continue
+            recipient = self._recipient(desk, row, said, to, tenant)
+            refusal = _nowhere(to) if to.is_group else _refusal(letter, to)
+            found = outgoing.messages(letter, recipient, refusal)
+            tenant_id = to.tenant_id or said.tenant_id
+            made += [self._message(desk, row, tenant_id, place, n, one) for n, one in enumerate(found)]
+        if said.is_single:
+            made[0] = made[0]._replace(id=row.id, partition=row.partition)
+        return made, mailed
+
+    def _letter(
+        self, row: request_rows.Request, said: requests.Request, tenant: tenants.Place | None
+    ) -> outgoing.Letter:
+        workspace = self._known(row.workspace_id)
+        library = workspace.library
+        subject = workspace.default_subject or self._limits.default_subject
+        shared: dict[str, Any] = {"default_subject": subject, "topic": said.topic}
+        brand = said.brand or (None if tenant is None else tenant.brand_id)
+        if said.template is None:
+            return outgoing.letter_with(said.content or {}, library, brand, **shared)
+        pin = library.templates.get(said.template)
+        if pin is None:
+            return outgoing.Letter(template_id=said.template, fault=messages.UNPUBLISHED, **shared)
+        return outgoing.letter_of(pin, library, brand, **shared)
+
+    def _tenant(
+        self, desk: desks.Desk, row: request_rows.Request, user_id: str | None, tenant_id: str | None
+    ) -> tenants.Place | None:
+        found = desk.tenant_profiles.get((row.workspace_id, user_id or "", tenant_id or ""))
+        return None if found is None else tenants.placed(tenant_id or "", found.levels, found.own)
+
+    def _recipient(
+        self,
+        desk: desks.Desk,
+        row: request_rows.Request,
+        said: requests.Request,
+        to: requests.To,
+        tenant: tenants.Place | None,
+    ) -> outgoing.Recipient:
+        """Whom a request is for: what is stored of them, what their tenant says, and what the request says."""
+        stored: Mapping[str, Any] = {}
+        found = None if to.user_id is None else desk.contacts.get((row.workspace_id, to.user_id))
+        if (
+            to.user_id is not None
+            and found is not None
+            and (not said.is_bound or found.tenant_id == said.tenant_id)
+        ):
+            stored = desk.contact(row.workspace_id, to.user_id)
+        known = stored if tenant is None else tenant.profile(stored)
+        data = {**said.data, **to.data}
+        seen = None if tenant is None else tenant.seen
+        return outgoing.Recipient(to.user_id, {**known, **to.profile}, data, seen)
+
+    def _message(
+        self,
+        desk: desks.Desk,
+        row: request_rows.Request,
+        tenant_id: str | None,
+        place: int,
+        ordinal: int,
+        asked: effects.Deliver,
+    ) -> rows.Message:
+        subject = rules.cooldown_subject(asked.contact_id or asked.address or "", None)
+        partition = ids.partition_of_subject(row.workspace_id, subject)
+        head = ids.head(ids.created_at(row.id))
+        return rows.Message(
+            row.workspace_id,
+            ids.of_effect(row.id, place, ordinal, head, partition),
+            partition,
+            tenant_id,
+            int(asked.kind),
+            asked.channel,
+            None,
+            None,
+            place,
+            ordinal,
+            None,
+            asked.contact_id,
+            asked.address,
+            asked.template_id,
+            asked.template_version,
+            None if asked.content is None else _encode(asked.content),
+            _encode(asked.data) if asked.data else None,
+            _UNROUTABLE if asked.fault else _PLANNED,
+            desk.now if asked.fault else None,
+            None,
+            asked.fault,
+            row.id,
+            routes.write(asked.route),
+        )
+
+
+NOBODY: dict[str, Any] = {"operator": "EQ", "path": "user_id", "value": ""}
+"""The filter of an audience that has none."""
+
+
+def _nowhere(to: requests.To) -> str:
+    """Why a group is written to no more that was there when it was asked for."""
+    kind, name = ("audience", to.audience_id) if to.audience_id else ("list", to.list_id)
+    return f"there is no {kind} {name!r} any more"
+
+
+def _refusal(letter: outgoing.Letter, to: requests.To) -> str | None:
+    """Why nothing is sent to somebody, by what the request itself says they prefer."""
+    is_unwanted = lists.is_opted_out(to.preferences, letter.template_id, letter.topic)
+    return messages.OPTED_OUT if is_unwanted else None

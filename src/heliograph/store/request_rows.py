@@ -1,0 +1,24 @@
+"""The rows of requests to send that pass between the engine and the two hot files: a part of rows.py.
+
+Law: no SQL and no decisions here.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Request(NamedTuple):
+    """A row of `requests`; `body` is the JSON of core.requests.Request, `tags` a JSON list."""
+
+    workspace_id: int
+    id: bytes
+    partition: int
+    tenant_id: str | None
+    body: bytes | str
+    due_at: int
+    event: str | None
+    trace_id: str | None
+    tags: bytes | str | None
+    start_key: str | None
+    """What it is unique by, where its caller may ask it again."""

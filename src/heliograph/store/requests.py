@@ -1,0 +1,215 @@
+"""Requests to send as they are taken in and read, and what was archived (core.requests).
+
+Law: a request is stored with its timer in one transaction, so one that was answered is sent; whoever asks again with
+the same key is told of the first. What it names is looked for before, by whom it is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import sqlalchemy as sa
+
+from heliograph import errors
+from heliograph.core import effects, messages, requests
+from heliograph.store import (
+    birthdays,
+    brands,
+    courier_audiences,
+    lists,
+    request_rows,
+    rows,
+    schema,
+    templates,
+)
+
+_REQUESTS = schema.requests.c
+_ARCHIVES = schema.archives.c
+_TENANTS = schema.tenants.c
+_MESSAGES = schema.messages.c
+_MOST_TRACED = 1_000
+_FIELDS = tuple(_REQUESTS[name] for name in request_rows.Request._fields)
+
+
+# ── taking in ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def check(
+    connection: sa.Connection, workspace_id: int, given: requests.Request, path: str = "message"
+) -> None:
+    """Raises errors.InvalidInput for what a request names and there is not."""
+    faults = [*_faults(connection, workspace_id, given, path)]
+    if faults:
+        raise errors.InvalidInput(faults=faults)
+
+
+def _faults(
+    connection: sa.Connection, workspace_id: int, given: requests.Request, path: str
+) -> Iterator[errors.Fault]:
+    bound = given.tenant_id if given.is_bound else None
+    if given.template is not None:
+        stored = templates.read(connection, workspace_id, given.template)
+        if stored is None or stored.archived_at is not None:
+            yield errors.Fault(f"{path}.template", f"there is no template {given.template!r}")
+    if given.brand is not None and brands.read(connection, workspace_id, given.brand) is None:
+        yield errors.Fault(f"{path}.brand_id", f"there is no brand {given.brand!r}")
+    if given.tenant_id is not None and bound is None:
+        yield from _tenant_faults(connection, workspace_id, given.tenant_id, f"{path}.context.tenant_id")
+    for place, one in enumerate(given.to):
+        at = f"{path}.to[{place}]" if len(given.to) > 1 else f"{path}.to"
+        if one.tenant_id is not None and one.tenant_id != bound:
+            yield from _tenant_faults(connection, workspace_id, one.tenant_id, f"{at}.tenant_id")
+        if one.list_id is not None and lists.read(connection, workspace_id, bound, one.list_id) is None:
+            yield errors.Fault(f"{at}.list_id", f"there is no list {one.list_id!r}")
+        if one.audience_id is not None and (
+            courier_audiences.read(connection, workspace_id, bound, one.audience_id) is None
+        ):
+            yield errors.Fault(f"{at}.audience_id", f"there is no audience {one.audience_id!r}")
+
+
+def _tenant_faults(
+    connection: sa.Connection, workspace_id: int, tenant_id: str, path: str
+) -> Iterator[errors.Fault]:
+    query = sa.select(_TENANTS.id).where(_TENANTS.workspace_id == workspace_id, _TENANTS.id == tenant_id)
+    if connection.execute(query).one_or_none() is None:
+        yield errors.Fault(path, f"there is no tenant {tenant_id!r}")
+
+
+def put(connection: sa.Connection, row: request_rows.Request) -> bytes:
+    """Take a request in; gives its id, or that of the one that was taken in with its start key."""
+    if row.start_key is not None:
+        query = sa.select(_REQUESTS.id).where(
+            _REQUESTS.workspace_id == row.workspace_id, _REQUESTS.start_key == row.start_key
+        )
+        found: bytes | None = connection.execute(query).scalar_one_or_none()
+        if found is not None:
+            return found
+    connection.execute(sa.insert(schema.requests).values(**row._asdict()))
+    timer = rows.Timer(row.partition, row.due_at, row.workspace_id, int(effects.Timer.REQUEST), row.id)
+    birthdays.set_timers(connection, [timer])
+    return row.id
+
+
+# ── reading ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def read(
+    connection: sa.Connection, workspace_id: int, tenant_id: str | None, identity: bytes
+) -> request_rows.Request | None:
+    """A request; None where this tenant (None: the whole workspace) sees none."""
+    query = sa.select(*_FIELDS).where(_REQUESTS.workspace_id == workspace_id, _REQUESTS.id == identity)
+    if tenant_id is not None:
+        query = query.where(_REQUESTS.tenant_id == tenant_id)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else request_rows.Request._make(row)
+
+
+def as_message(row: request_rows.Request) -> rows.Message | None:
+    """The message that a request is, as it will be planned; None where it is for many."""
+    said = requests.stored(row.body)
+    if not said.is_single:
+        return None
+    return rows.Message(
+        row.workspace_id,
+        row.id,
+        row.partition,
+        row.tenant_id,
+        int(effects.Kind.MESSAGE),
+        "email",
+        None,
+        None,
+        0,
+        0,
+        None,
+        said.to[0].user_id,
+        said.subject if said.to[0].user_id is None else None,
+        said.template,
+        None,
+        None,
+        None,
+        int(messages.State.PLANNED),
+        None,
+        None,
+        None,
+        row.id,
+    )
+
+
+def traced(
+    connection: sa.Connection, workspace_id: int, trace_id: str, identity: bytes | None
+) -> Sequence[bytes]:
+    """The ids of the newest requests with this trace id, or of the one that has this id; a thousand at most."""
+    clauses = [_REQUESTS.trace_id == trace_id]
+    if identity is not None:
+        clauses.append(_REQUESTS.id == identity)
+    found: list[bytes] = []
+    for clause in clauses:
+        query = sa.select(_REQUESTS.id).where(_REQUESTS.workspace_id == workspace_id, clause)
+        found += connection.execute(query.order_by(_REQUESTS.id.desc()).limit(_MOST_TRACED)).scalars()
+    return found
+
+
+def cancel(connection: sa.Connection, workspace_id: int, identity: bytes, now: int, reason: str) -> bool:
+    """Let a request that no turn has taken up become a message that is canceled; False where there is none.
+
+    The caller keeps turns out of its partition.
+    """
+    row = read(connection, workspace_id, None, identity)
+    message = None if row is None else as_message(row)
+    if row is None or message is None:
+        return False
+    timers = schema.timers.c
+    waits = sa.delete(schema.timers).where(
+        timers.partition == row.partition,
+        timers.wake_at == row.due_at,
+        timers.workspace_id == workspace_id,
+        timers.kind == int(effects.Timer.REQUEST),
+        timers.id == identity,
+    )
+    if not connection.execute(waits).rowcount:
+        return False
+    canceled = message._replace(state=int(messages.State.CANCELED), settled_at=now, error=reason)
+    connection.execute(sa.insert(schema.messages).values(**canceled._asdict()))
+    return True
+
+
+# ── archiving ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def archive(
+    connection: sa.Connection, workspace_id: int, tenant_id: str | None, identity: bytes, now: int
+) -> bool:
+    """List the messages of a request no more; False where this tenant sees none. A message is a request too."""
+    is_there = read(connection, workspace_id, tenant_id, identity) is not None
+    if not is_there:
+        query = sa.select(_MESSAGES.tenant_id).where(
+            _MESSAGES.workspace_id == workspace_id,
+            sa.or_(
+                _MESSAGES.id == identity,
+                sa.and_(_MESSAGES.automation_id == identity, _MESSAGES.run_id.is_(None)),
+            ),
+        )
+        found = connection.execute(query.limit(1)).one_or_none()
+        is_there = found is not None and tenant_id in (None, found.tenant_id)
+    if is_there:
+        connection.execute(_ARCHIVE, {"workspace_id": workspace_id, "request_id": identity, "at": now})
+    return is_there
+
+
+_ARCHIVE = sa.text(
+    "INSERT INTO archives (workspace_id, request_id, archived_at) VALUES (:workspace_id, :request_id, :at)"
+    " ON CONFLICT DO NOTHING"
+).bindparams(sa.bindparam("request_id", type_=schema.Identity()))
+
+
+def is_archived(workspace_id: int) -> sa.ColumnElement[bool]:
+    """Whether a message of the ledger is archived, itself or with its request."""
+    query = sa.select(sa.literal(1)).where(
+        _ARCHIVES.workspace_id == workspace_id,
+        sa.or_(
+            _ARCHIVES.request_id == _MESSAGES.id,
+            _ARCHIVES.request_id == _MESSAGES.request_id,
+            sa.and_(_ARCHIVES.request_id == _MESSAGES.automation_id, _MESSAGES.run_id.is_(None)),
+        ),
+    )
+    return sa.exists(query.correlate(schema.messages))

@@ -1,0 +1,108 @@
+"""Sending: `POST /send`, and `/requests/{id}/archive`, in Courier's shape (courier-wire.md 2.1).
+
+Law: a request is checked whole, and answered when it is stored: from then on it is sent, whatever happens.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+import msgspec
+from litestar import Response, post, put
+
+from heliograph import errors
+from heliograph.core import ids, requests, rules
+from heliograph.store import request_rows
+from heliograph.store import requests as store
+from heliograph.web import auth
+from heliograph.web.calls import Call, ignored_header, in_thread
+
+TAG = "Sending"
+_MOST_BYTES = 6 * 1024 * 1024
+
+
+class NoQuery(msgspec.Struct):
+    """Nothing."""
+
+
+class SendBody(msgspec.Struct):
+    """What is sent, and to whom."""
+
+    message: dict[str, Any]
+    """`to`, with `template` or `content`, and what else Courier's message says."""
+
+
+class Sent(msgspec.Struct):
+    """The request that was taken in: for one recipient, their message has its id."""
+
+    request_id: str = msgspec.field(name="requestId")
+
+
+@post("/send", status_code=202, opt={"tag": TAG, "body": SendBody})
+@in_thread
+def send(request: Call) -> Response[Sent]:
+    """Send a message to somebody, to several, to a list, to the lists of a pattern, or to an audience."""
+    _, ignored = request.read_courier_query(NoQuery)
+    if len(request.content.body) > _MOST_BYTES:
+        raise errors.TooLarge(f"a request to send takes at most {_MOST_BYTES // 1024**2} MiB")
+    services, who = request.services, request.principal
+    said, strangers = requests.read(request.read_object(), services.settings.default_region or None)
+    said = _bound(said, who)
+    with services.database.writing() as connection:
+        store.check(connection, who.workspace_id, said)
+        now = services.now()
+        identity = store.put(connection, _row(said, who, now, request.content.start_key))
+    request.wake()
+    return Response(Sent(ids.wire(identity)), headers=ignored_header([*ignored, *strangers]))
+
+
+def _bound(said: requests.Request, who: auth.Principal) -> requests.Request:
+    """The request as a key may ask it: one that is bound to a tenant speaks for that alone."""
+    if who.tenant_id is None:
+        return said
+    named = [said.tenant_id, *(one.tenant_id for one in said.to), *(one.member_of for one in said.to)]
+    strange = next((one for one in named if one not in (None, who.tenant_id)), None)
+    if strange is not None:
+        raise errors.NotFound(f"there is no tenant {strange!r}")
+    return msgspec.structs.replace(said, tenant_id=who.tenant_id, is_bound=True)
+
+
+def _row(
+    said: requests.Request, who: auth.Principal, now: int, start_key: str | None
+) -> request_rows.Request:
+    subject = said.subject
+    partition = (
+        secrets.randbelow(ids.PARTITIONS)
+        if subject is None
+        else ids.partition_of_subject(who.workspace_id, rules.cooldown_subject(subject, None))
+    )
+    identity = ids.mint(now, secrets.randbits(ids.COUNTER_BITS), partition, secrets.randbits(36))
+    return request_rows.Request(
+        who.workspace_id,
+        identity,
+        partition,
+        said.tenant_id,
+        msgspec.json.encode(said),
+        now,
+        said.event,
+        said.trace_id,
+        msgspec.json.encode(said.tags) if said.tags else None,
+        start_key,
+    )
+
+
+@put("/requests/{request_id:str}/archive", status_code=202, opt={"tag": TAG})
+@in_thread
+def archive(request: Call) -> Response[None]:
+    """Archive a request: its messages are listed no more."""
+    _, ignored = request.read_courier_query(NoQuery)
+    identity, who = request.identity("request_id"), request.principal
+    with request.services.database.writing() as connection:
+        now = request.services.now()
+        if not store.archive(connection, who.workspace_id, who.tenant_id, identity, now):
+            raise errors.NotFound(f"there is no request {request.part('request_id')!r}")
+    return Response(None, headers=ignored_header(ignored))
+
+
+HANDLERS = (send, archive)

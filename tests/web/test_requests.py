@@ -1,0 +1,243 @@
+"""`POST /send`: who is written to, with what, and what is refused."""
+
+from typing import Any
+
+import pytest
+
+from tests.web.client import Client, faults
+
+TO_ANA = {"to": {"user_id": "ana"}, "content": {"title": "Hello {name}", "body": "Order {{data.order}}"}}
+
+
+def send(api: Client, message: dict[str, Any], **given: Any) -> str:
+    """A request that was taken in; its id."""
+    answer = api.post("/send", {"message": message}, **given)
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["requestId"])
+
+
+def sent(api: Client, message: dict[str, Any], **given: Any) -> tuple[str, dict[str, str]]:
+    """A request that was sent; its id, and what was written to whom."""
+    before = len(api.mailbox.received)
+    request_id = send(api, message, **given)
+    api.world.run_until_idle()
+    mails = api.mailbox.received[before:]
+    assert len({mail.recipient for mail in mails}) == len(mails)
+    return request_id, {mail.recipient: mail.text.strip() for mail in mails}
+
+
+def messages(api: Client, request_id: str, **query: Any) -> list[dict[str, Any]]:
+    """The messages of a request."""
+    found: list[dict[str, Any]] = api.get("/messages", params={"traceId": request_id, **query}).json()[
+        "results"
+    ]
+    return found
+
+
+def crowd(api: Client, list_id: str, *names: str) -> None:
+    """These people, with addresses, on a list."""
+    for name in names:
+        api.world.contact(name, email=f"{name}@example.com", given_name=name.title(), plan="pro")
+    body = {"recipients": [{"recipientId": name} for name in names]}
+    assert api.put(f"/lists/{list_id}/subscriptions", body).status_code < 300
+
+
+def test_the_message_to_one_person_is_the_request(api: Client) -> None:
+    """It can be read by the request's id at once, is sent once, and shows what it was said to be about."""
+    api.world.contact("ana", email="ana@example.com")
+    meta = {"event": "order-confirmed", "tags": ["shop", "50%"], "trace_id": "t-1"}
+    request_id = send(api, {**TO_ANA, "data": {"order": 7, "name": "Ana"}, "metadata": meta})
+    waiting = api.get(f"/messages/{request_id}").json()
+    assert (waiting["id"], waiting["status"], waiting["event"]) == (request_id, "ENQUEUED", "order-confirmed")
+    api.world.run_until_idle()
+    (mail,) = api.mailbox.received
+    assert (mail.recipient, mail.subject, mail.text.strip()) == ("ana@example.com", "Hello Ana", "Order 7")
+    found = api.get(f"/messages/{request_id}").json()
+    assert (found["id"], found["status"], found["recipient"]) == (request_id, "SENT", "ana")
+    assert (found["run_id"], found["rule_id"], found["campaign_id"]) == (None, None, None)
+    for query in ({"traceId": "t-1"}, {"tag": "shop,x"}, {"tags": "50%"}, {"event": "order-confirmed"}):
+        listed = api.get("/messages", params=query).json()["results"]
+        assert [one["id"] for one in listed] == [request_id], query
+    for query in ({"traceId": "t-2"}, {"tag": "5_%"}, {"event": "else"}):
+        assert api.get("/messages", params=query).json()["results"] == []
+    assert api.put(f"/requests/{request_id}/archive").status_code == 202
+    assert (messages(api, request_id), len(messages(api, request_id, archived=True))) == ([], 1)
+    assert api.get(f"/messages/{request_id}").status_code == 200
+    assert api.put("/requests/1-65f240a0-47a6a120c8374de9bcf9f22c/archive").status_code == 404
+
+
+def test_each_of_many_has_a_message_of_their_own(api: Client) -> None:
+    """By what is stored, by an address alone, with data and a profile of their own; all are found by the request."""
+    api.world.contact("ana", email="ana@example.com", given_name="Ana")
+    api.world.template("hi", subject="Hi", text="{{ profile.given_name }} {{ data.word }} {{ contact.id }}")
+    to = [
+        {"user_id": "ana", "data": {"word": "own"}},
+        {"email": "Ben@Example.com", "profile": {"given_name": "Ben"}},
+        {"user_id": "cleo", "email": "cleo@example.com", "given_name": "Cleo"},
+        {"user_id": "nobody"},
+        {
+            "user_id": "dan",
+            "email": "dan@example.com",
+            "preferences": {"notifications": {"hi": {"status": "OPTED_OUT"}}},
+        },
+    ]
+    request_id, mails = sent(api, {"to": to, "template": "hi", "data": {"word": "shared"}})
+    assert mails == {
+        "ana@example.com": "Ana own ana",
+        "ben@example.com": "Ben shared",
+        "cleo@example.com": "Cleo shared cleo",
+    }
+    found = {one["recipient"]: one for one in messages(api, request_id)}
+    assert {name: (one["status"], one["reason"]) for name, one in found.items()} == {
+        "ana": ("SENT", None),
+        "ben@example.com": ("SENT", None),
+        "cleo": ("SENT", None),
+        "nobody": ("UNROUTABLE", "NO_CHANNELS"),
+        "dan": ("UNROUTABLE", "UNSUBSCRIBED"),
+    }
+    assert api.get(f"/messages/{request_id}").status_code == 404
+    assert all(api.get(f"/messages/{one['id']}").status_code == 200 for one in found.values())
+
+
+def test_groups_are_walked_over(api: Client) -> None:
+    """A list, the lists of a pattern with everybody once, and an audience; not those who are on none of them."""
+    crowd(api, "shop.news", "ana", "ben")
+    crowd(api, "shop.offers", "ben", "cleo")
+    crowd(api, "other", "dan")
+    api.world.contact("eve", email="eve@example.com", plan="free")
+    out = {"preferences": {"notifications": {"hi": {"status": "OPTED_OUT"}}}}
+    api.put("/lists/shop.offers/subscriptions/ben", out)
+    api.put("/lists/shop.offers/subscriptions/cleo", out)
+    api.put("/audiences/pros", {"filter": {"operator": "EQ", "path": "plan", "value": "pro"}})
+    api.put("/audiences/nobody", {})
+    api.world.template("hi", subject="Hi", text="{{ profile.given_name }} {{ data.word }}")
+
+    def to(**group: Any) -> dict[str, str]:
+        return sent(api, {"to": {**group, "data": {"word": "w"}}, "template": "hi"})[1]
+
+    assert to(list_id="shop.news") == {"ana@example.com": "Ana w", "ben@example.com": "Ben w"}
+    assert to(list_pattern="shop.*") == {"ana@example.com": "Ana w", "ben@example.com": "Ben w"}
+    assert sorted(to(audience_id="pros")) == [f"{name}@example.com" for name in ("ana", "ben", "cleo", "dan")]
+    assert (to(audience_id="nobody"), to(list_pattern="nothing.*")) == ({}, {})
+    api.put("/tenants/acme", {"name": "Acme"})
+    api.put("/users/ana/tenants/acme", {})
+    members = [{"operator": "MEMBER_OF", "path": "account_id", "value": "acme"}]
+    assert to(audience_id="pros", filters=members) == {"ana@example.com": "Ana w"}
+    request_id, mails = sent(
+        api, {**TO_ANA, "to": [{"list_id": "other"}, {"user_id": "ana"}], "data": {"order": 1}}
+    )
+    assert mails == {"dan@example.com": "Order 1", "ana@example.com": "Order 1"}
+    assert sorted(one["recipient"] for one in messages(api, request_id)) == ["ana", "dan"]
+
+
+def test_a_tenant_speaks_for_itself(api: Client) -> None:
+    """Its brand, its own words and its members' profiles are in the message; its keys see no other."""
+    api.put(
+        "/tenants/acme",
+        {"name": "Acme", "properties": {"city": "Rome"}, "user_profile": {"greeting": "Ciao"}},
+    )
+    api.world.contact("ana", email="ana@example.com", greeting_of="all")
+    api.put("/users/ana/tenants/acme", {"profile": {"seat": "4B"}})
+    api.world.template(
+        "hi",
+        subject="Hi",
+        text="{{ profile.greeting }} {{ profile.seat }} {{ tenant.name }} {{ tenant.city }}",
+    )
+    request_id, mails = sent(api, {"to": {"user_id": "ana", "tenant_id": "acme"}, "template": "hi"})
+    assert mails == {"ana@example.com": "Ciao 4B Acme Rome"}
+    assert api.get(f"/messages/{request_id}").json()["tenant_id"] == "acme"
+    api.put("/lists/l/subscriptions", {"recipients": [{"recipientId": "ana"}]})
+    in_context = {"to": {"list_id": "l"}, "template": "hi", "context": {"tenant_id": "acme"}}
+    assert sent(api, in_context)[1] == {"ana@example.com": "Ciao 4B Acme Rome"}
+    key = api.key("ingest", tenant="acme")
+    there = {"to": {"user_id": "ana", "tenant_id": "bolt"}, "template": "hi"}
+    assert api.post("/send", {"message": there}, key=key).status_code == 404
+    assert sent(api, {"to": {"user_id": "ana"}, "template": "hi"}, key=key)[1] == {}
+    assert api.get(f"/messages/{send(api, TO_ANA)}", key=api.key("agent", tenant="acme")).status_code == 404
+
+
+def test_what_is_wrong_is_named(api: Client) -> None:
+    """Every fault has its place, nothing is sent, and what nobody knows is passed over and named."""
+    api.world.contact("ana", email="ana@example.com")
+    refused: list[tuple[Any, set[str]]] = [
+        ({}, {"message.to", "message"}),
+        ({"to": {}, "template": "t"}, {"message.to"}),
+        (
+            {"to": [{"user_id": "a"}, {"email": "x"}, 3], "template": "t"},
+            {"message.to[1].email", "message.to[2]"},
+        ),
+        ({"to": {"list_id": "a b"}, "template": "t"}, {"message.to.list_id"}),
+        ({"to": {"list_pattern": "**"}, "template": "t"}, {"message.to.list_pattern"}),
+        ({"to": {"list_id": "a", "user_id": "b"}, "template": "t"}, {"message.to"}),
+        (
+            {"to": {"audience_id": "a", "filters": [{"operator": "EQ"}]}, "template": "t"},
+            {"message.to.filters"},
+        ),
+        ({**TO_ANA, "template": "t"}, {"message"}),
+        ({"to": {"user_id": "ana"}}, {"message"}),
+        ({"to": {"user_id": "ana"}, "content": {"title": "t"}}, {"message.content.body"}),
+        (
+            {"to": {"user_id": "ana"}, "content": {"version": "2022-01-01", "elements": [{"type": "no"}]}},
+            {"message.content.elements[0].type"},
+        ),
+        (
+            {**TO_ANA, "metadata": {"tags": ["x" * 31]}, "data": 3},
+            {"message.metadata.tags[0]", "message.data"},
+        ),
+        ({**TO_ANA, "metadata": {"tags": ["x"] * 10}}, {"message.metadata.tags"}),
+        ({"to": {"user_id": "ana"}, "template": "gone"}, {"message.template"}),
+        ({**TO_ANA, "brand_id": "gone"}, {"message.brand_id"}),
+        ({**TO_ANA, "context": {"tenant_id": "gone"}}, {"message.context.tenant_id"}),
+        (
+            {**TO_ANA, "to": [{"list_id": "gone"}, {"audience_id": "gone"}]},
+            {"message.to[0].list_id", "message.to[1].audience_id"},
+        ),
+    ]
+    for message, places in refused:
+        answer = api.post("/send", {"message": message})
+        assert (answer.status_code, set(faults(answer))) == (400, places), (message, answer.text)
+    assert set(faults(api.post("/send", {}))) == {"message"}
+    api.world.run_until_idle()
+    assert (api.world.ledger(), api.mailbox.received) == ([], [])
+    strange = {**TO_ANA, "colour": 1, "to": {"user_id": "ana", "shoe": 2}, "metadata": {"x": 1}}
+    answer = api.post("/send", {"message": strange, "more": 1}, params={"q": "1"})
+    assert (
+        answer.headers["heliograph-ignored"] == "message.colour, message.metadata.x, message.to.shoe, more, q"
+    )
+
+
+def test_a_topic_that_somebody_left_reaches_them_no_more(api: Client) -> None:
+    """Whoever opted out of a topic has nothing of it, by themselves or on a list; all else goes."""
+    crowd(api, "l", "ana", "ben")
+    api.world.opt_out("ana", "offers")
+    offer = {**TO_ANA, "data": {"order": 1}, "preferences": {"subscription_topic_id": "offers"}}
+    request_id, mails = sent(api, offer)
+    assert (mails, api.get(f"/messages/{request_id}").json()["reason"]) == ({}, "UNSUBSCRIBED")
+    assert sorted(sent(api, {**offer, "to": {"list_id": "l"}})[1]) == ["ben@example.com"]
+    assert sorted(sent(api, {**offer, "preferences": {"subscription_topic_id": "orders"}})[1]) == [
+        "ana@example.com"
+    ]
+
+
+def test_a_draft_is_sent_to_nobody(api: Client) -> None:
+    """A template that has no published version makes a message that says so, and nothing goes out."""
+    notification: dict[str, Any] = {
+        "name": "Hi", "tags": [], "brand": None, "subscription": None, "routing": None,
+        "content": {"version": "2022-01-01", "elements": [{"type": "text", "content": "x"}]},
+    }  # fmt: skip
+    draft = api.post("/notifications", {"notification": notification}).json()["id"]
+    request_id, mails = sent(api, {"to": {"email": "ana@example.com"}, "template": draft})
+    found = api.get(f"/messages/{request_id}").json()
+    assert (mails, found["status"], found["reason"]) == ({}, "UNROUTABLE", "UNPUBLISHED")
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_a_key_makes_one_request(api: Client, again: bool) -> None:
+    """The same key is answered as the first time and sends once; another one sends again."""
+    api.world.contact("ana", email="ana@example.com")
+    headers = {"Idempotency-Key": "k", "x-idempotency-expiration": "2 days"}
+    first = send(api, TO_ANA, headers=headers)
+    assert send(api, TO_ANA, headers=headers if again else {"Idempotency-Key": "l"}) == first or not again
+    assert api.post("/send", {"message": {**TO_ANA, "data": {"a": 1}}}, headers=headers).status_code == 422
+    api.world.run_until_idle()
+    assert len(api.mailbox.received) == (1 if again else 2)
