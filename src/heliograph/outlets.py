@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
+from urllib.parse import quote
 
 from heliograph import channels, clock, errors
 from heliograph import settings as settings_module
-from heliograph.channels import console, email, webhook
+from heliograph.channels import apprise, console, email, sms, webhook
 from heliograph.core import ids, mime, providers
 from heliograph.engine import letters, ways
 from heliograph.store import database
@@ -62,14 +63,15 @@ class Outlets:
     ):
         """`installed` replaces the channels that the settings name, `opener` what opens a workspace's providers."""
         self._settings, self._store, self._now = settings, store, time.now
-        self._door = webhook.HttpDoor(time.now, frozenset(settings.allowed_hosts))
+        door = webhook.HttpDoor(time.now, frozenset(settings.allowed_hosts))
+        self._http = webhook.WebhookChannel(door)
         self._signer = _signer(settings)
         self.open = opener or self._open
         self.installed = dict(installed) if installed is not None else self._channels()
 
     def _channels(self) -> dict[str, channels.Channel]:
         """The channels that the settings name."""
-        made: dict[str, channels.Channel] = {"webhook": webhook.WebhookChannel(self._door)}
+        made: dict[str, channels.Channel] = {"webhook": self._http}
         if self._settings.smtp_url:
             made["email"] = self._smtp(email.server(self._settings.smtp_url))
         else:
@@ -119,7 +121,28 @@ class Outlets:
 
     def _open(self, name: str, definition: providers.Definition) -> channels.Channel:
         """One provider's channel. Raises errors.HeliographError where what it says cannot be used."""
-        return self._smtp(_server(name, definition))
+        settings, secrets = definition.settings, definition.secrets
+        if definition.provider == "smtp":
+            return self._smtp(_server(name, definition))
+        if definition.provider == "webhook":
+            return self._http
+        if definition.provider == "twilio":
+            account = sms.Account(
+                settings["account_sid"],
+                secrets["auth_token"],
+                settings.get("api_key_sid", settings["account_sid"]),
+                settings.get("from"),
+                settings.get("messaging_service_sid"),
+                settings.get("base_url", sms.BASE),
+                self._callback(name),
+            )
+            return sms.TwilioChannel(account, self._http)
+        return apprise.AppriseChannel(providers.channel_of(definition.provider), secrets["url"])
+
+    def _callback(self, name: str) -> str | None:
+        """Where a provider tells what became of a message (docs/reports.md)."""
+        place = self._settings.public_url.rstrip("/")
+        return f"{place}/inbound/providers/{quote(name, safe='')}" if place else None
 
 
 def _trial(sender: str, opened: ways.Opened, address: str, now: int) -> channels.Outgoing:

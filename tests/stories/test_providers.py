@@ -2,16 +2,21 @@
 
 import asyncio
 import contextlib
+import json
+from collections import Counter
 from collections.abc import AsyncIterator
 
 import msgspec
 
 from heliograph import app, settings
 from heliograph.core import providers, rules
+from heliograph.core.messages import State
 from heliograph.store import automations, database, people, workspaces
 from heliograph.store import providers as stored_providers
 from heliograph.store import safe as safes
-from tests.channels import smtp_sink
+from tests import tables
+from tests.channels import http_sink, smtp_sink
+from tests.channels.http_sink import HttpSink
 from tests.channels.smtp_sink import Sink
 from tests.engine.test_workers import until
 
@@ -19,8 +24,8 @@ KEY = safes.drawn()
 NOW = 1_795_400_000_000_000
 
 
-def furnish(url: str, *set_up: dict[str, object]) -> int:
-    """A workspace with these providers, ten people, and a rule that writes to them."""
+def furnish(url: str, *set_up: dict[str, object], by: tuple[str, ...] = ("email",)) -> int:
+    """A workspace with these providers, ten people, and a rule that writes to them by these channels."""
     store = database.Database(url, safe=safes.opened(KEY, ""))
     store.migrate()
     with store.writing() as connection:
@@ -29,7 +34,7 @@ def furnish(url: str, *set_up: dict[str, object]) -> int:
             {
                 "name": "Hello",
                 "trigger_type": "custom.a",
-                "actions": [{"type": "send_message", "text": "Hello"}],
+                "actions": [{"type": "send_message", "text": "Hello", "channel": channel} for channel in by],
             }
         )
         automations.create_rule(connection, workspace_id, None, definition, NOW, None)
@@ -84,5 +89,36 @@ def test_the_second_server_delivers_what_the_first_refuses(empty_database_url: s
             assert {mail.recipient for mail in second.mails} == {f"c{n}@example.com" for n in range(10)}
             assert (first.mails, third.mails) == ([], [])
             assert (len(second.mails), third.connections) == (10, 0)
+
+    asyncio.run(play())
+
+
+def test_text_messages_go_on_while_a_mail_server_is_dead(empty_database_url: str) -> None:
+    """Nobody listens where the e-mails go: text messages arrive all the same, and the e-mails wait."""
+
+    async def play() -> None:
+        async with Sink() as mail:
+            port = mail.port
+        taken = json.dumps({"sid": "SM1", "status": "queued"}).encode()
+        async with HttpSink(lambda _: http_sink.reply("201 Created", taken)) as service:
+            account = {"account_sid": "AC1", "auth_token": "t", "from": "+15005550006"}
+            workspace_id = furnish(
+                empty_database_url,
+                {"provider": "smtp", "settings": {"host": "127.0.0.1", "port": port}},
+                {
+                    "provider": "twilio",
+                    "settings": {**account, "base_url": f"http://127.0.0.1:{service.port}"},
+                },
+                by=("email", "sms"),
+            )
+            allowed = (f"127.0.0.1:{service.port}",)
+            async with working(empty_database_url, allowed_hosts=allowed) as made:
+                await happen(made, workspace_id)
+                await until(lambda: len(service.calls) == 10)
+                await until(lambda: made.engine_state()["in_flight"] == 0)
+                ledger = tables.rows(made.store, "messages")
+            assert len({call.body for call in service.calls}) == len(service.calls) == 10
+            states = Counter((row["channel"], row["state"]) for row in ledger)
+            assert states == {("sms", State.ACCEPTED): 10, ("email", State.PLANNED): 10}
 
     asyncio.run(play())

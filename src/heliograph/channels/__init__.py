@@ -28,15 +28,22 @@ class HttpRequest(NamedTuple):
     )
 
 
+class Words(NamedTuple):
+    """What a channel shows that shows words alone: sms, push, chat."""
+
+    title: str  # one line, which a text message does not have
+    text: str
+
+
 class Outgoing(NamedTuple):
     """One message or call, rendered and ready to go."""
 
     message_id: str  # the ledger's id, a UUID in text: the same in every attempt
-    channel: str  # "email" | "console" | "webhook"
-    address: str  # an e-mail address; a URL for webhook
+    channel: str  # "email" | "sms" | "push" | "direct_message" | "webhook"
+    address: str  # an e-mail address; a number in E.164 for sms; a URL for webhook; a token or name for push and chat
     content: (
-        bytes | HttpRequest
-    )  # finished MIME for email; text in UTF-8 or MIME for console; a request for webhook
+        bytes | HttpRequest | Words
+    )  # finished MIME for email; text in UTF-8 or MIME for console; a request for webhook; words for the others
     sender: str  # the envelope's sender, for email
     expires_at: int  # the claim's lease (µs): the hand-over is never begun at or after it
 

@@ -43,7 +43,9 @@ class ConsoleChannel:
         """Nothing is held open."""
 
 
-def _words(content: bytes | channels.HttpRequest) -> str:
+def _words(content: bytes | channels.HttpRequest | channels.Words) -> str:
+    if isinstance(content, channels.Words):
+        return content.text
     if not isinstance(content, bytes):
         return f"{content.method} {content.body.decode('utf-8', 'replace')}"
     message = email.message_from_bytes(content, policy=email.policy.default)

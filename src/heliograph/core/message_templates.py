@@ -102,8 +102,10 @@ def compiled(said: Said, channel: str = "email", locale: str = "", look: brands.
 def _sources(said: Said, channel: str, locale: str, look: brands.Look) -> elemental.Sources:
     content = said.content
     if content is None:
-        raw = {name: getattr(said, name) for name in RAW if getattr(said, name) is not None}
-        content = {"elements": [{"type": "channel", "channel": "email", "raw": raw}]}
+        # What other channels show of a template of texts is its text.
+        names = RAW if channel == "email" else ("subject", "text")
+        raw = {name: getattr(said, name) for name in names if getattr(said, name) is not None}
+        content = {"elements": [{"type": "channel", "channel": channel, "raw": raw}]}
     return elemental.sources(content, channel, locale, look)
 
 

@@ -68,6 +68,62 @@ def phone_of(profile: Profile) -> str | None:
     return number.strip() or None if isinstance(number, str) else None
 
 
+def address_of(profile: Profile, channel: str) -> str | None:
+    """Where a person is reached by a channel, or None."""
+    return _ADDRESSES[channel](profile)
+
+
+def _token_of(profile: Profile) -> str | None:
+    """The device that push messages go to; Courier's names for it are read too."""
+    return _text_at(profile, ("push_token",), ("firebaseToken",), ("apn", "token"), ("expo", "token"))
+
+
+def _chat_of(profile: Profile) -> str | None:
+    """Whom chat messages go to: a channel, a room or a person of the service that the provider speaks to."""
+    services = ("slack", "discord", "ms_teams", "telegram")
+    places = [
+        (service, key) for service in services for key in ("channel", "channel_id", "user_id", "chat_id")
+    ]
+    return _text_at(profile, ("chat_address",), *places)
+
+
+def _webhook_of(profile: Profile) -> str | None:
+    """The address that a message is posted to."""
+    return _text_at(profile, ("webhook", "url"), ("webhook",))
+
+
+def _text_at(profile: Profile, *places: tuple[str, ...]) -> str | None:
+    """The first text that stands at one of these places; a number counts as its digits."""
+    for place in places:
+        found: Any = profile
+        for key in place:
+            found = found.get(key) if isinstance(found, Mapping) else None
+        if isinstance(found, int) and not isinstance(found, bool):
+            return str(found)
+        if isinstance(found, str) and found.strip():
+            return found.strip()
+    return None
+
+
+_ADDRESSES: Mapping[str, Callable[[Profile], str | None]] = {
+    "email": email_of,
+    "sms": phone_of,
+    "push": _token_of,
+    "direct_message": _chat_of,
+    "webhook": _webhook_of,
+}
+CHANNELS = tuple(_ADDRESSES)
+"""The channels that a message can be sent by; `direct_message` is chat."""
+ADDRESSES: Mapping[str, str] = {
+    "email": "e-mail address",
+    "sms": "telephone number",
+    "push": "push token",
+    "direct_message": "chat address",
+    "webhook": "webhook address",
+}
+"""What somebody has who can be reached by a channel."""
+
+
 def birthday_of(profile: Profile) -> int | None:
     """The birthday as month * 100 + day, or None; it is a date where `clean_profile` let it in."""
     birthdate = profile.get("birthdate")
@@ -95,6 +151,15 @@ def email_fault(text: object) -> str | None:
     """Why this is no e-mail address, or None."""
     try:
         check_email(text)
+    except errors.InvalidInput as refusal:
+        return refusal.faults[0].message
+    return None
+
+
+def phone_fault(text: object) -> str | None:
+    """Why this is no telephone number with a country code, or None."""
+    try:
+        check_phone(text)
     except errors.InvalidInput as refusal:
         return refusal.faults[0].message
     return None

@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 import msgspec
 
 from heliograph import errors
-from heliograph.core import documents, mime, report_signatures, signatures
+from heliograph.core import documents, mime, people, report_signatures, signatures
 
-CHANNELS: Final = ("email", "sms", "push", "direct_message", "webhook")
-"""The channels that a message can be sent by; `direct_message` is chat."""
+CHANNELS: Final = people.CHANNELS
+"""The channels that a message can be sent by."""
 WRITABLE: Final = ("provider", "title", "alias", "settings", "position", "enabled")
 HIDDEN: Final = "••••"
 """What stands in an answer in place of a secret; given back, it leaves the secret as it is."""

@@ -92,21 +92,21 @@ class Design:
         self._said, self._look = said, look
         self.locales = message_templates.locales(said)
         """Those that it has words in."""
-        self._compiled: dict[str, Content] = {}
+        self._compiled: dict[tuple[str, str], Content] = {}
 
-    def content(self, data: Mapping[str, Any], locale: str | None = None) -> Content:
-        """Its texts in the locale that is asked for, else in that of the person whom `data` speaks of."""
+    def content(self, data: Mapping[str, Any], locale: str | None = None, channel: str = "email") -> Content:
+        """Its texts for a channel, in this locale, else in that of the person whom `data` speaks of."""
         if not self.locales:
-            return self._content("")
+            return self._content("", channel)
         people = (data.get("profile"), data.get("contact"))
         wanted = (locale, *(one.get("locale") for one in people if isinstance(one, Mapping)))
         found = (message_templates.best_locale(one, self.locales) for one in wanted)
-        return self._content(next((one for one in found if one), ""))
+        return self._content(next((one for one in found if one), ""), channel)
 
-    def _content(self, locale: str) -> Content:
-        made = self._compiled.get(locale)
+    def _content(self, locale: str, channel: str) -> Content:
+        made = self._compiled.get((locale, channel))
         if made is None:
-            made = self._compiled[locale] = _of_template(self._said, locale, self._look)
+            made = self._compiled[locale, channel] = _of_template(self._said, locale, self._look, channel)
         return made
 
 
@@ -119,8 +119,10 @@ def of_texts(subject: str, text: str, html: str | None) -> Content:
     return Content(texts[0], texts[1], markup, reads, is_plain=True)
 
 
-def _of_template(said: message_templates.Said, locale: str, look: brands.Look | None) -> Content:
-    texts = message_templates.compiled(said, "email", locale, look or brands.PLAIN)
+def _of_template(
+    said: message_templates.Said, locale: str, look: brands.Look | None, channel: str
+) -> Content:
+    texts = message_templates.compiled(said, channel, locale, look or brands.PLAIN)
     sender = templates.compile_text(said.sender, "from") if said.sender else None
     reply_to = templates.compile_text(said.reply_to, "reply_to") if said.reply_to else None
     reads = texts.reads.union(*(one.roots for one in (sender, reply_to) if one is not None))

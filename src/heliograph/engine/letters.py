@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from heliograph import channels, errors
-from heliograph.core import consent, effects, ids, links, mime, signatures, templates
+from heliograph.core import consent, effects, ids, links, mime, renderings, schedule, signatures, templates
 from heliograph.engine import rendering
 from heliograph.store import rows
 
@@ -68,6 +68,8 @@ class Letters:
         if message.kind == effects.Kind.FETCH:
             return _outgoing(message, _decode(message.content or b"{}"), start_by, fetches=True)
         made = self._renders.render(message, claimed.event, now)
+        if message.channel != "email":
+            return self._words(message, made, start_by, now, sending)
         letter = mime.Letter(
             ids.text(message.id),
             ids.created_at(message.id),
@@ -89,6 +91,29 @@ class Letters:
             letter.sender.address,
             start_by,
         )
+
+    def _words(
+        self, message: rows.Message, made: renderings.Rendered, start_by: int, now: int, sending: Sending
+    ) -> channels.Outgoing:
+        """A message of a channel that shows words, or of one that hands them on to a program."""
+        identity, address = ids.text(message.id), message.address or ""
+        content: channels.Words | channels.HttpRequest = channels.Words(made.subject, made.text.strip())
+        if message.channel == "webhook":
+            secrets = sending.secrets or self._secrets(message.workspace_id, now)
+            told = {
+                "type": "message",
+                "message_id": identity,
+                "timestamp": schedule.write_instant(now),
+                "data": {
+                    "recipient": message.contact_id,
+                    "tenant_id": message.tenant_id,
+                    "template": message.template_id,
+                    "subject": made.subject,
+                    "text": made.text,
+                },
+            }
+            content = _signed(told, secrets, identity, now)
+        return channels.Outgoing(identity, message.channel, address, content, "", start_by)
 
     def _headers(self, message: rows.Message) -> tuple[tuple[str, str], ...]:
         """How a contact unsubscribes with one click (RFC 8058)."""
@@ -156,17 +181,21 @@ def _outgoing(
 
 def _signed_call(message: rows.Message, secrets: Sequence[str], start_by: int, now: int) -> channels.Outgoing:
     """A call that no run asked for, so one of our own: its body is sent as it is, and signed for this attempt."""
+    written, message_id = _decode(message.content or b"{}"), ids.text(message.id)
+    request = _signed(written["body"], secrets, message_id, now)
+    request = request._replace(method=written["method"], timeout=float(written["timeout_secs"]))
+    return channels.Outgoing(message_id, "webhook", written["url"], request, "", start_by)
+
+
+def _signed(told: Any, secrets: Sequence[str], message_id: str, now: int) -> channels.HttpRequest:
+    """A request that tells this, signed for this attempt (Standard Webhooks)."""
     if not secrets:
         raise errors.NotFound(
             "the workspace has no secret to sign webhooks with: `heliograph workspace webhook-secret` makes one"
         )
-    written, message_id = _decode(message.content or b"{}"), ids.text(message.id)
-    body = msgspec.json.encode(written["body"])
+    body = msgspec.json.encode(told)
     headers = {"Content-Type": "application/json", **signatures.headers(secrets, message_id, now, body)}
-    request = channels.HttpRequest(
-        written["method"], tuple(headers.items()), body, float(written["timeout_secs"])
-    )
-    return channels.Outgoing(message_id, "webhook", written["url"], request, "", start_by)
+    return channels.HttpRequest("POST", tuple(headers.items()), body)
 
 
 def _body(filled: Any) -> bytes:

@@ -49,7 +49,7 @@ class Rendering:
                 return renderings.of_texts(written["subject"], written["text"], written.get("html"))
         design = self._design(message)
         data = _decode(message.data) if message.data and design.locales else _NOTHING
-        return design.content(data)
+        return design.content(data, None, message.channel)
 
     def _design(self, message: rows.Message) -> renderings.Design:
         look: Any = message.content

@@ -16,9 +16,6 @@ import msgspec
 from heliograph import errors
 from heliograph.core import effects, people, plans, templates
 
-CHANNELS = ("email",)
-"""The channels that a message can be sent by."""
-
 METHODS = ("POST", "PUT", "PATCH", "GET", "DELETE")
 
 
@@ -39,8 +36,8 @@ class SendMessage(
         """What its type does not say."""
         if (self.text is None) == (self.template_id is None):
             yield "", "give either `text` or `template_id`"
-        if self.channel is not None and self.channel not in CHANNELS:
-            yield "channel", errors.unknown("channel", self.channel, CHANNELS)
+        if self.channel is not None and self.channel not in people.CHANNELS:
+            yield "channel", errors.unknown("channel", self.channel, people.CHANNELS)
         yield from templates.faults(subject=self.subject, text=self.text, data=self.data)
 
     @cached_property
@@ -62,11 +59,12 @@ class SendMessage(
             pin = scene.library.templates.get(self.template_id)
             if pin is None:
                 return plans.failed(f"there is no template {self.template_id!r}")
-        address = people.email_of(scene.contact or {})
+        channel = self.channel or "email"
+        address = people.address_of(scene.contact or {}, channel)
         return plans.pending(
             effects.Deliver(
                 effects.Kind.MESSAGE,
-                self.channel or "email",
+                channel,
                 scene.contact_id,
                 address,
                 pin and pin.template_id,
@@ -75,7 +73,7 @@ class SendMessage(
                 if pin
                 else {"subject": self.subject or scene.default_subject, "text": self.text},
                 self._data(scene),
-                None if address else f"contact {scene.contact_id!r} has no e-mail address",
+                None if address else f"contact {scene.contact_id!r} has no {people.ADDRESSES[channel]}",
             )
         )
 
@@ -90,18 +88,25 @@ class SendMessage(
 class Notify(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True, tag_field="type", tag="notify"
 ):
-    """Write to people of one's own by e-mail."""
+    """Write to people of one's own by e-mail, or by text message."""
 
     kind: ClassVar[str] = "notify"
-    emails: list[str]
     text: str
+    emails: list[str] = []
+    phone_numbers: list[str] = []
     subject: str | None = None
     on_error: Literal["continue", "stop"] = "continue"
 
     def faults(self) -> Iterable[tuple[str, str]]:
         """What its type does not say."""
-        if not 1 <= len(self.emails) <= 50:
+        if not (1 <= len(self.emails) <= 50 or (self.phone_numbers and not self.emails)):
             yield "emails", "takes 1 to 50 addresses"
+        if len(self.phone_numbers) > 50:
+            yield "phone_numbers", "takes 1 to 50 numbers"
+        for index, number in enumerate(self.phone_numbers):
+            fault = people.phone_fault(number)
+            if fault:
+                yield f"phone_numbers[{index}]", fault
         for index, address in enumerate(self.emails):
             fault = people.email_fault(address)
             if fault:
@@ -117,20 +122,12 @@ class Notify(
         """One message to each address."""
         content = {"subject": self.subject or scene.default_subject, "text": self.text}
         data = _records(scene, self.reads)
+        addresses = [("email", address.strip().lower()) for address in self.emails]
+        addresses += [("sms", people.check_phone(number)) for number in self.phone_numbers]
         return plans.pending(
             *(
-                effects.Deliver(
-                    effects.Kind.MESSAGE,
-                    "email",
-                    None,
-                    address.strip().lower(),
-                    None,
-                    None,
-                    content,
-                    data,
-                    None,
-                )
-                for address in dict.fromkeys(self.emails)
+                effects.Deliver(effects.Kind.MESSAGE, channel, None, address, None, None, content, data, None)
+                for channel, address in dict.fromkeys(addresses)
             )
         )
 

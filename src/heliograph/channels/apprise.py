@@ -1,0 +1,77 @@
+"""Push and chat messages by any service that Apprise knows (`pip install heliograph[apprise]`).
+
+Law: one message, one notification, one answer. The library says that a service took a message or did not, and no more:
+what was not taken is tried again; what ran out of time may have been taken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from urllib.parse import quote
+
+from heliograph import channels, errors
+
+PLACE = "{address}"
+_PATIENCE = 30.0
+_WAYS_ON = frozenset("/\\?%")
+_LOCAL = frozenset(("dbus", "glib", "gnome", "kde", "macosx", "qt", "rsyslog", "syslog", "windows"))
+"""Services that are the machine itself."""
+
+
+class AppriseChannel:
+    """Sends to one service; the recipient's address is put into its URL, or the message goes where the URL says."""
+
+    def __init__(self, name: str, url: str, concurrency: int = 8):
+        """`name` is the channel's. Raises errors.BadSetting where the library is not there or knows no such URL."""
+        self.name, self._url, self.concurrency = name, url, concurrency
+        self._library = _library()
+        if url.partition(":")[0] in _LOCAL or self._service("address") is None:
+            raise errors.BadSetting(
+                "Apprise knows no service with such a URL: see https://appriseit.com/services"
+            )
+
+    def _service(self, address: str) -> Any:
+        if not address.isprintable() or any(sign in _WAYS_ON for sign in address):
+            # The library decodes what stands in a URL: such an address would lead elsewhere.
+            return None
+        place = quote(address, safe="")
+        return self._library.Apprise.instantiate(self._url.replace(PLACE, place), suppress_exceptions=True)
+
+    async def send(self, outgoing: channels.Outgoing) -> channels.Answer:
+        """Hands one message to the service."""
+        words = outgoing.content
+        if not isinstance(words, channels.Words):
+            return channels.Answer(channels.Outcome.PERMANENT, "", None, "malformed", "has no words")
+        service = self._service(outgoing.address)
+        if service is None:
+            return channels.Answer(
+                channels.Outcome.PERMANENT, "", None, "malformed", "the service knows no such address"
+            )
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                taken = await service.async_notify(body=words.text, title=words.title)
+        except TimeoutError:
+            return channels.Answer(
+                channels.Outcome.UNCERTAIN, "", None, "lost", f"no answer within {_PATIENCE:g} s"
+            )
+        if taken:
+            return channels.Answer(channels.Outcome.ACCEPTED, "")
+        return channels.Answer(
+            channels.Outcome.TEMPORARY,
+            "",
+            None,
+            "refused",
+            "the service did not take it, and Apprise knows no more",
+        )
+
+    async def close(self) -> None:
+        """Nothing is held open."""
+
+
+def _library() -> Any:
+    try:
+        import apprise  # noqa: PLC0415 - an extra: it is there or it is not
+    except ImportError:
+        raise errors.BadSetting("push and chat need: pip install heliograph[apprise]") from None
+    return apprise
