@@ -8,7 +8,8 @@ import pytest
 
 from heliograph import testing
 from heliograph.core import effects, ids, notices, plans
-from heliograph.store import imports, rows, telling
+from heliograph.core import segments as core_segments
+from heliograph.store import definitions, imports, rows, segments, telling
 from tests import tables
 from tests.engine import acts
 
@@ -377,6 +378,32 @@ def test_an_import_is_told_too(world: testing.World) -> None:
     }
     world.run_until_idle()
     assert len(world.mailbox.received) == before + 2
+
+
+def test_an_import_moves_people_too(world: testing.World) -> None:
+    """Who enters or leaves a segment with an import is told of, with the rows."""
+    for event_type in notices.OF_SEGMENTS:
+        listen(world, event_type)
+    is_pro = {"field": "plan", "operator": "equals", "value": "pro"}
+    with world.app.store.writing() as connection:
+        pros = core_segments.define({"name": "Pros", "conditions": [is_pro]})
+        segments.create(connection, world.workspace_id, None, pros, world.clock.now())
+    world.contact("ana", plan="free")
+    world.contact("bob", plan="pro")
+    world.clock.move(1)
+    before = len(tables.rows(world.app.store, "events"))
+    with world.app.store.reading() as connection:
+        listens = telling.listening(connection, world.workspace_id, notices.OF_SEGMENTS)
+        moving = definitions.moving(connection, world.workspace_id)
+    given = {"ana": {"plan": "pro"}, "bob": {"plan": "none"}, "eve": {"plan": "free"}}
+    imports.merge_profiles(
+        world._session, world.workspace_id, given, world.clock.now(), None, listens, moving
+    )
+    told = tables.rows(world.app.store, "events")[before:]
+    assert sorted((row["contact_id"], row["event_type"]) for row in told) == [
+        ("ana", "segment_entered"),
+        ("bob", "segment_left"),
+    ]
 
 
 # ── tenants and older rows ──────────────────────────────────────────────────────────────────────────

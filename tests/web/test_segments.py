@@ -227,3 +227,49 @@ def test_segments_are_listed_in_pages(lone_api: client.Client) -> None:
     assert [one["name"] for one in found["results"]] == ["Three"]
     for query in ({"cursor": "x"}, {"limit": 0}, {"pgae": 1}):
         assert lone_api.get("/api/segments", params=query).status_code == 400
+
+
+def moves(api: client.Client) -> list[tuple[str, str, str]]:
+    """Who entered and left which segment, as it was told."""
+    found = api.get("/api/automation/events", params={"source": "engine"}).json()["data"]
+    return sorted((one["contact_id"], one["event_type"], one["payload"]["segment_name"]) for one in found)
+
+
+def test_entering_and_leaving_are_events(api: client.Client) -> None:
+    """A write that lets a contact enter or leave active segments is told, whoever writes, where a rule waits for it."""
+    rich = segment(api, condition("points", "greater_than", 500), name="Rich")
+    segment(api, condition("points", "exists"), name="Counted")
+    closed = segment(api, condition("points", "exists"), name="Closed")
+    api.patch(f"/api/segments/{closed}", {"status": "deactivated"})
+    api.put("/profiles/ana", {"profile": {"points": 501}})
+    assert moves(api) == [], "nobody waits for it yet"
+    welcome = {"type": "add_tags", "target": "contact", "tags": ["welcomed"]}
+    is_rich = [{"field": "payload.segment_id", "operator": "equals", "value": rich}]
+    api.make_rule(trigger_type="segment_entered", conditions=is_rich, actions=[welcome])
+    api.make_rule(trigger_type="segment_left", conditions=[], actions=[welcome])
+    api.put("/profiles/ana", {"profile": {"points": 600}})
+    assert moves(api) == [], "she was in and stays in"
+    api.put("/profiles/ana", {"profile": {}})
+    assert moves(api) == [("ana", "segment_left", "Counted"), ("ana", "segment_left", "Rich")]
+    api.make_rule(
+        trigger_type="custom.won",
+        conditions=[],
+        actions=[{"type": "update_contact", "fields": {"points": 900}}],
+    )
+    api.happen("custom.won", contact_id="bo")
+    api.decide()
+    assert moves(api)[2:] == [("bo", "segment_entered", "Counted"), ("bo", "segment_entered", "Rich")]
+    assert api.get("/api/contacts/bo").json()["tags"] == ["welcomed"]
+
+
+def test_a_tenants_segment_is_entered_by_its_customers_alone(api: client.Client) -> None:
+    """What a tenant's rule hears of are its own customers; others who would pass its conditions enter nothing."""
+    tenant = api.key("admin", tenant="shop")
+    data(
+        api.post("/api/segments", {"name": "All", "conditions": [condition("points", "exists")]}, key=tenant),
+        201,
+    )
+    api.make_rule(key=tenant, trigger_type="segment_entered", conditions=[])
+    api.put("/profiles/ana", {"profile": {"points": 1}})
+    api.put("/profiles/bo", {"profile": {"points": 1}}, key=tenant)
+    assert [who for who, *_ in moves(api)] == ["bo"]

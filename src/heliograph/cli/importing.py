@@ -74,7 +74,7 @@ def take(
 ) -> Outcome:
     """Import a file from where it stands; `seen` is told how many bytes are done."""
     from heliograph.core import notices
-    from heliograph.store import facts, telling, workspaces
+    from heliograph.store import definitions, facts, telling, workspaces
     from heliograph.store import imports as imports_store
 
     now = options.present(store)
@@ -93,8 +93,11 @@ def take(
         rows = source.rows(contact_file.Place(standing.offset, standing.line) if standing.offset else None)
         while batch := list(islice(rows, _ROWS_AT_ONCE)):
             with store.reading() as connection:
-                listens = telling.listening(connection, owner, notices.OF_CONTACTS)
-            merge = functools.partial(imports_store.merge_profiles, session, owner, listens=listens)
+                listens = telling.listening(connection, owner, notices.OF_CONTACTS + notices.OF_SEGMENTS)
+                groups = definitions.moving(connection, owner)
+            merge = functools.partial(
+                imports_store.merge_profiles, session, owner, listens=listens, groups=groups
+            )
             standing = _take_batch(merge, name, batch, standing, report, options.present(store))
             seen(standing.offset)
     with store.writing() as connection:

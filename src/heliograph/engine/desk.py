@@ -12,7 +12,17 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from heliograph.core import conversations, effects, ids, messages, people, rules, runs, statistics
+from heliograph.core import (
+    conversations,
+    effects,
+    ids,
+    messages,
+    people,
+    rules,
+    runs,
+    segment_moves,
+    statistics,
+)
 from heliograph.store import alert_rows, birthdays, list_rows, report_rows, rows, step_rows
 
 _decode = msgspec.json.Decoder().decode
@@ -89,6 +99,8 @@ class Desk:
         """How much this turn has laid into inboxes that is worked in its order."""
         self.listens: Callable[[int, str | None, str], bool] = lambda *_: False
         """(workspace, tenant, event type) to whether any rule or journey waits for such events."""
+        self.groups: Callable[[int], segment_moves.Groups] = lambda _: segment_moves.NOBODY
+        """The segments of a workspace of whose moves somebody waits to hear; known once `listens` was asked of it."""
         self._outcomes: dict[tuple[int, bytes, int], int] = {}
         self._roots: dict[tuple[str, int, str], dict[str, Any]] = {}
 

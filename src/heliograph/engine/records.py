@@ -22,8 +22,10 @@ _log = structlog.get_logger(__name__)
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
-_TOLD = 1 << 12
+_TOLD, _MOVED = 1 << 12, 1 << 20
 """Ordinals of what the engine tells stand above those of what steps ask for."""
+_MOVES = 8
+"""The first place of the segments that a contact enters and leaves."""
 
 
 INBOX = (effects.Inbox.CHANGE, effects.Inbox.TAG)
@@ -48,8 +50,10 @@ class Cause(NamedTuple):
     """How many turns it came after something from outside."""
 
     def told_as(self, place: int) -> int:
-        """The ordinal of the `place`-th event that is told of it."""
-        return _TOLD + self.ordinal * 8 + place
+        """The ordinal of the `place`-th event that is told of it: first of the record, from `_MOVES` on of segments."""
+        if place < _MOVES:
+            return _TOLD + self.ordinal * _MOVES + place
+        return _MOVED + self.ordinal * 1_024 + place
 
 
 class _Owed(msgspec.Struct, array_like=True):
@@ -92,13 +96,20 @@ def save_tags(desk: desks.Desk, cause: Cause, effect: effects.SaveTags) -> None:
 
 
 def _tell_contact(desk: desks.Desk, cause: Cause, contact_id: str, before: rows.Contact | None) -> None:
-    after = desk.contacts[cause.workspace_id, contact_id]
-    if not _listens(desk, cause.workspace_id, after.tenant_id, notices.OF_CONTACTS):
+    workspace_id = cause.workspace_id
+    after = desk.contacts[workspace_id, contact_id]
+    is_heard = _listens(desk, workspace_id, after.tenant_id, notices.OF_CONTACTS)
+    moves = _listens(desk, workspace_id, after.tenant_id, notices.OF_SEGMENTS)
+    if not (is_heard or moves):
         return
-    profile = None if before is None else _decode(before.profile)
-    tags = [] if before is None else _decode(before.tags)
-    told = notices.of_contact(profile, _decode(after.profile), tags, _decode(after.tags))
-    _tell(desk, cause._replace(tenant_id=after.tenant_id, contact_id=contact_id), told, None)
+    cause = cause._replace(tenant_id=after.tenant_id, contact_id=contact_id)
+    profile, now = None if before is None else _decode(before.profile), _decode(after.profile)
+    if is_heard:
+        tags = [] if before is None else _decode(before.tags)
+        _tell(desk, cause, notices.of_contact(profile, now, tags, _decode(after.tags)), None)
+    if moves:
+        told = desk.groups(workspace_id).moves(contact_id, after.tenant_id, profile, now)
+        _tell(desk, cause, told, None, _MOVES)
 
 
 # ── conversations ───────────────────────────────────────────────────────────────────────────────────
@@ -200,9 +211,13 @@ def _listens(desk: desks.Desk, workspace_id: int, tenant_id: str | None, event_t
 
 
 def _tell(
-    desk: desks.Desk, cause: Cause, told: Sequence[notices.Notice], conversation_id: str | None
+    desk: desks.Desk,
+    cause: Cause,
+    told: Sequence[notices.Notice],
+    conversation_id: str | None,
+    first: int = 0,
 ) -> None:
-    for place, notice in enumerate(told):
+    for place, notice in enumerate(told, first):
         if desk.listens(cause.workspace_id, cause.tenant_id, notice.event_type):
             _emit(desk, cause, place, notice, conversation_id)
 

@@ -128,6 +128,7 @@ class Turns:
                 return Report(0, 0, 0, False, now)
             desk = desks.Desk(now)
             desk.listens = self._listens
+            desk.groups = lambda known: self._workspaces[known].definitions.moving
             desk.writes.timers += [answer.retry for answer in settled if answer.retry]
             self._read(connection, taken, desk)
             self._started.reporting.tell_failed(connection, desk, settled)

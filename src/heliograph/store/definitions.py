@@ -5,13 +5,14 @@ Law: reading only, in one look; whoever changes a definition raises the workspac
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
 
-from heliograph.core import campaigns, exposures, ids, plans, segments
+from heliograph.core import campaigns, exposures, ids, notices, plans, segment_moves, segments
 from heliograph.core import sending_policies as core_policies
 from heliograph.store import schema, sending_policies, teams
 
@@ -54,6 +55,8 @@ class Definitions(NamedTuple):
     is_paused: bool
     """By the control record, whatever the clock says of its end."""
     paused_until: int | None
+    moving: segment_moves.Groups
+    """The segments of whose moves somebody waits to hear."""
     policies: Mapping[str, core_policies.Policy]
     """When nobody is disturbed and how often people are written to, by tenant; an empty text is the workspace."""
 
@@ -103,8 +106,40 @@ def load(connection: sa.Connection, workspace_id: int) -> Definitions:
         teams.known(connection, workspace_id, teams.DIVISIONS),
         bool(workspace.is_paused),
         workspace.paused_until,
+        moving(connection, workspace_id),
         sending_policies.standing(connection, workspace_id),
     )
+
+
+def moving(connection: sa.Connection, workspace_id: int) -> segment_moves.Groups:
+    """The active segments, where any rule or journey waits for somebody to enter or leave one; else none."""
+    is_awaited = sa.exists(
+        sa.select(1).where(
+            _AUTOMATIONS.workspace_id == workspace_id,
+            _AUTOMATIONS.kind.in_(("rule", "journey")),
+            _AUTOMATIONS.trigger_type.in_(notices.OF_SEGMENTS),
+            _AUTOMATIONS.deleted_at.is_(None),
+        )
+    )
+    query = (
+        sa.select(_SEGMENTS.id, _SEGMENTS.tenant_id, _SEGMENTS.definition)
+        .where(_SEGMENTS.workspace_id == workspace_id, is_awaited)
+        .order_by(_SEGMENTS.number)
+    )
+    found = tuple(tuple(row) for row in connection.execute(query))
+    return _compiled(found) if found else segment_moves.NOBODY
+
+
+@functools.lru_cache(maxsize=32)
+def _compiled(found: tuple[tuple[Any, ...], ...]) -> segment_moves.Groups:
+    """These segments, compiled: whoever writes profiles by hand asks again with each."""
+    made = []
+    for identity, tenant_id, definition in found:
+        said = _segment.decode(definition)
+        if said.status == "active":
+            (members,) = segments.compiled([said.conditions])
+            made.append(segment_moves.Group(ids.text(identity), said.name, tenant_id, members))
+    return segment_moves.Groups(made)
 
 
 def version(connection: sa.Connection, workspace_id: int) -> int:

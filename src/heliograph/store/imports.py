@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from heliograph.core import ids, notices, people, rules
+from heliograph.core import ids, notices, people, rules, segment_moves
 from heliograph.store import birthdays, database, rows, telling
 
 _decode = msgspec.json.Decoder().decode
@@ -34,6 +34,7 @@ def merge_profiles(
     now: int,
     progress: Callable[[Tally], tuple[str, str]] | None = None,
     listens: telling.Listening = telling.NOBODY,
+    groups: segment_moves.Groups = segment_moves.NOBODY,
 ) -> Tally:
     """Merge cleaned profiles, by user_id, into what is stored; who is not there is made, and who listens is told.
 
@@ -45,7 +46,8 @@ def merge_profiles(
 
     def tell(contact: rows.Contact, before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> None:
         tags = _decode(contact.tags)
-        for notice in notices.of_contact(before, after, tags, tags):
+        moves = groups.moves(contact.user_id, contact.tenant_id, before, after)
+        for notice in (*notices.of_contact(before, after, tags, tags), *moves):
             if listens.hears(contact.tenant_id, notice.event_type):
                 about = telling.About(workspace_id, contact.tenant_id, contact.user_id)
                 told.append(telling.event_of(about, notice, now, len(told)))

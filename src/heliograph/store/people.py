@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from heliograph import errors
 from heliograph.core import ids, notices, people, rules
-from heliograph.store import birthdays, database, departures, rows, schema, telling, workspaces
+from heliograph.store import birthdays, database, definitions, departures, rows, schema, telling, workspaces
 
 _CONTACTS = schema.contacts.c
 _decode = msgspec.json.Decoder().decode
@@ -204,6 +204,9 @@ def _write(
             )
         )
     told = notices.of_contact(stored and stored.profile, profile, tags_before, tags)
+    told += definitions.moving(connection, workspace_id).moves(
+        user_id, owner, stored and stored.profile, profile
+    )
     telling.tell(connection, telling.About(workspace_id, owner, user_id), told, now)
     return made
 
