@@ -223,14 +223,22 @@ def test_a_slow_turn_is_made_smaller_only_so_far(world: testing.World) -> None:
 def test_turns_are_shorter_while_workspaces_share_them(world: testing.World) -> None:
     """A turn of a size that suits one workspace is made smaller for two, and larger once one is alone for long."""
     size = bounds.Size(world.turns._limits._replace(inputs=200, seconds=1.0))
-    size.learn(size.inputs, size.inputs, 0.5, 1)
+    size.learn(size.inputs, size.inputs, 0.5, 0.0, 1)
     alone = size.inputs
     assert alone > bounds.FIRST_INPUTS
-    size.learn(alone, alone, 0.5, 2)
+    size.learn(alone, alone, 0.5, 0.0, 2)
     shared = size.inputs
     assert shared < alone
     for _ in range(bounds.SHARED_FOR - 1):
-        size.learn(size.inputs, 1, 0.01, 1)
+        size.learn(size.inputs, 1, 0.01, 0.0, 1)
     assert size.inputs == shared
-    size.learn(shared, shared, 0.5, 1)
+    size.learn(shared, shared, 0.5, 0.0, 1)
     assert size.inputs > shared
+
+
+def test_a_slow_disk_does_not_make_turns_ever_smaller(world: testing.World) -> None:
+    """Where most of a turn is its commit, turns stay as large as what they do besides takes as long as that."""
+    size = bounds.Size(world.turns._limits._replace(inputs=1_000, seconds=0.015))
+    for _ in range(100):
+        size.learn(size.inputs, size.inputs, 0.010 + size.inputs * 0.0001, 0.010, 1)
+    assert 60 < size.inputs <= 110

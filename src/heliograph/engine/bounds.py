@@ -59,10 +59,15 @@ class Size:
         """The database refused a turn that took so many."""
         self.inputs = max(1, min(self.inputs, taken) // 2)
 
-    def learn(self, limit: int, worked: int, seconds: float, workspaces: int) -> None:
-        """A turn that might take `limit` inputs had so many, of so many workspaces, and took so long."""
+    def learn(self, limit: int, worked: int, seconds: float, committing: float, workspaces: int) -> None:
+        """A turn that might take `limit` inputs had so many, of so many workspaces, and took so long.
+
+        `committing` is the part of it that its commit took: on a slow disk that is most of a small turn, and a still
+        smaller one would only do less in the same time.
+        """
         self._shared = SHARED_FOR if workspaces > 1 else max(0, self._shared - 1)
         wanted = self._limits.seconds / SHARED_BY if self._shared else self._limits.seconds
+        wanted = max(wanted, 2 * committing)
         if seconds > wanted:
             self.inputs = max(min(limit, LEAST), limit * 2 // 3)
         elif worked * 2 > limit < self._limits.inputs and seconds * 5 / 4 < wanted:

@@ -153,13 +153,15 @@ class Turns:
             desk.close()
             self._alarms.note(desk)
             hot.write(connection, desk.writes, taken.partitions, now)
+            written = self._stopwatch()
         self._handover.stored(len(answers))
         if claimed:
             self._handover.give(claimed, lambda space: self._workspaces[space].version)
         if taken.events:
             self._start = taken.events[-1].workspace_id
         worked = max(len(inputs), len(answers), desk.judged // bounds.PEOPLE_PER_INPUT)
-        self._size.learn(limit, worked, self._stopwatch() - began, len(taken.versions))
+        ended = self._stopwatch()
+        self._size.learn(limit, worked, ended - began, ended - written, len(taken.versions))
         more = taken.more or len(answers) == most_answers or bool(desk.writes.due or desk.writes.inbox)
         return Report(len(inputs), len(answers), len(desk.writes.send_due), more or desk.goes_on, now)
 
