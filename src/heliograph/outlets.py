@@ -15,7 +15,7 @@ from heliograph import settings as settings_module
 from heliograph.channels import apprise, console, email, sms, webhook
 from heliograph.core import ids, mime, providers
 from heliograph.engine import letters, ways
-from heliograph.store import database
+from heliograph.store import database, workspaces
 from heliograph.store import providers as stored_providers
 
 _PATIENCE = 60_000_000
@@ -92,7 +92,8 @@ class Outlets:
     def of(self, workspace_id: int) -> ways.Outlet:
         """What a workspace has set up."""
         with self._store.reading() as connection:
-            return ways.Outlet(stored_providers.in_order(connection, workspace_id))
+            keys = stored_providers.in_order(connection, workspace_id)
+            return ways.Outlet(keys, workspaces.read_control(connection, workspace_id).sandbox)
 
     def opened(self, workspace_id: int, keys: Collection[tuple[str, int]]) -> list[ways.Opened]:
         """Those of a workspace's providers that are there in these versions, ready to be asked."""

@@ -181,3 +181,35 @@ def test_what_follows_where_there_are_other_providers() -> None:
     assert follows(refused, ("b", "temporary", "unreachable"), others={"a": True}).retry_at > later
     lost = ("a", "uncertain", "lost")
     assert follows(lost, others={"b": True}).retry_at == later
+
+
+# ── a sandbox ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_a_sandbox_sends_is_simulated(world: World) -> None:
+    """Messages of every channel and calls are rendered and reach nobody; runs go on, and it can end."""
+    box = world.provider("smtp", "ours")
+    world.provider("twilio", "texts")
+    acts.steer(world, sandbox=True)
+    world.rule(
+        trigger_type="custom.a",
+        actions=[
+            {"type": "send_message", "text": "Hello", "on_error": "stop"},
+            {"type": "send_message", "text": "Hello", "channel": "sms", "on_error": "stop"},
+            {"type": "call_webhook", "url": "https://crm.example/hook", "on_error": "stop"},
+            {"type": "add_tags", "tags": ["done"], "target": "contact"},
+            {"type": "send_message", "text": "{{ contact.name | truncate: 'x' }}", "on_error": "stop"},
+        ],
+    )
+    world.contact("ana", email="ana@example.com", phone_number="+442079460100")
+    event = world.event("custom.a", contact_id="ana")
+    world.run_until_idle()
+    found = world.explain(event).messages
+    assert [one.state for one in found] == ["simulated", "simulated", "simulated", "failed"]
+    assert found[0].attempts[0].provider == "sandbox"
+    assert (box.asked, world.mailbox.received, world.calls.received) == (0, [], [])
+    acts.steer(world, sandbox=False)
+    world.event("custom.a", contact_id="ana")
+    world.run_until_idle()
+    assert len(box.received) == 1
+    assert len(world.calls.received) == 1

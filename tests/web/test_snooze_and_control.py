@@ -189,3 +189,20 @@ def test_a_wrong_pause_is_refused(lone_api: client.Client, body: dict[str, Any],
     assert answer.status_code == 422
     assert place in client.faults(answer)
     assert lone_api.get(CONTROL).json() == before
+
+
+def test_a_sandbox_simulates_what_is_sent(api: client.Client) -> None:
+    """The control record says it, and the ledger in Courier's words; a message is rendered as ever."""
+    assert api.patch(CONTROL, {"sandbox": True}).json()["sandbox"] is True
+    assert api.get(CONTROL).json()["sandbox"] is True
+    api.put("/profiles/ana", {"profile": {"email": "ana@example.com", "given_name": "Ana"}})
+    api.make_rule(actions=[{"type": "send_message", "text": "Dear {{ contact.given_name }}"}])
+    api.happen(contact_id="ana", payload={"message": {"text": "refund"}})
+    api.decide()
+    (message,) = api.get("/messages").json()["results"]
+    assert message["status"] == "SIMULATED"
+    assert api.mailbox.received == []
+    output = api.get(f"/messages/{message['id']}/output").json()["results"][0]
+    assert output["content"]["text"].strip() == "Dear Ana"
+    assert api.get("/messages", params={"status": "SIMULATED"}).json()["results"]
+    assert api.patch(CONTROL, {"sandbox": "yes"}).status_code == 422

@@ -1,5 +1,7 @@
 """Control: the one record with which a workspace is paused or its deliveries are held.
 
+A workspace that plays in a sandbox sends nothing: its messages are simulated.
+
 Law: a pause stops rules alone and ends by itself at `paused_until`, by the clock and not by a job (rules.md C15,
 R62); a hold stops the claiming of messages for every door (engine.md E22).
 """
@@ -14,7 +16,8 @@ import msgspec
 from heliograph import errors
 from heliograph.core import documents, schedule
 
-WRITABLE = ("is_paused", "pause_reason", "paused_until", "hold_deliveries")
+WRITABLE = ("is_paused", "pause_reason", "paused_until", "hold_deliveries", "sandbox")
+_SWITCHES = ("is_paused", "hold_deliveries", "sandbox")
 _MOST_REASON = 1_000
 
 
@@ -26,6 +29,8 @@ class Control(msgspec.Struct, frozen=True, kw_only=True):
     paused_until: int | None = None
     """When the pause ends by itself (µs); None = when somebody ends it."""
     hold_deliveries: bool = False
+    sandbox: bool = False
+    """Whether what is sent is simulated: rendered, and handed over to nobody."""
     updated_at: int = 0
     updated_by: str | None = None
 
@@ -55,6 +60,7 @@ def change(stored: Control, given: Mapping[str, Any], now: int, by: str | None) 
         pause_reason=given.get("pause_reason", held.pause_reason) if pausing else None,
         paused_until=schedule.parse_instant(until, "paused_until") if pausing and until else None,
         hold_deliveries=given.get("hold_deliveries", held.hold_deliveries),
+        sandbox=given.get("sandbox", held.sandbox),
         updated_at=now,
         updated_by=by,
     )
@@ -63,12 +69,11 @@ def change(stored: Control, given: Mapping[str, Any], now: int, by: str | None) 
 def _faults(given: Mapping[str, Any], now: int) -> list[errors.Fault]:
     found = [
         errors.Fault(name, "takes true or false")
-        for name in ("is_paused", "hold_deliveries")
+        for name in _SWITCHES
         if not isinstance(given.get(name, False), bool)
     ]
-    if "is_paused" not in given and (
-        "hold_deliveries" not in given or {"pause_reason", "paused_until"} & given.keys()
-    ):
+    is_of_more = given.keys().isdisjoint(_SWITCHES) or {"pause_reason", "paused_until"} & given.keys()
+    if "is_paused" not in given and is_of_more:
         found.append(errors.Fault("is_paused", "is required: true pauses, false resumes"))
     reason = given.get("pause_reason")
     if reason is not None and (not isinstance(reason, str) or len(reason) > _MOST_REASON or "\x00" in reason):

@@ -38,6 +38,8 @@ class State(IntEnum):
     """It waits until its recipient's quiet hours end."""
     CAPPED = 11
     """Its recipient has had as much as they are to have in a time: it goes nowhere."""
+    SIMULATED = 12
+    """Its workspace plays in a sandbox: it was rendered and went to nobody."""
 
 
 TAKEN = frozenset({State.ACCEPTED, State.DELIVERED, State.BOUNCED})
@@ -63,6 +65,7 @@ TRANSITIONS: Mapping[State | None, frozenset[State]] = {
             State.UNCERTAIN,
             State.DELIVERED,
             State.BOUNCED,
+            State.SIMULATED,
         }
     ),
     State.DELAYED: frozenset({State.PLANNED, State.DELAYED, State.UNROUTABLE, State.CAPPED, State.CANCELED}),
@@ -72,6 +75,7 @@ TRANSITIONS: Mapping[State | None, frozenset[State]] = {
     State.UNROUTABLE: frozenset(),
     State.CANCELED: frozenset(),
     State.CAPPED: frozenset(),
+    State.SIMULATED: frozenset(),
     State.UNCERTAIN: frozenset({State.PLANNED, State.ACCEPTED, State.FAILED, State.DELIVERED, State.BOUNCED}),
     State.DELIVERED: frozenset({State.BOUNCED}),
     State.BOUNCED: frozenset({State.DELIVERED}),
@@ -93,6 +97,7 @@ COURIER_STATUS: Mapping[State, str] = {
     State.BOUNCED: "UNDELIVERABLE",
     State.DELAYED: "DELAYED",
     State.CAPPED: "THROTTLED",
+    State.SIMULATED: "SIMULATED",
 }
 """How the Courier wire names each state (engine.md, States); what was opened or clicked: reports.status."""
 
@@ -130,6 +135,8 @@ class Policy(NamedTuple):
     """Whether a server that cannot be reached uses up attempts: a call's does, but no e-mail is lost to an outage."""
 
 
+SIMULATED = "simulated"
+"""The code of the attempt of a message that was to reach nobody."""
 QUIET_HOURS = "quiet_hours"
 """The code of an attempt that was put off before it was begun: its recipient's quiet hours had to end first."""
 
@@ -189,7 +196,8 @@ def following(
     """
     outcome = attempts[-1].outcome
     if outcome == "accepted":
-        return Following(State.ACCEPTED, None, plans.Status.SUCCEEDED)
+        taken = State.SIMULATED if attempts[-1].code == SIMULATED else State.ACCEPTED
+        return Following(taken, None, plans.Status.SUCCEEDED)
     onward = _onward(message_id, attempts, now, others) if others and outcome != "uncertain" else None
     if onward is not None:
         return onward
@@ -254,6 +262,7 @@ _REPLIES: Mapping[State, plans.Status] = {
     State.DELIVERED: plans.Status.SUCCEEDED,
     State.BOUNCED: plans.Status.SUCCEEDED,
     State.CAPPED: plans.Status.SKIPPED,
+    State.SIMULATED: plans.Status.SUCCEEDED,
 }
 
 

@@ -192,6 +192,7 @@ _COUNTED: Mapping[int, str] = {
     messages.State.CANCELED: "skipped",
     messages.State.UNROUTABLE: "skipped",
     messages.State.CAPPED: "skipped",
+    messages.State.SIMULATED: "sent",
 }
 
 

@@ -82,7 +82,8 @@ def settled(
         after = messages.following(
             message.id, attempts, _policy(message, terms), now, answer.retry_after or 0, others
         )
-    told = None if after.state is messages.State.ACCEPTED else _told(answer, message.kind)
+    taken = (messages.State.ACCEPTED, messages.State.SIMULATED)
+    told = None if after.state in taken else _told(answer, message.kind)
     return rows.Settled(
         message.workspace_id,
         message.id,

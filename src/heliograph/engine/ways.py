@@ -18,7 +18,7 @@ from heliograph.store import rows
 
 SHORTEST_REST, LONGEST_REST = 1_000_000, 60_000_000
 """µs that a provider rests after a first, and at most after a repeated fault of its own."""
-_MESSAGE = int(effects.Kind.MESSAGE)
+_MESSAGE, _FETCH = int(effects.Kind.MESSAGE), int(effects.Kind.FETCH)
 _SAYS_NOTHING = frozenset(("lease_over", "malformed"))
 """Codes of answers for which the other side was not asked."""
 _NO_ROOM: Mapping[int, int] = {}
@@ -44,6 +44,26 @@ class Outlet(NamedTuple):
 
     keys: tuple[tuple[str, int], ...] = ()
     """Id and version of its providers that are enabled, in the order in which they are asked."""
+    is_sandbox: bool = False
+    """Whether what it sends is simulated."""
+
+
+class Sandbox:
+    """Takes what a workspace sends that plays in a sandbox, and hands it over to nobody."""
+
+    name = provider = "sandbox"
+    concurrency = 1
+
+    def send_now(self, _outgoing: channels.Outgoing) -> channels.Answer:
+        """Say that it would have gone out."""
+        return channels.Answer(channels.Outcome.ACCEPTED, self.provider, None, messages.SIMULATED)
+
+    async def send(self, outgoing: channels.Outgoing) -> channels.Answer:
+        """The same, for who waits."""
+        return self.send_now(outgoing)
+
+    async def close(self) -> None:
+        """Nothing is open."""
 
 
 class Way:
@@ -117,6 +137,9 @@ class Ways:
         """The providers of each workspace that has any."""
         self._order: dict[tuple[int, str], tuple[Way, ...]] = {}
         """Who is asked for each workspace and channel, where a workspace has any of its own."""
+        self._sandboxes: set[int] = set()
+        """The workspaces whose messages are simulated."""
+        self._sandbox = Way(Sandbox(), Sandbox.provider, is_installed=True)
         self._retired: list[Way] = []
         self._begin: Callable[[Way], list[asyncio.Task[None]]] | None = None
 
@@ -172,6 +195,7 @@ class Ways:
 
     def _read(self, workspace_id: int) -> None:
         outlet = self._outlet_of(workspace_id)
+        (self._sandboxes.add if outlet.is_sandbox else self._sandboxes.discard)(workspace_id)
         before = self._own.get(workspace_id, {})
         if not outlet.keys and not before:
             return
@@ -216,6 +240,8 @@ class Ways:
 
     def choose(self, message: rows.Message, now: int) -> Way | channels.Answer | None:
         """By whom a message goes now; the answer of who would take it, where they rest; None where there is nobody."""
+        if message.workspace_id in self._sandboxes and message.kind != _FETCH:
+            return self._sandbox
         order = self._order and self._order.get((message.workspace_id, message.channel))
         if not order or message.kind != _MESSAGE:
             return self._installed.get(message.channel)

@@ -20,7 +20,7 @@ from heliograph.store import answers, database, request_keys, requests, rows, sc
 _MESSAGES = schema.messages.c
 _encode = msgspec.json.Encoder().encode
 _CANCELED = "canceled"
-_ENDED = messages.TAKEN | {State.FAILED, State.UNROUTABLE, State.CANCELED, State.CAPPED}
+_ENDED = messages.TAKEN | {State.FAILED, State.UNROUTABLE, State.CANCELED, State.CAPPED, State.SIMULATED}
 _DAY = 86_400_000_000
 _SCOPE = "resend"
 

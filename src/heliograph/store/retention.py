@@ -30,6 +30,7 @@ _FINAL_MESSAGES = messages.TAKEN | {
     messages.State.UNROUTABLE,
     messages.State.CANCELED,
     messages.State.CAPPED,
+    messages.State.SIMULATED,
 }
 _KEYS_AT_ONCE = 500
 _LOCK = 0x68656C696F68

@@ -51,6 +51,7 @@ workspaces = sa.Table(
     _column("pause_reason", sa.Text, null=True),
     _column("paused_until", Instant, null=True),
     _column("hold_deliveries", sa.Boolean, server_default=sa.false()),
+    _column("sandbox", sa.Boolean, server_default=sa.false()),
     _column("control_updated_at", Instant),
     _column("control_updated_by", sa.Text, null=True),
     _column("created_at", Instant),

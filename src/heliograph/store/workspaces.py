@@ -92,6 +92,7 @@ def read_control(connection: sa.Connection, workspace_id: int) -> control.Contro
             _WORKSPACES.pause_reason,
             _WORKSPACES.paused_until,
             _WORKSPACES.hold_deliveries,
+            _WORKSPACES.sandbox,
             _WORKSPACES.control_updated_at,
             _WORKSPACES.control_updated_by,
         ).where(_WORKSPACES.id == workspace_id)
@@ -101,6 +102,7 @@ def read_control(connection: sa.Connection, workspace_id: int) -> control.Contro
         pause_reason=row.pause_reason,
         paused_until=row.paused_until,
         hold_deliveries=bool(row.hold_deliveries),
+        sandbox=bool(row.sandbox),
         updated_at=row.control_updated_at,
         updated_by=row.control_updated_by,
     )
@@ -116,6 +118,7 @@ def write_control(connection: sa.Connection, workspace_id: int, changed: control
             pause_reason=changed.pause_reason,
             paused_until=changed.paused_until,
             hold_deliveries=changed.hold_deliveries,
+            sandbox=changed.sandbox,
             control_updated_at=changed.updated_at,
             control_updated_by=changed.updated_by,
         )

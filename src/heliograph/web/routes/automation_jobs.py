@@ -115,6 +115,7 @@ _STATUS: dict[messages.State, JobStatus] = {
     messages.State.CANCELED: "skipped",
     messages.State.DELAYED: "pending",
     messages.State.CAPPED: "skipped",
+    messages.State.SIMULATED: "sent",
 }
 _OPEN = (messages.State.PLANNED, messages.State.HELD, messages.State.DELAYED)
 

@@ -16,12 +16,13 @@ TAG = "Control"
 
 
 class ControlChange(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What to change of the control record; `is_paused` or `hold_deliveries` is required."""
+    """What to change of the control record; `is_paused`, `hold_deliveries` or `sandbox` is required."""
 
     is_paused: bool | msgspec.UnsetType = msgspec.UNSET
     pause_reason: str | msgspec.UnsetType | None = msgspec.UNSET
     paused_until: explain.Instant | msgspec.UnsetType | None = msgspec.UNSET
     hold_deliveries: bool | msgspec.UnsetType = msgspec.UNSET
+    sandbox: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class Control(msgspec.Struct, kw_only=True):
@@ -32,6 +33,7 @@ class Control(msgspec.Struct, kw_only=True):
     pause_reason: str | None
     paused_until: explain.Instant | None
     hold_deliveries: bool
+    sandbox: bool
     updated_at: explain.Instant
     updated_by: str | None
 
@@ -50,7 +52,7 @@ def read_control(request: Call) -> Control:
 @patch("/api/automation/control", opt={"tag": TAG, "body": ControlChange})
 @in_thread
 def change_control(request: Call) -> Control:
-    """Pause or resume every rule of the workspace, or hold or release its deliveries."""
+    """Pause or resume every rule of the workspace, hold or release its deliveries, or let them be simulated."""
     request.refuse_query()
     workspace_id, given, now = _whole_workspace(request), request.read_object(), request.services.now()
     with request.services.database.writing() as connection:
@@ -78,6 +80,7 @@ def _control(stored: control.Control, now: int) -> Control:
         pause_reason=held.pause_reason,
         paused_until=explain.instant(held.paused_until),
         hold_deliveries=held.hold_deliveries,
+        sandbox=held.sandbox,
         updated_at=schedule.write_instant(held.updated_at),
         updated_by=held.updated_by,
     )
