@@ -130,8 +130,9 @@ def listed(client: courier.Courier, status: str) -> list[tuple[str, str | None]]
 def test_tracked_events_start_runs_in_their_order(
     house: houses.House, client: courier.Courier, bea: str
 ) -> None:
-    """Events that are tracked start the automation that waits for them, one after the other; a repeat starts none."""
-    client.profiles.create("messages/dee", profile={"email": "dee@messages.example"})
+    """What is tracked, Segment's too, starts the automation that waits for it, in order; a repeat starts none."""
+    who = {"type": "identify", "userId": "messages/dee", "traits": {"email": "dee@messages.example"}}
+    client.post("/inbound/segment", cast_to=object, body=who)
     body = {
         "name": "Thanks",
         "steps": [letter("messages/dee", "Thanks", "for {{data.order}}")],
@@ -152,7 +153,8 @@ def test_tracked_events_start_runs_in_their_order(
     assert [track(number) for number in (1, 2, 3)] == ["messages/1", "messages/2", "messages/3"]
     with pytest.raises(courier.ConflictError):
         track(2)
-    track(4)
+    segment = {"type": "track", "userId": "messages/dee", "event": "orderPlaced", "properties": {"order": 4}}
+    client.post("/inbound/segment", cast_to=object, body=segment)
     assert house.mails("dee@messages.example", 4) == [("Thanks", f"for {number}") for number in (1, 2, 3, 4)]
 
 

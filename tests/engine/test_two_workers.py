@@ -11,6 +11,7 @@ from tests import tables
 
 RULES = 20
 EVENTS = 50
+RUNS = 12
 
 
 @pytest.fixture
@@ -72,3 +73,35 @@ def test_a_cooldown_lets_one_of_many_through(pair: tuple[testing.World, testing.
     outcomes = Counter(one.explain(event).runs[0].result.outcome for event in made)
     assert outcomes == {"executed": 1, "skipped": EVENTS - 1}
     assert len(tables.rows(one.app.store, "runs")) == EVENTS
+
+
+def test_a_cancel_of_one_worker_reaches_the_runs_of_the_other(
+    pair: tuple[testing.World, testing.World],
+) -> None:
+    """Runs that one worker began and that wait end when a run of the other cancels their token; no other run does."""
+    one, other = pair
+    for number in range(RUNS):
+        one.contact(f"c{number}", email=f"c{number}@example.com")
+    letter = {"action": "send", "template": "t", "recipient": "${data.to}"}
+    wait = {"action": "delay", "duration": "1 hour"}
+    one.template("t", text="late")
+
+    def invoke(number: int, token: str) -> str:
+        to = f"c{number}"
+        return one.invoke(None, wait, letter, recipient=to, data={"to": to}, cancelation_token=token)
+
+    stopped = [invoke(number, "cart") for number in range(RUNS - 1)]
+    kept = invoke(RUNS - 1, "other")
+    while one.turns.take().inputs:
+        pass
+    assert {one.run(each).status for each in (*stopped, kept)} == {"WAITING"}
+    other.invoke(None, {"action": "cancel", "cancelation_token": "cart"})
+    while (report := other.turns.take()).inputs or report.more:
+        pass
+    assert {one.run(each).status for each in stopped} == {"CANCELED"}
+    for world in pair:
+        world.clock.move(3_700_000_000)
+    race(pair)
+    sent = [mail.recipient for world in pair for mail in world.mailbox.received]
+    assert sent == [f"c{RUNS - 1}@example.com"]
+    assert one.run(kept).status == "PROCESSED"
