@@ -16,7 +16,7 @@ import courier
 
 from examples.shop import smtp_sink
 from heliograph.clock import WallClock
-from heliograph.store import database, keys, workspaces
+from heliograph.store import database, keys, safe, workspaces
 from tests.cli import program
 
 Done = TypeVar("Done")
@@ -101,7 +101,8 @@ def opened(folder: Path) -> Iterator[House]:
     key = _first_key(url)
     post = Post()
     try:
-        with program.served(url, smtp_url=post.url, sender="Shop <shop@example.com>") as served:
+        settings = {"smtp_url": post.url, "sender": "Shop <shop@example.com>", "secret_key": safe.drawn()}
+        with program.served(url, **settings) as served:
             client = courier.Courier(
                 api_key=key, base_url=served.url, max_retries=0, _strict_response_validation=True
             )

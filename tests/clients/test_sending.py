@@ -1,53 +1,105 @@
-"""Courier's official client of Python sends: to one, to lists, to audiences, once."""
+"""Courier's official client of Python sends: to one, to many, in bulk, once more; and sets up the ways out."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import courier
+import pytest
 
 from tests.clients import house as houses
 
-FILTER: Any = {"operator": "AND", "filters": [{"operator": "EQ", "path": "shop", "value": "sending"}]}
+FAY = "sending/fay 1%2F ü"
 
 
-def test_a_shop_confirms_an_order(house: houses.House, client: courier.Courier) -> None:
-    """The buyer, the shop's crew by a list and its partners by an audience have the mail once, and nobody else does."""
-    for name, shop in (
-        ("buyer", ""),
-        ("crew", ""),
-        ("clerk", ""),
-        ("partner", "sending"),
-        ("stranger", "other"),
+def test_a_message_goes_to_whom_it_is_for(house: houses.House, client: courier.Courier) -> None:
+    """To a person once however often it is asked with one key, to a list, a pattern, an audience; in their order."""
+    client.profiles.create(FAY, profile={"email": "fay@sending.example", "team": "sending"})
+    client.lists.subscriptions.subscribe_user(FAY, list_id="sending.daily")
+    tree: Any = {"operator": "AND", "filters": [{"operator": "EQ", "path": "team", "value": "sending"}]}
+    client.audiences.update("sending/team", filter=tree)
+    content: Any = {"title": "{n}", "body": "Hello {n}"}
+
+    def send(to: Any, n: str, **given: Any) -> str:
+        message: Any = {"to": to, "content": content, "data": {"n": n}}
+        return client.send.message(message=message, **given).request_id
+
+    first = send({"user_id": FAY}, "one", idempotency_key="sending-1", x_idempotency_expiration="2 days")
+    assert send({"user_id": FAY}, "one", idempotency_key="sending-1") == first
+    assert houses.until(lambda: client.messages.retrieve(first), lambda one: one.status == "SENT").sent
+    house.mails("fay@sending.example")
+    for to, n in (
+        ({"email": "fay@sending.example"}, "two"),
+        ({"list_id": "sending.daily"}, "three"),
+        ({"list_pattern": "sending.*"}, "four"),
+        ({"audience_id": "sending/team"}, "five"),
     ):
-        client.profiles.create(name, profile={"email": f"{name}@sending.example", "name": name, "shop": shop})
-    client.lists.subscriptions.subscribe(
-        "sending.crew", recipients=[{"recipient_id": "crew"}, {"recipient_id": "clerk"}]
+        send(to, n)
+        house.post.mails("fay@sending.example", ["one", "two", "three", "four", "five"].index(n) + 1)
+    assert [subject for subject, _ in house.mails("fay@sending.example", 5)] == [
+        *("one", "two", "three", "four", "five")
+    ]
+    client.requests.archive(first)
+    assert first not in {one.id for one in client.messages.list(recipient=FAY).results}
+    assert first in {one.id for one in client.messages.list(recipient=FAY, archived=True).results}
+    with pytest.raises(courier.BadRequestError, match="template"):
+        client.send.message(message={"to": {"user_id": FAY}, "template": "sending-nowhere"})
+
+
+def test_a_bulk_job_writes_to_each_of_its_users(house: houses.House, client: courier.Courier) -> None:
+    """Made, filled in several calls, run: everybody has their own message once, and the job says so page by page."""
+    content: Any = {"title": "Seat {seat}", "body": "for you"}
+    job = client.bulk.create_job(message={"event": "sending-seats", "content": content}).job_id
+    crowd: Any = [
+        {"profile": {"email": f"s{seat}@bulk.example"}, "data": {"seat": seat}} for seat in range(130)
+    ]
+    client.bulk.add_users(job, users=crowd[:100])
+    client.bulk.add_users(job, users=[*crowd[100:], {"to": {"email": "nobody@bulk.example"}}])
+    client.bulk.run_job(job)
+    told = houses.until(lambda: client.bulk.retrieve_job(job).job, lambda one: one.status == "COMPLETED")
+    assert (told.received, told.enqueued, told.failures) == (131, 130, 1)
+    assert told.definition.event == "sending-seats"
+    for seat in (0, 64, 129):
+        assert house.mails(f"s{seat}@bulk.example") == [(f"Seat {seat}", "for you")]
+    page = client.bulk.list_users(job)
+    rest = client.bulk.list_users(job, cursor=page.paging.cursor)
+    users = [*page.items, *rest.items]
+    assert [one.status for one in users] == ["ENQUEUED"] * 130 + ["ERROR"]
+    assert [one.data["seat"] for one in users[:130]] == list(range(130))  # type: ignore[index]
+    assert client.messages.retrieve(users[7].message_id or "").event == "sending-seats"
+    with pytest.raises(courier.ConflictError):
+        client.bulk.add_users(job, users=crowd[:1])
+
+
+def test_messages_are_sent_again_and_called_back(house: houses.House, client: courier.Courier) -> None:
+    """What was sent can be sent again, and cannot be called back: the refusal holds the message's record."""
+    content: Any = {"title": "Twice", "body": "and no more"}
+    to: Any = {"email": "gil@sending.example"}
+    message_id = client.send.message(message={"to": to, "content": content}).request_id
+    house.mails("gil@sending.example")
+    houses.until(lambda: client.messages.retrieve(message_id), lambda one: one.status == "SENT")
+    assert client.messages.resend(message_id).message_id != message_id
+    assert house.mails("gil@sending.example", 2) == [("Twice", "and no more")] * 2
+    with pytest.raises(courier.ConflictError) as refused:
+        client.messages.cancel(message_id)
+    assert isinstance(refused.value.body, dict)
+    assert (refused.value.body["id"], refused.value.body["status"]) == (message_id, "SENT")
+
+
+def test_ways_out_are_set_up(client: courier.Courier) -> None:
+    """A provider is made as the catalog says, changed, and taken away; its secrets are not told."""
+    kinds = {one.provider: one for one in client.providers.catalog.list().results}
+    assert {"smtp", "twilio"} <= kinds.keys()
+    settings: dict[str, object] = {"account_sid": "AC1", "auth_token": "secret", "from": "+4915112345678"}
+    made = client.providers.create(
+        provider="twilio", alias="sending-sms", title="SMS", settings=settings, idempotency_key="sending-sms"
     )
-    client.audiences.update("partners", name="Partners", filter=FILTER)
-    message: Any = {
-        "to": [{"user_id": "buyer"}, {"list_id": "sending.crew"}, {"audience_id": "partners"}],
-        "content": {"title": "Order {order}", "body": "Thanks for order {{data.order}}, {name}"},
-        "data": {"order": 1042},
-        "metadata": {"event": "order-confirmed", "tags": ["order"], "trace_id": "order-1042"},
-    }
-    asked: Any = {"message": message, "idempotency_key": "order-1042"}
-    request_id = client.send.message(**asked).request_id
-    assert client.send.message(**asked).request_id == request_id
-
-    def status() -> dict[str, str]:
-        found = client.messages.list(trace_id=request_id).results
-        return {one.recipient: one.status for one in found}
-
-    names = ("buyer", "clerk", "crew", "partner")
-    houses.until(status, lambda found: found == dict.fromkeys(names, "SENT"))
-    for name in names:
-        assert house.mails(f"{name}@sending.example") == [("Order 1042", "Thanks for order 1042, {name}")]
-    assert house.post.mails("stranger@sending.example", 0) == []
-    assert {one.recipient for one in client.messages.list(tag=["order"]).results} == {*names}
-    message["to"] = {"email": "guest@sending.example"}
-    single = client.send.message(message=message).request_id
-    assert house.mails("guest@sending.example") == [("Order 1042", "Thanks for order 1042, {name}")]
-    assert client.messages.retrieve(single).id == single
-    client.requests.archive(single)
-    assert single not in {one.id for one in client.messages.list(trace_id="order-1042").results}
+    assert made.provider == "twilio"
+    assert "secret" not in client.providers.retrieve(made.id).to_json()
+    assert client.providers.patch(made.id, title="Text").title == "Text"
+    settings["from"] = "+4915187654321"
+    assert client.providers.update(made.id, provider="twilio", settings=settings).settings["from"]
+    assert made.id in {one.id for one in client.providers.list().results}
+    client.providers.delete(made.id)
+    with pytest.raises(courier.NotFoundError):
+        client.providers.retrieve(made.id)

@@ -13,6 +13,7 @@ from litestar.routes import HTTPRoute
 from heliograph import channels, errors
 from heliograph.core import (
     batches,
+    bulk,
     campaigns,
     conditions,
     dates,
@@ -142,8 +143,9 @@ def test_every_field_of_a_date_automation_is_documented() -> None:
         ("docs/date-automations.md", "## States", dates.TRANSITIONS),
         ("docs/campaigns.md", "### States of a campaign", campaigns.TRANSITIONS),
         ("docs/journeys.md", "#### States of a batch", batches.TRANSITIONS),
+        ("docs/sending.md", "### States of a bulk job", bulk.TRANSITIONS),
     ],
-    ids=["event", "run", "message", "date automation", "campaign", "batch"],
+    ids=["event", "run", "message", "date automation", "campaign", "batch", "bulk job"],
 )
 def test_states_in_documents_are_those_of_the_code(
     document: str, heading: str, transitions: Mapping[IntEnum | None, Iterable[IntEnum]]

@@ -45,7 +45,7 @@ def test_every_operation_is_told_in_words() -> None:
         assert ("requestBody" in told) == (
             method in ("post", "put", "patch")
             and not path.endswith(
-                ("/retry", "/stop", "/cancel", "/resend", "/release", "/restore", "/archive")
+                ("/retry", "/stop", "/cancel", "/resend", "/release", "/restore", "/archive", "/run")
             )
         )
 

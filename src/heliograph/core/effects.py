@@ -84,6 +84,8 @@ class Timer(IntEnum):
     """A rule is looked at, whether it is alarming and whether somebody is to be told."""
     REQUEST = 10
     """A request to send is due."""
+    BULK = 11
+    """A bulk job goes on."""
     BATCH = 20
     """A batch may be due."""
 

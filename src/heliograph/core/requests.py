@@ -23,6 +23,8 @@ _ADDRESSES = (
     *("slack", "ms_teams", "discord", "pagerduty", "webhook"),
     *("firebaseToken", "apn", "expo", "one_signal_player_id"),
 )
+REACHED_BY = ("email", "phone_number", *_ADDRESSES)
+"""The keys of a profile by any of which somebody is reached."""
 PROFILE = (*_CONTACT, *_ADDRESSES)
 """The keys of a recipient that are data of their profile; any others stand in `profile`."""
 _TO = ("user_id", "account_id", "tenant_id", "context", "profile", "data", "preferences", "filters")
@@ -249,7 +251,7 @@ def _recipient(reading: Read, given: object, path: str) -> To | None:
     except errors.InvalidInput as refusal:
         reading.faults += refusal.faults
     said = {**given, **profile}
-    if not any(said.get(key) for key in ("user_id", "email", "phone_number", *_ADDRESSES)):
+    if not any(said.get(key) for key in ("user_id", *REACHED_BY)):
         reading.fault(
             path, "names nobody: give `user_id`, `email`, `phone_number`, `list_id` or `audience_id`"
         )

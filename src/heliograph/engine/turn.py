@@ -22,6 +22,7 @@ from heliograph.engine import (
     admission,
     alarms,
     bounds,
+    bulk,
     calendar,
     campaign,
     faults,
@@ -82,11 +83,13 @@ class Turns:
         self._alarms = alarms.Alarms(session, lambda known: self._workspaces[known])
         self._walks = walks.Walks(store, session, campaign.Limits(limits.lock_window, limits.misfire_grace))
         self._requests = requests.Requests(store, session, lambda known: self._workspaces[known], limits)
+        self._bulk = bulk.Bulk(session)
         self._chapters = (
             (walks.TIMERS, self._walks.timer),
             (calendar.TIMERS, self._calendar.timer),
             (alarms.TIMERS, self._alarms.timer),
             (requests.TIMERS, self._requests.timer),
+            (bulk.TIMERS, self._bulk.timer),
         )
         self._started = started.Started(store, session, doors, limits.misfire_grace, scripted)
 
@@ -138,6 +141,7 @@ class Turns:
             self._started.read(connection, taken, self._culprits, desk)
             self._alarms.read(connection, taken.timers, self._culprits, desk)
             self._requests.read(connection, taken.timers, self._culprits, desk)
+            self._bulk.read(connection, taken.timers, self._culprits, limit)
             for inbox in taken.inbox:
                 self._attempt_inbox(desk, inbox)
             for timer in taken.timers:

@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
-from heliograph.core import events, ids, messages, plans, runs
+from heliograph.core import bulk, events, ids, messages, plans, runs
 from heliograph.store import database, places, schema
 
 _EVENTS = schema.events.c
@@ -38,8 +38,8 @@ _LOCK = 0x68656C696F68
 
 START = bytes(16)
 """Before every id."""
-Kind = Literal["events", "runs", "messages", "requests"]
-KINDS: tuple[Kind, ...] = ("events", "runs", "messages", "requests")
+Kind = Literal["events", "runs", "messages", "requests", "jobs"]
+KINDS: tuple[Kind, ...] = ("events", "runs", "messages", "requests", "jobs")
 """What is walked along, in this order: events with all that came of them, then what hangs on no event."""
 
 
@@ -47,7 +47,7 @@ class Bite(NamedTuple):
     """What one step of a walk came to."""
 
     forgotten: int
-    """How many events, runs, messages and requests went."""
+    """How many rows went."""
     reached: bytes
     """The last id that was looked at."""
     more: bool
@@ -73,6 +73,8 @@ def forget(
     store: database.Database, workspace_id: int, kind: Kind, after: bytes, before: int, at_most: int
 ) -> Bite:
     """Look at so many of a workspace beyond the id `after`; forget those finished before the instant `before` (µs)."""
+    if kind == "jobs":
+        return _forget_job(store, workspace_id, after, before)
     with store.reading() as connection:
         if kind == "events":
             looked_at, going = _old_events(connection, workspace_id, after, before, at_most)
@@ -291,6 +293,29 @@ def _forget(store: database.Database, workspace_id: int, going: _Going, before: 
         return len(gone) + len(ran) + len(sent) + len(asked)
 
 
+def _forget_job(store: database.Database, workspace_id: int, after: bytes, before: int) -> Bite:
+    """Some of the users of the next bulk job, and at last the job; one that is under way is passed by.
+
+    What it asked for goes by itself.
+    """
+    jobs, users = schema.bulk_jobs.c, schema.bulk_users.c
+    query = sa.select(jobs.id, jobs.state).where(*_span(schema.bulk_jobs, workspace_id, after, before))
+    with store.writing() as connection:
+        found = connection.execute(query.order_by(jobs.id).limit(1)).one_or_none()
+        if found is None:
+            return Bite(0, after, False)
+        if found.state == bulk.State.PROCESSING:
+            return Bite(0, found.id, True)
+        mine = (users.workspace_id == workspace_id, users.job_id == found.id)
+        first = connection.execute(sa.select(sa.func.min(users.ordinal)).where(*mine)).scalar_one()
+        if first is not None:
+            some = sa.delete(schema.bulk_users).where(*mine, users.ordinal < first + _USERS_AT_ONCE)
+            return Bite(connection.execute(some).rowcount, after, True)
+        _delete(connection, workspace_id, jobs.id, [found.id])
+        return Bite(1, found.id, True)
+
+
+_USERS_AT_ONCE = 2_000
 _TRY_LOCK = sa.text("SELECT pg_try_advisory_xact_lock(:lock)")
 
 

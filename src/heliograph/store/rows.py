@@ -13,6 +13,7 @@ from heliograph.core import ids
 from heliograph.store import (
     alert_rows,
     batch_rows,
+    bulk_rows,
     calendar_rows,
     list_rows,
     policy_rows,
@@ -284,6 +285,7 @@ class Writes:
         "alerts",
         "batches",
         "birthdays",
+        "bulk",
         "campaigns",
         "canceled",
         "claims",
@@ -341,7 +343,7 @@ class Writes:
         self.inbox: list[Inbox] = []
         self.launches: list[Launch | TokenCancel] = []
         """In the order in which they were decided; engine/started.py carries out these and `canceled`."""
-        self.kept, self.paced = step_rows.Kept(), policy_rows.Writes()
+        self.kept, self.paced, self.bulk = step_rows.Kept(), policy_rows.Writes(), bulk_rows.Writes()
         self.contacts: dict[tuple[int, str], Contact] = {}
         self.birthdays: dict[tuple[int, str], calendar_rows.Birthday] = {}
         self.forgotten_birthdays: list[tuple[int, int, int, str]] = []

@@ -15,6 +15,7 @@ from heliograph.store import (
     alert_tables,
     audience_tables,
     batch_tables,
+    bulk_tables,
     columns,
     consent_tables,
     conversation_tables,
@@ -315,6 +316,7 @@ step_keys, request_keys = key_tables.step_keys, key_tables.request_keys
 erasures = erasure_tables.erasures
 sending_policies, recent_sends = policy_tables.sending_policies, policy_tables.recent_sends
 requests, archives = request_tables.requests, request_tables.archives
+bulk_jobs, bulk_users = bulk_tables.bulk_jobs, bulk_tables.bulk_users
 
 # ── hot: the way out ────────────────────────────────────────────────────────────────────────────────
 

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from heliograph import errors
-from heliograph.web import paging
+from heliograph.core import requests
+from heliograph.web import auth, paging
 from heliograph.web.calls import Call
 
 One = TypeVar("One")
@@ -52,3 +53,14 @@ def idempotent_id(request: Call) -> str | None:
     """The id of what a request with an `Idempotency-Key` makes: worked again, it finds it; None without a key."""
     once = request.content.start_key
     return None if once is None else f"k-{once[-32:]}"
+
+
+def bound(said: requests.Request, who: auth.Principal) -> requests.Request:
+    """The request as a key may ask it: one that is bound to a tenant speaks for that alone."""
+    if who.tenant_id is None:
+        return said
+    named = [said.tenant_id, *(one.tenant_id for one in said.to), *(one.member_of for one in said.to)]
+    strange = next((one for one in named if one not in (None, who.tenant_id)), None)
+    if strange is not None:
+        raise errors.NotFound(f"there is no tenant {strange!r}")
+    return msgspec.structs.replace(said, tenant_id=who.tenant_id, is_bound=True)

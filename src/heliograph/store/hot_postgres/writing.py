@@ -8,6 +8,7 @@ from typing import Any, LiteralString
 from heliograph.store import packing, rows
 from heliograph.store.hot_postgres.alarms import write_alerts
 from heliograph.store.hot_postgres.batching import write_batches
+from heliograph.store.hot_postgres.bulk import write_bulk
 from heliograph.store.hot_postgres.calendar import write_calendar
 from heliograph.store.hot_postgres.connection import Connection
 from heliograph.store.hot_postgres.fanout import write_fanouts
@@ -158,6 +159,7 @@ def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int]
         write_passes(connection, writes.kept.passes.values())
         write_step_keys(connection, writes.kept.step_keys.values(), now)
         write_pacing(connection, writes.paced)
+        write_bulk(connection, writes.bulk)
         if lane is not None:
             _count(connection, writes, lane)
             connection.execute(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from heliograph.store.hot_sqlite.alarms import read_alerts, read_rule_counts
 from heliograph.store.hot_sqlite.batching import read_batch_items, read_batches, read_open_batches
+from heliograph.store.hot_sqlite.bulk import read_bulk_jobs, read_bulk_users
 from heliograph.store.hot_sqlite.calendar import (
     read_new_birthdays,
     read_walks,
@@ -82,6 +83,8 @@ __all__ = [
     "read_attempts",
     "read_batch_items",
     "read_batches",
+    "read_bulk_jobs",
+    "read_bulk_users",
     "read_campaigns",
     "read_consents",
     "read_contacts",

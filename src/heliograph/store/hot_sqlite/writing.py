@@ -10,6 +10,7 @@ from heliograph.core import runs
 from heliograph.store import rows
 from heliograph.store.hot_sqlite.alarms import write_alerts
 from heliograph.store.hot_sqlite.batching import write_batches
+from heliograph.store.hot_sqlite.bulk import write_bulk
 from heliograph.store.hot_sqlite.calendar import write_calendar
 from heliograph.store.hot_sqlite.connection import Connection, by_pairs
 from heliograph.store.hot_sqlite.fanout import write_fanouts
@@ -87,6 +88,8 @@ def _write_kept(connection: Connection, writes: rows.Writes, now: int) -> None:
         write_step_keys(connection, writes.kept.step_keys.values(), now)
     if writes.paced.messages or writes.paced.recent:
         write_pacing(connection, writes.paced)
+    if writes.bulk.jobs:
+        write_bulk(connection, writes.bulk)
 
 
 def keep_fact(connection: Connection, name: str, value: str) -> None:

@@ -15,7 +15,7 @@ from heliograph import errors
 from heliograph.core import ids, requests, rules
 from heliograph.store import request_rows
 from heliograph.store import requests as store
-from heliograph.web import auth
+from heliograph.web import auth, courier
 from heliograph.web.calls import Call, ignored_header, in_thread
 
 TAG = "Sending"
@@ -48,24 +48,13 @@ def send(request: Call) -> Response[Sent]:
         raise errors.TooLarge(f"a request to send takes at most {_MOST_BYTES // 1024**2} MiB")
     services, who = request.services, request.principal
     said, strangers = requests.read(request.read_object(), services.settings.default_region or None)
-    said = _bound(said, who)
+    said = courier.bound(said, who)
     with services.database.writing() as connection:
         store.check(connection, who.workspace_id, said)
         now = services.now()
         identity = store.put(connection, _row(said, who, now, request.content.start_key))
     request.wake()
     return Response(Sent(ids.wire(identity)), headers=ignored_header([*ignored, *strangers]))
-
-
-def _bound(said: requests.Request, who: auth.Principal) -> requests.Request:
-    """The request as a key may ask it: one that is bound to a tenant speaks for that alone."""
-    if who.tenant_id is None:
-        return said
-    named = [said.tenant_id, *(one.tenant_id for one in said.to), *(one.member_of for one in said.to)]
-    strange = next((one for one in named if one not in (None, who.tenant_id)), None)
-    if strange is not None:
-        raise errors.NotFound(f"there is no tenant {strange!r}")
-    return msgspec.structs.replace(said, tenant_id=who.tenant_id, is_bound=True)
 
 
 def _row(
