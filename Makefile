@@ -45,4 +45,5 @@ bench: setup .venv/peers/.ready ## measure against other engines (ARGS="--quick 
 	@echo "installing what we are measured against into .venv/peers"
 	@$(BIN)/python -m venv --clear --without-pip .venv/peers
 	@$(BIN)/python -m pip --python .venv/peers/bin/python install --quiet --disable-pip-version-check --editable ".[bench]"
+	@if command -v npm >/dev/null; then npm ci --prefix benchmarks/peers/node --ignore-scripts --no-audit --no-fund --silent; fi
 	@touch $@
