@@ -2,7 +2,8 @@
 
 Law: judged is the address that will be connected to, never a name. An IPv6 address that carries an IPv4
 address inside (mapped, translated, NAT64, 6to4, Teredo, ISATAP) is no better than the one it carries.
-What is not known to be public is refused. Hosts that the operator allows are no business of this module.
+What is not known to be public is refused: so is all of Teredo and 6to4, whose relays are switched off.
+Hosts that the operator allows are no business of this module.
 """
 
 from __future__ import annotations
@@ -45,9 +46,8 @@ _CARRIERS = (
     ("IPv4-translated", ipaddress.IPv6Network("::ffff:0:0:0/96"), 0),
     ("IPv4-compatible", ipaddress.IPv6Network("::/96"), 0),
     ("NAT64", ipaddress.IPv6Network("64:ff9b::/96"), 0),
-    ("6to4", ipaddress.IPv6Network("2002::/16"), 80),
 )
-_TEREDO = ipaddress.IPv6Network("2001::/32")
+_TEREDO, _6TO4 = ipaddress.IPv6Network("2001::/32"), ipaddress.IPv6Network("2002::/16")
 _ISATAP = (0x0000_5EFE, 0x0200_5EFE)
 _NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9a-fA-F]*)\.?")
 
@@ -103,6 +103,8 @@ def _class_of_carried(address: ipaddress.IPv6Address) -> str | None:
             return _named(carrier, number >> shift)
     if address in _TEREDO:
         return _named("Teredo", ~number) or "Teredo"  # the client's bits are stored inverted
+    if address in _6TO4:
+        return _named("6to4", number >> 80) or "6to4"
     if number >> 32 & 0xFFFF_FFFF in _ISATAP:
         return _named("ISATAP", number)
     return None if address in _ROUTED and address not in _UNROUTED else "reserved"
