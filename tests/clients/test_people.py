@@ -166,3 +166,23 @@ def test_preferences_of_a_person(client: courier.Courier) -> None:
     of.delete_topic("tips", user_id=ANA)
     assert of.retrieve(ANA).items == []
     assert len(of.retrieve(ANA, tenant_id="people/club").items) == 1
+
+
+def test_topics_that_people_choose_from(client: courier.Courier) -> None:
+    """Sections and topics are made and found again, and a tenant sets what holds for its people who said nothing."""
+    of = client.workspace_preferences
+    section = of.create(name="From the shop")
+    topic = of.topics.create(section.id, name="Offers", default_status="OPTED_OUT")
+    assert of.topics.retrieve(topic.id, section_id=section.id).default_status == "OPTED_OUT"
+    of.topics.replace(topic.id, section_id=section.id, name="Deals", default_status="REQUIRED")
+    assert [one.name for one in of.topics.list(section.id).results] == ["Deals"]
+    assert of.replace(section.id, name="Shop").name == "Shop"
+    assert [one.name for one in of.retrieve(section.id).topics] == ["Deals"]
+    assert section.id in [one.id for one in of.list().results]
+    client.tenants.update("people/topics", name="Topics")
+    client.tenants.preferences.items.update(topic.id, tenant_id="people/topics", status="OPTED_OUT")
+    said = client.users.preferences.retrieve_topic(topic.id, user_id=ANA, tenant_id="people/topics").topic
+    assert (said.topic_name, said.section_name) == ("Deals", "Shop")
+    client.tenants.preferences.items.delete(topic.id, tenant_id="people/topics")
+    of.topics.archive(topic.id, section_id=section.id)
+    of.archive(section.id)

@@ -1,7 +1,8 @@
 """Consent: what a contact wants to hear of, on which channels (engine.md E14, E20).
 
-Law: the most special word counts: on the topic of a message, else on its template, else on everything (`*`); a tenant's
-word before the workspace's own. Who said nothing has agreed. A topic that is REQUIRED goes out whatever was said.
+Law: the most special word counts: on the template of a message, else on its topic, else on everything (`*`); a tenant's
+word before the workspace's own. For who said nothing the topic's default counts, the tenant's before the workspace's;
+where there is none they have agreed. A topic that is REQUIRED goes out whatever was said.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ class Consent(msgspec.Struct, frozen=True, omit_defaults=True):
 
 _consent = msgspec.json.Decoder(Consent)
 NOTHING_SAID: Final = Consent()
+AGREED: Final = Topic("OPTED_IN")
+"""What is taken to be said of a topic without a default of its own."""
 
 
 def read(stored: bytes | str | None) -> Consent:
@@ -47,17 +50,31 @@ def read(stored: bytes | str | None) -> Consent:
     return NOTHING_SAID if stored is None else _consent.decode(stored)
 
 
-def refuses(said: Sequence[Consent], channel: str, topics: Collection[str]) -> bool:
+def refuses(
+    said: Sequence[Consent],
+    channel: str,
+    topics: Collection[str],
+    defaults: Sequence[Mapping[str, Topic]] = (),
+) -> bool:
     """Whether somebody wants no message on this channel.
 
-    `said` is their words, the tenant's first; `topics` what the message is about, the most special first.
+    `said` is their words, the tenant's first; `topics` what the message is about, the most special first; `defaults`
+    what is taken to be said by whoever said nothing, by topic, the tenant's first.
     """
-    for topic in (*topics, EVERYTHING):
+    by_default = [default[topic] for topic in topics for default in defaults if topic in default]
+    if any(one.status == "REQUIRED" for one in by_default):
+        return False
+    for topic in topics:
         for consent in said:
-            found = consent.topics.get(topic)
-            if found is not None:
-                return _refuses(found, channel)
-    return False
+            if topic in consent.topics:
+                return _refuses(consent.topics[topic], channel)
+    for consent in said:
+        if EVERYTHING in consent.topics:
+            # Who wants everything has not asked for what is only sent on request.
+            if _refuses(consent.topics[EVERYTHING], channel):
+                return True
+            break
+    return bool(by_default) and _refuses(by_default[0], channel)
 
 
 def _refuses(topic: Topic, channel: str) -> bool:
@@ -129,12 +146,14 @@ def check_topic(given: object, path: str) -> Topic:
     faults = []
     status, routing = given.get("status"), given.get("custom_routing")
     if status not in STATUSES:
-        faults.append(errors.Fault(f"{path}.status", f"is one of {', '.join(STATUSES)}"))
+        faults.append(errors.Fault(documents.below(path, "status"), f"is one of {', '.join(STATUSES)}"))
     if routing is not None and not _is_routing(routing):
-        faults.append(errors.Fault(f"{path}.custom_routing", f"is a list of {', '.join(CLASSES)}"))
+        faults.append(
+            errors.Fault(documents.below(path, "custom_routing"), f"is a list of {', '.join(CLASSES)}")
+        )
     is_custom = given.get("has_custom_routing")
     if is_custom is not None and not isinstance(is_custom, bool):
-        faults.append(errors.Fault(f"{path}.has_custom_routing", "is true or false"))
+        faults.append(errors.Fault(documents.below(path, "has_custom_routing"), "is true or false"))
     if faults:
         raise errors.InvalidInput(faults=faults)
     custom = is_custom if is_custom is not None else routing is not None

@@ -18,7 +18,20 @@ from heliograph.core import brands, documents, elemental, mime, templates
 from heliograph.core.elemental import reading
 
 FIELDS: Final = (
-    *("subject", "text", "html", "mjml", "elements", "name", "alias", "tags", "brand", "from", "reply_to"),
+    *(
+        "subject",
+        "text",
+        "html",
+        "mjml",
+        "elements",
+        "name",
+        "alias",
+        "tags",
+        "brand",
+        "topic",
+        "from",
+        "reply_to",
+    ),
 )
 """What a file of the kind `template` says."""
 
@@ -157,6 +170,7 @@ def check(given: Mapping[str, Any]) -> Written:
         "name": reader.text(given, "name"),
         "tags": reader.tags(given),
         "brand": reader.text(given, "brand"),
+        "topic": reader.text(given, "topic"),
         "sender": reader.sender(given, "from"),
         "reply_to": reader.sender(given, "reply_to"),
     }

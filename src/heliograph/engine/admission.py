@@ -12,7 +12,7 @@ from typing import Any
 
 from heliograph.core import consent, effects, ids, messages, plans, pseudonyms, runs
 from heliograph.engine import desk as desks
-from heliograph.engine import match, pacing, run
+from heliograph.engine import match, pacing, run, wishes
 from heliograph.store import policy_rows, rows
 
 _PLANNED, _UNROUTABLE = int(messages.State.PLANNED), int(messages.State.UNROUTABLE)
@@ -45,15 +45,13 @@ def admit(
         for one in again
         if _is_of_nobody(one.message)
     }
-    asked = [one for one in looked_at if one[:2] not in ended and workspace_of(one.workspace_id).asks]
+    asked = [one for one in looked_at if one[:2] not in ended and workspace_of(one.workspace_id).wishes.asks]
     if asked:
         ended |= _unwanted(connection, hot, asked, workspace_of)
     paced = [
         one
         for one in looked_at
-        if one.contact_id is not None
-        and workspace_of(one.workspace_id).definitions.policies
-        and one[:2] not in ended
+        if one.contact_id is not None and workspace_of(one.workspace_id).wishes.paces and one[:2] not in ended
     ]
     if paced:
         ended |= pacing.pace(connection, hot, desk, paced, workspace_of)
@@ -131,8 +129,8 @@ def _unwanted(
         suppressing.setdefault(workspace_id, {}).setdefault(address, set()).add(tenant_id)
     refused = {}
     for one in looked_at:
-        topics = workspace_of(one.workspace_id).topics(one)
-        reason = _refusal(one, topics, said, suppressing.get(one.workspace_id, {}))
+        wished = workspace_of(one.workspace_id).wishes
+        reason = _refusal(one, wished, said, suppressing.get(one.workspace_id, {}))
         if reason is not None:
             refused[one[:2]] = pacing.End(messages.State.UNROUTABLE, reason)
     return refused
@@ -148,7 +146,7 @@ def _said(found: Collection[tuple[int, str, str, Any]]) -> Mapping[tuple[int, st
 
 def _refusal(
     message: rows.Message,
-    topics: Collection[str],
+    wished: wishes.Wishes,
     said: Mapping[tuple[int, str, str], consent.Consent],
     suppressing: Mapping[str, Collection[str]],
 ) -> str | None:
@@ -159,7 +157,10 @@ def _refusal(
     tenants = ("",) if message.tenant_id is None else (message.tenant_id, "")
     keys = [(message.workspace_id, message.contact_id, tenant) for tenant in tenants]
     words = [said[key] for key in keys if key in said]
-    return messages.OPTED_OUT if words and consent.refuses(words, message.channel, topics) else None
+    defaults = wished.defaults(message.tenant_id)
+    if consent.refuses(words, message.channel, wished.topics(message), defaults):
+        return messages.OPTED_OUT
+    return None
 
 
 # ── who is told ─────────────────────────────────────────────────────────────────────────────────────

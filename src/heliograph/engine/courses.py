@@ -40,6 +40,8 @@ class Body(msgspec.Struct, frozen=True, omit_defaults=True):
     """The tenant of which they have to be members."""
     spoken_for: str | None = None
     """The tenant in whose name it is sent, which says something of its members."""
+    topic: str | None = None
+    """What the template was about when it began."""
 
     @property
     def letter(self) -> outgoing.Letter:
@@ -47,7 +49,10 @@ class Body(msgspec.Struct, frozen=True, omit_defaults=True):
         if self.said is not None:
             return self.said
         return outgoing.Letter(
-            template_id=self.template_id, template_version=self.template_version, look=self.look
+            template_id=self.template_id,
+            template_version=self.template_version,
+            look=self.look,
+            topic=self.topic,
         )
 
     @property

@@ -49,9 +49,15 @@ def token_of(identity: bytes) -> str:
 
 
 def begin(
-    desk: desks.Desk, start: rows.Start, run_id: bytes, visit: int, depth: int, asked: effects.SendMany
+    desk: desks.Desk,
+    start: rows.Start,
+    key: tuple[bytes, int],
+    depth: int,
+    asked: effects.SendMany,
+    topic: str | None,
 ) -> None:
-    """Lay out a mailing that a run asks for."""
+    """Lay out a mailing that the step of a run asks for; `key` is (run, visit), `topic` what it is about."""
+    run_id, visit = key
     identity = identity_of(run_id, visit, desk.head)
     request = None if asked.request is None else dict(asked.request)
     source = (f"send-list/{asked.list_id}", f"run/{ids.wire(run_id)}")
@@ -67,6 +73,7 @@ def begin(
         asked.strategy,
         source,
         depth,
+        topic=topic,
     )
     fanout_id = ids.of_fanout(identity)
     desk.writes.fanouts.append(

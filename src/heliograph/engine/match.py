@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from heliograph.core import alerts, conditions, effects, ids, journeys, plans, routes, runs, sending_policies
+from heliograph.core import alerts, conditions, effects, ids, journeys, plans, runs
 from heliograph.core import rules as rule_book
 from heliograph.core.steps import lists, messaging
-from heliograph.engine import bounds
+from heliograph.engine import bounds, wishes
 from heliograph.engine import desk as desks
 from heliograph.store import definitions, rows
 
@@ -72,29 +72,13 @@ class Workspace:
         self.control_updated_at = stored.control_updated_at
         self.default_subject: str = (_decode(stored.settings) or {}).get("default_subject", "")
         self.definitions = stored
-        self.asks: bool = (_decode(stored.settings) or {}).get("consents", False)
-        """Whether anybody of it ever said what they want to hear of."""
+        self.wishes = wishes.Wishes(stored, asks=(_decode(stored.settings) or {}).get("consents", False))
         self.zone: str | None = (_decode(stored.settings) or {}).get("timezone")
-        self._terms: dict[tuple[str | None, tuple[str, ...], str], sending_policies.Terms] = {}
         self.team = plans.Team(stored.agents, stored.divisions)
         self._stored, self._stored_journeys = stored.rules, stored.journeys
         self._journeys: dict[str, journeys.Journey] | None = None
         self._rules: dict[bytes, rule_book.Rule] = {}
         self._triggers: dict[tuple[str | None, str], Trigger | None] = {}
-
-    def terms(self, message: rows.Message) -> sending_policies.Terms:
-        """The quiet hours and caps that hold for a message."""
-        if not self.definitions.policies or message.contact_id is None:
-            return sending_policies.FREE
-        key = (message.tenant_id, self.topics(message), message.channel)
-        if key not in self._terms:
-            self._terms[key] = sending_policies.terms(self.definitions.policies, *key)
-        return self._terms[key]
-
-    def topics(self, message: rows.Message) -> tuple[str, ...]:
-        """What a message is about, the most special first."""
-        named = (message.template_id, routes.read(message.route).topic)
-        return tuple(one for one in named if one is not None)
 
     def trigger(self, tenant_id: str | None, event_type: str) -> Trigger | None:
         """The rules for an event of this type and tenant; None where there are none."""

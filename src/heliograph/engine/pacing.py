@@ -48,7 +48,7 @@ def pace(
     workspace_of: Callable[[int], match.Workspace],
 ) -> dict[tuple[int, bytes], End]:
     """Those of these messages that do not go now, by (workspace, id); each is to a contact."""
-    terms = {one[:2]: workspace_of(one.workspace_id).terms(one) for one in paced}
+    terms = {one[:2]: workspace_of(one.workspace_id).wishes.terms(one) for one in paced}
     bound = [one for one in paced if terms[one[:2]] != sending_policies.FREE]
     if not bound:
         return {}

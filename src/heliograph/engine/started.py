@@ -294,7 +294,8 @@ class Started:
         origin = askings.origin_of(start, depth)
         for visit, ordinal, effect in moved.asked:
             if isinstance(effect, effects.SendMany):
-                mailing.begin(desk, start, row.id, visit, depth, effect)
+                topic = workspace.wishes.topic_of(effect.template_id)
+                mailing.begin(desk, start, (row.id, visit), depth, effect, topic)
             else:
                 run.carry_out(desk, origin, row.id, row.automation_id, visit, ordinal, effect)
         if moved.status is runs.Status.CANCELED:

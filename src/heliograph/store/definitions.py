@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from heliograph.core import campaigns, exposures, ids, notices, plans, segment_moves, segments
 from heliograph.core import sending_policies as core_policies
-from heliograph.store import schema, sending_policies, teams
+from heliograph.store import preference_topics, schema, sending_policies, teams
 
 
 class StoredRule(NamedTuple):
@@ -59,6 +59,10 @@ class Definitions(NamedTuple):
     """The segments of whose moves somebody waits to hear."""
     policies: Mapping[str, core_policies.Policy]
     """When nobody is disturbed and how often people are written to, by tenant; an empty text is the workspace."""
+    topics: Mapping[str, str]
+    """The topics of templates, by template, archived ones too."""
+    defaults: preference_topics.Defaults
+    """What is taken to be said by whoever said nothing."""
 
 
 class Campaign(NamedTuple):
@@ -108,6 +112,8 @@ def load(connection: sa.Connection, workspace_id: int) -> Definitions:
         workspace.paused_until,
         moving(connection, workspace_id),
         sending_policies.standing(connection, workspace_id),
+        _topics(connection, workspace_id),
+        preference_topics.defaults(connection, workspace_id),
     )
 
 
@@ -140,6 +146,13 @@ def _compiled(found: tuple[tuple[Any, ...], ...]) -> segment_moves.Groups:
             (members,) = segments.compiled([said.conditions])
             made.append(segment_moves.Group(ids.text(identity), said.name, tenant_id, members))
     return segment_moves.Groups(made)
+
+
+def _topics(connection: sa.Connection, workspace_id: int) -> dict[str, str]:
+    query = sa.select(_TEMPLATES.id, _TEMPLATES.topic_id).where(
+        _TEMPLATES.workspace_id == workspace_id, _TEMPLATES.topic_id.is_not(None)
+    )
+    return {row.id: row.topic_id for row in connection.execute(query)}
 
 
 def version(connection: sa.Connection, workspace_id: int) -> int:

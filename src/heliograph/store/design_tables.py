@@ -31,6 +31,8 @@ templates = _table(
     _column("alias", sa.Text, null=True),
     _column("brand_id", sa.Text, null=True),
     _column("archived_at", Instant, null=True),
+    # What its published version is about.
+    _column("topic_id", sa.Text, null=True),
     sa.Index("templates_by_alias", "workspace_id", "alias", unique=True),
 )
 

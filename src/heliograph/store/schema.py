@@ -26,6 +26,7 @@ from heliograph.store import (
     list_tables,
     place_tables,
     policy_tables,
+    preference_tables,
     provider_tables,
     request_tables,
     start_tables,
@@ -115,18 +116,7 @@ automation_versions = _table(
     clustered=False,
 )
 
-segments = _table(
-    "segments",
-    _column("id", Identity, primary_key=True),
-    _column("workspace_id", sa.Integer),
-    _column("tenant_id", sa.Text, null=True),
-    _column("number", sa.BigInteger),
-    _column("definition", Json),
-    _column("created_at", Instant),
-    _column("updated_at", Instant),
-    sa.Index("segments_by_number", "workspace_id", "number", unique=True),
-)
-
+segments = audience_tables.segments
 templates, template_versions = design_tables.templates, design_tables.template_versions
 brands, brand_versions = design_tables.brands, design_tables.brand_versions
 resource_schemas = design_tables.resource_schemas
@@ -172,6 +162,11 @@ lists, subscriptions = list_tables.lists, list_tables.subscriptions
 audiences = audience_tables.audiences
 consents, suppressions = consent_tables.consents, consent_tables.suppressions
 soft_bounces = consent_tables.soft_bounces
+preference_sections = preference_tables.preference_sections
+preference_topics, tenant_preferences = (
+    preference_tables.preference_topics,
+    preference_tables.tenant_preferences,
+)
 tenants, tenant_users = tenant_tables.tenants, tenant_tables.tenant_users
 
 # ── hot: what came in, what is due, what was decided ────────────────────────────────────────────────

@@ -287,9 +287,8 @@ def publish(
         if said is None:
             raise errors.NotFound(f"the template {stored.id!r} has no version v{version:03}")
     made = stored._replace(version=version, published=said, updated_at=max(now, stored.updated_at))
-    _update(
-        connection, workspace_id, made, version=version, brand_id=brand_of(made.published or stored.draft)
-    )
+    said = made.published or stored.draft
+    _update(connection, workspace_id, made, version=version, brand_id=brand_of(said), topic_id=said.topic)
     return made
 
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from heliograph import errors
 from heliograph.core import tenants
-from heliograph.store import schema
+from heliograph.store import schema, workspaces
 
 _TENANTS = schema.tenants.c
 _USERS = schema.tenant_users.c
@@ -136,6 +136,13 @@ def delete(connection: sa.Connection, workspace_id: int, identity: str) -> None:
     connection.execute(
         sa.delete(schema.tenant_users).where(
             _USERS.workspace_id == workspace_id, _USERS.tenant_id == identity
+        )
+    )
+    workspaces.raise_version(connection, workspace_id)
+    defaults = schema.tenant_preferences.c
+    connection.execute(
+        sa.delete(schema.tenant_preferences).where(
+            defaults.workspace_id == workspace_id, defaults.tenant_id == identity
         )
     )
     connection.execute(

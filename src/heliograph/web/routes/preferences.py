@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from litestar import Response, delete, get, post, put
@@ -10,6 +11,7 @@ from litestar import Response, delete, get, post, put
 from heliograph import errors
 from heliograph.core import consent
 from heliograph.store import consent as stored
+from heliograph.store import preference_topics as topics_stored
 from heliograph.web import paging, subscribers
 from heliograph.web.calls import Call, ignored_header, in_thread
 
@@ -54,8 +56,8 @@ class TopicsBody(msgspec.Struct):
     topics: list[TopicChoice]
 
 
-class Topic(msgspec.Struct, kw_only=True):
-    """A topic, and what somebody said of it."""
+class Topic(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A topic, and what somebody said of it, or what is taken to be said where they said nothing."""
 
     topic_id: str
     topic_name: str
@@ -63,6 +65,8 @@ class Topic(msgspec.Struct, kw_only=True):
     default_status: Status
     has_custom_routing: bool
     custom_routing: list[ChannelClass]
+    section_id: str | None = None
+    section_name: str | None = None
 
 
 class TopicPage(msgspec.Struct):
@@ -117,10 +121,10 @@ class PreferenceSaved(msgspec.Struct):
 @get(_PATH, opt={"tag": TAG, "query": TenantQuery})
 @in_thread
 def list_preferences(request: Call) -> Response[TopicPage]:
-    """List the topics of which somebody said something."""
+    """List the workspace's topics, and others of which somebody said something."""
     tenant_id, ignored = _tenant(request)
-    topics = _read(request, tenant_id).topics
-    listed = [_topic(topic_id, topics[topic_id]) for topic_id in sorted(topics)]
+    topics, known = _read(request, tenant_id).topics, _known(request, tenant_id)
+    listed = [_topic(topic_id, topics.get(topic_id), known) for topic_id in sorted({*topics, *known.topics})]
     return Response(TopicPage(listed, paging.Paging(None, False)), headers=ignored_header(ignored))
 
 
@@ -131,6 +135,7 @@ def replace_preferences(request: Call) -> Response[Replaced]:
     tenant_id, ignored = _tenant(request)
     given = request.read_object()
     topics, more = consent.check_topics(given.get("topics"))
+    _refuse(request, tenant_id, topics)
     before, _ = _change(request, tenant_id, lambda _: consent.Consent(topics))
     headers = subscribers.named([*ignored, *more], given, ("topics",))
     return Response(Replaced(_said(topics), sorted(before.topics.keys() - topics.keys())), headers=headers)
@@ -143,9 +148,12 @@ def update_preferences(request: Call) -> Response[Updated]:
     tenant_id, ignored = _tenant(request)
     given = request.read_object()
     topics, more = consent.check_topics(given.get("topics"))
-    _change(request, tenant_id, lambda before: consent.Consent({**before.topics, **topics}))
+    known = _known(request, tenant_id)
+    refused = [name for name, topic in topics.items() if _is_against(name, topic, known)]
+    taken = {name: topic for name, topic in topics.items() if name not in refused}
+    _change(request, tenant_id, lambda before: consent.Consent({**before.topics, **taken}))
     headers = subscribers.named([*ignored, *more], given, ("topics",))
-    return Response(Updated(_said(topics), []), headers=headers)
+    return Response(Updated(_said(taken), [Refusal(name, _REQUIRED) for name in refused]), headers=headers)
 
 
 @get(_TOPIC, opt={"tag": TAG, "query": TenantQuery})
@@ -154,8 +162,8 @@ def read_preference(request: Call) -> Response[OneTopic]:
     """Read what somebody said of a topic: who said nothing has agreed."""
     tenant_id, ignored = _tenant(request)
     topic_id = consent.check_topic_id(request.part("topic_id"), "topic_id")
-    found = _read(request, tenant_id).topics.get(topic_id, consent.Topic("OPTED_IN"))
-    return Response(OneTopic(_topic(topic_id, found)), headers=ignored_header(ignored))
+    found, known = _read(request, tenant_id).topics.get(topic_id), _known(request, tenant_id)
+    return Response(OneTopic(_topic(topic_id, found, known)), headers=ignored_header(ignored))
 
 
 @put(_TOPIC, opt={"tag": TAG, "query": TenantQuery, "body": ChoiceBody})
@@ -166,6 +174,7 @@ def put_preference(request: Call) -> Response[PreferenceSaved]:
     topic_id = consent.check_topic_id(request.part("topic_id"), "topic_id")
     given = request.read_object()
     topic = consent.check_topic(given.get("topic"), "topic")
+    _refuse(request, tenant_id, {topic_id: topic}, "topic.status")
     _change(request, tenant_id, lambda before: consent.Consent({**before.topics, topic_id: topic}))
     return Response(PreferenceSaved("success"), headers=subscribers.named(ignored, given, ("topic",)))
 
@@ -208,8 +217,69 @@ def _change(request: Call, tenant_id: str | None, change: Any) -> tuple[consent.
     return stored.change(services.database, workspace_id, tenant_id, user_id, change, services.now())
 
 
-def _topic(topic_id: str, topic: consent.Topic) -> Topic:
-    return Topic(topic_id=topic_id, topic_name=topic_id, default_status="OPTED_IN", **consent.shown(topic))
+class _Known(NamedTuple):
+    """The workspace's topics and sections, and what is taken to be said by whoever said nothing."""
+
+    topics: dict[str, topics_stored.Topic]
+    sections: dict[str, str]
+    defaults: list[Mapping[str, consent.Topic]]
+    """The tenant's first."""
+
+    def default(self, topic_id: str) -> consent.Topic:
+        """What is taken to be said of a topic."""
+        return next((one[topic_id] for one in self.defaults if topic_id in one), consent.AGREED)
+
+
+_REQUIRED = "is REQUIRED: nobody can refuse it"
+
+
+def _known(request: Call, tenant_id: str | None) -> _Known:
+    workspace_id = request.principal.workspace_id
+    with request.services.database.reading() as connection:
+        found = topics_stored.topics(connection, workspace_id)
+        sections = topics_stored.sections(connection, workspace_id)
+        defaults = [{one.id: one.definition.default for one in found}]
+        if tenant_id is not None:
+            defaults.insert(0, topics_stored.of_tenant(connection, workspace_id, tenant_id))
+    names = {one.id: one.definition.name for one in sections}
+    return _Known({one.id: one for one in found}, names, [*defaults])
+
+
+def _is_against(topic_id: str, topic: consent.Topic, known: _Known) -> bool:
+    """Whether somebody refuses what nobody can refuse."""
+    return topic.status == "OPTED_OUT" and any(
+        default[topic_id].status == "REQUIRED" for default in known.defaults if topic_id in default
+    )
+
+
+def _refuse(
+    request: Call, tenant_id: str | None, topics: Mapping[str, consent.Topic], path: str = "topics"
+) -> None:
+    """Raises errors.InvalidInput where somebody refuses what nobody can refuse."""
+    known = _known(request, tenant_id)
+    faults = [
+        errors.Fault(path, f"{name!r} {_REQUIRED}")
+        for name, topic in topics.items()
+        if _is_against(name, topic, known)
+    ]
+    if faults:
+        raise errors.InvalidInput(faults=faults)
+
+
+def _topic(topic_id: str, said: consent.Topic | None, known: _Known) -> Topic:
+    default, topic = known.default(topic_id), known.topics.get(topic_id)
+    shown = consent.shown(said or default)
+    if default.status == "REQUIRED":
+        shown["status"] = "REQUIRED"
+    section_id = None if topic is None else topic.section_id
+    return Topic(
+        topic_id=topic_id,
+        topic_name=topic_id if topic is None else topic.definition.name,
+        default_status=default.status,  # type: ignore[arg-type]
+        section_id=section_id,
+        section_name=None if section_id is None else known.sections.get(section_id),
+        **shown,
+    )
 
 
 def _said(topics: dict[str, consent.Topic]) -> list[Said]:

@@ -8,9 +8,11 @@ import msgspec
 from litestar import Response, delete, get, patch, post, put
 
 from heliograph import errors
-from heliograph.core import patches
+from heliograph.core import consent, patches
 from heliograph.core import people as core_people
+from heliograph.store import consent as consents
 from heliograph.store import people
+from heliograph.web import subscribers
 from heliograph.web.calls import Call, ignored_header, in_thread
 
 TAG = "Profiles"
@@ -22,6 +24,13 @@ class ProfileBody(msgspec.Struct):
     """A profile: any JSON, of which addresses, names, birthdate, locale and zone are checked."""
 
     profile: dict[str, Any]
+
+
+class ReadProfile(msgspec.Struct, omit_defaults=True):
+    """A profile, and what the person wants to hear of, where they said anything."""
+
+    profile: dict[str, Any]
+    preferences: subscribers.Preferences | None = None
 
 
 class Operation(msgspec.Struct, omit_defaults=True, rename={"from_": "from"}):
@@ -52,15 +61,26 @@ class NoQuery(msgspec.Struct):
 
 @get(_PATH, opt={"tag": TAG})
 @in_thread
-def read_profile(request: Call) -> Response[ProfileBody]:
+def read_profile(request: Call) -> Response[ReadProfile]:
     """Read a person's profile."""
     _, ignored = request.read_courier_query(NoQuery)
     user_id, who = request.part("user_id"), request.principal
     with request.services.database.reading() as connection:
         found = people.read_contact(connection, who.workspace_id, who.tenant_id, user_id)
+        said = consents.read(connection, who.workspace_id, who.tenant_id, user_id)
     if found is None:
         raise errors.NotFound(f"there is no profile {user_id!r}")
-    return Response(ProfileBody(found.profile), headers=ignored_header(ignored))
+    preferences = _preferences(said) if said.topics else None
+    return Response(ReadProfile(found.profile, preferences), headers=ignored_header(ignored))
+
+
+def _preferences(said: consent.Consent) -> subscribers.Preferences:
+    """What somebody said, as Courier has it beside a profile."""
+    shown = {}
+    for topic_id, topic in said.topics.items():
+        only = None if topic.routing is None else [{"channel": channel} for channel in topic.routing]
+        shown[topic_id] = subscribers.Preference(topic.status, None, only)  # type: ignore[arg-type]
+    return subscribers.Preferences(None, shown)
 
 
 @post(_PATH, status_code=200, opt={"tag": TAG, "body": ProfileBody})

@@ -1,0 +1,124 @@
+"""Topics: what a workspace writes about, in sections, as the people who may choose see it.
+
+Law: a topic has one status for whoever said nothing of it: OPTED_IN, OPTED_OUT, or REQUIRED, which nobody can refuse.
+On Courier's wire a section is a workspace preference.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from heliograph import errors
+from heliograph.core import consent
+
+SECTION: Final = ("name", "description", "has_custom_routing", "routing_options")
+TOPIC: Final = (
+    *("name", "default_status", "description", "routing_options", "allowed_preferences"),
+    *("include_unsubscribe_header", "topic_data"),
+)
+ALLOWED: Final = ("snooze", "channel_preferences")
+ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+MOST_SECTIONS, MOST_TOPICS = 50, 200
+_LONGEST_NAME, _LONGEST_TEXT, _MOST_DATA = 200, 2_000, 10_000
+
+
+class Section(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A group of topics."""
+
+    name: str
+    description: str | None = None
+    has_custom_routing: bool = False
+    routing_options: list[str] = []
+
+
+class Topic(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What messages are about."""
+
+    name: str
+    default_status: str
+    description: str | None = None
+    routing_options: list[str] = []
+    """The channels on which it goes to whoever said nothing; empty: all."""
+    allowed_preferences: list[str] = []
+    include_unsubscribe_header: bool = False
+    topic_data: dict[str, Any] = {}
+
+    @property
+    def default(self) -> consent.Topic:
+        """What is taken to be said by whoever said nothing."""
+        return consent.Topic(self.default_status, tuple(self.routing_options) or None)
+
+
+def check_id(given: object, path: str = "id") -> str | None:
+    """The id that somebody names, None where they name none. Raises errors.InvalidInput."""
+    if given is None:
+        return None
+    if isinstance(given, str) and ID.fullmatch(given):
+        return given
+    raise errors.InvalidInput.at(path, "takes a name of letters, digits, `.`, `_` and `-`, such as news")
+
+
+def define_section(given: Mapping[str, Any]) -> Section:
+    """The section that says this; what nobody knows is passed over. Raises errors.InvalidInput with every fault."""
+    faults = [*_text_faults(given), *_routing_faults(given), *_flag_faults(given, "has_custom_routing")]
+    if faults:
+        raise errors.InvalidInput(faults=faults)
+    return Section(**_kept(given, SECTION))
+
+
+def define_topic(given: Mapping[str, Any]) -> Topic:
+    """The topic that says this; what nobody knows is passed over. Raises errors.InvalidInput with every fault."""
+    faults = [
+        *_text_faults(given),
+        *_routing_faults(given),
+        *_flag_faults(given, "include_unsubscribe_header"),
+    ]
+    if given.get("default_status") not in consent.STATUSES:
+        faults.append(errors.Fault("default_status", f"is one of {', '.join(consent.STATUSES)}"))
+    allowed, data = given.get("allowed_preferences"), given.get("topic_data")
+    if allowed is not None and not _all_of(allowed, ALLOWED):
+        faults.append(errors.Fault("allowed_preferences", f"is a list of {' and '.join(ALLOWED)}"))
+    if data is not None and (not isinstance(data, dict) or len(str(data)) > _MOST_DATA):
+        faults.append(errors.Fault("topic_data", f"is an object of at most {_MOST_DATA:,} characters"))
+    if given.get("digest") is not None:
+        faults.append(
+            errors.Fault("digest", "is not supported: collect with the step add-to-batch of a journey")
+        )
+    if faults:
+        raise errors.InvalidInput(faults=faults)
+    return Topic(**_kept(given, TOPIC))
+
+
+def _kept(given: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: given[name] for name in names if given.get(name) is not None}
+
+
+def _text_faults(given: Mapping[str, Any]) -> list[errors.Fault]:
+    name, description = given.get("name"), given.get("description")
+    faults = []
+    if name is None:
+        faults.append(errors.Fault("name", "is required"))
+    elif not isinstance(name, str) or not 1 <= len(name.strip()) <= _LONGEST_NAME:
+        faults.append(errors.Fault("name", f"is a text of 1 to {_LONGEST_NAME} characters"))
+    if description is not None and (not isinstance(description, str) or len(description) > _LONGEST_TEXT):
+        faults.append(errors.Fault("description", f"is a text of at most {_LONGEST_TEXT:,} characters"))
+    return faults
+
+
+def _routing_faults(given: Mapping[str, Any]) -> list[errors.Fault]:
+    routing = given.get("routing_options")
+    if routing is None or _all_of(routing, consent.CLASSES):
+        return []
+    return [errors.Fault("routing_options", f"is a list of {', '.join(consent.CLASSES)}")]
+
+
+def _flag_faults(given: Mapping[str, Any], name: str) -> list[errors.Fault]:
+    return [] if isinstance(given.get(name), bool | None) else [errors.Fault(name, "is true or false")]
+
+
+def _all_of(given: object, known: tuple[str, ...]) -> bool:
+    return isinstance(given, list) and all(isinstance(one, str) and one in known for one in given)

@@ -1,0 +1,100 @@
+"""What holds for a tenant's people who said nothing: `/tenants/{id}/default_preferences`, in Courier's shape."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+from litestar import Response, delete, get, put
+
+from heliograph import errors
+from heliograph.core import consent
+from heliograph.store import preference_topics as stored
+from heliograph.store import tenants
+from heliograph.web.calls import Call, ignored_header, in_thread
+
+TAG = "Tenants"
+_PATH = "/tenants/{tenant_id:str}/default_preferences"
+_ITEM = f"{_PATH}/items/{{topic_id:str}}"
+_KNOWN = frozenset({"status", "has_custom_routing", "custom_routing"})
+
+Status = Literal["OPTED_IN", "OPTED_OUT", "REQUIRED"]
+ChannelClass = Literal["direct_message", "email", "push", "sms", "webhook", "inbox"]
+
+
+class NoQuery(msgspec.Struct):
+    """Nothing."""
+
+
+class DefaultBody(msgspec.Struct, kw_only=True):
+    """What is taken to be said of a topic by the tenant's people who said nothing."""
+
+    status: Status
+    has_custom_routing: bool | None = None
+    custom_routing: list[ChannelClass] | None = None
+
+
+class DefaultItem(msgspec.Struct, kw_only=True):
+    """A topic, and what is taken to be said of it."""
+
+    id: str
+    status: Status
+    has_custom_routing: bool
+    custom_routing: list[ChannelClass]
+
+
+class DefaultItems(msgspec.Struct):
+    """What a tenant has set."""
+
+    items: list[DefaultItem]
+
+
+@get(_PATH, opt={"tag": TAG})
+@in_thread
+def list_default_preferences(request: Call) -> Response[DefaultItems]:
+    """List what holds for the tenant's people who said nothing."""
+    _, ignored = request.read_courier_query(NoQuery)
+    with request.services.database.reading() as connection:
+        tenant_id = _there(request, connection)
+        found = stored.of_tenant(connection, request.principal.workspace_id, tenant_id)
+    items = [DefaultItem(id=name, **consent.shown(one)) for name, one in found.items()]
+    return Response(DefaultItems(items), headers=ignored_header(ignored))
+
+
+@put(_ITEM, status_code=204, opt={"tag": TAG, "body": DefaultBody})
+@in_thread
+def put_default_preference(request: Call) -> Response[None]:
+    """Let this hold for the tenant's people who said nothing of a topic."""
+    _, ignored = request.read_courier_query(NoQuery)
+    topic_id, given = request.part("topic_id"), request.read_object()
+    topic = consent.check_topic(given, "")
+    consent.check_topic_id(topic_id, "topic_id")
+    with request.services.database.writing() as connection:
+        tenant_id = _there(request, connection)
+        now, workspace_id = request.services.now(), request.principal.workspace_id
+        stored.put_of_tenant(connection, workspace_id, tenant_id, {topic_id: topic}, now)
+    return Response(None, headers=ignored_header([*ignored, *(given.keys() - _KNOWN)]))
+
+
+@delete(_ITEM, opt={"tag": TAG})
+@in_thread
+def delete_default_preference(request: Call) -> Response[None]:
+    """Let the workspace's own default hold of a topic again."""
+    _, ignored = request.read_courier_query(NoQuery)
+    topic_id = request.part("topic_id")
+    with request.services.database.writing() as connection:
+        tenant_id = _there(request, connection)
+        if not stored.drop_of_tenant(connection, request.principal.workspace_id, tenant_id, [topic_id]):
+            raise errors.NotFound(f"the tenant {tenant_id!r} has set nothing of {topic_id!r}")
+    return Response(None, headers=ignored_header(ignored))
+
+
+def _there(request: Call, connection: Any) -> str:
+    identity, who = request.part("tenant_id"), request.principal
+    found = tenants.read(connection, who.workspace_id, who.tenant_id, identity)
+    if found is None:
+        raise errors.NotFound(f"there is no tenant {identity!r}")
+    return found.id
+
+
+HANDLERS = (list_default_preferences, put_default_preference, delete_default_preference)
