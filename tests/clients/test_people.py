@@ -186,3 +186,20 @@ def test_topics_that_people_choose_from(client: courier.Courier) -> None:
     client.tenants.preferences.items.delete(topic.id, tenant_id="people/topics")
     of.topics.archive(topic.id, section_id=section.id)
     of.archive(section.id)
+
+
+def test_devices_of_a_person(client: courier.Courier) -> None:
+    """Devices are registered, read, changed and forgotten, whatever their tokens hold."""
+    of = client.users.tokens
+    token = "dev/1:%2F+ü"
+    of.add_single(token, user_id=ANA, provider_key="expo", device={"platform": "ios"}, expiry_date=False)
+    of.add_multiple(ANA, extra_body={"tokens": [{"token": "second", "provider_key": "apn"}]})
+    assert {one.token for one in of.list(ANA).tokens} == {token, "second"}
+    found = of.retrieve(token, user_id=ANA)
+    assert (found.provider_key, found.expiry_date, found.status) == ("expo", False, "active")
+    of.update(token, user_id=ANA, patch=[{"op": "replace", "path": "/status", "value": "revoked"}])
+    assert of.retrieve(token, user_id=ANA).status == "revoked"
+    assert client.profiles.retrieve(ANA).profile["push_token"] == "second"
+    of.delete(token, user_id=ANA)
+    with pytest.raises(courier.NotFoundError):
+        of.retrieve(token, user_id=ANA)

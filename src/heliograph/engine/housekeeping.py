@@ -22,7 +22,7 @@ import structlog
 from heliograph import errors
 from heliograph.core import schedule
 from heliograph.engine import pruning
-from heliograph.store import database, erasures, folding, places, request_keys
+from heliograph.store import database, device_tokens, erasures, folding, places, request_keys
 
 _log = structlog.get_logger(__name__)
 _T = TypeVar("_T")
@@ -40,6 +40,8 @@ PLACE_SECONDS = 2.0
 EVENTS_AT_ONCE, RUNS_AT_ONCE = 50, 200
 BITES_WHEN_BUSY = 10
 """A busy engine gives places to as many bites a round, a few per cent of its time; an idle one to all there are."""
+_PEOPLE_AT_ONCE = 100
+"""So many people's devices are seen to in a round."""
 _BREATH = 0.02
 """Seconds between two bites: on SQLite each holds the one write lock for some milliseconds."""
 BUSY_FROM = 2_000
@@ -149,8 +151,10 @@ class Housekeeping:
         return bites
 
     def _forget_requests(self) -> int:
-        """Delete the keys of requests and steps that have expired."""
+        """Delete the keys of requests and steps, and the tokens of devices, that have expired."""
         forgotten = 0
+        if self._places_in is not None:
+            forgotten += device_tokens.forget(self._places_in, self._now(), _PEOPLE_AT_ONCE)
         while self._places_in is not None and not self._stopping.is_set():
             bite = request_keys.forget(self._places_in, self._now(), KEYS_AT_ONCE)
             forgotten += bite

@@ -58,8 +58,7 @@ def save_profile(
     """
     with store.writing() as connection:
         stored = _locked(store, connection, workspace_id, user_id)
-        if stored is not None and tenant_id not in (None, stored.tenant_id):
-            raise errors.NotFound(f"there is no profile {user_id!r}")
+        _refuse_strangers(stored, tenant_id, user_id)
         profile = people.merge(strategy, stored.profile if stored else {}, given)
         _write(connection, _Owned(workspace_id, tenant_id, user_id), stored, profile, None, now)
 
@@ -116,6 +115,37 @@ def change_profile(
     return True
 
 
+def write_within(
+    store: database.Database,
+    connection: sa.Connection,
+    workspace_id: int,
+    tenant_id: str | None,
+    user_id: str,
+    change: Callable[[dict[str, Any]], dict[str, Any]],
+    now: int,
+) -> None:
+    """Write what `change` makes of a profile, in the caller's transaction; a contact that is not there is made.
+
+    One of which nothing changes is left alone. Raises errors.NotFound where the contact is another tenant's.
+    """
+    stored = _locked(store, connection, workspace_id, user_id)
+    _refuse_strangers(stored, tenant_id, user_id)
+    before = stored.profile if stored else {}
+    profile = change(before)
+    if profile != before:
+        _write(connection, _Owned(workspace_id, tenant_id, user_id), stored, profile, None, now)
+
+
+def read_own(connection: sa.Connection, workspace_id: int, tenant_id: str | None, user_id: str) -> None:
+    """Raises errors.NotFound where a contact is another tenant's; one that is not there is nobody's."""
+    _refuse_strangers(_find(connection, workspace_id, user_id), tenant_id, user_id)
+
+
+def _refuse_strangers(stored: Contact | None, tenant_id: str | None, user_id: str) -> None:
+    if stored is not None and tenant_id not in (None, stored.tenant_id):
+        raise errors.NotFound(f"there is no profile {user_id!r}")
+
+
 def delete_contact(
     store: database.Database, workspace_id: int, tenant_id: str | None, user_id: str, now: int
 ) -> bool:
@@ -136,6 +166,11 @@ def delete_contact(
         connection.execute(
             sa.delete(schema.contacts).where(
                 _CONTACTS.workspace_id == workspace_id, _CONTACTS.user_id == user_id
+            )
+        )
+        connection.execute(
+            sa.delete(schema.device_tokens).where(
+                schema.device_tokens.c.workspace_id == workspace_id, schema.device_tokens.c.user_id == user_id
             )
         )
         departures.begin(store, connection, workspace_id, user_id, stored.profile, now)

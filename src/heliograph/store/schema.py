@@ -20,6 +20,7 @@ from heliograph.store import (
     consent_tables,
     conversation_tables,
     design_tables,
+    device_tables,
     erasure_tables,
     fanout_tables,
     key_tables,
@@ -301,15 +302,14 @@ partitions = _table(
 
 # ── hot: from one definition to many people ─────────────────────────────────────────────────────────
 
-campaigns = fanout_tables.campaigns
-fanouts, cursors = fanout_tables.fanouts, fanout_tables.cursors
+campaigns, fanouts, cursors = fanout_tables.campaigns, fanout_tables.fanouts, fanout_tables.cursors
 
 starts, start_keys = start_tables.starts, start_tables.start_keys
 batches, batch_items = batch_tables.batches, batch_tables.batch_items
-alerts, passes = alert_tables.alerts, key_tables.passes
+alerts, passes, erasures = alert_tables.alerts, key_tables.passes, erasure_tables.erasures
 step_keys, request_keys = key_tables.step_keys, key_tables.request_keys
-erasures = erasure_tables.erasures
 sending_policies, recent_sends = policy_tables.sending_policies, policy_tables.recent_sends
+device_tokens = device_tables.device_tokens
 requests, archives = request_tables.requests, request_tables.archives
 bulk_jobs, bulk_users = bulk_tables.bulk_jobs, bulk_tables.bulk_users
 

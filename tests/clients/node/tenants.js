@@ -1,4 +1,4 @@
-// Tenants with their users, and what these want to hear of.
+// Tenants with their users, what these want to hear of, and their devices.
 import assert from "node:assert/strict";
 import { client } from "./client.js";
 
@@ -30,3 +30,12 @@ await client.users.preferences.updateOrCreateTopic("news", {
 assert.equal((await client.users.preferences.retrieveTopic("news", { user_id: ana })).topic.status, "OPTED_OUT");
 const [there] = (await client.users.preferences.retrieve(ana, { tenant_id: "node/acme/1" })).items;
 assert.deepEqual([there.topic_id, there.status, there.custom_routing], ["news", "OPTED_IN", ["email"]]);
+
+const token = "dev/1:%2F+ü";
+await client.users.tokens.addSingle(token, { user_id: ana, provider_key: "expo", device: { platform: "ios" } });
+assert.deepEqual((await client.users.tokens.list(ana)).tokens.map((one) => one.token), [token]);
+const patch = [{ op: "replace", path: "/status", value: "revoked" }];
+await client.users.tokens.update(token, { user_id: ana, patch });
+assert.equal((await client.users.tokens.retrieve(token, { user_id: ana })).status, "revoked");
+await client.users.tokens.delete(token, { user_id: ana });
+assert.deepEqual((await client.users.tokens.list(ana)).tokens, []);
