@@ -13,7 +13,7 @@ from urllib.parse import quote
 from heliograph import channels, clock, errors
 from heliograph import settings as settings_module
 from heliograph.channels import apprise, console, email, sms, webhook
-from heliograph.core import ids, mime, providers
+from heliograph.core import ids, mime, provider_limits, providers
 from heliograph.engine import letters, ways
 from heliograph.store import database, workspaces
 from heliograph.store import providers as stored_providers
@@ -110,7 +110,7 @@ class Outlets:
             way, sending = self.open(one.name, definition), sending_of(definition)
         except errors.HeliographError as fault:
             way, sending = Closed(one.channel, fault.message), letters.PLAIN
-        return ways.Opened(key, one.name, one.channel, way, sending)
+        return ways.Opened(key, one.name, one.channel, way, sending, provider_limits.limits_of(one.settings))
 
     async def tried(self, workspace_id: int, one: stored_providers.Provider, address: str) -> channels.Answer:
         """What a provider answers to a message that stands in no ledger."""

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from heliograph import errors
-from heliograph.core import documents, mime, people, report_signatures, signatures
+from heliograph.core import documents, mime, people, provider_limits, report_signatures, signatures
 
 CHANNELS: Final = people.CHANNELS
 """The channels that a message can be sent by."""
@@ -24,16 +24,10 @@ WRITABLE: Final = ("provider", "title", "alias", "settings", "position", "enable
 HIDDEN: Final = "••••"
 """What stands in an answer in place of a secret; given back, it leaves the secret as it is."""
 DEFAULT_TITLE: Final = "Default Configuration"
-PERIODS: Final = {"second": 1_000_000, "minute": 60_000_000, "hour": 3_600_000_000}
-"""µs of the periods in which a rate is said."""
-
-_SHORTEST, _LONGEST = 1_000, 12 * PERIODS["hour"]
-"""µs between two sends that a rate may come to."""
 _ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _RESERVED = frozenset(("smtp", "http", "console", "webhook"))
 """What attempts call the ways out that the installation itself has."""
 _MOST_POSITION = 10_000
-_DAY = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])")
 
 
 class Field(NamedTuple):
@@ -73,34 +67,6 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"Definition({self.provider!r}, {self.alias!r})"  # no secret in a log
-
-
-class Rate(NamedTuple):
-    """How often a provider may be asked."""
-
-    interval: int
-    """µs between two sends."""
-    burst: int
-    """How many may go at once after a rest."""
-
-
-class WarmUp(NamedTuple):
-    """How many e-mails a day a new sender may send to one domain."""
-
-    started_on: str
-    """The first day, such as 2026-11-01 (UTC)."""
-    first: int
-    """How many on that day."""
-    growth: float
-    """What each day's number is multiplied by for the next."""
-    days: int
-    """After how many days there is no limit any more."""
-
-    def limit(self, days_since: int) -> int | None:
-        """How many may go to a domain on the day that is so many after the first; None: any number."""
-        if days_since >= self.days:
-            return None
-        return int(self.first * self.growth ** max(days_since, 0))
 
 
 # ── what single settings take ───────────────────────────────────────────────────────────────────────
@@ -145,38 +111,7 @@ def _apprise_fault(given: str) -> str | None:
     return None if fine else "takes an Apprise address such as tgram://bot-token/{address}"
 
 
-def _rate_fault(given: Mapping[str, Any]) -> str | None:
-    rate: Any = given.get("rate")
-    period: Any = given.get("period")
-    if given.keys() != {"rate", "period"} or not _is_number(rate) or period not in PERIODS:
-        return 'takes {"rate": a number, "period": "second", "minute" or "hour"}, or null'
-    if rate <= 0 or not _SHORTEST <= PERIODS[period] / rate <= _LONGEST:
-        return "InvalidRateLimit: between two sends lie 1 millisecond to 12 hours"
-    return None
-
-
-def _warm_up_fault(given: Mapping[str, Any]) -> str | None:
-    strangers = given.keys() - {"started_on", "first", "growth", "days"}
-    if strangers:
-        return f"knows started_on, first, growth and days, not {min(strangers)!r}"
-    started = given.get("started_on")
-    if not isinstance(started, str) or not _DAY.fullmatch(started):
-        return "started_on is required: a day such as 2026-11-01"
-    for name, least, most in (("first", 1, 1_000_000), ("growth", 1, 10), ("days", 1, 365)):
-        value = given.get(name, _WARM_UP.get(name))
-        if not _is_number(value) or not least <= value <= most or (name != "growth" and value != int(value)):
-            return f"{name} takes {least} to {most}"
-    return None
-
-
-_WARM_UP: Mapping[str, float] = {"growth": 1.5, "days": 30}
-
-
-def _is_number(given: object) -> bool:
-    return isinstance(given, int | float) and not isinstance(given, bool)
-
-
-_SHARED: Mapping[str, Field] = {"rate_limit": Field("object", fault=_rate_fault)}
+_SHARED: Mapping[str, Field] = {"rate_limit": Field("object", fault=provider_limits.rate_fault)}
 _APPRISE: Mapping[str, Field] = {
     "url": Field(is_required=True, is_secret=True, fault=_apprise_fault),
     **_SHARED,
@@ -196,7 +131,7 @@ KINDS: Mapping[str, Kind] = {
             "from": Field(fault=_mailbox_fault),
             "connections": Field("number", fault=_between(1, 100)),
             "messages": Field("number", fault=_between(1, 100_000)),
-            "warm_up": Field("object", fault=_warm_up_fault),
+            "warm_up": Field("object", fault=provider_limits.warm_up_fault),
             "reports": Field("enum", values=("ses", "sendgrid", "mailgun")),
             "reports_key": Field(is_secret=True),
             "reports_topic": Field(),
@@ -352,25 +287,6 @@ def channel_of(provider: str) -> str:
 def name_of(provider: str, number: int, alias: str | None) -> str:
     """What a provider is called where attempts are kept."""
     return alias or f"{provider}-{number}"
-
-
-def rate_of(settings: Mapping[str, Any]) -> Rate | None:
-    """How often it may be asked; None: any number of times."""
-    said = settings.get("rate_limit")
-    if said is None:
-        return None
-    interval = int(PERIODS[said["period"]] / said["rate"])
-    # A second's worth at once: a rate of a hundred a second need not be asked for each message.
-    return Rate(interval, max(1, PERIODS["second"] // interval))
-
-
-def warm_up_of(settings: Mapping[str, Any]) -> WarmUp | None:
-    """How it is warmed up; None: not at all."""
-    said = settings.get("warm_up")
-    if said is None:
-        return None
-    whole = {**_WARM_UP, **said}
-    return WarmUp(whole["started_on"], int(whole["first"]), float(whole["growth"]), int(whole["days"]))
 
 
 def shown(settings: Mapping[str, Any], secrets: Mapping[str, object]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import structlog
 
 from heliograph import channels, errors
 from heliograph.core import ids
-from heliograph.engine import handover, lanes, letters, rooms, settlements, ways
+from heliograph.engine import handover, lanes, letters, limiting, rooms, settlements, ways
 from heliograph.store import database, rows
 
 _log = structlog.get_logger(__name__)
@@ -60,6 +60,7 @@ class Delivery:
         self._session, self._ways, self._writer, self._now, self._terms = session, known, writer, now, terms
         self._wall_seconds, self._executor, self._tell = wall_seconds, executor, answered
         self._handover = handed
+        self._limiting = limiting.Limiting(session, known, self._do)
         handed.open(self._rooms, self._given)
         self._awake = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -226,6 +227,7 @@ class Delivery:
             self._ways.know(
                 {space: versions[space] for space in {one.message.workspace_id for one in claimed}}
             )
+            chosen = await self._limiting.chosen(claimed, now)
         except errors.HeliographError as fault:
             # By whom they go is not known: they come again, and nothing was begun.
             _log.error("providers_unknown", error=fault.message)
@@ -234,15 +236,17 @@ class Delivery:
             return
         start_by = now + int(self._terms.lease * START_SHARE)
         for number, one in enumerate(claimed, 1):
-            self._begin_one(one, start_by, now)
+            self._begin_one(one, start_by, now, chosen.get(one.message.id))
             if not number % _AT_A_STRETCH:
                 await asyncio.sleep(0)
 
-    def _begin_one(self, one: rows.Claimed, start_by: int, now: int) -> None:
+    def _begin_one(
+        self, one: rows.Claimed, start_by: int, now: int, chosen: ways.Way | channels.Answer | None
+    ) -> None:
         if now - one.due_at > self._terms.misfire_grace:
             self._answered(one, settlements.HELD)
             return
-        way = self._way_of(one, now)
+        way = self._way_of(one, now, chosen)
         if isinstance(way, channels.Answer):
             self._answered(one, way)
             return
@@ -267,9 +271,13 @@ class Delivery:
         else:
             way.lane.put(one, outgoing, now)
 
-    def _way_of(self, one: rows.Claimed, now: int) -> ways.Way | channels.Answer:
-        """By whom a message goes, or why it goes by nobody now."""
-        way = self._ways.choose(one.message, now)
+    def _way_of(
+        self, one: rows.Claimed, now: int, chosen: ways.Way | channels.Answer | None
+    ) -> ways.Way | channels.Answer:
+        """By whom a message goes, or why it goes by nobody now; who was `chosen` may have failed since."""
+        way = self._ways.choose(one.message, now) if chosen is None else chosen
+        if chosen is not None and isinstance(way, ways.Way) and not way.is_up(now):
+            return way.trouble(now)
         if way is None:
             return _refused(settlements.NO_PROVIDER, _no_way(one))
         if isinstance(way, ways.Way) and way.lane.is_slow(now - self._slow):

@@ -27,6 +27,14 @@ LOST = channels.Answer(
 )
 
 
+PUT_OFF = "put_off"
+
+
+def put_off(wait: int) -> channels.Answer:
+    """Not now, but after a while (µs), because of a limit of the provider's: no attempt."""
+    return channels.Answer(channels.Outcome.TEMPORARY, "", None, PUT_OFF, retry_after=wait / 1_000_000)
+
+
 class Terms(NamedTuple):
     """What an installation has set for its deliveries."""
 
@@ -63,8 +71,10 @@ def settled(
         reply = _reply(message, ended, answer, messages.SUPPRESSED)
         unsent = _untried(message, messages.State.UNROUTABLE, messages.SUPPRESSED, reply=reply)
         return unsent._replace(settled_at=now)
-    if answer is PASSED_BY:
-        retry = messages.Following(messages.State.PLANNED, _later(message.id, terms.lease, now), None)
+    if answer is PASSED_BY or answer.code == PUT_OFF:
+        wait = int((answer.retry_after or 0) * 1_000_000)
+        again_at = now + wait if answer.code == PUT_OFF else _later(message.id, terms.lease, now)
+        retry = messages.Following(messages.State.PLANNED, again_at, None)
         return _untried(message, messages.State.PLANNED, None, _retry(message, retry))
     if answer.code == NO_PROVIDER:
         ended = messages.Following(messages.State.UNROUTABLE, None, plans.Status.FAILED)

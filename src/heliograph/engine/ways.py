@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from heliograph import channels
-from heliograph.core import effects, messages
+from heliograph.core import effects, messages, provider_limits
 from heliograph.engine import lanes, letters, rooms
 from heliograph.store import rows
 
@@ -37,6 +37,7 @@ class Opened(NamedTuple):
     way: channels.Channel
     sending: letters.Sending
     """What it says of the messages that go by it."""
+    limits: provider_limits.Limits | None = None
 
 
 class Outlet(NamedTuple):
@@ -78,6 +79,11 @@ class Way:
         is_installed: bool = False,
     ):
         self.name, self.sending, self.is_installed = name, sending, is_installed
+        self.limits: provider_limits.Limits | None = None
+        self.place: tuple[int, str] = (0, "")
+        """Whose it is and its id, where it has limits."""
+        self.put_off_until = 0
+        """Up to when messages were put off because of its rate."""
         self.lane = lanes.Lane(way)
         self.tasks: list[asyncio.Task[None]] = []
         self._rest, self._rests_until = 0, 0
@@ -137,6 +143,8 @@ class Ways:
         """The providers of each workspace that has any."""
         self._order: dict[tuple[int, str], tuple[Way, ...]] = {}
         """Who is asked for each workspace and channel, where a workspace has any of its own."""
+        self.limited: set[int] = set()
+        """The workspaces that have providers with limits."""
         self._sandboxes: set[int] = set()
         """The workspaces whose messages are simulated."""
         self._sandbox = Way(Sandbox(), Sandbox.provider, is_installed=True)
@@ -207,6 +215,7 @@ class Ways:
                 own[key] = before[key]
             elif key in made:
                 own[key] = Way(made[key].way, made[key].name, made[key].sending)
+                own[key].limits, own[key].place = made[key].limits, (workspace_id, key[0])
                 own[key].tasks = [] if self._begin is None else self._begin(own[key])
         self._retired += [way for key, way in before.items() if key not in own]
         self._own[workspace_id] = own
@@ -223,6 +232,7 @@ class Ways:
             if installed is not None and installed.channel.name == channel:
                 found.append(installed)
             self._order[workspace_id, channel] = tuple(found)
+        (self.limited.add if any(way.limits for way in own.values()) else self.limited.discard)(workspace_id)
         if not own:
             del self._own[workspace_id]
 
@@ -238,15 +248,20 @@ class Ways:
 
     # ── by whom it goes ─────────────────────────────────────────────────────────────────────────────
 
-    def choose(self, message: rows.Message, now: int) -> Way | channels.Answer | None:
-        """By whom a message goes now; the answer of who would take it, where they rest; None where there is nobody."""
+    def choose(
+        self, message: rows.Message, now: int, without: Collection[str] = ()
+    ) -> Way | channels.Answer | None:
+        """By whom a message goes now; the answer of who would take it, where they rest; None where there is nobody.
+
+        `without` names those that take no more today.
+        """
         if message.workspace_id in self._sandboxes and message.kind != _FETCH:
             return self._sandbox
         order = self._order and self._order.get((message.workspace_id, message.channel))
         if not order or message.kind != _MESSAGE:
             return self._installed.get(message.channel)
         refused = messages.refused_by(messages.read_attempts(message.attempts))
-        willing = [way for way in order if way.name not in refused]
+        willing = [way for way in order if way.name not in refused and way.name not in without]
         for way in willing:
             if way.is_up(now):
                 return way
@@ -266,7 +281,11 @@ class Ways:
         }
         for place, order in self._order.items():
             up = next((way for way in order if way.is_up(now)), None)
-            found[place] = rooms.Room(0, 0, 0, _NO_ROOM) if up is None else up.lane.offered(in_line=in_line)
+            # What has limits is claimed from the line, where a batch takes its tokens at once.
+            has_room = up is not None and up.limits is None
+            found[place] = (
+                up.lane.offered(in_line=in_line) if up and has_room else rooms.Room(0, 0, 0, _NO_ROOM)
+            )
         return found
 
 

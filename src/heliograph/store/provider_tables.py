@@ -30,3 +30,24 @@ providers = _table(
     sa.Index("providers_by_alias", "workspace_id", "alias", unique=True),
     clustered=False,
 )
+
+# A bucket of tokens for each provider whose rate is limited, which all workers share (core.providers.Rate).
+provider_rates = _table(
+    "provider_rates",
+    _column("workspace_id", sa.Integer, primary_key=True),
+    _column("provider_id", sa.Text, primary_key=True),
+    # When the bucket is full again.
+    _column("full_at", Instant),
+    fill=50,
+)
+
+# How many e-mails a provider that is warmed up has sent to a domain on a day (days since 1970, UTC).
+provider_days = _table(
+    "provider_days",
+    _column("workspace_id", sa.Integer, primary_key=True),
+    _column("provider_id", sa.Text, primary_key=True),
+    _column("day", sa.Integer, primary_key=True),
+    _column("domain", sa.Text, primary_key=True),
+    _column("sent", sa.BigInteger),
+    fill=50,
+)

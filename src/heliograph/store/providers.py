@@ -159,6 +159,10 @@ def change(
 
 def delete(connection: sa.Connection, workspace_id: int, stored: Provider) -> None:
     """Delete a provider that was read by `lock`; what it has in hand it still hands over."""
+    for table in (schema.provider_rates, schema.provider_days):
+        connection.execute(
+            sa.delete(table).where(table.c.workspace_id == workspace_id, table.c.provider_id == stored.id)
+        )
     connection.execute(
         sa.delete(schema.providers).where(_PROVIDERS.workspace_id == workspace_id, _PROVIDERS.id == stored.id)
     )

@@ -122,6 +122,7 @@ templates, template_versions = design_tables.templates, design_tables.template_v
 brands, brand_versions = design_tables.brands, design_tables.brand_versions
 resource_schemas = design_tables.resource_schemas
 providers = provider_tables.providers
+provider_rates, provider_days = provider_tables.provider_rates, provider_tables.provider_days
 
 # ── people and what is talked about: written by people and by turns ─────────────────────────────────
 

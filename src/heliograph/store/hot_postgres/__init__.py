@@ -40,6 +40,7 @@ from heliograph.store.hot_postgres.fanout import (
 )
 from heliograph.store.hot_postgres.ingest import accept, backlog, find_keys, forget_keys
 from heliograph.store.hot_postgres.keys import read_passes, read_step_keys
+from heliograph.store.hot_postgres.limits import keep_limits, lock_rates, read_days
 from heliograph.store.hot_postgres.lists import (
     drop_subscriptions,
     put_subscriptions,
@@ -83,8 +84,10 @@ __all__ = [
     "forget_keys",
     "is_closed",
     "keep_fact",
+    "keep_limits",
     "last_now",
     "lock_partitions",
+    "lock_rates",
     "next_due",
     "put_subscriptions",
     "read_alerts",
@@ -99,6 +102,7 @@ __all__ = [
     "read_conversations",
     "read_cooldowns",
     "read_cursors",
+    "read_days",
     "read_events",
     "read_fanouts",
     "read_lists",
