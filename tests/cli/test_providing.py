@@ -1,10 +1,11 @@
 """Providers by files and commands."""
 
+import contextlib
 from pathlib import Path
 
 import pytest
 
-from heliograph.store import database, safe
+from heliograph.store import database, safe, workspaces
 from heliograph.store import providers as stored
 from tests.cli import program
 
@@ -44,10 +45,10 @@ def test_a_provider_comes_from_a_file_its_secret_from_elsewhere(
     assert any("main-mail" in line and "password" in line for line in listed)
     assert "second" not in "".join(listed)
     store = database.Database(house)
-    with store.reading() as connection:
-        (one,) = stored.listed(connection, 1)
-        assert stored.opened(safe.opened(key, ""), 1, one) == {"password": "second"}
-    store.close()
+    with contextlib.closing(store), store.writing() as connection:
+        owner = workspaces.ensure(connection, workspaces.DEFAULT, 0)
+        (one,) = stored.listed(connection, owner)
+        assert stored.opened(safe.opened(key, ""), owner, one) == {"password": "second"}
     monkeypatch.setenv("HELIOGRAPH_SECRET_KEY", f"{safe.drawn()},{key}")
     # The provider's and the workspace's own.
     assert tell("secret", "relock").lines[-1] == "2 of the secrets were locked anew."

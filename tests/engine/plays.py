@@ -332,6 +332,7 @@ care = st.builds(
     st.just(()),
     st.just(()),
     st.just(()),
+    st.none(),
 )
 """Conversations that rules take care of, looking at how they stand."""
 plays = st.builds(
@@ -341,6 +342,7 @@ plays = st.builds(
     st.just(()),
     _campaigns.map(tuple),
     _cancels.map(tuple),
+    st.none(),
 )
 _noise = st.fixed_dictionaries(
     {
@@ -385,6 +387,9 @@ birthdays = st.builds(
     st.lists(_set_birthday, max_size=2).map(tuple),
     _waves.map(tuple),
     st.lists(_date, min_size=1, max_size=3).map(tuple),
+    st.just(()),
+    st.just(()),
+    st.none(),
 )
 """Birthdays that come and go, and what is done around them."""
 

@@ -40,6 +40,7 @@ digests = st.builds(
     st.just(()),
     st.just(()),
     st.just(()),
+    st.none(),
 )
 """Events that journeys collect."""
 

@@ -41,7 +41,7 @@ def test_every_operation_is_told_in_words() -> None:
         assert told["summary"], (path, method)
         assert told["tags"], (path, method)
         assert "default" in told["responses"], (path, method)
-        assert len(told["responses"]) == 2, (path, method)
+        assert sum(status.startswith("2") for status in told["responses"]) == 1, (path, method)
         assert ("requestBody" in told) == (
             method in ("post", "put", "patch")
             and not path.endswith(

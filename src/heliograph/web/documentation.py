@@ -223,7 +223,11 @@ def _responses(path: str, handler: HTTPRouteHandler, schema_of: Mapping[Any, Any
         good["content"] = {handler.opt["media"]: {"schema": {"type": kind}}}
     refused = schema_of[_ERRORS[wire.family_of(path)]]
     bad = {"description": "Refused", "content": {"application/json": {"schema": refused}}}
-    return {status: good, "default": bad}
+    made = {status: good, "default": bad}
+    if "or" in handler.opt:
+        # Another status with the same answer.
+        made[str(handler.opt["or"])] = {**good, "description": "Not done"}
+    return made
 
 
 _STATUS = {"200": "Done", "201": "Created", "202": "Accepted", "204": "Done"}

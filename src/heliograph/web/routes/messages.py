@@ -154,7 +154,7 @@ def read_message(request: Call) -> Detail:
 # ── what is ordered ─────────────────────────────────────────────────────────────────────────────────
 
 
-@post("/messages/{message_id:str}/cancel", status_code=200, opt={"tag": TAG})
+@post("/messages/{message_id:str}/cancel", status_code=200, opt={"tag": TAG, "or": 409})
 @in_thread
 def cancel_message(request: Call) -> Response[Message]:
     """Let a message that waits go out no more; 409 where it was sent, or is on its way. Both show the message."""
