@@ -307,3 +307,71 @@ def test_a_wrong_subscribe_is_refused(lone_api: Client, step: dict[str, Any], pl
     steps = [{key: value for key, value in whole.items() if value is not None}]
     answer = lone_api.post("/automations/invoke", {"automation": {"steps": steps}})
     assert (answer.status_code, list(faults(answer))) == (400, [place])
+
+
+@pytest.mark.spec("S2-100", "S2-101")
+def test_a_list_is_written_to_once_with_a_key(api: Client) -> None:
+    """The same `idempotency_key` sends to nobody a second time, and says whose it was, until its expiry has come."""
+    crowd(api, "ana", "ben")
+    step = {
+        **SEND,
+        "data": {"words": "w"},
+        "idempotency_key": "week-${data.week}",
+        "idempotency_expiry": "2026-01-08T12:00:00Z",
+    }
+    first, mails = run(api, step, data={"week": 7})
+    assert len(mails) == 2
+    again, mails = run(api, step, data={"week": 7})
+    assert mails == {}
+    (told,) = steps_of(api, again)
+    assert (told["status"], told["explain"]["repeats"]) == ("PROCESSED", first)
+    assert len(run(api, step, data={"week": 8})[1]) == 2
+    api.clock.move(3 * 24 * 3_600_000_000 + 1)
+    assert len(run(api, step, data={"week": 7})[1]) == 2
+
+
+@pytest.mark.spec("S2-104")
+def test_what_a_list_is_sent_may_be_overridden(api: Client) -> None:
+    """`override` says subject, sender and copies of every e-mail instead, with a data source too; faults are told."""
+    crowd(api, "ana", "ben")
+    override = {
+        "channel": {
+            "email": {
+                "subject": "Week ${data.week}",
+                "from": "Eva <eva@example.com>",
+                "bcc": "log@example.com",
+            }
+        }
+    }
+    for more in ({}, {"data_source": SOURCE}):
+        answers(api, {"ana": {"words": "a"}, "ben": {"words": "b"}})
+        before = len(api.mailbox.received)
+        run(api, {**SEND, **more, "override": override, "data": {"words": "w"}}, data={"week": 7})
+        sent = api.mailbox.received[before:]
+        assert {mail.subject for mail in sent} == {"Week 7"}
+        assert sorted(mail.recipient for mail in sent) == [
+            "ana@example.com",
+            "ben@example.com",
+            *["log@example.com"] * 2,
+        ]
+        assert all(b"eva@example.com" in mail.raw for mail in sent)
+    bad = {**SEND, "override": "no", "idempotency_expiry": "soon"}
+    answer = api.put("/automations/templates/bad", {"name": "Bad", "steps": [bad]})
+    assert faults(answer).keys() == {"steps[0].override", "steps[0].idempotency_expiry"}
+
+
+def test_a_message_of_ones_own_is_sent_once_with_a_key(api: Client) -> None:
+    """A `send` with a `message` takes a key beside it: who is named in it has it once, whatever run asks."""
+    step = {
+        "action": "send",
+        "idempotency_key": "hello-${data.n}",
+        "message": {
+            "to": [{"email": "ana@example.com"}, {"email": "ben@example.com"}],
+            "content": {"title": "Hello", "body": "World"},
+        },
+    }
+    first, mails = run(api, step, data={"n": 1})
+    assert len(mails) == 2
+    again, mails = run(api, step, data={"n": 1})
+    assert (mails, steps_of(api, again)[0]["explain"]["repeats"]) == ({}, first)
+    assert len(run(api, step, data={"n": 2})[1]) == 2

@@ -242,6 +242,8 @@ class SendMany(NamedTuple):
     """What is asked about each of them first."""
     strategy: str
     """How what is answered is merged into the data."""
+    override: Mapping[str, Any] | None = None
+    """What is said of its e-mails instead."""
 
 
 class Cancel(NamedTuple):

@@ -13,7 +13,18 @@ from typing import Any, NamedTuple
 import msgspec
 
 from heliograph import errors
-from heliograph.core import documents, effects, expressions, fields, frames, ids, journey_checks, plans, rules
+from heliograph.core import (
+    documents,
+    effects,
+    expressions,
+    fields,
+    frames,
+    ids,
+    journey_checks,
+    outgoing,
+    plans,
+    rules,
+)
 from heliograph.core.steps import batching, fetching, flow, listing, profiles, sending, throttling, waiting
 
 KINDS: Mapping[str, tuple[Callable[[frames.Reader], Any], Sequence[str]]] = {
@@ -244,6 +255,10 @@ class Body(msgspec.Struct, frozen=True, omit_defaults=True):
     strategy: str = "replace"
     template_version: int = 0
     look: dict[str, Any] | None = None
+    override: dict[str, Any] | None = None
+    """What is said of the e-mail to the recipient instead."""
+    topic: str | None = None
+    """What that is about."""
 
 
 _body = msgspec.json.Decoder(Body)
@@ -257,7 +272,14 @@ def read_body(stored: bytes | str) -> Body:
 def own_plan(body: Body, evaluator: expressions.Evaluator) -> plans.Plan:
     """The steps of a run that brought them with it, read again: they were checked when they came in."""
     if body.request is not None:
-        return listing.of_recipient(body.request, body.strategy, body.template_version, body.look)
+        letter = outgoing.Letter(
+            template_id=body.template,
+            template_version=body.template_version,
+            look=body.look,
+            override=body.override,
+            topic=body.topic,
+        )
+        return listing.of_recipient(body.request, body.strategy, letter)
     return read_steps(body.steps, evaluator)
 
 

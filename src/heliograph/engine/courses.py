@@ -42,6 +42,8 @@ class Body(msgspec.Struct, frozen=True, omit_defaults=True):
     """The tenant in whose name it is sent, which says something of its members."""
     topic: str | None = None
     """What the template was about when it began."""
+    override: dict[str, Any] | None = None
+    """What is said of its e-mails instead (core.overrides)."""
 
     @property
     def letter(self) -> outgoing.Letter:
@@ -52,6 +54,7 @@ class Body(msgspec.Struct, frozen=True, omit_defaults=True):
             template_id=self.template_id,
             template_version=self.template_version,
             look=self.look,
+            override=self.override,
             topic=self.topic,
         )
 

@@ -81,8 +81,8 @@ class Letters:
             made.reply_to,
             self._headers(message),
         )
-        if message.content is not None and (message.run_id is not None or message.automation_id is None):
-            letter = _overridden(letter, _decode(message.content).get("override") or {})
+        if _says_override(message.content):
+            letter = _overridden(letter, _decode(message.content or b"{}").get("override") or {})
         return channels.Outgoing(
             letter.message_id,
             message.channel,
@@ -131,6 +131,11 @@ class Letters:
             ("List-Unsubscribe", f"<{self._unsubscribing(said)}>"),
             ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
         )
+
+
+def _says_override(content: bytes | str | None) -> bool:
+    """Whether content may say something of its e-mail: a campaign's is long, and never does."""
+    return content is not None and (b'"override"' if isinstance(content, bytes) else '"override"') in content  # type: ignore[operator]
 
 
 def _overridden(letter: mime.Letter, override: Mapping[str, Any]) -> mime.Letter:

@@ -74,6 +74,7 @@ def begin(
         source,
         depth,
         topic=topic,
+        override=None if asked.override is None else dict(asked.override),
     )
     fanout_id = ids.of_fanout(identity)
     desk.writes.fanouts.append(
@@ -289,6 +290,8 @@ def _launch(
         strategy=body.strategy,
         template_version=body.template_version or 0,
         look=body.look,
+        override=body.override,
+        topic=body.topic,
     )
     asked = effects.Start(
         effects.Door.JOURNEY,

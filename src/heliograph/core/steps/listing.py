@@ -10,10 +10,22 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from heliograph import errors
-from heliograph.core import effects, expressions, fetches, fields, frames, lists, people, plans
+from heliograph.core import (
+    effects,
+    expressions,
+    fetches,
+    fields,
+    frames,
+    lists,
+    outgoing,
+    overrides,
+    people,
+    plans,
+    step_keys,
+)
 
-FIELDS = ("list", "template", "brand", "data", "data_source")
-_OWN = ("list", "template", "brand", "data")
+_OWN = ("list", "template", "brand", "data", "override")
+FIELDS = (*_OWN, "data_source", *step_keys.FIELDS)
 _SOURCE = ("webhook", "merge_strategy")
 _SPEAKING = frozenset({"data", "profile", "override"})
 """An answer that has no other keys than these says which is which; any other is data."""
@@ -34,6 +46,7 @@ class SendList(NamedTuple):
     path: str
     given: Mapping[str, fields.Field]
     source: Source | None
+    once: step_keys.Once
     needs: tuple[str, ...] = ("template",)
     """What its run has to say where the step does not."""
     action: str = "send-list"
@@ -42,7 +55,7 @@ class SendList(NamedTuple):
     @property
     def reads(self) -> frozenset[str]:
         """What its fields look at."""
-        found = frozenset().union(*(field.reads for field in self.given.values()))
+        found = self.once.reads.union(*(field.reads for field in self.given.values()))
         if self.source is None:
             return found
         strategy = self.source.strategy
@@ -62,10 +75,14 @@ class SendList(NamedTuple):
         return (self._named("list", None, scope),)
 
     def take(self, scene: plans.Scene, run: frames.Run, scope: expressions.Scope) -> plans.Outcome:
-        """One fan-out."""
+        """One fan-out, unless its key was used before."""
+        used = self.once.used(self.action, run, scope)
+        if used is not None:
+            return plans.done(output={step_keys.REPEATS: used.run_id})
         list_id = self._named("list", None, scope)
         template = self._named("template", run.context.template, scope)
         data = {**run.context.data, **self._object("data", scope)}
+        override = overrides.of_email(self._object("override", scope), f"{self.path}.override")
         request, strategy = self._asked(scope)
         if not plans.can_join(scene, list_id):
             return plans.failed(f"there is no list {list_id!r}")
@@ -73,8 +90,11 @@ class SendList(NamedTuple):
         if pin is None:
             return plans.failed(f"there is no template {template!r}")
         look = scene.library.look(pin, self._brand(run, scope))
-        asked = effects.SendMany(list_id, pin.template_id, pin.version, look, data, request, strategy)
+        asked = effects.SendMany(
+            list_id, pin.template_id, pin.version, look, data, request, strategy, override or None
+        )
         output: dict[str, Any] = {plans.MAILING: list_id, "template": template}
+        output |= self.once.kept(self.action, scope)
         if request is not None:
             output |= {"data_source": fetches.told(request), "merge_strategy": strategy}
         return plans.pending(asked, output=output)
@@ -109,9 +129,10 @@ def read_send_list(reader: frames.Reader) -> SendList:
     named = given.get("list")
     if isinstance(named, fields.Literal) and (fault := lists.id_fault(named.value)):
         reader.fault("list", fault)
-    if isinstance(given.get("data"), fields.Literal) and not isinstance(reader.raw("data"), dict):
-        reader.fault("data", "is an object")
-    return SendList(reader.path, given, _read_source(reader))
+    for name in ("data", "override"):
+        if isinstance(given.get(name), fields.Literal) and not isinstance(reader.raw(name), dict):
+            reader.fault(name, "is an object")
+    return SendList(reader.path, given, _read_source(reader), step_keys.read(reader))
 
 
 def _read_source(reader: frames.Reader) -> Source | None:
@@ -232,8 +253,7 @@ class Ask(NamedTuple):
 class SendOne(NamedTuple):
     """Send the template to one recipient, where it was answered what to say."""
 
-    version: int
-    look: Mapping[str, Any] | None
+    letter: outgoing.Letter
     action: str = "send"
     blocks: bool = False
     reads: frozenset[str] = frozenset({f"refs.{SOURCE_REF}"})
@@ -247,31 +267,18 @@ class SendOne(NamedTuple):
         if scope.context.steps[SOURCE_REF]["status"] != frames.STATUSES[plans.Status.SUCCEEDED]:
             return plans.failed("nothing is sent: its data could not be fetched")
         context = run.context
-        user_id, template = str(context.recipient), str(context.template)
+        user_id = str(context.recipient)
         profile = {**run.people.get(user_id, {}), **context.profile}
-        address = people.email_of(profile)
-        filling = {"data": context.data, "profile": profile, "contact": {**profile, "id": user_id}}
-        message = effects.Deliver(
-            effects.Kind.MESSAGE,
-            "email",
-            user_id,
-            address,
-            template,
-            self.version,
-            self.look,
-            filling,
-            None if address else f"contact {user_id!r} has no e-mail address",
-        )
-        return plans.pending(message, output={plans.RECIPIENTS: [(user_id, address)]})
+        asked = outgoing.messages(self.letter, outgoing.Recipient(user_id, profile, context.data))
+        to = [(one.contact_id, one.address) for one in asked]
+        return plans.pending(*asked, output={plans.RECIPIENTS: to})
 
 
-def of_recipient(
-    request: Mapping[str, Any], strategy: str, version: int, look: Mapping[str, Any] | None
-) -> plans.Plan:
+def of_recipient(request: Mapping[str, Any], strategy: str, letter: outgoing.Letter) -> plans.Plan:
     """What is done for one recipient of a list with a data source."""
     return plans.plan(
         (
             frames.Step(Ask(request, strategy), "data_source", None, SOURCE_REF),
-            frames.Step(SendOne(version, look), "send", None, None),
+            frames.Step(SendOne(letter), "send", None, None),
         )
     )

@@ -107,6 +107,7 @@ class SendMessage(NamedTuple):
     brand: fields.Field | None = None
     drawn: Mapping[str, Any] | None = None
     """Elemental content, which stands in place of `content`."""
+    once: step_keys.Once = step_keys.Once("", None, None)
     action: str = "send"
     blocks: bool = False
 
@@ -114,7 +115,7 @@ class SendMessage(NamedTuple):
     def reads(self) -> frozenset[str]:
         """What its fields look at."""
         parts = (*self.to, self.template, *self.content.values(), self.data, self.brand)
-        return frozenset().union(*(part.reads for part in parts if part is not None))
+        return self.once.reads.union(*(part.reads for part in parts if part is not None))
 
     def people(self, run: frames.Run, scope: expressions.Scope) -> Iterable[str]:
         """The recipients'."""
@@ -132,7 +133,16 @@ class SendMessage(NamedTuple):
         return found
 
     def take(self, scene: plans.Scene, run: frames.Run, scope: expressions.Scope) -> plans.Outcome:
-        """One message to each."""
+        """One message to each, unless its key was used before."""
+        used = self.once.used(self.action, run, scope)
+        if used is not None:
+            return plans.done(output={step_keys.REPEATS: used.run_id, "message_ids": used.answer})
+        outcome = self._sent(scene, run, scope)
+        if not outcome.effects:
+            return outcome
+        return outcome._replace(output={**outcome.output, **self.once.kept(self.action, scope)})
+
+    def _sent(self, scene: plans.Scene, run: frames.Run, scope: expressions.Scope) -> plans.Outcome:
         path = f"{self.path}.message"
         shared = dict(run.context.data)
         if self.data is not None:
@@ -208,10 +218,10 @@ def _deliver(
 def read_send(reader: frames.Reader) -> Send | SendMessage:
     """A `send` step, in either form. Faults are collected by the reader."""
     if reader.raw("message") is not None:
-        for name in (*LEGACY, *ONCE):
+        for name in LEGACY:
             if reader.raw(name) is not None:
                 reader.fault(name, "stands in `message` in this form of the step")
-        return _read_message(reader)
+        return _read_message(reader)._replace(once=step_keys.read(reader))
     given = {name: field for name in LEGACY if (field := reader.field(name)) is not None}
     for name in ("data", "profile", "override"):
         if isinstance(given.get(name), fields.Literal) and not isinstance(reader.raw(name), dict):
