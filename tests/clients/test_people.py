@@ -11,6 +11,7 @@ import courier
 import pytest
 
 ANA = "people/ana 1%2F ü"
+BEN = "people/ben"
 
 
 def test_profiles_are_merged_replaced_patched_and_deleted(client: courier.Courier) -> None:
@@ -203,3 +204,15 @@ def test_devices_of_a_person(client: courier.Courier) -> None:
     of.delete(token, user_id=ANA)
     with pytest.raises(courier.NotFoundError):
         of.retrieve(token, user_id=ANA)
+
+
+def test_a_persons_own_device_asks_with_a_token(client: courier.Courier) -> None:
+    """With what a key issued it reads and writes what is its person's, and is refused everything else."""
+    issued = client.auth.issue_token(scope=f"user_id:{BEN} write:preferences", expires_in="2 hours").token
+    own = client.with_options(api_key=issued)
+    own.users.preferences.update_or_create_topic("news", user_id=BEN, topic={"status": "OPTED_OUT"})
+    assert own.users.preferences.retrieve_topic("news", user_id=BEN).topic.status == "OPTED_OUT"
+    with pytest.raises(courier.PermissionDeniedError):
+        own.users.preferences.retrieve(ANA)
+    with pytest.raises(courier.PermissionDeniedError):
+        own.profiles.retrieve(BEN)

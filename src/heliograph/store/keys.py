@@ -83,6 +83,14 @@ def find(connection: sa.Connection, text: str) -> Key | None:
     return _key(row[:-1])
 
 
+def still(connection: sa.Connection, identity: bytes) -> Key | None:
+    """The key of this id; None where there is none, or it was revoked."""
+    row = connection.execute(
+        sa.select(*_FIELDS).where(_KEYS.id == identity, _KEYS.revoked_at.is_(None))
+    ).one_or_none()
+    return None if row is None else _key(row)
+
+
 def revoke(connection: sa.Connection, identity: bytes, now: int) -> bool:
     """Let a key count no more; whether there was one that did."""
     changed = connection.execute(

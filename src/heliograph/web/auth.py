@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from heliograph import errors
-from heliograph.core import ids
+from heliograph.core import access_tokens, ids
 from heliograph.store import database, keys
 from heliograph.store.keys import Role
 
@@ -63,6 +63,8 @@ class Principal(NamedTuple):
     tenant_id: str | None
     """The tenant that the key is bound to; None = the whole workspace."""
     role: Role
+    grant: access_tokens.Grant | None = None
+    """What they may ask, where it is no key that they hold but a token that one issued."""
 
 
 class _Known(NamedTuple):
@@ -71,10 +73,16 @@ class _Known(NamedTuple):
 
 
 class Keys:
-    """The keys of a database, each remembered for two seconds by its digest."""
+    """The keys of a database, and the tokens that they issue, each remembered for two seconds by its digest."""
 
-    def __init__(self, store: database.Database, stopwatch: Callable[[], float]):
-        self._store, self._stopwatch = store, stopwatch
+    def __init__(
+        self,
+        store: database.Database,
+        stopwatch: Callable[[], float],
+        read_token: Callable[[str], access_tokens.Grant | None] = lambda _: None,
+    ):
+        """`read_token` gives what a token says that is signed and not over."""
+        self._store, self._stopwatch, self._read_token = store, stopwatch, read_token
         self._known: dict[bytes, _Known] = {}
 
     async def principal(self, headers: Iterable[tuple[bytes, bytes]]) -> Principal:
@@ -92,11 +100,15 @@ class Keys:
         return known.principal
 
     def _look_up(self, text: str) -> Principal:
+        is_token = text.startswith(access_tokens.PREFIX)
+        grant = self._read_token(text) if is_token else None
+        issuer = None if grant is None else ids.parse(grant.key_id)
         with self._store.reading() as connection:
-            key = keys.find(connection, text)
+            key = keys.still(connection, issuer or b"") if is_token else keys.find(connection, text)
         if key is None:
-            raise errors.Unauthenticated("this API key is not known, or was revoked")
-        return Principal(ids.text(key.id), key.number, key.workspace_id, key.tenant_id, key.role)
+            what = "token is not known, is over, or its key" if is_token else "API key is not known, or"
+            raise errors.Unauthenticated(f"this {what} was revoked")
+        return Principal(ids.text(key.id), key.number, key.workspace_id, key.tenant_id, key.role, grant)
 
 
 def _key_in(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
@@ -116,7 +128,11 @@ def is_open(path: str) -> bool:
 
 
 def authorize(principal: Principal, method: str, path: str) -> None:
-    """Let a request through. Raises errors.Forbidden where the key's role does not allow it."""
+    """Let a request through. Raises errors.Forbidden where the key's role, or the token, does not allow it."""
+    if principal.grant is not None:
+        if not access_tokens.allows(principal.grant, method, path):
+            raise errors.Forbidden(f"this token does not open {method} {path}")
+        return
     allowed = roles_for(method, path)
     if principal.role not in allowed:
         raise errors.Forbidden(

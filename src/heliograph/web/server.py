@@ -18,9 +18,13 @@ from litestar.exceptions import HTTPException
 from litestar.utils import normalize_path
 
 from heliograph import errors
+from heliograph.core import access_tokens
 from heliograph.store import request_keys
 from heliograph.web import auth, calls, idempotency, metrics, services
 from heliograph.web import errors as wire
+from heliograph.web.routes import (
+    access_tokens as issuing,
+)
 from heliograph.web.routes import (
     audiences,
     automation_jobs,
@@ -102,6 +106,7 @@ HANDLERS = (
     *audiences.HANDLERS,
     *subscriptions.HANDLERS,
     *preference_sections.HANDLERS,
+    *issuing.HANDLERS,
     *device_tokens.HANDLERS,
     *preferences.HANDLERS,
     *suppressions.HANDLERS,
@@ -159,7 +164,11 @@ class Door:
 
     def __init__(self, given: services.Services):
         self._services = given
-        self._keys = auth.Keys(given.database, given.stopwatch)
+        self._keys = auth.Keys(
+            given.database,
+            given.stopwatch,
+            lambda text: access_tokens.read(text, given.link_secret(), given.now()),
+        )
         self._metrics = metrics.Metrics(given)
         self.routes = routes()
 
