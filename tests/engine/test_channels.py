@@ -8,8 +8,10 @@ import json
 import pytest
 
 from heliograph import channels
-from heliograph.core import messages
-from heliograph.store import webhook_secrets
+from heliograph.core import communication_groups as core_groups
+from heliograph.core import consent, messages
+from heliograph.store import communication_groups, webhook_secrets
+from heliograph.store import consent as stored_consent
 from heliograph.testing import World
 
 PROFILE = {
@@ -140,3 +142,40 @@ def test_staff_are_told_by_e_mail_and_text_message(world: World) -> None:
     world.run_until_idle()
     assert [one.address for one in box.received] == ["+442079460101"]
     assert [mail.text for mail in world.mailbox.to("staff@example.com")] == ["Look"]
+
+
+def test_a_campaign_sends_text_messages_to_those_who_want_them(world: World) -> None:
+    """Beside the e-mail, each its own job: silence is a yes for e-mails alone; without a provider it goes without."""
+    both = {"subject": "News", "text_body": "Hello"}, {"message_body": "Hi {{ first_name }}"}
+    for name, phone in (("yes", "+442079460101"), ("silent", "+442079460102"), ("bare", None)):
+        world.contact(name, email=f"{name}@example.com", phone_number=phone, given_name=name)
+
+    def agreed(_: consent.Consent) -> consent.Consent:
+        return consent.Consent({"*": consent.Topic("OPTED_IN", ("email", "sms"))})
+
+    stored_consent.change(world.app.store, world.workspace_id, None, "yes", agreed, world.clock.now())
+    world.campaign(group=group(world, *both))
+    world.pass_time(minutes=3)
+    assert len(world.mailbox.received) == 3
+    box = world.provider("twilio", "texts")
+    campaign = world.campaign(group=group(world, *both))
+    world.pass_time(minutes=3)
+    assert [(one.address, one.content) for one in box.received] == [
+        ("+442079460101", channels.Words("News", "Hi yes"))
+    ]
+    assert len(world.mailbox.received) == 6
+    progress = world.progress(campaign)
+    assert (progress.sent, progress.skipped) == (4, 2)
+    alone = world.campaign(group=group(world, None, both[1]))
+    world.pass_time(minutes=3)
+    assert (world.progress(alone).sent, len(world.mailbox.received)) == (1, 6)
+
+
+def group(world: World, email: dict[str, str] | None, sms: dict[str, str]) -> str:
+    """A communication group with a text message; gives its id."""
+    definition = core_groups.define({"name": "A group", "email": email, "sms": sms})
+    with world.app.store.writing() as connection:
+        made = communication_groups.create(
+            connection, world.workspace_id, None, definition, world.clock.now()
+        )
+    return made.id

@@ -36,7 +36,7 @@ class Email(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sms(msgspec.Struct, frozen=True, kw_only=True):
-    """The text message of a group: it is kept until there is a channel for it."""
+    """The text message of a group."""
 
     message_body: str | None = None
 
@@ -156,26 +156,38 @@ def unready(definition: Definition) -> str | None:
     """Why a campaign cannot send this group, or None."""
     email = definition.email
     if email is None:
+        if definition.sms is not None and definition.sms.message_body:
+            return None
         return "has no e-mail yet: write its email.text_body, and what else it needs"
     if not email.text_body:
         return "has an e-mail without text_body, which is read where HTML is not shown: write it"
     return None
 
 
-def warnings(definition: Definition) -> list[tuple[str, str]]:
-    """What is allowed but will not have the effect that it looks to have: (place, message)."""
-    if definition.sms is None or not definition.sms.message_body:
+def warnings(definition: Definition, *, has_sms: bool) -> list[tuple[str, str]]:
+    """What is allowed but will not have the effect that it looks to have: (place, message).
+
+    `has_sms` is whether the workspace has a provider for text messages.
+    """
+    if has_sms or definition.sms is None or not definition.sms.message_body:
         return []
-    return [("sms", "there is no channel for text messages yet: it is kept, and not sent")]
+    return [("sms", "there is no provider for text messages yet: it is kept, and not sent")]
 
 
 def content(definition: Definition) -> dict[str, Any]:
-    """The group as one version of a template: the texts of its e-mail under the names that letters know."""
+    """The group as one version of a template: its texts under the names that letters know."""
     email = definition.email or Email()
     html = email.html_body
     if html is not None and email.preview_text:
         html = _with_preview(html, email.preview_text)
-    parts = {"subject": email.subject, "text": email.text_body, "html": html, "sender": email.sender}
+    sms = None if definition.sms is None else definition.sms.message_body or None
+    parts = {
+        "subject": email.subject,
+        "text": email.text_body,
+        "html": html,
+        "sender": email.sender,
+        "sms": sms,
+    }
     return {name: text for name, text in parts.items() if text is not None}
 
 

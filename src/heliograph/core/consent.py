@@ -77,6 +77,20 @@ def refuses(
     return bool(by_default) and _refuses(by_default[0], channel)
 
 
+def agrees(said: Sequence[Consent], channel: str, topics: Collection[str]) -> bool:
+    """Whether somebody said that they want such messages on this very channel; the arguments are those of `refuses`."""
+    for topic in (*topics, EVERYTHING):
+        for consent in said:
+            found = consent.topics.get(topic)
+            if found is not None:
+                return found.status == "OPTED_IN" and found.routing is not None and channel in found.routing
+    return False
+
+
+ASKED_FIRST: Final = b'{"needs_consent":true}'
+"""The `content` of a message that goes only to those who said that they want it."""
+
+
 def _refuses(topic: Topic, channel: str) -> bool:
     if topic.status == "REQUIRED":
         return False

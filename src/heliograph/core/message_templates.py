@@ -48,6 +48,8 @@ class Said(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     text: str | None = None
     html: str | None = None
     mjml: str | None = None
+    sms: str | None = None
+    """What a text message says, where that is not the text."""
     content: dict[str, Any] | None = None
     """Elemental content, as elemental.define gives it; without it the texts above are the template."""
     name: str | None = None
@@ -118,6 +120,8 @@ def _sources(said: Said, channel: str, locale: str, look: brands.Look) -> elemen
         # What other channels show of a template of texts is its text.
         names = RAW if channel == "email" else ("subject", "text")
         raw = {name: getattr(said, name) for name in names if getattr(said, name) is not None}
+        if channel == "sms" and said.sms is not None:
+            raw["text"] = said.sms
         content = {"elements": [{"type": "channel", "channel": channel, "raw": raw}]}
     return elemental.sources(content, channel, locale, look)
 

@@ -45,7 +45,11 @@ def admit(
         for one in again
         if _is_of_nobody(one.message)
     }
-    asked = [one for one in looked_at if one[:2] not in ended and workspace_of(one.workspace_id).wishes.asks]
+    asked = [
+        one
+        for one in looked_at
+        if one[:2] not in ended and (workspace_of(one.workspace_id).wishes.asks or _needs_consent(one))
+    ]
     if asked:
         ended |= _unwanted(connection, hot, asked, workspace_of)
     paced = [
@@ -160,7 +164,16 @@ def _refusal(
     defaults = wished.defaults(message.tenant_id)
     if consent.refuses(words, message.channel, wished.topics(message), defaults):
         return messages.OPTED_OUT
+    if _needs_consent(message) and not consent.agrees(words, message.channel, wished.topics(message)):
+        return messages.OPTED_OUT
     return None
+
+
+def _needs_consent(message: rows.Message) -> bool:
+    """Whether silence does not count as a yes."""
+    if message.channel != "sms" or message.content is None:
+        return False
+    return message.content in (consent.ASKED_FIRST, consent.ASKED_FIRST.decode())
 
 
 # ── who is told ─────────────────────────────────────────────────────────────────────────────────────

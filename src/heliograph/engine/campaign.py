@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from heliograph.core import campaigns, effects, exposures, ids, messages, segments, templates, values
+from heliograph.core import campaigns, consent, effects, exposures, ids, messages, segments, templates, values
 from heliograph.engine import desk as desks
 from heliograph.engine import fanout
 from heliograph.store import definitions, rows
@@ -21,7 +21,9 @@ _encode = msgspec.json.Encoder().encode
 
 NO_ADDRESS = "no_address"
 _PLANNED, _UNROUTABLE = int(messages.State.PLANNED), int(messages.State.UNROUTABLE)
-_EMAIL = "email"
+_EMAIL, _SMS = "email", "sms"
+_FIELDS: Mapping[str, str] = {_EMAIL: "email", _SMS: "phone"}
+"""Where the address of each channel stands in what segments see of a person."""
 
 
 class Group(msgspec.Struct, frozen=True):
@@ -31,6 +33,8 @@ class Group(msgspec.Struct, frozen=True):
     version: int
     reads: tuple[str, ...]
     """The names that its texts read."""
+    channels: tuple[str, ...] = (_EMAIL,)
+    """By which it goes."""
 
 
 class Body(msgspec.Struct, frozen=True):
@@ -138,7 +142,12 @@ def _pinned(source: definitions.Campaign) -> Body | str:
         if identity not in source.groups:
             return f"the communication group {identity!r} is not there any more"
         version, content = source.groups[identity]
-        groups.append(Group(identity, version, _reads(content)))
+        channels = _channels(content, has_sms=source.has_sms)
+        if not channels:
+            return (
+                f"the communication group {identity!r} has a text message alone, and no provider sends those"
+            )
+        groups.append(Group(identity, version, _reads(content), channels))
     return Body(
         source.tenant_id,
         [
@@ -162,8 +171,14 @@ def _merged(groups: Sequence[Group], exposed: exposures.Exposed) -> dict[str, st
     }
 
 
+def _channels(content: Mapping[str, Any], *, has_sms: bool) -> tuple[str, ...]:
+    """By which channels a group goes: its text message only where there is a provider for it (A12)."""
+    found = [_EMAIL] if content.get("text") else []
+    return (*found, *([_SMS] if has_sms and content.get("sms") else []))
+
+
 def _reads(content: Mapping[str, Any]) -> tuple[str, ...]:
-    texts = [content[name] for name in ("subject", "text", "html") if content.get(name)]
+    texts = [content[name] for name in ("subject", "text", "html", "sms") if content.get(name)]
     return tuple(sorted(frozenset().union(*(templates.roots_read(text) for text in texts))))
 
 
@@ -218,7 +233,19 @@ def step(
                 value = reading.value(seen)
                 if value is not values.MISSING:
                     seen[name] = value
-            made.append(_job(desk, cursor, course, group, person, seen, cursor.jobs + len(made)))
+            data = _data(group, person, seen)
+            for channel in group.channels:
+                ordinal = cursor.jobs + len(made)
+                made.append(
+                    _job(
+                        desk,
+                        cursor,
+                        course,
+                        (group, channel),
+                        (person, seen[_FIELDS[channel]], data),
+                        ordinal,
+                    )
+                )
     # Everything was decided: only now does the desk change.
     fanout.move(desk, cursor, course.automation_id, walked, made, is_last=is_last)
 
@@ -227,19 +254,19 @@ def _job(
     desk: desks.Desk,
     cursor: rows.Cursor,
     course: Course,
-    group: Group,
-    person: rows.Contact,
-    seen: Mapping[str, Any],
+    said: tuple[Group, str],
+    to: tuple[rows.Contact, str | None, bytes | None],
     ordinal: int,
 ) -> rows.Message:
-    address = seen["email"]
+    """The message to one person by one channel; `to` is who, where, and what fills the texts."""
+    (group, channel), (person, address, data) = said, to
     return rows.Message(
         cursor.workspace_id,
-        ids.of_job(cursor.id, ordinal, person.user_id, _EMAIL, desk.head),
+        ids.of_job(cursor.id, ordinal, person.user_id, channel, desk.head),
         cursor.partition,
         course.body.tenant_id,
         int(effects.Kind.MESSAGE),
-        _EMAIL,
+        channel,
         course.automation_id,
         None,
         cursor.part,
@@ -249,8 +276,9 @@ def _job(
         address,
         group.id,
         group.version,
-        None,
-        _data(group, person, seen),
+        # Who said nothing has agreed to e-mails, and not to text messages (A10).
+        consent.ASKED_FIRST if channel == _SMS else None,
+        data,
         _UNROUTABLE if address is None else _PLANNED,
         desk.now if address is None else None,
         None,

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from heliograph.core import campaigns, exposures, ids, notices, plans, segment_moves, segments
 from heliograph.core import sending_policies as core_policies
-from heliograph.store import preference_topics, schema, sending_policies, teams
+from heliograph.store import preference_topics, providers, schema, sending_policies, teams
 
 
 class StoredRule(NamedTuple):
@@ -76,6 +76,8 @@ class Campaign(NamedTuple):
     """Version and content of each communication group, by id."""
     exposed: exposures.Exposed
     """What the workspace's schemas expose."""
+    has_sms: bool = False
+    """Whether there is a provider for text messages."""
 
 
 _AUTOMATIONS = schema.automations.c
@@ -252,6 +254,7 @@ def campaign(connection: sa.Connection, workspace_id: int, automation_id: bytes)
         _segments(connection, workspace_id, row.tenant_id, wanted),
         _groups(connection, workspace_id, row.tenant_id, groups),
         exposed(connection, workspace_id),
+        providers.sends(connection, workspace_id, "sms"),
     )
 
 

@@ -90,6 +90,14 @@ def named(connection: sa.Connection, name: str) -> list[tuple[int, Provider]]:
     return [(row.workspace_id, _provider(row[:-1])) for row in connection.execute(query)]
 
 
+def sends(connection: sa.Connection, workspace_id: int, channel: str) -> bool:
+    """Whether a workspace has a provider of its own for a channel."""
+    query = sa.select(_PROVIDERS.id).where(
+        _PROVIDERS.workspace_id == workspace_id, _PROVIDERS.channel == channel, _PROVIDERS.enabled
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
 def in_order(connection: sa.Connection, workspace_id: int) -> tuple[tuple[str, int], ...]:
     """Id and version of the providers that are enabled, in the order in which those of a channel are asked."""
     found = connection.execute(

@@ -10,7 +10,7 @@ from litestar import get, patch, post
 from heliograph import errors
 from heliograph.core import communication_groups, explain, exposures, schedule
 from heliograph.store import communication_groups as stored
-from heliograph.store import definitions
+from heliograph.store import definitions, providers
 from heliograph.web import reach
 from heliograph.web.calls import Call, in_thread
 
@@ -120,8 +120,9 @@ def list_groups(request: Call) -> GroupList:
     query, tenant = request.read_query(reach.SearchQuery), reach.tenant_of(request)
     with request.services.database.reading() as connection:
         found = stored.listed(connection, request.principal.workspace_id, tenant, query.search)
+        has_sms = providers.sends(connection, request.principal.workspace_id, "sms")
     page = reach.page(found, lambda one: one.id, query)
-    listed = [_fields(one) for one in found[page.first : page.last]]
+    listed = [_fields(one, has_sms=has_sms) for one in found[page.first : page.last]]
     return GroupList(True, "communication groups", CommunicationGroups(listed, page.pagination))
 
 
@@ -136,7 +137,8 @@ def create_group(request: Call) -> GroupAnswer:
         exposed = definitions.exposed(connection, request.principal.workspace_id)
         definition = communication_groups.define(given, exposed)
         made = stored.create(connection, request.principal.workspace_id, tenant, definition, services.now())
-    return GroupAnswer(True, "the communication group was created", _fields(made))
+        has_sms = providers.sends(connection, request.principal.workspace_id, "sms")
+    return GroupAnswer(True, "the communication group was created", _fields(made, has_sms=has_sms))
 
 
 @get("/api/communication-groups/{group_id:str}", opt={"tag": TAG})
@@ -147,7 +149,8 @@ def read_group(request: Call) -> GroupAnswer:
     workspace, tenant = request.principal.workspace_id, reach.tenant_of(request)
     with request.services.database.reading() as connection:
         found = stored.read(connection, workspace, tenant, request.part("group_id"))
-    return GroupAnswer(True, "communication group", _fields(_there(found, request)))
+        has_sms = providers.sends(connection, workspace, "sms")
+    return GroupAnswer(True, "communication group", _fields(_there(found, request), has_sms=has_sms))
 
 
 @patch("/api/communication-groups/{group_id:str}", opt={"tag": TAG, "body": GroupChange})
@@ -162,7 +165,8 @@ def change_group(request: Call) -> GroupAnswer:
         exposed = definitions.exposed(connection, workspace)
         changed = communication_groups.change(before.definition, given, exposed)
         made = stored.change(connection, workspace, before, changed, services.now())
-    return GroupAnswer(True, "the communication group was changed", _fields(made))
+        has_sms = providers.sends(connection, workspace, "sms")
+    return GroupAnswer(True, "the communication group was changed", _fields(made, has_sms=has_sms))
 
 
 @get("/api/communication-groups/{group_id:str}/merge-fields", opt={"tag": TAG})
@@ -187,7 +191,7 @@ def _there(found: stored.Group | None, request: Call) -> stored.Group:
     return found
 
 
-def _fields(group: stored.Group) -> CommunicationGroup:
+def _fields(group: stored.Group, *, has_sms: bool) -> CommunicationGroup:
     said = group.definition
     email = None if said.email is None else GroupEmail(**msgspec.structs.asdict(said.email))
     sms = None if said.sms is None else GroupSms(**msgspec.structs.asdict(said.sms))
@@ -200,7 +204,7 @@ def _fields(group: stored.Group) -> CommunicationGroup:
         version=group.version,
         created_at=schedule.write_instant(group.created_at),
         updated_at=schedule.write_instant(group.updated_at),
-        warnings=[reach.Caution(*one) for one in communication_groups.warnings(said)],
+        warnings=[reach.Caution(*one) for one in communication_groups.warnings(said, has_sms=has_sms)],
     )
 
 
