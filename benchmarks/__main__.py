@@ -33,6 +33,7 @@ from benchmarks import (
     machine,
     matching,
     results,
+    sending,
     setting,
     sides,
     templates,
@@ -53,6 +54,7 @@ BENCHES: dict[str, Callable[[setting.Setting], Iterator[results.Row]]] = {
     matching.BENCH: matching.run,
     backtest.BENCH: backtest.run,
     templates.BENCH: templates.run,
+    sending.BENCH: sending.run,
 }
 
 FOLDER = Path(tempfile.gettempdir())
