@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
 import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from heliograph import errors
+from heliograph import settings as settings_module
 from heliograph.cli import options, terminal
-from heliograph.core import schedule
+from heliograph.core import ids, schedule
+
+if TYPE_CHECKING:
+    from heliograph.store import delivery_proof, uncertain
 
 verify = typer.Typer(help="Prove what is kept beside the rows themselves.", rich_markup_mode=None)
 verify.callback(invoke_without_command=True)(terminal.help_unless_told)
@@ -43,6 +52,69 @@ def verify_statistics(workspace: options.Workspace = "default", database: option
         ],
     )
     raise errors.HeliographError(f"{len(found):,} counts differ from the rows that they speak of")
+
+
+@verify.command("deliveries")
+def verify_deliveries(workspace: options.Workspace = "default", database: options.DatabaseUrl = None) -> None:
+    """Prove of the whole ledger that nothing was asked for twice, or lost; the engine may go on meanwhile.
+
+    Every message that a run or a campaign asked for is there, once, and in line or ended. Lists what is uncertain.
+    """
+    from heliograph.store import delivery_proof, uncertain
+
+    days = settings_module.load(database_url=database).retention_days
+    with options.opened(database) as store:
+        with store.reading() as connection:
+            owner = options.workspace_id(connection, workspace)
+            newest = store.hot.last_now(connection.connection.driver_connection)
+        forgotten_before = newest - int(days * schedule.DAY) if days else None
+        with _progress() as seen:
+            proof = delivery_proof.prove(store, owner, seen, forgotten_before)
+        open_ends: list[uncertain.Uncertain] = []
+        if proof.uncertain:
+            with store.reading() as connection:
+                open_ends = uncertain.listed(connection, owner, _MOST_SHOWN)
+    _tell(proof, open_ends)
+    if proof.faults:
+        terminal.show_table(
+            ("id", "what is wrong"),
+            [(ids.text(one.id), one.what) for one in proof.faults[:_MOST_SHOWN]],
+        )
+        raise errors.HeliographError(f"{len(proof.faults):,} things in the ledger are not as they must be")
+    terminal.say("No effect stands there twice, none is missing, and every message is in line or has ended.")
+
+
+def _tell(proof: delivery_proof.Proof, open_ends: Sequence[uncertain.Uncertain]) -> None:
+    terminal.say(
+        f"{proof.messages:,} messages and calls, {proof.jobs:,} of them jobs of campaigns and lists;"
+    )
+    terminal.say(
+        f"{proof.runs:,} runs asked for the others. {proof.waiting:,} wait, {proof.held:,} are held."
+    )
+    if not open_ends:
+        return
+    terminal.say(
+        f"{proof.uncertain:,} are uncertain: nobody knows whether they were handed over. For each, say one of"
+    )
+    for word, told in (
+        ("resend", "sent once more; it may come twice"),
+        ("accept", "it was handed over, as the mail server's log says"),
+        ("fail", "it was not, and shall not be"),
+    ):
+        terminal.say(f"    heliograph uncertain {word} ID    # {told}")
+    terminal.show_table(
+        ("id", "what", "channel", "address", "since"),
+        [(ids.text(o.id), o.what, o.channel, o.address, options.second(o.settled_at)) for o in open_ends],
+    )
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[float], None]]:
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    console = terminal.errors_console()
+    with Progress(*columns, console=console, disable=not terminal.is_watched(), transient=True) as progress:
+        task = progress.add_task("the ledger", total=1.0)
+        yield lambda share: progress.update(task, completed=share)
 
 
 def _listed(counts: tuple[int, ...]) -> str:

@@ -1,0 +1,185 @@
+"""The proof of the ledger: no effect key twice, none missing, every message in line or ended.
+
+Law: reading alone, in bites, while the engine goes on. What looks wrong is looked at once more before it is told: it
+may only have been on its way. The walk goes along the keys of the tables, so it costs what they hold and no memory.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from heliograph.core import delivery_checks, ids
+from heliograph.core.delivery_checks import Entry
+from heliograph.core.messages import State
+from heliograph.store import database, delivery_walks, schema
+
+_MOST_TOLD = 1_000
+
+
+class Fault(NamedTuple):
+    """Something that is not as it must be."""
+
+    what: str
+    id: bytes
+    """Of the message, the run or the campaign."""
+
+
+class Proof(NamedTuple):
+    """What was looked at, and what is wrong."""
+
+    messages: int
+    runs: int
+    """Those that asked for something."""
+    jobs: int
+    """Of fan-outs."""
+    waiting: int
+    held: int
+    uncertain: int
+    faults: Sequence[Fault]
+    """A thousand at most."""
+
+
+class _Tally:
+    def __init__(self) -> None:
+        self.messages = self.runs = self.jobs = self.held = self.uncertain = 0
+        self.waiting: list[bytes] = []
+        self.faults: list[Fault] = []
+
+    def tell(self, what: str, identity: bytes) -> None:
+        if len(self.faults) < _MOST_TOLD:
+            self.faults.append(Fault(what, identity))
+
+
+Seen = Callable[[float], None]
+"""Told how far it has come, from 0 to 1."""
+
+
+def prove(
+    store: database.Database, workspace_id: int, seen: Seen, forgotten_before: int | None = None
+) -> Proof:
+    """Look at all of a workspace's ledger; what is older than `forgotten_before` (µs) may be forgotten in part."""
+    tally, walk = _Tally(), delivery_walks.Walk(store, workspace_id)
+    last = _last(store, workspace_id)
+    if last is not None:
+        for entries in _by_instant(walk, tally, last, seen):
+            _check(walk, tally, entries)
+        for page in walk.runs(last):
+            _check_runs(walk, tally, page)
+            seen(0.6 + 0.3 * walk.share(page[-1].id, last))
+    for fanout in walk.fanouts():
+        _check_fanout(walk, tally, fanout, forgotten_before)
+    seen(0.95)
+    for identity in walk.nowhere(tally.waiting):
+        tally.tell("it stands in no line, nobody holds it, and nothing wakes it", identity)
+    seen(1.0)
+    return Proof(
+        tally.messages,
+        tally.runs,
+        tally.jobs,
+        len(tally.waiting),
+        tally.held,
+        tally.uncertain,
+        tally.faults,
+    )
+
+
+# ── what stands in the ledger ───────────────────────────────────────────────────────────────────────
+
+
+def _by_instant(walk: delivery_walks.Walk, tally: _Tally, last: bytes, seen: Seen) -> Iterator[list[Entry]]:
+    """The entries of runs, those of one instant together: they lie side by side."""
+    kept: list[Entry] = []
+    for page in walk.messages(last):
+        for row in page:
+            tally.messages += 1
+            tally.held += row.state == State.HELD
+            tally.uncertain += row.state == State.UNCERTAIN
+            if row.state in delivery_walks.WAITING:
+                tally.waiting.append(row.id)
+            if row.run_id is not None:
+                kept.append(Entry(row.id, row.run_id, row.visit, row.ordinal, ids.created_at(row.id)))
+        if kept and kept[-1].at != kept[0].at:
+            at = kept[-1].at
+            yield [one for one in kept if one.at != at]
+            kept = [one for one in kept if one.at == at]
+        seen(0.6 * walk.share(page[-1].id, last))
+    yield kept
+
+
+def _check(walk: delivery_walks.Walk, tally: _Tally, entries: list[Entry]) -> None:
+    for _, group in itertools.groupby(entries, key=lambda one: one.at):
+        for entry in delivery_checks.twice(list(group)):
+            tally.tell("another message has its effect key", entry.id)
+    asked = {
+        row.id: {step.visit: step for step in walk.asked(row)}
+        for row in walk.runs_of({e.run_id for e in entries})
+    }
+    for entry in entries:
+        # A run that is not there was forgotten before its messages.
+        fault = delivery_checks.misplaced(entry, asked[entry.run_id]) if entry.run_id in asked else None
+        if fault is not None:
+            tally.tell(fault, entry.id)
+
+
+# ── what runs have asked for ────────────────────────────────────────────────────────────────────────
+
+
+def _check_runs(walk: delivery_walks.Walk, tally: _Tally, page: Sequence[Any]) -> None:
+    told = {row.id: walk.asked(row) for row in page}
+    told = {identity: steps for identity, steps in told.items() if steps}
+    tally.runs += len(told)
+    there: set[tuple[bytes, int, int]] = set()
+    for at in sorted({step.at for steps in told.values() for step in steps}):
+        there |= walk.keys_at(at)
+    suspects = {
+        identity: steps
+        for identity, steps in told.items()
+        if any(delivery_checks.missing(identity, steps, there))
+    }
+    for identity, steps in suspects.items():
+        # One for somebody else may have been on its way to their partition.
+        anew: set[tuple[bytes, int, int]] = walk.keys_on_their_way({step.at for step in steps})
+        for step in steps:
+            anew |= walk.keys_at(step.at, fresh=True)
+        for visit, ordinal in delivery_checks.missing(identity, steps, anew):
+            tally.tell(
+                f"its step {visit + 1} asked for a message ({ordinal + 1}) that is not there", identity
+            )
+
+
+# ── what fan-outs have made ─────────────────────────────────────────────────────────────────────────
+
+
+def _check_fanout(
+    walk: delivery_walks.Walk, tally: _Tally, fanout: Any, forgotten_before: int | None
+) -> None:
+    for identity in walk.doubled(fanout.automation_id):
+        tally.tell("it wrote to somebody twice in one part", identity)
+    made, counted = walk.made(fanout.automation_id), walk.counted(fanout.id)
+    tally.jobs += sum(made.values())
+    is_kept = forgotten_before is None or fanout.created_at >= forgotten_before
+    for place in sorted(made.keys() | counted.keys()):
+        there, known = made.get(place, 0), counted.get(place, 0)
+        if there > known or (there < known and is_kept):
+            part, partition = place
+            what = f"part {part + 1}, partition {partition}: {known:,} jobs were counted, {there:,} are there"
+            tally.tell(what, fanout.automation_id)
+
+
+def _last(store: database.Database, workspace_id: int) -> bytes | None:
+    """The newest of what is there now: what comes meanwhile is for the next time."""
+    with store.reading() as connection:
+        found = [
+            connection.execute(
+                sa.select(table.c.id)
+                .where(table.c.workspace_id == workspace_id)
+                .order_by(table.c.id.desc())
+                .limit(1)
+            ).scalar_one_or_none()
+            for table in (schema.messages, schema.runs)
+        ]
+    return max((one for one in found if one is not None), default=None)
