@@ -15,7 +15,7 @@ from heliograph import settings as settings_module
 from heliograph.channels import apprise, console, email, sms, webhook
 from heliograph.core import ids, mime, provider_limits, providers
 from heliograph.engine import letters, ways
-from heliograph.store import database, workspaces
+from heliograph.store import database, webhook_secrets, workspaces
 from heliograph.store import providers as stored_providers
 
 _PATIENCE = 60_000_000
@@ -115,6 +115,10 @@ class Outlets:
     async def tried(self, workspace_id: int, one: stored_providers.Provider, address: str) -> channels.Answer:
         """What a provider answers to a message that stands in no ledger."""
         opened = self._opened(workspace_id, one)
+        if one.channel == "webhook" and not opened.sending.secrets:
+            with self._store.reading() as connection:
+                found = webhook_secrets.read(connection, workspace_id, self._now(), self._store.safe)
+            opened = opened._replace(sending=opened.sending._replace(secrets=tuple(found)))
         try:
             return await opened.way.send(_trial(self._settings.sender, opened, address, self._now()))
         finally:
@@ -148,11 +152,16 @@ class Outlets:
 
 def _trial(sender: str, opened: ways.Opened, address: str, now: int) -> channels.Outgoing:
     """A message that says that it is a trial."""
-    identity = ids.text(ids.mint(now, 0, 0, 0))
-    whole = opened.sending.sender or mime.mailbox(sender, "sender")
+    identity, until = ids.text(ids.mint(now, 0, 0, 0)), now + _PATIENCE
     words = f"This is a trial of the provider {opened.name}."
+    if opened.channel == "webhook":
+        content = letters.signed({"type": "trial", "text": words}, opened.sending.secrets, identity, now)
+        return channels.Outgoing(identity, opened.channel, address, content, "", until)
+    if opened.channel != "email":
+        shown = channels.Words("A trial", words)
+        return channels.Outgoing(identity, opened.channel, address, shown, "", until)
+    whole = opened.sending.sender or mime.mailbox(sender, "sender")
     letter = mime.Letter(identity, now, whole, mime.Mailbox(address), "A trial", words)
-    until = now + _PATIENCE
     return channels.Outgoing(identity, opened.channel, address, mime.compose(letter), whole.address, until)
 
 

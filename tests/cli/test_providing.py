@@ -1,7 +1,10 @@
 """Providers by files and commands."""
 
 import contextlib
+import http.server
+import threading
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -52,3 +55,51 @@ def test_a_provider_comes_from_a_file_its_secret_from_elsewhere(
     monkeypatch.setenv("HELIOGRAPH_SECRET_KEY", f"{safe.drawn()},{key}")
     # The provider's and the workspace's own.
     assert tell("secret", "relock").lines[-1] == "2 of the secrets were locked anew."
+
+
+class Service(http.server.BaseHTTPRequestHandler):
+    """A service that takes everything."""
+
+    asked: ClassVar[list[str]] = []
+
+    def do_POST(self) -> None:
+        """Take it."""
+        Service.asked.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        self.send_response(201)
+        self.send_header("Content-Length", "14")
+        self.end_headers()
+        self.wfile.write(b'{"sid": "SM1"}')
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_a_provider_is_tried_out(
+    lone_house: str, tmp_path: Path, tell: program.Tell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One message past the ledger, by each kind of channel; what was answered is told, and a failure ends with 1."""
+    service = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Service)
+    threading.Thread(target=service.serve_forever, daemon=True).start()
+    place = f"127.0.0.1:{service.server_address[1]}"
+    monkeypatch.setenv("HELIOGRAPH_ALLOWED_HOSTS", place)
+    monkeypatch.setenv("HELIOGRAPH_SECRET_KEY", safe.drawn())
+    monkeypatch.setenv("TOKEN", "t")
+    files = {
+        "texts": f"provider: twilio\nsettings: {{account_sid: AC1, auth_token: {{env: TOKEN}}, from: '+15005550006',"
+        f" base_url: 'http://{place}'}}",
+        "hooks": "provider: webhook",
+        "dead": "provider: smtp\nsettings: {host: 127.0.0.1, port: 1}",
+    }
+    for name, said in files.items():
+        (tmp_path / f"{name}.yaml").write_text(f"kind: provider\nid: {name}\n{said}\n")
+    assert tell("apply", tmp_path).code == 0
+    told = tell("provider", "test", "texts", "--to", "+442079460100")
+    assert (told.code, told.lines[-1]) == (0, "texts to +442079460100: accepted (201)")
+    assert tell("provider", "test", "hooks", "--to", f"http://{place}/hook").code == 0
+    assert ["trial" in one for one in Service.asked] == [True, True]
+    dead = tell("provider", "test", "dead", "--to", "ana@example.com")
+    assert dead.code == 1
+    assert "dead to ana@example.com: temporary (unreachable no connection to 127.0.0.1:1" in dead.out
+    assert 'did you mean "texts"' in tell("provider", "test", "text", "--to", "x").err
+    service.shutdown()
+    service.server_close()

@@ -112,7 +112,7 @@ class Letters:
                     "text": made.text,
                 },
             }
-            content = _signed(told, secrets, identity, now)
+            content = signed(told, secrets, identity, now)
         return channels.Outgoing(identity, message.channel, address, content, "", start_by)
 
     def _headers(self, message: rows.Message) -> tuple[tuple[str, str], ...]:
@@ -187,12 +187,12 @@ def _outgoing(
 def _signed_call(message: rows.Message, secrets: Sequence[str], start_by: int, now: int) -> channels.Outgoing:
     """A call that no run asked for, so one of our own: its body is sent as it is, and signed for this attempt."""
     written, message_id = _decode(message.content or b"{}"), ids.text(message.id)
-    request = _signed(written["body"], secrets, message_id, now)
+    request = signed(written["body"], secrets, message_id, now)
     request = request._replace(method=written["method"], timeout=float(written["timeout_secs"]))
     return channels.Outgoing(message_id, "webhook", written["url"], request, "", start_by)
 
 
-def _signed(told: Any, secrets: Sequence[str], message_id: str, now: int) -> channels.HttpRequest:
+def signed(told: Any, secrets: Sequence[str], message_id: str, now: int) -> channels.HttpRequest:
     """A request that tells this, signed for this attempt (Standard Webhooks)."""
     if not secrets:
         raise errors.NotFound(
