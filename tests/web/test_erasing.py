@@ -51,6 +51,9 @@ def live(api: client.Client) -> tuple[str, str]:
         "/automations/invoke",
         {"automation": {"steps": steps}, "recipient": "ana-7", "data": {"who": "ana.lee@example.com"}},
     )
+    to = {"user_id": "ana-7", "email": "ana.lee@example.com"}
+    said = {"to": [to, {"email": "ben@example.com"}], "content": {"title": "Hello", "body": "Hello there"}}
+    assert api.post("/send", {"message": said}).status_code == 202
     api.decide()
     return event, str(answer.json()["runId"])
 
@@ -68,7 +71,7 @@ def test_somebody_who_was_deleted_is_gone(api: client.Client) -> None:
     assert [one["status"] for one in told][-1] in ("CANCELED", "NOT PROCESSED", "SKIPPED")
     assert len(api.get("/messages?status=CANCELED").json()["results"]) == 1
     api.world.pass_time(days=2)
-    assert len(api.mailbox.received) == 1
+    assert len(api.mailbox.received) == 3
     assert sweep(api) > 0
     assert named(api, "ana-7", "ana.lee@example.com", "Ana.Lee", "Lee", "Ana") == []
     explained = api.get(f"/api/automation/events/{event}/explain").json()
@@ -80,7 +83,7 @@ def test_somebody_who_was_deleted_is_gone(api: client.Client) -> None:
         "text": f"I am {name} {name}, banana 7",
         "n": 7,
     }
-    assert len(api.get("/messages", params={"recipient": name}).json()["results"]) == 2
+    assert len(api.get("/messages", params={"recipient": name}).json()["results"]) == 3
     assert sweep(api) == 0
 
 

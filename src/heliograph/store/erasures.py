@@ -18,6 +18,7 @@ from heliograph.store import database, departures, schema
 _ERASURES, _EVENTS, _RUNS = schema.erasures.c, schema.events.c, schema.runs.c
 _MESSAGES, _STARTS, _CLAIMS = schema.messages.c, schema.starts.c, schema.claims.c
 _CONVERSATIONS = schema.conversations.c
+_REQUESTS, _BULK_USERS = schema.requests.c, schema.bulk_users.c
 _AT_ONCE, _EVENTS_AT_ONCE, _PEOPLE_AT_ONCE = 100, 2_000, 200
 _MOST_RUNS = 1 << 10
 _pseudonym = msgspec.json.Decoder(pseudonyms.Pseudonym)
@@ -57,7 +58,7 @@ def step(store: database.Database, workspace_id: int, now: int) -> bool:
     for one in cohort:
         if _own_rows(store, one, now):
             return True
-    if _events(store, cohort):
+    if _walk(store, cohort):
         return True
     _end(store, cohort)
     return False
@@ -175,33 +176,75 @@ def _conversations(connection: sa.Connection, one: Erasure) -> int:
     return int(changed.rowcount)
 
 
-def _events(store: database.Database, cohort: Sequence[Erasure]) -> bool:
-    """The next events, with their runs; gives whether there were any. All of a cohort stand at one place."""
+def _walk(store: database.Database, cohort: Sequence[Erasure]) -> bool:
+    """The next events with their runs, and requests to send; gives whether there are more. All stand at one place."""
     first = cohort[0]
-    of_whom = {one.user_id: one for one in cohort}
-    mine = _EVENTS.workspace_id == first.workspace_id
+    assert first.reached is not None
+    assert first.until is not None
+    if first.reached >= first.until:
+        return False
     with store.writing() as connection:
-        walked = connection.execute(
-            sa.select(_EVENTS.id, _EVENTS.contact_id)
-            .where(mine, _EVENTS.id > first.reached, _EVENTS.id <= first.until)
-            .order_by(_EVENTS.id)
-            .limit(_EVENTS_AT_ONCE)
-        ).all()
-        theirs: dict[str, list[bytes]] = {}
-        for row in walked:
-            if row.contact_id in of_whom and row.id <= of_whom[row.contact_id].last:
-                theirs.setdefault(row.contact_id, []).append(row.id)
-        for user_id, chosen in theirs.items():
-            _scrub_events(connection, of_whom[user_id], chosen)
-        if walked:
-            connection.execute(
-                sa.update(schema.erasures)
-                .where(
-                    _ERASURES.workspace_id == first.workspace_id, _ERASURES.id.in_([one.id for one in cohort])
-                )
-                .values(reached=walked[-1].id)
-            )
-    return bool(walked)
+        edges = [_edge(connection, key, first) for key in (_EVENTS.id, _REQUESTS.id)]
+        reached = min(edges)
+        for one, theirs in _events(connection, cohort, reached).items():
+            _scrub_events(connection, one, theirs)
+        _requests(connection, cohort, reached)
+        mine = _ERASURES.workspace_id == first.workspace_id
+        chosen = _ERASURES.id.in_([one.id for one in cohort])
+        connection.execute(sa.update(schema.erasures).where(mine, chosen).values(reached=reached))
+    return True
+
+
+def _edge(connection: sa.Connection, key: sa.Column[Any], first: Erasure) -> bytes:
+    """How far a bite goes along a table: to its last row, where there are more than it takes, else to the end."""
+    assert first.until is not None
+    rows = sa.select(key).where(
+        key.table.c.workspace_id == first.workspace_id, key > first.reached, key <= first.until
+    )
+    last: bytes | None = connection.execute(
+        rows.order_by(key).offset(_EVENTS_AT_ONCE - 1).limit(1)
+    ).scalar_one_or_none()
+    return first.until if last is None else last
+
+
+def _events(
+    connection: sa.Connection, cohort: Sequence[Erasure], reached: bytes
+) -> dict[Erasure, list[bytes]]:
+    """The events of each of these up to a place."""
+    first, of_whom = cohort[0], {one.user_id: one for one in cohort}
+    query = sa.select(_EVENTS.id, _EVENTS.contact_id).where(
+        _EVENTS.workspace_id == first.workspace_id, _EVENTS.id > first.reached, _EVENTS.id <= reached
+    )
+    found: dict[Erasure, list[bytes]] = {}
+    for row in connection.execute(query):
+        one = of_whom.get(row.contact_id)
+        if one is not None and row.id <= one.last:
+            found.setdefault(one, []).append(row.id)
+    return found
+
+
+def _requests(connection: sa.Connection, cohort: Sequence[Erasure], reached: bytes) -> None:
+    """Requests to send up to a place, and the users of bulk jobs, that name any of these."""
+    first, scrubbers = cohort[0], [(one, pseudonyms.Scrubber(one.who)) for one in cohort]
+    for key, more, names in (
+        (_REQUESTS.id, (), ("body",)),
+        (_BULK_USERS.job_id, (_BULK_USERS.ordinal,), ("given", "said")),
+    ):
+        columns = key.table.c
+        mine = columns.workspace_id == first.workspace_id
+        query = sa.select(key.label("id"), *more, *(columns[name] for name in names))
+        for row in connection.execute(query.where(mine, key > first.reached, key <= reached)).all():
+            before = {
+                name: None if row[-n] is None else _decode(row[-n]) for n, name in enumerate(names[::-1], 1)
+            }
+            after = before
+            for one, scrubber in scrubbers:
+                if row.id <= one.last:
+                    after = scrubber.value(after)
+            if after != before:
+                only = [column == getattr(row, column.name) for column in more]
+                values = {name: None if value is None else _encode(value) for name, value in after.items()}
+                connection.execute(sa.update(key.table).where(mine, key == row.id, *only).values(**values))
 
 
 def _scrub_events(connection: sa.Connection, one: Erasure, chosen: Sequence[bytes]) -> None:
