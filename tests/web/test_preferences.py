@@ -244,3 +244,36 @@ def test_a_link_that_was_changed_does_nothing(public_api: client.Client) -> None
     """A link that nobody signed is a 404, for a look and for a click."""
     for method in ("GET", "POST"):
         assert public_api.send(method, "/unsubscribe/AAAA", key=None).status_code == 404
+
+
+def test_people_choose_topic_by_topic(public_api: client.Client) -> None:
+    """A signed page shows what somebody hears of; looking changes nothing, saving only what was shown."""
+    api = public_api
+    ready(api)
+    section = api.post("/preferences/sections", {"id": "shop", "name": "<Shop>"}).json()["id"]
+    for topic, status in (("offers", "OPTED_OUT"), ("orders", "REQUIRED"), ("weekly", "OPTED_IN")):
+        body = {"id": topic, "name": topic.title(), "default_status": status}
+        api.post(f"/preferences/sections/{section}/topics", body)
+    assert api.post("/api/preference-links", {"user_id": "nobody"}).status_code == 404
+    assert client.faults(api.post("/api/preference-links", {"user": "ana"})).keys() == {"user", "user_id"}
+    url = api.post("/api/preference-links", {"user_id": "ana"}).json()["url"]
+    assert url.startswith("https://mail.example/unsubscribe/")
+    path = url.removeprefix("https://mail.example")
+    page = api.get(path, key=None)
+    boxes = re.findall(r'type="checkbox" name="topic" value="(\w+)"( checked)?( disabled)?>', page.text)
+    assert sorted(boxes) == [
+        ("offers", "", ""),
+        ("orders", " checked", " disabled"),
+        ("weekly", " checked", ""),
+    ]
+    assert "&lt;Shop&gt;" in page.text
+    assert api.get("/users/ana/preferences/weekly").json()["topic"]["status"] == "OPTED_IN"
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    saved = api.send("POST", path, key=None, headers=form, content="shown=offers&topic=offers&shown=orders")
+    assert (saved.status_code, "Saved." in saved.text) == (200, True)
+    said = {one["topic_id"]: one["status"] for one in api.get("/users/ana/preferences").json()["items"]}
+    assert said == {"offers": "OPTED_IN", "orders": "REQUIRED", "weekly": "OPTED_IN"}
+    api.send("POST", path, key=None, headers=form, content="shown=weekly&shown=offers&topic=offers")
+    assert send(api)[0] == 0
+    assert api.get(f"{path[: -len('/topics')]}x/topics", key=None).status_code == 404
+    assert 'topics">Choose topic by topic</a>' in api.get(path.removesuffix("/topics"), key=None).text

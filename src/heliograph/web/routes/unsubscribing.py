@@ -7,17 +7,23 @@ or of the page's own buttons. A link is its own proof and says whose it is.
 from __future__ import annotations
 
 import html
+from typing import NamedTuple
 from urllib.parse import parse_qs
 
+import msgspec
 from litestar import Response, get, post
 
 from heliograph import errors
-from heliograph.core import consent, links
+from heliograph.core import consent, documents, links, preference_topics
+from heliograph.core import people as core_people
 from heliograph.store import consent as stored
+from heliograph.store import people
+from heliograph.store import preference_topics as topics_stored
 from heliograph.web.calls import Call, in_thread
 
 TAG = "Preferences"
 _PATH = "/unsubscribe/{token:str}"
+_TOPICS = f"{_PATH}/topics"
 _HTML, _FORM = "text/html", "application/x-www-form-urlencoded"
 _AGAIN = "again"
 
@@ -29,7 +35,7 @@ def show_subscription(request: Call) -> Response[bytes]:
     said = _said(request)
     with request.services.database.reading() as connection:
         found = stored.read(connection, said.workspace_id, said.tenant_id, said.user_id)
-    return _page(said, wants=not consent.refuses([found], said.channel, _topics(said)))
+    return _page(request, said, wants=not consent.refuses([found], said.channel, _topics(said)))
 
 
 @post(_PATH, status_code=200, opt={"tag": TAG, "media": _HTML, "takes": _FORM})
@@ -48,7 +54,7 @@ def choose_subscription(request: Call) -> Response[bytes]:
         lambda before: change(before, said.topic, said.channel),
         services.now(),
     )
-    return _page(said, wants=wants)
+    return _page(request, said, wants=wants)
 
 
 def _said(request: Call) -> links.Preference:
@@ -62,12 +68,23 @@ def _topics(said: links.Preference) -> tuple[str, ...]:
     return () if said.topic == consent.EVERYTHING else (said.topic,)
 
 
-def _page(said: links.Preference, *, wants: bool) -> Response[bytes]:
+def _page(request: Call, said: links.Preference, *, wants: bool) -> Response[bytes]:
+    with request.services.database.reading() as connection:
+        has_topics = bool(topics_stored.topics(connection, said.workspace_id))
     address = html.escape(said.address)
     state = (
         f"{address} receives our e-mails." if wants else f"{address} receives no e-mails from us any more."
     )
+    token = html.escape(request.part("token"))
+    more = f'\n<p><a href="{token}/topics">Choose topic by topic</a></p>' if has_topics else ""
     choice, label = ("stop", "Unsubscribe") if wants else (_AGAIN, "Receive them again")
+    return _framed(
+        f"""<p>{state}</p>
+<form method="post"><button name="choice" value="{choice}">{label}</button></form>{more}"""
+    )
+
+
+def _framed(body: str) -> Response[bytes]:
     page = f"""<!doctype html>
 <html lang="en">
 <head>
@@ -79,8 +96,7 @@ def _page(said: links.Preference, *, wants: bool) -> Response[bytes]:
 </head>
 <body>
 <h1>Your e-mails</h1>
-<p>{state}</p>
-<form method="post"><button name="choice" value="{choice}">{label}</button></form>
+{body}
 </body>
 </html>
 """
@@ -88,4 +104,144 @@ def _page(said: links.Preference, *, wants: bool) -> Response[bytes]:
     return Response(page.encode(), media_type=_HTML, headers=headers)
 
 
-HANDLERS = (show_subscription, choose_subscription)
+# ── topic by topic ──────────────────────────────────────────────────────────────────────────────────
+
+
+@get(_TOPICS, opt={"tag": TAG, "media": _HTML})
+@in_thread
+def show_topics(request: Call) -> Response[bytes]:
+    """Show what somebody hears of, topic by topic, and let them choose; nothing is changed by it."""
+    return _choices(_wanted(request, _said(request)), saved=False)
+
+
+@post(_TOPICS, status_code=200, opt={"tag": TAG, "media": _HTML, "takes": _FORM})
+@in_thread
+def choose_topics(request: Call) -> Response[bytes]:
+    """Save what somebody has chosen of the topics that they were shown."""
+    said, services = _said(request), request.services
+    given = parse_qs(request.content.body.decode("utf-8", "replace"))
+    shown, wanted = set(given.get("shown", ())), set(given.get("topic", ()))
+    changed = {
+        one.id: consent.Topic("OPTED_IN" if one.id in wanted else "OPTED_OUT")
+        for one in _wanted(request, said)
+        # What came after the page was shown was not chosen.
+        if one.id in shown and not one.is_required and one.wants != (one.id in wanted)
+    }
+    if changed:
+        stored.change(
+            services.database,
+            said.workspace_id,
+            said.tenant_id,
+            said.user_id,
+            lambda before: consent.Consent({**before.topics, **changed}),
+            services.now(),
+        )
+    return _choices(_wanted(request, said), saved=True)
+
+
+class _Choice(NamedTuple):
+    """A topic, and whether somebody hears of it."""
+
+    id: str
+    section: str
+    topic: preference_topics.Topic
+    wants: bool
+    is_required: bool
+    """Whether nobody can refuse it."""
+
+
+def _wanted(request: Call, said: links.Preference) -> list[_Choice]:
+    """What somebody hears of by the channel of their link, section by section."""
+    workspace_id = said.workspace_id
+    with request.services.database.reading() as connection:
+        found = stored.read(connection, workspace_id, said.tenant_id, said.user_id)
+        sections = topics_stored.sections(connection, workspace_id)
+        topics = topics_stored.topics(connection, workspace_id)
+        defaults = topics_stored.defaults(connection, workspace_id)
+    by_default = [defaults.get(name, {}) for name in dict.fromkeys((said.tenant_id or "", ""))]
+    return [
+        _Choice(
+            one.id,
+            section.definition.name,
+            one.definition,
+            not consent.refuses([found], said.channel, (one.id,), by_default),
+            any(default[one.id].status == "REQUIRED" for default in by_default if one.id in default),
+        )
+        for section in sections
+        for one in topics
+        if one.section_id == section.id
+    ]
+
+
+def _choices(found: list[_Choice], *, saved: bool) -> Response[bytes]:
+    if not found:
+        return _framed("<p>There is nothing to choose from.</p>")
+    rows, section = [], ""
+    for one in found:
+        if one.section != section:
+            section = one.section
+            rows.append(f"<h2>{html.escape(section)}</h2>")
+        identity, told = html.escape(one.id), html.escape(one.topic.description or "")
+        mark = (" checked" if one.wants else "") + (" disabled" if one.is_required else "")
+        name = html.escape(one.topic.name) + (" (always sent)" if one.is_required else "")
+        rows.append(
+            f'<p><input type="hidden" name="shown" value="{identity}"><label><input type="checkbox" name="topic"'
+            f' value="{identity}"{mark}> {name}</label>{f"<br><small>{told}</small>" if told else ""}</p>'
+        )
+    state = "<p><strong>Saved.</strong></p>" if saved else "<p>What would you like to hear of?</p>"
+    chosen = "\n".join(rows)
+    return _framed(f'{state}\n<form method="post">\n{chosen}\n<button>Save</button>\n</form>')
+
+
+# ── a link to it ────────────────────────────────────────────────────────────────────────────────────
+
+
+class PreferenceLinkBody(msgspec.Struct, kw_only=True):
+    """Whose page it is to be."""
+
+    user_id: str
+    tenant_id: str | None = None
+    """The tenant to which they speak; the workspace itself where none is named."""
+
+
+class PreferenceLink(msgspec.Struct):
+    """Where somebody chooses what they want to hear of, without a key."""
+
+    url: str
+
+
+@post("/api/preference-links", status_code=200, opt={"tag": TAG, "body": PreferenceLinkBody})
+@in_thread
+def make_preference_link(request: Call) -> PreferenceLink:
+    """Make the link to somebody's page of preferences, to show it to them and to nobody else."""
+    request.refuse_query()
+    given, who, services = request.read_object(), request.principal, request.services
+    faults = documents.unknown_keys(given, ("user_id", "tenant_id"), "")
+    user_id, tenant_id = given.get("user_id"), given.get("tenant_id")
+    if not isinstance(user_id, str) or not user_id:
+        faults.append(errors.Fault("user_id", "is required: a contact's id, as text"))
+    if tenant_id is not None and not isinstance(tenant_id, str):
+        faults.append(errors.Fault("tenant_id", "is a tenant's id, or null"))
+    if faults:
+        raise errors.InvalidInput(faults=faults)
+    if who.tenant_id is not None and tenant_id not in (None, who.tenant_id):
+        raise errors.NotFound(f"there is no tenant {tenant_id!r}")
+    if not services.settings.public_url:
+        raise errors.Conflict("set HELIOGRAPH_PUBLIC_URL first: it says how people reach this server")
+    with services.database.reading() as connection:
+        found = people.read_contact(connection, who.workspace_id, who.tenant_id, str(user_id))
+    if found is None:
+        raise errors.NotFound(f"there is no contact {user_id!r}")
+    said = links.Preference(
+        who.workspace_id,
+        who.tenant_id or tenant_id,
+        str(user_id),
+        "email",
+        consent.EVERYTHING,
+        core_people.email_of(found.profile) or "",
+    )
+    place = services.settings.public_url.rstrip("/")
+    return PreferenceLink(f"{place}/unsubscribe/{links.sign(said, services.link_secret())}/topics")
+
+
+HANDLERS = (show_subscription, choose_subscription, show_topics, choose_topics, make_preference_link)
