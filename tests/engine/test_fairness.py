@@ -183,6 +183,37 @@ def test_messages_to_one_person_go_one_after_the_other() -> None:
     assert began == [b"1-0", b"1-9", b"1-1", b"1-2"]
 
 
+def test_very_many_messages_to_one_person_hold_up_nobody() -> None:
+    """What waits for its turn among the messages to one person takes up no room that others need."""
+    lane = lanes.Lane(Slow())
+    room = lane.room
+    for number in range(200):
+        claimed = message(1, number, address="ops@example.com", kind=effects.Kind.MESSAGE)
+        lane.put(claimed, cast(channels.Outgoing, claimed.message.id), 0)
+    assert lane.room == 0
+
+    async def run() -> list[bytes]:
+        gone, half = list[bytes](), asyncio.Event()
+
+        async def send(_: channels.Outgoing) -> channels.Answer:
+            if len(gone) == 100:
+                half.set()
+                await asyncio.Event().wait()
+            return channels.Answer(channels.Outcome.ACCEPTED, "slow")
+
+        def answered(one: rows.Claimed, _: channels.Answer) -> None:
+            gone.append(one.message.id)
+
+        working = [asyncio.create_task(lane.work(send, answered)) for _ in range(Slow.concurrency)]
+        await half.wait()
+        assert lane.room == room - 1, "one is being handed over, all others wait for it"
+        for one in working:
+            one.cancel()
+        return gone
+
+    assert asyncio.run(run()) == [b"1-%d" % number for number in range(100)]
+
+
 def test_a_full_lane_has_room_for_who_has_few_in_hand() -> None:
     """One workspace fills a channel's hands; another still finds room for as many as the channel sends at once."""
     lane = lanes.Lane(Slow())

@@ -3,7 +3,8 @@
 Law: a channel's slowness holds up no other channel. A lane that is full and moving is waited for, which takes
 milliseconds; one that is full and slow is passed by: what was claimed for it goes back for a while. Within a lane
 workspaces take turns: whoever has one message waits for one of each other's, not for all of them. Messages to one
-person go one after the other, so they arrive in the order in which they were claimed (engine.md E26).
+person go one after the other, so they arrive in the order in which they were claimed (engine.md E26); those that wait
+for each other take up no room, so who gets a thousand at once holds up nobody else.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ _AHEAD = 24
 """Messages claimed ahead for each that a channel wants in flight."""
 _MESSAGE = int(effects.Kind.MESSAGE)
 Subject = tuple[int, str]
+_MOST_BEHIND = 1_000
+"""So many messages that wait for others to the same person take up no room."""
 _BESIDE = 4
 """As many more, for each that it wants in flight, of workspaces that have but few in hand."""
 
@@ -34,8 +37,12 @@ class Lane:
         """By workspace; empty ones are gone."""
         self._turns: deque[int] = deque()
         """The workspaces that have any, in the order of their turns."""
-        self._behind: dict[Subject, list[tuple[rows.Claimed, channels.Outgoing]]] = {}
-        """What waits behind a message that is being handed over to the same person."""
+        self._behind: dict[Subject, deque[tuple[rows.Claimed, channels.Outgoing]]] = {}
+        """What waits behind a message to the same person that is being handed over, or is next in its line."""
+        self._waiting = 0
+        """How many wait there in all."""
+        self._followers: set[bytes] = set()
+        """Those in line whose turn among the messages to one person it is."""
         # A queue of the library's own costs five times as much: it looks after locks, limits and loops.
         self._idle: deque[asyncio.Future[None]] = deque()
         self._begun: dict[bytes, int] = {}
@@ -50,12 +57,17 @@ class Lane:
     @property
     def room(self) -> int:
         """How many more it takes."""
-        return max(0, self.way.concurrency * _AHEAD - len(self._begun))
+        return max(0, self.way.concurrency * _AHEAD - self._counted)
+
+    @property
+    def _counted(self) -> int:
+        """How many messages take up room."""
+        return len(self._begun) - min(self._waiting, _MOST_BEHIND)
 
     def offered(self, *, in_line: bool) -> rooms.Room:
         """What a turn may claim of it: where others stand in line, only of workspaces that have few in hand."""
         few = self.way.concurrency
-        beside = min(few * _BESIDE, few * (_AHEAD + _BESIDE) - len(self._begun))
+        beside = min(few * _BESIDE, few * (_AHEAD + _BESIDE) - self._counted)
         return rooms.Room(0 if in_line else self.room, beside, few, self._in_hand)
 
     def is_slow(self, before: int) -> bool:
@@ -66,11 +78,7 @@ class Lane:
         """Line a message up."""
         self._begun[claimed.message.id] = now
         self._in_hand[claimed.message.workspace_id] += 1
-        line = self._lines.get(claimed.message.workspace_id)
-        if line is None:
-            line = self._lines[claimed.message.workspace_id] = deque()
-            self._turns.append(claimed.message.workspace_id)
-        line.append((claimed, outgoing))
+        self._line_of(claimed.message.workspace_id).append((claimed, outgoing))
         while self._idle:
             worker = self._idle.popleft()
             if not worker.done():
@@ -114,24 +122,38 @@ class Lane:
             subject = _subject(found[0].message)
             if subject is None:
                 return found
+            if found[0].message.id in self._followers:
+                self._followers.remove(found[0].message.id)
+                return found
             waiting = self._behind.get(subject)
             if waiting is None:
-                self._behind[subject] = []
+                self._behind[subject] = deque()
                 return found
             waiting.append(found)
+            self._waiting += 1
         return None
 
     def _let_follow(self, message: rows.Message) -> None:
-        """What waited behind this message is next in its workspace's line."""
+        """The oldest that waited behind this message is next in its workspace's line."""
         subject = _subject(message)
-        waiting = None if subject is None else self._behind.pop(subject)
-        if not waiting:
+        if subject is None:
             return
-        line = self._lines.get(message.workspace_id)
+        waiting = self._behind[subject]
+        if not waiting:
+            del self._behind[subject]
+            return
+        follower = waiting.popleft()
+        self._waiting -= 1
+        self._followers.add(follower[0].message.id)
+        self._line_of(message.workspace_id).appendleft(follower)
+
+    def _line_of(self, workspace_id: int) -> deque[tuple[rows.Claimed, channels.Outgoing]]:
+        """A workspace's line, which has its turns from now on."""
+        line = self._lines.get(workspace_id)
         if line is None:
-            line = self._lines[message.workspace_id] = deque()
-            self._turns.append(message.workspace_id)
-        line.extendleft(reversed(waiting))
+            line = self._lines[workspace_id] = deque()
+            self._turns.append(workspace_id)
+        return line
 
 
 def _subject(message: rows.Message) -> Subject | None:
