@@ -122,3 +122,33 @@ def test_text_messages_go_on_while_a_mail_server_is_dead(empty_database_url: str
             assert states == {("sms", State.ACCEPTED): 10, ("email", State.PLANNED): 10}
 
     asyncio.run(play())
+
+
+def test_a_provider_is_changed_while_the_engine_works(empty_database_url: str) -> None:
+    """What was set up anew is asked from the next message on; the connections of before are closed."""
+
+    async def play() -> None:
+        async with Sink() as before, Sink() as after:
+            mail: dict[str, object] = {
+                "provider": "smtp",
+                "alias": "mail",
+                "settings": {"host": "127.0.0.1", "port": before.port},
+            }
+            workspace_id = furnish(empty_database_url, mail)
+            async with working(empty_database_url) as made:
+                await happen(made, workspace_id)
+                await until(lambda: len(before.mails) == 10 and not made.engine_state()["in_flight"])
+                with made.store.writing() as connection:
+                    workspaces.raise_version(connection, workspace_id)
+                    (stored,) = stored_providers.listed(connection, workspace_id)
+                    settings_now = {"host": "127.0.0.1", "port": after.port}
+                    definition = providers.define({**mail, "settings": settings_now})
+                    stored_providers.change(
+                        connection, made.store.safe, workspace_id, stored, definition, NOW
+                    )
+                await happen(made, workspace_id)
+                await until(lambda: len(after.mails) == 10)
+                await before.is_deserted.wait()
+            assert len(before.mails) == 10
+
+    asyncio.run(play())

@@ -54,7 +54,9 @@ class Limiting:
         """By whom these messages go, or until when they wait; who is not in it is limited by nothing."""
         found: Chosen = {}
         limited = self._ways.limited
-        waiting = [one.message for one in claimed if limited and one.message.workspace_id in limited]
+        if not limited:
+            return found
+        waiting = [one.message for one in claimed if one.message.workspace_id in limited]
         passed: dict[bytes, set[str]] = {}
         while waiting:
             asked: dict[ways.Way, list[rows.Message]] = {}

@@ -149,6 +149,7 @@ class Ways:
         """The workspaces whose messages are simulated."""
         self._sandbox = Way(Sandbox(), Sandbox.provider, is_installed=True)
         self._retired: list[Way] = []
+        self._closing: set[asyncio.Task[None]] = set()
         self._begin: Callable[[Way], list[asyncio.Task[None]]] | None = None
 
     @property
@@ -187,7 +188,7 @@ class Ways:
             await asyncio.gather(*way.tasks, return_exceptions=True)
             way.tasks = []
         self._begin = None
-        await asyncio.gather(*(way.channel.close() for way in own))
+        await asyncio.gather(*self._closing, *(way.channel.close() for way in own))
         self._own, self._order, self._versions, self._retired = {}, {}, {}, []
 
     # ── what workspaces have set up ─────────────────────────────────────────────────────────────────
@@ -243,8 +244,10 @@ class Ways:
             for task in way.tasks:
                 task.cancel()
             if self._begin is not None:
-                closing = asyncio.get_running_loop().create_task(way.channel.close())
-                way.tasks = [closing]
+                closing = asyncio.create_task(way.channel.close())
+                # A loop alone does not keep a task alive.
+                self._closing.add(closing)
+                closing.add_done_callback(self._closing.discard)
 
     # ── by whom it goes ─────────────────────────────────────────────────────────────────────────────
 
