@@ -68,6 +68,7 @@ def test_a_job_writes_to_each_of_its_users_once(api: Client) -> None:
     assert [one["data"]["seat"] for one in listed[2:]] == list(range(300))
     assert [one["status"] for one in listed[:3]] == ["ENQUEUED", "ERROR", "ENQUEUED"]
     message = api.get(f"/messages/{listed[0]['messageId']}").json()
+    assert message["id"] == listed[0]["messageId"]
     assert (message["recipient"], message["status"], message["event"]) == ("ana", "SENT", "hello")
     assert api.get(f"/bulk/{job}").json()["job"]["definition"]["content"] == HELLO["content"]
 

@@ -211,7 +211,7 @@ def _standing(job: bulk_rows.Job, user: store.User) -> BulkUserStanding:
     given: dict[str, Any] = msgspec.json.decode(user.given)
     said = {name: given.get(name) for name in BulkUser.__struct_fields__}
     if user.request_id is not None:
-        return BulkUserStanding(**said, status="ENQUEUED", message_id=ids.text(user.request_id))
+        return BulkUserStanding(**said, status="ENQUEUED", message_id=ids.wire(user.request_id))
     return BulkUserStanding(**said, status="ERROR" if user.ordinal < job.place else "PENDING")
 
 
