@@ -129,6 +129,8 @@ class Attempt(msgspec.Struct, kw_only=True):
     code: str | None
     text: str
     reference: str | None
+    channel: str | None = None
+    """By which channel, of a message that may go by several."""
 
 
 class OutgoingMessage(msgspec.Struct, kw_only=True):
@@ -307,6 +309,7 @@ def attempt(one: messages.Attempt) -> Attempt:
         code=one.code,
         text=one.text,
         reference=one.reference,
+        channel=one.channel,
     )
 
 

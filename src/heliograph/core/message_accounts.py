@@ -73,13 +73,13 @@ def _asked(row: Asked, event_type: str | None) -> Iterator[dict[str, Any]]:
 def _tried(row: Asked, attempts: Sequence[messages.Attempt]) -> Iterator[dict[str, Any]]:
     for one in attempts:
         if one.code not in ("unrenderable", "malformed", messages.QUIET_HOURS):
-            yield {"type": "RENDERED", "ts": one.at // 1000, "channel": {"id": row.channel}}
+            yield {"type": "RENDERED", "ts": one.at // 1000, "channel": {"id": one.channel or row.channel}}
         if one.code == messages.QUIET_HOURS:
             yield {"type": "DELAYED", "ts": one.at // 1000, "reason": one.code, "error": _error(one)}
             continue
         told = {
             "ts": (one.settled_at or one.at) // 1000,
-            "channel": {"id": row.channel},
+            "channel": {"id": one.channel or row.channel},
             "integration": {"id": one.provider, "provider": one.provider},
         }
         if one.outcome == "accepted":

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from heliograph.core import ids, plans, schedule
+from heliograph.core import ids, plans, routes, schedule
 
 
 class State(IntEnum):
@@ -114,6 +114,8 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     text: str = ""
     reference: str | None = None
     settled_at: int | None = None
+    channel: str | None = None
+    """By which channel, of a message that may go by several."""
 
 
 class Following(NamedTuple):
@@ -122,6 +124,8 @@ class Following(NamedTuple):
     state: State
     retry_at: int | None
     reply: plans.Status | None
+    goes_on: bool = False
+    """Whether it is tried on the next way of its route."""
 
 
 class Policy(NamedTuple):
@@ -189,11 +193,14 @@ def following(
     now: int,
     wait: float = 0,
     others: Mapping[str, bool] | None = None,
+    route: routes.Route = routes.DIRECT,
 ) -> Following:
     """What follows from the last of these attempts; `wait` is the least number of seconds the provider asked for.
 
     `others` is given where the fault was the provider's own: the others of the channel, and whether they are up.
+    Where a channel has failed for good, the message goes on with the next way of its route.
     """
+    attempts = [attempt for attempt in attempts if attempt.channel == attempts[-1].channel]
     outcome = attempts[-1].outcome
     if outcome == "accepted":
         taken = State.SIMULATED if attempts[-1].code == SIMULATED else State.ACCEPTED
@@ -206,10 +213,20 @@ def following(
     if outcome == "uncertain" and (is_used_up or not policy.repeat_uncertain):
         return Following(State.UNCERTAIN, None, None)
     if outcome == "permanent" or is_used_up:
-        return Following(State.FAILED, None, plans.Status.FAILED)
+        return ended(State.FAILED, route, now)
     tried = len(begun(attempts))
     retry_at = max(schedule.delivery_retry_at(tried, now, message_id), now + int(wait * 1_000_000))
+    deadline = routes.deadline(route, ids.created_at(message_id))
+    if deadline is not None and retry_at >= deadline and outcome != "uncertain":
+        return ended(State.FAILED, route, now)
     return Following(State.PLANNED, retry_at, None)
+
+
+def ended(state: State, route: routes.Route, now: int) -> Following:
+    """What follows where the way that a message goes has come to its end: the next way, or this state."""
+    if route.ways and (route.until is None or now < route.until):
+        return Following(State.PLANNED, now, None, goes_on=True)
+    return Following(state, None, _REPLIES[state])
 
 
 FETCH_ATTEMPTS, MOST_FETCH_ATTEMPTS = 3, 20

@@ -6,12 +6,12 @@ to the same person are the same messages. Nothing is rendered but title and body
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
-from heliograph.core import courier_text, effects, overrides, people, plans, routes
+from heliograph.core import courier_text, effects, overrides, plans, routes, routing
 
 
 class Recipient(NamedTuple):
@@ -22,11 +22,6 @@ class Recipient(NamedTuple):
     data: Mapping[str, Any]
     tenant: Mapping[str, Any] | None = None
     """The tenant in whose name it is sent, as texts see it."""
-
-    @property
-    def address(self) -> str | None:
-        """Where they are written to."""
-        return people.email_of(self.profile)
 
 
 class Letter(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -43,20 +38,35 @@ class Letter(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     default_subject: str = ""
     topic: str | None = None
     """The subscription topic that it is of."""
+    routing: routing.Routing = routing.BY_EMAIL
+    looks: dict[str, dict[str, Any]] = {}
+    """As `look`, on the channels that name a brand of their own."""
+    until: int | None = None
+    """When (µs) it is given up."""
     fault: str | None = None
     """Why it cannot go out to anybody, where that is known already."""
 
 
 def letter_of(pin: plans.Pin, library: plans.Library, brand: str | None, **said: Any) -> Letter:
     """A stored template, in the look of the brand that is named, else of its own."""
-    look = library.look(pin, brand)
-    return Letter(template_id=pin.template_id, template_version=pin.version, look=look, **said)
+    look, looks = library.look(pin, brand), _looks(pin, library, said.get("routing"))
+    return Letter(template_id=pin.template_id, template_version=pin.version, look=look, looks=looks, **said)
 
 
 def letter_with(content: Mapping[str, Any], library: plans.Library, brand: str | None, **said: Any) -> Letter:
     """Words of the sender's own."""
-    look = None if is_literal(content) else library.look(None, brand)
-    return Letter(content=dict(content), look=look, **said)
+    if is_literal(content):
+        return Letter(content=dict(content), **said)
+    look, looks = library.look(None, brand), _looks(None, library, said.get("routing"))
+    return Letter(content=dict(content), look=look, looks=looks, **said)
+
+
+def _looks(
+    pin: plans.Pin | None, library: plans.Library, by: routing.Routing | None
+) -> dict[str, dict[str, Any]]:
+    named = {} if by is None else {name: one.brand for name, one in by.channels.items() if one.brand}
+    found = {name: library.look(pin, brand) for name, brand in named.items()}
+    return {name: look for name, look in found.items() if look is not None}
 
 
 def is_literal(content: Mapping[str, Any] | None) -> bool:
@@ -65,38 +75,59 @@ def is_literal(content: Mapping[str, Any] | None) -> bool:
 
 
 def messages(letter: Letter, to: Recipient, fault: str | None = None) -> list[effects.Deliver]:
-    """The message to one person, and to whoever is to have a copy of it.
+    """What one person is sent, and whoever is to have a copy of it; the first is the message that stands for all.
 
     `fault` is why they are not to have it, where that is known already.
     """
-    address, override = to.address, letter.override
     written, filling = _texts(letter, to)
-    whole = {**(written or {}), "override": override} if override else written
-    fault = letter.fault or fault or (None if address else _no_address(to))
-    route = routes.Route(letter.topic)
-    made = [
-        effects.Deliver(
-            effects.Kind.MESSAGE,
-            "email",
-            to.user_id,
-            address,
-            letter.template_id,
-            letter.template_version,
-            whole,
-            filling,
-            fault,
-            route,
+    chains = routing.ways(letter.routing, to.profile, to.data, letter.looks)
+    channels = routing.named(letter.routing.root)
+    fault = letter.fault or fault or (None if chains else _no_address(to, channels))
+    route = routes.Route(topic=letter.topic, until=letter.until)
+    plain = effects.Deliver(
+        effects.Kind.MESSAGE,
+        channels[0],
+        to.user_id,
+        None,
+        letter.template_id,
+        letter.template_version,
+        written,
+        filling,
+        fault,
+        route,
+    )
+    if fault is not None:
+        address = chains[0][0].address if chains else None
+        return [plain._replace(channel=chains[0][0].channel if chains else channels[0], address=address)]
+    return [one for chain in chains for one in _on_its_way(plain, chain, letter.override)]
+
+
+def _on_its_way(
+    plain: effects.Deliver, chain: tuple[routes.Way, ...], override: dict[str, Any] | None
+) -> list[effects.Deliver]:
+    """A message with its ways, and the copies of it that its e-mail has."""
+    if override:
+        said = {"override": override}
+        chain = tuple(
+            msgspec.structs.replace(one, said={**said, **one.said}) if one.channel == "email" else one
+            for one in chain
         )
-    ]
-    if override and fault is None:
-        shared = {**(written or {}), "override": {**override, "to": address}}
-        copy = made[0]._replace(contact_id=None, content=shared)
-        made += [copy._replace(address=one) for one in overrides.copies(override) if one != address]
+    way, route = routes.first(chain, plain.route)
+    content = {**(plain.content or {}), **way.said} or None
+    made = [plain._replace(channel=way.channel, address=way.address, content=content, route=route)]
+    said = way.said.get("override") or {}
+    for address in overrides.copies(said):
+        if address != way.address:
+            shared = {**(content or {}), "override": {**said, "to": way.address}}
+            alone = routes.Route(topic=route.topic, until=route.until)
+            made.append(made[0]._replace(contact_id=None, address=address, content=shared, route=alone))
     return made
 
 
-def _no_address(to: Recipient) -> str:
-    return f"contact {to.user_id!r} has no e-mail address"
+def _no_address(to: Recipient, channels: Sequence[str]) -> str:
+    if channels == ["email"]:
+        return f"contact {to.user_id!r} has no e-mail address"
+    return f"contact {to.user_id!r} has no address for {', '.join(channels)}"
 
 
 def _texts(letter: Letter, to: Recipient) -> tuple[dict[str, Any] | None, dict[str, Any]]:

@@ -6,17 +6,16 @@ knows is passed over and named (engine.md E29). What a request says is kept as i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from heliograph import errors
-from heliograph.core import documents, elemental, lists, people
+from heliograph.core import courier_fields, documents, elemental, lists, people, routing
 
 MOST_RECIPIENTS = 1_000
 MOST_TAGS, LONGEST_TAG = 9, 30
-LONGEST_TEXT = 255
 _GROUPS = ("list_id", "list_pattern", "audience_id")
 _CONTACT = ("email", "phone_number", "locale", "given_name", "family_name", "zoneinfo", "timezone")
 _ADDRESSES = (
@@ -28,7 +27,11 @@ REACHED_BY = ("email", "phone_number", *_ADDRESSES)
 PROFILE = (*_CONTACT, *_ADDRESSES)
 """The keys of a recipient that are data of their profile; any others stand in `profile`."""
 _TO = ("user_id", "account_id", "tenant_id", "context", "profile", "data", "preferences", "filters")
-_MESSAGE = ("to", "template", "content", "data", "brand_id", "context", "metadata", "preferences")
+_MESSAGE = (
+    *("to", "template", "content", "data", "brand_id", "context", "metadata", "preferences"),
+    *("routing", "channels", "timeout"),
+)
+_TIMEOUT = ("message", "channel")
 _METADATA = ("event", "tags", "trace_id", "utm")
 
 
@@ -66,6 +69,9 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     is_bound: bool = False
     """Whether a key asked for it that belongs to this tenant: then it reaches nobody of another one."""
     topic: str | None = None
+    timeout: int = routing.USUAL_TIMEOUT
+    """Milliseconds after which it is given up."""
+    routing: routing.Routing = routing.BY_EMAIL
     event: str | None = None
     tags: tuple[str, ...] = ()
     trace_id: str | None = None
@@ -95,46 +101,9 @@ def stored(body: bytes | str) -> Request:
 # ── reading ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-class Read:
-    """What one request says, and what of it nobody knows."""
-
-    def __init__(self, region: str | None):
-        """`region` is where a telephone number without a country code is read."""
-        self.region = region
-        self.faults: list[errors.Fault] = []
-        self.ignored: list[str] = []
-
-    def fault(self, path: str, message: str) -> None:
-        """Something is wrong at a place."""
-        self.faults.append(errors.Fault(path, message))
-
-    def known(self, given: Mapping[str, Any], names: Sequence[str], path: str) -> None:
-        """Name what is none of these."""
-        self.ignored += [documents.below(path, key) for key in given.keys() - {*names}]
-
-    def mapping(self, given: Mapping[str, Any], name: str, path: str) -> dict[str, Any]:
-        """A field that is an object, or absent."""
-        value = given.get(name)
-        if isinstance(value, dict):
-            return value
-        if value is not None:
-            self.fault(f"{path}.{name}", "is an object")
-        return {}
-
-    def text(self, given: Mapping[str, Any], name: str, path: str, most: int = LONGEST_TEXT) -> str | None:
-        """A field that is a text, or absent."""
-        value = given.get(name)
-        if value is None or value == "":
-            return None
-        if not isinstance(value, str) or len(value) > most or "\0" in value:
-            self.fault(f"{path}.{name}", f"is a text of at most {most} characters")
-            return None
-        return value
-
-
 def read(given: Mapping[str, Any], region: str | None = None) -> tuple[Request, list[str]]:
     """The request that a body is, and the places of what was passed over. Raises InvalidInput with its faults."""
-    reading = Read(region)
+    reading = courier_fields.Read(region)
     reading.known(given, ("message",), "")
     message = given.get("message")
     if not isinstance(message, dict):
@@ -146,7 +115,7 @@ def read(given: Mapping[str, Any], region: str | None = None) -> tuple[Request, 
     return made, reading.ignored
 
 
-def _message(reading: Read, message: Mapping[str, Any]) -> Request | None:
+def _message(reading: courier_fields.Read, message: Mapping[str, Any]) -> Request | None:
     path = "message"
     reading.known(message, _MESSAGE, path)
     to = _recipients(reading, message.get("to"))
@@ -159,7 +128,12 @@ def _message(reading: Read, message: Mapping[str, Any]) -> Request | None:
     reading.known(metadata, _METADATA, f"{path}.metadata")
     preferences = reading.mapping(message, "preferences", path)
     reading.known(preferences, ("subscription_topic_id",), f"{path}.preferences")
+    timeout = reading.mapping(message, "timeout", path)
+    reading.known(timeout, _TIMEOUT, f"{path}.timeout")
+    given_up = reading.milliseconds(timeout, "message", f"{path}.timeout", routing.LONGEST_TIMEOUT)
     said: dict[str, Any] = {
+        "routing": routing.read(reading, message, path),
+        "timeout": given_up or routing.USUAL_TIMEOUT,
         "data": reading.mapping(message, "data", path),
         "brand": reading.text(message, "brand_id", path),
         "tenant_id": reading.text(context, "tenant_id", f"{path}.context"),
@@ -173,7 +147,7 @@ def _message(reading: Read, message: Mapping[str, Any]) -> Request | None:
     return Request(to=to, template=template, content=content, **said)
 
 
-def _content(reading: Read, given: object) -> dict[str, Any] | None:
+def _content(reading: courier_fields.Read, given: object) -> dict[str, Any] | None:
     path = "message.content"
     if given is None:
         return None
@@ -193,7 +167,7 @@ def _content(reading: Read, given: object) -> dict[str, Any] | None:
     return {name: given.get(name) for name in ("title", "body")}
 
 
-def _tags(reading: Read, given: object) -> tuple[str, ...]:
+def _tags(reading: courier_fields.Read, given: object) -> tuple[str, ...]:
     path = "message.metadata.tags"
     if given is None:
         return ()
@@ -209,7 +183,7 @@ def _tags(reading: Read, given: object) -> tuple[str, ...]:
 # ── recipients ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def _recipients(reading: Read, given: object) -> tuple[To, ...]:
+def _recipients(reading: courier_fields.Read, given: object) -> tuple[To, ...]:
     path = "message.to"
     if given is None:
         reading.fault(path, "is required: whom the message is for")
@@ -223,7 +197,7 @@ def _recipients(reading: Read, given: object) -> tuple[To, ...]:
     return tuple(one for one in found if one is not None)
 
 
-def _recipient(reading: Read, given: object, path: str) -> To | None:
+def _recipient(reading: courier_fields.Read, given: object, path: str) -> To | None:
     if not isinstance(given, dict):
         reading.fault(path, 'is an object such as {"user_id": "ana"} or {"email": "ana@example.com"}')
         return None
@@ -258,7 +232,7 @@ def _recipient(reading: Read, given: object, path: str) -> To | None:
     return To(user_id=user_id, profile=profile, data=data, tenant_id=tenant, preferences=preferences)
 
 
-def _profile(reading: Read, given: Mapping[str, Any], path: str) -> dict[str, Any]:
+def _profile(reading: courier_fields.Read, given: Mapping[str, Any], path: str) -> dict[str, Any]:
     """What a recipient's fields say of their profile; `profile` goes before."""
     own = reading.mapping(given, "profile", path)
     beside = {key: given[key] for key in PROFILE if given.get(key) not in (None, "")}
@@ -272,7 +246,12 @@ def _profile(reading: Read, given: Mapping[str, Any], path: str) -> dict[str, An
 
 
 def _group(
-    reading: Read, given: Mapping[str, Any], name: str, path: str, data: dict[str, Any], tenant: str | None
+    reading: courier_fields.Read,
+    given: Mapping[str, Any],
+    name: str,
+    path: str,
+    data: dict[str, Any],
+    tenant: str | None,
 ) -> To | None:
     value, place = given[name], f"{path}.{name}"
     try:
@@ -289,7 +268,7 @@ def _group(
     return To(**{name: value}, data=data, tenant_id=tenant, member_of=member_of)
 
 
-def _member_of(reading: Read, given: object, path: str) -> str | None:
+def _member_of(reading: courier_fields.Read, given: object, path: str) -> str | None:
     """The tenant that the only filter there is names: {"operator": "MEMBER_OF", "path": "account_id", "value": …}."""
     if given is None or given == []:
         return None

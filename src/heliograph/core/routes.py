@@ -1,12 +1,26 @@
 """Routes: the ways that a message may go, one after the other.
 
 Law: pure. A message has one row in the ledger, whose channel and address are the way that it goes now; what follows
-stands in its route, and is told as it was when the message was planned.
+stands in its route, as it was when the message was planned. When it goes on is core.messages' decision.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import msgspec
+
+
+class Way(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A channel, and where a message goes by it."""
+
+    channel: str
+    address: str
+    said: dict[str, Any] = {}
+    """What stands in the message's `content` on this way alone: its look, and what is said of it instead."""
+    limit: int | None = None
+    """Milliseconds after which it is given up, where another follows."""
 
 
 class Route(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -14,6 +28,17 @@ class Route(msgspec.Struct, frozen=True, omit_defaults=True):
 
     topic: str | None = None
     """The subscription topic that its recipient may have opted out of."""
+    ways: tuple[Way, ...] = ()
+    """Those that follow, in order."""
+    said: dict[str, Any] = {}
+    """As of a way, on the way that it goes now."""
+    limit: int | None = None
+    since: int = 0
+    """When (µs) it came to the way that it goes now; 0: it has gone no other."""
+    until: int | None = None
+    """When (µs) it is given up."""
+    not_before: int | None = None
+    """When (µs) it goes at the earliest, where that was not yet when it was planned."""
 
 
 _route = msgspec.json.Decoder(Route)
@@ -30,3 +55,29 @@ def read(stored: bytes | str | None) -> Route:
 def write(route: Route) -> bytes | None:
     """A route as it is stored."""
     return None if route == DIRECT else _encode(route)
+
+
+def first(ways: tuple[Way, ...], route: Route) -> tuple[Way, Route]:
+    """The way that a message goes first, and its route from there."""
+    now, *rest = ways
+    return now, msgspec.structs.replace(route, ways=tuple(rest), said=now.said, limit=now.limit)
+
+
+def onward(route: Route, now: int) -> tuple[Way, Route]:
+    """The next way of a message that has one, and its route from there."""
+    following, rest = first(route.ways, route)
+    return following, msgspec.structs.replace(rest, since=now)
+
+
+def content(written: Mapping[str, Any], before: Route, after: Way) -> dict[str, Any]:
+    """The `content` of a message that leaves one way for another."""
+    shared = {name: value for name, value in written.items() if name not in before.said}
+    return {**shared, **after.said}
+
+
+def deadline(route: Route, begun_at: int) -> int | None:
+    """When (µs) a message is given up on the way that it goes now, which it began at an instant (µs)."""
+    found = [route.until]
+    if route.ways and route.limit is not None:
+        found.append((route.since or begun_at) + route.limit * 1000)
+    return min((one for one in found if one is not None), default=None)

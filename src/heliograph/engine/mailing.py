@@ -24,6 +24,7 @@ from heliograph.core import (
     people,
     plans,
     routes,
+    routing,
     runs,
     tenants,
 )
@@ -211,7 +212,8 @@ def _refusal(course: courses.Course, person: list_rows.Subscriber) -> str | None
         return messages.OPTED_OUT
     if person.profile is None:
         return NO_PROFILE
-    if course.body.request is None and people.email_of(_decode(person.profile)) is None:
+    is_by_email = letter.routing == routing.BY_EMAIL
+    if course.body.request is None and is_by_email and people.email_of(_decode(person.profile)) is None:
         return NO_ADDRESS
     return None
 

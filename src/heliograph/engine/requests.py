@@ -175,7 +175,12 @@ class Requests:
         workspace = self._known(row.workspace_id)
         library = workspace.library
         subject = workspace.default_subject or self._limits.default_subject
-        shared: dict[str, Any] = {"default_subject": subject, "topic": said.topic}
+        shared: dict[str, Any] = {
+            "default_subject": subject,
+            "topic": said.topic,
+            "routing": said.routing,
+            "until": row.due_at + said.timeout * 1000,
+        }
         brand = said.brand or (None if tenant is None else tenant.brand_id)
         if said.template is None:
             return outgoing.letter_with(said.content or {}, library, brand, **shared)

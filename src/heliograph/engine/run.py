@@ -14,7 +14,7 @@ import msgspec
 from heliograph.core import effects, ids, messages, plans, routes, rules, runs
 from heliograph.engine import batch_words, records, rooms, saving, throttling
 from heliograph.engine import desk as desks
-from heliograph.store import rows
+from heliograph.store import request_rows, rows
 
 _encode = msgspec.json.Encoder().encode
 _reply = msgspec.json.Decoder(tuple[int, int, int, Any, str | None])
@@ -284,7 +284,7 @@ def received(inbox: rows.Inbox) -> rows.Message:
     return rows.Message(*values)
 
 
-_IDENTITIES = [rows.Message._fields.index(name) for name in rows.MESSAGE_IDENTITIES]
+_IDENTITIES = [rows.Message._fields.index(name) for name in request_rows.MESSAGE_IDENTITIES]
 
 
 def release(desk: desks.Desk, message: rows.Message) -> None:

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import msgspec
 
 from heliograph import channels, errors
-from heliograph.core import effects, fetches, ids, messages, plans
-from heliograph.store import rows
+from heliograph.core import effects, fetches, ids, messages, plans, routes
+from heliograph.store import request_rows, rows
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -76,21 +76,27 @@ def settled(
         again_at = now + wait if answer.code == PUT_OFF else _later(message.id, terms.lease, now)
         retry = messages.Following(messages.State.PLANNED, again_at, None)
         return _untried(message, messages.State.PLANNED, None, _retry(message, retry))
+    route = routes.read(message.route)
     if answer.code == NO_PROVIDER:
-        ended = messages.Following(messages.State.UNROUTABLE, None, plans.Status.FAILED)
-        reply = _reply(message, ended, answer, answer.text)
-        return _untried(message, messages.State.UNROUTABLE, answer.text, reply=reply)._replace(settled_at=now)
+        return _without_provider(message, route, answer, now)
     if message.kind == effects.Kind.FETCH:
         answer = _fetched(message, answer)
     attempt = messages.Attempt(
-        claimed_at, answer.outcome.value, answer.provider, answer.code, answer.text, answer.reference, now
+        claimed_at,
+        answer.outcome.value,
+        answer.provider,
+        answer.code,
+        answer.text,
+        answer.reference,
+        now,
+        message.channel if route.ways or route.since else None,
     )
     attempts = messages.kept((*before, attempt))
     if message.kind == effects.Kind.FETCH:
         after = messages.following_fetch(attempts, now, answer.retry_after or 0)
     else:
         after = messages.following(
-            message.id, attempts, _policy(message, terms), now, answer.retry_after or 0, others
+            message.id, attempts, _policy(message, terms), now, answer.retry_after or 0, others, route
         )
     taken = (messages.State.ACCEPTED, messages.State.SIMULATED)
     told = None if after.state in taken else _told(answer, message.kind)
@@ -104,6 +110,28 @@ def settled(
         _retry(message, after),
         _reply(message, after, answer, told),
         claimed if after.state is messages.State.FAILED else None,
+        _moved(message, route, now) if after.goes_on else None,
+    )
+
+
+def _without_provider(
+    message: rows.Message, route: routes.Route, answer: channels.Answer, now: int
+) -> rows.Settled:
+    """A message whose channel has no provider: it goes the next way, or ends here."""
+    after = messages.ended(messages.State.UNROUTABLE, route, now)
+    if after.goes_on:
+        unsent = _untried(message, after.state, answer.text, _retry(message, after))
+        return unsent._replace(moved=_moved(message, route, now))
+    reply = _reply(message, after, answer, answer.text)
+    return _untried(message, after.state, answer.text, reply=reply)._replace(settled_at=now)
+
+
+def _moved(message: rows.Message, route: routes.Route, now: int) -> request_rows.Moved:
+    """How a message goes on by the next way of its route."""
+    way, rest = routes.onward(route, now)
+    content = routes.content({} if message.content is None else _decode(message.content), route, way)
+    return request_rows.Moved(
+        way.channel, way.address, _encode(content) if content else None, routes.write(rest)
     )
 
 

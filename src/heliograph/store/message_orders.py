@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from heliograph import errors
 from heliograph.core import effects, ids, messages
 from heliograph.core.messages import State
-from heliograph.store import answers, database, request_keys, requests, rows, schema
+from heliograph.store import answers, database, request_keys, request_rows, requests, rows, schema
 
 _MESSAGES = schema.messages.c
 _encode = msgspec.json.Encoder().encode
@@ -99,5 +99,5 @@ def _written(row: rows.Message) -> list[Any]:
         if not isinstance(value, bytes):
             found.append(value)
         else:
-            found.append(ids.text(value) if name in rows.MESSAGE_IDENTITIES else value.decode())
+            found.append(ids.text(value) if name in request_rows.MESSAGE_IDENTITIES else value.decode())
     return found

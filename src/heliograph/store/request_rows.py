@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+MESSAGE_IDENTITIES = ("id", "automation_id", "run_id", "event_id", "request_id")
+"""The fields of a message that are ids."""
+
 
 class Request(NamedTuple):
     """A row of `requests`; `body` is the JSON of core.requests.Request, `tags` a JSON list."""
@@ -22,3 +25,12 @@ class Request(NamedTuple):
     tags: bytes | str | None
     start_key: str | None
     """What it is unique by, where its caller may ask it again."""
+
+
+class Moved(NamedTuple):
+    """The way that a message goes from now on."""
+
+    channel: str
+    address: str
+    content: bytes | None
+    route: bytes | None

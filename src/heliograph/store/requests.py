@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import sqlalchemy as sa
 
 from heliograph import errors
-from heliograph.core import effects, messages, requests
+from heliograph.core import effects, messages, requests, routing
 from heliograph.store import (
     birthdays,
     brands,
@@ -115,7 +115,7 @@ def as_message(row: request_rows.Request) -> rows.Message | None:
         row.partition,
         row.tenant_id,
         int(effects.Kind.MESSAGE),
-        "email",
+        routing.named(said.routing.root)[0],
         None,
         None,
         0,

@@ -18,6 +18,7 @@ from heliograph.store import (
     list_rows,
     policy_rows,
     report_rows,
+    request_rows,
     step_rows,
 )
 
@@ -107,10 +108,6 @@ class Message(NamedTuple):
     """The request to send that it was made for, where it was one."""
     route: bytes | str | None = None
     """JSON text of core.routes.Route: the ways that follow, and until when; None: there is this way alone."""
-
-
-MESSAGE_IDENTITIES = ("id", "automation_id", "run_id", "event_id", "request_id")
-"""The fields of a message that are ids."""
 
 
 class Inbox(NamedTuple):
@@ -397,3 +394,5 @@ class Settled(NamedTuple):
     reply: Inbox | None
     failed: Claimed | None = None
     """What was claimed, where it has failed for good."""
+    moved: request_rows.Moved | None = None
+    """By which way it goes on, where it does by another one."""

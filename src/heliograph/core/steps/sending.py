@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from heliograph import errors
 from heliograph.core import (
+    courier_fields,
     documents,
     elemental,
     expressions,
@@ -20,13 +21,15 @@ from heliograph.core import (
     overrides,
     people,
     plans,
+    routing,
     step_keys,
 )
 
 MAX_RECIPIENTS = 100
 LEGACY = ("recipient", "template", "brand", "data", "profile", "override")
 ONCE = step_keys.FIELDS
-_MESSAGE = ("to", "template", "content", "data", "brand_id")
+_ROUTED = ("routing", "channels", "timeout")
+_MESSAGE = ("to", "template", "content", "data", "brand_id", *_ROUTED)
 _TO = ("user_id", "email", "data")
 _CONTENT = ("title", "body")
 
@@ -65,7 +68,8 @@ class Send(NamedTuple):
         own = {**run.context.profile, **self._object("profile", scope)}
         recipient = outgoing.Recipient(user_id, {**run.people.get(user_id, {}), **own}, data)
         override = overrides.of_email(self._object("override", scope), f"{self.path}.override")
-        outcome = _deliver(scene, [recipient], template, None, self._brand(run, scope), override)
+        brand = self._brand(run, scope)
+        outcome = _deliver(scene, [recipient], template, None, brand, override=override)
         if not outcome.effects:
             return outcome
         return outcome._replace(output={**outcome.output, **self.once.kept(self.action, scope)})
@@ -108,6 +112,9 @@ class SendMessage(NamedTuple):
     drawn: Mapping[str, Any] | None = None
     """Elemental content, which stands in place of `content`."""
     once: step_keys.Once = step_keys.Once("", None, None)
+    timeout: int | None = None
+    """Milliseconds after which it is given up."""
+    by: routing.Routing = routing.BY_EMAIL
     action: str = "send"
     blocks: bool = False
 
@@ -148,12 +155,14 @@ class SendMessage(NamedTuple):
         if self.data is not None:
             shared |= frames.mapping(fields.resolve(self.data, scope, f"{path}.data"), f"{path}.data")
         recipients = [_recipient(one, run, shared, f"{path}.to") for one in self._recipients(scope)]
+        until = None if self.timeout is None else scene.now + self.timeout * 1000
+        routed: dict[str, Any] = {"routing": self.by, "until": until}
         if self.template is not None:
             place = f"{path}.template"
             template = frames.text(fields.resolve(self.template, scope, place, fields.Role.MESSAGE), place)
-            return _deliver(scene, recipients, template, None, self._brand(run, scope))
+            return _deliver(scene, recipients, template, None, self._brand(run, scope), **routed)
         if self.drawn is not None:
-            return _deliver(scene, recipients, None, self.drawn, self._brand(run, scope))
+            return _deliver(scene, recipients, None, self.drawn, self._brand(run, scope), **routed)
         content = {
             name: frames.text(
                 fields.resolve(field, scope, f"{path}.content.{name}", fields.Role.MESSAGE),
@@ -161,7 +170,7 @@ class SendMessage(NamedTuple):
             )
             for name, field in self.content.items()
         }
-        return _deliver(scene, recipients, None, content, None)
+        return _deliver(scene, recipients, None, content, None, **routed)
 
     def _brand(self, run: frames.Run, scope: expressions.Scope) -> str | None:
         """The brand that the message names, else the run's."""
@@ -197,10 +206,10 @@ def _deliver(
     template: str | None,
     content: Mapping[str, Any] | None,
     brand: str | None,
-    override: dict[str, Any] | None = None,
+    **how: Any,
 ) -> plans.Outcome:
-    """A message to each of these, and to whoever is to have a copy of it."""
-    said = {"override": override, "default_subject": scene.default_subject}
+    """A message to each of these, and to whoever is to have a copy of it; `how` is of outgoing.Letter."""
+    said = {"default_subject": scene.default_subject, **how}
     if template is not None:
         pin = scene.library.templates.get(template)
         if pin is None:
@@ -245,8 +254,21 @@ def _read_message(reader: frames.Reader) -> SendMessage:
     if isinstance(data, fields.Literal) and not isinstance(inner.raw("data"), dict):
         inner.fault("data", "is an object")
     brand = inner.field("brand_id")
+    by, timeout = _read_routing(given, inner)
     reader.faults += inner.faults
-    return SendMessage(reader.path, to, template, content, data, brand, drawn)
+    return SendMessage(reader.path, to, template, content, data, brand, drawn, timeout=timeout, by=by)
+
+
+def _read_routing(given: Mapping[str, Any], inner: frames.Reader) -> tuple[routing.Routing, int | None]:
+    """By which channels a message goes, and for how long it is tried; what nobody knows is a fault here."""
+    reading, path = courier_fields.Read(), inner.path
+    timeout = reading.mapping(given, "timeout", path)
+    reading.known(timeout, ("message", "channel"), f"{path}.timeout")
+    until = reading.milliseconds(timeout, "message", f"{path}.timeout", routing.LONGEST_TIMEOUT)
+    by = routing.read(reading, given, path)
+    inner.faults += reading.faults
+    inner.faults += [errors.Fault(place, "is none of the fields that there are") for place in reading.ignored]
+    return by, until
 
 
 def _read_content(raw: object, inner: frames.Reader) -> tuple[dict[str, fields.Field], dict[str, Any] | None]:

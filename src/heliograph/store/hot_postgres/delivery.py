@@ -84,6 +84,12 @@ _SETTLE: LiteralString = (
     " WHERE m.workspace_id = r.w AND m.id = r.i RETURNING m.id"
 )
 
+_MOVE: LiteralString = (
+    "UPDATE messages m SET channel = u.c, address = u.a, content = u.t, route = u.r FROM"
+    " unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::int4[], %s::uuid[]) u(c, a, t, r, w, i)"
+    " WHERE m.workspace_id = u.w AND m.id = u.i"
+)
+
 
 def settle(connection: Connection, worker: str, settled: Sequence[rows.Settled]) -> list[rows.Settled]:
     """Store what became of claimed messages, and give those: one whose claim is no longer this worker's is left.
@@ -95,7 +101,12 @@ def settle(connection: Connection, worker: str, settled: Sequence[rows.Settled])
         [(s.workspace_id, s.message_id, s.state, s.settled_at, s.attempts, s.error) for s in settled],
     )
     ours = {row[0] for row in fetch(connection, _SETTLE, (*values, worker))}
-    return [entry for entry in settled if entry.message_id in ours]
+    held = [entry for entry in settled if entry.message_id in ours]
+    moved = [(*s.moved, s.workspace_id, s.message_id) for s in held if s.moved is not None]
+    if moved:
+        kinds = (Texts, Texts, Texts, Texts, Integers, Identities)
+        connection.execute(_MOVE, packing.columns(kinds, moved))
+    return held
 
 
 def take_expired(

@@ -86,6 +86,10 @@ def settle(connection: Connection, worker: str, settled: Sequence[rows.Settled])
         _SETTLE,
         [(s.state, s.settled_at, s.attempts, s.error, s.workspace_id, s.message_id) for s in held],
     )
+    connection.executemany(
+        "UPDATE messages SET channel=?, address=?, content=?, route=? WHERE workspace_id=? AND id=?",
+        [(*s.moved, s.workspace_id, s.message_id) for s in held if s.moved is not None],
+    )
     return held
 
 

@@ -1,0 +1,61 @@
+"""The fields of Courier's objects: read one by one, with what is wrong and what nobody knows.
+
+Law: what is wrong is collected with its place, what is unknown is named and passed over (engine.md E29).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from heliograph import errors
+from heliograph.core import documents
+
+LONGEST_TEXT = 255
+
+
+class Read:
+    """What one request says, and what of it nobody knows."""
+
+    def __init__(self, region: str | None = None):
+        """`region` is where a telephone number without a country code is read."""
+        self.region = region
+        self.faults: list[errors.Fault] = []
+        self.ignored: list[str] = []
+
+    def fault(self, path: str, message: str) -> None:
+        """Something is wrong at a place."""
+        self.faults.append(errors.Fault(path, message))
+
+    def known(self, given: Mapping[str, Any], names: Sequence[str], path: str) -> None:
+        """Name what is none of these."""
+        self.ignored += [documents.below(path, key) for key in given.keys() - {*names}]
+
+    def mapping(self, given: Mapping[str, Any], name: str, path: str) -> dict[str, Any]:
+        """A field that is an object, or absent."""
+        value = given.get(name)
+        if isinstance(value, dict):
+            return value
+        if value is not None:
+            self.fault(f"{path}.{name}", "is an object")
+        return {}
+
+    def text(self, given: Mapping[str, Any], name: str, path: str, most: int = LONGEST_TEXT) -> str | None:
+        """A field that is a text, or absent."""
+        value = given.get(name)
+        if value is None or value == "":
+            return None
+        if not isinstance(value, str) or len(value) > most or "\0" in value:
+            self.fault(f"{path}.{name}", f"is a text of at most {most} characters")
+            return None
+        return value
+
+    def milliseconds(self, given: Mapping[str, Any], name: str, path: str, most: int) -> int | None:
+        """A field that is a span in milliseconds, above zero, or absent."""
+        value = given.get(name)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= most:
+            self.fault(f"{path}.{name}", f"is a number of milliseconds, above zero and at most {most}")
+            return None
+        return value

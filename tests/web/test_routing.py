@@ -1,0 +1,121 @@
+"""Routing over HTTP: by which channels a message goes, and what becomes of it where one of them fails."""
+
+from typing import Any
+
+from heliograph import testing
+from tests.web.client import Client, faults
+from tests.web.test_journeys import invoke, steps_of
+from tests.web.test_requests import messages, send, sent
+
+HELLO: dict[str, Any] = {"content": {"title": "Hello", "body": "There"}}
+ANA: dict[str, Any] = {"user_id": "ana", "email": "ana@example.com", "phone_number": "+15005550001"}
+
+
+def routing(method: str, *channels: Any) -> dict[str, Any]:
+    """A routing."""
+    return {"method": method, "channels": list(channels)}
+
+
+def gone(api: Client) -> dict[str, list[str]]:
+    """What went out so far, by provider: to whom."""
+    found = {name: [one.address for one in box.received] for name, box in api.world.outboxes.items()}
+    return {"email": [mail.recipient for mail in api.mailbox.received], **found}
+
+
+def test_a_message_goes_on_with_its_next_channel(api: Client) -> None:
+    """What a channel refuses goes out by the next one, as the same message, which keeps all its attempts."""
+    api.world.provider("twilio", "texts")
+    api.mailbox.answer = testing.refusing
+    message = {**HELLO, "to": ANA, "routing": routing("single", "email", "sms")}
+    request_id, _ = sent(api, message)
+    assert gone(api) == {"email": [], "texts": ["+15005550001"]}
+    found = api.get(f"/messages/{request_id}").json()
+    assert (found["id"], found["status"], found["channel"]) == (request_id, "SENT", "sms")
+    assert [(one["channel"], one["outcome"]) for one in found["attempts"]] == [
+        ("email", "permanent"),
+        ("sms", "accepted"),
+    ]
+    assert len(messages(api, request_id)) == 1
+    # Where the last of them fails too, the message has failed.
+    api.world.outboxes["texts"].answer = testing.refusing
+    request_id, _ = sent(api, message)
+    found = api.get(f"/messages/{request_id}").json()
+    assert (found["status"], found["reason"], len(found["attempts"])) == (
+        "UNDELIVERABLE",
+        "PROVIDER_ERROR",
+        2,
+    )
+
+
+def test_channels_that_cannot_be_gone_are_passed_by(api: Client) -> None:
+    """One without a provider or an address is, and one whose condition does not hold; none left is told."""
+    api.world.provider("twilio", "texts")
+    ways = routing("single", "push", "direct_message", "sms", "email")
+    push = {**ANA, "firebaseToken": "t"}
+    request_id, _ = sent(api, {**HELLO, "to": push, "routing": ways})
+    assert gone(api) == {"email": [], "texts": ["+15005550001"]}
+    assert [one["channel"] for one in api.get(f"/messages/{request_id}").json()["attempts"]] == ["sms"]
+    only = {"sms": {"if": "data.urgent === true"}}
+    sent(api, {**HELLO, "to": ANA, "routing": ways, "channels": only, "data": {"urgent": False}})
+    assert gone(api)["email"] == ["ana@example.com"]
+    request_id, _ = sent(api, {**HELLO, "to": push, "routing": routing("single", "push")})
+    assert api.get(f"/messages/{request_id}").json()["reason"] == "NO_PROVIDERS"
+    request_id, _ = sent(api, {**HELLO, "to": {"user_id": "x"}, "routing": routing("single", "sms", "inbox")})
+    found = api.get(f"/messages/{request_id}").json()
+    assert (found["status"], found["reason"]) == ("UNROUTABLE", "NO_CHANNELS")
+
+
+def test_all_channels_have_a_message_each(api: Client) -> None:
+    """The first is the request, what is nested is chosen when planned; lists and steps do the same."""
+    api.world.provider("twilio", "texts")
+    api.world.contact("ben", email="ben@example.com", phone_number="+15005550002")
+    every = {**HELLO, "routing": routing("all", "email", routing("single", "push", "sms"))}
+    request_id, _ = sent(api, {**every, "to": ANA})
+    assert sorted(one["channel"] for one in messages(api, request_id)) == ["email", "sms"]
+    assert api.get(f"/messages/{request_id}").json()["channel"] == "email"
+    nested = {**HELLO, "routing": routing("single", "push", routing("all", "sms", "email"))}
+    sent(api, {**nested, "to": ANA})
+    assert gone(api) == {"email": ["ana@example.com"] * 2, "texts": ["+15005550001"] * 2}
+    api.put("/lists/l/subscriptions", {"recipients": [{"recipientId": "ben"}]})
+    sent(api, {**every, "to": {"list_id": "l"}})
+    override = {"email": {"override": {"subject": "Instead"}}}
+    step = {"action": "send", "message": {**every, "to": {"user_id": "ben"}, "channels": override}}
+    run_id = invoke(api, step)
+    api.world.run_until_idle()
+    assert steps_of(api, run_id)[0]["status"] == "PROCESSED"
+    assert gone(api)["texts"] == ["+15005550001"] * 2 + ["+15005550002"] * 2
+    assert [mail.subject for mail in api.mailbox.to("ben@example.com")] == ["Hello", "Instead"]
+
+
+def test_what_takes_too_long_is_given_up(api: Client) -> None:
+    """A channel that is down for longer than its time-out is left for the next, a message after its own has failed."""
+    api.world.provider("twilio", "texts")
+    api.mailbox.answer = testing.down
+    message = {**HELLO, "to": ANA, "routing": routing("single", "email", "sms")}
+    request_id = send(api, {**message, "timeout": {"channel": {"email": 3_600_000}}})
+    api.world.pass_time(minutes=20)
+    assert (gone(api)["texts"], api.get(f"/messages/{request_id}").json()["channel"]) == ([], "email")
+    api.world.pass_time(hours=2)
+    assert gone(api) == {"email": [], "texts": ["+15005550001"]}
+    request_id = send(api, {**HELLO, "to": ANA, "timeout": {"message": 3_600_000}})
+    api.world.pass_time(hours=2)
+    assert api.get(f"/messages/{request_id}").json()["status"] == "UNDELIVERABLE"
+
+
+def test_a_wrong_routing_is_refused(api: Client) -> None:
+    """Every fault of a routing has its place."""
+    wrong: list[tuple[dict[str, Any], set[str]]] = [
+        ({"routing": "email"}, {"message.routing"}),
+        ({"routing": routing("some", "emial")}, {"message.routing.method", "message.routing.channels[0]"}),
+        ({"routing": routing("all")}, {"message.routing.channels"}),
+        ({"channels": {"fax": {}}}, {"message.channels.fax"}),
+        ({"channels": {"sms": {"if": "data."}}}, {"message.channels.sms.if"}),
+        ({"channels": {"email": {"override": {"from": "x"}}}}, {"message.channels.email.email.from"}),
+        (
+            {"timeout": {"message": 0, "channel": {"sms": "x"}}},
+            {"message.timeout.message", "message.timeout.channel.sms"},
+        ),
+    ]
+    for given, places in wrong:
+        answer = api.post("/send", {"message": {**HELLO, "to": ANA, **given}})
+        assert (answer.status_code, set(faults(answer))) == (400, places), answer.text
