@@ -213,15 +213,6 @@ def test_a_target_fits_its_action(action: str, target: object, is_right: bool) -
         assert faults(given).keys() == {"actiontarget"}
 
 
-@pytest.mark.parametrize("action", sorted(dates.NOT_YET))
-def test_what_is_not_there_yet_is_refused_after_all_else(action: str) -> None:
-    """Actions that need SMS are checked like the others, and then refused with the reason."""
-    later = {"actiontype": action, "actiontimediff": 60, "actiononweekend": True}
-    assert faults(rule(**later, actiontarget="x")).keys() == {"actiontarget"}
-    told = faults(rule(**later, actiontarget=3))
-    assert told == {"actiontype": dates.NOT_YET[action]}
-
-
 def test_forms_say_the_same_as_json() -> None:
     """A form has text alone: flags, numbers and an empty hour are read from it."""
     form = rule(actionhour="", actiontimediff="-60", actiononweekend="0", paused="true")

@@ -10,7 +10,7 @@ import pytest
 from heliograph import channels
 from heliograph.core import communication_groups as core_groups
 from heliograph.core import consent, messages
-from heliograph.store import communication_groups, webhook_secrets
+from heliograph.store import communication_groups, templates, webhook_secrets
 from heliograph.store import consent as stored_consent
 from heliograph.testing import World
 
@@ -179,3 +179,24 @@ def group(world: World, email: dict[str, str] | None, sms: dict[str, str]) -> st
             connection, world.workspace_id, None, definition, world.clock.now()
         )
     return made.id
+
+
+@pytest.mark.spec("S1-49")
+def test_a_birthday_is_answered_with_a_text_message(world: World) -> None:
+    """An `sms_autoresponder` sends the message of its number to the contact's phone; who has none is passed over."""
+    box = world.provider("twilio", "texts")
+    world.template("wish", subject="Hi", text="Many happy returns, {{ contact.given_name }}")
+    with world.app.store.reading() as connection:
+        stored = templates.read(connection, world.workspace_id, "wish")
+    assert stored is not None
+    birthday = {"birthdate": "1990-01-02"}
+    world.contact("ana", **PROFILE, **birthday, given_name="Ana")
+    world.contact("ben", email="ben@example.com", **birthday)
+    world.date_automation(
+        actiontype="sms_autoresponder", actiontarget=stored.number, actiontimediff=60, actiononweekend=True
+    )
+    world.pass_time(days=2)
+    assert [(one.address, one.content) for one in box.received] == [
+        ("+442079460100", channels.Words("Hi", "Many happy returns, Ana"))
+    ]
+    assert world.mailbox.received == []

@@ -28,10 +28,6 @@ _MOST_NAME, _MOST_SUMMARY = 255, 10_000
 
 ACTIONS = ("addtolist", "email_autoresponder", "notify", "sms_autoresponder")
 AUTORESPONDERS = frozenset({"email_autoresponder", "sms_autoresponder"})
-NOT_YET: Mapping[str, str] = {
-    "sms_autoresponder": "is not available yet: there are no SMS messages in this version",
-}
-"""Actions that are understood and checked, and then refused."""
 
 
 class State(IntEnum):
@@ -117,8 +113,6 @@ def _defined(
         faults += _action_faults(values, stored)
     if not wrong & {"actiontype", "actionhour", "actiontimediff", "actiononweekend"}:
         faults += _time_faults(values, "actiononweekend" in given)
-    if not faults and values["actiontype"] in NOT_YET:
-        faults.append(errors.Fault("actiontype", NOT_YET[values["actiontype"]]))
     if faults:
         raise errors.InvalidInput(faults=faults)
     if _is_soon(values) or values.get("actiononweekend") is None:
@@ -260,7 +254,8 @@ def plan(definition: Definition, template_id: str | None, list_id: str | None = 
         return plans.plan((steps.Enlist(definition.actiontarget, list_id),))
     if definition.actiontype == "notify":
         return plans.plan((steps.Tell(people.check_email(definition.actiontarget), definition.name),))
-    return plans.plan((steps.Autorespond(definition.actiontarget, template_id),))
+    channel = "sms" if definition.actiontype == "sms_autoresponder" else "email"
+    return plans.plan((steps.Autorespond(definition.actiontarget, template_id, channel),))
 
 
 # ── when it is due ──────────────────────────────────────────────────────────────────────────────────

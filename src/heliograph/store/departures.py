@@ -72,7 +72,13 @@ def cancel_messages(
         return
     keys = [(workspace_id, identity) for identity in planned]
     store.hot.cancel_messages(connection.connection.driver_connection, now, keys)
-    canceled = messages.State.CANCELED
+    canceled, told = messages.State.CANCELED, {"error": messages.CONTACT_DELETED}
+    stopped = (
+        _MESSAGES.workspace_id == workspace_id,
+        _MESSAGES.id.in_(planned),
+        _MESSAGES.state == int(canceled),
+    )
+    connection.execute(sa.update(schema.messages).where(*stopped).values(**told))
     ended = connection.execute(theirs.where(_MESSAGES.id.in_(planned), _MESSAGES.state == int(canceled)))
     answers.tell(
         connection, workspace_id, map(answers.Ended._make, ended), canceled, messages.CONTACT_DELETED

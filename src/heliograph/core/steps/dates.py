@@ -35,12 +35,13 @@ class Standing(NamedTuple):
 
 
 class Autorespond(msgspec.Struct, frozen=True):
-    """Send the contact a template."""
+    """Send the contact a template, as an e-mail or as a text message."""
 
     kind: ClassVar[str] = "email_autoresponder"
     number: str
     template_id: str | None
     """None where there was no template of this number."""
+    channel: str = "email"
     on_error: str = "continue"
 
     def take(self, scene: plans.Scene) -> plans.Outcome:
@@ -51,11 +52,13 @@ class Autorespond(msgspec.Struct, frozen=True):
         pin = None if self.template_id is None else scene.library.templates.get(self.template_id)
         if pin is None:
             return plans.failed(f"there is no message {self.number}")
-        address = people.email_of(scene.contact or {})
+        address = people.address_of(scene.contact or {}, self.channel)
         if address is None:
-            return _passed_over(f"contact {scene.contact_id!r} has no e-mail address")
+            missing = "e-mail address" if self.channel == "email" else "phone number"
+            return _passed_over(f"contact {scene.contact_id!r} has no {missing}")
         content = scene.library.look(pin)
-        return _sent(scene, scene.contact_id, address, (pin.template_id, pin.version), content, {})
+        template = (pin.template_id, pin.version)
+        return _sent(scene, scene.contact_id, address, template, content, {}, self.channel)
 
 
 class Enlist(msgspec.Struct, frozen=True):
@@ -104,11 +107,12 @@ def _sent(
     template: tuple[str | None, int | None],
     content: dict[str, Any] | None,
     data: dict[str, str],
+    channel: str = "email",
 ) -> plans.Outcome:
     filling = {"contact": scene.contact, "data": data}
     return plans.pending(
         effects.Deliver(
-            effects.Kind.MESSAGE, "email", contact_id, address, *template, content, filling, None
+            effects.Kind.MESSAGE, channel, contact_id, address, *template, content, filling, None
         ),
         output={plans.RECIPIENTS: [(contact_id, address)]},
     )
