@@ -23,7 +23,7 @@ from heliograph import channels, errors, javascript, outlets
 from heliograph import clock as clocks
 from heliograph import settings as settings_module
 from heliograph.channels import webhook
-from heliograph.core import effects, links, messages
+from heliograph.core import effects, ids, links, messages, tracking
 from heliograph.engine import (
     backtests,
     dates,
@@ -40,7 +40,7 @@ from heliograph.engine import (
     turn,
     worker,
 )
-from heliograph.store import database, definitions, facts, safe, webhook_secrets
+from heliograph.store import database, definitions, facts, rows, safe, webhook_secrets
 from heliograph.web import server, services
 
 _log = structlog.get_logger(__name__)
@@ -155,7 +155,12 @@ class App:
             messages.Policy(settings.delivery_attempts, settings.uncertain_policy == "at_least_once"),
         )
         writer = letters.Letters(
-            self.renders, settings.sender, settings.default_subject, self._secrets, self._unsubscribing()
+            self.renders,
+            settings.sender,
+            settings.default_subject,
+            self._secrets,
+            self._unsubscribing(),
+            self._tracked() if settings.tracking else None,
         )
         return deliver.Delivery(
             session,
@@ -200,6 +205,21 @@ class App:
             with self.store.writing() as connection:
                 self._link_secret = facts.secret(connection, secrets.token_hex(32), self.store.safe)
         return self._link_secret
+
+    def _tracked(self) -> Callable[[rows.Message, str], str]:
+        place, secret = self.settings.public_url.rstrip("/"), self.link_secret()
+        wanted = self.settings.tracking
+
+        def tracked(message: rows.Message, markup: str) -> str:
+            def address(link: str | None) -> str:
+                said = links.Visit(message.workspace_id, ids.text(message.id), link)
+                return f"{place}/t/{links.sign_visit(said, secret)}"
+
+            if "clicks" in wanted:
+                markup = tracking.with_links(markup, f"{place}/unsubscribe/", address)
+            return tracking.with_picture(markup, address(None)) if "opens" in wanted else markup
+
+        return tracked
 
     def _unsubscribing(self) -> Callable[[links.Preference], str] | None:
         place = self.settings.public_url.rstrip("/")

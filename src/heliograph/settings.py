@@ -72,6 +72,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     public_url: str = ""
     """Where people reach this server, such as https://mail.example.com: links to unsubscribe lead there. Without it
     e-mails carry none."""
+    tracking: tuple[str, ...] = ()
+    """What e-mails tell of their readers: `opens` (by a picture), `clicks` (links lead past this server), or both,
+    comma separated; takes HELIOGRAPH_PUBLIC_URL. Empty: nothing."""
     backtests_at_once: int = 1
     """How many backtests may run at once for the clients of a web process; each takes half of a core, at most."""
     pool_size: int = 4
@@ -178,6 +181,10 @@ def _checked(settings: Settings) -> Settings:
         settings.public_url == "" or urlsplit(settings.public_url).scheme in ("http", "https"),
         "PUBLIC_URL",
         f"takes an address such as https://mail.example.com, not {settings.public_url!r}",
+    )
+    _require(set(settings.tracking) <= {"opens", "clicks"}, "TRACKING", "takes opens, clicks, or both")
+    _require(
+        not settings.tracking or settings.public_url != "", "TRACKING", "takes HELIOGRAPH_PUBLIC_URL too"
     )
     for name, (least, most) in _RANGES.items():
         value = getattr(settings, name)

@@ -340,3 +340,16 @@ def test_a_message_is_sent_again_as_a_new_one(api: client.Client) -> None:
     waiting, nowhere = api.get("/messages", params={"recipient": "ben"}).json()["results"]
     assert api.post(f"/messages/{waiting['id']}/resend").status_code == 409
     assert api.post(f"/messages/{nowhere['id']}/resend").status_code == 409
+
+
+def test_what_an_application_sent_is_sent_again(lone_api: client.Client) -> None:
+    """A message of a request to send is sent once more as any other, and is none of the request."""
+    asked = {"to": {"email": "ana@example.com"}, "content": {"title": "Hello", "body": "Ana"}}
+    assert lone_api.post("/send", {"message": asked}).status_code == 202
+    lone_api.decide()
+    (first,) = lone_api.get("/messages").json()["results"]
+    again = lone_api.post(f"/messages/{first['id']}/resend")
+    assert again.status_code == 200, again.text
+    lone_api.decide()
+    assert [mail.text for mail in lone_api.mailbox.received] == ["Ana", "Ana"]
+    assert lone_api.get(f"/messages/{again.json()['messageId']}").json()["repeats"] == first["id"]

@@ -47,8 +47,13 @@ class Letters:
         default_subject: str,
         secrets: Secrets,
         unsubscribing: Callable[[links.Preference], str] | None = None,
+        tracked: Callable[[rows.Message, str], str] | None = None,
     ):
-        """`unsubscribing` gives the address at which somebody says that they want no more; None: there is none."""
+        """`unsubscribing` gives the address at which somebody says that they want no more; None: there is none.
+
+        `tracked` makes of the HTML of a message one that tells of its reader; None: none does.
+        """
+        self._tracked = tracked
         self._renders, self._default_subject, self._secrets = renders, default_subject, secrets
         self._unsubscribing = unsubscribing
         self._sender = mime.mailbox(sender, "sender")
@@ -83,6 +88,8 @@ class Letters:
         )
         if _says_override(message.content):
             letter = _overridden(letter, _decode(message.content or b"{}").get("override") or {})
+        if self._tracked is not None and letter.html is not None:
+            letter = letter._replace(html=self._tracked(message, letter.html))
         return channels.Outgoing(
             letter.message_id,
             message.channel,

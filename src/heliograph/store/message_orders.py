@@ -68,6 +68,8 @@ def resend(store: database.Database, row: rows.Message, now: int, once: str | No
         settled_at=None,
         attempts=None,
         error=None,
+        request_id=None,
+        route=None,
     )
     with store.writing() as connection:
         if once is not None:

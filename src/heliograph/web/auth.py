@@ -19,7 +19,7 @@ _FRESH = 2.0
 """Seconds for which a key is believed without another look: a revoked one counts no longer than that."""
 _MOST_KNOWN = 10_000
 
-OPEN = ("/healthz", "/readyz", "/metrics", "/schema", "/unsubscribe", "/inbound/providers")
+OPEN = ("/healthz", "/readyz", "/metrics", "/schema", "/unsubscribe", "/t", "/inbound/providers")
 """What answers without a key: nothing in it belongs to anybody, its path is its own proof, or its body is signed."""
 
 _OPERATORS = frozenset({Role.ADMIN, Role.SUPERVISOR})

@@ -23,7 +23,7 @@ from heliograph.web import auth, metrics, services
 
 Answer = TypeVar("Answer")
 Query = TypeVar("Query", bound=msgspec.Struct)
-SCOPE_KEY = "heliograph"
+SCOPE_KEY, METHOD_KEY = "heliograph", "heliograph_method"
 IGNORED = "Heliograph-Ignored"
 _MOST_PARAMETERS = 100
 
@@ -61,6 +61,11 @@ class Call(Request[None, None, State]):
         found = self.content.principal
         assert found is not None
         return found
+
+    @property
+    def is_head(self) -> bool:
+        """Whether only the head of the answer is asked for: a route sees it as GET."""
+        return bool(self.scope.get(METHOD_KEY) == "HEAD")
 
     def wake(self) -> None:
         """Something was committed that the turns have to see: they are told once the answer is made."""

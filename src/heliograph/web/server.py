@@ -70,6 +70,7 @@ from heliograph.web.routes import (
     template_trials,
     tenant_preferences,
     tenants,
+    tracking,
     unsubscribing,
 )
 
@@ -111,6 +112,7 @@ HANDLERS = (
     *preferences.HANDLERS,
     *suppressions.HANDLERS,
     *unsubscribing.HANDLERS,
+    *tracking.HANDLERS,
     *dates.HANDLERS,
     *tenant_preferences.HANDLERS,
     *tenants.HANDLERS,
@@ -315,7 +317,8 @@ class _Exchange:
     def for_route(self, content: calls.Content) -> Scope:
         """The scope in which a route answers."""
         method = "GET" if self.method == "HEAD" else self.method
-        return {**self.scope, "method": method, "path": self.path, calls.SCOPE_KEY: content}
+        told = {calls.SCOPE_KEY: content, calls.METHOD_KEY: self.method}
+        return {**self.scope, "method": method, "path": self.path, **told}
 
     def keep(self) -> None:
         """Keep what is answered from here on."""
