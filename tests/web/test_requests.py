@@ -231,6 +231,33 @@ def test_a_draft_is_sent_to_nobody(api: Client) -> None:
     assert (mails, found["status"], found["reason"]) == ({}, "UNROUTABLE", "UNPUBLISHED")
 
 
+def test_a_message_waits_for_its_time(api: Client) -> None:
+    """A span is rounded up to the minute, hours are on the recipient's clock; what is canceled never goes."""
+    api.world.contact("ana", email="ana@example.com", zoneinfo="America/New_York")
+    noon = api.clock.now()
+    waits = {
+        send(api, {**TO_ANA, "delay": {"duration": 61_000}}): 120,
+        send(api, {**TO_ANA, "delay": {"until": "Mo-Fr 09:00-17:00"}}): 2 * 3600,
+        send(api, {**TO_ANA, "delay": {"until": "Mo-Fr 09:00-17:00", "timezone": "UTC"}}): 0,
+        send(api, {**TO_ANA, "delay": {"until": "2026-01-05T13:00:00Z"}}): 3600,
+    }
+    canceled = send(api, {**TO_ANA, "delay": {"duration": 61_000}})
+    assert api.get(f"/messages/{canceled}").json()["status"] == "DELAYED"
+    assert api.post(f"/messages/{canceled}/cancel").json()["status"] == "CANCELED"
+    api.world.pass_time(hours=3)
+    sent_at = {name: api.get(f"/messages/{name}").json()["sent"] * 1000 - noon for name in waits}
+    assert {name: at // 1_000_000 for name, at in sent_at.items()} == waits
+    assert (len(api.mailbox.received), api.get(f"/messages/{canceled}").json()["status"]) == (4, "CANCELED")
+    for delay in (
+        {"until": "Mo-Xy 09:00-17:00"},
+        {"until": "2027-01-05T13:00:00Z"},
+        {"duration": -1},
+        {"timezone": "x"},
+    ):
+        answer = api.post("/send", {"message": {**TO_ANA, "delay": delay}})
+        assert (answer.status_code, list(faults(answer))) == (400, [f"message.delay.{next(iter(delay))}"])
+
+
 @pytest.mark.parametrize("again", [True, False])
 def test_a_key_makes_one_request(api: Client, again: bool) -> None:
     """The same key is answered as the first time and sends once; another one sends again."""

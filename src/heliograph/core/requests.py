@@ -12,7 +12,16 @@ from typing import Any
 import msgspec
 
 from heliograph import errors
-from heliograph.core import courier_fields, documents, elemental, lists, people, routing
+from heliograph.core import (
+    courier_fields,
+    documents,
+    elemental,
+    lists,
+    message_delays,
+    people,
+    routing,
+    schedule,
+)
 
 MOST_RECIPIENTS = 1_000
 MOST_TAGS, LONGEST_TAG = 9, 30
@@ -29,7 +38,7 @@ PROFILE = (*_CONTACT, *_ADDRESSES)
 _TO = ("user_id", "account_id", "tenant_id", "context", "profile", "data", "preferences", "filters")
 _MESSAGE = (
     *("to", "template", "content", "data", "brand_id", "context", "metadata", "preferences"),
-    *("routing", "channels", "timeout"),
+    *("routing", "channels", "timeout", "delay"),
 )
 _TIMEOUT = ("message", "channel")
 _METADATA = ("event", "tags", "trace_id", "utm")
@@ -72,6 +81,7 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     timeout: int = routing.USUAL_TIMEOUT
     """Milliseconds after which it is given up."""
     routing: routing.Routing = routing.BY_EMAIL
+    delay: message_delays.Delay = message_delays.Delay()
     event: str | None = None
     tags: tuple[str, ...] = ()
     trace_id: str | None = None
@@ -133,6 +143,7 @@ def _message(reading: courier_fields.Read, message: Mapping[str, Any]) -> Reques
     given_up = reading.milliseconds(timeout, "message", f"{path}.timeout", routing.LONGEST_TIMEOUT)
     said: dict[str, Any] = {
         "routing": routing.read(reading, message, path),
+        "delay": _delay(reading, reading.mapping(message, "delay", path), f"{path}.delay"),
         "timeout": given_up or routing.USUAL_TIMEOUT,
         "data": reading.mapping(message, "data", path),
         "brand": reading.text(message, "brand_id", path),
@@ -165,6 +176,15 @@ def _content(reading: courier_fields.Read, given: object) -> dict[str, Any] | No
         if not isinstance(given.get(name), str):
             reading.fault(f"{path}.{name}", "is required, as text")
     return {name: given.get(name) for name in ("title", "body")}
+
+
+def _delay(reading: courier_fields.Read, given: Mapping[str, Any], path: str) -> message_delays.Delay:
+    reading.known(given, ("duration", "until", "timezone"), path)
+    zone, until = reading.text(given, "timezone", path), reading.text(given, "until", path)
+    if zone is not None and (wrong := schedule.zone_fault(zone)):
+        reading.fault(f"{path}.timezone", wrong)
+    duration = reading.milliseconds(given, "duration", path, message_delays.LONGEST // 1000)
+    return message_delays.Delay(duration, until, zone)
 
 
 def _tags(reading: courier_fields.Read, given: object) -> tuple[str, ...]:

@@ -7,11 +7,13 @@ the same key is told of the first. What it names is looked for before, by whom i
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from heliograph import errors
-from heliograph.core import effects, messages, requests, routing
+from heliograph.core import delays, effects, messages, people, requests, routing
 from heliograph.store import (
     birthdays,
     brands,
@@ -73,6 +75,22 @@ def _tenant_faults(
     query = sa.select(_TENANTS.id).where(_TENANTS.workspace_id == workspace_id, _TENANTS.id == tenant_id)
     if connection.execute(query).one_or_none() is None:
         yield errors.Fault(path, f"there is no tenant {tenant_id!r}")
+
+
+def zone(connection: sa.Connection, workspace_id: int, given: requests.Request) -> str:
+    """On whose clock a request is delayed: its own zone, else its recipient's where it has one, else UTC."""
+    stored: dict[str, Any] = {}
+    one = given.to[0]
+    if given.is_single and one.user_id is not None and given.delay.until is not None:
+        contacts = schema.contacts.c
+        query = sa.select(contacts.profile, contacts.tenant_id).where(
+            contacts.workspace_id == workspace_id, contacts.user_id == one.user_id
+        )
+        row = connection.execute(query).one_or_none()
+        if row is not None and (not given.is_bound or row.tenant_id == given.tenant_id):
+            stored = msgspec.json.decode(row.profile)
+    known = (one.profile, stored) if given.is_single else ()
+    return delays.zone_of(given.delay.zone, *(people.attribute(said, "zoneinfo") for said in known))
 
 
 def put(connection: sa.Connection, row: request_rows.Request) -> bytes:

@@ -12,7 +12,7 @@ import msgspec
 from litestar import Response, post, put
 
 from heliograph import errors
-from heliograph.core import ids, requests, rules
+from heliograph.core import ids, message_delays, requests, rules
 from heliograph.store import request_rows
 from heliograph.store import requests as store
 from heliograph.web import auth, courier
@@ -52,13 +52,15 @@ def send(request: Call) -> Response[Sent]:
     with services.database.writing() as connection:
         store.check(connection, who.workspace_id, said)
         now = services.now()
-        identity = store.put(connection, _row(said, who, now, request.content.start_key))
+        zone = store.zone(connection, who.workspace_id, said)
+        due_at = message_delays.due_at(said.delay, zone, now)
+        identity = store.put(connection, _row(said, who, now, due_at, request.content.start_key))
     request.wake()
     return Response(Sent(ids.wire(identity)), headers=ignored_header([*ignored, *strangers]))
 
 
 def _row(
-    said: requests.Request, who: auth.Principal, now: int, start_key: str | None
+    said: requests.Request, who: auth.Principal, now: int, due_at: int, start_key: str | None
 ) -> request_rows.Request:
     subject = said.subject
     partition = (
@@ -73,7 +75,7 @@ def _row(
         partition,
         said.tenant_id,
         msgspec.json.encode(said),
-        now,
+        due_at,
         said.event,
         said.trace_id,
         msgspec.json.encode(said.tags) if said.tags else None,
