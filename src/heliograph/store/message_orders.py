@@ -46,11 +46,12 @@ def cancel(store: database.Database, workspace_id: int, message_id: bytes, now: 
     return True
 
 
-def resend(store: database.Database, row: rows.Message, now: int, once: str | None) -> bytes:
+def resend(store: database.Database, row: rows.Message, shown: str, now: int, once: str | None) -> bytes:
     """Lay a message into its recipient's inbox, to be sent again; gives the id of the new one.
 
-    `once` is a key by which the same order that comes again is known. Raises errors.Conflict where the message may
-    still go out, or has no address.
+    `shown` is its own id as it is shown, `once` a key by which the same order that comes again is known.
+
+    Raises errors.Conflict where the message may still go out, or has no address.
     """
     if row.state not in _ENDED:
         raise errors.Conflict("this message has not ended: it may still be sent")
@@ -86,7 +87,7 @@ def resend(store: database.Database, row: rows.Message, now: int, once: str | No
                     "id": identity,
                     "kind": effects.Inbox.REPEAT,
                     "run_id": None,
-                    "body": _encode((_written(again), ids.text(row.id))),
+                    "body": _encode((_written(again), shown)),
                     "attempts": 0,
                 }
             ],

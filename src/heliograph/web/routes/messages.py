@@ -170,9 +170,15 @@ def cancel_message(request: Call) -> Response[Message]:
 def resend_message(request: Call) -> Resent:
     """Send a message that has ended once more to the same address: as a new one, which says what it repeats."""
     sent, services = _found(request), request.services
-    made = message_orders.resend(services.database, sent.row, services.now(), request.content.start_key)
+    once = request.content.start_key
+    made = message_orders.resend(services.database, sent.row, _shown(sent.row), services.now(), once)
     request.wake()
     return Resent(ids.text(made))
+
+
+def _shown(row: rows.Message) -> str:
+    """The id of a message; one that is its whole request has the request's."""
+    return ids.wire(row.id) if row.id == row.request_id else ids.text(row.id)
 
 
 def _found(request: Call) -> ledger.Sent:
@@ -256,7 +262,7 @@ def _fields(sent: ledger.Sent, now: int) -> dict[str, Any]:
     state = State(row.state)
     known = sent.known
     return {
-        "id": ids.wire(row.id) if row.id == row.request_id else ids.text(row.id),
+        "id": _shown(row),
         "recipient": row.contact_id or row.address or "",
         "event": sent.event_type or "",
         "notification": row.template_id or "",
