@@ -151,7 +151,7 @@ def test_an_allowed_ipv6_address_is_reached() -> None:
 def test_a_name_that_changes_between_look_and_connection_gains_nothing() -> None:
     """The name is looked up once; what was judged is connected to, and not what the name says a moment later."""
     names = Names(rebinding_example=[PUBLIC, "127.0.0.1"])
-    answer, seen = visit("http://rebinding.example:PORT/", names=names, request=GET._replace(timeout=0.1))
+    answer, seen = visit("http://rebinding.example:PORT/", names=names, request=GET._replace(timeout=0.5))
     assert answer.fate is webhook.Fate.UNSENT
     assert names.asked == ["rebinding.example"]
     assert seen == []
