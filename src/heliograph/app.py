@@ -161,6 +161,7 @@ class App:
             self._secrets,
             self._unsubscribing(),
             self._tracked() if settings.tracking else None,
+            settings.bounce_address,
         )
         return deliver.Delivery(
             session,

@@ -33,6 +33,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     `ca_file`). Empty: e-mails are printed instead of sent."""
     sender: str = "Heliograph <heliograph@localhost>"
     """The From address of e-mails that name none."""
+    bounce_address: str = ""
+    """Where e-mails that come back are sent, such as bounces@mail.example.com: each message's id is put into it
+    (`bounces+<id>@…`). Empty: to the sender."""
     dkim_key_file: str = ""
     """A private key in PEM with which e-mails of the sender's domain are signed (DKIM); empty: none are signed."""
     dkim_selector: str = "heliograph"
@@ -170,6 +173,11 @@ def _checked(settings: Settings) -> Settings:
         "@" in settings.sender,
         "SENDER",
         f"takes an address, as in Shop <hello@shop.example.com>, not {settings.sender!r}",
+    )
+    _require(
+        settings.bounce_address == "" or settings.bounce_address.count("@") == 1,
+        "BOUNCE_ADDRESS",
+        f"takes an address such as bounces@mail.example.com, not {settings.bounce_address!r}",
     )
     _require(
         settings.default_region == ""

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import NameOID
 
+from heliograph import channels, testing
 from heliograph.core import schedule
 from heliograph.store import safe
 from tests.channels import certificates
@@ -381,3 +382,20 @@ def test_an_email_that_comes_back(api: Client) -> None:
     assert suppressed(api) == ["ana@example.com", "cleo@example.com", "eve@example.com"]
     assert api.post("/inbound/bounces", {}, key="").status_code == 415
     assert api.send("POST", "/inbound/bounces", key=None, content=b"").status_code == 401
+
+
+def test_each_email_comes_back_to_an_address_of_its_own(ready_sqlite_url: str) -> None:
+    """With an address for bounces the envelope of each e-mail names its message, by which its bounce is known."""
+    with Client(ready_sqlite_url, bounce_address="bounces@shop.example") as api:
+        senders = []
+
+        def answer(outgoing: channels.Outgoing) -> channels.Answer:
+            senders.append(outgoing.sender)
+            return testing.accepted(outgoing)
+
+        api.mailbox.answer = answer
+        mails = write_to(api, "ana")
+        assert senders == [f"bounces+{mails['ana'].replace('-', '')}@shop.example"]
+        raw = notification(None, "5.1.1", to=senders[0])
+        assert api.send("POST", "/inbound/bounces", content=raw).json() == {"reports": 1}
+        assert stands(api) == {"ana": "hard"}

@@ -25,12 +25,6 @@ _VERP = re.compile(r"\+([0-9a-f]{32})@", re.IGNORECASE)
 _STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
 
 
-def verp(address: str, message_id: str) -> str:
-    """The address to which a message's bounces come: `bounces@…` with the message's id in it."""
-    local, _, domain = address.rpartition("@")
-    return f"{local}+{message_id.replace('-', '')}@{domain}"
-
-
 def read(raw: bytes, now: int) -> list[Found]:
     """What an e-mail tells of messages of ours; nothing where it is no bounce, or none of a message of ours."""
     mail = email.message_from_bytes(raw, policy=email.policy.compat32)

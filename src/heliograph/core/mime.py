@@ -304,3 +304,9 @@ def _ascii_label(label: str) -> str:
     label = unicodedata.normalize("NFC", label).lower()
     letters = all(unicodedata.category(c)[0] in "LMN" or c in "-·\u200c\u200d" for c in label)
     return "xn--" + label.encode("punycode").decode("ascii") if letters else ""
+
+
+def verp(address: str, message_id: str) -> str:
+    """The address to which a message's bounces come: `bounces@…` with the message's id in it."""
+    local, _, domain = address.rpartition("@")
+    return f"{local}+{message_id.replace('-', '')}@{domain}"

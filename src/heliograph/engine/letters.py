@@ -48,11 +48,14 @@ class Letters:
         secrets: Secrets,
         unsubscribing: Callable[[links.Preference], str] | None = None,
         tracked: Callable[[rows.Message, str], str] | None = None,
+        bounces: str = "",
     ):
         """`unsubscribing` gives the address at which somebody says that they want no more; None: there is none.
 
-        `tracked` makes of the HTML of a message one that tells of its reader; None: none does.
+        `tracked` makes of the HTML of a message one that tells of its reader; None: none does. `bounces` is the
+        address to which e-mails come back; empty: to their sender.
         """
+        self._bounces = bounces
         self._tracked = tracked
         self._renders, self._default_subject, self._secrets = renders, default_subject, secrets
         self._unsubscribing = unsubscribing
@@ -95,7 +98,7 @@ class Letters:
             message.channel,
             message.address or "",
             mime.compose(letter),
-            letter.sender.address,
+            mime.verp(self._bounces, letter.message_id) if self._bounces else letter.sender.address,
             start_by,
         )
 
