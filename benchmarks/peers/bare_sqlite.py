@@ -18,8 +18,9 @@ TAKE = "DELETE FROM due WHERE workspace_id = 1 AND event_id = ?"
 DECISION = "INSERT INTO decisions VALUES (1, ?, 2, 1, NULL, ?, 1, NULL)"
 RUN = "INSERT INTO runs VALUES (1, ?, ?, 1, ?, NULL, ?, ?, NULL, ?, ?)"
 MESSAGE = (
-    "INSERT INTO messages VALUES (1, ?, ?, NULL, 1, 'email', ?, ?, 0, 0, ?, ?, ?, NULL, NULL, ?, ?,"
-    f" {int(messages.State.PLANNED)}, NULL, NULL, NULL)"
+    "INSERT INTO messages (workspace_id, kind, channel, visit, ordinal, state, id, partition, automation_id, run_id,"
+    " event_id, contact_id, address, content, data)"
+    f" VALUES (1, 1, 'email', 0, 0, {int(messages.State.PLANNED)}, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 SEND = "INSERT INTO send_due VALUES (?, 1, ?, ?)"
 COUNT = (

@@ -54,7 +54,7 @@ def test_the_month_to_come_passes_on_a_clock_of_its_own(
     monkeypatch.setattr(demo_traffic, "PACE_SECONDS", 0)
     monkeypatch.setattr(demo_month, "CONTACTS", 60)
     monkeypatch.setattr(demo_month, "EVENTS", 200)
-    told = tell("demo", "--exit", "--events", 50, "--contacts", 10, "--month", 6)
+    told = tell("demo", "--exit", "--events", 50, "--contacts", 10, "--month", 4)
     assert told.code == 0, told.err
     _, doors = told.out.split("What came through each door")
     for door in ("the campaign, to one segment without another", "rules, for events", "journeys, which wait"):

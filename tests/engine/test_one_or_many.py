@@ -8,9 +8,9 @@ from heliograph.core import messages
 from tests import environment
 from tests.engine import plays
 
-EXAMPLES = 300 if environment.is_torture() else 12
-CARES = 300 if environment.is_torture() else 10
-CALMS = 300 if environment.is_torture() else 4
+EXAMPLES = 300 if environment.is_torture() else 7
+CARES = 300 if environment.is_torture() else 6
+CALMS = 300 if environment.is_torture() else 3
 # A play is small as it is; shrinking one takes minutes.
 PHASES = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
 

@@ -19,7 +19,7 @@ VALUE, TEXT, TRUTH = expressions.Want
 
 def sandbox() -> javascript.Sandbox:
     """A sandbox whose stopwatch stands still, and which is patient with a busy machine."""
-    return javascript.Sandbox(lambda: 0, seconds=10)
+    return javascript.Sandbox(lambda: 0, seconds=2)
 
 
 SHARED = javascript.Sandbox(lambda: 0)
