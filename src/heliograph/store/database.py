@@ -25,7 +25,7 @@ from heliograph.store import hot_postgres, hot_sqlite, migrations, packing
 from heliograph.store import safe as safes
 
 _BUSY_MILLISECONDS = 5_000
-_ENGINE_CACHE, _CACHE = 32_768, 4_096
+_ENGINE_CACHE, _CACHE = 24_576, 4_096
 """How much of a SQLite file each connection keeps in memory (KiB); the system keeps the rest."""
 
 
