@@ -272,6 +272,7 @@ SABOTAGE: dict[str, tuple[wire.Wire | Code, ...]] = {
     "S1-81": (dated(summary="said otherwise"),),
     "S1-47": (Code("heliograph.core.steps.dates:Autorespond.take", always(plans.done())),),
     "S1-48": (Code("heliograph.core.steps.dates:Tell.take", always(plans.done())),),
+    "S1-49": (Code("heliograph.core.steps.dates:Autorespond.take", always(plans.done())),),
     "S1-51": (_NO_TIME_FAULTS,),
     "S1-52": (dated(actiononweekend=False),),
     "S1-54": (_NO_TIME_FAULTS, Code(f"{_DATES}_is_soon", always(True))),

@@ -326,7 +326,9 @@ def test_a_list_is_written_to_once_with_a_key(api: Client) -> None:
     (told,) = steps_of(api, again)
     assert (told["status"], told["explain"]["repeats"]) == ("PROCESSED", first)
     assert len(run(api, step, data={"week": 8})[1]) == 2
-    api.clock.move(3 * 24 * 3_600_000_000 + 1)
+    api.clock.move(2 * 24 * 3_600_000_000)
+    assert run(api, step, data={"week": 7})[1] == {}, "a key without an expiry would be forgotten by now"
+    api.clock.move(24 * 3_600_000_000 + 1)
     assert len(run(api, step, data={"week": 7})[1]) == 2
 
 
