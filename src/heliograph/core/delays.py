@@ -120,7 +120,8 @@ def parse_until(given: object, path: str = "until") -> int:
     return max(at, 0)
 
 
-def _instant(text: str) -> int | None:
+def moment(text: str, zone: str = "UTC") -> int | None:
+    """The instant (µs) of an ISO 8601 date and time, read in `zone` where it names none; None where it is none."""
     if "[" in text:
         return None
     try:
@@ -128,13 +129,21 @@ def _instant(text: str) -> int | None:
     except ValueError:
         pass
     try:
-        plain = whenever.PlainDateTime.parse_iso(text)
+        local = whenever.PlainDateTime.parse_iso(text)
     except ValueError:
-        try:
-            plain = whenever.Date.parse_iso(text).at(whenever.Time())
-        except ValueError:
-            return None
-    return int(plain.assume_utc().timestamp(unit="microsecond"))
+        return None
+    return int(local.assume_tz(zone, disambiguation="compatible").timestamp(unit="microsecond"))
+
+
+def _instant(text: str) -> int | None:
+    at = moment(text)
+    if at is not None:
+        return at
+    try:
+        midnight = whenever.Date.parse_iso(text).at(whenever.Time())
+    except ValueError:
+        return None
+    return int(midnight.assume_utc().timestamp(unit="microsecond"))
 
 
 # ── periods and expiries ────────────────────────────────────────────────────────────────────────────

@@ -10,10 +10,9 @@ import re
 from typing import Final
 
 import msgspec
-import whenever
 
 from heliograph import errors
-from heliograph.core import schedule
+from heliograph.core import delays, schedule
 
 _MINUTE: Final = 60 * schedule.SECOND
 LONGEST: Final = 90 * schedule.DAY
@@ -43,26 +42,12 @@ def due_at(delay: Delay, zone: str, now: int) -> int:
         opening = schedule.Schedule(text, zone, hours)
         at = now if schedule.is_active(opening, now) else schedule.next_change(opening, now)
     else:
-        at = _moment(text, zone)
+        at = delays.moment(text, zone)
     if at is None:
         raise errors.InvalidInput.at(path, _EXAMPLES)
     if at > now + LONGEST:
         raise errors.InvalidInput.at(path, "is more than 90 days away")
     return max(at, now)
-
-
-def _moment(text: str, zone: str) -> int | None:
-    if "[" in text:
-        return None
-    try:
-        return int(whenever.Instant.parse_iso(text).timestamp(unit="microsecond"))
-    except ValueError:
-        pass
-    try:
-        local = whenever.PlainDateTime.parse_iso(text)
-    except ValueError:
-        return None
-    return int(local.assume_tz(zone, disambiguation="compatible").timestamp(unit="microsecond"))
 
 
 def _hours(text: str) -> tuple[schedule.Window, ...]:
