@@ -71,13 +71,7 @@ class Alarms:
 
     def timer(self, desk: desks.Desk, timer: rows.Timer, fault: Exception | None) -> None:
         """Look at a rule; `fault` is why the timer's turn failed with it alone, if it did."""
-        if fault is None:
-            try:
-                self._look(desk, timer)
-            except Exception as raised:  # noqa: BLE001 - a decision that raises marks its own input (E2)
-                fault = raised
-        if fault is not None:
-            faults.failed_timer(desk, timer, fault)
+        faults.attempt_timer(desk, timer, fault, self._look)
 
     def _look(self, desk: desks.Desk, timer: rows.Timer) -> None:
         key = (timer.workspace_id, timer.id)

@@ -6,29 +6,16 @@ Law: ids are told from the run and its records alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import NamedTuple
 
 from heliograph.core import effects, ids, plans, runs
 from heliograph.engine import desk as desks
-from heliograph.engine import mailing, run
+from heliograph.engine import looking, mailing, run
 from heliograph.store import rows
 
 
-class Origin(NamedTuple):
-    """What the effects of a started run inherit from."""
-
-    workspace_id: int
-    partition: int
-    tenant_id: str | None
-    contact_id: str | None
-    depth: int = 0
-    id: bytes | None = None
-    channel_source: str | None = None
-
-
-def origin_of(start: rows.Start, depth: int = 0) -> Origin:
+def origin_of(start: rows.Start, depth: int = 0) -> looking.Origin:
     """What the effects of this run inherit from."""
-    return Origin(start.workspace_id, start.partition, start.tenant_id, start.contact_id, depth)
+    return looking.Origin(start.workspace_id, start.partition, start.tenant_id, start.contact_id, depth)
 
 
 def stop_messages(

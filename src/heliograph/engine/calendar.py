@@ -194,13 +194,7 @@ class Calendar:
 
     def timer(self, desk: desks.Desk, timer: rows.Timer, fault: Exception | None) -> None:
         """Decide a timer of a kind of TIMERS; `fault` is why its turn failed with it alone, if it did."""
-        if fault is None:
-            try:
-                self._decide(desk, timer)
-            except Exception as raised:  # noqa: BLE001 - a decision that raises marks its own input (E2)
-                fault = raised
-        if fault is not None:
-            faults.failed_timer(desk, timer, fault)
+        faults.attempt_timer(desk, timer, fault, self._decide)
 
     def _decide(self, desk: desks.Desk, timer: rows.Timer) -> None:
         if timer.kind == effects.Timer.CALENDAR:

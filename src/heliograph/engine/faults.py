@@ -5,6 +5,8 @@ Law: it is said once in the log and once in the store, it comes again by a timet
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import structlog
 
 from heliograph.core import effects, events, ids, schedule
@@ -40,6 +42,22 @@ def failed_inbox(desk: desks.Desk, inbox: rows.Inbox, fault: Exception) -> None:
     tries = inbox.attempts + 1
     _log.error("inbox_failed", id=ids.text(inbox.id), attempts=tries, error=str(fault), exc_info=fault)
     desk.writes.inbox.append(inbox._replace(attempts=tries))
+
+
+def attempt_timer(
+    desk: desks.Desk,
+    timer: rows.Timer,
+    fault: Exception | None,
+    decide: Callable[[desks.Desk, rows.Timer], None],
+) -> None:
+    """Decide a timer; `fault` is why its turn failed with it alone, if it did."""
+    if fault is None:
+        try:
+            decide(desk, timer)
+        except Exception as raised:  # noqa: BLE001 - a decision that raises marks its own input (E2)
+            fault = raised
+    if fault is not None:
+        failed_timer(desk, timer, fault)
 
 
 def failed_timer(desk: desks.Desk, timer: rows.Timer, fault: Exception) -> None:
