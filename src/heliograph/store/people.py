@@ -239,10 +239,12 @@ def _write(
             )
         )
     told = notices.of_contact(stored and stored.profile, profile, tags_before, tags)
-    told += definitions.moving(connection, workspace_id).moves(
-        user_id, owner, stored and stored.profile, profile
-    )
-    telling.tell(connection, telling.About(workspace_id, owner, user_id), told, now)
+    if told:
+        listens = telling.listening(connection, workspace_id, notices.OF_CONTACTS + notices.OF_SEGMENTS)
+        if any(listens.hears(owner, event_type) for event_type in notices.OF_SEGMENTS):
+            moving = definitions.moving(connection, workspace_id)
+            told += moving.moves(user_id, owner, stored and stored.profile, profile)
+        telling.tell(connection, telling.About(workspace_id, owner, user_id), told, now, listens)
     return made
 
 

@@ -69,11 +69,21 @@ def listening(connection: sa.Connection, workspace_id: int, event_types: Sequenc
     return Listening(found)
 
 
-def tell(connection: sa.Connection, about: About, told: Sequence[notices.Notice], now: int) -> bool:
-    """Let these events come in, as far as anybody waits for them; whether any did."""
+def tell(
+    connection: sa.Connection,
+    about: About,
+    told: Sequence[notices.Notice],
+    now: int,
+    listens: Listening | None = None,
+) -> bool:
+    """Let these events come in, as far as anybody waits for them; whether any did.
+
+    `listens` is who waits, where that is known already.
+    """
     if not told:
         return False
-    listens = listening(connection, about.workspace_id, [notice.event_type for notice in told])
+    if listens is None:
+        listens = listening(connection, about.workspace_id, [notice.event_type for notice in told])
     made = [
         event_of(about, notice, now, place)
         for place, notice in enumerate(told)
