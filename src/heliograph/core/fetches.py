@@ -17,8 +17,6 @@ from heliograph.core import destinations, documents, effects, expressions, field
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 SECONDS = 10.0
 """How long one attempt may take in all."""
-LARGEST = 1 << 20
-"""Octets of an answer that are read: a larger one is refused."""
 FETCHED = "fetched"
 """The key of a step's output that holds what it was answered."""
 _WEBHOOK = ("url", "method", "headers", "body", "params")

@@ -25,8 +25,6 @@ ROOTS: Final = (
 )
 """The names a field may start with; any other first name is looked up in the payload."""
 
-TEXT_ROOTS: Final = frozenset({"event_type", "source", "channel_source"})
-
 Failing = tuple[tuple[int, object], ...]
 """Why a condition did not hold: (leaf number, what was observed or MISSING), one pair for each group at fault."""
 
