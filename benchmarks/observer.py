@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import multiprocessing
 import time
 import traceback
 from collections.abc import Iterator, Sequence
@@ -80,16 +79,8 @@ class Observer:
 @contextmanager
 def watching() -> Iterator[Observer]:
     """An observer in a process of its own, gone afterwards."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_observe, args=(theirs,), daemon=True)
-    process.start()
-    theirs.close()
-    try:
-        yield Observer(ours)
-    finally:
-        ours.close()
-        process.join()
+    with sides.beside(_observe) as pipe:
+        yield Observer(pipe)
 
 
 def quantile(values: Sequence[float], share: float) -> float:

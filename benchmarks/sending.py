@@ -9,10 +9,8 @@ first: what the largest process held by then is what a send to few needs.
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import NamedTuple
 from urllib import request
@@ -58,7 +56,7 @@ def run(asked: setting.Setting) -> Iterator[results.Row]:
 
 
 def _measured(asked: setting.Setting, kind: sides.Database, people: int) -> Iterator[results.Row]:
-    with _counting() as counter, house.opened(asked, kind, counter.recv()) as server:
+    with sides.beside(_serve) as counter, house.opened(asked, kind, counter.recv()) as server:
         _fill(server.base, people)
         _sent(counter, server, "few", FEW)
         before = server.largest()
@@ -156,22 +154,8 @@ def _check(base: database.Database, wanted: int) -> None:
 # ── the mail server ─────────────────────────────────────────────────────────────────────────────────
 
 
-@contextmanager
-def _counting() -> Iterator[Connection]:
-    """A mail server in a process of its own: it says its port, takes how many are to come, and says when they did."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs,), daemon=True)
-    process.start()
-    theirs.close()
-    try:
-        yield ours
-    finally:
-        ours.close()
-        process.join()
-
-
 def _serve(pipe: Connection) -> None:
+    """It says its port, takes how many messages are to come, and says when they did."""
     uvloop.run(_served(pipe))
 
 

@@ -7,11 +7,14 @@ standard input and answers on standard output; all that it prints meanwhile goes
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -89,6 +92,21 @@ def ask(module: str, order: msgspec.Struct, answer_type: type[_T], python: str =
     if started.returncode:
         raise Failed(f"{module}: " + "\n".join(said.decode(errors="replace").splitlines()[-12:]))
     return msgspec.json.decode(answer, type=answer_type)
+
+
+@contextmanager
+def beside(serve: Callable[[Connection], None]) -> Iterator[Connection]:
+    """A process of its own that serves the other end of this pipe, gone afterwards."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=serve, args=(theirs,), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        yield ours
+    finally:
+        ours.close()
+        process.join()
 
 
 def main(work: Callable[[Order], Outcome]) -> None:
