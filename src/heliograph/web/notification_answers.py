@@ -94,6 +94,15 @@ def in_version(found: stored.Template, named: str | None, known: list[stored.Ver
     return chosen.said, "PUBLISHED" if chosen.version else "DRAFT"
 
 
+def asked_for(request: Call, named: str | None) -> tuple[stored.Template, Said, State]:
+    """The template of the path as it was in the version of this name. Raises errors.NotFound."""
+    with request.services.database.reading() as connection:
+        workspace = request.principal.workspace_id
+        found = there(stored.read(connection, workspace, request.part("template_id")), request)
+        said, state = in_version(found, named, stored.versions(connection, workspace, found.id))
+    return found, said, state
+
+
 def shown(found: stored.Template, said: Said, state: State) -> Notification:
     """A template as Courier shows one."""
     email: Email | msgspec.UnsetType = msgspec.UNSET

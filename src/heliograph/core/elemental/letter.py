@@ -88,14 +88,15 @@ class Letter:
             return ""
         return self._holes.cut(source, quoted=False) if self._look.is_mjml else self._holes.put(source)
 
+    def _of_its_own(self, source: str) -> None:
+        """A header or footer that the look brings whole."""
+        drawn = self._as_it_is(source)
+        self._apart(drawn if self._look.is_mjml else f"<mj-raw>{drawn}</mj-raw>")
+
     def _header(self) -> None:
         look = self._look
         if look.header:
-            self._apart(
-                self._as_it_is(look.header)
-                if look.is_mjml
-                else f"<mj-raw>{self._as_it_is(look.header)}</mj-raw>"
-            )
+            self._of_its_own(look.header)
             return
         if look.bar_color:
             self._apart(
@@ -112,11 +113,7 @@ class Letter:
     def _footer(self) -> None:
         look = self._look
         if look.footer:
-            self._apart(
-                self._as_it_is(look.footer)
-                if look.is_mjml
-                else f"<mj-raw>{self._as_it_is(look.footer)}</mj-raw>"
-            )
+            self._of_its_own(look.footer)
             return
         said = words.marked(look.markdown, look.snippets, self._holes, is_block=True) if look.markdown else ""
         links = " · ".join(

@@ -166,14 +166,7 @@ def list_notification_versions(request: Call) -> Response[TemplateVersions]:
 def read_content(request: Call) -> Response[TemplateContent]:
     """Read a template's content: the published version unless another one is asked for."""
     query, ignored = request.read_courier_query(notification_answers.VersionQuery)
-    with request.services.database.reading() as connection:
-        workspace = request.principal.workspace_id
-        found = notification_answers.there(
-            stored.read(connection, workspace, request.part("template_id")), request
-        )
-        said, _ = notification_answers.in_version(
-            found, query.version, stored.versions(connection, workspace, found.id)
-        )
+    _, said, _ = notification_answers.asked_for(request, query.version)
     content = message_templates.content_of(said)
     told = TemplateContent([_marked(one) for one in content["elements"]], content["version"])
     return Response(told, headers=ignored_header(ignored))

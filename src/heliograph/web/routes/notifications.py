@@ -113,14 +113,7 @@ def create_notification(request: Call) -> Response[notification_answers.Notifica
 def read_notification(request: Call) -> Response[notification_answers.Notification]:
     """Read a template, by its id or alias: the published version unless another one is asked for."""
     query, ignored = request.read_courier_query(notification_answers.VersionQuery)
-    with request.services.database.reading() as connection:
-        workspace = request.principal.workspace_id
-        found = notification_answers.there(
-            stored.read(connection, workspace, request.part("template_id")), request
-        )
-        said, state = notification_answers.in_version(
-            found, query.version, stored.versions(connection, workspace, found.id)
-        )
+    found, said, state = notification_answers.asked_for(request, query.version)
     return Response(notification_answers.shown(found, said, state), headers=ignored_header(ignored))
 
 
