@@ -7,7 +7,6 @@ not held up; what is in memory does not grow with the number of events. What com
 from __future__ import annotations
 
 import contextlib
-import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -17,7 +16,7 @@ import sqlalchemy as sa
 from heliograph import errors
 from heliograph.core import backtests, conditions, ids, journeys, rules, schedule, statistics
 from heliograph.engine import desk, match
-from heliograph.store import automations, backtest_notes, database, definitions, rows, spans
+from heliograph.store import automations, backtest_notes, database, definitions, identities, rows, spans
 from heliograph.store import statistics as stored_statistics
 
 EVENTS_AT_ONCE, BYTES_AT_ONCE = 500, 4 << 20
@@ -64,7 +63,7 @@ def order(
     days = statistics.window(now, asked.days)
     if asked.rule_id is None:
         definition = backtests.definition(None, asked.fields)
-        fresh = ids.mint(now, secrets.randbits(ids.COUNTER_BITS), 0, secrets.randbits(36))
+        fresh = identities.fresh(now)
         return Order(workspace_id, tenant_id, tenant_id, fresh, False, 0, now, definition, *days, now)
     stored = automations.read_rule(connection, workspace_id, tenant_id, asked.rule_id)
     if stored is None:

@@ -30,7 +30,7 @@ from heliograph.core import (
 )
 from heliograph.engine import askings, fanout, looking, mailing, match, run, started
 from heliograph.engine import desk as desks
-from heliograph.store import database, journey_runs, rows
+from heliograph.store import database, identities, journey_runs, rows
 
 _definition = msgspec.json.Decoder(journeys.Definition)
 _tenant = msgspec.json.Decoder(tenants.Definition)
@@ -192,7 +192,7 @@ def begin(
         if asked.contact_id is None
         else ids.partition_of_subject(workspace_id, rules.cooldown_subject(asked.contact_id, None))
     )
-    identity = ids.mint(now, secrets.randbits(ids.COUNTER_BITS), partition, secrets.randbits(36))
+    identity = identities.fresh(now, partition)
     with store.writing() as connection:
         launched = run.launch(workspace_id, identity, tenant_id, asked, now)
         if journey_runs.start(store, connection, launched):

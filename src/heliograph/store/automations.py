@@ -8,7 +8,6 @@ in definitions.py.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -17,7 +16,7 @@ import sqlalchemy as sa
 
 from heliograph import errors
 from heliograph.core import alerts, effects, ids, rules
-from heliograph.store import alert_rows, rows, schema, versions, workspaces
+from heliograph.store import alert_rows, identities, rows, schema, versions, workspaces
 
 _RULE = "rule"
 _AUTOMATIONS = schema.automations.c
@@ -68,7 +67,7 @@ def create_rule(
 ) -> Rule:
     """Store a new rule; `by` is the id of the key that made it, `identity` its id where the caller names one."""
     workspaces.raise_version(connection, workspace_id)
-    identity = identity or ids.mint(now, secrets.randbits(ids.COUNTER_BITS), 0, secrets.randbits(36))
+    identity = identity or identities.fresh(now)
     number = workspaces.next_number(connection, workspace_id, _RULE)
     made = Rule(identity, tenant_id, number, 1, now, now, _keep(definition, by, None))
     connection.execute(

@@ -7,7 +7,6 @@ transaction and raises the workspace's `definitions_version` before it writes.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -16,7 +15,7 @@ import sqlalchemy as sa
 
 from heliograph import errors
 from heliograph.core import brands, ids
-from heliograph.store import schema, templates, workspaces
+from heliograph.store import identities, schema, templates, workspaces
 
 _BRANDS, _VERSIONS, _TEMPLATES = schema.brands.c, schema.brand_versions.c, schema.templates.c
 _definition = msgspec.json.Decoder(brands.Definition)
@@ -78,7 +77,7 @@ def _made(
     identity: str | None,
 ) -> Brand:
     if identity is None:
-        identity = ids.text(ids.mint(now, secrets.randbits(ids.COUNTER_BITS), 0, secrets.randbits(36)))
+        identity = ids.text(identities.fresh(now))
     elif read(connection, workspace_id, identity) is not None:
         raise errors.Conflict(f"there is a brand {identity!r} already: take another id, or change that one")
     number = workspaces.next_number(connection, workspace_id, "brands")

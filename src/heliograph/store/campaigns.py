@@ -7,7 +7,6 @@ A tenant's key sees that tenant's campaigns alone (engine.md E14).
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -18,7 +17,7 @@ import sqlalchemy as sa
 from heliograph import errors
 from heliograph.core import campaigns, effects, ids, messages
 from heliograph.core.campaigns import State
-from heliograph.store import communication_groups, database, rows, schema, versions, workspaces
+from heliograph.store import communication_groups, database, identities, rows, schema, versions, workspaces
 from heliograph.store import segments as stored_segments
 
 _KIND = "campaign"
@@ -69,7 +68,7 @@ def create(
     """Store a new campaign, a draft. Raises errors.InvalidInput where it refers to what is not there."""
     workspaces.raise_version(connection, workspace_id)
     _refuse(campaigns.dangling(definition, known(connection, workspace_id, tenant_id)))
-    identity = identity or ids.mint(now, secrets.randbits(ids.COUNTER_BITS), 0, secrets.randbits(36))
+    identity = identity or identities.fresh(now)
     number = workspaces.next_number(connection, workspace_id, _KIND)
     made = Campaign(identity, tenant_id, number, 1, now, now, definition, campaigns.Standing(State.DRAFT))
     connection.execute(

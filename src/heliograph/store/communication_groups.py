@@ -6,7 +6,6 @@ as long as the message. Each function works in the caller's transaction and rais
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -15,7 +14,7 @@ import sqlalchemy as sa
 
 from heliograph import errors
 from heliograph.core import communication_groups, ids
-from heliograph.store import schema, workspaces
+from heliograph.store import identities, schema, workspaces
 
 _TEMPLATES = schema.templates.c
 _GROUP = "group"
@@ -55,9 +54,7 @@ def create(
     workspaces.raise_version(connection, workspace_id)
     if identity is not None:
         _refuse_known(connection, workspace_id, identity)
-    identity = identity or ids.text(
-        ids.mint(now, secrets.randbits(ids.COUNTER_BITS), 0, secrets.randbits(36))
-    )
+    identity = identity or ids.text(identities.fresh(now))
     number = workspaces.next_number(connection, workspace_id, "communication_groups")
     made = Group(identity, tenant_id, number, 1, now, now, definition)
     connection.execute(

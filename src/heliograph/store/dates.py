@@ -7,7 +7,6 @@ changes what is due on the present day sets the calendar's timer.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -16,7 +15,7 @@ import sqlalchemy as sa
 
 from heliograph import errors
 from heliograph.core import dates, effects, ids
-from heliograph.store import birthdays, lists, rows, schema, versions, workspaces
+from heliograph.store import birthdays, identities, lists, rows, schema, versions, workspaces
 
 KIND = "date"
 _AUTOMATIONS = schema.automations.c
@@ -124,7 +123,7 @@ def create(
 ) -> Rule:
     """Store a new one; `user_id` is the number of who makes it, `identity` its id where the caller names one."""
     workspaces.raise_version(connection, workspace_id)
-    identity = identity or ids.mint(now, secrets.randbits(ids.COUNTER_BITS), 0, secrets.randbits(36))
+    identity = identity or identities.fresh(now)
     number = workspaces.next_number(connection, workspace_id, KIND)
     kept = Kept(
         **{name: getattr(definition, name) for name in dates.WRITABLE},

@@ -6,15 +6,14 @@ were is noted: from there on erasures.py takes them out of history.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
-from heliograph.core import effects, ids, messages, pseudonyms, runs
-from heliograph.store import answers, database, schema
+from heliograph.core import effects, messages, pseudonyms, runs
+from heliograph.store import answers, database, identities, schema
 
 _MESSAGES, _STARTS, _RUNS = schema.messages.c, schema.starts.c, schema.runs.c
 _encode = msgspec.json.encode
@@ -31,7 +30,7 @@ def begin(
     now: int,
 ) -> None:
     """Let what is under way for somebody end here, and note that they are to go; their partition is locked."""
-    identity = ids.mint(now, secrets.randbits(ids.COUNTER_BITS), 0, secrets.randbits(36))
+    identity = identities.fresh(now)
     who = pseudonyms.of_contact(identity, user_id, profile)
     connection.execute(
         sa.insert(schema.erasures).values(

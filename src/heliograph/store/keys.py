@@ -16,8 +16,7 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from heliograph.core import ids
-from heliograph.store import schema, workspaces
+from heliograph.store import identities, schema, workspaces
 
 PREFIX = "hg_"
 _ID_BYTES, _SECRET_BYTES = 16, 32
@@ -57,7 +56,7 @@ def create(
     tenant_id: str | None = None,
 ) -> tuple[Key, str]:
     """Make a key; gives it with its text, which nobody can read again."""
-    identity = ids.mint(now, secrets.randbits(ids.COUNTER_BITS), 0, secrets.randbits(36))
+    identity = identities.fresh(now)
     text = PREFIX + base64.urlsafe_b64encode(identity + secrets.token_bytes(_SECRET_BYTES)).decode()
     number = workspaces.next_number(connection, workspace_id, "api_keys")
     made = Key(identity, workspace_id, tenant_id, number, name, role, now, None)

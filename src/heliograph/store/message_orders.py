@@ -6,7 +6,6 @@ id of its own and the old one's in it; whoever asked for the first is told nothi
 
 from __future__ import annotations
 
-import secrets
 from typing import Any
 
 import msgspec
@@ -15,7 +14,7 @@ import sqlalchemy as sa
 from heliograph import errors
 from heliograph.core import effects, ids, messages
 from heliograph.core.messages import State
-from heliograph.store import answers, database, request_keys, request_rows, requests, rows, schema
+from heliograph.store import answers, database, identities, request_keys, request_rows, requests, rows, schema
 
 _MESSAGES = schema.messages.c
 _encode = msgspec.json.Encoder().encode
@@ -57,8 +56,7 @@ def resend(store: database.Database, row: rows.Message, shown: str, now: int, on
         raise errors.Conflict("this message has not ended: it may still be sent")
     if row.address is None:
         raise errors.Conflict("this message has no address to be sent to")
-    counter, tail = secrets.randbits(ids.COUNTER_BITS), secrets.randbits(36)
-    identity = ids.mint(now, counter, row.partition, tail)
+    identity = identities.fresh(now, row.partition)
     again = row._replace(
         id=identity,
         automation_id=None,

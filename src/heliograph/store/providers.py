@@ -6,7 +6,6 @@ one that writes raises the workspace's `definitions_version` first, by which del
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -15,8 +14,8 @@ import sqlalchemy as sa
 
 from heliograph import errors
 from heliograph.core import ids, providers
+from heliograph.store import identities, schema, workspaces
 from heliograph.store import safe as safes
-from heliograph.store import schema, workspaces
 
 _PROVIDERS = schema.providers.c
 _FIELDS = (
@@ -139,7 +138,7 @@ def create(
 ) -> Provider:
     """Store a new provider, the version raised before it. Raises errors.Conflict where its alias is taken."""
     if identity is None:
-        identity = ids.text(ids.mint(now, secrets.randbits(ids.COUNTER_BITS), 0, secrets.randbits(36)))
+        identity = ids.text(identities.fresh(now))
     _refuse_taken(connection, workspace_id, identity, definition)
     number = workspaces.next_number(connection, workspace_id, "providers")
     made = _as_stored(safe, workspace_id, (identity, number, 1), definition, (now, now))

@@ -7,7 +7,6 @@ caller's transaction and raises the workspace's `definitions_version` before it 
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -18,7 +17,7 @@ from heliograph import errors
 from heliograph.core import communication_groups as core_groups
 from heliograph.core import exposures, ids
 from heliograph.core import segments as core_segments
-from heliograph.store import communication_groups, schema, segments, workspaces
+from heliograph.store import communication_groups, identities, schema, segments, workspaces
 
 _SCHEMAS = schema.resource_schemas.c
 _definition = msgspec.json.Decoder(exposures.Schema)
@@ -65,7 +64,7 @@ def create(connection: sa.Connection, workspace_id: int, definition: exposures.S
     if any(one.definition.name.lower() == definition.name.lower() for one in known):
         raise errors.Conflict(f"there is a schema {definition.name!r} already")
     _refuse_taken(known, definition)
-    identity = ids.mint(now, secrets.randbits(ids.COUNTER_BITS), 0, secrets.randbits(36))
+    identity = identities.fresh(now)
     number = workspaces.next_number(connection, workspace_id, "resource_schemas")
     made = Stored(identity, number, 1, now, now, definition)
     connection.execute(

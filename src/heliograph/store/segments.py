@@ -6,7 +6,6 @@ so two changes of one workspace stand in line. Who is in a segment is judged on 
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -14,7 +13,7 @@ import msgspec
 import sqlalchemy as sa
 
 from heliograph.core import ids, rules, segments
-from heliograph.store import schema, workspaces
+from heliograph.store import identities, schema, workspaces
 
 _SEGMENTS = schema.segments.c
 _CONTACTS = schema.contacts.c
@@ -52,7 +51,7 @@ def create(
 ) -> Segment:
     """Store a new segment."""
     workspaces.raise_version(connection, workspace_id)
-    identity = identity or ids.mint(now, secrets.randbits(ids.COUNTER_BITS), 0, secrets.randbits(36))
+    identity = identity or identities.fresh(now)
     number = workspaces.next_number(connection, workspace_id, "segments")
     made = Segment(identity, tenant_id, number, now, now, definition)
     connection.execute(

@@ -8,7 +8,6 @@ transaction and raises the workspace's `definitions_version` before it writes.
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -18,7 +17,7 @@ import sqlalchemy as sa
 from heliograph import errors
 from heliograph.core import brands, exposures, ids, message_templates
 from heliograph.core.message_templates import Said
-from heliograph.store import definitions, schema, workspaces
+from heliograph.store import definitions, identities, schema, workspaces
 
 _TEMPLATES = schema.templates.c
 _VERSIONS = schema.template_versions.c
@@ -198,7 +197,7 @@ def create(
     """Store a new template. Raises errors.Conflict where its id or alias is another one's."""
     workspaces.raise_version(connection, workspace_id)
     if identity is None:
-        identity = ids.text(ids.mint(now, secrets.randbits(ids.COUNTER_BITS), 0, secrets.randbits(36)))
+        identity = ids.text(identities.fresh(now))
     return _made(connection, workspace_id, said, now, identity, alias, publishes=publishes)
 
 

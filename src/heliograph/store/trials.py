@@ -5,14 +5,13 @@ Law: a trial is a planned message that no run and no automation asked for, and s
 
 from __future__ import annotations
 
-import secrets
 from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
 
 from heliograph.core import effects, ids, message_templates, messages, rules
-from heliograph.store import answers, rows, schema, templates
+from heliograph.store import answers, identities, rows, schema, templates
 
 _CHANNEL = "email"
 
@@ -34,7 +33,7 @@ def plan(connection: sa.Connection, trial: Trial, now: int) -> str:
     """Put a trial into the ledger and in line; gives the message's id."""
     subject = rules.cooldown_subject(trial.address, None)
     partition = ids.partition_of_subject(trial.workspace_id, subject)
-    identity = ids.mint(now, secrets.randbits(ids.COUNTER_BITS), partition, secrets.randbits(36))
+    identity = identities.fresh(now, partition)
     is_draft = trial.version is None
     content = {**(_written(trial.template.draft) if is_draft else {}), **(trial.look or {})}
     message = rows.Message(

@@ -14,7 +14,7 @@ from litestar import Response, get, post
 from heliograph import errors
 from heliograph.core import bulk, ids
 from heliograph.store import bulk as store
-from heliograph.store import bulk_rows
+from heliograph.store import bulk_rows, identities
 from heliograph.store import requests as stored_requests
 from heliograph.web import courier, paging
 from heliograph.web.calls import Call, ignored_header, in_thread
@@ -127,7 +127,7 @@ def create_job(request: Call) -> Response[BulkCreated]:
     made = bulk.define(request.read_object(), services.settings.default_region or None)
     said = courier.bound(made.said, who)
     partition = secrets.randbelow(ids.PARTITIONS)
-    identity = ids.mint(services.now(), secrets.randbits(ids.COUNTER_BITS), partition, secrets.randbits(36))
+    identity = identities.fresh(services.now(), partition)
     job = bulk_rows.Job(
         *(who.workspace_id, identity, partition, who.tenant_id),
         *(msgspec.json.encode(made.definition), msgspec.json.encode(said)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -10,6 +10,7 @@ from litestar import Response, delete, get, post, put
 
 from heliograph import errors
 from heliograph.core import ids, preference_topics, schedule
+from heliograph.store import identities
 from heliograph.store import preference_topics as stored
 from heliograph.web import courier
 from heliograph.web.calls import Call, ignored_header, in_thread
@@ -156,13 +157,7 @@ def _put_section(request: Call, identity: str | None) -> Response[Section]:
     definition = preference_topics.define_section(given)
     with request.services.database.writing() as connection:
         if identity is None:
-            named, once = preference_topics.check_id(given.get("id")), courier.idempotent_id(request)
-            identity = named or once or _minted(request)
-            # A request that is worked again finds what it made.
-            if identity != once and any(
-                one.id == identity for one in stored.sections(connection, workspace_id)
-            ):
-                raise errors.Conflict(f"there is a section {identity!r} already: change it with PUT")
+            identity = _new(request, given, "section", stored.sections(connection, workspace_id))
         else:
             _there(request, connection)
         made = stored.put_section(
@@ -229,12 +224,7 @@ def _put_topic(request: Call, identity: str | None) -> Response[SectionTopic]:
     with request.services.database.writing() as connection:
         section = _there(request, connection)
         if identity is None:
-            named, once = preference_topics.check_id(given.get("id")), courier.idempotent_id(request)
-            identity = named or once or _minted(request)
-            if identity != once and any(
-                one.id == identity for one in stored.topics(connection, workspace_id)
-            ):
-                raise errors.Conflict(f"there is a topic {identity!r} already: change it with PUT")
+            identity = _new(request, given, "topic", stored.topics(connection, workspace_id))
         else:
             _topic_there(request, connection)
         made = stored.put_topic(
@@ -265,9 +255,16 @@ def _whole_workspace(request: Call) -> int:
     return request.principal.workspace_id
 
 
-def _minted(request: Call) -> str:
-    now = request.services.now()
-    return ids.text(ids.mint(now, secrets.randbits(ids.COUNTER_BITS), 0, secrets.randbits(36)))
+def _new(
+    request: Call, given: Mapping[str, Any], what: str, known: Iterable[stored.Section | stored.Topic]
+) -> str:
+    """The id of what is made: its own, the request's, or a fresh one. Raises errors.Conflict where it is taken."""
+    named, once = preference_topics.check_id(given.get("id")), courier.idempotent_id(request)
+    identity = named or once or ids.text(identities.fresh(request.services.now()))
+    # A request that is worked again finds what it made.
+    if identity != once and any(one.id == identity for one in known):
+        raise errors.Conflict(f"there is a {what} {identity!r} already: change it with PUT")
+    return identity
 
 
 def _there(request: Call, connection: Any) -> stored.Section:

@@ -13,7 +13,7 @@ from litestar import Response, post, put
 
 from heliograph import errors
 from heliograph.core import ids, message_delays, requests, rules
-from heliograph.store import request_rows
+from heliograph.store import identities, request_rows
 from heliograph.store import requests as store
 from heliograph.web import auth, courier
 from heliograph.web.calls import Call, ignored_header, in_thread
@@ -68,7 +68,7 @@ def _row(
         if subject is None
         else ids.partition_of_subject(who.workspace_id, rules.cooldown_subject(subject, None))
     )
-    identity = ids.mint(now, secrets.randbits(ids.COUNTER_BITS), partition, secrets.randbits(36))
+    identity = identities.fresh(now, partition)
     return request_rows.Request(
         who.workspace_id,
         identity,
