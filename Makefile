@@ -38,7 +38,7 @@ conformance: setup ## how much of the source documents is proved (ARGS="--missin
 torture: setup ## the full counts, about an hour; results go to docs/torture.md
 	@HELIOGRAPH_TORTURE=1 $(BIN)/pytest -m "torture or torture_only" $(ARGS)
 
-bench: setup .venv/peers/.ready ## measure against other engines (ARGS="--quick --json FILE")
+bench: setup .venv/peers/.ready ## measure against other engines, in hours (three minutes: ARGS="--quick --json FILE")
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 .venv/peers/.ready: .venv/.ready

@@ -1,4 +1,7 @@
-"""The command: `python -m benchmarks [--quick] [--json FILE] [--only NAME] [--databases sqlite,postgresql]`."""
+"""The command: `python -m benchmarks [--quick] [--json FILE] [--only NAME] [--databases sqlite,postgresql]`.
+
+Law: `--quick` alone is the engine's rows, in three minutes; `--only` names another bench, or all of them.
+"""
 
 from __future__ import annotations
 
@@ -57,6 +60,9 @@ BENCHES: dict[str, Callable[[setting.Setting], Iterator[results.Row]]] = {
     sending.BENCH: sending.run,
 }
 
+#: What `--only` calls every bench.
+ALL = "all"
+
 FOLDER = Path(tempfile.gettempdir())
 
 app = typer.Typer(add_completion=False)
@@ -64,12 +70,16 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def main(  # noqa: PLR0913, PLR0917 - each is an option
-    quick: Annotated[bool, typer.Option(help="Fewer jobs: three minutes at most.")] = False,
+    quick: Annotated[
+        bool, typer.Option(help="Fewer jobs, and alone the engine: three minutes at most.")
+    ] = False,
     full: Annotated[
         bool, typer.Option(help="As much as is promised, where that takes long: history.")
     ] = False,
     json: Annotated[Path | None, typer.Option(help="Write the rows here.", dir_okay=False)] = None,
-    only: Annotated[str | None, typer.Option(help=f"One of {', '.join(BENCHES)}.")] = None,
+    only: Annotated[
+        str | None, typer.Option(help=f"One of {', '.join(BENCHES)}, or {ALL}, as without --quick.")
+    ] = None,
     databases: Annotated[str, typer.Option(help="On which, comma between.")] = "sqlite,postgresql",
     postgres: Annotated[
         str, typer.Option(envvar="HELIOGRAPH_BENCH_POSTGRES", help="A server to make databases on.")
@@ -82,7 +92,7 @@ def main(  # noqa: PLR0913, PLR0917 - each is an option
     ] = FOLDER,
 ) -> None:
     """Measure Heliograph against others, side by side, and say how."""
-    names, wanted = _benches(only), _databases(databases)
+    names, wanted = chosen(only, quick=quick), _databases(databases)
     # Told to end, it ends in order: what it started must not outlive it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     # Tables that are kept in a file should not be as narrow as a terminal.
@@ -108,12 +118,15 @@ def _progress(console: Console) -> Progress:
     return Progress(*columns, console=console, transient=True)
 
 
-def _benches(only: str | None) -> list[str]:
-    if only is not None and only not in BENCHES:
+def chosen(only: str | None, *, quick: bool) -> list[str]:
+    """Which benches are run: the one that is named, all, or the engine's where time is short."""
+    if only is None:
+        only = engine.BENCH if quick else ALL
+    if only not in (ALL, *BENCHES):
         raise typer.BadParameter(
-            f"there is no {only!r}; there are: {', '.join(BENCHES)}", param_hint="--only"
+            f"there is no {only!r}; there are: {', '.join(BENCHES)}, {ALL}", param_hint="--only"
         )
-    return [only] if only else list(BENCHES)
+    return list(BENCHES) if only == ALL else [only]
 
 
 def _databases(written: str) -> tuple[sides.Database, ...]:

@@ -4,8 +4,10 @@ import asyncio
 from pathlib import Path
 
 import pytest
+import typer
 
-from benchmarks import job, ledger, mailbox, observer, our_job, results, sides, sink
+from benchmarks import __main__ as command
+from benchmarks import engine, job, ledger, mailbox, observer, our_job, results, sides, sink
 from heliograph.core import conditions, rules, templates
 
 EVENTS = job.events(1, 0, 300)
@@ -115,3 +117,14 @@ def test_a_quantile_is_a_value_that_was_measured() -> None:
     values = [float(n) for n in range(100, 0, -1)]
     assert [observer.quantile(values, share) for share in (0.5, 0.99, 1.0)] == [50.0, 99.0, 100.0]
     assert observer.quantile([3.0], 0.99) == 3.0
+
+
+def test_a_quick_run_is_the_engine_alone() -> None:
+    """`--quick` measures the engine, unless another bench or all of them are named."""
+    assert command.chosen(None, quick=True) == [engine.BENCH]
+    assert command.chosen("history", quick=True) == ["history"]
+    everything = command.chosen("all", quick=True)
+    assert everything == command.chosen(None, quick=False)
+    assert set(everything) == set(command.BENCHES)
+    with pytest.raises(typer.BadParameter, match="there are: engine"):
+        command.chosen("engines", quick=False)
