@@ -92,6 +92,12 @@ class Model:
             self.status[self.open[group][0].number] = "WAITING"
             self._look()
 
+    def release(self) -> None:
+        """An operator lets every batch go that is open."""
+        for group, items in self.open.items():
+            if items:
+                self._release(group, "operator")
+
     def pass_time(self, minutes: int) -> None:
         """Time passes, a minute at a time: nothing is due between two."""
         for _ in range(minutes):

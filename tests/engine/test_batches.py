@@ -1,6 +1,7 @@
 """Batches at work: what runs add is collected and released once, whatever happens meanwhile."""
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import hypothesis
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from heliograph import testing
 from heliograph.core import batches, ids, plans, runs
+from heliograph.store import batches as stored
 from heliograph.store import held
 from tests import environment, tables
 from tests.engine import acts, batch_model, plays
@@ -31,6 +33,10 @@ class Cancel(NamedTuple):
     back: int
 
 
+class Release(NamedTuple):
+    """An operator lets every batch go that is open."""
+
+
 class Pass(NamedTuple):
     """Minutes pass."""
 
@@ -45,10 +51,25 @@ class Turns(NamedTuple):
 
 joins = st.builds(Join, batch_model.calls)
 cancels = st.builds(Cancel, st.integers(1, 4))
+releases = st.just(Release())
 passes = st.builds(Pass, st.sampled_from((3, 10, 25)))
-schedules = st.lists(st.one_of(joins, joins, joins, cancels, passes), min_size=4, max_size=9)
+turns = st.builds(Turns, st.integers(1, 4))
+
+
+def weighed(*acts: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """One of these, more often what is named more often (which `one_of` would name once)."""
+    return st.sampled_from(acts).flatmap(lambda act: act)
+
+
+schedules = st.lists(
+    weighed(joins, joins, joins, joins, joins, cancels, cancels, passes, passes, releases),
+    min_size=5,
+    max_size=9,
+)
 races = st.lists(
-    st.one_of(joins, joins, cancels, st.builds(Turns, st.integers(1, 4)), passes), min_size=6, max_size=14
+    weighed(joins, joins, joins, joins, cancels, cancels, turns, turns, passes, releases),
+    min_size=6,
+    max_size=14,
 )
 
 
@@ -85,6 +106,13 @@ class Stage:
     def cancel(self, which: int) -> None:
         """The run of this number is canceled by another one."""
         self.world.invoke(None, {"action": "cancel", "cancelation_token": f"t{which}"})
+
+    def release(self) -> None:
+        """An operator asks for the batches that are there now."""
+        workspace_id = self.world.workspace_id
+        with self.world.app.store.writing() as connection:
+            there = stored.listed(connection, workspace_id, None, 100)
+            stored.order(connection, workspace_id, [batch.id for batch in there], stored.RELEASE)
 
     def settle(self, minutes: int = 0) -> None:
         """Time passes and everything due is done, by as many processes as it takes."""
@@ -138,8 +166,10 @@ class Stage:
 
 
 @pytest.mark.torture
-def test_schedules_leave_what_a_simple_model_leaves(world: testing.World) -> None:
-    """Arrivals, quiet, cancels and kills in any order: the same batches, items and runs as in the model."""
+def test_schedules_leave_what_a_simple_model_leaves(
+    world: testing.World, record_property: Callable[[str, object], None]
+) -> None:
+    """Arrivals, quiet, cancels, releases and kills in any order: the same batches, items and runs as in the model."""
     stage = Stage(world)
     seen: Counter[str] = Counter()
 
@@ -157,6 +187,10 @@ def test_schedules_leave_what_a_simple_model_leaves(world: testing.World) -> Non
                 model.cancel(len(stage.begun) - act.back)
                 stage.cancel(len(stage.begun) - act.back)
                 stage.settle()
+            elif isinstance(act, Release):
+                model.release()
+                stage.release()
+                stage.settle()
             elif isinstance(act, Pass):
                 model.pass_time(act.minutes)
                 stage.settle(act.minutes)
@@ -170,12 +204,17 @@ def test_schedules_leave_what_a_simple_model_leaves(world: testing.World) -> Non
 
     lived()
     assert stage.hot.kills > SCHEDULES // 4
-    assert set(seen) == {"max_items", "wait_period", "max_wait_period", "inherited"}
+    assert set(seen) == {"max_items", "wait_period", "max_wait_period", "operator", "inherited"}
     assert min(seen.values()) >= SCHEDULES // 50
+    record_property("schedules", SCHEDULES)
+    record_property("kills", stage.hot.kills)
+    record_property("batches", seen.total() - seen["inherited"])
 
 
 @pytest.mark.torture
-def test_no_race_loses_or_doubles_an_item(world: testing.World) -> None:
+def test_no_race_loses_or_doubles_an_item(
+    world: testing.World, record_property: Callable[[str, object], None]
+) -> None:
     """Whatever crosses on its way, each item is in one release, unless its own run was canceled in time."""
     stage = Stage(world)
     counts: Counter[str] = Counter()
@@ -189,6 +228,8 @@ def test_no_race_loses_or_doubles_an_item(world: testing.World) -> None:
                 stage.invoke(act.call._replace(key="a", user=None, retain_type="first", retain_count=100))
             elif isinstance(act, Cancel):
                 stage.cancel(max(len(stage.begun) - act.back, 0))
+            elif isinstance(act, Release):
+                stage.release()
             elif isinstance(act, Turns):
                 stage.turns(act.number)
             else:
@@ -207,6 +248,9 @@ def test_no_race_loses_or_doubles_an_item(world: testing.World) -> None:
     lived()
     assert counts["CANCELED"] > SCHEDULES // 20
     assert stage.hot.kills > SCHEDULES // 20
+    record_property("schedules", SCHEDULES // 5)
+    record_property("kills", stage.hot.kills)
+    record_property("items", counts.total())
 
 
 COLLECT = batch_model.Call("a", None, 10, 60, None, "first", 10, None).step()
