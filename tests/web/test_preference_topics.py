@@ -89,6 +89,69 @@ def test_a_tenants_default_goes_before_the_workspaces(api: client.Client) -> Non
     assert comes(api, "news", key)
 
 
+def test_what_stands_above_a_tenant_holds_where_it_says_nothing(api: client.Client) -> None:
+    """Defaults come down four levels, the nearest word first; what is REQUIRED anywhere above cannot be refused."""
+    shop(api)
+
+    def put(tenant: str, parent: str | None, **items: str) -> None:
+        listed = [{"id": topic, "status": status} for topic, status in items.items()]
+        body = {"name": tenant, "parent_tenant_id": parent, "default_preferences": {"items": listed}}
+        assert api.put(f"/tenants/{tenant}", body).status_code == 200
+
+    put("root", None, news="OPTED_OUT", offers="OPTED_IN")
+    put("land", "root")
+    put("town", "land", offers="OPTED_OUT")
+    put("store", "town")
+    key = api.key("admin", tenant="store")
+    topics = ("news", "offers", "orders")
+    assert [comes(api, topic, key) for topic in topics] == [False, False, True]
+    put("town", "land", news="OPTED_IN")
+    assert [comes(api, topic, key) for topic in topics] == [True, True, True]
+    put("root", None, news="REQUIRED")
+    assert say(api, "news", "OPTED_OUT", "?tenant_id=store") == 400
+    assert say(api, "offers", "OPTED_IN", "?tenant_id=store") == 200
+    shown = {
+        one["topic_id"]: one for one in api.get("/users/ana/preferences?tenant_id=store").json()["items"]
+    }
+    assert [shown[topic]["default_status"] for topic in topics] == ["OPTED_IN", "OPTED_OUT", "REQUIRED"]
+    put("root", None, news="OPTED_OUT")
+    put("town", None)
+    assert comes(api, "news", key), "it stands below nobody any more"
+    assert api.put("/tenants/town", {"name": "town", "parent_tenant_id": "root"}).status_code == 200
+    assert not comes(api, "news", key), "a tenant that is moved takes what holds there"
+    assert comes(api, "news"), "outside of tenants the workspace's own holds"
+
+
+def test_a_tenants_defaults_are_told_with_it(api: client.Client) -> None:
+    """A tenant is put with all of its defaults, keeps them where they are left out, and is listed with them."""
+    news = {"id": "news", "status": "OPTED_IN", "has_custom_routing": True, "custom_routing": ["push"]}
+    body = {"name": "Acme", "default_preferences": {"items": [{"id": "news", **news}]}}
+    assert api.put("/tenants/acme", body).json()["default_preferences"] == {"items": [news]}
+    assert api.put("/tenants/acme", {"name": "Acme"}).json()["default_preferences"] == {"items": [news]}
+    assert api.get("/tenants").json()["items"][0]["default_preferences"] == {"items": [news]}
+    api.put("/tenants/acme/default_preferences/items/offers", {"status": "OPTED_OUT"})
+    assert [one["id"] for one in api.get("/tenants/acme").json()["default_preferences"]["items"]] == [
+        "news",
+        "offers",
+    ]
+    for nothing in (None, {}, {"items": None}, {"items": []}):
+        api.put("/tenants/acme", body)
+        assert api.put("/tenants/acme", {"name": "A", "default_preferences": nothing}).status_code == 200
+        assert api.get("/tenants/acme").json()["default_preferences"] is None
+    wrong = {
+        "name": 1,
+        "default_preferences": {"items": [{"id": "a", "status": "MAYBE"}, {"status": "OPTED_IN"}]},
+    }
+    assert client.faults(api.put("/tenants/acme", wrong)).keys() == {
+        "name",
+        "default_preferences.items[0].status",
+        "default_preferences.items[1].id",
+    }
+    assert client.faults(api.put("/tenants/acme", {"name": "A", "default_preferences": []})).keys() == {
+        "default_preferences"
+    }
+
+
 def test_quiet_hours_and_caps_know_topics(api: client.Client) -> None:
     """A policy for a topic holds for every template of it, and one for the template goes before it."""
     shop(api)

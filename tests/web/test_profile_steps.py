@@ -211,10 +211,10 @@ def test_a_tenants_runs_see_its_own_people(api: Client) -> None:
 def test_a_tenant_is_made_changed_listed_and_deleted(api: Client) -> None:
     """PUT makes it or replaces it; one below which others stand stays."""
     body = {"name": "Shop", "user_profile": {"plan": "pro"}, "properties": {"n": 1}, "brand_id": "b"}
-    answer = api.put("/tenants/shop", {**body, "default_preferences": {}})
-    whole = {**body, "id": "shop", "parent_tenant_id": None}
+    answer = api.put("/tenants/shop", {**body, "default_preferences": {"mood": 1}, "colour": "red"})
+    whole = {**body, "id": "shop", "parent_tenant_id": None, "default_preferences": None}
     assert (answer.status_code, answer.json()) == (200, whole)
-    assert answer.headers["heliograph-ignored"] == "default_preferences"
+    assert answer.headers["heliograph-ignored"] == "colour, default_preferences.mood"
     assert api.get("/tenants/shop").json() == whole
     for number in range(3):
         api.put(f"/tenants/t{number}", {"name": "T", "parent_tenant_id": "shop"})

@@ -22,7 +22,7 @@ CLASSES: Final = ("direct_message", "email", "push", "sms", "webhook", "inbox")
 """The classes of channels that a preference may name."""
 MOST_TOPICS = 50
 _LONGEST = 255
-_KNOWN = ("topic_id", "status", "has_custom_routing", "custom_routing")
+_KNOWN = ("status", "has_custom_routing", "custom_routing")
 
 
 class Topic(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -124,21 +124,24 @@ def with_channel(consent: Consent, topic: str, channel: str) -> Consent:
 # ── reading what people write ───────────────────────────────────────────────────────────────────────
 
 
-def check_topics(given: object, path: str = "topics") -> tuple[dict[str, Topic], list[str]]:
-    """Topics by id, and the keys that were passed over. Raises errors.InvalidInput with every fault."""
-    if not isinstance(given, list) or not 1 <= len(given) <= MOST_TOPICS:
-        raise errors.InvalidInput.at(path, f"is a list of 1 to {MOST_TOPICS} topics")
+def check_topics(
+    given: object, path: str = "topics", *, key: str = "topic_id", least: int = 1, most: int = MOST_TOPICS
+) -> tuple[dict[str, Topic], list[str]]:
+    """Topics by id, which stands under `key`, and the keys that were passed over.
+
+    Raises errors.InvalidInput with every fault.
+    """
+    if not isinstance(given, list) or not least <= len(given) <= most:
+        raise errors.InvalidInput.at(path, f"is a list of {least} to {most} topics")
     found: dict[str, Topic] = {}
     faults: list[errors.Fault] = []
     ignored: list[str] = []
     for index, one in enumerate(given):
         place = documents.below(path, index)
         try:
-            identity = check_topic_id(
-                one.get("topic_id") if isinstance(one, dict) else None, f"{place}.topic_id"
-            )
+            identity = check_topic_id(one.get(key) if isinstance(one, dict) else None, f"{place}.{key}")
             found[identity] = check_topic(one, place)
-            ignored += [f"{place}.{name}" for name in one.keys() - set(_KNOWN)]
+            ignored += [f"{place}.{name}" for name in one.keys() - {key, *_KNOWN}]
         except errors.InvalidInput as fault:
             faults += fault.faults
     if faults:

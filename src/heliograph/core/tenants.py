@@ -12,12 +12,15 @@ from typing import Any, NamedTuple
 import msgspec
 
 from heliograph import errors
-from heliograph.core import people
+from heliograph.core import consent, people
 
 MAX_LEVELS = 4
 """How many tenants may stand one above the other."""
 MAX_ID, MAX_NAME = 200, 200
-WRITABLE = ("name", "parent_tenant_id", "brand_id", "properties", "user_profile")
+MOST_DEFAULTS = 200
+"""Of how many topics a tenant may set what holds for its people who said nothing."""
+_KEPT = ("name", "parent_tenant_id", "brand_id", "properties", "user_profile")
+_DEFAULTS = "default_preferences"
 
 
 class Definition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -31,7 +34,17 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the profile of everybody in it says, where theirs says nothing else."""
 
 
-def define(given: Mapping[str, Any], region: str | None = None) -> Definition:
+class Given(NamedTuple):
+    """What somebody says of a tenant."""
+
+    definition: Definition
+    defaults: Mapping[str, consent.Topic] | None
+    """What holds for its people who said nothing, by topic; None: what held before."""
+    ignored: list[str]
+    """What nobody knows."""
+
+
+def define(given: Mapping[str, Any], region: str | None = None) -> Given:
     """The tenant that says this. Raises InvalidInput with its faults."""
     faults = []
     name = given.get("name")
@@ -51,10 +64,30 @@ def define(given: Mapping[str, Any], region: str | None = None) -> Definition:
         profile = people.clean_profile(given.get("user_profile") or {}, "user_profile", region)
     except errors.InvalidInput as refusal:
         faults += refusal.faults
+    defaults, ignored = None, [*(given.keys() - {*_KEPT, _DEFAULTS})]
+    try:
+        if _DEFAULTS in given:
+            defaults, more = _check_defaults(given[_DEFAULTS])
+            ignored += more
+    except errors.InvalidInput as refusal:
+        faults += refusal.faults
     if faults:
         raise errors.InvalidInput(faults=faults)
-    kept = {key: given[key] for key in WRITABLE if given.get(key) not in (None, "")}
-    return Definition(**{**kept, "user_profile": profile})
+    kept = {key: given[key] for key in _KEPT if given.get(key) not in (None, "")}
+    return Given(Definition(**{**kept, "user_profile": profile}), defaults, ignored)
+
+
+def _check_defaults(given: object) -> tuple[Mapping[str, consent.Topic], list[str]]:
+    """What holds for whoever said nothing, and the keys that were passed over. Raises InvalidInput."""
+    if given is None:
+        return {}, []
+    if not isinstance(given, dict):
+        raise errors.InvalidInput.at(_DEFAULTS, 'is an object such as {"items": []}, or null')
+    items, unknown = given.get("items"), [f"{_DEFAULTS}.{name}" for name in given.keys() - {"items"}]
+    if items is None:
+        return {}, unknown
+    found, more = consent.check_topics(items, f"{_DEFAULTS}.items", key="id", least=0, most=MOST_DEFAULTS)
+    return found, [*unknown, *more]
 
 
 def check_place(tenant_id: str, above: Sequence[str], below: int) -> None:

@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from heliograph.core import consent, routes, sending_policies
 from heliograph.store import definitions, rows
 
-_NOTHING: Mapping[str, consent.Topic] = {}
-
 
 class Wishes:
     """What is to be asked about the messages of one workspace."""
@@ -19,7 +17,7 @@ class Wishes:
     def __init__(self, stored: definitions.Definitions, *, asks: bool):
         """`asks` says whether anybody ever said what they want to hear of."""
         self._policies, self._topics, self._defaults = stored.policies, stored.topics, stored.defaults
-        self.asks = asks or bool(stored.defaults)
+        self.asks = asks or bool(stored.defaults.said)
         """Whether anybody may not want something."""
         self.paces = bool(stored.policies)
         """Whether anything may have to wait, or be kept back."""
@@ -38,9 +36,8 @@ class Wishes:
         return self._topics.get(template_id)
 
     def defaults(self, tenant_id: str | None) -> Sequence[Mapping[str, consent.Topic]]:
-        """What is taken to be said by whoever said nothing, the tenant's before the workspace's."""
-        names = dict.fromkeys((tenant_id or "", ""))
-        return [self._defaults.get(name, _NOTHING) for name in names]
+        """What is taken to be said by whoever said nothing: the tenant's, those above it, and the workspace's."""
+        return self._defaults.of(tenant_id)
 
     def terms(self, message: rows.Message) -> sending_policies.Terms:
         """The quiet hours and caps that hold for a message."""

@@ -6,7 +6,7 @@ the caller's transaction.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from heliograph import errors
 from heliograph.core import consent, preference_topics
+from heliograph.core.tenants import MAX_LEVELS
 from heliograph.store import schema, workspaces
 
 _SECTIONS, _TOPICS = schema.preference_sections.c, schema.preference_topics.c
@@ -167,29 +168,80 @@ def _delete(
 
 # ── what holds for whoever said nothing ─────────────────────────────────────────────────────────────
 
-Defaults = Mapping[str, Mapping[str, consent.Topic]]
-"""By tenant (an empty text: the workspace) and topic."""
+_Said = Mapping[str, Mapping[str, consent.Topic]]
+
+
+class Defaults(NamedTuple):
+    """What is taken to be said by whoever said nothing; topics that everybody hears of are left out."""
+
+    said: _Said
+    """By tenant (an empty text: the workspace) and topic."""
+    lines: Mapping[str, Sequence[str]]
+    """The tenants whose words hold in one that has others above it, the nearest first."""
+
+    def of(self, tenant_id: str | None) -> list[Mapping[str, consent.Topic]]:
+        """What holds in a tenant (None: in the workspace), the nearest words first, by topic."""
+        above = self.lines.get(tenant_id, (tenant_id,)) if tenant_id else ()
+        return [self.said[name] for name in (*above, "") if name in self.said]
 
 
 def defaults(connection: sa.Connection, workspace_id: int) -> Defaults:
-    """What is taken to be said by whoever said nothing; topics that everybody hears of are left out."""
-    found: dict[str, dict[str, consent.Topic]] = {}
+    """What is taken to be said by whoever said nothing, in every tenant."""
+    found = of_tenants(connection, workspace_id)
     for one in topics(connection, workspace_id):
         if one.definition.default != consent.AGREED:
             found.setdefault("", {})[one.id] = one.definition.default
-    query = sa.select(_TENANTS.tenant_id, _TENANTS.topic_id, _TENANTS.body)
-    for row in connection.execute(query.where(_TENANTS.workspace_id == workspace_id)):
+    return Defaults(found, _lines(connection, workspace_id) if found.keys() - {""} else {})
+
+
+def _lines(connection: sa.Connection, workspace_id: int) -> dict[str, list[str]]:
+    """For each tenant below one that has set anything: those at and above it that have, the nearest first."""
+    tenants = schema.tenants.c
+    set_by = sa.select(_TENANTS.tenant_id).where(_TENANTS.workspace_id == workspace_id)
+    line = (
+        sa.select(tenants.id, tenants.id.label("origin"), sa.literal(1).label("height"))
+        .where(tenants.workspace_id == workspace_id, tenants.id.in_(set_by))
+        .cte("line", recursive=True)
+    )
+    below = (
+        sa.select(tenants.id, line.c.origin, line.c.height + 1)
+        .join(line, tenants.parent_tenant_id == line.c.id)
+        .where(tenants.workspace_id == workspace_id, line.c.height < MAX_LEVELS)
+    )
+    line = line.union_all(below)
+    found: dict[str, list[str]] = {}
+    for row in connection.execute(sa.select(line.c.id, line.c.origin).order_by(line.c.height)):
+        found.setdefault(row.id, []).append(row.origin)
+    return {name: above for name, above in found.items() if above != [name]}
+
+
+def is_any_tenants(connection: sa.Connection, workspace_id: int) -> bool:
+    """Whether any tenant has set what holds for its people who said nothing."""
+    query = sa.select(_TENANTS.topic_id).where(_TENANTS.workspace_id == workspace_id)
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def of_tenants(
+    connection: sa.Connection, workspace_id: int, chosen: Sequence[str] | None = None
+) -> dict[str, dict[str, consent.Topic]]:
+    """What these tenants (None: all) have set for their people who said nothing, by tenant and topic."""
+    query = sa.select(_TENANTS.tenant_id, _TENANTS.topic_id, _TENANTS.body).where(
+        _TENANTS.workspace_id == workspace_id
+    )
+    if chosen is not None:
+        query = query.where(_TENANTS.tenant_id.in_(chosen))
+    found: dict[str, dict[str, consent.Topic]] = {}
+    for row in connection.execute(query.order_by(_TENANTS.topic_id)):
         found.setdefault(row.tenant_id, {})[row.topic_id] = _default.decode(row.body)
     return found
 
 
-def of_tenant(connection: sa.Connection, workspace_id: int, tenant_id: str) -> dict[str, consent.Topic]:
-    """What a tenant has set for its people who said nothing, by topic."""
-    query = sa.select(_TENANTS.topic_id, _TENANTS.body).where(
-        _TENANTS.workspace_id == workspace_id, _TENANTS.tenant_id == tenant_id
-    )
-    found = connection.execute(query.order_by(_TENANTS.topic_id))
-    return {row.topic_id: _default.decode(row.body) for row in found}
+def replace_of_tenant(
+    connection: sa.Connection, workspace_id: int, tenant_id: str, given: Mapping[str, consent.Topic], now: int
+) -> None:
+    """Let a tenant set these for its people who said nothing, and nothing else."""
+    drop_of_tenant(connection, workspace_id, tenant_id)
+    put_of_tenant(connection, workspace_id, tenant_id, given, now)
 
 
 def put_of_tenant(

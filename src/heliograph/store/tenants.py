@@ -12,8 +12,8 @@ import msgspec
 import sqlalchemy as sa
 
 from heliograph import errors
-from heliograph.core import tenants
-from heliograph.store import schema, workspaces
+from heliograph.core import consent, tenants
+from heliograph.store import preference_topics, schema, workspaces
 
 _TENANTS = schema.tenants.c
 _USERS = schema.tenant_users.c
@@ -37,13 +37,26 @@ class Membership(NamedTuple):
 
 
 def put(
-    connection: sa.Connection, workspace_id: int, identity: str, definition: tenants.Definition, now: int
+    connection: sa.Connection,
+    workspace_id: int,
+    identity: str,
+    definition: tenants.Definition,
+    now: int,
+    defaults: Mapping[str, consent.Topic] | None = None,
 ) -> Tenant:
-    """Let a tenant say this, which is made where there is none. Raises InvalidInput where it cannot stand there."""
+    """Let a tenant say this, which is made where there is none, and set these defaults (None: those that it has).
+
+    Raises InvalidInput where it cannot stand there.
+    """
     _lock(connection, workspace_id)
     parent = definition.parent_tenant_id
+    if parent != _parent(connection, workspace_id, identity) and preference_topics.is_any_tenants(
+        connection, workspace_id
+    ):
+        # What holds for its people who said nothing is another line's now.
+        workspaces.raise_version(connection, workspace_id)
     if parent is not None:
-        above = _above(connection, workspace_id, parent)
+        above = line(connection, workspace_id, parent)
         if not above:
             raise errors.InvalidInput.at("parent_tenant_id", f"there is no tenant {parent!r}")
         tenants.check_place(identity, above, _levels_below(connection, workspace_id, identity))
@@ -54,6 +67,8 @@ def put(
         connection.execute(
             sa.insert(schema.tenants).values(**values, workspace_id=workspace_id, id=identity, created_at=now)
         )
+    if defaults is not None:
+        preference_topics.replace_of_tenant(connection, workspace_id, identity, defaults, now)
     return Tenant(identity, definition)
 
 
@@ -63,7 +78,7 @@ def _lock(connection: sa.Connection, workspace_id: int) -> None:
     connection.execute(query.with_for_update())
 
 
-def _above(connection: sa.Connection, workspace_id: int, identity: str | None) -> list[str]:
+def line(connection: sa.Connection, workspace_id: int, identity: str | None) -> list[str]:
     """This tenant and those above it, from below; nothing where there is none."""
     found: list[str] = []
     while identity is not None and len(found) <= tenants.MAX_LEVELS:
@@ -76,6 +91,13 @@ def _above(connection: sa.Connection, workspace_id: int, identity: str | None) -
         found.append(identity)
         identity = row.parent_tenant_id
     return found
+
+
+def _parent(connection: sa.Connection, workspace_id: int, identity: str) -> str | None:
+    query = sa.select(_TENANTS.parent_tenant_id).where(
+        _TENANTS.workspace_id == workspace_id, _TENANTS.id == identity
+    )
+    return connection.execute(query).scalar_one_or_none()
 
 
 def _levels_below(connection: sa.Connection, workspace_id: int, identity: str) -> int:
@@ -138,13 +160,7 @@ def delete(connection: sa.Connection, workspace_id: int, identity: str) -> None:
             _USERS.workspace_id == workspace_id, _USERS.tenant_id == identity
         )
     )
-    workspaces.raise_version(connection, workspace_id)
-    defaults = schema.tenant_preferences.c
-    connection.execute(
-        sa.delete(schema.tenant_preferences).where(
-            defaults.workspace_id == workspace_id, defaults.tenant_id == identity
-        )
-    )
+    preference_topics.drop_of_tenant(connection, workspace_id, identity)
     connection.execute(
         sa.delete(schema.tenants).where(_TENANTS.workspace_id == workspace_id, _TENANTS.id == identity)
     )

@@ -12,6 +12,7 @@ from heliograph import errors
 from heliograph.core import consent
 from heliograph.store import consent as stored
 from heliograph.store import preference_topics as topics_stored
+from heliograph.store import tenants
 from heliograph.web import paging, subscribers
 from heliograph.web.calls import Call, ignored_header, in_thread
 
@@ -223,7 +224,7 @@ class _Known(NamedTuple):
     topics: dict[str, topics_stored.Topic]
     sections: dict[str, str]
     defaults: list[Mapping[str, consent.Topic]]
-    """The tenant's first."""
+    """The tenant's first, then those of the tenants above it, the workspace's last."""
 
     def default(self, topic_id: str) -> consent.Topic:
         """What is taken to be said of a topic."""
@@ -238,11 +239,12 @@ def _known(request: Call, tenant_id: str | None) -> _Known:
     with request.services.database.reading() as connection:
         found = topics_stored.topics(connection, workspace_id)
         sections = topics_stored.sections(connection, workspace_id)
-        defaults = [{one.id: one.definition.default for one in found}]
-        if tenant_id is not None:
-            defaults.insert(0, topics_stored.of_tenant(connection, workspace_id, tenant_id))
+        by_workspace = {one.id: one.definition.default for one in found}
+        line = tenants.line(connection, workspace_id, tenant_id)
+        said = topics_stored.of_tenants(connection, workspace_id, line) if line else {}
     names = {one.id: one.definition.name for one in sections}
-    return _Known({one.id: one for one in found}, names, [*defaults])
+    above = [said[name] for name in line if name in said]
+    return _Known({one.id: one for one in found}, names, [*above, by_workspace])
 
 
 def _is_against(topic_id: str, topic: consent.Topic, known: _Known) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from litestar import Response, delete, get, put
@@ -11,6 +11,7 @@ from heliograph import errors
 from heliograph.core import consent
 from heliograph.store import preference_topics as stored
 from heliograph.store import tenants
+from heliograph.web import tenant_defaults
 from heliograph.web.calls import Call, ignored_header, in_thread
 
 TAG = "Tenants"
@@ -18,50 +19,23 @@ _PATH = "/tenants/{tenant_id:str}/default_preferences"
 _ITEM = f"{_PATH}/items/{{topic_id:str}}"
 _KNOWN = frozenset({"status", "has_custom_routing", "custom_routing"})
 
-Status = Literal["OPTED_IN", "OPTED_OUT", "REQUIRED"]
-ChannelClass = Literal["direct_message", "email", "push", "sms", "webhook", "inbox"]
-
 
 class NoQuery(msgspec.Struct):
     """Nothing."""
 
 
-class DefaultBody(msgspec.Struct, kw_only=True):
-    """What is taken to be said of a topic by the tenant's people who said nothing."""
-
-    status: Status
-    has_custom_routing: bool | None = None
-    custom_routing: list[ChannelClass] | None = None
-
-
-class DefaultItem(msgspec.Struct, kw_only=True):
-    """A topic, and what is taken to be said of it."""
-
-    id: str
-    status: Status
-    has_custom_routing: bool
-    custom_routing: list[ChannelClass]
-
-
-class DefaultItems(msgspec.Struct):
-    """What a tenant has set."""
-
-    items: list[DefaultItem]
-
-
 @get(_PATH, opt={"tag": TAG})
 @in_thread
-def list_default_preferences(request: Call) -> Response[DefaultItems]:
+def list_default_preferences(request: Call) -> Response[tenant_defaults.DefaultItems]:
     """List what holds for the tenant's people who said nothing."""
     _, ignored = request.read_courier_query(NoQuery)
     with request.services.database.reading() as connection:
         tenant_id = _there(request, connection)
-        found = stored.of_tenant(connection, request.principal.workspace_id, tenant_id)
-    items = [DefaultItem(id=name, **consent.shown(one)) for name, one in found.items()]
-    return Response(DefaultItems(items), headers=ignored_header(ignored))
+        found = stored.of_tenants(connection, request.principal.workspace_id, [tenant_id])
+    return Response(tenant_defaults.told(found.get(tenant_id, {})), headers=ignored_header(ignored))
 
 
-@put(_ITEM, status_code=204, opt={"tag": TAG, "body": DefaultBody})
+@put(_ITEM, status_code=204, opt={"tag": TAG, "body": tenant_defaults.DefaultBody})
 @in_thread
 def put_default_preference(request: Call) -> Response[None]:
     """Let this hold for the tenant's people who said nothing of a topic."""

@@ -13,8 +13,10 @@ import msgspec
 from litestar import Response, delete, get, put
 
 from heliograph import errors
-from heliograph.core import people, tenants
+from heliograph.core import consent, people, tenants
+from heliograph.store import preference_topics
 from heliograph.store import tenants as store
+from heliograph.web import tenant_defaults
 from heliograph.web.calls import Call, ignored_header, in_thread
 
 TAG = "Tenants"
@@ -41,9 +43,7 @@ class TenantsQuery(PageQuery):
     parent_tenant_id: str | None = None
 
 
-class TenantBody(msgspec.Struct, kw_only=True):
-    """What is said of a tenant."""
-
+class _Told(msgspec.Struct, kw_only=True):
     name: str
     parent_tenant_id: str | None = None
     """The tenant above it; four may stand one above the other."""
@@ -53,10 +53,19 @@ class TenantBody(msgspec.Struct, kw_only=True):
     """What the profile of everybody in it says, where theirs says nothing else."""
 
 
-class Tenant(TenantBody, kw_only=True):
+class TenantBody(_Told, kw_only=True):
+    """What is said of a tenant."""
+
+    default_preferences: tenant_defaults.DefaultsBody | None = None
+    """What is taken to be said by its people who said nothing; what was set before stays where it is left out."""
+
+
+class Tenant(_Told, kw_only=True):
     """A tenant."""
 
     id: str
+    default_preferences: tenant_defaults.DefaultItems | None
+    """What it has set itself; null where that is nothing."""
 
 
 class Tenants(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -129,8 +138,9 @@ def list_tenants(request: Call) -> Response[Tenants]:
             query.cursor or "",
             limit + 1,
         )
+        defaults = _defaults(connection, who.workspace_id, found[:limit])
     page = _page("/tenants", [one.id for one in found], limit, query.parent_tenant_id)
-    made = Tenants(items=[_told(one) for one in found[:limit]], **page)
+    made = Tenants(items=[_told(one, defaults) for one in found[:limit]], **page)
     return Response(made, headers=ignored_header(ignored))
 
 
@@ -140,7 +150,9 @@ def read_tenant(request: Call) -> Response[Tenant]:
     """Read a tenant."""
     _, ignored = request.read_courier_query(NoQuery)
     with request.services.database.reading() as connection:
-        return Response(_told(_there(request, connection)), headers=ignored_header(ignored))
+        found = _there(request, connection)
+        defaults = _defaults(connection, request.principal.workspace_id, [found])
+    return Response(_told(found, defaults), headers=ignored_header(ignored))
 
 
 @put(_TENANT, opt={"tag": TAG, "body": TenantBody})
@@ -154,11 +166,13 @@ def put_tenant(request: Call) -> Response[Tenant]:
     if who.tenant_id not in (None, identity):
         raise errors.NotFound(f"there is no tenant {identity!r}")
     services = request.services
-    definition = tenants.define(given, services.settings.default_region or None)
+    said = tenants.define(given, services.settings.default_region or None)
     with services.database.writing() as connection:
-        made = store.put(connection, who.workspace_id, identity, definition, services.now())
-    ignored += given.keys() - {*tenants.WRITABLE}
-    return Response(_told(made), headers=ignored_header(ignored))
+        made = store.put(
+            connection, who.workspace_id, identity, said.definition, services.now(), said.defaults
+        )
+        defaults = _defaults(connection, who.workspace_id, [made])
+    return Response(_told(made, defaults), headers=ignored_header([*ignored, *said.ignored]))
 
 
 @delete(_TENANT, opt={"tag": TAG})
@@ -287,8 +301,21 @@ def _there(request: Call, connection: Any) -> store.Tenant:
     return found
 
 
-def _told(tenant: store.Tenant) -> Tenant:
-    return Tenant(id=tenant.id, **msgspec.structs.asdict(tenant.definition))
+_Defaults = Mapping[str, Mapping[str, consent.Topic]]
+
+
+def _defaults(connection: Any, workspace_id: int, found: list[store.Tenant]) -> _Defaults:
+    """What these tenants have set, by tenant and topic."""
+    return preference_topics.of_tenants(connection, workspace_id, [one.id for one in found])
+
+
+def _told(tenant: store.Tenant, defaults: _Defaults) -> Tenant:
+    own = defaults.get(tenant.id)
+    return Tenant(
+        id=tenant.id,
+        default_preferences=None if own is None else tenant_defaults.told(own),
+        **msgspec.structs.asdict(tenant.definition),
+    )
 
 
 def _members(found: list[store.Membership]) -> list[UserTenant]:

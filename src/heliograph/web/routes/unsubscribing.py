@@ -158,7 +158,7 @@ def _wanted(request: Call, said: links.Preference) -> list[_Choice]:
         sections = topics_stored.sections(connection, workspace_id)
         topics = topics_stored.topics(connection, workspace_id)
         defaults = topics_stored.defaults(connection, workspace_id)
-    by_default = [defaults.get(name, {}) for name in dict.fromkeys((said.tenant_id or "", ""))]
+    by_default = defaults.of(said.tenant_id)
     return [
         _Choice(
             one.id,
