@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from heliograph import channels, clock, errors
+from heliograph import channels, clock, errors, guard
 from heliograph import settings as settings_module
 from heliograph.channels import apprise, console, email, sms, webhook
 from heliograph.core import ids, mime, provider_limits, providers
@@ -65,6 +65,7 @@ class Outlets:
         self._settings, self._store, self._now = settings, store, time.now
         door = webhook.HttpDoor(time.now, frozenset(settings.allowed_hosts))
         self._http = webhook.WebhookChannel(door)
+        self._guard = guard.Guard(settings.allowed_hosts)
         self._signer = _signer(settings)
         self.open = opener or self._open
         self.installed = dict(installed) if installed is not None else self._channels()
@@ -78,10 +79,10 @@ class Outlets:
             made["email"] = console.ConsoleChannel(self._now)
         return made
 
-    def _smtp(self, to: email.Server) -> email.SmtpChannel:
+    def _smtp(self, to: email.Server, guarded: guard.Guard | None = None) -> email.SmtpChannel:
         # What was begun must end before its claim does, or it would count as lost while it is under way.
         waits = to.waits._replace(verdict=min(to.waits.verdict, self._settings.lease_seconds / 2))
-        return email.SmtpChannel(to._replace(waits=waits), self._now, self._signer)
+        return email.SmtpChannel(to._replace(waits=waits), self._now, self._signer, guarded)
 
     def known(self, installed: Mapping[str, channels.Channel]) -> ways.Ways:
         """By whom a delivery's messages go out: the installation's own ways, and what workspaces set up."""
@@ -128,7 +129,7 @@ class Outlets:
         """One provider's channel. Raises errors.HeliographError where what it says cannot be used."""
         settings, secrets = definition.settings, definition.secrets
         if definition.provider == "smtp":
-            return self._smtp(_server(name, definition))
+            return self._smtp(_server(name, definition), self._guard)
         if definition.provider == "webhook":
             return self._http
         if definition.provider == "twilio":
@@ -142,7 +143,7 @@ class Outlets:
                 self._callback(name),
             )
             return sms.TwilioChannel(account, self._http)
-        return apprise.AppriseChannel(providers.channel_of(definition.provider), secrets["url"])
+        return apprise.AppriseChannel(providers.channel_of(definition.provider), secrets["url"], self._guard)
 
     def _callback(self, name: str) -> str | None:
         """Where a provider tells what became of a message (docs/reports.md)."""

@@ -47,8 +47,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     default_region: str = ""
     """The region (`DE`, `US` …) in which a telephone number without a country code is read."""
     allowed_hosts: tuple[str, ...] = ()
-    """Hosts (`name`, for the ports 80 and 443, or `name:port`; comma separated) that webhooks and fetches may reach
-    although their address is private, fetches also over plain http."""
+    """Hosts (`name`, for the ports 80 and 443, or `name:port`; comma separated) that webhooks, fetches and the
+    providers of workspaces may reach although their address is private, fetches also over plain http."""
     uncertain_policy: str = "at_least_once"
     """What happens to a message whose answer was lost: `at_least_once` sends it again, `at_most_once` does not."""
     backlog_limit: int = 500_000

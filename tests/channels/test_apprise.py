@@ -1,25 +1,41 @@
 """Push and chat by Apprise, through a real service: its JSON notification."""
 
 import asyncio
+import contextlib
 import json
+import socket
+import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from heliograph import channels, errors
+from heliograph import channels, errors, guard
 from heliograph.channels import apprise
+from heliograph.channels.apprise import confinement
 from tests.channels import http_sink
 from tests.channels.http_sink import HttpSink
 
+WORDS = channels.Words("News", "Hello")
+NOBODY = guard.Guard()
+"""Allows no host."""
 
-def sent(script: http_sink.Script, address: str = "device:1 #a") -> tuple[channels.Answer, HttpSink]:
+
+def sent(
+    script: http_sink.Script,
+    address: str = "device:1 #a",
+    host: str = "127.0.0.1",
+    allowed: str = "HOST:PORT",
+) -> tuple[channels.Answer, HttpSink]:
     """The answer to one message, and the service that was asked."""
 
     async def play() -> tuple[channels.Answer, HttpSink]:
         async with HttpSink(script) as sink:
-            channel = apprise.AppriseChannel("push", f"json://127.0.0.1:{sink.port}/{apprise.PLACE}")
-            words = channels.Words("News", "Hello")
-            outgoing = channels.Outgoing("id-1", "push", address, words, "", 2**62)
+            entry = allowed.replace("HOST", host).replace("PORT", str(sink.port))
+            url = f"json://{host}:{sink.port}/{apprise.PLACE}"
+            channel = apprise.AppriseChannel("push", url, guard.Guard([entry]))
+            outgoing = channels.Outgoing("id-1", "push", address, WORDS, "", 2**62)
             try:
                 return await channel.send(outgoing), sink
             finally:
@@ -49,15 +65,95 @@ def test_what_is_not_taken_is_tried_again() -> None:
     assert len(sink.calls) == 1
 
 
-@pytest.mark.parametrize("url", ["nonsense://x", "json://", "syslog://", "dbus://"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "0x7f000001"])
+def test_a_service_behind_our_own_walls_is_not_reached(host: str) -> None:
+    """However its address is written; the message waits, and its account names the setting that would allow it."""
+    answer, sink = sent(lambda _: http_sink.reply(), host=host, allowed="other.example:PORT")
+    assert (answer.outcome, answer.code) == (channels.Outcome.TEMPORARY, "misconfigured")
+    assert answer.blames_provider
+    assert "loopback" in answer.text
+    assert f"name {host}:{sink.port} in HELIOGRAPH_ALLOWED_HOSTS" in answer.text
+    assert sink.calls == []
+
+
+def test_a_service_that_the_operator_names_is_reached() -> None:
+    """By the name in the setting, whatever it leads to."""
+    answer, sink = sent(lambda _: http_sink.reply(), host="localhost")
+    assert answer.outcome is channels.Outcome.ACCEPTED
+    assert len(sink.calls) == 1
+
+
+def test_a_service_cannot_lead_inside() -> None:
+    """A redirect is followed by the library, and judged all the same."""
+
+    async def play() -> None:
+        async with HttpSink(lambda _: http_sink.reply()) as inner:
+            onward = http_sink.reply("302 Found", b"", f"Location: http://127.0.0.1:{inner.port}/secret")
+            async with HttpSink(lambda _: onward) as outer:
+                guarded = guard.Guard([f"127.0.0.1:{outer.port}"])
+                channel = apprise.AppriseChannel("push", f"json://127.0.0.1:{outer.port}/", guarded)
+                outgoing = channels.Outgoing("id-1", "push", "ana", WORDS, "", 2**62)
+                answer = await channel.send(outgoing)
+                assert (answer.outcome, answer.code) == (channels.Outcome.TEMPORARY, "misconfigured")
+                assert (len(outer.calls), inner.calls) == (1, [])
+
+    asyncio.run(play())
+
+
+def test_no_file_is_read_for_a_message(tmp_path: Path) -> None:
+    """A URL may name files (templates, keys): none of ours is opened, written, or sent anywhere."""
+    secret = tmp_path / "secret"
+    secret.write_text("x")
+    for work in (secret.read_text, lambda: secret.write_text("y"), lambda: Path("/etc/passwd").read_text()):
+        with pytest.raises(PermissionError):
+            confinement.held(NOBODY, work)
+    assert confinement.held(NOBODY, lambda: Path(json.__file__).read_text())
+    assert secret.read_text() == "x"
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda made: made(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("169.254.169.254", 53)),
+        lambda made: made(socket.AF_UNIX, socket.SOCK_STREAM).connect("/nowhere"),
+        lambda made: made(socket.AF_INET, socket.SOCK_STREAM).connect(("localhost", 1)),
+        lambda _: socket.create_connection(("127.0.0.1", 1)),
+    ],
+    ids=["datagram", "unix", "unresolved", "stream"],
+)
+def test_no_way_leads_around_the_guard(work: Callable[[Callable[..., socket.socket]], object]) -> None:
+    """Whatever kind of socket a service is reached by; and what a library makes of the refusal does not hide it."""
+    with contextlib.ExitStack() as open_ones:
+
+        def made(*kind: int) -> socket.socket:
+            return open_ones.enter_context(socket.socket(*kind))
+
+        def swallowed() -> bool:
+            with contextlib.suppress(OSError):
+                work(made)
+            return False
+
+        for attempt in (lambda: work(made), swallowed):
+            with pytest.raises(guard.Forbidden):
+                confinement.held(NOBODY, attempt)
+
+
+def test_no_program_is_started_for_a_message() -> None:
+    """Nor is anybody else hindered."""
+    with pytest.raises(PermissionError):
+        confinement.held(NOBODY, lambda: subprocess.run(["/bin/true"], check=True))
+    assert subprocess.run(["/bin/true"], check=True).returncode == 0
+
+
+@pytest.mark.parametrize("url", ["nonsense://x", "json://", "syslog://", "dbus://", "xmpp://u:p@h"])
 def test_a_url_that_is_no_service_is_refused(url: str) -> None:
-    """Neither what Apprise does not know, nor the machine itself."""
+    """Neither what Apprise does not know, nor the machine itself, nor what cannot be held to the guard."""
     with pytest.raises(errors.BadSetting, match="Apprise knows no service"):
-        apprise.AppriseChannel("push", url)
+        apprise.AppriseChannel("push", url, NOBODY)
 
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who has not installed it is told how."""
     monkeypatch.setitem(sys.modules, "apprise", None)
     with pytest.raises(errors.BadSetting, match=r"pip install heliograph\[apprise\]"):
-        apprise.AppriseChannel("push", "json://push.example.com")
+        apprise.AppriseChannel("push", "json://push.example.com", NOBODY)

@@ -2,13 +2,14 @@
 
 import asyncio
 import ssl
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiosmtpd import smtp
 
-from heliograph import channels
+from heliograph import channels, guard
 from heliograph.channels import email
 from tests.channels import certificates
 
@@ -53,9 +54,19 @@ def secrets(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, s
 
 
 def send(
-    query: str, *, login: str = "", times: int = 1, tls: ssl.SSLContext | None = None, **server: Any
+    query: str,
+    *,
+    login: str = "",
+    times: int = 1,
+    tls: ssl.SSLContext | None = None,
+    host: str = "127.0.0.1",
+    guarded: Callable[[int], guard.Guard] | None = None,
+    **server: Any,
 ) -> tuple[channels.Answer, Inbox]:
-    """Sends so many messages to an aiosmtpd made so; gives the last answer and what arrived."""
+    """Sends so many messages to an aiosmtpd made so; gives the last answer and what arrived.
+
+    `guarded` gives the guard of the channel from the server's port.
+    """
     inbox = Inbox()
 
     async def play() -> channels.Answer:
@@ -63,7 +74,8 @@ def send(
         made = lambda: smtp.SMTP(inbox, loop=loop, **server)  # noqa: E731 - a factory, not a name
         listening = await loop.create_server(made, "127.0.0.1", 0, ssl=tls)
         port = listening.sockets[0].getsockname()[1]
-        channel = email.SmtpChannel(email.server(f"smtp://{login}127.0.0.1:{port}{query}"), lambda: 0)
+        to = email.server(f"smtp://{login}{host}:{port}{query}")
+        channel = email.SmtpChannel(to, lambda: 0, guarded=guarded and guarded(port))
         outgoing = channels.Outgoing("id", "email", "anna@example.org", CONTENT, "shop@example.com", 1)
         answers = [await channel.send(outgoing) for _ in range(times)]
         await channel.close()
@@ -148,3 +160,62 @@ def test_tls_with_a_plain_server_says_so() -> None:
     answer, _ = send("?security=tls")
     assert (answer.outcome, answer.code) == (TEMPORARY, "misconfigured")
     assert "security" in answer.text
+
+
+# ── what a workspace's provider may reach ───────────────────────────────────────────────────────────
+
+
+def leading(*addresses: str) -> guard.Resolver:
+    """A resolver that leads every name to these."""
+
+    async def resolve(_host: str, _port: int) -> Sequence[str]:
+        return addresses
+
+    return resolve
+
+
+@pytest.mark.parametrize("security", ["none", "starttls", "tls"])
+def test_a_server_that_the_operator_names_is_reached(
+    security: str, secrets: tuple[ssl.SSLContext, str]
+) -> None:
+    """Over plain SMTP, STARTTLS and TLS, whose certificate is still that of the name."""
+    context, ca_file = secrets
+    answer, inbox = send(
+        f"?security={security}&ca_file={ca_file}",
+        times=2,
+        tls=context if security == "tls" else None,
+        guarded=lambda port: guard.Guard([f"127.0.0.1:{port}"]),
+        tls_context=context if security == "starttls" else None,
+    )
+    assert answer.outcome is ACCEPTED, answer.text
+    assert inbox.is_secure == [security != "none"] * 2
+
+
+@pytest.mark.parametrize(
+    ("host", "addresses"),
+    [
+        ("127.0.0.1", ()),
+        ("mail.example", ("127.0.0.1",)),
+        ("mail.example", ("2d00::1", "::ffff:127.0.0.1")),
+        ("2130706433", ("127.0.0.1",)),
+    ],
+)
+def test_a_server_behind_our_own_walls_is_not_reached(host: str, addresses: tuple[str, ...]) -> None:
+    """However its address is given; the message waits, as for every setting that only an operator can mend."""
+    answer, inbox = send("", host=host, guarded=lambda _: guard.Guard((), leading(*addresses)))
+    assert (answer.outcome, answer.code) == (TEMPORARY, "misconfigured")
+    assert "loopback" in answer.text or "in disguise" in answer.text
+    assert answer.blames_provider
+    assert inbox.mails == []
+
+
+def test_the_addresses_of_a_server_are_tried_one_after_the_other() -> None:
+    """One that does not answer is passed by; where none does, that is said."""
+    guarded = lambda port: guard.Guard([f"mail.example:{port}"], leading("127.0.0.9", "127.0.0.1"))  # noqa: E731
+    answer, inbox = send("", host="mail.example", guarded=guarded)
+    assert answer.outcome is ACCEPTED, answer.text
+    assert len(inbox.mails) == 1
+    nowhere = lambda port: guard.Guard([f"mail.example:{port}"], leading("127.0.0.9"))  # noqa: E731
+    answer, _ = send("", host="mail.example", guarded=nowhere)
+    assert (answer.outcome, answer.code) == (TEMPORARY, "unreachable")
+    assert "no connection to mail.example" in answer.text

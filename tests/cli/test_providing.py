@@ -81,7 +81,7 @@ def test_a_provider_is_tried_out(
     service = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Service)
     threading.Thread(target=service.serve_forever, daemon=True).start()
     place = f"127.0.0.1:{service.server_address[1]}"
-    monkeypatch.setenv("HELIOGRAPH_ALLOWED_HOSTS", place)
+    monkeypatch.setenv("HELIOGRAPH_ALLOWED_HOSTS", f"{place},127.0.0.1:1")
     monkeypatch.setenv("HELIOGRAPH_SECRET_KEY", safe.drawn())
     monkeypatch.setenv("TOKEN", "t")
     files = {
@@ -89,6 +89,7 @@ def test_a_provider_is_tried_out(
         f" base_url: 'http://{place}'}}",
         "hooks": "provider: webhook",
         "dead": "provider: smtp\nsettings: {host: 127.0.0.1, port: 1}",
+        "inside": "provider: smtp\nsettings: {host: 127.0.0.1, port: 2}",
     }
     for name, said in files.items():
         (tmp_path / f"{name}.yaml").write_text(f"kind: provider\nid: {name}\n{said}\n")
@@ -100,6 +101,11 @@ def test_a_provider_is_tried_out(
     dead = tell("provider", "test", "dead", "--to", "ana@example.com")
     assert dead.code == 1
     assert "dead to ana@example.com: temporary (unreachable no connection to 127.0.0.1:1" in dead.out
+    inside = tell("provider", "test", "inside", "--to", "ana@example.com")
+    assert inside.code == 1
+    assert "is loopback: to allow it, name 127.0.0.1:2 in HELIOGRAPH_ALLOWED_HOSTS" in " ".join(
+        inside.out.split()
+    )
     assert 'did you mean "texts"' in tell("provider", "test", "text", "--to", "x").err
     service.shutdown()
     service.server_close()

@@ -82,13 +82,36 @@ def test_the_second_server_delivers_what_the_first_refuses(empty_database_url: s
                 },
                 {**mail, "alias": "first", "position": 1},
             )
-            async with working(empty_database_url, smtp_url=f"smtp://127.0.0.1:{third.port}") as made:
+            allowed = (f"127.0.0.1:{first.port}", f"127.0.0.1:{second.port}")
+            url = f"smtp://127.0.0.1:{third.port}"
+            async with working(empty_database_url, smtp_url=url, allowed_hosts=allowed) as made:
                 await happen(made, workspace_id)
                 await until(lambda: len(second.mails) == 10)
                 await until(lambda: made.engine_state()["in_flight"] == 0)
             assert {mail.recipient for mail in second.mails} == {f"c{n}@example.com" for n in range(10)}
             assert (first.mails, third.mails) == ([], [])
             assert (len(second.mails), third.connections) == (10, 0)
+
+    asyncio.run(play())
+
+
+def test_a_server_inside_is_reached_for_the_operator_alone(empty_database_url: str) -> None:
+    """A workspace's own provider that leads behind our walls is passed by; the installation's mail server is there."""
+
+    async def play() -> None:
+        async with Sink() as inner:
+            provider = {"provider": "smtp", "settings": {"host": "127.0.0.1", "port": inner.port}}
+            workspace_id = furnish(empty_database_url, {**provider, "alias": "inside"})
+            async with Sink() as own:
+                async with working(empty_database_url, smtp_url=f"smtp://127.0.0.1:{own.port}") as made:
+                    await happen(made, workspace_id)
+                    await until(lambda: len(own.mails) == 10)
+                    await until(lambda: made.engine_state()["in_flight"] == 0)
+                    ledger = tables.rows(made.store, "messages")
+                said = [str(row["attempts"]) for row in ledger if "inside" in str(row["attempts"])]
+                assert said
+                assert all("misconfigured" in one and "is loopback" in one for one in said)
+                assert (inner.connections, len(own.mails)) == (0, 10)
 
     asyncio.run(play())
 
@@ -111,7 +134,7 @@ def test_text_messages_go_on_while_a_mail_server_is_dead(empty_database_url: str
                 },
                 by=("email", "sms"),
             )
-            allowed = (f"127.0.0.1:{service.port}",)
+            allowed = (f"127.0.0.1:{service.port}", f"127.0.0.1:{port}")
             async with working(empty_database_url, allowed_hosts=allowed) as made:
                 await happen(made, workspace_id)
                 await until(lambda: len(service.calls) == 10)
@@ -135,7 +158,8 @@ def test_a_provider_is_changed_while_the_engine_works(empty_database_url: str) -
                 "settings": {"host": "127.0.0.1", "port": before.port},
             }
             workspace_id = furnish(empty_database_url, mail)
-            async with working(empty_database_url) as made:
+            allowed = (f"127.0.0.1:{before.port}", f"127.0.0.1:{after.port}")
+            async with working(empty_database_url, allowed_hosts=allowed) as made:
                 await happen(made, workspace_id)
                 await until(lambda: len(before.mails) == 10 and not made.engine_state()["in_flight"])
                 with made.store.writing() as connection:

@@ -1,4 +1,4 @@
-"""Which network addresses a webhook may reach: the public internet, and nothing behind our own walls.
+"""Which addresses a workspace's messages may reach: the public internet, and nothing behind our own walls.
 
 Law: judged is the address that will be connected to, never a name. An IPv6 address that carries an IPv4
 address inside (mapped, translated, NAT64, 6to4, Teredo, ISATAP) is no better than the one it carries.
@@ -69,9 +69,13 @@ def is_allowed(host: str, port: int, allowed: Collection[str]) -> bool:
 
     An IPv6 address stands in brackets before its port.
     """
-    bracketed = f"[{host}]" if ":" in host else host
-    named = port in _USUAL_PORTS and (host in allowed or bracketed in allowed)
-    return named or f"{bracketed}:{port}" in allowed
+    named = port in _USUAL_PORTS and (host in allowed or _bracketed(host) in allowed)
+    return named or f"{_bracketed(host)}:{port}" in allowed
+
+
+def entry(host: str, port: int) -> str:
+    """What an operator names to allow a host at a port."""
+    return _bracketed(host) if port in _USUAL_PORTS else f"{_bracketed(host)}:{port}"
 
 
 def is_odd_literal(host: str) -> bool:
@@ -86,6 +90,10 @@ def is_odd_literal(host: str) -> bool:
     except ValueError:
         return True
     return False
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _class_of(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str | None:

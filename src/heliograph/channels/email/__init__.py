@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable
 from typing import TypeAlias
 
-from heliograph import channels, errors
+from heliograph import channels, errors, guard
 from heliograph.channels.email import opening, session, signing
 from heliograph.core import mime
 
@@ -36,9 +36,16 @@ class SmtpChannel:
     name = "email"
     provider = "smtp"
 
-    def __init__(self, to: opening.Server, now: Callable[[], int], signer: signing.Signer | None = None):
+    def __init__(
+        self,
+        to: opening.Server,
+        now: Callable[[], int],
+        signer: signing.Signer | None = None,
+        guarded: guard.Guard | None = None,
+    ):
+        """`guarded` judges what the server's name leads to; without it every address is connected to."""
         self.concurrency = to.connections
-        self._server, self._now, self._signer = to, now, signer
+        self._server, self._now, self._signer, self._guard = to, now, signer, guarded
         self._trusted = opening.trust(to)
         self._slots = asyncio.Semaphore(to.connections)
         self._idle: list[session.Session] = []
@@ -138,7 +145,7 @@ class SmtpChannel:
         return await self._tried()
 
     async def _tried(self) -> session.Session | channels.Answer:
-        fresh = await opening.opened(self._server, self._trusted)
+        fresh = await opening.opened(self._server, self._trusted, self._guard)
         if isinstance(fresh, opening.Failed):
             return self._troubled(fresh.code, fresh.text)
         self._is_proven, self._rest = True, 0

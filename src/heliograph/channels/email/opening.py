@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import aiosmtplib
 
-from heliograph import errors
+from heliograph import errors, guard
 from heliograph.channels.email import session
 
 SETTING = "HELIOGRAPH_SMTP_URL"
@@ -90,11 +90,20 @@ def trust(to: Server) -> ssl.SSLContext | None:
         raise errors.BadSetting(f"{to.setting}: ca_file={to.ca_file!r} cannot be used: {fault}") from None
 
 
-async def opened(to: Server, trusted: ssl.SSLContext | None) -> session.Session | Failed:
-    """A new session, or why there is none."""
+async def opened(
+    to: Server, trusted: ssl.SSLContext | None, guarded: guard.Guard | None = None
+) -> session.Session | Failed:
+    """A new session, or why there is none; with a guard, to an address that it lets through."""
+    try:
+        connected = None if guarded is None else await guarded.connected(to.host, to.port, to.waits.reply)
+    except guard.Forbidden as refused:
+        return Failed("misconfigured", str(refused))
+    except OSError as fault:
+        return _explained(fault, to)
     client = aiosmtplib.SMTP(
         hostname=to.host,
-        port=to.port,
+        port=None if connected else to.port,
+        sock=connected,
         use_tls=to.security == "tls",
         start_tls=False,
         tls_context=trusted,

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import httpcore2
 import httpx2
 
-from heliograph import channels, errors
+from heliograph import channels, errors, guard
 from heliograph.channels.webhook import exchange, network
 
 Fate: TypeAlias = exchange.Fate
@@ -50,17 +50,17 @@ class HttpDoor:
         self,
         now: Callable[[], int],
         allowed_hosts: Iterable[str] = (),
-        resolver: network.Resolver = network.resolve,
+        resolver: guard.Resolver = guard.resolve,
         trusted: ssl.SSLContext | None = None,
         connections: int = 64,
     ):
         self._now = now
-        self._network = network.GuardedNetwork(allowed_hosts, resolver)
+        self._guard = guard.Guard(allowed_hosts, resolver)
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=trusted or ssl.create_default_context(),
             max_connections=connections,
             keepalive_expiry=KEPT_FOR,
-            network_backend=self._network,
+            network_backend=network.GuardedNetwork(self._guard),
         )
 
     async def request(
@@ -110,7 +110,7 @@ class HttpDoor:
         while True:
             if going.fetches and not self._is_safe(going.url):
                 raise network.Forbidden(
-                    f"{going.url.host} would be asked over plain http: to allow it, name it in {network.SETTING}"
+                    f"{going.url.host} would be asked over plain http: to allow it, name it in {guard.SETTING}"
                 )
             response = await self._pool.handle_async_request(going.outgoing(watch, patience))
             going.take(response)
@@ -125,7 +125,7 @@ class HttpDoor:
                 return HttpAnswer(Fate.FORBIDDEN, str(going.url), fault)
 
     def _is_safe(self, url: httpx2.URL) -> bool:
-        return url.scheme == "https" or self._network.is_allowed(url.host, url.port or 80)
+        return url.scheme == "https" or self._guard.is_allowed(url.host, url.port or 80)
 
 
 class _LeaseOverError(Exception):

@@ -1,32 +1,37 @@
 """Push and chat messages by any service that Apprise knows (`pip install heliograph[apprise]`).
 
 Law: one message, one notification, one answer. The library says that a service took a message or did not, and no more:
-what was not taken is tried again; what ran out of time may have been taken.
+what was not taken is tried again; what ran out of time may have been taken. It connects by itself, and is held to the
+addresses that the guard lets through.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 from typing import Any
 from urllib.parse import quote
 
-from heliograph import channels, errors
+from heliograph import channels, errors, guard
+from heliograph.channels.apprise import confinement
 
 PLACE = "{address}"
 _PATIENCE = 30.0
 _WAYS_ON = frozenset("/\\?%")
-_LOCAL = frozenset(("dbus", "glib", "gnome", "kde", "macosx", "qt", "rsyslog", "syslog", "windows"))
+_LOCAL = frozenset(("blink1", "dbus", "glib", "gnome", "kde", "macosx", "qt", "rsyslog", "syslog", "windows"))
 """Services that are the machine itself."""
+_THREADED = frozenset(("mqtt", "mqtts", "xmpp", "xmpps"))
+"""Services that are reached from threads of their own, where nobody could hold them."""
 
 
 class AppriseChannel:
     """Sends to one service; the recipient's address is put into its URL, or the message goes where the URL says."""
 
-    def __init__(self, name: str, url: str, concurrency: int = 8):
+    def __init__(self, name: str, url: str, guarded: guard.Guard, concurrency: int = 8):
         """`name` is the channel's. Raises errors.BadSetting where the library is not there or knows no such URL."""
-        self.name, self._url, self.concurrency = name, url, concurrency
+        self.name, self._url, self._guard, self.concurrency = name, url, guarded, concurrency
         self._library = _library()
-        if url.partition(":")[0] in _LOCAL or self._service("address") is None:
+        if url.partition(":")[0] in _LOCAL | _THREADED or self._service("address") is None:
             raise errors.BadSetting(
                 "Apprise knows no service with such a URL: see https://appriseit.com/services"
             )
@@ -50,7 +55,12 @@ class AppriseChannel:
             )
         try:
             async with asyncio.timeout(_PATIENCE):
-                taken = await service.async_notify(body=words.text, title=words.title)
+                taken = await asyncio.to_thread(self._notified, service, words)
+        except guard.Forbidden as refused:
+            # What leads behind our walls is the provider's setting: messages wait, or go by the next one.
+            return channels.Answer(
+                channels.Outcome.TEMPORARY, "", None, "misconfigured", str(refused), blames_provider=True
+            )
         except TimeoutError:
             return channels.Answer(
                 channels.Outcome.UNCERTAIN, "", None, "lost", f"no answer within {_PATIENCE:g} s"
@@ -64,6 +74,10 @@ class AppriseChannel:
             "refused",
             "the service did not take it, and Apprise knows no more",
         )
+
+    def _notified(self, service: Any, words: channels.Words) -> bool:
+        notify = functools.partial(service.notify, body=words.text, title=words.title)
+        return bool(confinement.held(self._guard, notify))
 
     async def close(self) -> None:
         """Nothing is held open."""
