@@ -6,6 +6,8 @@ needs nothing else. A field that cannot be resolved ends the run: a message neve
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -170,7 +172,8 @@ class Kind(Protocol):
         """What it asks for. Raises InvalidInput and RenderFailed, which end the run."""
 
 
-class Step(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Step:
     """A step in its frame."""
 
     body: Kind
@@ -188,7 +191,7 @@ class Step(NamedTuple):
         """The step's name on the wire."""
         return self.body.action
 
-    @property
+    @functools.cached_property
     def reads(self) -> frozenset[str]:
         """What it may look at of its run."""
         return self.body.reads if self.condition is None else self.body.reads | self.condition.reads

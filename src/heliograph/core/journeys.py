@@ -6,6 +6,7 @@ its place. What a run holds is written down at its start and stays.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -264,9 +265,16 @@ class Body(msgspec.Struct, frozen=True, omit_defaults=True):
 _body = msgspec.json.Decoder(Body)
 
 
+_REMEMBERED, _SHORT = 1_024, 2_048
+"""So many bodies are remembered, of so many characters at most: a turn reads the same one again and again."""
+
+
 def read_body(stored: bytes | str) -> Body:
-    """What a stored run was started with."""
-    return _body.decode(stored)
+    """What a stored run was started with: values, which nobody changes."""
+    return _remembered(stored) if len(stored) <= _SHORT else _body.decode(stored)
+
+
+_remembered = functools.lru_cache(_REMEMBERED)(_body.decode)
 
 
 def own_plan(body: Body, evaluator: expressions.Evaluator) -> plans.Plan:

@@ -6,6 +6,7 @@ for one twice, because the visit that asked for it is in the run's records.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import Any, NamedTuple
@@ -283,6 +284,15 @@ def write(records: Sequence[Record]) -> bytes:
     return _encoder.encode(records)
 
 
+_REMEMBERED, _SHORT = 1_024, 2_048
+"""So many states are remembered, of so many characters at most: a turn reads the same one again and again."""
+
+
 def read(state: bytes | str | None) -> tuple[Record, ...]:
-    """The records of a stored run."""
-    return _records.decode(state) if state else ()
+    """The records of a stored run: values, which nobody changes."""
+    if not state:
+        return ()
+    return _remembered(state) if len(state) <= _SHORT else _records.decode(state)
+
+
+_remembered = functools.lru_cache(_REMEMBERED)(_records.decode)

@@ -57,6 +57,12 @@ class Once(NamedTuple):
         key = self.named(scope)
         return None if key is None else run.keys.get((action, key))
 
+    def noted(self, outcome: plans.Outcome, action: str, scope: expressions.Scope) -> plans.Outcome:
+        """What a step came to that uses it: one that asked for something says so."""
+        if self.key is None or not outcome.effects:
+            return outcome
+        return outcome._replace(output={**outcome.output, **self.kept(action, scope)})
+
     def kept(self, action: str, scope: expressions.Scope) -> dict[str, Any]:
         """What the output of a step says that uses it."""
         key = self.named(scope)

@@ -70,9 +70,7 @@ class Send(NamedTuple):
         override = overrides.of_email(self._object("override", scope), f"{self.path}.override")
         brand = self._brand(run, scope)
         outcome = _deliver(scene, [recipient], template, None, brand, override=override)
-        if not outcome.effects:
-            return outcome
-        return outcome._replace(output={**outcome.output, **self.once.kept(self.action, scope)})
+        return self.once.noted(outcome, self.action, scope)
 
     def _brand(self, run: frames.Run, scope: expressions.Scope) -> str | None:
         """The brand that the step names, else the run's."""
@@ -145,9 +143,7 @@ class SendMessage(NamedTuple):
         if used is not None:
             return plans.done(output={step_keys.REPEATS: used.run_id, "message_ids": used.answer})
         outcome = self._sent(scene, run, scope)
-        if not outcome.effects:
-            return outcome
-        return outcome._replace(output={**outcome.output, **self.once.kept(self.action, scope)})
+        return self.once.noted(outcome, self.action, scope)
 
     def _sent(self, scene: plans.Scene, run: frames.Run, scope: expressions.Scope) -> plans.Outcome:
         path = f"{self.path}.message"
