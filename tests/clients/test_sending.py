@@ -46,6 +46,73 @@ def test_a_message_goes_to_whom_it_is_for(house: houses.House, client: courier.C
         client.send.message(message={"to": {"user_id": FAY}, "template": "sending-nowhere"})
 
 
+def test_a_tenant_says_who_hears_of_what(house: houses.House, client: courier.Courier) -> None:
+    """Defaults, properties, profiles and brands come down to the tenants below; words of people go before."""
+    client.profiles.create("sending/hal", profile={"email": "hal@sending.example"})
+    of = client.workspace_preferences
+    section = of.create(name="Sending", idempotency_key="sending-section")
+    topic = of.topics.create(section.id, name="Offers", default_status="OPTED_IN").id
+    colours: Any = {"colors": {"primary": "#aa1122", "secondary": "#334455"}, "email": {}}
+    brand = client.brands.create(name="Sending", settings=colours).id
+    items: Any = {"items": [{"id": topic, "status": "OPTED_OUT"}]}
+    root = client.tenants.update(
+        "sending/root",
+        name="Root",
+        brand_id=brand,
+        properties={"plan": "pro"},
+        user_profile={"city": "Lisbon"},
+        default_preferences=items,
+    )
+    assert root.default_preferences
+    assert [(one.id, one.status) for one in root.default_preferences.items or []] == [(topic, "OPTED_OUT")]
+    client.tenants.update("sending/leaf", name="Leaf", parent_tenant_id="sending/root")
+    notification: Any = {
+        "name": "Offers",
+        "tags": [],
+        "brand": None,
+        "routing": None,
+        "subscription": {"topic_id": topic},
+        "content": {
+            "version": "2022-01-01",
+            "elements": [
+                {"type": "meta", "title": "{{n}}"},
+                {
+                    "type": "text",
+                    "content": "{{tenant.name}} {{tenant.plan}} {{profile.city}} {{brand.colors.primary}}",
+                },
+            ],
+        },
+    }
+    template = client.notifications.create(notification=notification, state="PUBLISHED").id
+
+    def send(n: str, tenant_id: str | None) -> str:
+        message: Any = {"to": {"user_id": "sending/hal"}, "template": template, "data": {"n": n}}
+        if tenant_id is not None:
+            message["context"] = {"tenant_id": tenant_id}
+        sent = client.send.message(message=message).request_id
+        listed = houses.until(
+            lambda: client.messages.list(message_id=sent, status=["SENT", "UNROUTABLE"]).results,
+            lambda found: found != [],
+        )
+        return listed[0].status
+
+    assert send("not below", "sending/leaf") == "UNROUTABLE"
+    assert send("outside", None) == "SENT"
+    client.tenants.preferences.items.update(topic, tenant_id="sending/leaf", status="OPTED_IN")
+    assert send("the leaf's", "sending/leaf") == "SENT"
+    client.tenants.preferences.items.delete(topic, tenant_id="sending/leaf")
+    client.users.preferences.update_or_create_topic(
+        topic, user_id="sending/hal", tenant_id="sending/leaf", topic={"status": "OPTED_IN"}
+    )
+    assert send("asked for", "sending/leaf") == "SENT"
+    there = "Leaf pro Lisbon #aa1122"
+    assert house.mails("hal@sending.example", 3) == [
+        ("outside", ""),
+        ("the leaf's", there),
+        ("asked for", there),
+    ]
+
+
 def test_a_bulk_job_writes_to_each_of_its_users(house: houses.House, client: courier.Courier) -> None:
     """Made, filled in several calls, run: everybody has their own message once, and the job says so page by page."""
     content: Any = {"title": "Seat {seat}", "body": "for you"}

@@ -5,11 +5,32 @@ import re
 from litestar.routes import HTTPRoute
 
 from heliograph.web import server
-from tests.clients import methods
+from tests.clients import driven, methods
 from tests.laws import test_documents
 
 PAGE = "docs/courier-clients.md"
 ROWS = test_documents.table(test_documents.section(PAGE, "## Method by method"))
+
+NOT_IN_NODE = (
+    "automations.runs.list",
+    "automations.runs.list_steps",
+    "messages.resend",
+    "providers.patch",
+    "users.preferences.bulk_replace",
+    "users.preferences.bulk_update",
+    "users.preferences.delete_topic",
+    "workspace_preferences.archive",
+    "workspace_preferences.create",
+    "workspace_preferences.list",
+    "workspace_preferences.replace",
+    "workspace_preferences.retrieve",
+    "workspace_preferences.topics.archive",
+    "workspace_preferences.topics.create",
+    "workspace_preferences.topics.list",
+    "workspace_preferences.topics.replace",
+    "workspace_preferences.topics.retrieve",
+)
+"""What works, and what the client of Node (7.10) has no method for."""
 
 
 def shape(asked: str) -> str:
@@ -42,6 +63,29 @@ def test_what_works_is_served_and_nothing_else_is() -> None:
         if (works == "yes") != (shape(asked.strip("`")) in there) or not re.match(r"yes$|no: .{5}", works)
     ]
     assert wrong == []
+
+
+def test_what_works_is_driven_by_both_clients() -> None:
+    """Every method that works is called by a test with the client of Python, and by a script with that of Node."""
+    works = {name.strip("`") for name, _, works in ROWS if works == "yes"}
+    assert sorted(works - driven.by_python()) == []
+    assert sorted(works - driven.by_node()) == [*NOT_IN_NODE]
+
+
+def test_a_method_that_is_not_called_is_seen() -> None:
+    """The law follows the client through the names that hold it or a part of it, and takes nothing else for a call."""
+    python = """
+def test(client, house):
+    of = client.lists
+    of.subscriptions.add("a")
+    own = client.with_options(api_key="k")
+    made = own.brands.create(name="b").id
+    client.messages.list
+    made.update(1)
+"""
+    script = "const of = client.users.preferences;\nawait of.bulkUpdate(ana);\nclient.messages.list;\nother.send();"
+    assert set(driven.in_python(python)) == {"lists.subscriptions.add", "brands.create"}
+    assert set(driven.in_script(script)) == {"users.preferences.bulk_update"}
 
 
 def test_a_method_that_is_not_served_is_seen() -> None:

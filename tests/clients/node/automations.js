@@ -20,9 +20,12 @@ assert.ok((await client.automations.list()).templates.some((one) => one.id === "
 await client.automations.invoke.invokeByTemplate("node/cart", { recipient: bea });
 const cancel = [{ action: "cancel", cancelation_token: "node-cart" }];
 await client.automations.invoke.invokeAdHoc({ automation: { steps: cancel } });
-for (let canceled = []; canceled.length === 0; ) {
+let canceled = [];
+while (canceled.length === 0) {
   canceled = (await client.get("/automations/runs", { query: { template_id: "node/cart", status: "CANCELED" } })).runs;
 }
+const taken = (await client.get(`/automations/runs/${canceled[0].run_id}/steps`)).steps;
+assert.deepEqual(taken.map((one) => [one.action, one.status]), [["delay", "CANCELED"], ["send", "CANCELED"]]);
 
 const dance = client.automations.invoke.invokeAdHoc({ automation: { steps: [{ action: "dance" }] } });
 await assert.rejects(dance, (refusal) => {

@@ -1,4 +1,4 @@
-// Tenants with their users, what these want to hear of, and their devices.
+// Tenants with their users.
 import assert from "node:assert/strict";
 import { client } from "./client.js";
 
@@ -19,23 +19,3 @@ await client.users.tenants.removeAll(ana);
 assert.deepEqual((await client.users.tenants.list(ana)).items, []);
 await client.tenants.delete("node/acme/3");
 await assert.rejects(client.tenants.retrieve("node/acme/3"), { status: 404 });
-
-const topic = { status: "OPTED_OUT" };
-await client.users.preferences.updateOrCreateTopic("news", { user_id: ana, topic });
-await client.users.preferences.updateOrCreateTopic("news", {
-  user_id: ana,
-  tenant_id: "node/acme/1",
-  topic: { status: "OPTED_IN", has_custom_routing: true, custom_routing: ["email"] },
-});
-assert.equal((await client.users.preferences.retrieveTopic("news", { user_id: ana })).topic.status, "OPTED_OUT");
-const [there] = (await client.users.preferences.retrieve(ana, { tenant_id: "node/acme/1" })).items;
-assert.deepEqual([there.topic_id, there.status, there.custom_routing], ["news", "OPTED_IN", ["email"]]);
-
-const token = "dev/1:%2F+ü";
-await client.users.tokens.addSingle(token, { user_id: ana, provider_key: "expo", device: { platform: "ios" } });
-assert.deepEqual((await client.users.tokens.list(ana)).tokens.map((one) => one.token), [token]);
-const patch = [{ op: "replace", path: "/status", value: "revoked" }];
-await client.users.tokens.update(token, { user_id: ana, patch });
-assert.equal((await client.users.tokens.retrieve(token, { user_id: ana })).status, "revoked");
-await client.users.tokens.delete(token, { user_id: ana });
-assert.deepEqual((await client.users.tokens.list(ana)).tokens, []);
