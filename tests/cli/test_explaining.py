@@ -1,9 +1,14 @@
 """`explain`: the whole story of an event, for people."""
 
+import msgspec
 import pytest
 
 from heliograph import channels
 from heliograph import testing as helpers
+from heliograph.core import ids
+from heliograph.core import requests as core_requests
+from heliograph.store import request_rows, requests
+from heliograph.testing import mailbox
 from tests.cli import program
 
 RULE = {
@@ -52,6 +57,43 @@ def test_a_message_is_told_from_event_to_delivery(house: str, tell: program.Tell
     places = [told.out.find(words) for words in story]
     assert -1 not in places, told.out
     assert places == sorted(places)
+
+
+def test_a_message_is_found_by_what_its_provider_calls_it(house: str, tell: program.Tell) -> None:
+    """By its own id too, each time with its event; a name that is none is refused."""
+    with world(house) as play:
+        play.mailbox.answer = lambda outgoing: mailbox.accepted(outgoing)._replace(reference="queue-7")
+        event = play.event("custom.order_placed", **ORDER)
+        play.run_until_idle()
+        (message,) = play.explain(event).messages
+    for name in (message.id, "queue-7"):
+        told = tell("explain", name)
+        assert told.code == 0
+        assert f"event custom.order_placed {event}" in told.out
+        assert "by world as queue-7: 250 ok" in told.out
+    assert tell("explain", "queue-8").code == 1
+
+
+def test_a_message_that_speaks_of_no_event_is_told_alone(house: str, tell: program.Tell) -> None:
+    """A request to send: how it stands before it is taken up, and to whom it went by whom."""
+    with world(house) as play:
+        said = core_requests.read(
+            {"message": {"to": {"user_id": "ana"}, "content": {"title": "t", "body": "b"}}}
+        )[0]
+        now, body = play.clock.now(), msgspec.json.encode(said)
+        identity = ids.mint(now, 0, ids.partition_of_subject(play.workspace_id, "ana"), 1)
+        partition = ids.partition_of(identity)
+        row = request_rows.Request(
+            play.workspace_id, identity, partition, None, body, now, None, None, None, None
+        )
+        with play.app.store.writing() as connection:
+            requests.put(connection, row)
+        waiting = tell("explain", ids.wire(identity))
+        play.run_until_idle()
+    assert (waiting.code, "ENQUEUED" in waiting.out) == (0, True)
+    told = tell("explain", ids.wire(identity))
+    for words in (f"message {ids.text(identity)}", "SENT", "email to ana@example.com: accepted", "by world"):
+        assert words in told.out
 
 
 def test_why_nothing_was_sent(house: str, tell: program.Tell) -> None:
@@ -117,4 +159,4 @@ def test_an_event_is_looked_for_in_one_workspace(workspace: str, lone_house: str
     told = tell("explain", event, "--workspace", workspace)
     assert told.code == (0 if workspace == "default" else 1)
     if told.code:
-        assert told.err == f"heliograph: there is no event {event} in the workspace north\n"
+        assert told.err == f"heliograph: there is no event and no message {event} in the workspace north\n"

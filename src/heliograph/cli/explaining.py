@@ -1,4 +1,4 @@
-"""`heliograph explain`: an event from its arrival to the answers of the outside, as a tree."""
+"""`heliograph explain`: an event, or a message, from its arrival to the answers of the outside, as a tree."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ from rich.tree import Tree
 
 from heliograph import errors
 from heliograph.cli import options, terminal
+from heliograph.core import ids
 
 if TYPE_CHECKING:
+    import sqlalchemy as sa
+
     from heliograph.core import explain as stories
 
 _LONGEST = 300
+_MOST_MESSAGES = 20
 _STYLES = {
     "processed": "green", "executed": "green", "succeeded": "green", "accepted": "green",
     "failed": "red", "permanent": "red", "unroutable": "red",
@@ -30,27 +34,58 @@ _WITHOUT_RUN = {
 
 
 def explain(
-    event: Annotated[
-        str, typer.Argument(metavar="EVENT_ID", help="The id that the event was accepted with.")
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID", help="The id of an event or a message, or what a provider calls a message by."
+        ),
     ],
     workspace: options.Workspace = "default",
     database: options.DatabaseUrl = None,
 ) -> None:
     """Tell what became of an event: every rule of its type, why it ran or not, and every message with its attempts.
 
-    All of it is read from what was stored when it was decided, and stays true when rules change.
+    Given a message, tell of the event that it speaks of, or of itself where there is none. All of it is read from what
+    was stored when it was decided, and stays true when rules change.
     """
-    from heliograph.store import history
-
-    identity = options.parse_id(event, "EVENT_ID")
+    name = name.strip()
     with options.opened(database) as store:
         now = options.moment(store)
         with store.reading() as connection:
             owner = options.workspace_id(connection, workspace)
-            found = history.explain_event(connection, owner, None, identity, now)
-    if found is None:
-        raise errors.NotFound(f"there is no event {event} in the workspace {workspace}")
-    terminal.console().print(tree(found))
+            found = _of_event(connection, owner, ids.parse(name), now)
+            trees = [found] if found is not None else _of_messages(connection, owner, name, now)
+    if not trees:
+        raise errors.NotFound(f"there is no event and no message {name} in the workspace {workspace}")
+    for one in trees:
+        terminal.console().print(one)
+
+
+def _of_event(connection: sa.Connection, workspace_id: int, event_id: bytes | None, now: int) -> Tree | None:
+    from heliograph.store import history
+
+    if event_id is None:
+        return None
+    told = history.explain_event(connection, workspace_id, None, event_id, now)
+    return None if told is None else tree(told)
+
+
+def _of_messages(connection: sa.Connection, workspace_id: int, name: str, now: int) -> list[Tree]:
+    """The stories of the messages of a name, each with its event where that is still there."""
+    from heliograph.store import messages
+
+    made = []
+    for sent in messages.named(connection, workspace_id, name, _MOST_MESSAGES, now):
+        story = _of_event(connection, workspace_id, sent.row.event_id, now)
+        made.append(story or message_tree(messages.explained(sent), sent.status))
+    return made
+
+
+def message_tree(message: stories.OutgoingMessage, status: str) -> Tree:
+    """The story of a message that speaks of no event; `status` is how it stands, in Courier's words."""
+    root = Tree(_line("message ", (message.id, "bold"), f" of {message.created_at}: {status}"))
+    _add_message(root, message)
+    return root
 
 
 def tree(told: stories.Explanation) -> Tree:
@@ -162,12 +197,13 @@ def _add_message(leaf: Tree, message: stories.OutgoingMessage) -> None:
         code = "" if attempt.code is None or attempt.text.startswith(attempt.code) else f"{attempt.code} "
         said = f"{code}{attempt.text}".strip()
         by = f" by {attempt.provider}" if attempt.provider else ""
+        called = f" as {attempt.reference}" if attempt.reference not in (None, message.id) else ""
         ended = "" if attempt.settled_at is None else f" until {attempt.settled_at[11:]}"
         branch.add(
             _line(
                 f"attempt {number} {attempt.at}{ended}: ",
                 _word(attempt.outcome),
-                f"{by}{': ' if said else ''}{said}",
+                f"{by}{called}{': ' if said else ''}{said}",
             )
         )
     if message.error is not None and not _is_said(message):

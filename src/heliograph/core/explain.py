@@ -158,6 +158,7 @@ class OutgoingMessage(msgspec.Struct, kw_only=True):
         "bounced",
         "delayed",
         "capped",
+        "simulated",
     ]
     possibly_repeated: bool
     attempts: list[Attempt]

@@ -96,8 +96,12 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         """Who is written to, as their partition is known, where it is one person."""
         if not self.is_single:
             return None
-        one = self.to[0]
-        return one.user_id or people.email_of(one.profile) or people.phone_of(one.profile)
+        return known_as(self.to[0])
+
+
+def known_as(one: To) -> str | None:
+    """Who somebody is: the id of a contact, else an address; None for a group, and where neither is given."""
+    return one.user_id or people.email_of(one.profile) or people.phone_of(one.profile)
 
 
 _request = msgspec.json.Decoder(Request)

@@ -6,14 +6,14 @@ was made, and where the messages of an event lie.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any, TypeAlias
 
 import msgspec
 import sqlalchemy as sa
 
-from heliograph.core import effects, explain, ids, messages, reports, schedule
-from heliograph.store import report_rows, requests, rows, schema
+from heliograph.core import effects, explain, ids, messages, schedule
+from heliograph.store import message_rows, report_rows, requests, rows, schema, waiting_requests
 
 _MESSAGES = schema.messages.c
 _EVENTS = schema.events.c
@@ -22,87 +22,93 @@ _REQUESTS = schema.requests.c
 _EVENT = sa.func.coalesce(_REQUESTS.event, _EVENTS.event_type)
 _WIDTH = len(rows.Message._fields)
 _FIELDS = tuple(_MESSAGES[name] for name in (*rows.Message._fields, *report_rows.Reached._fields[2:]))
+_MOST_SENDS = 200
+"""The newest sends to a list whose messages are looked through for one page."""
 _COUNTED = 42
 """The bits of an id below its counter, which a run and its messages have from their event."""
 
 
-class Sent(NamedTuple):
-    """A message with its attempts, and the type of the event that it speaks of."""
-
-    row: rows.Message
-    event_type: str | None
-    attempts: tuple[messages.Attempt, ...]
-    known: reports.Known = reports.NOTHING
-    """What reports have told of it."""
-    waits_until: int | None = None
-    """When it is due (µs), where it is a request that no turn has taken up."""
-
-    @property
-    def status(self) -> str:
-        """How it stands, in Courier's words."""
-        return reports.status(messages.State(self.row.state), self.known)
-
-    @property
-    def created_at(self) -> int:
-        """When it was decided on (µs)."""
-        return ids.created_at(self.row.id)
-
-
-class Filter(NamedTuple):
-    """Which messages are asked for; None = any."""
-
-    message_id: bytes | None = None
-    recipient: str | None = None
-    """A contact's id; for messages to no contact, their address."""
-    statuses: Collection[str] | None = None
-    """In Courier's words."""
-    event_type: str | None = None
-    template_id: str | None = None
-    tenant_id: str | None = None
-    created_after: int | None = None
-    before: bytes | None = None
-    """The id of the last message that was seen."""
-    trace: str | None = None
-    """What their request was traced by, or its id: of a request to send, or of a run's send to a list."""
-    tags: Collection[str] | None = None
-    """Any of those that their request was tagged with."""
-    archived: bool = True
-    """Whether those are listed that were archived."""
+Filter: TypeAlias = message_rows.Filter
+Sent: TypeAlias = message_rows.Sent
 
 
 def read_message(
-    connection: sa.Connection, workspace_id: int, tenant_id: str | None, message_id: bytes
+    connection: sa.Connection, workspace_id: int, tenant_id: str | None, message_id: bytes, now: int
 ) -> Sent | None:
-    """A message to a person; None where this tenant (None: the whole workspace) sees none."""
+    """A message to a person, or a request that waits; None where this tenant (None: the whole workspace) sees none."""
     chosen = Filter(message_id=message_id, tenant_id=tenant_id)
-    found = list_messages(connection, workspace_id, chosen, 1)
-    if found:
-        return found[0]
-    asked = requests.read(connection, workspace_id, tenant_id, message_id)
-    row = None if asked is None else requests.as_message(asked)
-    if asked is None or row is None:
-        return None
-    return Sent(row, asked.event, (), waits_until=asked.due_at)
+    found = list_messages(connection, workspace_id, chosen, 1, now)
+    return found[0] if found else None
 
 
-def list_messages(connection: sa.Connection, workspace_id: int, chosen: Filter, limit: int) -> list[Sent]:
-    """The newest messages to people that pass a filter, at most `limit`."""
+def list_messages(
+    connection: sa.Connection, workspace_id: int, chosen: Filter, limit: int, now: int
+) -> list[Sent]:
+    """The newest messages to people that pass a filter at an instant (µs), at most `limit`; requests that wait too."""
+    # These first: what a turn takes up meanwhile is then found twice, and not missed.
+    waiting = waiting_requests.listed(connection, workspace_id, chosen, limit, now)
+    there = _listed(connection, workspace_id, chosen, limit)
+    taken_up = {sent.row.request_id for sent in there}
+    found = [*there, *(sent for sent in waiting if sent.row.id not in taken_up)]
+    return sorted(found, key=lambda sent: sent.row.id, reverse=True)[:limit]
+
+
+def _listed(connection: sa.Connection, workspace_id: int, chosen: Filter, limit: int) -> list[Sent]:
+    """Those that stand in the ledger; not more than `limit` of each walk."""
     query = _query(workspace_id).where(_MESSAGES.kind == effects.Kind.MESSAGE, *_clauses(chosen))
     if chosen.trace is not None:
         query = query.where(_traced(connection, workspace_id, chosen.trace))
     if not chosen.archived:
         query = query.where(~requests.is_archived(workspace_id))
-    query = query.order_by(_MESSAGES.id.desc()).limit(limit)
-    if chosen.recipient is None:
-        return _with_runs(connection, workspace_id, _sent(connection.execute(query)))
-    # A walk of an index for each instead of one OR, which would walk the whole ledger.
-    to_contact = query.where(_seldom(connection, _MESSAGES.contact_id == chosen.recipient))
-    to_address = query.where(
-        _MESSAGES.contact_id.is_(None), _seldom(connection, _MESSAGES.address == chosen.recipient)
+    found: dict[bytes, Sent] = {}
+    for walk in _walks(connection, workspace_id, chosen):
+        walked = query.where(*walk).order_by(_MESSAGES.id.desc()).limit(limit)
+        found |= {sent.row.id: sent for sent in _sent(connection.execute(walked))}
+    return _with_runs(connection, workspace_id, list(found.values()))
+
+
+def _walks(
+    connection: sa.Connection, workspace_id: int, chosen: Filter
+) -> Iterator[Sequence[sa.ColumnElement[bool]]]:
+    """What the rows of each walk meet: one of an index for each, not one OR, which would walk the whole ledger."""
+    whose: list[list[sa.ColumnElement[bool]]] = [[]]
+    if chosen.recipient is not None:
+        to_address = _seldom(connection, _MESSAGES.address == chosen.recipient)
+        whose = [
+            [_seldom(connection, _MESSAGES.contact_id == chosen.recipient)],
+            [_MESSAGES.contact_id.is_(None), to_address],
+        ]
+    if chosen.list_id is None:
+        yield from whose
+        return
+    for automation_id in _sends_to(connection, workspace_id, chosen.list_id, chosen.before):
+        yield [_MESSAGES.automation_id == automation_id, _MESSAGES.run_id.is_(None), *_any_of(whose)]
+
+
+def _any_of(whose: Sequence[Sequence[sa.ColumnElement[bool]]]) -> Iterator[sa.ColumnElement[bool]]:
+    if any(whose):
+        yield sa.or_(*(sa.and_(*clauses) for clauses in whose))
+
+
+def _sends_to(
+    connection: sa.Connection, workspace_id: int, list_id: str, before: bytes | None
+) -> Iterator[bytes]:
+    """By what the messages of the newest sends to a list are known that began before an id."""
+    written = sa.cast(_FANOUTS.body, sa.Text)
+    named = msgspec.json.encode(list_id).decode()
+    query = sa.select(_FANOUTS.automation_id, _FANOUTS.body).where(
+        _FANOUTS.workspace_id == workspace_id,
+        sa.or_(
+            written.contains(f'"list_id":{named}', autoescape=True),
+            written.contains(f'"list_ids":[{named}]', autoescape=True),
+        ),
     )
-    found = [*_sent(connection.execute(to_contact)), *_sent(connection.execute(to_address))]
-    found = sorted(found, key=lambda sent: sent.row.id, reverse=True)[:limit]
-    return _with_runs(connection, workspace_id, found)
+    if before is not None:
+        query = query.where(_FANOUTS.created_at <= ids.created_at(before))
+    for row in connection.execute(query.order_by(_FANOUTS.created_at.desc()).limit(_MOST_SENDS)):
+        body = msgspec.json.decode(row.body)
+        if list_id in (body.get("list_id"), *body.get("list_ids", ())):
+            yield row.automation_id
 
 
 def _traced(connection: sa.Connection, workspace_id: int, trace: str) -> sa.ColumnElement[bool]:
@@ -168,7 +174,16 @@ def of_event(
         )
         found += _sent(connection.execute(query))
     found.sort(key=lambda sent: (sent.row.run_id or b"", sent.row.visit, sent.row.ordinal))
-    return [_explained(sent) for sent in found]
+    return [explained(sent) for sent in found]
+
+
+def named(connection: sa.Connection, workspace_id: int, name: str, at_most: int, now: int) -> list[Sent]:
+    """The message with this id, else the newest that a provider calls by this name: then all are looked through."""
+    identity = ids.parse(name) or ids.of_wire(name)
+    found = None if identity is None else read_message(connection, workspace_id, None, identity, now)
+    if found is not None:
+        return [found]
+    return list_messages(connection, workspace_id, Filter(references=[name]), at_most, now)
 
 
 def _query(workspace_id: int) -> sa.Select[Any]:
@@ -200,11 +215,14 @@ def _clauses(chosen: Filter) -> list[Any]:
         if value is not None:
             found.append(column == value)
     if chosen.tags is not None:
-        written = sa.cast(_REQUESTS.tags, sa.Text)
-        tagged = [written.contains(msgspec.json.encode(tag).decode(), autoescape=True) for tag in chosen.tags]
-        found.append(sa.or_(sa.false(), *tagged))
+        found.append(waiting_requests.tagged(chosen.tags))
     if chosen.statuses is not None:
         found.append(sa.or_(sa.false(), *_standing(chosen.statuses)))
+    attempts = sa.cast(_MESSAGES.attempts, sa.Text)
+    for name, values in (("provider", chosen.providers), ("reference", chosen.references)):
+        if values is not None:
+            words = [f'"{name}":{msgspec.json.encode(value).decode()}' for value in values]
+            found.append(sa.or_(sa.false(), *(attempts.contains(word, autoescape=True) for word in words)))
     if chosen.created_after is not None:
         found.append(_MESSAGES.id >= ids.head(chosen.created_after) + bytes(8))
     if chosen.before is not None:
@@ -240,7 +258,8 @@ def _sent(found: Iterable[sa.Row[Any]]) -> list[Sent]:
     return made
 
 
-def _explained(sent: Sent) -> explain.OutgoingMessage:
+def explained(sent: Sent) -> explain.OutgoingMessage:
+    """A message as a story tells it."""
     row = sent.row
     return explain.OutgoingMessage(
         id=ids.text(row.id),

@@ -13,7 +13,7 @@ import msgspec
 import sqlalchemy as sa
 
 from heliograph import errors
-from heliograph.core import delays, effects, messages, people, requests, routing
+from heliograph.core import delays, effects, messages, people, requests
 from heliograph.store import (
     birthdays,
     brands,
@@ -23,6 +23,7 @@ from heliograph.store import (
     rows,
     schema,
     templates,
+    waiting_requests,
 )
 
 _REQUESTS = schema.requests.c
@@ -122,37 +123,6 @@ def read(
     return None if row is None else request_rows.Request._make(row)
 
 
-def as_message(row: request_rows.Request) -> rows.Message | None:
-    """The message that a request is, as it will be planned; None where it is for many."""
-    said = requests.stored(row.body)
-    if not said.is_single:
-        return None
-    return rows.Message(
-        row.workspace_id,
-        row.id,
-        row.partition,
-        row.tenant_id,
-        int(effects.Kind.MESSAGE),
-        routing.named(said.routing.root)[0],
-        None,
-        None,
-        0,
-        0,
-        None,
-        said.to[0].user_id,
-        said.subject if said.to[0].user_id is None else None,
-        said.template,
-        None,
-        None,
-        None,
-        int(messages.State.PLANNED),
-        None,
-        None,
-        None,
-        row.id,
-    )
-
-
 def traced(
     connection: sa.Connection, workspace_id: int, trace_id: str, identity: bytes | None
 ) -> Sequence[bytes]:
@@ -168,25 +138,22 @@ def traced(
 
 
 def cancel(connection: sa.Connection, workspace_id: int, identity: bytes, now: int, reason: str) -> bool:
-    """Let a request that no turn has taken up become a message that is canceled; False where there is none.
+    """Let a request that no turn has taken up become one message that is canceled; False where there is none.
 
     The caller keeps turns out of its partition.
     """
     row = read(connection, workspace_id, None, identity)
-    message = None if row is None else as_message(row)
-    if row is None or message is None:
+    if row is None:
         return False
     timers = schema.timers.c
     waits = sa.delete(schema.timers).where(
-        timers.partition == row.partition,
-        timers.wake_at == row.due_at,
-        timers.workspace_id == workspace_id,
-        timers.kind == int(effects.Timer.REQUEST),
-        timers.id == identity,
+        waiting_requests.IS_REQUEST, timers.workspace_id == workspace_id, timers.id == identity
     )
     if not connection.execute(waits).rowcount:
         return False
-    canceled = message._replace(state=int(messages.State.CANCELED), settled_at=now, error=reason)
+    canceled = waiting_requests.as_message(row)._replace(
+        state=int(messages.State.CANCELED), settled_at=now, error=reason
+    )
     connection.execute(sa.insert(schema.messages).values(**canceled._asdict()))
     return True
 

@@ -249,6 +249,8 @@ timers = _queue(
     _column("workspace_id", sa.Integer),
     _column("kind", sa.SmallInteger),
     _column("id", Identity),
+    # Requests to send that wait, which are listed among the messages.
+    _index("timers_of_requests", "workspace_id", "id", where="kind = 10"),
 )
 
 # What one subject owes another, and the answers of the outside: insert only, unique on the effect's id and kind.

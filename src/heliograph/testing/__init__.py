@@ -387,7 +387,9 @@ class World(wishes.Wishes, outboxes.Outboxes):
     def ledger(self, most: int = 1000) -> list[messages.Sent]:
         """The messages of the ledger, newest first, at most so many."""
         with self.app.store.reading() as connection:
-            return messages.list_messages(connection, self.workspace_id, messages.Filter(), most)
+            return messages.list_messages(
+                connection, self.workspace_id, messages.Filter(), most, self.app.clock.now()
+            )
 
 
 def _identity(text: str) -> bytes:

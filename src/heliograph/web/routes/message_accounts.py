@@ -98,7 +98,9 @@ def read_history(request: Call) -> Response[History]:
 def _found(request: Call) -> tuple[ledger.Sent, Any]:
     identity, who = request.identity("message_id"), request.principal
     with request.services.database.reading() as connection:
-        found = ledger.read_message(connection, who.workspace_id, who.tenant_id, identity)
+        found = ledger.read_message(
+            connection, who.workspace_id, who.tenant_id, identity, request.services.now()
+        )
         if found is None:
             raise errors.NotFound(f"there is no message {request.part('message_id')!r}")
         return found, ledger.event_of(connection, found.row)
@@ -107,6 +109,9 @@ def _found(request: Call) -> tuple[ledger.Sent, Any]:
 def _rendered(request: Call) -> tuple[ledger.Sent, renderings.Rendered | None]:
     """The message and its texts; None where they cannot be filled, which its error says."""
     sent, event = _found(request)
+    if sent.row.content is None and sent.row.template_version is None:
+        # What a request says is laid down when it is due.
+        return sent, None
     at = sent.attempts[-1].at if sent.attempts else sent.created_at
     try:
         return sent, request.services.renders.render(sent.row, event, at)

@@ -42,7 +42,10 @@ Reason = Literal[
 Milliseconds = Annotated[int, msgspec.Meta(description="An instant in milliseconds since 1970 UTC.")]
 
 
-class MessagesQuery(msgspec.Struct, kw_only=True, rename={"message_id": "messageId", "trace_id": "traceId"}):
+_NAMES = {"message_id": "messageId", "trace_id": "traceId", "list_id": "list"}
+
+
+class MessagesQuery(msgspec.Struct, kw_only=True, rename=_NAMES):
     """Which messages are listed, newest first."""
 
     recipient: str | None = None
@@ -62,6 +65,16 @@ class MessagesQuery(msgspec.Struct, kw_only=True, rename={"message_id": "message
     ) = None
     tags: Annotated[str, msgspec.Meta(description="As `tag`.")] | None = None
     archived: Annotated[bool, msgspec.Meta(description="Whether archived ones are listed too.")] | None = None
+    list_id: Annotated[str, msgspec.Meta(description="The list that they were sent to.")] | None = None
+    provider: (
+        Annotated[str, msgspec.Meta(description="One or more that were tried, with commas between.")] | None
+    ) = None
+    reference: (
+        Annotated[
+            str, msgspec.Meta(description="What a provider calls them by: an id, with others after commas.")
+        ]
+        | None
+    ) = None
     cursor: str | None = None
 
 
@@ -131,11 +144,12 @@ def list_messages(request: Call) -> Response[MessageList]:
     chosen = _filter(query, request.principal.tenant_id)
     if chosen is None:
         return Response(MessageList(paging.Paging(None, False), []), headers=ignored_header(ignored))
+    owner, now = request.principal.workspace_id, request.services.now()
     with request.services.database.reading() as connection:
-        found = ledger.list_messages(connection, request.principal.workspace_id, chosen, PER_PAGE + 1)
-    more, now = len(found) > PER_PAGE, request.services.now()
+        found = ledger.list_messages(connection, owner, chosen, PER_PAGE + 1, now)
+    more = len(found) > PER_PAGE
     cursor = ids.text(found[PER_PAGE - 1].row.id) if more else None
-    listed = [Message(**_fields(sent, now)) for sent in found[:PER_PAGE]]
+    listed = [Message(**_fields(sent)) for sent in found[:PER_PAGE]]
     return Response(MessageList(paging.Paging(cursor, more), listed), headers=ignored_header(ignored))
 
 
@@ -148,7 +162,7 @@ def read_message(request: Call) -> Detail:
     providers = [
         {"provider": one.provider, "reference": one.reference} for one in found.attempts if one.reference
     ]
-    return Detail(**_fields(found, request.services.now()), providers=providers, attempts=attempts)
+    return Detail(**_fields(found), providers=providers, attempts=attempts)
 
 
 # ── what is ordered ─────────────────────────────────────────────────────────────────────────────────
@@ -162,7 +176,7 @@ def cancel_message(request: Call) -> Response[Message]:
     canceled = message_orders.cancel(services.database, sent.row.workspace_id, sent.row.id, services.now())
     if canceled:
         request.wake()
-    return Response(Message(**_fields(_found(request), services.now())), status_code=200 if canceled else 409)
+    return Response(Message(**_fields(_found(request))), status_code=200 if canceled else 409)
 
 
 @post("/messages/{message_id:str}/resend", status_code=200, opt={"tag": TAG})
@@ -184,7 +198,9 @@ def _shown(row: rows.Message) -> str:
 def _found(request: Call) -> ledger.Sent:
     identity, who = request.identity("message_id"), request.principal
     with request.services.database.reading() as connection:
-        found = ledger.read_message(connection, who.workspace_id, who.tenant_id, identity)
+        found = ledger.read_message(
+            connection, who.workspace_id, who.tenant_id, identity, request.services.now()
+        )
     if found is None:
         raise errors.NotFound(f"there is no message {request.part('message_id')!r}")
     return found
@@ -211,14 +227,18 @@ def _filter(query: MessagesQuery, tenant_id: str | None) -> ledger.Filter | None
         _after(query.enqueued_after),
         _cursor(query.cursor),
         query.trace_id,
-        _tags(query),
+        _words(query.tag, query.tags),
         bool(query.archived),
+        query.list_id,
+        _words(query.provider),
+        _words(query.reference),
     )
 
 
-def _tags(query: MessagesQuery) -> list[str] | None:
-    written = [one for one in (query.tag, query.tags) if one is not None]
-    return [tag.strip() for one in written for tag in one.split(",")] if written else None
+def _words(*given: str | None) -> list[str] | None:
+    """What stands between commas, of what was given; None: nothing was."""
+    written = [one for one in given if one is not None]
+    return [word.strip() for one in written for word in one.split(",")] if written else None
 
 
 def _statuses(written: str | None) -> set[str] | None:
@@ -257,16 +277,16 @@ def _cursor(written: str | None) -> bytes | None:
 # ── how it stands ───────────────────────────────────────────────────────────────────────────────────
 
 
-def _fields(sent: ledger.Sent, now: int) -> dict[str, Any]:
+def _fields(sent: ledger.Sent) -> dict[str, Any]:
     row = sent.row
     state = State(row.state)
     known = sent.known
     return {
         "id": _shown(row),
-        "recipient": row.contact_id or row.address or "",
+        "recipient": sent.recipient,
         "event": sent.event_type or "",
         "notification": row.template_id or "",
-        "status": "DELAYED" if now < (sent.waits_until or 0) else sent.status,
+        "status": sent.status,
         "reason": _reason(row, state),
         "error": _error(sent),
         "enqueued": sent.created_at // 1000,
