@@ -142,3 +142,25 @@ def test_places_are_made_once(store: database.Database) -> None:
     with store.reading() as connection:
         assert places.mark(connection, 1, places.Kind.CONVERSATION) == stream.came[-1].id
         assert places.mark(connection, 2, places.Kind.PAYLOAD) == places.START
+
+
+def test_lists_are_planned_anew_and_by_walks_alone(shared_store: database.Database) -> None:
+    """PostgreSQL never plans for a limit that it does not know, nor reads all to sort it, among several processes."""
+    with listings.looking(shared_store) as connection:
+        chosen = dict(map(tuple, connection.execute(_CHOSEN)))
+    assert chosen == {
+        "enable_bitmapscan": "off",
+        "enable_seqscan": "off",
+        "max_parallel_workers_per_gather": "0",
+        "plan_cache_mode": "force_custom_plan",
+    }
+    with shared_store.reading() as connection:
+        assert not {*chosen.items()} & {*map(tuple, connection.execute(_CHOSEN))}, (
+            "who reads next is free again"
+        )
+
+
+_CHOSEN = sa.text(
+    "SELECT name, setting FROM pg_settings WHERE name IN ('plan_cache_mode', 'enable_seqscan',"
+    " 'enable_bitmapscan', 'max_parallel_workers_per_gather')"
+)
