@@ -50,7 +50,7 @@ def backtest(
 ) -> None:
     """Tell what a rule would have made of the events of the last days, with nothing done.
 
-    It reads beside whoever is at work, at the lowest priority, and rests as long as it works.
+    It reads beside whoever is at work, at the lowest priority, and rests the longer the more others have to do.
     """
     if (rule is None) is (file is None):
         raise typer.BadParameter("takes the id of a rule, or --file", param_hint="RULE_ID")
@@ -82,7 +82,7 @@ def _run(store: databases.Database, workspace: str, given: dict[str, Any]) -> an
     from heliograph.core import backtests as core
     from heliograph.core import ids
     from heliograph.engine import backtest as engine
-    from heliograph.engine import backtests
+    from heliograph.engine import backtests, resting
     from heliograph.store import automations
 
     now = options.moment(store)
@@ -94,8 +94,11 @@ def _run(store: databases.Database, workspace: str, given: dict[str, Any]) -> an
                 del given["rule_id"]
         asked = engine.order(connection, owner, None, given, now)
     backtests.take_lowest_priority()
+    machine = resting.this_machine()
     with _progress() as moved:
-        for found in engine.run(store, asked, backtests.rest, time.perf_counter):
+        for found in engine.run(
+            store, asked, lambda worked: time.sleep(machine.rest_after(worked)), time.perf_counter
+        ):
             if isinstance(found, core.Backtest):
                 return found
             moved(found.looked_at, found.of)

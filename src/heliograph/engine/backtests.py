@@ -18,13 +18,10 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 import msgspec
 
 from heliograph import errors
-from heliograph.engine import backtest
+from heliograph.engine import backtest, resting
 from heliograph.store import database
 
 LOWEST_PRIORITY = 19
-SHARE = 0.5
-"""How much of the time it works; the rest of it is for others."""
-_LONGEST_REST = 0.5
 _TELLS_EVERY = 0.25
 """Seconds between two words about progress."""
 _LINE = 64 << 20
@@ -133,11 +130,6 @@ def words(job: Job, rest: Callable[[float], None]) -> Iterator[Told]:
         yield Told(fault=fault.message)
 
 
-def rest(seconds: float) -> None:
-    """Let others work after so many seconds of work."""
-    time.sleep(min(_LONGEST_REST, seconds * (1 - SHARE) / SHARE))
-
-
 def take_lowest_priority() -> None:
     """Let this process work when no other wants to."""
     with contextlib.suppress(OSError):
@@ -151,7 +143,8 @@ def main() -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     take_lowest_priority()
     job = msgspec.json.decode(sys.stdin.buffer.readline(), type=Job)
-    for told in words(job, rest):
+    machine = resting.this_machine()
+    for told in words(job, lambda worked: time.sleep(machine.rest_after(worked))):
         sys.stdout.buffer.write(_encode(told) + b"\n")
         sys.stdout.buffer.flush()
 
