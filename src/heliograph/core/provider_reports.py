@@ -209,3 +209,19 @@ def is_hard(status: str) -> bool:
     A full mailbox, a refused content, a policy or a broken route say nothing of the address.
     """
     return status == "" or _HARD.fullmatch(status.strip()) is not None
+
+
+_NO_MAILBOX = re.compile(r"5\d\d 5\.(?:1\.(?:1|2|3|4|6|10)|2\.1)")
+_THIS_TIME = re.compile(r"[45]\d\d [45]\.2\.\d+|5\d\d 5\.1\.0|55[013]")
+
+
+def refusal(channel: str, code: str | None) -> str | None:
+    """What a refusal at the hand-over says of the address: HARD, SOFT, or None where that is nothing.
+
+    It is judged by the enhanced status: a number alone may be anything. What is refused for who we are or what we say
+    (5.7, 5.6) tells nothing of the address, however often it comes.
+    """
+    said = code or ""
+    if channel == "email":
+        return HARD if _NO_MAILBOX.fullmatch(said) else SOFT if _THIS_TIME.fullmatch(said) else None
+    return HARD if channel == "sms" and said.partition(" ")[2] in _GONE else None

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from heliograph.core import ids, messages
+from heliograph.core import ids, messages, schedule
 from heliograph.core.messages import State
 
 
@@ -187,6 +187,8 @@ def write(message_id: bytes, report: Report) -> bytes:
 
 SOFT_IN_A_ROW = 5
 """So many soft bounces without a delivery between them, and nothing more is sent to an address."""
+SOFT_COUNTS_FOR = 90 * schedule.DAY
+"""How long a soft bounce counts (µs): nobody may tell of the deliveries between."""
 
 
 class Word(msgspec.Struct, frozen=True, array_like=True):
@@ -248,5 +250,5 @@ def hear(soft_at: Sequence[int], word: Word) -> Account:
         return Account([at for at in soft_at if at > word.at])
     if word.bounce == HARD:
         return Account((), "bounce")
-    counted = sorted((*soft_at, word.at))
+    counted = sorted(at for at in (*soft_at, word.at) if at > word.at - SOFT_COUNTS_FOR)
     return Account((), "bounce") if len(counted) >= SOFT_IN_A_ROW else Account(counted)

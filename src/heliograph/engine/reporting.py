@@ -22,6 +22,7 @@ from heliograph.store import database, report_rows, rows
 Key = tuple[int, bytes]
 
 INBOX = frozenset({effects.Inbox.REPORT, effects.Inbox.ADDRESS, effects.Inbox.REPEAT})
+_AT_HAND_OVER = 2
 _VISITS = {what: number for number, what in enumerate(reports.What)}
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -47,7 +48,10 @@ class Reporting:
         """Of runs that no rule started, of which the present turn's messages are."""
 
     def tell_failed(self, connection: Any, desk: desks.Desk, settled: Collection[rows.Settled]) -> None:
-        """Tell of the messages that have failed for good, where anybody listens."""
+        """Tell of the messages that have failed for good, where anybody listens; and their addresses, why they did."""
+        for one in settled:
+            if one.bounce is not None:
+                _owe(desk, (one.workspace_id, one.message_id), one.bounce, _AT_HAND_OVER)
         heard = [
             (one.failed, one.error)
             for one in settled
@@ -124,7 +128,7 @@ class Reporting:
         if message.address is not None:
             counts = (message.workspace_id, message.address) in self._soft
             for word in reports.words(message.address, before, after, counts=counts):
-                _owe(desk, message, word)
+                _owe(desk, key, word)
         if message.state == State.UNCERTAIN and after.reached is not None:
             _resolve(desk, message)
             self._messages[key] = message._replace(state=int(after.reached))
@@ -170,13 +174,15 @@ def _place(notice: notices.Notice) -> int:
     return 1 + (zlib.crc32(f"{notice.event_type}\x1f{link}".encode("utf-8", "surrogatepass")) & 0xFFFFFF)
 
 
-def _owe(desk: desks.Desk, message: rows.Message, word: reports.Word) -> None:
-    partition = ids.partition_of_subject(message.workspace_id, rules.cooldown_subject(word.address, None))
-    ordinal = int(word.bounce == reports.HARD)
-    identity = ids.of_effect(message.id, _VISITS[word.what], ordinal, desk.head, partition)
+def _owe(desk: desks.Desk, key: Key, word: reports.Word, since: int = 0) -> None:
+    """Let an address hear of a message that went there; `since` tells who says so."""
+    workspace_id, message_id = key
+    partition = ids.partition_of_subject(workspace_id, rules.cooldown_subject(word.address, None))
+    ordinal = since + int(word.bounce == reports.HARD)
+    identity = ids.of_effect(message_id, _VISITS[word.what], ordinal, desk.head, partition)
     kind = int(effects.Inbox.ADDRESS)
     desk.writes.inbox.append(
-        rows.Inbox(partition, message.workspace_id, identity, kind, None, reports.write_word(word), 0)
+        rows.Inbox(partition, workspace_id, identity, kind, None, reports.write_word(word), 0)
     )
 
 

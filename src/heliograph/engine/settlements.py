@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from heliograph import channels, errors
-from heliograph.core import effects, fetches, ids, messages, plans, routes
+from heliograph.core import effects, fetches, ids, messages, plans, provider_reports, reports, routes
 from heliograph.store import request_rows, rows
 
 _encode = msgspec.json.Encoder().encode
@@ -111,7 +111,16 @@ def settled(
         _reply(message, after, answer, told),
         claimed if after.state is messages.State.FAILED else None,
         _moved(message, route, now) if after.goes_on else None,
+        _bounce(message, answer, now) if after.goes_on or after.state is messages.State.FAILED else None,
     )
+
+
+def _bounce(message: rows.Message, answer: channels.Answer, now: int) -> reports.Word | None:
+    """What the address of a message is told that was refused: as much as if it had come back."""
+    if answer.blames_provider or message.kind != effects.Kind.MESSAGE or message.address is None:
+        return None
+    bounce = provider_reports.refusal(message.channel, answer.code)
+    return None if bounce is None else reports.Word(message.address, reports.What.BOUNCED, now, bounce)
 
 
 def _without_provider(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
-from heliograph.core import ids
+from heliograph.core import ids, reports
 from heliograph.store import (
     alert_rows,
     batch_rows,
@@ -396,3 +396,5 @@ class Settled(NamedTuple):
     """What was claimed, where it has failed for good."""
     moved: request_rows.Moved | None = None
     """By which way it goes on, where it does by another one."""
+    bounce: reports.Word | None = None
+    """What its address is told, where it was refused as no bounce would tell it better."""

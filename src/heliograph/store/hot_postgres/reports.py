@@ -39,6 +39,12 @@ _SUPPRESS: LiteralString = (
     " SELECT w, a, '', r, c FROM unnest(%s::int4[], %s::text[], %s::text[], %s::int8[]) u(w, a, r, c)"
     " ON CONFLICT (workspace_id, address, tenant_id) DO NOTHING"
 )
+# From now on turns ask for such addresses (store/consent.note).
+_NOTE: LiteralString = (
+    "UPDATE workspaces SET definitions_version = definitions_version + 1,"
+    """ settings = (settings::jsonb || '{"consents": true}')::text"""
+    " WHERE id = ANY(%s) AND (settings::jsonb -> 'consents') IS DISTINCT FROM 'true'::jsonb"
+)
 
 
 def read_reached(
@@ -73,3 +79,4 @@ def write_reports(connection: Connection, writes: report_rows.Writes) -> None:
     if writes.suppressed:
         rows = [(*key, *why) for key, why in sorted(writes.suppressed.items())]
         connection.execute(_SUPPRESS, packing.columns((Integers, Texts, Texts, Bigints), rows))
+        connection.execute(_NOTE, (sorted({workspace_id for workspace_id, _ in writes.suppressed}),))

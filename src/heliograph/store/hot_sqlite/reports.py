@@ -58,3 +58,10 @@ def write_reports(connection: Connection, writes: report_rows.Writes) -> None:
         " VALUES (?,?,'',?,?)",
         [(*key, *why) for key, why in writes.suppressed.items()],
     )
+    # From now on turns ask for such addresses (store/consent.note).
+    connection.executemany(
+        "UPDATE workspaces SET definitions_version = definitions_version + 1,"
+        " settings = CAST(json_set(CAST(settings AS TEXT), '$.consents', json('true')) AS BLOB)"
+        " WHERE id = ? AND json_extract(CAST(settings AS TEXT), '$.consents') IS NOT 1",
+        sorted({(workspace_id,) for workspace_id, _ in writes.suppressed}),
+    )
