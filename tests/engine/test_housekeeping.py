@@ -12,6 +12,7 @@ from heliograph.core import ids, schedule
 from heliograph.core import statistics as core_statistics
 from heliograph.engine import housekeeping
 from heliograph.store import database, places, schema, statistics
+from tests import tables
 
 TAG = [{"type": "add_tags", "tags": ["a"], "target": "conversation"}]
 
@@ -43,6 +44,35 @@ def test_keys_are_forgotten_when_their_day_is_over(
     assert forget(world) == 7
     assert set(world.events(old)).isdisjoint(first)
     assert world.event("custom.a", idempotency_key="young") == young
+
+
+def test_soft_bounces_are_forgotten_when_they_count_no_more(
+    world: testing.World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After 90 days, some in each round; one that bounced again since stays, however old its first bounce is."""
+    monkeypatch.setattr(housekeeping, "KEYS_AT_ONCE", 2)
+    world.rule(trigger_type="custom.a", actions=[{"type": "send_message", "text": "Hello"}])
+
+    def bounce(*names: str) -> None:
+        for name in names:
+            world.event("custom.a", contact_id=name)
+            world.run_until_idle()
+            world.report(ids.text(world.ledger()[0].row.id), "bounced", bounce="soft")
+            world.run_until_idle()
+            world.clock.move(1_000)
+
+    names = ("ana", "ben", "cleo", "dan", "eve")
+    for name in names:
+        world.contact(name, email=f"{name}@example.com")
+    bounce(*names)
+    world.clock.move(60 * schedule.DAY)
+    bounce("cleo")
+    world.clock.move(31 * schedule.DAY)
+    broom = world.app.housekeeping()
+    for _ in range(4):
+        asyncio.run(broom.forget())
+    left = [row["address"] for row in tables.rows(world.app.store, "soft_bounces")]
+    assert left == ["cleo@example.com"]
 
 
 def test_queues_are_cleared_where_it_is_worth_it(database_url: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from heliograph import channels
+from heliograph.core import ids
 from heliograph.engine import housekeeping
 from heliograph.store import erasures, people
 from tests import tables
@@ -139,3 +140,23 @@ def test_what_is_in_hand_ends_before_it_is_forgotten(api: client.Client) -> None
     sweep(api)
     assert named(api, "ana-7", "ana.lee@example.com") == []
     assert tables.rows(api.store, "erasures") == []
+
+
+def test_what_bounced_goes_with_whoever_it_bounced_from(api: client.Client) -> None:
+    """Soft bounces of their address are forgotten, of others kept, as are addresses that nothing is sent to."""
+    for name in ("ana", "ben"):
+        api.put(f"/profiles/{name}", {"profile": {"email": f"{name}@example.com"}})
+        said = {"to": {"user_id": name}, "content": {"title": "Hello", "body": "Hello"}}
+        mail = api.post("/send", {"message": said}).json()["requestId"]
+        api.decide()
+        api.world.report(ids.text(ids.of_wire(mail) or b""), "bounced", bounce="soft")
+        api.decide()
+    api.post("/api/suppressions", {"address": "ana@example.com"})
+    assert [row["address"] for row in tables.rows(api.store, "soft_bounces")] == [
+        "ana@example.com",
+        "ben@example.com",
+    ]
+    api.delete("/profiles/ana")
+    sweep_now(api)
+    assert [row["address"] for row in tables.rows(api.store, "soft_bounces")] == ["ben@example.com"]
+    assert named(api, "ana@example.com") == [("suppressions", "ana@example.com")]

@@ -242,6 +242,11 @@ class Account(NamedTuple):
     """One of consent.REASONS, where this word decided it."""
 
 
+def counted(soft_at: Sequence[int], now: int) -> list[int]:
+    """Those soft bounces that still count at an instant (µs)."""
+    return [at for at in soft_at if at > now - SOFT_COUNTS_FOR]
+
+
 def hear(soft_at: Sequence[int], word: Word) -> Account:
     """How an address stands after a word."""
     if word.what is What.COMPLAINED:
@@ -250,5 +255,6 @@ def hear(soft_at: Sequence[int], word: Word) -> Account:
         return Account([at for at in soft_at if at > word.at])
     if word.bounce == HARD:
         return Account((), "bounce")
-    counted = sorted(at for at in (*soft_at, word.at) if at > word.at - SOFT_COUNTS_FOR)
-    return Account((), "bounce") if len(counted) >= SOFT_IN_A_ROW else Account(counted)
+    bounced = sorted((*soft_at, word.at))
+    left = counted(bounced, bounced[-1])
+    return Account((), "bounce") if len(left) >= SOFT_IN_A_ROW else Account(left)

@@ -22,7 +22,7 @@ import structlog
 from heliograph import errors
 from heliograph.core import schedule
 from heliograph.engine import pruning
-from heliograph.store import database, device_tokens, erasures, folding, places, request_keys
+from heliograph.store import database, device_tokens, erasures, folding, places, reports, request_keys
 
 _log = structlog.get_logger(__name__)
 _T = TypeVar("_T")
@@ -77,6 +77,7 @@ class Housekeeping:
         # Who begins does not know what others left behind: the first round is taken whatever was worked.
         self._tidied_at, self._placed_at = -self._tidy_after, 0
         self._folded_on: int | None = None
+        self._bounced = reports.FIRST
         self._stalled: frozenset[tuple[int, str]] = frozenset()
         self._stopping = asyncio.Event()
 
@@ -151,10 +152,14 @@ class Housekeeping:
         return bites
 
     def _forget_requests(self) -> int:
-        """Delete the keys of requests and steps, and the tokens of devices, that have expired."""
+        """Delete the keys of requests and steps, the tokens of devices, and the soft bounces, that have expired."""
         forgotten = 0
         if self._places_in is not None:
             forgotten += device_tokens.forget(self._places_in, self._now(), _PEOPLE_AT_ONCE)
+            gone, self._bounced = reports.forget_old(
+                self._places_in, self._bounced, self._now(), KEYS_AT_ONCE
+            )
+            forgotten += gone
         while self._places_in is not None and not self._stopping.is_set():
             bite = request_keys.forget(self._places_in, self._now(), KEYS_AT_ONCE)
             forgotten += bite

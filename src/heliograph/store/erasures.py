@@ -13,7 +13,7 @@ import msgspec
 import sqlalchemy as sa
 
 from heliograph.core import ids, pseudonyms, runs
-from heliograph.store import database, departures, schema
+from heliograph.store import database, departures, reports, schema
 
 _ERASURES, _EVENTS, _RUNS = schema.erasures.c, schema.events.c, schema.runs.c
 _MESSAGES, _STARTS, _CLAIMS = schema.messages.c, schema.starts.c, schema.claims.c
@@ -91,6 +91,7 @@ def _own_rows(store: database.Database, one: Erasure, now: int) -> int:
     scrubber = pseudonyms.Scrubber(one.who)
     with store.writing() as connection:
         departures.cancel_messages(store, connection, one.workspace_id, one.user_id, now)
+        reports.forget_addresses(connection, one.workspace_id, one.who.words)
         return (
             _messages(connection, one, scrubber)
             + _starts(connection, one, scrubber)

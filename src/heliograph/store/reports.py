@@ -11,13 +11,14 @@ import secrets
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
+import msgspec
 import sqlalchemy as sa
 
 from heliograph import errors
 from heliograph.core import effects, ids, reports
 from heliograph.store import answers, consent, database, request_keys, schema
 
-_MESSAGES = schema.messages.c
+_MESSAGES, _SOFT = schema.messages.c, schema.soft_bounces.c
 _KEYS_AT_ONCE = 500
 _SCOPE = "reports"
 """What the keys of reports hold for."""
@@ -98,3 +99,39 @@ def _there(
             query = query.where(_MESSAGES.tenant_id == tenant_id)
         there |= {*connection.execute(query).scalars()}
     return there
+
+
+# ── what addresses have to their account ────────────────────────────────────────────────────────────
+
+Place = tuple[int, str]
+"""(workspace_id, address)"""
+FIRST: Place = (0, "")
+"""Before every address."""
+
+
+def forget_addresses(connection: sa.Connection, workspace_id: int, words: Collection[str]) -> None:
+    """Forget the soft bounces of these addresses, however they are written."""
+    written = {*words, *(word.lower() for word in words)}
+    theirs = _SOFT.workspace_id == workspace_id, _SOFT.address.in_(written)
+    connection.execute(sa.delete(schema.soft_bounces).where(*theirs))
+
+
+def forget_old(store: database.Database, after: Place, now: int, at_most: int) -> tuple[int, Place]:
+    """Look at so many addresses that follow, and forget those whose soft bounces count no more.
+
+    Gives how many went, and where to go on: FIRST at the end.
+    """
+    place: sa.ColumnElement[bool] = sa.tuple_(_SOFT.workspace_id, _SOFT.address) > after
+    query = sa.select(_SOFT.workspace_id, _SOFT.address, _SOFT.bounced_at).where(place)
+    with store.reading() as connection:
+        page = connection.execute(query.order_by(_SOFT.workspace_id, _SOFT.address).limit(at_most)).all()
+    old = [row for row in page if not reports.counted(msgspec.json.decode(row.bounced_at), now)]
+    if old:
+        with store.writing() as connection:
+            for row in old:
+                # One that bounced again in the meantime stays.
+                as_seen = (_SOFT.workspace_id == row.workspace_id, _SOFT.address == row.address)
+                connection.execute(
+                    sa.delete(schema.soft_bounces).where(*as_seen, _SOFT.bounced_at == row.bounced_at)
+                )
+    return len(old), (page[-1][0], page[-1][1]) if len(page) == at_most else FIRST
