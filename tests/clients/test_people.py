@@ -168,6 +168,21 @@ def test_preferences_of_a_person(client: courier.Courier) -> None:
     assert of.retrieve(ANA).items == []
     assert len(of.retrieve(ANA, tenant_id="people/club").items) == 1
 
+    logs = client.workspace_preferences
+    page = logs.list_logs(user_id=ANA, limit=4)
+    rest = logs.list_logs(user_id=ANA, limit=4, cursor=page.paging.cursor or "")
+    told = [
+        (one.topic_id, one.status, one.previous and one.previous.status) for one in page.items + rest.items
+    ]
+    assert (told[0], told[-1]) == (("tips", "OPTED_IN", "OPTED_IN"), ("news", "OPTED_OUT", None))
+    assert sorted(told[1:4]) == [
+        ("deals", "OPTED_IN", "OPTED_IN"),
+        ("news", "OPTED_IN", "OPTED_OUT"),
+        ("tips", "OPTED_IN", "OPTED_OUT"),
+    ]
+    in_club = logs.list_logs(user_id=ANA, tenant_id="people/club").items
+    assert [one.custom_routing for one in in_club] == [["email", "push"]]
+
 
 def test_topics_that_people_choose_from(client: courier.Courier) -> None:
     """Sections and topics are made and found again, and a tenant sets what holds for its people who said nothing."""

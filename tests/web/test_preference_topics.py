@@ -134,7 +134,8 @@ def test_a_tenants_defaults_are_told_with_it(api: client.Client) -> None:
         "news",
         "offers",
     ]
-    for nothing in (None, {}, {"items": None}, {"items": []}):
+    nothings: tuple[Any, ...] = (None, {}, {"items": None}, {"items": []})
+    for nothing in nothings:
         api.put("/tenants/acme", body)
         assert api.put("/tenants/acme", {"name": "A", "default_preferences": nothing}).status_code == 200
         assert api.get("/tenants/acme").json()["default_preferences"] is None

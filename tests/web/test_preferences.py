@@ -277,3 +277,24 @@ def test_people_choose_topic_by_topic(public_api: client.Client) -> None:
     assert send(api)[0] == 0
     assert api.get(f"{path[: -len('/topics')]}x/topics", key=None).status_code == 404
     assert 'topics">Choose topic by topic</a>' in api.get(path.removesuffix("/topics"), key=None).text
+
+
+def test_who_unsubscribes_is_in_the_log(public_api: client.Client) -> None:
+    """What is said on the page behind a link is logged like what programs say, and is its deleted person's no more."""
+    api = public_api
+    api.put("/profiles/ana", {"profile": {"email": "ana@example.com"}})
+    link = api.post("/api/preference-links", {"user_id": "ana"}).json()["url"].removesuffix("/topics")
+    path = "/unsubscribe/" + link.rpartition("/")[2]
+    assert api.post(path, key=None).status_code == 200
+    (change,) = logged(api, "?user_id=ana")
+    assert (change["topic_id"], change["status"]) == ("*", "OPTED_IN")
+    assert "email" not in change["custom_routing"]
+    api.delete("/profiles/ana")
+    assert logged(api, "?user_id=ana") == []
+    assert [one["topic_id"] for one in logged(api)] == ["*"]
+
+
+def logged(api: client.Client, query: str = "") -> list[dict[str, Any]]:
+    """The changes of preferences that a query finds."""
+    found: list[dict[str, Any]] = api.get(f"/preferences/logs{query}").json()["items"]
+    return found

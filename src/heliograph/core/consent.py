@@ -8,7 +8,7 @@ where there is none they have agreed. A topic that is REQUIRED goes out whatever
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -119,6 +119,23 @@ def with_channel(consent: Consent, topic: str, channel: str) -> Consent:
     routing = tuple(one for one in CLASSES if one in wanted or one == channel)
     after = Topic("OPTED_IN", None if routing == CLASSES else routing)
     return Consent({**consent.topics, topic: after})
+
+
+class Change(NamedTuple):
+    """What somebody said anew of a topic; None: nothing, so that the topic's default counts."""
+
+    topic_id: str
+    before: Topic | None
+    after: Topic | None
+
+
+def changes(before: Consent, after: Consent) -> list[Change]:
+    """What is said differently now, topic by topic."""
+    found = [
+        Change(topic_id, before.topics.get(topic_id), after.topics.get(topic_id))
+        for topic_id in {**before.topics, **after.topics}
+    ]
+    return [one for one in found if one.before != one.after]
 
 
 # ── reading what people write ───────────────────────────────────────────────────────────────────────

@@ -12,7 +12,7 @@ import msgspec
 import sqlalchemy as sa
 
 from heliograph.core import consent, ids, rules
-from heliograph.store import database, schema, workspaces
+from heliograph.store import consent_changes, database, schema, workspaces
 
 _CONSENTS = schema.consents.c
 _WORKSPACES = schema.workspaces.c
@@ -64,6 +64,8 @@ def change(
                 "now": now,
             },
         )
+        changes = consent.changes(before, after)
+        consent_changes.note(connection, workspace_id, tenant_id, user_id, changes, now)
     return before, after
 
 

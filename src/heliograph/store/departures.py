@@ -49,6 +49,12 @@ def begin(
         .values(contact_id=who.name, address=None)
     )
     _cancel_runs(connection, workspace_id, user_id)
+    changes = schema.consent_changes.c
+    connection.execute(
+        sa.update(schema.consent_changes)
+        .where(changes.workspace_id == workspace_id, changes.user_id == user_id)
+        .values(user_id=who.name)
+    )
     for table in (schema.recent_sends, schema.tenant_users):
         connection.execute(
             sa.delete(table).where(table.c.workspace_id == workspace_id, table.c.user_id == user_id)

@@ -64,6 +64,14 @@ def topics(connection: sa.Connection, workspace_id: int) -> list[Topic]:
     return [Topic(row.id, row.section_id, _topic.decode(row.definition), _written(row)) for row in found]
 
 
+def names(connection: sa.Connection, workspace_id: int, chosen: Sequence[str]) -> dict[str, str]:
+    """What those of these topics are called that there are, by id."""
+    query = sa.select(_TOPICS.id, _TOPICS.definition).where(
+        _TOPICS.workspace_id == workspace_id, _TOPICS.id.in_(chosen)
+    )
+    return {row.id: _topic.decode(row.definition).name for row in connection.execute(query)}
+
+
 def _written(row: Any) -> Written:
     return Written(*(getattr(row, name) for name in Written._fields))
 

@@ -163,7 +163,7 @@ agents, divisions = conversation_tables.agents, conversation_tables.divisions
 lists, subscriptions = list_tables.lists, list_tables.subscriptions
 audiences = audience_tables.audiences
 consents, suppressions = consent_tables.consents, consent_tables.suppressions
-soft_bounces = consent_tables.soft_bounces
+soft_bounces, consent_changes = consent_tables.soft_bounces, consent_tables.consent_changes
 preference_sections = preference_tables.preference_sections
 preference_topics, tenant_preferences = (
     preference_tables.preference_topics,

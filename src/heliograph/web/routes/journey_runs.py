@@ -7,7 +7,6 @@ partition while it is written.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
 
 import msgspec
 from litestar import Response, get, post
@@ -17,12 +16,12 @@ from heliograph.core import batches, frames, ids, journey_accounts, journeys, pl
 from heliograph.engine import askings, desk, mailing, started
 from heliograph.store import batches as stored_batches
 from heliograph.store import definitions, journey_runs, rows
+from heliograph.web import moments
 from heliograph.web.calls import Call, ignored_header, in_thread
 
 TAG = "Journeys"
 _RUN = "/automations/runs/{run_id:str}"
 _MOST_RUNS, _USUAL_RUNS = 50, 20
-_DAY = 86_400_000_000
 
 
 class NoQuery(msgspec.Struct):
@@ -86,8 +85,8 @@ def list_journey_runs(request: Call) -> Response[Runs]:
     wanted = journey_runs.Filter(
         None if statuses is None else journey_accounts.wanted(statuses),
         _automations(who.workspace_id, query.template_id),
-        _moment(query.start_date, "start_date", last=False),
-        _moment(query.end_date, "end_date", last=True),
+        moments.read(query.start_date, "start_date"),
+        moments.read(query.end_date, "end_date", last=True),
         None if query.cursor is None else _cursor(query.cursor),
     )
     made: list[JourneyRun] = []
@@ -232,21 +231,6 @@ def _cursor(given: str) -> bytes:
             "Invalid cursor format", faults=[errors.Fault("cursor", "is none of a list")]
         )
     return identity
-
-
-def _moment(given: str | None, name: str, *, last: bool) -> int | None:
-    """The first microsecond of a date or moment, or its last one."""
-    if given is None:
-        return None
-    try:
-        day = date.fromisoformat(given) if len(given) == 10 else None
-        written = given if day is None else f"{day.isoformat()}T00:00:00Z"
-        at = schedule.parse_instant(written, name)
-    except (ValueError, errors.InvalidInput):
-        raise errors.InvalidQuery(
-            faults=[errors.Fault(name, "is an ISO 8601 date or timestamp, such as 2026-04-08")]
-        ) from None
-    return at + _DAY - 1 if last and day is not None else at
 
 
 HANDLERS = (list_journey_runs, read_journey_run, list_run_steps, cancel_run)
