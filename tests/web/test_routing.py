@@ -119,3 +119,105 @@ def test_a_wrong_routing_is_refused(api: Client) -> None:
     for given, places in wrong:
         answer = api.post("/send", {"message": {**HELLO, "to": ANA, **given}})
         assert (answer.status_code, set(faults(answer))) == (400, places), answer.text
+
+
+def filtered(api: Client, request_id: str) -> list[tuple[str, str, str]]:
+    """The channels that a message was not sent by, as its history tells: channel, reason and words."""
+    told = api.get(f"/messages/{request_id}/history", params={"type": "FILTERED"}).json()["results"]
+    return [(one["channel"]["id"], one["reason"], one["error"]) for one in told]
+
+
+WAYS: dict[str, Any] = {
+    **HELLO,
+    "to": {"user_id": "ana"},
+    "routing": routing("single", "push", "email", "sms"),
+}
+
+
+def test_a_channel_that_is_not_wanted_is_passed_by(api: Client) -> None:
+    """Who opted out of it, or whose address is suppressed, is reached by the next; its history says why."""
+    api.world.provider("twilio", "texts")
+    api.world.contact("ana", email="ana@example.com", phone_number="+15005550001")
+    topic = {"status": "OPTED_IN", "custom_routing": ["sms", "push"]}
+    assert api.put("/users/ana/preferences/*", {"topic": topic}).status_code == 200
+    request_id, _ = sent(api, WAYS)
+    assert gone(api) == {"email": [], "texts": ["+15005550001"]}
+    found = api.get(f"/messages/{request_id}").json()
+    assert (found["status"], found["channel"], len(found["attempts"])) == ("SENT", "sms", 1)
+    assert filtered(api, request_id) == [
+        ("push", "NO_CHANNELS", "no_address"),
+        ("email", "UNSUBSCRIBED", "opted_out"),
+    ]
+    kinds = [one["type"] for one in api.get(f"/messages/{request_id}/history").json()["results"]]
+    assert kinds == ["ENQUEUED", "FILTERED", "FILTERED", "ROUTED", "RENDERED", "SENT"]
+    # Where nothing is left, it ends as the last of them did.
+    api.put("/users/ana/preferences/*", {"topic": {"status": "OPTED_IN"}})
+    for address in ("ana@example.com", "+15005550001"):
+        assert api.post("/api/suppressions", {"address": address, "reason": "manual"}).status_code < 300
+    request_id, _ = sent(api, WAYS)
+    found = api.get(f"/messages/{request_id}").json()
+    assert (found["status"], found["reason"], found["error"]) == ("UNROUTABLE", "UNSUBSCRIBED", "suppressed")
+    assert filtered(api, request_id)[-1] == ("email", "UNSUBSCRIBED", "suppressed")
+
+
+def test_a_channel_on_which_somebody_had_enough_is_passed_by(api: Client) -> None:
+    """A cap of one channel leads to the next, whose own cap counts; one of them all keeps the message back."""
+    api.world.provider("twilio", "texts")
+    api.world.contact("ana", email="ana@example.com", phone_number="+15005550001")
+    caps = [{"limit": 1, "period": "P1D", "channel": name} for name in ("email", "sms")]
+    api.put("/api/sending-policy", {"caps": caps})
+    ids = [sent(api, WAYS)[0] for _ in range(3)]
+    assert gone(api) == {"email": ["ana@example.com"], "texts": ["+15005550001"]}
+    found = [api.get(f"/messages/{one}").json() for one in ids]
+    assert [(one["status"], one["channel"]) for one in found] == [
+        ("SENT", "email"),
+        ("SENT", "sms"),
+        ("THROTTLED", "sms"),
+    ]
+    assert found[2]["error"] == "capped: 1 in P1D by sms"
+    assert filtered(api, ids[1])[-1] == ("email", "FILTERED", "capped: 1 in P1D by email")
+    api.put("/api/sending-policy", {"caps": [{"limit": 1, "period": "P1D"}]})
+    found = [api.get(f"/messages/{sent(api, WAYS)[0]}").json() for _ in range(2)]
+    assert [(one["status"], one["channel"]) for one in found] == [("SENT", "email"), ("THROTTLED", "email")]
+
+
+def test_a_later_channel_is_asked_about_as_the_first_was(api: Client) -> None:
+    """What one channel refused waits for the morning, and counts on the next; caps of all channels count it once."""
+    api.world.provider("twilio", "texts")
+    api.world.contact("ana", email="ana@example.com", phone_number="+15005550001")
+    caps = [{"limit": 2, "period": "P1D"}, {"limit": 1, "period": "P1D", "channel": "sms"}]
+    api.put("/api/sending-policy", {"caps": caps})
+    api.mailbox.answer = testing.refusing
+    ids = [sent(api, WAYS)[0] for _ in range(2)]
+    assert gone(api) == {"email": [], "texts": ["+15005550001"]}
+    found = [api.get(f"/messages/{one}").json() for one in ids]
+    assert [(one["status"], one["error"]) for one in found] == [
+        ("SENT", None),
+        ("THROTTLED", "capped: 1 in P1D by sms"),
+    ]
+    api.put("/api/sending-policy", {})
+    night = {"quiet_hours": [{"start": "12:10", "end": "20:00"}]}
+    api.mailbox.answer = testing.down
+    request_id = send(api, {**WAYS, "timeout": {"channel": {"email": 1_800_000}}})
+    api.world.run_until_idle()
+    api.put("/api/sending-policy", night)
+    api.world.pass_time(hours=2)
+    assert len(gone(api)["texts"]) == 1
+    api.world.pass_time(hours=8)
+    assert len(gone(api)["texts"]) == 2
+    told = api.get(f"/messages/{request_id}/history", params={"type": "DELAYED"}).json()["results"]
+    assert any(one.get("reason") == "quiet_hours" for one in told)
+
+
+def test_an_address_that_is_suppressed_in_line_is_passed_by(api: Client) -> None:
+    """What stood in line when its address was suppressed goes on by the next channel."""
+    api.world.provider("twilio", "texts")
+    api.mailbox.answer = testing.down
+    request_id = send(api, {**WAYS, "to": ANA})
+    api.world.run_until_idle()
+    api.post("/api/suppressions", {"address": "ana@example.com", "reason": "manual"})
+    api.mailbox.answer = testing.refusing
+    api.world.pass_time(hours=1)
+    found = api.get(f"/messages/{request_id}").json()
+    assert (found["status"], found["channel"]) == ("SENT", "sms")
+    assert filtered(api, request_id)[-1] == ("email", "UNSUBSCRIBED", "suppressed")

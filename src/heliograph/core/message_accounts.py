@@ -5,12 +5,12 @@ Law: told from one row of the ledger and nothing else; the same row tells the sa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
-from heliograph.core import ids, messages, reports
+from heliograph.core import ids, messages, reports, routes
 from heliograph.core.messages import State
 
 _decode = msgspec.json.Decoder().decode
@@ -29,6 +29,7 @@ class Asked(NamedTuple):
     state: int
     settled_at: int | None
     error: str | None
+    route: bytes | str | None = None
 
 
 def history(
@@ -40,7 +41,7 @@ def history(
     """The entries, oldest first; `ts` is in milliseconds since 1970 UTC."""
     return [
         *_asked(row, event_type),
-        *_tried(row, attempts),
+        *_told_in_order(row, attempts),
         *_ended(row, attempts),
         *_reported(row, attempts, known),
     ]
@@ -66,8 +67,37 @@ def _asked(row: Asked, event_type: str | None) -> Iterator[dict[str, Any]]:
             "notification_id": row.template_id,
             "version": f"v{row.template_version or 0:03}",
         }
+
+
+def _told_in_order(row: Asked, attempts: Sequence[messages.Attempt]) -> list[dict[str, Any]]:
+    """By which channel it goes, which were passed by, and what each attempt came to, as it happened."""
+    route = routes.read(row.route)
+    told = [*_passed(row, route.passed)]
     if row.address is not None:
-        yield {"type": "ROUTED", "ts": at, "channel": {"id": row.channel}, "address": row.address}
+        at = (route.since or ids.created_at(row.id)) // 1000
+        told.append({"type": "ROUTED", "ts": at, "channel": {"id": row.channel}, "address": row.address})
+    told += _tried(row, attempts)
+    return sorted(told, key=lambda one: int(one["ts"])) if route.since else told
+
+
+def _passed(row: Asked, passed: Sequence[routes.Passed]) -> Iterator[dict[str, Any]]:
+    for one in passed:
+        yield {
+            "type": "FILTERED",
+            "ts": (one.at or ids.created_at(row.id)) // 1000,
+            "channel": {"id": one.channel},
+            "reason": _WHY.get(one.why, "FILTERED"),
+            "error": f"{one.why}: {one.text}" if one.text else one.why,
+        }
+
+
+_WHY: Mapping[str, str] = {
+    messages.OPTED_OUT: "UNSUBSCRIBED",
+    messages.SUPPRESSED: "UNSUBSCRIBED",
+    messages.NO_PROVIDER: "NO_PROVIDERS",
+    routes.NO_ADDRESS: "NO_CHANNELS",
+}
+"""Why a channel was passed by, in Courier's words."""
 
 
 def _tried(row: Asked, attempts: Sequence[messages.Attempt]) -> Iterator[dict[str, Any]]:

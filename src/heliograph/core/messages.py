@@ -46,6 +46,7 @@ TAKEN = frozenset({State.ACCEPTED, State.DELIVERED, State.BOUNCED})
 """The provider took it, whatever became of it then."""
 
 OPTED_OUT, SUPPRESSED, CONTACT_DELETED = "opted_out", "suppressed", "contact_deleted"
+NO_PROVIDER, CAPPED = "no_provider", "capped"
 UNPUBLISHED = "unpublished"
 """Why a message is UNROUTABLE though there is a way: its template has no published version."""
 UNWANTED = frozenset({OPTED_OUT, SUPPRESSED})
@@ -224,7 +225,7 @@ def following(
 
 def ended(state: State, route: routes.Route, now: int) -> Following:
     """What follows where the way that a message goes has come to its end: the next way, or this state."""
-    if route.ways and (route.until is None or now < route.until):
+    if routes.is_open(route, now):
         return Following(State.PLANNED, now, None, goes_on=True)
     return Following(state, None, _REPLIES[state])
 

@@ -80,7 +80,7 @@ def messages(letter: Letter, to: Recipient, fault: str | None = None) -> list[ef
     `fault` is why they are not to have it, where that is known already.
     """
     written, filling = _texts(letter, to)
-    chains = routing.ways(letter.routing, to.profile, to.data, letter.looks)
+    chains, passed = routing.ways(letter.routing, to.profile, to.data, letter.looks)
     channels = routing.named(letter.routing.root)
     fault = letter.fault or fault or (None if chains else _no_address(to, channels))
     route = routes.Route(topic=letter.topic, until=letter.until)
@@ -99,7 +99,13 @@ def messages(letter: Letter, to: Recipient, fault: str | None = None) -> list[ef
     if fault is not None:
         address = chains[0][0].address if chains else None
         return [plain._replace(channel=chains[0][0].channel if chains else channels[0], address=address)]
-    return [one for chain in chains for one in _on_its_way(plain, chain, letter.override)]
+    # What was passed by is told by the message that stands for all.
+    told = plain._replace(route=msgspec.structs.replace(route, passed=passed)) if passed else plain
+    return [
+        one
+        for place, chain in enumerate(chains)
+        for one in _on_its_way(plain if place else told, chain, letter.override)
+    ]
 
 
 def _on_its_way(

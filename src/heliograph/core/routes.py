@@ -11,6 +11,19 @@ from typing import Any
 
 import msgspec
 
+NO_ADDRESS, CONDITION = "no_address", "condition"
+
+
+class Passed(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A channel that a message did not go by, though its routing names it."""
+
+    channel: str
+    why: str
+    """`no_address`, `condition`, `opted_out`, `suppressed`, `capped` or `no_provider`."""
+    text: str = ""
+    at: int = 0
+    """When (µs) it was found; 0: as the message was planned."""
+
 
 class Way(msgspec.Struct, frozen=True, omit_defaults=True):
     """A channel, and where a message goes by it."""
@@ -37,8 +50,10 @@ class Route(msgspec.Struct, frozen=True, omit_defaults=True):
     """When (µs) it came to the way that it goes now; 0: it has gone no other."""
     until: int | None = None
     """When (µs) it is given up."""
-    not_before: int | None = None
-    """When (µs) it goes at the earliest, where that was not yet when it was planned."""
+    passed: tuple[Passed, ...] = ()
+    """The channels that were passed by, in order."""
+    is_fresh: bool = False
+    """Whether it was let go on another way, and caps have not been asked about this one."""
 
 
 _route = msgspec.json.Decoder(Route)
@@ -63,10 +78,19 @@ def first(ways: tuple[Way, ...], route: Route) -> tuple[Way, Route]:
     return now, msgspec.structs.replace(route, ways=tuple(rest), said=now.said, limit=now.limit)
 
 
-def onward(route: Route, now: int) -> tuple[Way, Route]:
-    """The next way of a message that has one, and its route from there."""
+def onward(route: Route, now: int, passed: Passed | None = None) -> tuple[Way, Route]:
+    """The next way of a message that has one, and its route from there.
+
+    `passed` is why nothing goes by the way that it leaves, where nothing does.
+    """
     following, rest = first(route.ways, route)
-    return following, msgspec.structs.replace(rest, since=now)
+    found = route.passed if passed is None else (*route.passed, passed)
+    return following, msgspec.structs.replace(rest, since=now, passed=found)
+
+
+def is_open(route: Route, now: int) -> bool:
+    """Whether a message that can go no further on its way may go another."""
+    return bool(route.ways) and (route.until is None or now < route.until)
 
 
 def content(written: Mapping[str, Any], before: Route, after: Way) -> dict[str, Any]:

@@ -8,7 +8,7 @@ condition does not hold of them, is passed by.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -131,10 +131,19 @@ def _channel(
 # ── planning ────────────────────────────────────────────────────────────────────────────────────────
 
 
+class Ways(NamedTuple):
+    """By which ways one person is written to."""
+
+    chains: list[tuple[routes.Way, ...]]
+    """Of each message that they are sent, the ways that it may go, in order."""
+    passed: tuple[routes.Passed, ...]
+    """The channels that were passed by."""
+
+
 def ways(
     routing: Routing, profile: people.Profile, data: Mapping[str, Any], looks: Mapping[str, dict[str, Any]]
-) -> list[tuple[routes.Way, ...]]:
-    """The messages that one person is sent: of each, the ways that it may go, in order.
+) -> Ways:
+    """The messages that one person is sent.
 
     `looks` is what a message's `content` says of its look, on the channels that name a brand.
     """
@@ -143,11 +152,14 @@ def ways(
         "profile": profile,
         **{k: v for k, v in data.items() if k != "profile"},
     }
+    passed: dict[str, routes.Passed] = {}
 
     def way(channel: str) -> routes.Way | None:
         said = routing.channels.get(channel, _NOTHING_SAID)
         address = people.address_of(profile, channel) if channel in people.CHANNELS else None
         if address is None or not (said.condition is None or _holds(said.condition, seen)):
+            why = routes.NO_ADDRESS if address is None else routes.CONDITION
+            passed[channel] = routes.Passed(channel, why)
             return None
         own = {**looks.get(channel, {}), **({"override": said.override} if said.override else {})}
         return routes.Way(channel, address, own, said.limit)
@@ -164,7 +176,8 @@ def ways(
             return parts[0] if parts else []
         return [tuple(one for part in parts for chain in part for one in chain)]
 
-    return [_each_once(chain) for chain in resolved(routing.root)]
+    chains = [_each_once(chain) for chain in resolved(routing.root)]
+    return Ways(chains, tuple(passed.values()))
 
 
 _NOTHING_SAID = Channel()

@@ -77,6 +77,8 @@ class Limit(NamedTuple):
     period: int
     """Microseconds."""
     told: str
+    is_of_channel: bool = False
+    """Whether it counts what comes by one channel alone."""
 
 
 class Terms(NamedTuple):
@@ -115,7 +117,8 @@ def terms(
 
 def _limit(tenant: str, topic: str, cap: Cap) -> Limit:
     counter = msgspec.json.encode([tenant, topic, cap.channel or ANY_CHANNEL]).decode()
-    return Limit(counter, cap.limit, delays.parse_period(cap.period, "period"), cap.told)
+    period = delays.parse_period(cap.period, "period")
+    return Limit(counter, cap.limit, period, cap.told, cap.channel is not None)
 
 
 # ── counting ────────────────────────────────────────────────────────────────────────────────────────

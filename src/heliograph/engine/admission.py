@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from heliograph.core import consent, effects, ids, messages, plans, pseudonyms, runs
+from heliograph.core import consent, effects, ids, messages, plans, pseudonyms, routes, runs
 from heliograph.engine import desk as desks
 from heliograph.engine import match, pacing, run, wishes
+from heliograph.engine import onward as onwards
 from heliograph.store import policy_rows, rows
 
 _PLANNED, _UNROUTABLE = int(messages.State.PLANNED), int(messages.State.UNROUTABLE)
@@ -40,29 +41,31 @@ def admit(
     again = [one for one in desk.due_again if _still_waits(desk, one.message)]
     looked_at = [one for one in desk.planned if one.kind == effects.Kind.MESSAGE]
     looked_at += [one.message for one in again if one.message.kind == effects.Kind.MESSAGE]
-    ended = {
-        one.message[:2]: pacing.End(messages.State.CANCELED, messages.CONTACT_DELETED)
-        for one in again
-        if _is_of_nobody(one.message)
+    deleted = pacing.End(messages.State.CANCELED, messages.CONTACT_DELETED)
+    standing = {
+        one.message[:2]: pacing.Standing(one.message, deleted) for one in again if _is_of_nobody(one.message)
     }
     asked = [
         one
         for one in looked_at
-        if one[:2] not in ended and (workspace_of(one.workspace_id).wishes.asks or _needs_consent(one))
+        if one[:2] not in standing and (workspace_of(one.workspace_id).wishes.asks or _needs_consent(one))
     ]
-    if asked:
-        ended |= _unwanted(connection, hot, asked, workspace_of)
-    paced = [
-        one
-        for one in looked_at
-        if one.contact_id is not None and workspace_of(one.workspace_id).wishes.paces and one[:2] not in ended
-    ]
-    if paced:
-        ended |= pacing.pace(connection, hot, desk, paced, workspace_of)
-    if ended:
-        _end_planned(desk, ended)
+    refusal = _refusals(connection, hot, asked, workspace_of) if asked else _nobody_refuses
+    onward = _onward(refusal, desk.now)
+    for message in asked:
+        reason = refusal(message)
+        if reason is not None:
+            standing[message[:2]] = onward(message, pacing.End(messages.State.UNROUTABLE, reason))
+    paced = [one for one in looked_at if one.contact_id is not None]
+    paced = [one for one in paced if workspace_of(one.workspace_id).wishes.paces]
+    now_on = [standing[one[:2]] if one[:2] in standing else pacing.Standing(one, None) for one in paced]
+    going = [one.message for one in now_on if one.end is None]
+    if going:
+        standing |= pacing.pace(connection, hot, desk, going, workspace_of, onward)
+    if standing:
+        _stand_planned(desk, standing)
     for one in again:
-        _go_on(desk, one, ended.get(one.message[:2]))
+        _go_on(desk, one, standing.get(one.message[:2]))
 
 
 def _still_waits(desk: desks.Desk, message: rows.Message) -> bool:
@@ -75,39 +78,55 @@ def _is_of_nobody(message: rows.Message) -> bool:
     return message.address is None and (message.contact_id or "").startswith(pseudonyms.PREFIX)
 
 
-def _end_planned(desk: desks.Desk, ended: Mapping[Key, pacing.End]) -> None:
+def _stand_planned(desk: desks.Desk, standing: Mapping[Key, pacing.Standing]) -> None:
     """Let new messages stand as was decided."""
     changed = {}
+    planned = []
     for one in desk.planned:
-        end = ended.get(one[:2])
-        if end is not None:
-            changed[one.id] = end.of(one, desk.now)
-            _tell(desk, changed[one.id])
+        message, end = standing.get(one[:2]) or (one, None)
+        if end is None:
+            planned.append(message)
+        else:
+            message = end.of(message, desk.now)
+            _tell(desk, message)
             if end.wake_at is not None:
                 desk.writes.timers.append(_timer(one, end.wake_at))
-    desk.planned = [one for one in desk.planned if one.id not in changed]
+        if message is not one:
+            changed[one.id] = message
+    desk.planned = planned
     desk.writes.messages = [changed.get(one.id, one) for one in desk.writes.messages]
 
 
-def _go_on(desk: desks.Desk, one: desks.DueAgain, end: pacing.End | None) -> None:
+def _go_on(desk: desks.Desk, one: desks.DueAgain, stands: pacing.Standing | None) -> None:
     """Let a message of an earlier turn stand in line, or as was decided."""
-    message = one.message
+    message, end = stands or (one.message, None)
     if end is None:
         desk.writes.send_due.append((message.partition, message.workspace_id, message.id, one.wake_at))
         if message.state != _PLANNED:
-            _change(desk, message._replace(state=_PLANNED, error=None))
+            message = message._replace(state=_PLANNED, error=None)
+        if onwards.is_fresh(message):
+            message = onwards.counted(message)
+        if message is not one.message:
+            _change(desk, one.message, message)
         return
     after = end.of(message, desk.now)
     if end.wake_at is not None:
         desk.writes.timers.append(_timer(message, end.wake_at))
-    _change(desk, after)
+    _change(desk, one.message, after)
     _tell(desk, after)
 
 
-def _change(desk: desks.Desk, after: rows.Message) -> None:
+def _change(desk: desks.Desk, before: rows.Message, after: rows.Message) -> None:
+    is_moved = after.route != before.route
     desk.writes.paced.messages.append(
         policy_rows.MessageChange(
-            after.workspace_id, after.id, after.state, after.settled_at, after.attempts, after.error
+            after.workspace_id,
+            after.id,
+            after.state,
+            after.settled_at,
+            after.attempts,
+            after.error,
+            onwards.place(after) if is_moved else None,
         )
     )
 
@@ -120,24 +139,58 @@ def _timer(message: rows.Message, wake_at: int) -> rows.Timer:
 # ── who wants what ──────────────────────────────────────────────────────────────────────────────────
 
 
-def _unwanted(
+Refusal = Callable[[rows.Message], str | None]
+"""Why a message is not wanted on the way that it is on; None: it is."""
+
+
+def _nobody_refuses(_: rows.Message) -> None:
+    """Nobody ever said what they want to hear of."""
+
+
+def _refusals(
     connection: Any,
     hot: Any,
     looked_at: Collection[rows.Message],
     workspace_of: Callable[[int], match.Workspace],
-) -> dict[Key, pacing.End]:
+) -> Refusal:
+    """Who wants what, on every way of these messages."""
     said = _said(hot.read_consents(connection, _contacts(looked_at)))
     suppressing: dict[int, dict[str, set[str]]] = {}
-    addresses = {(one.workspace_id, one.address) for one in looked_at if one.address is not None}
-    for workspace_id, address, tenant_id in hot.read_suppressions(connection, addresses):
+    for workspace_id, address, tenant_id in hot.read_suppressions(connection, _addresses(looked_at)):
         suppressing.setdefault(workspace_id, {}).setdefault(address, set()).add(tenant_id)
-    refused = {}
-    for one in looked_at:
-        wished = workspace_of(one.workspace_id).wishes
-        reason = _refusal(one, wished, said, suppressing.get(one.workspace_id, {}))
-        if reason is not None:
-            refused[one[:2]] = pacing.End(messages.State.UNROUTABLE, reason)
-    return refused
+
+    def refusal(message: rows.Message) -> str | None:
+        wished = workspace_of(message.workspace_id).wishes
+        return _refusal(message, wished, said, suppressing.get(message.workspace_id, {}))
+
+    return refusal
+
+
+def _onward(refusal: Refusal, now: int) -> pacing.Onward:
+    """How a message stands that would end: on the next way on which it is wanted, else as its last way ended."""
+
+    def onward(message: rows.Message, end: pacing.End) -> pacing.Standing:
+        following: rows.Message | None = message
+        reason = end.error
+        while reason is not None:
+            why, _, text = reason.partition(": ")
+            following = onwards.passed_by(message, why, text, now)
+            if following is None:
+                return pacing.Standing(message, end)
+            message, reason = following, refusal(following)
+            end = pacing.End(messages.State.UNROUTABLE, reason)
+        return pacing.Standing(message, None)
+
+    return onward
+
+
+def _addresses(found: Collection[rows.Message]) -> set[tuple[int, str]]:
+    """Where these messages go, or may go later."""
+    addresses = {(one.workspace_id, one.address) for one in found if one.address is not None}
+    for one in found:
+        if one.route is not None:
+            addresses |= {(one.workspace_id, way.address) for way in routes.read(one.route).ways}
+    return addresses
 
 
 def _contacts(found: Collection[rows.Message]) -> set[tuple[int, str]]:

@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from heliograph.core import delays, messages, quiet_hours, sending_policies, tenants
+from heliograph.core import delays, messages, quiet_hours, routes, sending_policies, tenants
 from heliograph.engine import desk as desks
 from heliograph.engine import match
+from heliograph.engine import onward as onwards
 from heliograph.store import policy_rows, rows
 
 _encode = msgspec.json.Encoder().encode
@@ -40,16 +41,32 @@ class End(NamedTuple):
         return message._replace(state=int(self.state), attempts=_encode(attempts), error=self.error)
 
 
+class Standing(NamedTuple):
+    """How a message stands after it was asked about."""
+
+    message: rows.Message
+    """On the way that it goes."""
+    end: End | None
+    """None: it goes."""
+
+
+Onward = Callable[[rows.Message, End], Standing]
+"""From a message that would end so to how it stands on the next way that is wanted, else in that end."""
+
+
 def pace(
     connection: Any,
     hot: Any,
     desk: desks.Desk,
     paced: Sequence[rows.Message],
     workspace_of: Callable[[int], match.Workspace],
-) -> dict[tuple[int, bytes], End]:
-    """Those of these messages that do not go now, by (workspace, id); each is to a contact."""
-    terms = {one[:2]: workspace_of(one.workspace_id).wishes.terms(one) for one in paced}
-    bound = [one for one in paced if terms[one[:2]] != sending_policies.FREE]
+    onward: Onward,
+) -> dict[tuple[int, bytes], Standing]:
+    """How those of these messages stand that do not go now or go another way, by (workspace, id).
+
+    Each is to a contact.
+    """
+    bound = [one for one in paced if _is_bound(one, workspace_of)]
     if not bound:
         return {}
     known = hot.read_recipients(connection, {_key(one) for one in bound})
@@ -58,28 +75,58 @@ def pace(
     for (workspace_id, user_id, _), recipient in known.items():
         counts[workspace_id, user_id] = {} if recipient.counts is None else _counts.decode(recipient.counts)
         expiries[workspace_id, user_id] = recipient.expires_at
-    ended: dict[tuple[int, bytes], End] = {}
-    for message, profile in _in_order(desk, bound, known):
-        quiet, limits = terms[message[:2]]
-        if quiet:
-            zone = _zone(profile, known[_key(message)], workspace_of(message.workspace_id).zone)
-            until = quiet_hours.ends(quiet, zone, desk.now)
-            if until is not None and until > desk.now:
-                ended[message[:2]] = _waits(message, until)
-                continue
-        # One that was let go before, and is tried again, was counted then.
-        if limits and not _was_let_go(message):
+    standing: dict[tuple[int, bytes], Standing] = {}
+    for planned, profile in _in_order(desk, bound, known):
+        stands = Standing(planned, None)
+        while stands.end is None:
+            message = stands.message
+            quiet, limits = workspace_of(message.workspace_id).wishes.terms(message)
+            if quiet:
+                zone = _zone(profile, known[_key(message)], workspace_of(message.workspace_id).zone)
+                until = quiet_hours.ends(quiet, zone, desk.now)
+                if until is not None and until > desk.now:
+                    stands = Standing(message, _waits(message, until))
+                    break
+            limits = _still_to_count(message, limits)
+            if not limits:
+                break
             person = (message.workspace_id, message.contact_id or "")
             made = sending_policies.count(counts[person], limits, desk.now)
             if isinstance(made, sending_policies.Limit):
-                ended[message[:2]] = End(messages.State.CAPPED, f"capped: {made.told}")
+                end = End(messages.State.CAPPED, f"{messages.CAPPED}: {made.told}")
+                # Who has had enough by whatever channel has had enough by the next one too.
+                stands = onward(message, end) if made.is_of_channel else Standing(message, end)
                 continue
             counts[person] = made
             expiries[person] = max(expiries[person], *(desk.now + limit.period for limit in limits))
             desk.writes.paced.recent[person] = policy_rows.RecentSends(
                 *person, _encode(made), expiries[person]
             )
-    return ended
+            break
+        if stands != (planned, None):
+            standing[planned[:2]] = stands
+    return standing
+
+
+def _is_bound(message: rows.Message, workspace_of: Callable[[int], match.Workspace]) -> bool:
+    """Whether anything may hold for a message, on this way or on a later one."""
+    wishes = workspace_of(message.workspace_id).wishes
+    if wishes.terms(message) != sending_policies.FREE:
+        return True
+    following = () if message.route is None else routes.read(message.route).ways
+    return any(
+        wishes.terms(message._replace(channel=way.channel)) != sending_policies.FREE for way in following
+    )
+
+
+def _still_to_count(
+    message: rows.Message, limits: tuple[sending_policies.Limit, ...]
+) -> tuple[sending_policies.Limit, ...]:
+    """The caps that have not counted a message: what was let go before, and is tried again, was counted then."""
+    if not onwards.was_let_go(message):
+        return limits
+    # By another channel: whatever counts all of them has counted it.
+    return tuple(one for one in limits if one.is_of_channel) if onwards.is_fresh(message) else ()
 
 
 def _key(message: rows.Message) -> tuple[int, str, str]:
@@ -88,14 +135,9 @@ def _key(message: rows.Message) -> tuple[int, str, str]:
 
 def _waits(message: rows.Message, until: int) -> End:
     """It waits; what was let go before only waits longer, and is not counted again."""
-    if _was_let_go(message):
+    if onwards.was_let_go(message):
         return End(messages.State.PLANNED, message.error, until)
     return End(messages.State.DELAYED, messages.QUIET_HOURS, until)
-
-
-def _was_let_go(message: rows.Message) -> bool:
-    """Whether a delivery had it in hand before; what waits for the end of quiet hours is in another state."""
-    return message.state == messages.State.PLANNED and message.attempts is not None
 
 
 def _in_order(

@@ -12,6 +12,7 @@ import msgspec
 
 from heliograph import channels, errors
 from heliograph.core import effects, fetches, ids, messages, plans, provider_reports, reports, routes
+from heliograph.engine import onward
 from heliograph.store import request_rows, rows
 
 _encode = msgspec.json.Encoder().encode
@@ -21,7 +22,7 @@ HELD = channels.Answer(channels.Outcome.TEMPORARY, "", None, "held")
 PASSED_BY = channels.Answer(channels.Outcome.TEMPORARY, "", None, "passed_by")
 STOPPED = channels.Answer(channels.Outcome.TEMPORARY, "", None, "stopped")
 SUPPRESSED = channels.Answer(channels.Outcome.TEMPORARY, "", None, "suppressed")
-NO_PROVIDER = "no_provider"
+NO_PROVIDER = messages.NO_PROVIDER
 LOST = channels.Answer(
     channels.Outcome.UNCERTAIN, "", None, "lost", "the delivery that held it ended before it stored an answer"
 )
@@ -66,19 +67,17 @@ def settled(
     if answer is STOPPED:
         job = _job(message, messages.State.CANCELED)
         return _untried(message, messages.State.CANCELED, "stopped", reply=job)._replace(settled_at=now)
-    if answer is SUPPRESSED:
-        ended = messages.Following(messages.State.UNROUTABLE, None, plans.Status.SKIPPED)
-        reply = _reply(message, ended, answer, messages.SUPPRESSED)
-        unsent = _untried(message, messages.State.UNROUTABLE, messages.SUPPRESSED, reply=reply)
-        return unsent._replace(settled_at=now)
     if answer is PASSED_BY or answer.code == PUT_OFF:
         wait = int((answer.retry_after or 0) * 1_000_000)
         again_at = now + wait if answer.code == PUT_OFF else _later(message.id, terms.lease, now)
         retry = messages.Following(messages.State.PLANNED, again_at, None)
         return _untried(message, messages.State.PLANNED, None, _retry(message, retry))
     route = routes.read(message.route)
+    if answer is SUPPRESSED:
+        return _passed_by(message, route, routes.Passed(message.channel, messages.SUPPRESSED, at=now), answer)
     if answer.code == NO_PROVIDER:
-        return _without_provider(message, route, answer, now)
+        passed = routes.Passed(message.channel, messages.NO_PROVIDER, answer.text, now)
+        return _passed_by(message, route, passed, answer)
     if message.kind == effects.Kind.FETCH:
         answer = _fetched(message, answer)
     attempt = messages.Attempt(
@@ -123,25 +122,27 @@ def _bounce(message: rows.Message, answer: channels.Answer, now: int) -> reports
     return None if bounce is None else reports.Word(message.address, reports.What.BOUNCED, now, bounce)
 
 
-def _without_provider(
-    message: rows.Message, route: routes.Route, answer: channels.Answer, now: int
+def _passed_by(
+    message: rows.Message, route: routes.Route, passed: routes.Passed, answer: channels.Answer
 ) -> rows.Settled:
-    """A message whose channel has no provider: it goes the next way, or ends here."""
-    after = messages.ended(messages.State.UNROUTABLE, route, now)
+    """A message that nothing goes by on its channel: it goes the next way, or ends here."""
+    after, error = messages.ended(messages.State.UNROUTABLE, route, passed.at), passed.text or passed.why
     if after.goes_on:
-        unsent = _untried(message, after.state, answer.text, _retry(message, after))
-        return unsent._replace(moved=_moved(message, route, now))
-    reply = _reply(message, after, answer, answer.text)
-    return _untried(message, after.state, answer.text, reply=reply)._replace(settled_at=now)
+        unsent = _untried(message, after.state, error, _retry(message, after))
+        return unsent._replace(moved=_moved(message, route, passed.at, passed))
+    if passed.why == messages.SUPPRESSED:
+        after = after._replace(reply=plans.Status.SKIPPED)
+    reply = _reply(message, after, answer, error)
+    return _untried(message, after.state, error, reply=reply)._replace(settled_at=passed.at)
 
 
-def _moved(message: rows.Message, route: routes.Route, now: int) -> request_rows.Moved:
+def _moved(
+    message: rows.Message, route: routes.Route, now: int, passed: routes.Passed | None = None
+) -> request_rows.Moved:
     """How a message goes on by the next way of its route."""
-    way, rest = routes.onward(route, now)
-    content = routes.content({} if message.content is None else _decode(message.content), route, way)
-    return request_rows.Moved(
-        way.channel, way.address, _encode(content) if content else None, routes.write(rest)
-    )
+    way, rest = routes.onward(route, now, passed)
+    rest = msgspec.structs.replace(rest, is_fresh=True)
+    return onward.place(onward.moved(message, way, route, rest))
 
 
 def _fetched(message: rows.Message, answer: channels.Answer) -> channels.Answer:

@@ -103,7 +103,7 @@ def _messages(connection: sa.Connection, one: Erasure, scrubber: pseudonyms.Scru
     held = sa.exists().where(
         _CLAIMS.workspace_id == _MESSAGES.workspace_id, _CLAIMS.message_id == _MESSAGES.id
     )
-    names = ("content", "data", "attempts", "told")
+    names = ("content", "data", "attempts", "told", "route")
     columns = [_MESSAGES[name] for name in ("id", "error", *names)]
     base = (
         sa.select(*columns)

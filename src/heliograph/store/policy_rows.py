@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from heliograph.store import request_rows
+
 
 class Recipient(NamedTuple):
     """What is known of somebody to whom a message may go; JSON texts, None where there is none."""
@@ -39,6 +41,8 @@ class MessageChange(NamedTuple):
     settled_at: int | None
     attempts: bytes | str | None
     error: str | None
+    moved: request_rows.Moved | None = None
+    """The way that it goes from now on, where it is another one."""
 
 
 class Writes:

@@ -8,6 +8,7 @@ from typing import Any, LiteralString
 
 from heliograph.store import packing, rows
 from heliograph.store.hot_postgres.connection import Connection, fetch
+from heliograph.store.hot_postgres.pacing import move
 from heliograph.store.hot_postgres.reading import EVENT, MESSAGE
 from heliograph.store.hot_postgres.taking import lines_to_send, quotas
 from heliograph.store.packing import Bigints, Identities, Integers, Smallints, Texts
@@ -84,12 +85,6 @@ _SETTLE: LiteralString = (
     " WHERE m.workspace_id = r.w AND m.id = r.i RETURNING m.id"
 )
 
-_MOVE: LiteralString = (
-    "UPDATE messages m SET channel = u.c, address = u.a, content = u.t, route = u.r FROM"
-    " unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::int4[], %s::uuid[]) u(c, a, t, r, w, i)"
-    " WHERE m.workspace_id = u.w AND m.id = u.i"
-)
-
 
 def settle(connection: Connection, worker: str, settled: Sequence[rows.Settled]) -> list[rows.Settled]:
     """Store what became of claimed messages, and give those: one whose claim is no longer this worker's is left.
@@ -102,10 +97,7 @@ def settle(connection: Connection, worker: str, settled: Sequence[rows.Settled])
     )
     ours = {row[0] for row in fetch(connection, _SETTLE, (*values, worker))}
     held = [entry for entry in settled if entry.message_id in ours]
-    moved = [(*s.moved, s.workspace_id, s.message_id) for s in held if s.moved is not None]
-    if moved:
-        kinds = (Texts, Texts, Texts, Texts, Integers, Identities)
-        connection.execute(_MOVE, packing.columns(kinds, moved))
+    move(connection, [(*s.moved, s.workspace_id, s.message_id) for s in held if s.moved is not None])
     return held
 
 

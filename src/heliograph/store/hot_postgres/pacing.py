@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import LiteralString
 
 from heliograph.store import packing, policy_rows
@@ -30,6 +30,11 @@ _CHANGE: LiteralString = (
     " FROM unnest(%s::int4[], %s::uuid[], %s::int2[], %s::int8[], %s::text[], %s::text[]) u(w, i, s, t, a, e)"
     " WHERE m.workspace_id = u.w AND m.id = u.i"
 )
+_MOVE: LiteralString = (
+    "UPDATE messages m SET channel = u.c, address = u.a, content = u.t, route = u.r FROM"
+    " unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::int4[], %s::uuid[]) u(c, a, t, r, w, i)"
+    " WHERE m.workspace_id = u.w AND m.id = u.i"
+)
 _KEEP: LiteralString = (
     "INSERT INTO recent_sends SELECT * FROM unnest(%s::int4[], %s::text[], %s::text[], %s::int8[])"
     " ON CONFLICT (workspace_id, user_id) DO UPDATE SET counts = excluded.counts, expires_at = excluded.expires_at"
@@ -44,11 +49,19 @@ def read_recipients(
     return {row[:3]: policy_rows.Recipient(row[3], row[4], row[5:9], row[9], row[10]) for row in found}
 
 
+def move(connection: Connection, moved: Sequence[tuple[object, ...]]) -> None:
+    """Let messages go another way: (channel, address, content, route, workspace, id) of each."""
+    if moved:
+        kinds = (Texts, Texts, Texts, Texts, Integers, Identities)
+        connection.execute(_MOVE, packing.columns(kinds, moved))
+
+
 def write_pacing(connection: Connection, writes: policy_rows.Writes) -> None:
     """Let messages of earlier turns stand as was decided, and keep what was counted."""
     if writes.messages:
         kinds = (Integers, Identities, Smallints, Bigints, Texts, Texts)
-        connection.execute(_CHANGE, packing.columns(kinds, writes.messages))
+        connection.execute(_CHANGE, packing.columns(kinds, [row[:6] for row in writes.messages]))
+        move(connection, [(*row.moved, *row[:2]) for row in writes.messages if row.moved is not None])
     if writes.recent:
         rows = sorted(writes.recent.values())
         connection.execute(_KEEP, packing.columns((Integers, Texts, Texts, Bigints), rows))

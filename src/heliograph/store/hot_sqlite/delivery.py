@@ -8,6 +8,7 @@ from typing import Any
 from heliograph.core import messages
 from heliograph.store import rows
 from heliograph.store.hot_sqlite.connection import Connection, wanted
+from heliograph.store.hot_sqlite.pacing import MOVE
 from heliograph.store.hot_sqlite.reading import EVENT, MESSAGE
 from heliograph.store.hot_sqlite.taking import Line, take_line
 
@@ -87,7 +88,7 @@ def settle(connection: Connection, worker: str, settled: Sequence[rows.Settled])
         [(s.state, s.settled_at, s.attempts, s.error, s.workspace_id, s.message_id) for s in held],
     )
     connection.executemany(
-        "UPDATE messages SET channel=?, address=?, content=?, route=? WHERE workspace_id=? AND id=?",
+        MOVE,
         [(*s.moved, s.workspace_id, s.message_id) for s in held if s.moved is not None],
     )
     return held

@@ -7,6 +7,8 @@ from collections.abc import Collection, Sequence
 from heliograph.store import policy_rows
 from heliograph.store.hot_sqlite.connection import Connection, by_triples
 
+MOVE = "UPDATE messages SET channel=?, address=?, content=?, route=? WHERE workspace_id=? AND id=?"
+"""Let a message go another way."""
 # Four levels: tenants.MAX_LEVELS.
 _RECIPIENTS = (
     "SELECT w.a, w.b, w.c, p.profile, u.profile, t.definition, t2.definition, t3.definition, t4.definition,"
@@ -36,10 +38,11 @@ def write_pacing(connection: Connection, writes: policy_rows.Writes) -> None:
         " WHERE workspace_id=? AND id=?",
         _changes(writes.messages),
     )
+    connection.executemany(MOVE, [(*m.moved, *m[:2]) for m in writes.messages if m.moved is not None])
     connection.executemany(
         "INSERT OR REPLACE INTO recent_sends VALUES (?,?,?,?)", list(writes.recent.values())
     )
 
 
 def _changes(changed: Sequence[policy_rows.MessageChange]) -> list[tuple[object, ...]]:
-    return [(*row[2:], *row[:2]) for row in changed]
+    return [(*row[2:6], *row[:2]) for row in changed]
