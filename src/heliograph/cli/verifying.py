@@ -58,7 +58,8 @@ def verify_statistics(workspace: options.Workspace = "default", database: option
 def verify_deliveries(workspace: options.Workspace = "default", database: options.DatabaseUrl = None) -> None:
     """Prove of the whole ledger that nothing was asked for twice, or lost; the engine may go on meanwhile.
 
-    Every message that a run or a campaign asked for is there, once, and in line or ended. Lists what is uncertain.
+    Every message that a run, a campaign or a request asked for is there, once, and in line or ended. Lists what is
+    uncertain.
     """
     from heliograph.store import delivery_proof, uncertain
 
@@ -89,7 +90,8 @@ def _tell(proof: delivery_proof.Proof, open_ends: Sequence[uncertain.Uncertain])
         f"{proof.messages:,} messages and calls, {proof.jobs:,} of them jobs of campaigns and lists;"
     )
     terminal.say(
-        f"{proof.runs:,} runs asked for the others. {proof.waiting:,} wait, {proof.held:,} are held."
+        f"{proof.runs:,} runs and {proof.requests:,} requests asked for the others."
+        f" {proof.waiting:,} wait, {proof.held:,} are held."
     )
     if not open_ends:
         return

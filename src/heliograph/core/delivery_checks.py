@@ -92,3 +92,25 @@ def missing(
         for ordinal in range(step.number):
             if (run_id, step.visit, ordinal) not in there:
                 yield step.visit, ordinal
+
+
+def recipients(
+    places: int, walked: Collection[int], there: Sequence[tuple[int, int]], *, is_kept: bool
+) -> Iterator[str]:
+    """What is wrong with what a request to send has become.
+
+    It names recipients at so many `places`; those `walked` over are groups with a fan-out of their own, each other one
+    has messages, of which `there` tells (place, ordinal). Not `is_kept`: some of them may be forgotten.
+    """
+    ordinals: dict[int, set[int]] = {}
+    for place, ordinal in there:
+        seen = ordinals.setdefault(place, set())
+        if ordinal in seen:
+            yield f"its recipient {place + 1} has the same message ({ordinal + 1}) twice"
+        seen.add(ordinal)
+        if place >= places or place in walked:
+            yield f"it has a message for a recipient ({place + 1}) that it has not asked for"
+    for place in range(places if is_kept else 0):
+        of_place = ordinals.get(place, set())
+        if place not in walked and of_place != set(range(max(1, len(of_place)))):
+            yield f"its recipient {place + 1} has no message"

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from heliograph.core import delivery_checks, ids
+from heliograph.core import delivery_checks, ids, requests
 from heliograph.core.delivery_checks import Entry
 from heliograph.core.messages import State
 from heliograph.store import database, delivery_walks, schema
@@ -25,7 +25,7 @@ class Fault(NamedTuple):
 
     what: str
     id: bytes
-    """Of the message, the run or the campaign."""
+    """Of the message, the run, the request or the campaign."""
 
 
 class Proof(NamedTuple):
@@ -34,6 +34,8 @@ class Proof(NamedTuple):
     messages: int
     runs: int
     """Those that asked for something."""
+    requests: int
+    """To send."""
     jobs: int
     """Of fan-outs."""
     waiting: int
@@ -45,7 +47,7 @@ class Proof(NamedTuple):
 
 class _Tally:
     def __init__(self) -> None:
-        self.messages = self.runs = self.jobs = self.held = self.uncertain = 0
+        self.messages = self.runs = self.requests = self.jobs = self.held = self.uncertain = 0
         self.waiting: list[bytes] = []
         self.faults: list[Fault] = []
 
@@ -69,7 +71,10 @@ def prove(
             _check(walk, tally, entries)
         for page in walk.runs(last):
             _check_runs(walk, tally, page)
-            seen(0.6 + 0.3 * walk.share(page[-1].id, last))
+            seen(0.6 + 0.2 * walk.share(page[-1].id, last))
+        for page in walk.requests(last):
+            _check_requests(walk, tally, page, forgotten_before)
+            seen(0.8 + 0.1 * walk.share(page[-1].id, last))
     for fanout in walk.fanouts():
         _check_fanout(walk, tally, fanout, forgotten_before)
     seen(0.95)
@@ -79,6 +84,7 @@ def prove(
     return Proof(
         tally.messages,
         tally.runs,
+        tally.requests,
         tally.jobs,
         len(tally.waiting),
         tally.held,
@@ -151,6 +157,41 @@ def _check_runs(walk: delivery_walks.Walk, tally: _Tally, page: Sequence[Any]) -
             )
 
 
+# ── what requests to send have become ───────────────────────────────────────────────────────────────
+
+
+def _check_requests(
+    walk: delivery_walks.Walk, tally: _Tally, page: Sequence[Any], forgotten_before: int | None
+) -> None:
+    tally.requests += len(page)
+    said = {row.id: requests.stored(row.body) for row in page}
+    # First which of them wait: what is taken up meanwhile has its messages in the same transaction.
+    waiting = walk.waiting_requests([*said])
+    made = walk.of_requests([*said])
+    groups = {row.id: _groups(row, said[row.id]) for row in page}
+    fanouts = walk.fanouts_of([one for named in groups.values() for one in named.values()])
+    for row in page:
+        there = made[row.id]
+        # What was canceled before it was taken up is one message, whoever it is for.
+        if row.id in waiting or (row.id in there and not said[row.id].is_single):
+            continue
+        walked = {place for place, one in groups[row.id].items() if one in fanouts}
+        is_kept = forgotten_before is None or row.due_at >= forgotten_before
+        places = len(said[row.id].to)
+        for what in delivery_checks.recipients(places, walked, [*there.values()], is_kept=is_kept):
+            tally.tell(what, row.id)
+
+
+def _groups(row: Any, said: requests.Request) -> dict[int, bytes]:
+    """The effects by which a request walks over its groups, by their places."""
+    head = ids.head(ids.created_at(row.id))
+    return {
+        place: ids.of_effect(row.id, place, 0, head, row.partition)
+        for place, one in enumerate(said.to)
+        if one.is_group
+    }
+
+
 # ── what fan-outs have made ─────────────────────────────────────────────────────────────────────────
 
 
@@ -180,6 +221,6 @@ def _last(store: database.Database, workspace_id: int) -> bytes | None:
                 .order_by(table.c.id.desc())
                 .limit(1)
             ).scalar_one_or_none()
-            for table in (schema.messages, schema.runs)
+            for table in (schema.messages, schema.runs, schema.requests)
         ]
     return max((one for one in found if one is not None), default=None)

@@ -15,12 +15,14 @@ import sqlalchemy as sa
 from heliograph.core import delivery_checks, effects, ids, journeys, runs
 from heliograph.core.delivery_checks import Asked
 from heliograph.core.messages import State
-from heliograph.store import database, definitions, schema
+from heliograph.store import database, definitions, rows, schema, waiting_requests
 
 _MESSAGES, _RUNS, _FANOUTS = schema.messages.c, schema.runs.c, schema.fanouts.c
 _CURSORS, _STARTS, _TIMERS = schema.cursors.c, schema.starts.c, schema.timers.c
 _DUE, _CLAIMS, _INBOX = schema.send_due.c, schema.claims.c, schema.inbox.c
 _AT_ONCE, _KEYS_AT_ONCE = 1_000, 400
+_REQUESTS_AT_ONCE = 100
+"""Each has a thousand messages at most."""
 WAITING = (int(State.PLANNED), int(State.DELAYED))
 """The states of messages that have not ended, and are nobody's to release."""
 
@@ -44,7 +46,12 @@ class Walk:
         return self._pages(schema.runs, _OF_RUNS, last, _RUNS.state.is_not(None))
 
     def _pages(
-        self, table: sa.Table, names: Sequence[str], last: bytes, *only: sa.ColumnElement[bool]
+        self,
+        table: sa.Table,
+        names: Sequence[str],
+        last: bytes,
+        *only: sa.ColumnElement[bool],
+        at_once: int = _AT_ONCE,
     ) -> Iterator[Sequence[Any]]:
         after = bytes(16)
         while True:
@@ -52,10 +59,10 @@ class Walk:
             query = sa.select(*(table.c[name] for name in names)).where(
                 table.c.workspace_id == self._workspace_id, key > after, key <= last, *only
             )
-            page = self._read(query.order_by(key).limit(_AT_ONCE))
+            page = self._read(query.order_by(key).limit(at_once))
             if page:
                 yield page
-            if len(page) < _AT_ONCE:
+            if len(page) < at_once:
                 return
             after = page[-1].id
 
@@ -110,17 +117,64 @@ class Walk:
         """Those of messages that were made at these instants and lie in an inbox."""
         found = set()
         for at in instants:
-            head = ids.head(at)
-            query = sa.select(_INBOX.body).where(
-                _INBOX.workspace_id == self._workspace_id,
-                _INBOX.kind == effects.Inbox.DELIVER,
-                _INBOX.id.between(head + bytes(8), head + b"\xff" * 8),
-            )
-            for row in self._read(query):
-                values = msgspec.json.decode(row.body)
+            for values in self._on_their_way(at):
                 run_id = ids.parse(values[_RUN_PLACE] or "")
                 if run_id is not None:
                     found.add((run_id, values[_RUN_PLACE + 1], values[_RUN_PLACE + 2]))
+        return found
+
+    def _on_their_way(self, at: int) -> Iterator[Any]:
+        """The rows of messages that were made at an instant and lie in an inbox."""
+        head = ids.head(at)
+        query = sa.select(_INBOX.body).where(
+            _INBOX.workspace_id == self._workspace_id,
+            _INBOX.kind == effects.Inbox.DELIVER,
+            _INBOX.id.between(head + bytes(8), head + b"\xff" * 8),
+        )
+        yield from (msgspec.json.decode(row.body) for row in self._read(query))
+
+    def requests(self, last: bytes) -> Iterator[Sequence[Any]]:
+        """Requests to send, in their order, up to an id."""
+        return self._pages(
+            schema.requests, ("id", "partition", "body", "due_at"), last, at_once=_REQUESTS_AT_ONCE
+        )
+
+    def waiting_requests(self, wanted: Sequence[bytes]) -> set[bytes]:
+        """Those of these that no turn has taken up."""
+        query = sa.select(_TIMERS.id).where(
+            waiting_requests.IS_REQUEST, _TIMERS.workspace_id == self._workspace_id, _TIMERS.id.in_(wanted)
+        )
+        return {row.id for row in self._read(query)}
+
+    def fanouts_of(self, automations: Collection[bytes]) -> set[bytes]:
+        """Those of these effects that have a fan-out."""
+        found: set[bytes] = set()
+        for some in _portions(sorted(automations)):
+            query = sa.select(_FANOUTS.automation_id).where(
+                _FANOUTS.workspace_id == self._workspace_id,
+                _FANOUTS.id.in_([ids.of_fanout(one) for one in some]),
+            )
+            found |= {row.automation_id for row in self._read(query)}
+        return found
+
+    def of_requests(self, wanted: Sequence[bytes]) -> dict[bytes, dict[bytes, tuple[int, int]]]:
+        """By request, (place, ordinal) of each message, by its id, that is no job; those on their way too."""
+        found: dict[bytes, dict[bytes, tuple[int, int]]] = {one: {} for one in wanted}
+        # These first: what arrives meanwhile is then found twice, by one id.
+        for at in {ids.created_at(one) for one in wanted}:
+            for values in self._on_their_way(at):
+                request_id = ids.parse(values[_REQUEST_PLACE] or "")
+                if request_id in found and values[_RUN_PLACE] is None:
+                    identity = ids.parse(values[_ID_PLACE])
+                    assert identity is not None
+                    found[request_id][identity] = values[_RUN_PLACE + 1], values[_RUN_PLACE + 2]
+        query = sa.select(_MESSAGES.request_id, _MESSAGES.id, _MESSAGES.visit, _MESSAGES.ordinal).where(
+            _MESSAGES.workspace_id == self._workspace_id,
+            _MESSAGES.request_id.in_(wanted),
+            _MESSAGES.automation_id.is_(None),
+        )
+        for row in self._read(query):
+            found[row.request_id][row.id] = row.visit, row.ordinal
         return found
 
     def fanouts(self) -> Sequence[Any]:
@@ -225,8 +279,10 @@ class Walk:
 _OF_RUNS = ("id", "automation_id", "version", "start_key", "state")
 _MOST_KEPT = 64
 """Instants of which the keys are kept."""
-_RUN_PLACE = 7
-"""Where a row of the ledger has its run, as it lies in an inbox; visit and ordinal follow."""
+_ID_PLACE, _RUN_PLACE, _REQUEST_PLACE = (
+    rows.Message._fields.index(name) for name in ("id", "run_id", "request_id")
+)
+"""Where a row of the ledger has its ids, as it lies in an inbox; visit and ordinal follow the run."""
 
 
 def _portions(found: Sequence[bytes]) -> Iterable[Sequence[bytes]]:
