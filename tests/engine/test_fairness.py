@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from heliograph import channels, testing
 from heliograph.core import effects
-from heliograph.engine import bounds, lanes
+from heliograph.engine import bounds, lanes, rooms
 from heliograph.store import rows
 from tests.engine import acts
 
@@ -273,3 +273,22 @@ def test_a_slow_disk_does_not_make_turns_ever_smaller(world: testing.World) -> N
     for _ in range(100):
         size.learn(size.inputs, size.inputs, 0.010 + size.inputs * 0.0001, 0.010, 1)
     assert 60 < size.inputs <= 110
+
+
+def test_a_turn_asks_for_the_rooms_that_it_needs_alone() -> None:
+    """However many workspaces have providers of their own, a turn looks at those of its messages, once each."""
+    asked: list[rooms.Place] = []
+
+    def room(place: rooms.Place) -> rooms.Room | None:
+        asked.append(place)
+        return rooms.Room(3, 0, 0, {}) if place in ("email", (7, "email")) else None
+
+    found = rooms.Rooms(room, on_the_way=1)
+    own, shared = found.of(7, "email"), found.of(1, "email")
+    assert own is not None
+    assert shared is not None
+    assert (own.messages, shared.messages) == (2, 2)
+    assert found.of(7, "email") is own
+    assert found.of(2, "email") is found.of(1, "email") is shared, "what is the installation's is shared"
+    assert (found.of(1, "sms"), found.of(1, "sms")) == (None, None)
+    assert asked == [(7, "email"), (1, "email"), "email", (2, "email"), (1, "sms"), "sms"]

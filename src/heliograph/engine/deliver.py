@@ -61,7 +61,7 @@ class Delivery:
         self._wall_seconds, self._executor, self._tell = wall_seconds, executor, answered
         self._handover = handed
         self._limiting = limiting.Limiting(session, known, self._do)
-        handed.open(self._rooms, self._given)
+        handed.open(self._room, self._given)
         self._awake = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._told: asyncio.TimerHandle | None = None
@@ -207,11 +207,11 @@ class Delivery:
 
     # ── what the turns ask and give ─────────────────────────────────────────────────────────────────
 
-    def _rooms(self) -> dict[rooms.Place, rooms.Room]:
+    def _room(self, place: rooms.Place) -> rooms.Room | None:
         """What may be claimed by the turn that plans it: only of who has little in hand while others stand in line."""
         if self._stopping or self._looked_at is None:
-            return {}
-        return self._ways.offered(self._now(), in_line=self._line)
+            return None
+        return self._ways.room(place, self._now(), in_line=self._line)
 
     def _given(self) -> None:
         if self._loop is not None:

@@ -13,17 +13,13 @@ from heliograph.engine import rooms
 from heliograph.store import rows
 
 
-def _no_room() -> dict[rooms.Place, rooms.Room]:
-    return {}
-
-
 class Handover:
     """Claims one way, answers the other."""
 
     def __init__(self, worker: str, lease: int):
         """`worker` is this process's name in claims, `lease` how long one holds (µs)."""
         self.worker, self.lease = worker, lease
-        self._rooms: Callable[[], dict[rooms.Place, rooms.Room]] = _no_room
+        self._room: Callable[[rooms.Place], rooms.Room | None] = lambda _: None
         self._wake: Callable[[], None] = lambda: None
         self.versions: dict[int, int] = {}
         """The version of definitions that a delivery has to know of each workspace of which it was given anything."""
@@ -31,25 +27,21 @@ class Handover:
         self._answers: list[rows.Settled] = []
         self._given_so_far = self._received_so_far = self._stored_so_far = 0
 
-    def open(self, offered: Callable[[], dict[rooms.Place, rooms.Room]], wake: Callable[[], None]) -> None:
+    def open(self, room: Callable[[rooms.Place], rooms.Room | None], wake: Callable[[], None]) -> None:
         """A delivery begins, with nothing in hand.
 
-        `offered` tells how many more messages each channel takes at once, `wake` tells the delivery that some were
-        given; both are called by the turns.
+        `room` tells how many more messages a place takes at once, `wake` tells the delivery that some were given;
+        both are called by the turns.
         """
-        self._rooms, self._wake = offered, wake
+        self._room, self._wake = room, wake
         self._given, self._answers = [], []
         self._given_so_far = self._received_so_far = self._stored_so_far = 0
 
     # ── the turns' side ─────────────────────────────────────────────────────────────────────────────
 
-    def rooms(self) -> dict[rooms.Place, rooms.Room]:
-        """How many messages of each channel may be given."""
-        on_the_way = self._given_so_far - self._received_so_far
-        offered = self._rooms()
-        for room in offered.values():
-            room.messages -= on_the_way
-        return offered
+    def rooms(self) -> rooms.Rooms:
+        """How many messages may be given, of each channel."""
+        return rooms.Rooms(self._room, self._given_so_far - self._received_so_far)
 
     def give(self, claimed: Sequence[rows.Claimed], version_of: Callable[[int], int]) -> None:
         """Messages that this process has claimed, and has to hand over.

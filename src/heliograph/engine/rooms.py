@@ -7,7 +7,7 @@ wait in line behind what the other has planned.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 Place = str | tuple[int, str]
 """A channel; of a workspace with providers of its own, its channel."""
@@ -36,6 +36,29 @@ class Room:
         return True
 
 
-def of(offered: Mapping[Place, Room], workspace_id: int, channel: str) -> Room | None:
-    """The room for a message of a workspace; None where nothing is taken of its channel."""
-    return offered.get((workspace_id, channel)) or offered.get(channel)
+class Rooms:
+    """The rooms of one turn, each made when the first message asks for it: most workspaces have none in a turn."""
+
+    def __init__(self, make: Callable[[Place], Room | None], on_the_way: int):
+        """`make` gives the room of a place, None where nothing is taken; so many messages are on their way there."""
+        self._make, self._on_the_way = make, on_the_way
+        self._of: dict[tuple[int, str], Room | None] = {}
+        self._shared: dict[str, Room | None] = {}
+
+    def of(self, workspace_id: int, channel: str) -> Room | None:
+        """The room for a message of a workspace; None where nothing is taken of its channel."""
+        place = (workspace_id, channel)
+        if place not in self._of:
+            self._of[place] = self._made(place) or self._shared_of(channel)
+        return self._of[place]
+
+    def _shared_of(self, channel: str) -> Room | None:
+        if channel not in self._shared:
+            self._shared[channel] = self._made(channel)
+        return self._shared[channel]
+
+    def _made(self, place: Place) -> Room | None:
+        room = self._make(place)
+        if room is not None:
+            room.messages -= self._on_the_way
+        return room

@@ -297,7 +297,7 @@ def release(desk: desks.Desk, message: rows.Message) -> None:
 
 
 def claim(
-    desk: desks.Desk, taken: rows.Taken, offered: Mapping[rooms.Place, rooms.Room], worker: str, lease: int
+    desk: desks.Desk, taken: rows.Taken, offered: rooms.Rooms, worker: str, lease: int
 ) -> list[rows.Claimed]:
     """Put planned messages straight into the hands of the delivery beside us, where it has room; the rest in line.
 
@@ -305,13 +305,13 @@ def claim(
     to be taken from it: half the statements, and no waiting.
     """
     lease_until = desk.now + lease
-    events = {(event.workspace_id, event.id): event for event in taken.events} if offered else {}
+    events = {(event.workspace_id, event.id): event for event in taken.events} if desk.planned else {}
     claimed: list[rows.Claimed] = []
     for message in desk.planned:
         key = None if message.event_id is None else (message.workspace_id, message.event_id)
         event = None if key is None else events.get(key) or desk.events.get(key)
         is_held = message.workspace_id in taken.held or (key is not None and event is None)
-        room = None if is_held else rooms.of(offered, message.workspace_id, message.channel)
+        room = None if is_held else offered.of(message.workspace_id, message.channel)
         due_at = desk.late.get(message.id)
         if due_at is not None or room is None or not room.take(message.workspace_id):
             place = (message.partition, message.workspace_id, message.id)

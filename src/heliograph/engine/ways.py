@@ -277,19 +277,18 @@ class Ways:
 
     # ── room ────────────────────────────────────────────────────────────────────────────────────────
 
-    def offered(self, now: int, *, in_line: bool) -> dict[rooms.Place, rooms.Room]:
-        """What turns may claim of each channel, of that of a workspace with providers of its own apart."""
-        found: dict[rooms.Place, rooms.Room] = {
-            name: way.lane.offered(in_line=in_line) for name, way in self._installed.items()
-        }
-        for place, order in self._order.items():
-            up = next((way for way in order if way.is_up(now)), None)
-            # What has limits is claimed from the line, where a batch takes its tokens at once.
-            has_room = up is not None and up.limits is None
-            found[place] = (
-                up.lane.offered(in_line=in_line) if up and has_room else rooms.Room(0, 0, 0, _NO_ROOM)
-            )
-        return found
+    def room(self, place: rooms.Place, now: int, *, in_line: bool) -> rooms.Room | None:
+        """What a turn may claim of a channel, of that of a workspace with providers of its own apart."""
+        if isinstance(place, str):
+            way = self._installed.get(place)
+            return None if way is None else way.lane.offered(in_line=in_line)
+        order = self._order.get(place)
+        if order is None:
+            return None
+        up = next((way for way in order if way.is_up(now)), None)
+        # What has limits is claimed from the line, where a batch takes its tokens at once.
+        has_room = up is not None and up.limits is None
+        return up.lane.offered(in_line=in_line) if up and has_room else rooms.Room(0, 0, 0, _NO_ROOM)
 
 
 def _name_of(way: channels.Channel) -> str:
