@@ -87,6 +87,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _HOURS = (0.001, 1_000_000)
+_KINDS = {int: "a whole number", float: "a number", bool: "true or false"}
 _RANGES: Mapping[str, tuple[float, int]] = {
     "port": (0, 65_535),
     "backlog_limit": (0, 1_000_000_000),
@@ -118,6 +119,15 @@ def load(environment: Mapping[str, str] | None = None, **given: Any) -> Settings
     return _checked(Settings(**values))
 
 
+def mistyped(environment: Mapping[str, str] | None = None) -> list[str]:
+    """A line for each variable that is no setting and looks like one, which would go unnoticed."""
+    source = os.environ if environment is None else environment
+    known = [field.name.upper() for field in msgspec.structs.fields(Settings)]
+    names = [name.removeprefix(PREFIX) for name in sorted(source) if name.startswith(PREFIX)]
+    near = [(name, errors.did_you_mean(name, known)) for name in names if name not in known]
+    return [f"{PREFIX}{name} is no setting{nearest}" for name, nearest in near if nearest]
+
+
 def variable(name: str) -> str | None:
     """What the environment has under a name of somebody's own, such as a password that a file names."""
     return os.environ.get(name)
@@ -138,8 +148,9 @@ def _read(field: msgspec.structs.FieldInfo, text: str) -> Any:
         return tuple(part.strip() for part in text.split(",") if part.strip())
     try:
         return msgspec.convert(text, field.type, strict=False)
-    except msgspec.ValidationError as fault:
-        raise errors.BadSetting(f"{PREFIX}{field.name.upper()}={text!r}: {fault}") from None
+    except msgspec.ValidationError:
+        kind = _KINDS[field.type]
+        raise errors.BadSetting(f"{PREFIX}{field.name.upper()} takes {kind}, not {text!r}") from None
 
 
 def _checked(settings: Settings) -> Settings:

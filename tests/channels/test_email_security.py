@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from aiosmtpd import smtp
 
 from heliograph import channels, guard
@@ -108,9 +109,15 @@ def test_a_real_server_takes_mail(security: str, login: str, secrets: tuple[ssl.
     assert inbox.logins == [bool(login)] * 3
 
 
-def test_a_refused_login_names_the_setting(secrets: tuple[ssl.SSLContext, str]) -> None:
-    """A wrong password is the operator's fault: later, with the server's words and the setting, once."""
-    answer, inbox = send("", login="shop:wr0ng@", authenticator=authenticate, auth_require_tls=False)
+def test_a_refused_login_names_the_setting() -> None:
+    """A wrong password is the operator's fault: later, with the server's words and the setting, in the log once."""
+    with structlog.testing.capture_logs() as log:
+        answer, inbox = send(
+            "", login="shop:wr0ng@", times=3, authenticator=authenticate, auth_require_tls=False
+        )
+    (line,) = log
+    assert (line["log_level"], line["event"]) == ("warning", "mail_server_rests")
+    assert "refused the login (535" in line["error"]
     assert (answer.outcome, answer.code) == (TEMPORARY, "misconfigured")
     assert "refused the login (535" in answer.text
     assert "HELIOGRAPH_SMTP_URL" in answer.text

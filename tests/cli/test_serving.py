@@ -102,13 +102,22 @@ def test_a_taken_port_is_one_line(house: str, tell: program.Tell) -> None:
     )
 
 
+def test_an_address_of_nobody_here_is_one_line(house: str, tell: program.Tell) -> None:
+    """Who names an address that this machine has not is told which option is meant."""
+    told = tell("serve", "--host", "192.0.2.1", "--port", 0)
+    assert (told.code, told.out) == (1, "")
+    assert "cannot listen on 192.0.2.1:0: " in told.err
+    assert told.err.endswith("; --host takes another\n")
+
+
 # ── SQLite ──────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_what_the_server_says_at_its_start(tmp_path: Path) -> None:
     """From an empty folder it makes all that is needed, and says where things go and how to make a key."""
     url = f"sqlite:///{tmp_path}/data/heliograph.db"
-    with program.served(url, smtp_url="smtp://me:secret@127.0.0.1:1?security=none") as server:
+    mail = "smtp://me:secret@127.0.0.1:1?security=none"
+    with program.served(url, smtp_url=mail, smtp_uri="smtp://elsewhere", of_ours="x") as server:
         assert httpx2.get(f"{server.url}/readyz").status_code == 200
         assert httpx2.get(f"{server.url}/schema").status_code == 200
         server.end(signal.SIGINT)
@@ -116,6 +125,8 @@ def test_what_the_server_says_at_its_start(tmp_path: Path) -> None:
     assert f"first key  heliograph key create --workspace default --role admin --database {url}" in said
     assert f"described at {server.url}/schema" in said
     assert "smtp://me@127.0.0.1:1" in said
+    assert 'HELIOGRAPH_SMTP_URI is no setting, did you mean "SMTP_URL"?' in said
+    assert "OF_OURS" not in said
     assert "secret" not in said
 
 

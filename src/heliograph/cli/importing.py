@@ -172,4 +172,5 @@ def _tell(outcome: Outcome, workspace: str) -> None:
         f" {standing.unchanged:,} as they were"
     )
     if standing.bad:
-        terminal.say(f"{standing.bad:,} rows were not taken: {outcome.report} says which and why")
+        many = "1 row was" if standing.bad == 1 else f"{standing.bad:,} rows were"
+        terminal.say(f"{many} not taken: {outcome.report} says which and why")

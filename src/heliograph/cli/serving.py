@@ -155,6 +155,8 @@ def _introduce(application: App, workers: int) -> None:
         options.shown(chosen.smtp_url) if chosen.smtp_url else "printed here: HELIOGRAPH_SMTP_URL is not set"
     )
     terminal.say(f"  e-mail     {mail}")
+    for line in settings.mistyped():
+        terminal.say(f"  setting    {line}")
     if not application.store.is_sqlite:
         terminal.say(f"  workers    {workers}" + ("" if workers else ": start some with `heliograph worker`"))
     if isinstance(application.clock, clock.ScaledClock):

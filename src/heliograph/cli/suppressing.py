@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from heliograph import errors
 from heliograph.cli import options, terminal
 
 if TYPE_CHECKING:
@@ -58,7 +59,12 @@ def bring_in(
     from heliograph.core import suppressing
 
     with options.file_there(file).open(encoding="utf-8-sig", newline="") as opened:
-        rows = suppressing.read_csv(csv.DictReader(opened))
+        try:
+            rows = suppressing.read_csv(csv.DictReader(opened))
+        except UnicodeDecodeError:
+            raise errors.InvalidInput.at(str(file), "is not UTF-8") from None
+        except csv.Error as fault:
+            raise errors.InvalidInput.at(str(file), f"cannot be read as CSV: {fault}") from None
     _put(rows, workspace, database)
 
 

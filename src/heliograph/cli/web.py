@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -49,8 +50,9 @@ def free_address(host: str, port: int) -> Address:
             probe.bind(place)
             probe.listen()
         except OSError as fault:
+            option = "--host" if fault.errno == errno.EADDRNOTAVAIL else "--port"
             raise errors.BadSetting(
-                f"cannot listen on {host}:{port}: {fault.strerror}; --port takes another"
+                f"cannot listen on {host}:{port}: {fault.strerror}; {option} takes another"
             ) from None
         return Address(*probe.getsockname()[:2])
 

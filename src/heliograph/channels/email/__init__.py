@@ -13,6 +13,8 @@ import re
 from collections.abc import Callable
 from typing import TypeAlias
 
+import structlog
+
 from heliograph import channels, errors, guard
 from heliograph.channels.email import opening, session, signing
 from heliograph.core import mime
@@ -23,6 +25,8 @@ signer = signing.signer
 
 SHORTEST_REST, LONGEST_REST = 1_000_000, 60_000_000
 """µs that the channel rests after a first, and at most after a repeated failure to open a connection."""
+
+_log = structlog.get_logger(__name__)
 
 _NEEDS_LOGIN = frozenset((530, 534, 535, 538))
 _NO_SUCH_ADDRESS = frozenset(("5.1.0", "5.1.1", "5.1.2", "5.1.3", "5.1.4", "5.1.6", "5.1.10"))
@@ -161,6 +165,7 @@ class SmtpChannel:
         """Begins a rest, twice as long as the last; many failures at one time are one."""
         self._is_proven = False
         if self._resting() is None:
+            _log.warning("mail_server_rests", server=f"{self._server.host}:{self._server.port}", error=text)
             self._rest = min(max(2 * self._rest, SHORTEST_REST), LONGEST_REST)
             self._rests_until = self._now() + self._rest
         self._trouble = _answer(channels.Outcome.TEMPORARY, code, text)._replace(blames_provider=True)
