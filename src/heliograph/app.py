@@ -13,7 +13,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -160,7 +160,7 @@ class App:
             settings.default_subject,
             self._secrets,
             self._unsubscribing(),
-            self._tracked() if settings.tracking else None,
+            self._tracked() if settings.public_url else None,
             settings.bounce_address,
         )
         return deliver.Delivery(
@@ -207,11 +207,12 @@ class App:
                 self._link_secret = facts.secret(connection, secrets.token_hex(32), self.store.safe)
         return self._link_secret
 
-    def _tracked(self) -> Callable[[rows.Message, str], str]:
+    def _tracked(self) -> letters.Tracked:
         place, secret = self.settings.public_url.rstrip("/"), self.link_secret()
-        wanted = self.settings.tracking
 
-        def tracked(message: rows.Message, markup: str) -> str:
+        def tracked(message: rows.Message, markup: str, own: Collection[str] | None) -> str:
+            wanted = self.settings.tracking if own is None else own
+
             def address(link: str | None) -> str:
                 said = links.Visit(message.workspace_id, ids.text(message.id), link)
                 return f"{place}/t/{links.sign_visit(said, secret)}"

@@ -13,10 +13,11 @@ from urllib.parse import quote
 from heliograph import channels, clock, errors, guard
 from heliograph import settings as settings_module
 from heliograph.channels import apprise, console, email, sms, webhook
-from heliograph.core import ids, mime, provider_limits, providers
+from heliograph.core import ids, mime, provider_limits, providers, sending_policies
 from heliograph.engine import letters, ways
-from heliograph.store import database, webhook_secrets, workspaces
+from heliograph.store import database, definitions, webhook_secrets, workspaces
 from heliograph.store import providers as stored_providers
+from heliograph.store import sending_policies as stored_policies
 
 _PATIENCE = 60_000_000
 """µs within which the hand-over of a trial begins."""
@@ -94,7 +95,13 @@ class Outlets:
         """What a workspace has set up."""
         with self._store.reading() as connection:
             keys = stored_providers.in_order(connection, workspace_id)
-            return ways.Outlet(keys, workspaces.read_control(connection, workspace_id).sandbox)
+            sandbox = workspaces.read_control(connection, workspace_id).sandbox
+            policies = stored_policies.standing(connection, workspace_id)
+            tracking = None
+            if any(one.tracks for one in policies.values()):
+                topics = definitions.topics(connection, workspace_id)
+                tracking = sending_policies.Tracking(policies, topics)
+            return ways.Outlet(keys, sandbox, tracking)
 
     def opened(self, workspace_id: int, keys: Collection[tuple[str, int]]) -> list[ways.Opened]:
         """Those of a workspace's providers that are there in these versions, ready to be asked."""

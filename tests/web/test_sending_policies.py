@@ -29,7 +29,9 @@ def history(api: client.Client, message: dict[str, Any]) -> list[dict[str, Any]]
 def test_a_policy_is_set_read_and_kept(api: client.Client) -> None:
     """What is put is read back, whole; what was left out is set no more, and what held before can be asked for."""
     fresh = api.get(PATH).json()
-    nothing: dict[str, Any] = {"tenant_id": None, "quiet_hours": None, "caps": None, "topics": {}}
+    nothing: dict[str, Any] = {
+        "tenant_id": None, "quiet_hours": None, "caps": None, "tracking": None, "topics": {},
+    }  # fmt: skip
     assert fresh == {**nothing, "updated_at": None, "updated_by": None}
     put = api.put(PATH, POLICY)
     assert put.status_code == 200, put.text

@@ -3,11 +3,12 @@
 import html
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from heliograph import errors, settings
-from tests.web.client import Client
+from tests.web.client import Client, faults
 
 PLACE = "https://mail.shop.example"
 SHOES = "https://shop.example/shoes?a=1&b=2"
@@ -17,6 +18,13 @@ SHOES = "https://shop.example/shoes?a=1&b=2"
 def api(database_url: str) -> Iterator[Client]:
     """A client of an application that tracks, on each database in turn."""
     with Client(database_url, public_url=PLACE, tracking=("opens", "clicks")) as made:
+        yield made
+
+
+@pytest.fixture
+def api_without_place(database_url: str) -> Iterator[Client]:
+    """A client of an application that nobody reaches from outside."""
+    with Client(database_url) as made:
         yield made
 
 
@@ -74,3 +82,57 @@ def test_tracking_takes_a_place_to_lead_past() -> None:
     for given in ({"tracking": ("opens",)}, {"tracking": ("reads",), "public_url": PLACE}):
         with pytest.raises(errors.BadSetting, match="HELIOGRAPH_TRACKING"):
             settings.load({}, **given)
+
+
+MARKUP = f'<html><body><a href="{SHOES}">Shoes</a></body></html>'
+POLICY = "/api/sending-policy"
+
+
+def tells(api: Client, template: str = "news", **said: Any) -> set[str]:
+    """What an e-mail tells of its reader that is sent now."""
+    before = len(api.mailbox.received)
+    message = {"to": {"email": "ana@example.com"}, "template": template, **said}
+    assert api.post("/send", {"message": message}).status_code == 202
+    api.decide()
+    (mail,) = api.mailbox.received[before:]
+    assert mail.html is not None
+    found = {"opens"} if "<img" in mail.html else set()
+    return found | ({"clicks"} if f"{PLACE}/t/" in mail.html.partition("<img")[0] else set())
+
+
+def test_a_workspace_says_itself_what_is_tracked(database_url: str) -> None:
+    """Its policy goes before the installation's, a tenant's and a topic's before that, from the next message on."""
+    with Client(database_url, public_url=PLACE, tracking=("opens",)) as api:
+        for name in ("news", "secret"):
+            api.world.template(name, subject="News", text="Shoes", html=MARKUP)
+        api.put("/tenants/acme", {"name": "Acme"})
+        acme: dict[str, Any] = {"context": {"tenant_id": "acme"}}
+        assert tells(api) == {"opens"}
+        put = api.put(POLICY, {"tracking": ["clicks", "opens"], "topics": {"secret": {"tracking": []}}})
+        assert (put.status_code, put.json()["tracking"]) == (200, ["opens", "clicks"])
+        assert (tells(api), tells(api, "secret"), tells(api, **acme)) == (
+            {"opens", "clicks"},
+            set(),
+            {"opens", "clicks"},
+        )
+        about: dict[str, Any] = {"preferences": {"subscription_topic_id": "offers"}}
+        api.put(f"{POLICY}?tenant_id=acme", {"tracking": [], "topics": {"offers": {"tracking": ["clicks"]}}})
+        assert (tells(api), tells(api, **acme), tells(api, **acme, **about)) == (
+            {"opens", "clicks"},
+            set(),
+            {"clicks"},
+        )
+        api.put(POLICY, {"tracking": []})
+        assert tells(api) == set()
+        api.put(POLICY, {})
+        assert tells(api) == {"opens"}
+        answer = api.put(POLICY, {"tracking": ["reads"], "topics": {"a": {"tracking": "opens"}}})
+        assert (answer.status_code, set(faults(answer))) == (422, {"tracking", "topics.a.tracking"})
+
+
+def test_a_policy_that_tracks_takes_a_place_to_lead_past(api_without_place: Client) -> None:
+    """Where this server has no address of its own it is refused, with each place; to track nothing is not."""
+    given = {"tracking": ["opens"], "topics": {"a": {"tracking": ["clicks"]}, "b": {"tracking": []}}}
+    answer = api_without_place.put(POLICY, given)
+    assert (answer.status_code, set(faults(answer))) == (422, {"tracking", "topics.a.tracking"})
+    assert api_without_place.put(POLICY, {"tracking": []}).status_code == 200

@@ -15,8 +15,10 @@ import msgspec
 from heliograph import errors
 from heliograph.core import consent, delays, documents, quiet_hours, readers
 
-WRITABLE: Final = ("quiet_hours", "caps", "topics")
-_RULES: Final = WRITABLE[:2]
+WRITABLE: Final = ("quiet_hours", "caps", "tracking", "topics")
+_RULES: Final = WRITABLE[:3]
+TRACKED: Final = ("opens", "clicks")
+"""What e-mails may tell of their readers by themselves."""
 _CAP: Final = ("limit", "period", "channel", "name")
 MOST_CAPS, MOST_TOPICS, MOST_ALLOWED = 20, 500, 1_000
 ANY_CHANNEL: Final = "*"
@@ -47,6 +49,8 @@ class Rules(msgspec.Struct, frozen=True, omit_defaults=True):
     quiet_hours: list[dict[str, Any]] | None = None
     """Windows, as they were written."""
     caps: list[Cap] | None = None
+    tracking: list[str] | None = None
+    """Of TRACKED."""
 
 
 class Policy(Rules, frozen=True, omit_defaults=True):
@@ -54,6 +58,21 @@ class Policy(Rules, frozen=True, omit_defaults=True):
 
     topics: dict[str, Rules] = {}
     """By the id of a topic or of a template."""
+
+    @property
+    def all_rules(self) -> Sequence[Rules]:
+        """What was set for everything, and for each topic."""
+        return self, *self.topics.values()
+
+    @property
+    def paces(self) -> bool:
+        """Whether anything may have to wait by it, or be kept back."""
+        return any((one.quiet_hours, one.caps) != (None, None) for one in self.all_rules)
+
+    @property
+    def tracks(self) -> bool:
+        """Whether it says what is tracked."""
+        return any(one.tracking is not None for one in self.all_rules)
 
 
 NOTHING_SET: Final = Policy()
@@ -98,14 +117,7 @@ def terms(
 
     `policies` is by tenant; an empty text is the workspace.
     """
-    said = [(name, policies[name]) for name in dict.fromkeys((tenant_id or "", "")) if name in policies]
-    found = [
-        (name, topic, policy.topics[topic])
-        for topic in topics
-        for name, policy in said
-        if topic in policy.topics
-    ]
-    found += [(name, consent.EVERYTHING, policy) for name, policy in said]
+    found = _special(policies, tenant_id, topics)
     quiet = next((rules.quiet_hours for _, _, rules in found if rules.quiet_hours is not None), [])
     limits: tuple[Limit, ...] = ()
     for name, topic, rules in found:
@@ -113,6 +125,37 @@ def terms(
             limits = tuple(_limit(name, topic, cap) for cap in rules.caps if cap.channel in (None, channel))
             break
     return Terms(quiet_hours.check(quiet, "quiet_hours"), limits)
+
+
+def _special(
+    policies: Mapping[str, Policy], tenant_id: str | None, topics: Sequence[str]
+) -> list[tuple[str, str, Rules]]:
+    """(tenant, topic, what it set) for a message of these topics, the most special first."""
+    said = [(name, policies[name]) for name in dict.fromkeys((tenant_id or "", "")) if name in policies]
+    found = [
+        (name, topic, policy.topics[topic])
+        for topic in topics
+        for name, policy in said
+        if topic in policy.topics
+    ]
+    return found + [(name, consent.EVERYTHING, policy) for name, policy in said]
+
+
+class Tracking(NamedTuple):
+    """What a workspace says of what its e-mails tell of their readers."""
+
+    policies: Mapping[str, Policy]
+    """By tenant; an empty text is the workspace."""
+    topics: Mapping[str, str]
+    """Of templates."""
+
+    def of(self, tenant_id: str | None, template_id: str | None, topic: str | None) -> Collection[str] | None:
+        """What an e-mail tells, of this topic or of its template's; None where nothing was said."""
+        if topic is None and template_id is not None:
+            topic = self.topics.get(template_id)
+        about = [one for one in (template_id, topic) if one is not None]
+        found = _special(self.policies, tenant_id, about)
+        return next((rules.tracking for _, _, rules in found if rules.tracking is not None), None)
 
 
 def _limit(tenant: str, topic: str, cap: Cap) -> Limit:
@@ -149,11 +192,18 @@ def count(counts: Mapping[str, Sequence[int]], limits: Collection[Limit], now: i
 def define(given: object) -> Policy:
     """The policy that says this. Raises errors.InvalidInput with every fault at its place."""
     reader = readers.Reader(given, "", WRITABLE)
-    quiet = reader.take("quiet_hours", _quiet_hours, None)
-    caps = reader.take("caps", _caps, None)
+    said = _rules(reader)
     topics: dict[str, Rules] = reader.take("topics", _topics, {})
     reader.close()
-    return Policy(quiet, caps, topics)
+    return Policy(**said, topics=topics)
+
+
+def _rules(reader: readers.Reader) -> dict[str, Any]:
+    return {
+        "quiet_hours": reader.take("quiet_hours", _quiet_hours, None),
+        "caps": reader.take("caps", _caps, None),
+        "tracking": reader.take("tracking", _tracking, None),
+    }
 
 
 def _topics(given: object, path: str) -> dict[str, Rules]:
@@ -167,10 +217,9 @@ def _topics(given: object, path: str) -> dict[str, Rules]:
             if topic == consent.EVERYTHING:
                 raise errors.InvalidInput.at(place, "is set beside `topics`: what holds for everything")
             reader = readers.Reader(rules, place, _RULES)
-            quiet = reader.take("quiet_hours", _quiet_hours, None)
-            caps = reader.take("caps", _caps, None)
+            said = _rules(reader)
             reader.close()
-            made[consent.check_topic_id(topic, place)] = Rules(quiet, caps)
+            made[consent.check_topic_id(topic, place)] = Rules(**said)
         except errors.InvalidInput as refusal:
             faults += refusal.faults
     if faults:
@@ -182,6 +231,15 @@ def _quiet_hours(given: object, path: str) -> list[dict[str, Any]]:
     quiet_hours.check(given, path)
     assert isinstance(given, list)
     return [dict(one) for one in given]
+
+
+def _tracking(given: object, path: str) -> list[str]:
+    if not isinstance(given, list):
+        raise errors.InvalidInput.at(path, f"is a list of {' and '.join(TRACKED)}, empty for neither")
+    strange = next((one for one in given if one not in TRACKED), None)
+    if strange is not None:
+        raise errors.InvalidInput.at(path, errors.unknown("kind of tracking", strange, TRACKED))
+    return [one for one in TRACKED if one in given]
 
 
 def _caps(given: object, path: str) -> list[Cap]:

@@ -251,7 +251,7 @@ class Delivery:
             self._answered(one, way)
             return
         try:
-            outgoing = self._writer.write(one, start_by, now, way.sending)
+            outgoing = self._writer.write(one, start_by, now, way.sending, self._ways.tracked(one.message))
         except (errors.NoSecretKey, errors.WrongSecretKey) as fault:
             answer = channels.Answer(
                 channels.Outcome.TEMPORARY, way.name, None, "misconfigured", fault.message

@@ -6,7 +6,7 @@ text that cannot be rendered is the message's own fault, told with its place, an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -20,6 +20,8 @@ from heliograph.store import rows
 _decode = msgspec.json.Decoder().decode
 
 
+Tracked = Callable[[rows.Message, str, Collection[str] | None], str]
+"""(message, HTML, what its workspace says that is tracked) to HTML that tells of its reader."""
 Secrets = Callable[[int, int], Sequence[str]]
 """(workspace, now) to the secrets by which its webhooks are signed, the newest first."""
 
@@ -47,7 +49,7 @@ class Letters:
         default_subject: str,
         secrets: Secrets,
         unsubscribing: Callable[[links.Preference], str] | None = None,
-        tracked: Callable[[rows.Message, str], str] | None = None,
+        tracked: Tracked | None = None,
         bounces: str = "",
     ):
         """`unsubscribing` gives the address at which somebody says that they want no more; None: there is none.
@@ -62,10 +64,16 @@ class Letters:
         self._sender = mime.mailbox(sender, "sender")
 
     def write(
-        self, claimed: rows.Claimed, start_by: int, now: int, sending: Sending = PLAIN
+        self,
+        claimed: rows.Claimed,
+        start_by: int,
+        now: int,
+        sending: Sending = PLAIN,
+        tracking: Collection[str] | None = None,
     ) -> channels.Outgoing:
         """The message ready to go; `start_by` is the instant after which handing over must not begin.
 
+        `tracking` is what its workspace says that it tells of its reader; None: that says nothing.
         Raises errors.HeliographError where it cannot be rendered.
         """
         message = claimed.message
@@ -92,7 +100,7 @@ class Letters:
         if _says_override(message.content):
             letter = _overridden(letter, _decode(message.content or b"{}").get("override") or {})
         if self._tracked is not None and letter.html is not None:
-            letter = letter._replace(html=self._tracked(message, letter.html))
+            letter = letter._replace(html=self._tracked(message, letter.html, tracking))
         return channels.Outgoing(
             letter.message_id,
             message.channel,

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from heliograph import channels
-from heliograph.core import effects, messages, provider_limits
+from heliograph.core import effects, messages, provider_limits, routes, sending_policies
 from heliograph.engine import lanes, letters, rooms
 from heliograph.store import rows
 
@@ -47,6 +47,8 @@ class Outlet(NamedTuple):
     """Id and version of its providers that are enabled, in the order in which they are asked."""
     is_sandbox: bool = False
     """Whether what it sends is simulated."""
+    tracking: sending_policies.Tracking | None = None
+    """What its e-mails tell of their readers, where it says so itself."""
 
 
 class Sandbox:
@@ -146,6 +148,7 @@ class Ways:
         self.limited: set[int] = set()
         """The workspaces that have providers with limits."""
         self._sandboxes: set[int] = set()
+        self._tracking: dict[int, sending_policies.Tracking | None] = {}
         """The workspaces whose messages are simulated."""
         self._sandbox = Way(Sandbox(), Sandbox.provider, is_installed=True)
         self._retired: list[Way] = []
@@ -205,6 +208,7 @@ class Ways:
     def _read(self, workspace_id: int) -> None:
         outlet = self._outlet_of(workspace_id)
         (self._sandboxes.add if outlet.is_sandbox else self._sandboxes.discard)(workspace_id)
+        self._tracking[workspace_id] = outlet.tracking
         before = self._own.get(workspace_id, {})
         if not outlet.keys and not before:
             return
@@ -274,6 +278,14 @@ class Ways:
         """Who else there is for a message, and whether they are up."""
         order = self._order.get((message.workspace_id, message.channel), ())
         return {one.name: one.is_up(now) for one in order if one is not way}
+
+    def tracked(self, message: rows.Message) -> Collection[str] | None:
+        """What an e-mail tells of its reader by its workspace's own word; None: that says nothing."""
+        tracking = self._tracking.get(message.workspace_id)
+        if tracking is None:
+            return None
+        topic = routes.read(message.route).topic if message.route else None
+        return tracking.of(message.tenant_id, message.template_id, topic)
 
     # ── room ────────────────────────────────────────────────────────────────────────────────────────
 

@@ -19,7 +19,7 @@ class Wishes:
         self._policies, self._topics, self._defaults = stored.policies, stored.topics, stored.defaults
         self.asks = asks or bool(stored.defaults.said)
         """Whether anybody may not want something."""
-        self.paces = bool(stored.policies)
+        self.paces = any(one.paces for one in stored.policies.values())
         """Whether anything may have to wait, or be kept back."""
         self._terms: dict[tuple[str | None, tuple[str, ...], str], sending_policies.Terms] = {}
 

@@ -114,7 +114,7 @@ def load(connection: sa.Connection, workspace_id: int) -> Definitions:
         workspace.paused_until,
         moving(connection, workspace_id),
         sending_policies.standing(connection, workspace_id),
-        _topics(connection, workspace_id),
+        topics(connection, workspace_id),
         preference_topics.defaults(connection, workspace_id),
     )
 
@@ -150,7 +150,8 @@ def _compiled(found: tuple[tuple[Any, ...], ...]) -> segment_moves.Groups:
     return segment_moves.Groups(made)
 
 
-def _topics(connection: sa.Connection, workspace_id: int) -> dict[str, str]:
+def topics(connection: sa.Connection, workspace_id: int) -> dict[str, str]:
+    """The topics of templates, by template, archived ones too."""
     query = sa.select(_TEMPLATES.id, _TEMPLATES.topic_id).where(
         _TEMPLATES.workspace_id == workspace_id, _TEMPLATES.topic_id.is_not(None)
     )

@@ -8,7 +8,7 @@ import msgspec
 from litestar import get, put
 
 from heliograph import errors
-from heliograph.core import explain, schedule, sending_policies
+from heliograph.core import documents, explain, schedule, sending_policies
 from heliograph.store import sending_policies as stored
 from heliograph.web.calls import Call, in_thread
 
@@ -17,6 +17,7 @@ _PATH = "/api/sending-policy"
 _LONGEST_TENANT = 255
 
 ChannelClass = Literal["direct_message", "email", "push", "sms", "webhook", "inbox"]
+Tracked = Literal["opens", "clicks"]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
@@ -57,10 +58,12 @@ class Cap(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Rules(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """Quiet hours and caps; null where the less special ones hold, empty where there are to be none."""
+    """Quiet hours, caps and tracking; null where the less special ones hold, empty where there are to be none."""
 
     quiet_hours: list[QuietWindow] | None = None
     caps: list[Cap] | None = None
+    tracking: list[Tracked] | None = None
+    """What e-mails tell of their readers by themselves."""
 
 
 class NewPolicy(Rules, kw_only=True, omit_defaults=True):
@@ -76,6 +79,7 @@ class Policy(msgspec.Struct, kw_only=True):
     tenant_id: str | None
     quiet_hours: list[QuietWindow] | None
     caps: list[Cap] | None
+    tracking: list[Tracked] | None
     topics: dict[str, Rules]
     updated_at: explain.Instant | None
     """Since when; null where nothing was set."""
@@ -100,11 +104,28 @@ def put_sending_policy(request: Call) -> Policy:
     """Set quiet hours and caps; what is left out is set no more."""
     tenant_id = _tenant(request, request.read_query(TenantQuery).tenant_id)
     policy, who = sending_policies.define(request.read_object()), request.principal
+    if not request.services.settings.public_url:
+        _refuse_tracking(policy)
     now = request.services.now()
     with request.services.database.writing() as connection:
         _, after = stored.put(connection, who.workspace_id, tenant_id, policy, now, who.key_id)
     request.wake()
     return _shown(tenant_id, after)
+
+
+def _refuse_tracking(policy: sending_policies.Policy) -> None:
+    """Raises errors.InvalidInput where something is tracked: there is no address that links could lead past."""
+    said: dict[str, sending_policies.Rules] = {"": policy, **policy.topics}
+    faults = [
+        errors.Fault(
+            f"{documents.below('topics', name)}.tracking" if name else "tracking",
+            "takes the setting HELIOGRAPH_PUBLIC_URL: links lead past this server, and pictures come from it",
+        )
+        for name, rules in said.items()
+        if rules.tracking
+    ]
+    if faults:
+        raise errors.InvalidInput(faults=faults)
 
 
 def _tenant(request: Call, named: str | None) -> str | None:
@@ -139,7 +160,7 @@ def _rules(rules: sending_policies.Rules) -> dict[str, Any]:
     caps = None if rules.caps is None else [Cap(**_set(msgspec.structs.asdict(one))) for one in rules.caps]
     windows = rules.quiet_hours
     quiet = None if windows is None else [QuietWindow(**_set(one)) for one in windows]
-    return {"quiet_hours": quiet, "caps": caps}
+    return {"quiet_hours": quiet, "caps": caps, "tracking": rules.tracking}
 
 
 def _set(fields: dict[str, Any]) -> dict[str, Any]:
