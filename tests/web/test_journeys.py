@@ -602,6 +602,7 @@ def test_steps_are_checked_whole_before_a_run_starts(api: Client) -> None:
         "steps[7].ref",
         "steps[8].tokn",
         "steps[9]",
+        "steps[10].template",
     }
     assert set(faults(api, {"action": "send", "recipient": "ana"})) == {"steps[0].template"}
     assert set(faults(api, {"action": "cancel", "ref": "a"}, {"action": "cancel", "ref": "a"})) == {
@@ -645,3 +646,24 @@ def test_faults_of_a_journey_have_their_places(api: Client) -> None:
         "steps[0].action",
         "alias",
     }
+
+
+def test_every_step_with_a_fault_is_told_at_once(api: Client) -> None:
+    """What a step is missing that the run has not, and an address that is shut, stand beside what cannot be read."""
+    found = faults(
+        api,
+        {"action": "send"},
+        {"action": "delay", "duration": "soon"},
+        {"action": "update-profile"},
+        {"action": "fetch-data", "webhook": {"url": "http://example.com"}},
+        {"action": "cancel", "cancelation_token": "a", "ref": "again"},
+        {"action": "cancel", "cancelation_token": "b", "ref": "again"},
+    )
+    assert list(found) == [
+        "steps[0].recipient",
+        "steps[0].template",
+        "steps[1].duration",
+        "steps[2].recipient_id",
+        "steps[3].webhook.url",
+        "steps[5].ref",
+    ]

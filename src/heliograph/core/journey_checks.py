@@ -5,11 +5,11 @@ Law: each fault has its place; nothing is started while there is one.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from heliograph import errors
-from heliograph.core import frames, plans
+from heliograph.core import frames
 from heliograph.core.steps import listing, profiles, sending
 
 _TEXTS = ("brand", "recipient", "template")
@@ -37,29 +37,38 @@ def context_given(given: Mapping[str, Any], inner: Mapping[str, Any] | None = No
     return found
 
 
-def check_addresses(plan: plans.Plan, allowed: Collection[str]) -> None:
-    """Raises InvalidInput for each step that plainly asks an address which may not be reached (A48)."""
+Check = Callable[[Sequence[frames.Step]], list[errors.Fault]]
+"""Faults of steps that can be read, each with its place."""
+
+
+def of_addresses(allowed: Collection[str]) -> Check:
+    """Finds the steps that plainly ask an address which may not be reached (A48)."""
     allowed = frozenset(host.lower() for host in allowed)
-    asked = [getattr(step.body, "webhook", None) for step in plan.steps if isinstance(step, frames.Step)]
-    faults = [fault for one in asked if one is not None and (fault := one.fault(allowed)) is not None]
-    if faults:
-        raise errors.InvalidInput(faults=faults)
+
+    def check(steps: Sequence[frames.Step]) -> list[errors.Fault]:
+        asked = [getattr(step.body, "webhook", None) for step in steps]
+        return [fault for one in asked if one is not None and (fault := one.fault(allowed)) is not None]
+
+    return check
 
 
-def check_sends(plan: plans.Plan, given: Mapping[str, Any]) -> None:
-    """Raises InvalidInput for each step that has neither a recipient or template of its own, nor one of its run's."""
-    faults = [
-        errors.Fault(f"{step.path}.{name}", "is required: the run has none either")
-        for step in plan.steps
-        if isinstance(step, frames.Step) and isinstance(step.body, sending.Send | listing.SendList)
-        for name in step.body.needs
-        if name not in step.body.given and not given.get(name)
-    ]
-    faults += [
-        errors.Fault(f"{step.path}.recipient_id", "is required: the run has no recipient either")
-        for step in plan.steps
-        if isinstance(step, frames.Step) and isinstance(step.body, profiles.UpdateProfile)
-        if step.body.recipient is None and not given.get("recipient")
-    ]
-    if faults:
-        raise errors.InvalidInput(faults=faults)
+def of_sends(given: Mapping[str, Any]) -> Check:
+    """Finds the steps that have neither a recipient or template of their own nor one of their run's, which is given."""
+
+    def check(steps: Sequence[frames.Step]) -> list[errors.Fault]:
+        faults = [
+            errors.Fault(f"{step.path}.{name}", "is required: the run has none either")
+            for step in steps
+            if isinstance(step.body, sending.Send | listing.SendList)
+            for name in step.body.needs
+            if name not in step.body.given and not given.get(name)
+        ]
+        faults += [
+            errors.Fault(f"{step.path}.recipient_id", "is required: the run has no recipient either")
+            for step in steps
+            if isinstance(step.body, profiles.UpdateProfile)
+            if step.body.recipient is None and not given.get("recipient")
+        ]
+        return faults
+
+    return check

@@ -52,8 +52,17 @@ STATES = ("draft", "published")
 # ── steps ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-def read_steps(given: object, evaluator: expressions.Evaluator, path: str = "steps") -> plans.Plan:
-    """The plan of these steps. Raises InvalidInput with at least the first fault of every step."""
+def read_steps(
+    given: object,
+    evaluator: expressions.Evaluator,
+    path: str = "steps",
+    *,
+    checks: Sequence[journey_checks.Check] = (),
+) -> plans.Plan:
+    """The plan of these steps. Raises InvalidInput with at least the first fault of every step, in their order.
+
+    `checks` see the steps that can be read.
+    """
     if not isinstance(given, list) or not 1 <= len(given) <= MAX_STEPS:
         raise errors.InvalidInput.at(path, f"is a list of 1 to {MAX_STEPS} steps")
     made: list[frames.Step] = []
@@ -70,7 +79,10 @@ def read_steps(given: object, evaluator: expressions.Evaluator, path: str = "ste
                 errors.Fault(f"{step.path}.ref", f'"{step.ref}" is the name of an earlier step already')
             )
         seen |= {step.ref} if step.ref else set()
+    faults += [fault for check in checks for fault in check(made)]
     if faults:
+        # In the order of the steps: a place is `path[number]` and what is in it.
+        faults.sort(key=lambda fault: int(fault.path[len(path) + 1 :].partition("]")[0]))
         raise errors.InvalidInput(faults=faults)
     return plans.plan(tuple(made))
 
@@ -154,7 +166,7 @@ def define(
         except errors.InvalidInput as refusal:
             faults += refusal.faults
     try:
-        journey_checks.check_addresses(read_steps(given.get("steps"), evaluator), allowed_hosts)
+        read_steps(given.get("steps"), evaluator, checks=[journey_checks.of_addresses(allowed_hosts)])
     except errors.InvalidInput as refusal:
         faults += refusal.faults
     if faults:
@@ -370,10 +382,9 @@ def of_own(
     allowed_hosts: Collection[str] = (),
 ) -> effects.Start:
     """The start of a run that brings its steps with it, checked whole. Raises InvalidInput."""
+    checks = [journey_checks.of_sends(given), journey_checks.of_addresses(allowed_hosts)]
     try:
-        plan = read_steps(steps, evaluator)
-        journey_checks.check_sends(plan, given)
-        journey_checks.check_addresses(plan, allowed_hosts)
+        read_steps(steps, evaluator, checks=checks)
     except errors.InvalidInput as refusal:
         raise errors.InvalidInput(f"Invalid Steps Definition: {refusal}", faults=refusal.faults) from None
     return start(None, Body(("invoke",), **given, steps=steps), token, evaluator, now)
@@ -384,6 +395,6 @@ def of_template(
 ) -> effects.Start:
     """The start of a run of a journey that somebody invokes. Raises InvalidInput."""
     definition = journey.definition
-    journey_checks.check_sends(read_steps(definition.steps, evaluator), given)
+    read_steps(definition.steps, evaluator, checks=[journey_checks.of_sends(given)])
     body = Body((f"invoke/{definition.id}",), **given, journey=definition.id)
     return start(journey, body, definition.cancelation_token, evaluator, now)

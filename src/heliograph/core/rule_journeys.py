@@ -56,7 +56,8 @@ def _own_of_rule(
     # Runs that brought their steps with them have one automation in common: a key is the rule's own.
     key = None if asked.start_key is None else f"{rule}:{asked.start_key}"
     try:
-        journey_checks.check_sends(journeys.read_steps(steps, evaluator), {"recipient": scene.contact_id})
+        sends = journey_checks.of_sends({"recipient": scene.contact_id})
+        journeys.read_steps(steps, evaluator, checks=[sends])
         return journeys.start(None, body, None, evaluator, scene.now, key)
     except errors.InvalidInput as fault:
         return str(fault)
@@ -68,10 +69,9 @@ def check_actions(actions: Sequence[Mapping[str, Any]], evaluator: expressions.E
     for index, action in enumerate(actions):
         if action.get("type") == "invoke_automation" and action.get("steps") is not None:
             path = f"actions[{index}].steps"
+            sends = journey_checks.of_sends({"recipient": "the contact"})
             try:
-                journey_checks.check_sends(
-                    journeys.read_steps(action["steps"], evaluator, path), {"recipient": "the contact"}
-                )
+                journeys.read_steps(action["steps"], evaluator, path, checks=[sends])
             except errors.InvalidInput as refusal:
                 faults += refusal.faults
     if faults:
