@@ -166,6 +166,8 @@ class Scene(msgspec.Struct, gc=False):
     team: Team = NOBODY
     is_strange: bool = False
     """Whether the conversation is another tenant's: to this event it does not exist."""
+    is_stranger: bool = False
+    """Whether the contact is; what the event says of them is all that it sees."""
     lists: Mapping[str, str | None] = NO_LISTS
     """The tenant of each list that is there (None: the workspace's own), of those that its steps name."""
     _context: dict[str, Any] | None = None

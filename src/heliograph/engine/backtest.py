@@ -158,7 +158,7 @@ class _Records:
         self._hot, self._asked = hot, asked
         self._contacts: dict[tuple[int, str], rows.Contact] = {}
         self._conversations: dict[tuple[int, str], rows.Conversation] = {}
-        self._roots: dict[str, Mapping[str, Any]] = {}
+        self._roots: dict[tuple[str, str | None], Mapping[str, Any]] = {}
 
     def read(
         self,
@@ -176,23 +176,24 @@ class _Records:
             self._conversations = self._hot.read_conversations(connection, talks)
         self._roots.clear()
 
-    def contact(self, user_id: str | None) -> Mapping[str, Any] | None:
-        """A contact, where the tenant that asks may see it; `{id}` alone where none is stored."""
+    def contact(self, user_id: str | None, tenant_id: str | None) -> Mapping[str, Any] | None:
+        """A contact, where the tenant that asks may see it, and so may whose event it is; else `{id}` alone."""
         if user_id is None:
             return None
-        if user_id not in self._roots:
+        key = (user_id, tenant_id)
+        if key not in self._roots:
             row = self._contacts.get((self._asked.workspace_id, user_id))
-            seen = row if row is not None and self._asked.tenant_id in (None, row.tenant_id) else None
-            self._roots[user_id] = desk.root(user_id, seen and seen.profile, seen and seen.tags)
-        return self._roots[user_id]
+            seen = row if row is not None and self._shows(row.tenant_id, tenant_id) else None
+            self._roots[key] = desk.root(user_id, seen and seen.profile, seen and seen.tags)
+        return self._roots[key]
 
     def conversation(self, identity: str, tenant_id: str | None) -> rows.Conversation | None:
         """A conversation, where the tenant that asks may see it, and so may whose event it is."""
         row = self._conversations.get((self._asked.workspace_id, identity))
-        is_seen = row is not None and all(
-            who in (None, row.tenant_id) for who in (self._asked.tenant_id, tenant_id)
-        )
-        return row if is_seen else None
+        return row if row is not None and self._shows(row.tenant_id, tenant_id) else None
+
+    def _shows(self, owner: str | None, tenant_id: str | None) -> bool:
+        return all(who in (None, owner) for who in (self._asked.tenant_id, tenant_id))
 
 
 def _happened(event: rows.Event, records: _Records) -> backtests.Happened:
@@ -221,7 +222,7 @@ def _seen(event: backtests.Happened, records: _Records) -> backtests.Happened:
         facts=msgspec.structs.replace(
             facts,
             channel_source=channel,
-            contact=records.contact(event.contact_id),
+            contact=records.contact(event.contact_id, event.tenant_id),
             conversation=None if identity is None else desk.conversation_root(identity, row),
         )
     )

@@ -338,6 +338,7 @@ def scene_of(
     contact, conversation = event.contact_id, event.conversation_id
     stored = None if conversation is None else desk.conversations.get((event.workspace_id, conversation))
     is_strange = stored is not None and event.tenant_id not in (None, stored.tenant_id)
+    is_stranger = event.tenant_id is not None and contact is not None and _is_stranger(event, contact, desk)
     return plans.Scene(
         b"",
         event.id,
@@ -350,7 +351,7 @@ def scene_of(
         event.depth,
         payload,
         previous if isinstance(previous, dict) else None,
-        None if contact is None else desk.contact(event.workspace_id, contact),
+        _contact(event, desk, is_stranger=is_stranger),
         _conversation(event, desk, is_strange=is_strange),
         workspace.default_subject or limits.default_subject,
         workspace.library,
@@ -359,8 +360,23 @@ def scene_of(
         workspace.invoke,
         team=workspace.team,
         is_strange=is_strange,
+        is_stranger=is_stranger,
         lists=desk.lists.get(event.workspace_id, plans.NO_LISTS),
     )
+
+
+def _is_stranger(event: rows.Event, contact_id: str, desk: desks.Desk) -> bool:
+    """Whether a tenant's event names somebody who is another's, or the workspace's own."""
+    stored = desk.contacts.get((event.workspace_id, contact_id))
+    return stored is not None and stored.tenant_id != event.tenant_id
+
+
+def _contact(event: rows.Event, desk: desks.Desk, *, is_stranger: bool) -> Mapping[str, Any] | None:
+    if event.contact_id is None:
+        return None
+    if is_stranger:
+        return {"id": event.contact_id}
+    return desk.contact(event.workspace_id, event.contact_id)
 
 
 def _conversation(event: rows.Event, desk: desks.Desk, *, is_strange: bool) -> Mapping[str, Any] | None:

@@ -39,6 +39,8 @@ class UpdateContact(
         """Set them, checked as a write over HTTP is."""
         if scene.contact_id is None:
             return plans.failed("the event has no contact_id, so there is nobody to update")
+        if scene.is_stranger:
+            return plans.failed(f"there is no contact {scene.contact_id!r}")
         try:
             clean = people.clean_profile(self.filled.fill(scene.context, scene.now), "fields", scene.region)
         except (errors.InvalidInput, errors.RenderFailed) as fault:
@@ -70,8 +72,8 @@ class _Tags(msgspec.Struct, frozen=True, dict=True):
         subject = scene.conversation_id if target == "conversation" else scene.contact_id
         if subject is None:
             return plans.failed(f"the event has no {target}_id, so there is nothing to tag")
-        if target == "conversation" and scene.is_strange:
-            return plans.failed(f"there is no conversation {subject!r}")
+        if scene.is_strange if target == "conversation" else scene.is_stranger:
+            return plans.failed(f"there is no {target} {subject!r}")
         try:
             filled = self.filled.fill(scene.context, scene.now)
         except errors.RenderFailed as fault:
