@@ -162,6 +162,7 @@ class App:
             self._unsubscribing(),
             self._tracked() if settings.public_url else None,
             settings.bounce_address,
+            ours=f"{settings.public_url.rstrip('/')}/unsubscribe/",
         )
         return deliver.Delivery(
             session,

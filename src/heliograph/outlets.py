@@ -201,5 +201,7 @@ def sending_of(definition: providers.Definition) -> letters.Sending:
     sender, secret = definition.settings.get("from"), definition.secrets.get("signing_secret")
     is_mail = providers.channel_of(definition.provider) == "email"
     return letters.Sending(
-        mime.mailbox(sender, "from") if sender and is_mail else None, () if secret is None else (secret,)
+        mime.mailbox(sender, "from") if sender and is_mail else None,
+        () if secret is None else (secret,),
+        definition.provider,
     )

@@ -1,8 +1,9 @@
 """Routing over HTTP: by which channels a message goes, and what becomes of it where one of them fails."""
 
+from email import message_from_bytes, policy
 from typing import Any
 
-from heliograph import testing
+from heliograph import channels, testing
 from tests.web.client import Client, faults
 from tests.web.test_journeys import invoke, steps_of
 from tests.web.test_requests import messages, send, sent
@@ -110,7 +111,7 @@ def test_a_wrong_routing_is_refused(api: Client) -> None:
         ({"routing": routing("all")}, {"message.routing.channels"}),
         ({"channels": {"fax": {}}}, {"message.channels.fax"}),
         ({"channels": {"sms": {"if": "data."}}}, {"message.channels.sms.if"}),
-        ({"channels": {"email": {"override": {"from": "x"}}}}, {"message.channels.email.email.from"}),
+        ({"channels": {"email": {"override": {"from": "x"}}}}, {"message.channels.email.override.from"}),
         (
             {"timeout": {"message": 0, "channel": {"sms": "x"}}},
             {"message.timeout.message", "message.timeout.channel.sms"},
@@ -221,3 +222,105 @@ def test_an_address_that_is_suppressed_in_line_is_passed_by(api: Client) -> None
     found = api.get(f"/messages/{request_id}").json()
     assert (found["status"], found["channel"]) == ("SENT", "sms")
     assert filtered(api, request_id)[-1] == ("email", "UNSUBSCRIBED", "suppressed")
+
+
+def test_providers_are_chosen_by_the_message(api: Client) -> None:
+    """Only those that it names, in its order; one whose condition does not hold is not asked; none left is told."""
+    for place, name in enumerate(("one", "two", "three")):
+        api.world.provider("twilio", name, position=place)
+    by_sms = {**HELLO, "to": ANA, "routing": routing("single", "sms", "email")}
+
+    def went(**said: Any) -> dict[str, int]:
+        before = {name: len(found) for name, found in gone(api).items()}
+        sent(api, {**by_sms, **said})
+        return {name: n for name, f in gone(api).items() if (n := len(f) - before[name])}
+
+    assert went() == {"one": 1}
+    assert went(channels={"sms": {"providers": ["three", "two"]}}) == {"three": 1}
+    urgent = {"one": {"if": "data.urgent === true"}, "two": {"if": "data.urgent === true"}}
+    assert went(providers=urgent, data={"urgent": True}) == {"one": 1}
+    assert went(providers=urgent) == {"three": 1}
+    api.world.outboxes["three"].answer = testing.refusing
+    assert went(channels={"sms": {"providers": ["three"]}}) == {"email": 1}
+    assert went(channels={"sms": {"providers": ["two", "one"], "routing_method": "all"}}) == {
+        "two": 1,
+        "one": 1,
+    }
+    assert went(channels={"sms": {"providers": ["twilio"]}}) == {"one": 1}
+
+
+def busy(_: channels.Outgoing) -> channels.Answer:
+    """What a provider answers of whose recipient the mailbox is full."""
+    return channels.Answer(channels.Outcome.TEMPORARY, "", None, "452", "later")
+
+
+def test_a_provider_that_takes_too_long_is_left_for_the_next(api: Client) -> None:
+    """After its time-out the next provider of the channel is asked; without one, the first goes on alone."""
+    for place, name in enumerate(("one", "two")):
+        api.world.provider("twilio", name, position=place)
+    api.world.outboxes["one"].answer = busy
+    by_sms = {**HELLO, "to": ANA, "routing": routing("single", "sms")}
+    request_id = send(api, {**by_sms, "timeout": {"provider": {"one": 600_000}}})
+    api.world.pass_time(minutes=9)
+    assert gone(api)["two"] == []
+    api.world.pass_time(minutes=2)
+    assert gone(api)["two"] == ["+15005550001"]
+    attempts = api.get(f"/messages/{request_id}").json()["attempts"]
+    assert {one["provider"] for one in attempts[:-1]} == {"one"}
+    assert attempts[-1]["provider"] == "two"
+
+
+def test_each_channel_says_what_is_said_of_it_instead(api: Client) -> None:
+    """Words for text messages, a title for push; of a kind of provider before that of its channel; links tell utm."""
+    api.world.provider("twilio", "texts")
+    api.world.provider("apprise-push", "pushes")
+    api.world.provider("smtp", "mail")
+    to = {**ANA, "firebaseToken": "t"}
+    elements = [{"type": "text", "content": "Look at [it](https://shop.example/a?x=1)"}]
+    message = {
+        "to": to,
+        "content": {"version": "2022-01-01", "elements": elements},
+        "routing": routing("all", "sms", "push", "email"),
+        "metadata": {"utm": {"source": "shop", "medium": "mail"}},
+        "channels": {
+            "sms": {"override": {"body": "Short"}},
+            "push": {"override": {"title": "Instead", "body": "There"}},
+            "email": {"override": {"subject": "A"}, "metadata": {"utm": {"medium": "e-mail"}}},
+        },
+        "providers": {"smtp": {"override": {"subject": "B"}}, "twilio": {"override": {"body": "Shorter"}}},
+    }
+    sent(api, message)
+    boxes = api.world.outboxes
+    assert [one.content for one in boxes["texts"].received] == [channels.Words("", "Shorter")]
+    assert [one.content for one in boxes["pushes"].received] == [channels.Words("Instead", "There")]
+    (mail,) = boxes["mail"].received
+    assert b"Subject: B" in mail.content
+    assert isinstance(mail.content, bytes)
+    part = message_from_bytes(mail.content, policy=policy.default).get_body(("html",))
+    assert part is not None
+    html = part.get_content()
+    assert "https://shop.example/a?x=1&amp;utm_source=shop&amp;utm_medium=e-mail" in html
+
+
+def test_what_is_not_served_is_refused(api: Client) -> None:
+    """A field that is known and cannot be done is a 400 that says so, as is a provider that there is not."""
+    wrong: list[tuple[dict[str, Any], set[str]]] = [
+        (
+            {"timeout": {"escalation": 1000, "criteria": "viewed"}},
+            {"message.timeout.escalation", "message.timeout.criteria"},
+        ),
+        ({"channels": {"sms": {"override": {"from": "+1"}}}}, {"message.channels.sms.override.from"}),
+        ({"channels": {"push": {"override": {"data": {}}}}}, {"message.channels.push.override.data"}),
+        ({"channels": {"sms": {"routing_method": "all"}}}, {"message.channels.sms.providers"}),
+        ({"channels": {"sms": {"routing_method": "any"}}}, {"message.channels.sms.routing_method"}),
+        ({"channels": {"sms": {"providers": ["nobody"]}}}, {"message.channels.sms.providers"}),
+        ({"providers": {"mine": {"override": {"body": "x"}}}}, {"message.providers.mine.override"}),
+        (
+            {"providers": {"mine": {"if": "data.", "timeouts": 0}}},
+            {"message.providers.mine.if", "message.providers.mine.timeouts"},
+        ),
+        ({"providers": {"nobody": {"timeouts": 1000}}}, {"message.providers"}),
+    ]
+    for given, places in wrong:
+        answer = api.post("/send", {"message": {**HELLO, "to": ANA, **given}})
+        assert (answer.status_code, set(faults(answer))) == (400, places), answer.text

@@ -217,6 +217,9 @@ def following(
         return ended(State.FAILED, route, now)
     tried = len(begun(attempts))
     retry_at = max(schedule.delivery_retry_at(tried, now, message_id), now + int(wait * 1_000_000))
+    left_at = routes.next_provider_at(route, [(one.provider, one.at) for one in attempts], now)
+    if left_at is not None and outcome != "uncertain":
+        retry_at = min(retry_at, left_at)
     deadline = routes.deadline(route, ids.created_at(message_id))
     if deadline is not None and retry_at >= deadline and outcome != "uncertain":
         return ended(State.FAILED, route, now)

@@ -1,7 +1,8 @@
 """Overrides: what a send says of its e-mail instead of its template (journeys.md A35).
 
-Law: of `override` what the e-mail channel knows is taken and checked, under `channel.email` or `email`; what other
-channels and providers would know is passed over. Whoever is to have a copy is written to by themselves.
+Law: a step's `override` speaks of its e-mail, under `channel.email` or `email`; what other channels and providers would
+know is passed over there. What stands with a channel is what that channel knows, and nothing else. Whoever is to have a
+copy is written to by themselves.
 """
 
 from __future__ import annotations
@@ -23,6 +24,33 @@ def of_email(given: Mapping[str, Any], path: str) -> dict[str, Any]:
     for place, said in _said(given, path):
         found |= _checked(said, place)
     return found
+
+
+def of_channel(channel: str, given: Mapping[str, Any], path: str) -> tuple[dict[str, Any], list[str]]:
+    """What an override says of a message on one channel, and the places of what is passed over.
+
+    Raises InvalidInput, RenderFailed with places.
+    """
+    if channel == "email":
+        known = (*TEXTS, "from", "reply_to", *COPIES, "headers")
+        return _checked(given, path), [f"{path}.{name}" for name in given.keys() - {*known}]
+    fields = _WORDS.get(channel, {})
+    faults = [
+        errors.Fault(f"{path}.{name}", f"is not served: {channel} takes {', '.join(fields) or 'no override'}")
+        for name in sorted(given.keys() - fields.keys())
+    ]
+    if faults:
+        raise errors.InvalidInput(faults=faults)
+    found = {fields[name]: frames.text(value, f"{path}.{name}") for name, value in given.items() if value}
+    return found, []
+
+
+_TITLED: Mapping[str, str] = {"title": "subject", "body": "text"}
+_WORDS: Mapping[str, Mapping[str, str]] = {
+    "sms": {"body": "text"},
+    **dict.fromkeys(("push", "direct_message", "webhook"), _TITLED),
+}
+"""What is said of a message on channels of words, and what of it that is."""
 
 
 def _said(given: Mapping[str, Any], path: str) -> Sequence[tuple[str, Mapping[str, Any]]]:

@@ -38,9 +38,9 @@ PROFILE = (*_CONTACT, *_ADDRESSES)
 _TO = ("user_id", "account_id", "tenant_id", "context", "profile", "data", "preferences", "filters")
 _MESSAGE = (
     *("to", "template", "content", "data", "brand_id", "context", "metadata", "preferences"),
-    *("routing", "channels", "timeout", "delay"),
+    *("routing", "channels", "providers", "timeout", "delay"),
 )
-_TIMEOUT = ("message", "channel")
+_TIMEOUT = ("message", "channel", "provider", "escalation", "criteria")
 _METADATA = ("event", "tags", "trace_id", "utm")
 
 
@@ -144,6 +144,9 @@ def _message(reading: courier_fields.Read, message: Mapping[str, Any]) -> Reques
     reading.known(preferences, ("subscription_topic_id",), f"{path}.preferences")
     timeout = reading.mapping(message, "timeout", path)
     reading.known(timeout, _TIMEOUT, f"{path}.timeout")
+    for name in ("escalation", "criteria"):
+        if timeout.get(name) not in (None, "no-escalation"):
+            reading.fault(f"{path}.timeout.{name}", "is not served: a message goes on where a channel fails")
     given_up = reading.milliseconds(timeout, "message", f"{path}.timeout", routing.LONGEST_TIMEOUT)
     said: dict[str, Any] = {
         "routing": routing.read(reading, message, path),

@@ -6,7 +6,7 @@ stands in its route, as it was when the message was planned. When it goes on is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -25,6 +25,22 @@ class Passed(msgspec.Struct, frozen=True, omit_defaults=True):
     """When (µs) it was found; 0: as the message was planned."""
 
 
+class Via(msgspec.Struct, frozen=True, omit_defaults=True):
+    """By which providers of its channel a message goes, each named by its own name or by its kind."""
+
+    only: tuple[str, ...] = ()
+    """Those, in this order; none: all that there are."""
+    never: tuple[str, ...] = ()
+    limit: int | None = None
+    """Milliseconds after which a provider is left for the next, where there is one."""
+    limits: dict[str, int] = {}
+    """Likewise, of single providers."""
+
+    def limit_of(self, names: Collection[str]) -> int | None:
+        """How long (ms) a provider with these names is tried."""
+        return next((self.limits[name] for name in names if name in self.limits), self.limit)
+
+
 class Way(msgspec.Struct, frozen=True, omit_defaults=True):
     """A channel, and where a message goes by it."""
 
@@ -34,6 +50,7 @@ class Way(msgspec.Struct, frozen=True, omit_defaults=True):
     """What stands in the message's `content` on this way alone: its look, and what is said of it instead."""
     limit: int | None = None
     """Milliseconds after which it is given up, where another follows."""
+    via: Via | None = None
 
 
 class Route(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -54,6 +71,8 @@ class Route(msgspec.Struct, frozen=True, omit_defaults=True):
     """The channels that were passed by, in order."""
     is_fresh: bool = False
     """Whether it was let go on another way, and caps have not been asked about this one."""
+    via: Via | None = None
+    """As of a way, on the way that it goes now."""
 
 
 _route = msgspec.json.Decoder(Route)
@@ -67,6 +86,26 @@ def read(stored: bytes | str | None) -> Route:
     return _route.decode(stored) if stored else DIRECT
 
 
+def via(stored: bytes | str | None) -> Via | None:
+    """By which providers a stored message goes; None: by any."""
+    if not stored or (b'"via"' if isinstance(stored, bytes) else '"via"') not in stored:  # type: ignore[operator]
+        return None
+    return read(stored).via
+
+
+def next_provider_at(route: Route, tried: Sequence[tuple[str, int]], now: int) -> int | None:
+    """When (µs) a provider that was tried is left for the next; None where none is, or all were.
+
+    `tried` is the providers of attempts and when they were made.
+    """
+    if route.via is None:
+        return None
+    limits = [*route.via.limits.values(), *([] if route.via.limit is None else [route.via.limit])]
+    first = dict(reversed(tried))
+    ends = [at + limit * 1000 for at in first.values() for limit in limits]
+    return min((at for at in ends if at > now), default=None)
+
+
 def write(route: Route) -> bytes | None:
     """A route as it is stored."""
     return None if route == DIRECT else _encode(route)
@@ -75,7 +114,7 @@ def write(route: Route) -> bytes | None:
 def first(ways: tuple[Way, ...], route: Route) -> tuple[Way, Route]:
     """The way that a message goes first, and its route from there."""
     now, *rest = ways
-    return now, msgspec.structs.replace(route, ways=tuple(rest), said=now.said, limit=now.limit)
+    return now, msgspec.structs.replace(route, ways=tuple(rest), said=now.said, limit=now.limit, via=now.via)
 
 
 def onward(route: Route, now: int, passed: Passed | None = None) -> tuple[Way, Route]:

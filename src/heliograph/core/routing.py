@@ -13,7 +13,16 @@ from typing import Any, NamedTuple
 import msgspec
 
 from heliograph import errors
-from heliograph.core import courier_fields, documents, overrides, people, routes, script_conditions, scripts
+from heliograph.core import (
+    courier_fields,
+    documents,
+    overrides,
+    people,
+    providers,
+    routes,
+    script_conditions,
+    scripts,
+)
 
 CHANNELS = ("email", "sms", "push", "direct_message", "webhook", "inbox")
 NAMES: Mapping[str, str] = {**{name: name for name in CHANNELS}, "chat": "direct_message"}
@@ -23,7 +32,9 @@ LONGEST_TIMEOUT = 30 * 86_400_000
 """Milliseconds."""
 USUAL_TIMEOUT = 259_200_000
 """Milliseconds after which a message is given up, where its request says nothing else."""
-_CHANNEL = ("brand_id", "if", "override", "timeouts")
+_CHANNEL = ("brand_id", "if", "override", "timeouts", "providers", "routing_method", "metadata")
+_PROVIDER = ("override", "if", "timeouts", "metadata")
+_UTM = ("source", "medium", "campaign", "term", "content")
 
 
 class Node(msgspec.Struct, frozen=True, array_like=True):
@@ -41,6 +52,23 @@ class Channel(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     override: dict[str, Any] = {}
     limit: int | None = None
     """Milliseconds after which the next channel is gone to."""
+    providers: tuple[str, ...] = ()
+    """The only providers that it goes by, in order; none: all that there are."""
+    method: str = "single"
+    """`all`: a message by each of its providers."""
+    provider_limit: int | None = None
+    """Milliseconds after which the next provider is gone to."""
+    utm: dict[str, str] = {}
+
+
+class Provider(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What is said of a message by one provider."""
+
+    condition: str | None = None
+    override: dict[str, Any] = {}
+    limit: int | None = None
+    """Milliseconds after which the next provider is gone to."""
+    utm: dict[str, str] = {}
 
 
 class Routing(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -48,6 +76,10 @@ class Routing(msgspec.Struct, frozen=True, omit_defaults=True):
 
     root: Node = Node("single", ("email",))
     channels: dict[str, Channel] = {}
+    providers: dict[str, Provider] = {}
+    """By the name of each, or by its kind."""
+    utm: dict[str, str] = {}
+    """What the links of its e-mail tell of where their reader comes from."""
 
 
 BY_EMAIL = Routing()
@@ -63,7 +95,8 @@ def read(reading: courier_fields.Read, message: Mapping[str, Any], path: str) ->
     given = message.get("routing")
     if given is not None:
         root = _node(reading, given, f"{path}.routing", 1) or root
-    limits = reading.mapping(reading.mapping(message, "timeout", path), "channel", f"{path}.timeout")
+    timeout = reading.mapping(message, "timeout", path)
+    limits = reading.mapping(timeout, "channel", f"{path}.timeout")
     channels: dict[str, Channel] = {}
     said = reading.mapping(message, "channels", path)
     for name in {**said, **limits}:
@@ -74,7 +107,69 @@ def read(reading: courier_fields.Read, message: Mapping[str, Any], path: str) ->
         own = reading.mapping(said, name, f"{path}.channels")
         limit = reading.milliseconds(limits, name, f"{path}.timeout.channel", LONGEST_TIMEOUT)
         channels[NAMES[name]] = _channel(reading, own, name, place, limit)
-    return Routing(root, channels)
+    metadata = reading.mapping(message, "metadata", path)
+    utm = _utm(reading, metadata, f"{path}.metadata")
+    return Routing(root, channels, _providers(reading, message, timeout, path), utm)
+
+
+def _providers(
+    reading: courier_fields.Read, message: Mapping[str, Any], timeout: Mapping[str, Any], path: str
+) -> dict[str, Provider]:
+    said = reading.mapping(message, "providers", path)
+    limits = reading.mapping(timeout, "provider", f"{path}.timeout")
+    found: dict[str, Provider] = {}
+    for name in {**said, **limits}:
+        place = documents.below(f"{path}.providers", name)
+        own = reading.mapping(said, name, f"{path}.providers")
+        reading.known(own, _PROVIDER, place)
+        override = reading.mapping(own, "override", place)
+        utm = _utm(reading, reading.mapping(own, "metadata", place), f"{place}.metadata")
+        if (override or utm) and name not in providers.KINDS:
+            kinds, field = ", ".join(providers.KINDS), "override" if override else "metadata"
+            reading.fault(f"{place}.{field}", f"is not served by name: it stands with a kind, one of {kinds}")
+            override = {}
+        if override:
+            channel = providers.channel_of(name)
+            override = _override(reading, channel, override, f"{place}.override")
+            if overrides.copies(override):
+                reading.fault(f"{place}.override", "takes no copies: `cc` and `bcc` stand with the channel")
+        limit = reading.milliseconds(limits, name, f"{path}.timeout.provider", LONGEST_TIMEOUT)
+        found[name] = Provider(
+            condition=_condition(reading, own, place),
+            override=override,
+            limit=reading.milliseconds(own, "timeouts", place, LONGEST_TIMEOUT) or limit,
+            utm=utm,
+        )
+    return found
+
+
+def _utm(reading: courier_fields.Read, metadata: Mapping[str, Any], path: str) -> dict[str, str]:
+    given = reading.mapping(metadata, "utm", path)
+    reading.known(given, _UTM, f"{path}.utm")
+    found = {name: reading.text(given, name, f"{path}.utm") for name in _UTM}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _condition(reading: courier_fields.Read, given: Mapping[str, Any], path: str) -> str | None:
+    condition = reading.text(given, "if", path, script_conditions.LONGEST)
+    if condition is not None:
+        try:
+            script_conditions.read(condition)
+        except scripts.Malformed as refusal:
+            reading.fault(f"{path}.if", str(refusal))
+    return condition
+
+
+def _override(
+    reading: courier_fields.Read, channel: str, given: Mapping[str, Any], path: str
+) -> dict[str, Any]:
+    try:
+        found, ignored = overrides.of_channel(channel, given, path)
+    except (errors.InvalidInput, errors.RenderFailed) as refusal:
+        reading.faults += refusal.faults
+        return {}
+    reading.ignored += ignored
+    return found
 
 
 def _node(reading: courier_fields.Read, given: object, path: str, depth: int) -> Node | None:
@@ -106,26 +201,31 @@ def _channel(
     reading: courier_fields.Read, given: Mapping[str, Any], name: str, path: str, limit: int | None
 ) -> Channel:
     reading.known(given, _CHANNEL, path)
-    condition = reading.text(given, "if", path, script_conditions.LONGEST)
-    if condition is not None:
-        try:
-            script_conditions.read(condition)
-        except scripts.Malformed as refusal:
-            reading.fault(f"{path}.if", str(refusal))
     override = reading.mapping(given, "override", path)
-    found: dict[str, Any] = {}
-    if NAMES[name] == "email":
-        try:
-            found = overrides.of_email({"email": override}, path)
-        except (errors.InvalidInput, errors.RenderFailed) as refusal:
-            reading.faults += refusal.faults
-    elif override:
-        reading.ignored.append(f"{path}.override")
     timeouts = reading.mapping(given, "timeouts", path)
-    reading.known(timeouts, ("channel",), f"{path}.timeouts")
-    own = reading.milliseconds(timeouts, "channel", f"{path}.timeouts", LONGEST_TIMEOUT)
-    brand = reading.text(given, "brand_id", path)
-    return Channel(brand=brand, condition=condition, override=found, limit=own or limit)
+    reading.known(timeouts, ("channel", "provider"), f"{path}.timeouts")
+    own, by_provider = (
+        reading.milliseconds(timeouts, key, f"{path}.timeouts", LONGEST_TIMEOUT)
+        for key in ("channel", "provider")
+    )
+    listed, method = given.get("providers") or [], given.get("routing_method") or "single"
+    if not isinstance(listed, list) or len(listed) > MOST or not all(isinstance(one, str) for one in listed):
+        reading.fault(f"{path}.providers", f"is a list of at most {MOST} names of providers")
+        listed = []
+    if method not in METHODS:
+        reading.fault(f"{path}.routing_method", errors.unknown("method", method, METHODS))
+    elif method == "all" and not listed:
+        reading.fault(f"{path}.providers", "is required where `routing_method` is `all`")
+    return Channel(
+        brand=reading.text(given, "brand_id", path),
+        condition=_condition(reading, given, path),
+        override=_override(reading, NAMES[name], override, f"{path}.override"),
+        limit=own or limit,
+        providers=tuple(dict.fromkeys(listed)),
+        method=str(method),
+        provider_limit=by_provider,
+        utm=_utm(reading, reading.mapping(given, "metadata", path), f"{path}.metadata"),
+    )
 
 
 # ── planning ────────────────────────────────────────────────────────────────────────────────────────
@@ -153,6 +253,11 @@ def ways(
         **{k: v for k, v in data.items() if k != "profile"},
     }
     passed: dict[str, routes.Passed] = {}
+    never = tuple(
+        name
+        for name, one in routing.providers.items()
+        if one.condition is not None and not _holds(one.condition, seen)
+    )
 
     def way(channel: str) -> routes.Way | None:
         said = routing.channels.get(channel, _NOTHING_SAID)
@@ -161,13 +266,14 @@ def ways(
             why = routes.NO_ADDRESS if address is None else routes.CONDITION
             passed[channel] = routes.Passed(channel, why)
             return None
-        own = {**looks.get(channel, {}), **({"override": said.override} if said.override else {})}
-        return routes.Way(channel, address, own, said.limit)
+        override = _said_there(routing, channel, said)
+        own = {**looks.get(channel, {}), **({"override": override} if override else {})}
+        return routes.Way(channel, address, own, said.limit, _via(routing, said, never))
 
     def resolved(node: str | Node) -> list[tuple[routes.Way, ...]]:
         if isinstance(node, str):
             found = way(node)
-            return [] if found is None else [(found,)]
+            return [] if found is None else [(one,) for one in _by_each(found, routing.channels.get(node))]
         parts = [part for one in node.channels if (part := resolved(one))]
         if node.method == "all":
             return [chain for part in parts for chain in part]
@@ -181,6 +287,41 @@ def ways(
 
 
 _NOTHING_SAID = Channel()
+
+
+def _said_there(routing: Routing, channel: str, said: Channel) -> dict[str, Any]:
+    """What is said of a message on a channel instead, by whatever provider (`by`: by those of one kind)."""
+    found = dict(said.override)
+    if channel == "email" and (utm := {**routing.utm, **said.utm}):
+        found["utm"] = utm
+    by = {
+        name: {**one.override, **({"utm": one.utm} if one.utm and channel == "email" else {})}
+        for name, one in routing.providers.items()
+        if name in providers.KINDS and providers.channel_of(name) == channel
+    }
+    if by := {name: override for name, override in by.items() if override}:
+        found["by"] = by
+    return found
+
+
+def _via(routing: Routing, said: Channel, never: tuple[str, ...]) -> routes.Via | None:
+    limits = {name: one.limit for name, one in routing.providers.items() if one.limit is not None}
+    found = routes.Via(said.providers, never, said.provider_limit, limits)
+    return None if found == _ANY else found
+
+
+def _by_each(way: routes.Way, said: Channel | None) -> list[routes.Way]:
+    """A way, or one by each of its providers."""
+    if said is None or said.method != "all" or way.via is None:
+        return [way]
+    return [
+        msgspec.structs.replace(way, via=msgspec.structs.replace(way.via, only=(name,)))
+        for name in way.via.only
+        if name not in way.via.never
+    ]
+
+
+_ANY = routes.Via()
 
 
 def _each_once(chain: tuple[routes.Way, ...]) -> tuple[routes.Way, ...]:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 LONGEST = 2_000
 """Characters of an address that is followed; a longer one is left as it is."""
@@ -25,6 +26,19 @@ def with_links(markup: str, ours: str, address_of: Callable[[str], str]) -> str:
         return f"{found[1]}{found[2]}{html.escape(address_of(there))}{found[2]}"
 
     return _LINK.sub(changed, markup)
+
+
+def with_campaign(markup: str, ours: str, utm: Mapping[str, str]) -> str:
+    """HTML whose links tell where their reader comes from (`utm_source` …), but where they tell it themselves."""
+
+    def told(there: str) -> str:
+        parts = urlsplit(there)
+        said = parse_qsl(parts.query, keep_blank_values=True)
+        names = {name for name, _ in said}
+        added = urlencode({f"utm_{k}": v for k, v in utm.items() if f"utm_{k}" not in names})
+        return urlunsplit(parts._replace(query="&".join(part for part in (parts.query, added) if part)))
+
+    return with_links(markup, ours, told)
 
 
 def with_picture(markup: str, address: str) -> str:

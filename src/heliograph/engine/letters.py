@@ -13,7 +13,18 @@ from typing import Any, NamedTuple
 import msgspec
 
 from heliograph import channels, errors
-from heliograph.core import consent, effects, ids, links, mime, renderings, schedule, signatures, templates
+from heliograph.core import (
+    consent,
+    effects,
+    ids,
+    links,
+    mime,
+    renderings,
+    schedule,
+    signatures,
+    templates,
+)
+from heliograph.core import tracking as core_tracking
 from heliograph.engine import rendering
 from heliograph.store import rows
 
@@ -33,6 +44,8 @@ class Sending(NamedTuple):
     """Whom e-mails are from that name nobody themselves."""
     secrets: tuple[str, ...] = ()
     """By which webhooks are signed, instead of by the workspace's own."""
+    kind: str = ""
+    """The kind of provider."""
 
 
 PLAIN = Sending()
@@ -42,7 +55,7 @@ PLAIN = Sending()
 class Letters:
     """Builds what is handed over."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - everything that letters are made with is handed in
         self,
         renders: rendering.Rendering,
         sender: str,
@@ -51,12 +64,15 @@ class Letters:
         unsubscribing: Callable[[links.Preference], str] | None = None,
         tracked: Tracked | None = None,
         bounces: str = "",
+        *,
+        ours: str = "\0",
     ):
         """`unsubscribing` gives the address at which somebody says that they want no more; None: there is none.
 
         `tracked` makes of the HTML of a message one that tells of its reader; None: none does. `bounces` is the
-        address to which e-mails come back; empty: to their sender.
+        address to which e-mails come back; empty: to their sender. Links that begin with `ours` are left as they are.
         """
+        self._ours = ours
         self._bounces = bounces
         self._tracked = tracked
         self._renders, self._default_subject, self._secrets = renders, default_subject, secrets
@@ -97,8 +113,12 @@ class Letters:
             made.reply_to,
             self._headers(message),
         )
-        if _says_override(message.content):
-            letter = _overridden(letter, _decode(message.content or b"{}").get("override") or {})
+        override = _override_of(message, sending)
+        letter = _overridden(letter, override)
+        if override.get("utm") and letter.html is not None:
+            letter = letter._replace(
+                html=core_tracking.with_campaign(letter.html, self._ours, override["utm"])
+            )
         if self._tracked is not None and letter.html is not None:
             letter = letter._replace(html=self._tracked(message, letter.html, tracking))
         return channels.Outgoing(
@@ -115,6 +135,10 @@ class Letters:
     ) -> channels.Outgoing:
         """A message of a channel that shows words, or of one that hands them on to a program."""
         identity, address = ids.text(message.id), message.address or ""
+        override = _override_of(message, sending)
+        made = made._replace(
+            subject=override.get("subject", made.subject), text=override.get("text", made.text)
+        )
         content: channels.Words | channels.HttpRequest = channels.Words(made.subject, made.text.strip())
         if message.channel == "webhook":
             secrets = sending.secrets or self._secrets(message.workspace_id, now)
@@ -154,6 +178,17 @@ class Letters:
 def _says_override(content: bytes | str | None) -> bool:
     """Whether content may say something of its e-mail: a campaign's is long, and never does."""
     return content is not None and (b'"override"' if isinstance(content, bytes) else '"override"') in content  # type: ignore[operator]
+
+
+def _override_of(message: rows.Message, sending: Sending) -> Mapping[str, Any]:
+    """What a message's send says of it instead, by a provider of this kind."""
+    if not _says_override(message.content):
+        return _NOTHING
+    override: dict[str, Any] = _decode(message.content or b"{}").get("override") or {}
+    return {**override, **override.get("by", _NOTHING).get(sending.kind, _NOTHING)}
+
+
+_NOTHING: Mapping[str, Any] = {}
 
 
 def _overridden(letter: mime.Letter, override: Mapping[str, Any]) -> mime.Letter:

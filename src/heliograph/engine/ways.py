@@ -8,7 +8,7 @@ is dead or slow holds up nobody else. What a workspace has set up is read once f
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from heliograph import channels
@@ -21,6 +21,8 @@ SHORTEST_REST, LONGEST_REST = 1_000_000, 60_000_000
 _MESSAGE, _FETCH = int(effects.Kind.MESSAGE), int(effects.Kind.FETCH)
 _SAYS_NOTHING = frozenset(("lease_over", "malformed"))
 """Codes of answers for which the other side was not asked."""
+_KINDS: Mapping[str, str] = {"email": "smtp", "webhook": "webhook"}
+"""Of which kind the installation's own ways are, by channel."""
 _NO_ROOM: Mapping[int, int] = {}
 
 Send = Callable[[channels.Channel, channels.Outgoing], Awaitable[channels.Answer]]
@@ -81,6 +83,8 @@ class Way:
         is_installed: bool = False,
     ):
         self.name, self.sending, self.is_installed = name, sending, is_installed
+        self.names = (name, sending.kind)
+        """What a message may call it by."""
         self.limits: provider_limits.Limits | None = None
         self.place: tuple[int, str] = (0, "")
         """Whose it is and its id, where it has limits."""
@@ -137,7 +141,8 @@ class Ways:
         `outlet_of` reads what a workspace has set up, `opened` opens those of its providers.
         """
         self._installed = {
-            name: Way(way, _name_of(way), is_installed=True) for name, way in installed.items()
+            name: Way(way, _name_of(way), letters.Sending(kind=_KINDS.get(name, "")), is_installed=True)
+            for name, way in installed.items()
         }
         self._outlet_of, self._opened = outlet_of, opened
         self._versions: dict[int, int] = {}
@@ -265,10 +270,21 @@ class Ways:
         if message.workspace_id in self._sandboxes and message.kind != _FETCH:
             return self._sandbox
         order = self._order and self._order.get((message.workspace_id, message.channel))
-        if not order or message.kind != _MESSAGE:
+        if message.kind != _MESSAGE:
             return self._installed.get(message.channel)
-        refused = messages.refused_by(messages.read_attempts(message.attempts))
+        via = routes.via(message.route)
+        if not order:
+            installed = self._installed.get(message.channel)
+            return installed if via is None or installed is None or _goes_by([installed], via) else None
+        attempts = messages.read_attempts(message.attempts)
+        refused = messages.refused_by(attempts)
         willing = [way for way in order if way.name not in refused and way.name not in without]
+        if via is not None:
+            willing = _goes_by(willing, via)
+            # One that had its time is asked again where nobody else is left.
+            willing = [
+                way for way in willing if not _had_its_time(way, via, attempts, message, now)
+            ] or willing
         for way in willing:
             if way.is_up(now):
                 return way
@@ -276,7 +292,10 @@ class Ways:
 
     def others(self, message: rows.Message, way: Way, now: int) -> dict[str, bool]:
         """Who else there is for a message, and whether they are up."""
-        order = self._order.get((message.workspace_id, message.channel), ())
+        order: Sequence[Way] = self._order.get((message.workspace_id, message.channel), ())
+        via = routes.via(message.route)
+        if via is not None:
+            order = _goes_by(order, via)
         return {one.name: one.is_up(now) for one in order if one is not way}
 
     def tracked(self, message: rows.Message) -> Collection[str] | None:
@@ -301,6 +320,25 @@ class Ways:
         # What has limits is claimed from the line, where a batch takes its tokens at once.
         has_room = up is not None and up.limits is None
         return up.lane.offered(in_line=in_line) if up and has_room else rooms.Room(0, 0, 0, _NO_ROOM)
+
+
+def _goes_by(order: Sequence[Way], via: routes.Via) -> list[Way]:
+    """Those of these providers that a message goes by, in its order."""
+    allowed = [way for way in order if not any(name in via.never for name in way.names)]
+    if not via.only:
+        return allowed
+    return list(dict.fromkeys(way for name in via.only for way in allowed if name in way.names))
+
+
+def _had_its_time(
+    way: Way, via: routes.Via, attempts: Sequence[messages.Attempt], message: rows.Message, now: int
+) -> bool:
+    """Whether a message was tried by a provider for as long as it is to be."""
+    limit = via.limit_of(way.names)
+    tried = [
+        one.at for one in attempts if one.provider == way.name and one.channel in (None, message.channel)
+    ]
+    return limit is not None and bool(tried) and now >= tried[0] + limit * 1000
 
 
 def _name_of(way: channels.Channel) -> str:

@@ -13,12 +13,14 @@ import msgspec
 import sqlalchemy as sa
 
 from heliograph import errors
-from heliograph.core import delays, effects, messages, people, requests
+from heliograph.core import delays, effects, messages, people, requests, routing
+from heliograph.core import providers as core_providers
 from heliograph.store import (
     birthdays,
     brands,
     courier_audiences,
     lists,
+    providers,
     request_rows,
     rows,
     schema,
@@ -56,6 +58,7 @@ def _faults(
             yield errors.Fault(f"{path}.template", f"there is no template {given.template!r}")
     if given.brand is not None and brands.read(connection, workspace_id, given.brand) is None:
         yield errors.Fault(f"{path}.brand_id", f"there is no brand {given.brand!r}")
+    yield from _provider_faults(connection, workspace_id, given.routing, path)
     if given.tenant_id is not None and bound is None:
         yield from _tenant_faults(connection, workspace_id, given.tenant_id, f"{path}.context.tenant_id")
     for place, one in enumerate(given.to):
@@ -68,6 +71,21 @@ def _faults(
             courier_audiences.read(connection, workspace_id, bound, one.audience_id) is None
         ):
             yield errors.Fault(f"{at}.audience_id", f"there is no audience {one.audience_id!r}")
+
+
+def _provider_faults(
+    connection: sa.Connection, workspace_id: int, said: routing.Routing, path: str
+) -> Iterator[errors.Fault]:
+    """Faults of the providers that a routing names."""
+    named = [(f"{path}.providers", name) for name in said.providers]
+    for channel, one in said.channels.items():
+        named += [(f"{path}.channels.{channel}.providers", name) for name in one.providers]
+    if not named:
+        return
+    known = {one.name for one in providers.listed(connection, workspace_id)} | core_providers.KINDS.keys()
+    for place, name in named:
+        if name not in known:
+            yield errors.Fault(place, f"there is no provider {name!r}")
 
 
 def _tenant_faults(

@@ -28,7 +28,7 @@ from heliograph.core import (
 MAX_RECIPIENTS = 100
 LEGACY = ("recipient", "template", "brand", "data", "profile", "override")
 ONCE = step_keys.FIELDS
-_ROUTED = ("routing", "channels", "timeout")
+_ROUTED = ("routing", "channels", "providers", "timeout")
 _MESSAGE = ("to", "template", "content", "data", "brand_id", *_ROUTED)
 _TO = ("user_id", "email", "data")
 _CONTENT = ("title", "body")
@@ -259,7 +259,7 @@ def _read_routing(given: Mapping[str, Any], inner: frames.Reader) -> tuple[routi
     """By which channels a message goes, and for how long it is tried; what nobody knows is a fault here."""
     reading, path = courier_fields.Read(), inner.path
     timeout = reading.mapping(given, "timeout", path)
-    reading.known(timeout, ("message", "channel"), f"{path}.timeout")
+    reading.known(timeout, ("message", "channel", "provider"), f"{path}.timeout")
     until = reading.milliseconds(timeout, "message", f"{path}.timeout", routing.LONGEST_TIMEOUT)
     by = routing.read(reading, given, path)
     inner.faults += reading.faults
