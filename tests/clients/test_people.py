@@ -195,6 +195,9 @@ def test_topics_that_people_choose_from(client: courier.Courier) -> None:
     assert of.replace(section.id, name="Shop").name == "Shop"
     assert [one.name for one in of.retrieve(section.id).topics] == ["Deals"]
     assert section.id in [one.id for one in of.list().results]
+    pages = [of.publish(heading="Yours", brand_id="none", idempotency_key="people-page") for _ in range(2)]
+    assert pages[0].page_id == pages[1].page_id
+    assert of.publish().published_version > pages[0].published_version
     client.tenants.update("people/topics", name="Topics")
     client.tenants.preferences.items.update(topic.id, tenant_id="people/topics", status="OPTED_OUT")
     said = client.users.preferences.retrieve_topic(topic.id, user_id=ANA, tenant_id="people/topics").topic

@@ -23,6 +23,7 @@ NOT_IN_NODE = (
     "workspace_preferences.create",
     "workspace_preferences.list",
     "workspace_preferences.list_logs",
+    "workspace_preferences.publish",
     "workspace_preferences.replace",
     "workspace_preferences.retrieve",
     "workspace_preferences.topics.archive",

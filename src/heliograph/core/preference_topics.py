@@ -20,6 +20,7 @@ TOPIC: Final = (
     *("name", "default_status", "description", "routing_options", "allowed_preferences"),
     *("include_unsubscribe_header", "topic_data"),
 )
+PAGE: Final = ("heading", "description", "brand_id")
 ALLOWED: Final = ("snooze", "channel_preferences")
 ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 MOST_SECTIONS, MOST_TOPICS = 50, 200
@@ -51,6 +52,46 @@ class Topic(msgspec.Struct, frozen=True, omit_defaults=True):
     def default(self) -> consent.Topic:
         """What is taken to be said by whoever said nothing."""
         return consent.Topic(self.default_status, tuple(self.routing_options) or None)
+
+
+class PageTopic(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A topic as the page of preferences shows it."""
+
+    id: str
+    name: str
+    description: str | None = None
+
+
+class PageSection(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A section as the page of preferences shows it."""
+
+    name: str
+    topics: list[PageTopic]
+    description: str | None = None
+
+
+class Page(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The page on which people choose, as it was published."""
+
+    sections: list[PageSection] = []
+    heading: str | None = None
+    description: str | None = None
+    brand_id: str | None = None
+    """In whose look it is drawn; None: in that of the default brand, an empty text: in none."""
+
+
+def define_page(given: Mapping[str, Any]) -> Page:
+    """The page that says this, with no sections yet. Raises errors.InvalidInput with every fault."""
+    heading, description, brand = (given.get(name) for name in PAGE)
+    faults = _length_faults(
+        {"heading": (heading, _LONGEST_NAME), "description": (description, _LONGEST_TEXT)}
+    )
+    if brand is not None and (not isinstance(brand, str) or not brand):
+        faults.append(errors.Fault("brand_id", "is a brand's id, default, none, or null"))
+    if faults:
+        raise errors.InvalidInput(faults=faults)
+    chosen = {None: None, "default": None, "none": ""}.get(brand, brand)
+    return Page(heading=heading or None, description=description or None, brand_id=chosen)
 
 
 def check_id(given: object, path: str = "id") -> str | None:
@@ -104,9 +145,16 @@ def _text_faults(given: Mapping[str, Any]) -> list[errors.Fault]:
         faults.append(errors.Fault("name", "is required"))
     elif not isinstance(name, str) or not 1 <= len(name.strip()) <= _LONGEST_NAME:
         faults.append(errors.Fault("name", f"is a text of 1 to {_LONGEST_NAME} characters"))
-    if description is not None and (not isinstance(description, str) or len(description) > _LONGEST_TEXT):
-        faults.append(errors.Fault("description", f"is a text of at most {_LONGEST_TEXT:,} characters"))
-    return faults
+    return [*faults, *_length_faults({"description": (description, _LONGEST_TEXT)})]
+
+
+def _length_faults(given: Mapping[str, tuple[object, int]]) -> list[errors.Fault]:
+    """What is wrong with texts that may be left out, each with how many characters it may have."""
+    return [
+        errors.Fault(name, f"is a text of at most {most:,} characters")
+        for name, (text, most) in given.items()
+        if text is not None and (not isinstance(text, str) or len(text) > most)
+    ]
 
 
 def _routing_faults(given: Mapping[str, Any]) -> list[errors.Fault]:

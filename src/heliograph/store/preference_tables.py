@@ -35,6 +35,17 @@ preference_topics = _table(
     _column("updated_by", sa.Text, null=True),
 )
 
+# The page on which people choose, each time that it was published: core.preference_topics.Page.
+preference_pages = _table(
+    "preference_pages",
+    _column("workspace_id", sa.Integer, primary_key=True),
+    _column("version", sa.BigInteger, primary_key=True),
+    _column("id", columns.Identity),
+    _column("definition", Json),
+    _column("published_at", Instant),
+    _column("published_by", sa.Text, null=True),
+)
+
 # What holds for the people of a tenant who said nothing: core.consent.Topic.
 tenant_preferences = _table(
     "tenant_preferences",

@@ -165,10 +165,9 @@ audiences = audience_tables.audiences
 consents, suppressions = consent_tables.consents, consent_tables.suppressions
 soft_bounces, consent_changes = consent_tables.soft_bounces, consent_tables.consent_changes
 preference_sections = preference_tables.preference_sections
-preference_topics, tenant_preferences = (
-    preference_tables.preference_topics,
-    preference_tables.tenant_preferences,
-)
+preference_topics = preference_tables.preference_topics
+preference_pages = preference_tables.preference_pages
+tenant_preferences = preference_tables.tenant_preferences
 tenants, tenant_users = tenant_tables.tenants, tenant_tables.tenant_users
 
 # ── hot: what came in, what is due, what was decided ────────────────────────────────────────────────

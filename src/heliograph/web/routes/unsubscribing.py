@@ -14,10 +14,10 @@ import msgspec
 from litestar import Response, get, post
 
 from heliograph import errors
-from heliograph.core import consent, documents, links, preference_topics
+from heliograph.core import brands, consent, documents, links, preference_topics
 from heliograph.core import people as core_people
 from heliograph.store import consent as stored
-from heliograph.store import people
+from heliograph.store import people, preference_pages
 from heliograph.store import preference_topics as topics_stored
 from heliograph.web.calls import Call, in_thread
 
@@ -70,7 +70,7 @@ def _topics(said: links.Preference) -> tuple[str, ...]:
 
 def _page(request: Call, said: links.Preference, *, wants: bool) -> Response[bytes]:
     with request.services.database.reading() as connection:
-        has_topics = bool(topics_stored.topics(connection, said.workspace_id))
+        has_topics = bool(preference_pages.shown(connection, said.workspace_id).sections)
     address = html.escape(said.address)
     state = (
         f"{address} receives our e-mails." if wants else f"{address} receives no e-mails from us any more."
@@ -84,18 +84,22 @@ def _page(request: Call, said: links.Preference, *, wants: bool) -> Response[byt
     )
 
 
-def _framed(body: str) -> Response[bytes]:
+def _framed(body: str, heading: str = "Your e-mails", look: brands.Look = brands.PLAIN) -> Response[bytes]:
+    color = look.colors.get("primary")
+    own = f" h1, a {{ color: {color} }} button {{ background: {color}; color: white }}" if color else ""
+    logo = f'<p><img src="{html.escape(look.logo[0])}" alt=""></p>\n' if look.logo else ""
+    heading = html.escape(heading)
     page = f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <meta name="robots" content="noindex">
-<title>Your e-mails</title>
-<style>body {{ font: 1.1rem/1.5 sans-serif; max-width: 32rem; margin: 4rem auto; padding: 0 1rem }}</style>
+<title>{heading}</title>
+<style>body {{ font: 1.1rem/1.5 sans-serif; max-width: 32rem; margin: 4rem auto; padding: 0 1rem }}{own}</style>
 </head>
 <body>
-<h1>Your e-mails</h1>
+{logo}<h1>{heading}</h1>
 {body}
 </body>
 </html>
@@ -111,7 +115,7 @@ def _framed(body: str) -> Response[bytes]:
 @in_thread
 def show_topics(request: Call) -> Response[bytes]:
     """Show what somebody hears of, topic by topic, and let them choose; nothing is changed by it."""
-    return _choices(_wanted(request, _said(request)), saved=False)
+    return _choices(request, _said(request), saved=False)
 
 
 @post(_TOPICS, status_code=200, opt={"tag": TAG, "media": _HTML, "takes": _FORM})
@@ -122,10 +126,10 @@ def choose_topics(request: Call) -> Response[bytes]:
     given = parse_qs(request.content.body.decode("utf-8", "replace"))
     shown, wanted = set(given.get("shown", ())), set(given.get("topic", ()))
     changed = {
-        one.id: consent.Topic("OPTED_IN" if one.id in wanted else "OPTED_OUT")
-        for one in _wanted(request, said)
+        one.topic.id: consent.Topic("OPTED_IN" if one.topic.id in wanted else "OPTED_OUT")
+        for one in _wanted(request, said, _shown(request, said)[0])
         # What came after the page was shown was not chosen.
-        if one.id in shown and not one.is_required and one.wants != (one.id in wanted)
+        if one.topic.id in shown and not one.is_required and one.wants != (one.topic.id in wanted)
     }
     if changed:
         stored.change(
@@ -136,61 +140,66 @@ def choose_topics(request: Call) -> Response[bytes]:
             lambda before: consent.Consent({**before.topics, **changed}),
             services.now(),
         )
-    return _choices(_wanted(request, said), saved=True)
+    return _choices(request, said, saved=True)
 
 
 class _Choice(NamedTuple):
     """A topic, and whether somebody hears of it."""
 
-    id: str
-    section: str
-    topic: preference_topics.Topic
+    section: preference_topics.PageSection
+    topic: preference_topics.PageTopic
     wants: bool
     is_required: bool
     """Whether nobody can refuse it."""
 
 
-def _wanted(request: Call, said: links.Preference) -> list[_Choice]:
-    """What somebody hears of by the channel of their link, section by section."""
-    workspace_id = said.workspace_id
+def _shown(request: Call, said: links.Preference) -> tuple[preference_topics.Page, brands.Look]:
+    """The page that somebody sees, and how it looks."""
     with request.services.database.reading() as connection:
-        found = stored.read(connection, workspace_id, said.tenant_id, said.user_id)
-        sections = topics_stored.sections(connection, workspace_id)
-        topics = topics_stored.topics(connection, workspace_id)
-        defaults = topics_stored.defaults(connection, workspace_id)
-    by_default = defaults.of(said.tenant_id)
+        page = preference_pages.shown(connection, said.workspace_id)
+        return page, preference_pages.look(connection, said.workspace_id, page)
+
+
+def _wanted(request: Call, said: links.Preference, page: preference_topics.Page) -> list[_Choice]:
+    """What somebody hears of by the channel of their link, section by section."""
+    with request.services.database.reading() as connection:
+        found = stored.read(connection, said.workspace_id, said.tenant_id, said.user_id)
+        by_default = topics_stored.defaults(connection, said.workspace_id).of(said.tenant_id)
     return [
         _Choice(
-            one.id,
-            section.definition.name,
-            one.definition,
-            not consent.refuses([found], said.channel, (one.id,), by_default),
-            any(default[one.id].status == "REQUIRED" for default in by_default if one.id in default),
+            section,
+            topic,
+            not consent.refuses([found], said.channel, (topic.id,), by_default),
+            any(default[topic.id].status == "REQUIRED" for default in by_default if topic.id in default),
         )
-        for section in sections
-        for one in topics
-        if one.section_id == section.id
+        for section in page.sections
+        for topic in section.topics
     ]
 
 
-def _choices(found: list[_Choice], *, saved: bool) -> Response[bytes]:
+def _choices(request: Call, said: links.Preference, *, saved: bool) -> Response[bytes]:
+    page, look = _shown(request, said)
+    heading = page.heading or "Your e-mails"
+    found = _wanted(request, said, page)
     if not found:
-        return _framed("<p>There is nothing to choose from.</p>")
-    rows, section = [], ""
+        return _framed("<p>There is nothing to choose from.</p>", heading, look)
+    rows, section = [], None
     for one in found:
-        if one.section != section:
+        if one.section is not section:
             section = one.section
-            rows.append(f"<h2>{html.escape(section)}</h2>")
-        identity, told = html.escape(one.id), html.escape(one.topic.description or "")
+            rows.append(f"<h2>{html.escape(section.name)}</h2>")
+            rows += [f"<p>{html.escape(section.description)}</p>"] if section.description else []
+        identity, told = html.escape(one.topic.id), html.escape(one.topic.description or "")
         mark = (" checked" if one.wants else "") + (" disabled" if one.is_required else "")
         name = html.escape(one.topic.name) + (" (always sent)" if one.is_required else "")
         rows.append(
             f'<p><input type="hidden" name="shown" value="{identity}"><label><input type="checkbox" name="topic"'
             f' value="{identity}"{mark}> {name}</label>{f"<br><small>{told}</small>" if told else ""}</p>'
         )
-    state = "<p><strong>Saved.</strong></p>" if saved else "<p>What would you like to hear of?</p>"
+    asked = html.escape(page.description or "What would you like to hear of?")
+    state = "<p><strong>Saved.</strong></p>" if saved else f"<p>{asked}</p>"
     chosen = "\n".join(rows)
-    return _framed(f'{state}\n<form method="post">\n{chosen}\n<button>Save</button>\n</form>')
+    return _framed(f'{state}\n<form method="post">\n{chosen}\n<button>Save</button>\n</form>', heading, look)
 
 
 # ── a link to it ────────────────────────────────────────────────────────────────────────────────────
