@@ -58,27 +58,44 @@ class Postgres:
         self.url = url
         self._shape: object = None
         """What the tables looked like when they were made; None where they are not there."""
+        self._connection: psycopg.Connection | None = None
 
     def clear(self) -> None:
         """Leave nothing of earlier tests, and no tables."""
         self._shape = None
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            connection.execute(_END_OTHERS)
-            connection.execute("DROP SCHEMA IF EXISTS public, kept CASCADE")
-            connection.execute("CREATE SCHEMA public")
+        connection = self._alone()
+        connection.execute("DROP SCHEMA IF EXISTS public, kept CASCADE")
+        connection.execute("CREATE SCHEMA public")
 
     def make_ready(self) -> None:
         """Leave nothing of earlier tests but the tables, as migrations make them."""
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            connection.execute(_END_OTHERS)
-            if self._shape is not None and self._shape == _shape(connection):
-                connection.execute(_EMPTY)
-                return
+        connection = self._alone()
+        if self._shape is not None and self._shape == _shape(connection):
+            connection.execute(_EMPTY)
+            return
         self.clear()
         _migrate(self.url)
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            connection.execute(_KEEP)
-            self._shape = _shape(connection)
+        connection.execute(_KEEP)
+        self._shape = _shape(connection)
+
+    def _alone(self) -> psycopg.Connection:
+        """A connection that is kept (a new one looks up every table anew), with no other beside it."""
+        try:
+            if self._connection is not None:
+                self._connection.execute(_END_OTHERS)
+                return self._connection
+        except psycopg.OperationalError:
+            # A test has ended it with all the others.
+            self.close()
+        self._connection = psycopg.connect(self.url, autocommit=True)
+        self._connection.execute(_END_OTHERS)
+        return self._connection
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
 
 _END_OTHERS = (
@@ -105,7 +122,7 @@ _EMPTY = """
             ELSIF size > 0 THEN EXECUTE format('DELETE FROM public.%I', t);
             END IF;
         END LOOP;
-        FOR t IN SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'S' LOOP
+        FOR t IN SELECT sequencename FROM pg_sequences WHERE schemaname = 'public' AND last_value IS NOT NULL LOOP
             EXECUTE format('ALTER SEQUENCE public.%I RESTART', t);
         END LOOP;
         FOR t IN SELECT relname FROM pg_class WHERE relnamespace = 'kept'::regnamespace AND relkind = 'r' LOOP
@@ -134,7 +151,9 @@ def postgres_database(worker_id: str) -> Iterator[Postgres]:
         pytest.skip(SKIPPED)
     name = f"heliograph_test_{worker_id}_{secrets.token_hex(4)}"
     _on(server, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    yield Postgres(urlsplit(server)._replace(path=f"/{name}").geturl())
+    made = Postgres(urlsplit(server)._replace(path=f"/{name}").geturl())
+    yield made
+    made.close()
     _on(server, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
