@@ -31,17 +31,24 @@ def shop(api: client.Client) -> None:
         api.make_rule(trigger_type=f"custom.{topic}", conditions=None, actions=[action])
 
 
-def comes(api: client.Client, topic: str, key: str = "") -> bool:
-    """Whether an event of a topic makes an e-mail to Ana."""
+def comes(api: client.Client, topic: str, key: str = "", who: str = "ana") -> bool:
+    """Whether an event of a topic makes an e-mail to somebody."""
     before = len(api.mailbox.received)
-    api.happen(f"custom.{topic}", contact_id="ana", key=key)
+    api.happen(f"custom.{topic}", contact_id=who, key=key)
     api.decide()
     return len(api.mailbox.received) > before
 
 
-def say(api: client.Client, topic: str, status: str, query: str = "") -> int:
-    answer = api.put(f"/users/ana/preferences/{topic}{query}", {"topic": {"status": status}})
+def say(api: client.Client, topic: str, status: str, query: str = "", who: str = "ana") -> int:
+    answer = api.put(f"/users/{who}/preferences/{topic}{query}", {"topic": {"status": status}})
     return int(answer.status_code)
+
+
+def tess(api: client.Client, tenant: str) -> str:
+    """A key of a tenant, whose contact Tess is."""
+    key = api.key("admin", tenant=tenant)
+    api.put("/profiles/tess", {"profile": {"email": "tess@example.com"}}, key=key)
+    return key
 
 
 def test_a_topics_default_holds_until_somebody_speaks(api: client.Client) -> None:
@@ -68,10 +75,41 @@ def test_a_topics_default_holds_until_somebody_speaks(api: client.Client) -> Non
     assert (listed["news"]["topic_name"], listed["news"]["section_name"]) == ("News", "From the shop")
 
 
+def test_a_step_of_a_journey_names_its_topic(api: client.Client) -> None:
+    """A send with words of its own goes to who wants its topic, which may come from the run's data."""
+    shop(api)
+    message: dict[str, Any] = {
+        "to": {"user_id": "ana"},
+        "content": {"title": "${data.topic}", "body": "x"},
+        "preferences": {"subscription_topic_id": "${data.topic}"},
+    }
+
+    def sent(topic: str) -> tuple[str, str | None]:
+        steps = [{"action": "send", "message": message}]
+        api.clock.move(1000)
+        api.post("/automations/invoke", {"automation": {"steps": steps}, "data": {"topic": topic}})
+        api.decide()
+        newest = api.get("/messages").json()["results"][0]
+        return newest["status"], newest.get("reason")
+
+    assert sent("offers") == ("UNROUTABLE", "UNSUBSCRIBED")
+    assert sent("news") == ("SENT", None)
+    say(api, "news", "OPTED_OUT")
+    say(api, "offers", "OPTED_IN")
+    assert [sent(topic)[0] for topic in ("offers", "news", "orders")] == ["SENT", "UNROUTABLE", "SENT"]
+    assert [mail.subject for mail in api.mailbox.received] == ["news", "offers", "orders"]
+    for preferences, place in (("news", ""), ({}, ".subscription_topic_id"), ({"topic": "x"}, ".topic")):
+        wrong = {**message, "preferences": preferences}
+        answer = api.post(
+            "/automations/invoke", {"automation": {"steps": [{"action": "send", "message": wrong}]}}
+        )
+        assert f"steps[0].message.preferences{place}" in client.faults(answer)
+
+
 def test_a_tenants_default_goes_before_the_workspaces(api: client.Client) -> None:
     """What a tenant sets holds for its own messages, and is over when it is deleted, or the tenant is."""
     shop(api)
-    key = api.key("admin", tenant="acme")
+    key = tess(api, "acme")
     item = "/tenants/acme/default_preferences/items/news"
     assert api.put(item, {"status": "OPTED_OUT"}).status_code == 404
     api.put("/tenants/acme", {"name": "Acme"})
@@ -79,14 +117,14 @@ def test_a_tenants_default_goes_before_the_workspaces(api: client.Client) -> Non
     assert api.get("/tenants/acme/default_preferences").json()["items"] == [
         {"id": "news", "status": "OPTED_OUT", "has_custom_routing": False, "custom_routing": []}
     ]
-    assert (comes(api, "news", key), comes(api, "news")) == (False, True)
-    assert say(api, "news", "OPTED_IN", "?tenant_id=acme") == 200
-    assert comes(api, "news", key)
-    api.delete("/users/ana/preferences/news?tenant_id=acme")
+    assert (comes(api, "news", key, "tess"), comes(api, "news", who="tess")) == (False, True)
+    assert say(api, "news", "OPTED_IN", "?tenant_id=acme", "tess") == 200
+    assert comes(api, "news", key, "tess")
+    api.delete("/users/tess/preferences/news?tenant_id=acme")
     assert client.faults(api.put(item, {"status": "MAYBE"})).keys() == {"status"}
     assert api.delete(item).status_code == 204
     assert api.delete(item).status_code == 404
-    assert comes(api, "news", key)
+    assert comes(api, "news", key, "tess")
 
 
 def test_what_stands_above_a_tenant_holds_where_it_says_nothing(api: client.Client) -> None:
@@ -102,24 +140,24 @@ def test_what_stands_above_a_tenant_holds_where_it_says_nothing(api: client.Clie
     put("land", "root")
     put("town", "land", offers="OPTED_OUT")
     put("store", "town")
-    key = api.key("admin", tenant="store")
+    key = tess(api, "store")
     topics = ("news", "offers", "orders")
-    assert [comes(api, topic, key) for topic in topics] == [False, False, True]
+    assert [comes(api, topic, key, "tess") for topic in topics] == [False, False, True]
     put("town", "land", news="OPTED_IN")
-    assert [comes(api, topic, key) for topic in topics] == [True, True, True]
+    assert [comes(api, topic, key, "tess") for topic in topics] == [True, True, True]
     put("root", None, news="REQUIRED")
-    assert say(api, "news", "OPTED_OUT", "?tenant_id=store") == 400
-    assert say(api, "offers", "OPTED_IN", "?tenant_id=store") == 200
+    assert say(api, "news", "OPTED_OUT", "?tenant_id=store", "tess") == 400
+    assert say(api, "offers", "OPTED_IN", "?tenant_id=store", "tess") == 200
     shown = {
-        one["topic_id"]: one for one in api.get("/users/ana/preferences?tenant_id=store").json()["items"]
+        one["topic_id"]: one for one in api.get("/users/tess/preferences?tenant_id=store").json()["items"]
     }
     assert [shown[topic]["default_status"] for topic in topics] == ["OPTED_IN", "OPTED_OUT", "REQUIRED"]
     put("root", None, news="OPTED_OUT")
     put("town", None)
-    assert comes(api, "news", key), "it stands below nobody any more"
+    assert comes(api, "news", key, "tess"), "it stands below nobody any more"
     assert api.put("/tenants/town", {"name": "town", "parent_tenant_id": "root"}).status_code == 200
-    assert not comes(api, "news", key), "a tenant that is moved takes what holds there"
-    assert comes(api, "news"), "outside of tenants the workspace's own holds"
+    assert not comes(api, "news", key, "tess"), "a tenant that is moved takes what holds there"
+    assert comes(api, "news", who="tess"), "outside of tenants the workspace's own holds"
 
 
 def test_a_tenants_defaults_are_told_with_it(api: client.Client) -> None:

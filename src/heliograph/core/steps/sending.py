@@ -29,9 +29,10 @@ MAX_RECIPIENTS = 100
 LEGACY = ("recipient", "template", "brand", "data", "profile", "override")
 ONCE = step_keys.FIELDS
 _ROUTED = ("routing", "channels", "providers", "timeout")
-_MESSAGE = ("to", "template", "content", "data", "brand_id", *_ROUTED)
+_MESSAGE = ("to", "template", "content", "data", "brand_id", "preferences", *_ROUTED)
 _TO = ("user_id", "email", "data")
 _CONTENT = ("title", "body")
+_TOPIC = "subscription_topic_id"
 
 
 # ── the older form ──────────────────────────────────────────────────────────────────────────────────
@@ -113,13 +114,15 @@ class SendMessage(NamedTuple):
     timeout: int | None = None
     """Milliseconds after which it is given up."""
     by: routing.Routing = routing.BY_EMAIL
+    topic: fields.Field | None = None
+    """What it is about, where that is not its template's topic."""
     action: str = "send"
     blocks: bool = False
 
     @property
     def reads(self) -> frozenset[str]:
         """What its fields look at."""
-        parts = (*self.to, self.template, *self.content.values(), self.data, self.brand)
+        parts = (*self.to, self.template, *self.content.values(), self.data, self.brand, self.topic)
         return self.once.reads.union(*(part.reads for part in parts if part is not None))
 
     def people(self, run: frames.Run, scope: expressions.Scope) -> Iterable[str]:
@@ -153,6 +156,11 @@ class SendMessage(NamedTuple):
         recipients = [_recipient(one, run, shared, f"{path}.to") for one in self._recipients(scope)]
         until = None if self.timeout is None else scene.now + self.timeout * 1000
         routed: dict[str, Any] = {"routing": self.by, "until": until}
+        if self.topic is not None:
+            place = f"{path}.preferences.{_TOPIC}"
+            routed["topic"] = frames.text(
+                fields.resolve(self.topic, scope, place, fields.Role.MESSAGE), place
+            )
         if self.template is not None:
             place = f"{path}.template"
             template = frames.text(fields.resolve(self.template, scope, place, fields.Role.MESSAGE), place)
@@ -251,8 +259,28 @@ def _read_message(reader: frames.Reader) -> SendMessage:
         inner.fault("data", "is an object")
     brand = inner.field("brand_id")
     by, timeout = _read_routing(given, inner)
+    topic = _read_topic(inner)
     reader.faults += inner.faults
-    return SendMessage(reader.path, to, template, content, data, brand, drawn, timeout=timeout, by=by)
+    return SendMessage(
+        reader.path, to, template, content, data, brand, drawn, timeout=timeout, by=by, topic=topic
+    )
+
+
+def _read_topic(inner: frames.Reader) -> fields.Field | None:
+    """The topic that a message names in its preferences."""
+    raw = inner.raw("preferences")
+    if raw is None:
+        return None
+    if not isinstance(raw, dict):
+        inner.fault("preferences", f"is an object with the `{_TOPIC}`")
+        return None
+    words = frames.Reader(raw, inner.at("preferences"), inner.evaluator)
+    words.strangers((_TOPIC,))
+    topic = words.field(_TOPIC)
+    if topic is None and not words.faults:
+        words.fault(_TOPIC, "is required: the id of a topic")
+    inner.faults += words.faults
+    return topic
 
 
 def _read_routing(given: Mapping[str, Any], inner: frames.Reader) -> tuple[routing.Routing, int | None]:
