@@ -80,6 +80,18 @@ def test_a_brand_is_made_read_listed_and_replaced(api: Client) -> None:
     assert api.get("/brands/nobody").status_code == 404
 
 
+def test_the_id_of_a_brand_may_hold_slashes(api: Client) -> None:
+    """As ids of all kinds may: it stands percent-encoded in the path."""
+    made = brand(api, "shops/vienna")
+    path = "/brands/shops%2Fvienna"
+    assert api.get(path).json() == made
+    assert api.put(path, {"name": "Wien", "settings": {}}).json()["name"] == "Wien"
+    assert api.delete(path).status_code == 204
+    for wrong in ("/shop", "a b", "x" * 129, "", 7):
+        refused = api.post("/brands", {"id": wrong, "name": "x", "settings": {}})
+        assert (refused.status_code, list(faults(refused))) == (400, ["id"])
+
+
 def test_every_fault_of_a_brand_is_told(lone_api: Client) -> None:
     """Colours, addresses, templates and snippets that cannot be drawn are refused, each at its place."""
     settings: dict[str, Any] = {

@@ -63,6 +63,17 @@ def test_a_provider_is_set_up_changed_and_deleted(api: Client) -> None:
     assert api.get(path).status_code == 404
 
 
+def test_an_alias_may_hold_slashes(api: Client) -> None:
+    """It names a provider where it reports, percent-encoded."""
+    reports = {"reports": "ses", "reports_topic": "arn:aws:sns:eu-west-1:123456789012:mail"}
+    settings = SMTP["settings"] | reports
+    made = api.post("/providers", {**SMTP, "alias": "mail/vienna", "settings": settings})
+    assert (made.status_code, made.json()["name"]) == (200, "mail/vienna")
+    reported = api.post("/inbound/providers/mail%2Fvienna", {})
+    unknown = api.post("/inbound/providers/mail%2Flinz", {})
+    assert (reported.status_code, unknown.status_code) == (403, 404), "who reports is asked for proof"
+
+
 def test_what_is_wrong_with_a_provider_is_told(api: Client) -> None:
     """Every fault at its place: unknown kinds and settings, what is missing, rates, aliases that are taken."""
     assert "providers/catalog" in faults(api.post("/providers", {"provider": "sendgird"}))["provider"]

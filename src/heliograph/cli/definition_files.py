@@ -51,7 +51,6 @@ KINDS = (
 )
 """In the order in which they are applied: what is named comes before what names it."""
 _STEP = re.compile(r'\[(\d+)\]|\["((?:[^"\\]|\\.)*)"\]|([^.\[]+)')
-_TEMPLATE_ID = message_templates.ID
 
 
 class Definition(NamedTuple):
@@ -231,12 +230,16 @@ def _campaign(fields: Mapping[str, Any]) -> dict[str, Any]:
     return dict(fields)
 
 
+def _id_faults(identity: object, example: str) -> list[errors.Fault]:
+    fault = ids.name_fault(identity, example)
+    return [errors.Fault("id", fault)] if fault else []
+
+
 def _template(file: Path, identity: object, fields: Mapping[str, Any]) -> Definition:
     faults: list[errors.Fault] = []
-    if not isinstance(identity, str) or not _TEMPLATE_ID.fullmatch(identity):
-        faults.append(
-            errors.Fault("id", "takes a name of letters, digits, `.`, `_` and `-`, such as order-shipped")
-        )
+    fault = message_templates.id_fault(identity)
+    if fault:
+        faults.append(errors.Fault("id", fault))
     try:
         content = message_templates.check(fields)
         named = content.said.name or str(identity)
@@ -262,10 +265,7 @@ def _brand(file: Path, identity: object, fields: Mapping[str, Any]) -> Definitio
 
 def _provider(file: Path, identity: object, fields: Mapping[str, Any]) -> Definition:
     faults = documents.unknown_keys(fields, providers.WRITABLE, "")
-    if not isinstance(identity, str) or not _TEMPLATE_ID.fullmatch(identity):
-        faults.append(
-            errors.Fault("id", "takes a name of letters, digits, `.`, `_` and `-`, such as main-mail")
-        )
+    faults += _id_faults(identity, "main-mail")
     try:
         # A secret stands elsewhere: what a file says is where.
         content = providers.define({"alias": identity, **fields, "settings": _with_secrets(fields)})
@@ -312,10 +312,7 @@ def _journey(file: Path, identity: object, fields: Mapping[str, Any]) -> Definit
 
     allowed = settings.load().allowed_hosts
     faults = documents.unknown_keys(fields, journeys.WRITABLE, "")
-    if not isinstance(identity, str) or not _TEMPLATE_ID.fullmatch(identity):
-        faults.append(
-            errors.Fault("id", "takes a name of letters, digits, `.`, `_` and `-`, such as welcome")
-        )
+    faults += _id_faults(identity, "welcome")
     with contextlib.closing(app.sandbox()) as evaluator:
         try:
             content = journeys.define(str(identity), fields, evaluator, allowed)

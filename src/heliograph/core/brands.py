@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from heliograph import errors
-from heliograph.core import documents, pages, plans, template_filters, templates
+from heliograph.core import documents, ids, pages, plans, template_filters, templates
 
 DEFAULT: Final = plans.DEFAULT_BRAND
 """The id of the brand that is taken where no other is named."""
@@ -24,7 +24,6 @@ _MOST: Final = 100_000
 _MOST_SNIPPETS: Final = 200
 _CSS = re.compile(r"[#\w\s.,%()/-]{1,100}")
 _SNIPPET = re.compile(r"[A-Za-z_][\w-]{0,99}")
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 class Definition(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,9 +89,10 @@ def define(given: Mapping[str, Any]) -> Definition:
 
 def check_id(given: object) -> str | None:
     """The id that a new brand is to have; None: one is made. Raises errors.InvalidInput."""
-    if given is not None and (not isinstance(given, str) or not _ID.fullmatch(given)):
-        raise errors.InvalidInput.at("id", "takes a name of letters, digits, `.`, `_` and `-`, such as shop")
-    return given
+    fault = None if given is None else ids.name_fault(given, "shop")
+    if fault:
+        raise errors.InvalidInput.at("id", fault)
+    return None if given is None else str(given)
 
 
 class _Reader:

@@ -28,6 +28,16 @@ _TAIL = (1 << 36) - 1
 _COUNTER = (1 << COUNTER_BITS) - 1
 
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
+
+
+def name_fault(given: object, example: str, longest: int = 128) -> str | None:
+    """What is wrong with a name that people choose for a thing of theirs, as its id; None: nothing."""
+    if isinstance(given, str) and len(given) <= longest and _NAME.fullmatch(given):
+        return None
+    return f"takes a name of at most {longest} letters, digits, `.`, `/`, `_` and `-`, such as {example}"
+
+
 def partition_of_subject(workspace_id: int, subject: str) -> int:
     """The partition (0 to 63) in which everything of this subject is decided, one after the other."""
     return crc32(b"%d\x1f%b" % (workspace_id, subject.encode("utf-8", "surrogatepass"))) & (PARTITIONS - 1)

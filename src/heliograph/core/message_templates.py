@@ -7,14 +7,13 @@ in the look of a brand. On Courier's wire the first is a channel's `raw`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from heliograph import errors
-from heliograph.core import brands, documents, elemental, mime, templates
+from heliograph.core import brands, documents, elemental, ids, mime, templates
 from heliograph.core.elemental import reading
 
 FIELDS: Final = (
@@ -36,8 +35,8 @@ FIELDS: Final = (
 """What a file of the kind `template` says."""
 
 RAW: Final = reading.RAW
-ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _MOST, _MOST_TAGS = 1_000_000, 50
+_OF_TENANTS = "tenant/"
 _NOT_SENT = "is not supported: each message goes to one recipient"
 
 
@@ -149,6 +148,13 @@ def best_locale(wanted: object, known: frozenset[str]) -> str:
 
 
 # ── files ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def id_fault(given: object) -> str | None:
+    """What is wrong with the id that a file gives its template; None: nothing."""
+    if isinstance(given, str) and given.startswith(_OF_TENANTS):
+        return f'does not begin with "{_OF_TENANTS}"'
+    return ids.name_fault(given, "order-shipped")
 
 
 def check(given: Mapping[str, Any]) -> Written:
@@ -303,8 +309,8 @@ class _Head:
         if not isinstance(value, str) or not 1 <= len(value) <= 200:
             self._fault("alias", "takes a text of 1 to 200 characters, or null")
             return None
-        if value.startswith("tenant/"):
-            self._fault("alias", 'does not begin with "tenant/"')
+        if value.startswith(_OF_TENANTS):
+            self._fault("alias", f'does not begin with "{_OF_TENANTS}"')
         return value
 
     def reference(self, given: Mapping[str, Any], name: str, key: str) -> str | None:

@@ -6,14 +6,13 @@ On Courier's wire a section is a workspace preference.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 
 from heliograph import errors
-from heliograph.core import consent
+from heliograph.core import consent, ids
 
 SECTION: Final = ("name", "description", "has_custom_routing", "routing_options")
 TOPIC: Final = (
@@ -22,7 +21,6 @@ TOPIC: Final = (
 )
 PAGE: Final = ("heading", "description", "brand_id")
 ALLOWED: Final = ("snooze", "channel_preferences")
-ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 MOST_SECTIONS, MOST_TOPICS = 50, 200
 _LONGEST_NAME, _LONGEST_TEXT, _MOST_DATA = 200, 2_000, 10_000
 
@@ -96,11 +94,10 @@ def define_page(given: Mapping[str, Any]) -> Page:
 
 def check_id(given: object, path: str = "id") -> str | None:
     """The id that somebody names, None where they name none. Raises errors.InvalidInput."""
-    if given is None:
-        return None
-    if isinstance(given, str) and ID.fullmatch(given):
-        return given
-    raise errors.InvalidInput.at(path, "takes a name of letters, digits, `.`, `_` and `-`, such as news")
+    fault = None if given is None else ids.name_fault(given, "news")
+    if fault:
+        raise errors.InvalidInput.at(path, fault)
+    return None if given is None else str(given)
 
 
 def define_section(given: Mapping[str, Any]) -> Section:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from heliograph import errors
-from heliograph.core import documents, mime, people, provider_limits, report_signatures, signatures
+from heliograph.core import documents, ids, mime, people, provider_limits, report_signatures, signatures
 
 CHANNELS: Final = people.CHANNELS
 """The channels that a message can be sent by."""
@@ -24,7 +24,7 @@ WRITABLE: Final = ("provider", "title", "alias", "settings", "position", "enable
 HIDDEN: Final = "••••"
 """What stands in an answer in place of a secret; given back, it leaves the secret as it is."""
 DEFAULT_TITLE: Final = "Default Configuration"
-_ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_LONGEST_ALIAS = 64
 _RESERVED = frozenset(("smtp", "http", "console", "webhook"))
 """What attempts call the ways out that the installation itself has."""
 _MOST_POSITION = 10_000
@@ -184,8 +184,9 @@ def define(given: Mapping[str, Any], known: Mapping[str, str] | None = None) -> 
     title, alias = given.get("title"), given.get("alias")
     if title is not None and (not isinstance(title, str) or not 1 <= len(title.strip()) <= 255):
         faults.append(errors.Fault("title", "takes a text of 1 to 255 characters"))
-    if alias is not None and _alias_fault(alias):
-        faults.append(errors.Fault("alias", _alias_fault(alias) or ""))
+    alias_fault = None if alias is None else _alias_fault(alias)
+    if alias_fault:
+        faults.append(errors.Fault("alias", alias_fault))
     position, enabled = given.get("position", 0), given.get("enabled", True)
     if not isinstance(position, int) or isinstance(position, bool) or not 0 <= position <= _MOST_POSITION:
         faults.append(errors.Fault("position", f"takes a whole number from 0 to {_MOST_POSITION}"))
@@ -208,9 +209,10 @@ def define(given: Mapping[str, Any], known: Mapping[str, str] | None = None) -> 
 
 
 def _alias_fault(alias: object) -> str | None:
-    if not isinstance(alias, str) or not _ALIAS.fullmatch(alias):
-        return "takes up to 64 letters, digits, `.`, `_` and `-`, the first of them a letter or digit"
-    kind, _, number = alias.rpartition("-")
+    fault = ids.name_fault(alias, "main-mail", _LONGEST_ALIAS)
+    if fault:
+        return fault
+    kind, _, number = str(alias).rpartition("-")
     if alias in _RESERVED or (kind in KINDS and number.isdecimal()):
         return "is the name that a provider without an alias has: take another"
     return None

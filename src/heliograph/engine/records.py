@@ -9,7 +9,7 @@ told in the log alone.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 import structlog
@@ -146,6 +146,34 @@ def change(desk: desks.Desk, cause: Cause, partition: int, effect: effects.Chang
     desk.writes.inbox.append(rows.Inbox(there, cause.workspace_id, identity, kind, None, _encode(body), 0))
 
 
+class _Told(Protocol):
+    """What the body of an inbox row says of its cause."""
+
+    tenant_id: str | None
+    run_id: str
+    visit: int
+    ordinal: int
+    author: str
+    depth: int
+    generation: int
+
+
+def cause_of(inbox: rows.Inbox, told: _Told, contact_id: str | None, channel: str | None) -> Cause:
+    """What lets a record change that another partition wants changed."""
+    return Cause(
+        inbox.workspace_id,
+        told.tenant_id,
+        ids.parse(told.run_id) or inbox.id,
+        told.visit,
+        told.ordinal,
+        told.author,
+        contact_id,
+        channel,
+        told.depth,
+        told.generation,
+    )
+
+
 def received(desk: desks.Desk, inbox: rows.Inbox) -> None:
     """Change a conversation as another partition decided."""
     if inbox.kind == effects.Inbox.TAG:
@@ -153,19 +181,7 @@ def received(desk: desks.Desk, inbox: rows.Inbox) -> None:
         return
     owed = _owed.decode(inbox.body)
     effect = effects.ChangeConversation(owed.conversation_id, owed.fields, owed.add, owed.remove, owed.note)
-    cause = Cause(
-        inbox.workspace_id,
-        owed.tenant_id,
-        ids.parse(owed.run_id) or inbox.id,
-        owed.visit,
-        owed.ordinal,
-        owed.author,
-        owed.contact_id,
-        owed.channel,
-        owed.depth,
-        owed.generation,
-    )
-    _change(desk, cause, effect)
+    _change(desk, cause_of(inbox, owed, owed.contact_id, owed.channel), effect)
 
 
 def _received_tags(desk: desks.Desk, inbox: rows.Inbox) -> None:

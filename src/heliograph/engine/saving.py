@@ -66,18 +66,7 @@ def ask(
 def save(desk: desks.Desk, inbox: rows.Inbox) -> None:
     """A profile of ours that another partition wants written."""
     owed = _owed.decode(inbox.body)
-    cause = records.Cause(
-        inbox.workspace_id,
-        owed.tenant_id,
-        ids.parse(owed.run_id) or inbox.id,
-        owed.visit,
-        owed.ordinal,
-        owed.author,
-        owed.contact_id,
-        None,
-        owed.depth,
-        owed.generation,
-    )
+    cause = records.cause_of(inbox, owed, owed.contact_id, None)
     _save(desk, cause, effects.SaveProfile(owed.contact_id, owed.fields, owed.strategy, owed.answers))
 
 

@@ -42,15 +42,6 @@ class Rule(NamedTuple):
 
 
 _kept = msgspec.json.Decoder(Kept)
-_fields = (
-    _AUTOMATIONS.id,
-    _AUTOMATIONS.tenant_id,
-    _AUTOMATIONS.number,
-    _AUTOMATIONS.version,
-    _AUTOMATIONS.created_at,
-    _AUTOMATIONS.updated_at,
-    _AUTOMATIONS.definition,
-)
 
 
 # ── rules ───────────────────────────────────────────────────────────────────────────────────────────
@@ -125,9 +116,9 @@ def put_rule(
     """
     workspaces.raise_version(connection, workspace_id)
     row = connection.execute(
-        sa.select(_AUTOMATIONS.workspace_id, _AUTOMATIONS.kind, _AUTOMATIONS.deleted_at, *_fields).where(
-            _AUTOMATIONS.id == identity
-        )
+        sa.select(
+            _AUTOMATIONS.workspace_id, _AUTOMATIONS.kind, _AUTOMATIONS.deleted_at, *versions.HEAD
+        ).where(_AUTOMATIONS.id == identity)
     ).one_or_none()
     if row is None:
         return None, create_rule(connection, workspace_id, None, definition, now, None, identity)
@@ -185,7 +176,7 @@ def list_rules(
 
 
 def _visible(workspace_id: int, tenant_id: str | None) -> sa.Select[Any]:
-    query = sa.select(*_fields).where(
+    query = sa.select(*versions.HEAD).where(
         _AUTOMATIONS.workspace_id == workspace_id,
         _AUTOMATIONS.kind == _RULE,
         _AUTOMATIONS.deleted_at.is_(None),

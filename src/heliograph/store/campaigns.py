@@ -27,13 +27,7 @@ _CURSORS = schema.cursors.c
 _MESSAGES = schema.messages.c
 _definition = msgspec.json.Decoder(campaigns.Definition)
 _fields = (
-    _AUTOMATIONS.id,
-    _AUTOMATIONS.tenant_id,
-    _AUTOMATIONS.number,
-    _AUTOMATIONS.version,
-    _AUTOMATIONS.created_at,
-    _AUTOMATIONS.updated_at,
-    _AUTOMATIONS.definition,
+    *versions.HEAD,
     *(
         _CAMPAIGNS[name]
         for name in ("state", "due_at", "started_at", "settled_at", "action", "error", "is_stopping")

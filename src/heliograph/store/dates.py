@@ -50,15 +50,6 @@ class Rule(NamedTuple):
 
 
 _kept = msgspec.json.Decoder(Kept)
-_fields = (
-    _AUTOMATIONS.id,
-    _AUTOMATIONS.tenant_id,
-    _AUTOMATIONS.number,
-    _AUTOMATIONS.version,
-    _AUTOMATIONS.created_at,
-    _AUTOMATIONS.updated_at,
-    _AUTOMATIONS.definition,
-)
 
 
 # ── reading ─────────────────────────────────────────────────────────────────────────────────────────
@@ -80,7 +71,7 @@ def lock(connection: sa.Connection, workspace_id: int, tenant_id: str | None, nu
 
 def _visible(workspace_id: int, tenant_id: str | None) -> sa.Select[Any]:
     query = (
-        sa.select(*_fields)
+        sa.select(*versions.HEAD)
         .where(
             _AUTOMATIONS.workspace_id == workspace_id,
             _AUTOMATIONS.kind == KIND,
@@ -190,9 +181,9 @@ def put(
     """
     workspaces.raise_version(connection, workspace_id)
     row = connection.execute(
-        sa.select(_AUTOMATIONS.workspace_id, _AUTOMATIONS.kind, _AUTOMATIONS.deleted_at, *_fields).where(
-            _AUTOMATIONS.id == identity
-        )
+        sa.select(
+            _AUTOMATIONS.workspace_id, _AUTOMATIONS.kind, _AUTOMATIONS.deleted_at, *versions.HEAD
+        ).where(_AUTOMATIONS.id == identity)
     ).one_or_none()
     if row is None:
         return None, create(connection, workspace_id, None, definition, now, 0, identity)

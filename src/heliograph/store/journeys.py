@@ -21,15 +21,6 @@ _KIND = "journey"
 _AUTOMATIONS = schema.automations.c
 _VERSIONS = schema.automation_versions.c
 _definition = msgspec.json.Decoder(journeys.Definition)
-_FIELDS = (
-    _AUTOMATIONS.id,
-    _AUTOMATIONS.tenant_id,
-    _AUTOMATIONS.number,
-    _AUTOMATIONS.version,
-    _AUTOMATIONS.created_at,
-    _AUTOMATIONS.updated_at,
-    _AUTOMATIONS.definition,
-)
 
 
 class Journey(NamedTuple):
@@ -63,7 +54,7 @@ def put(
     workspaces.raise_version(connection, workspace_id)
     _refuse_alias(connection, workspace_id, definition)
     identity = journeys.automation_id(workspace_id, definition.id)
-    query = sa.select(_AUTOMATIONS.deleted_at, *_FIELDS).where(_AUTOMATIONS.id == identity)
+    query = sa.select(_AUTOMATIONS.deleted_at, *automation_versions.HEAD).where(_AUTOMATIONS.id == identity)
     row = connection.execute(query).one_or_none()
     if row is None:
         number = workspaces.next_number(connection, workspace_id, _KIND)
@@ -152,7 +143,7 @@ def names(connection: sa.Connection, automation_ids: set[bytes]) -> dict[bytes, 
 
 
 def _visible(workspace_id: int, tenant_id: str | None) -> sa.Select[Any]:
-    query = sa.select(*_FIELDS).where(
+    query = sa.select(*automation_versions.HEAD).where(
         _AUTOMATIONS.workspace_id == workspace_id,
         _AUTOMATIONS.kind == _KIND,
         _AUTOMATIONS.deleted_at.is_(None),

@@ -86,11 +86,8 @@ def accept(
     now: int,
 ) -> int:
     """Take these for accepted; gives how many of them were uncertain."""
-    state = messages.State.ACCEPTED
-    found = _settle(connection, workspace_id, chosen, state, settled_at=now, error=ACCEPTED)
-    _tell(connection, workspace_id, found, state, None)
-    _count(store, connection, workspace_id, found, "sent")
-    return len(found)
+    found = _settle(connection, workspace_id, chosen, messages.State.ACCEPTED, settled_at=now, error=ACCEPTED)
+    return _told(store, connection, workspace_id, found, messages.State.ACCEPTED, None, "sent")
 
 
 def fail(
@@ -101,11 +98,8 @@ def fail(
     now: int,
 ) -> int:
     """Take these for failed; gives how many of them were uncertain."""
-    state = messages.State.FAILED
-    found = _settle(connection, workspace_id, chosen, state, settled_at=now, error=FAILED)
-    _tell(connection, workspace_id, found, state, FAILED)
-    _count(store, connection, workspace_id, found, "failed")
-    return len(found)
+    found = _settle(connection, workspace_id, chosen, messages.State.FAILED, settled_at=now, error=FAILED)
+    return _told(store, connection, workspace_id, found, messages.State.FAILED, FAILED, "failed")
 
 
 def _settle(
@@ -118,15 +112,20 @@ def _settle(
     return answers.change(connection, workspace_id, chosen, messages.State.UNCERTAIN, state, **values)
 
 
-def _tell(
+def _told(
+    store: database.Database,
     connection: sa.Connection,
     workspace_id: int,
     found: Collection[answers.Ended],
     state: messages.State,
     error: str | None,
-) -> None:
+    counted: str,
+) -> int:
+    """How many these are, after whoever waits for them was told of their end."""
     # A campaign heard of the end of its job when it became uncertain: that is counted anew instead.
     answers.tell(connection, workspace_id, [one for one in found if one.run_id is not None], state, error)
+    _count(store, connection, workspace_id, found, counted)
+    return len(found)
 
 
 def _count(

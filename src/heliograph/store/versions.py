@@ -18,6 +18,11 @@ from heliograph.store import schema
 _VERSIONS = schema.automation_versions.c
 _AUTOMATIONS = schema.automations.c
 _WORKSPACES = schema.workspaces.c
+HEAD = tuple(
+    _AUTOMATIONS[name]
+    for name in ("id", "tenant_id", "number", "version", "created_at", "updated_at", "definition")
+)
+"""How an automation is now, of whatever kind; its definition last."""
 TOMBSTONE = b"null"
 """What stands instead of a definition where an automation was deleted."""
 

@@ -1,39 +1,22 @@
-"""What routes of Courier's family share: their pages, their bodies, and keys that make a request unique.
+"""What routes of Courier's family share: their bodies, and keys that make a request unique.
 
 Law: what a body says and nobody knows is passed over and named in `Heliograph-Ignored` (engine.md E29).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 
 from heliograph import errors
 from heliograph.core import requests
-from heliograph.web import auth, paging
+from heliograph.web import auth
 from heliograph.web.calls import Call
 
-One = TypeVar("One")
-PER_PAGE = 100
 ContentChange = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """Content to what it is to be."""
-
-
-def page(
-    listed: Sequence[One], identity: Callable[[One], str], cursor: str | None, limit: int = PER_PAGE
-) -> tuple[list[One], paging.Paging]:
-    """The page that follows `cursor` in a list that is there whole. Raises errors.InvalidQuery."""
-    first = 0
-    if cursor:
-        places = [place for place, one in enumerate(listed) if identity(one) == cursor]
-        if not places:
-            raise errors.InvalidQuery(faults=[errors.Fault("cursor", "is none that this list gave")])
-        first = places[0] + 1
-    found = list(listed[first : first + limit])
-    more = first + limit < len(listed)
-    return found, paging.Paging(identity(found[-1]) if more else None, more)
 
 
 def body(request: Call, kind: type[msgspec.Struct]) -> tuple[dict[str, Any], list[str]]:

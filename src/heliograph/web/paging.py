@@ -5,13 +5,14 @@ Law: a cursor is what the page before gave; one that no page can have given is r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
 from heliograph import errors
 
+One = TypeVar("One")
 PER_PAGE = 100
 
 
@@ -28,19 +29,30 @@ class CursorQuery(msgspec.Struct):
     cursor: str | None = None
 
 
-class Page(NamedTuple):
+class Page(NamedTuple, Generic[One]):
     """Some of a list, and where it goes on."""
 
-    items: Sequence[Any]
+    items: Sequence[One]
     paging: Paging
 
 
-def page(found: Sequence[Any], cursor_of: Any) -> Page:
-    """The first PER_PAGE of one more than these; `cursor_of` names the place of an item."""
-    items = found[:PER_PAGE]
-    if len(found) <= PER_PAGE:
-        return Page(items, Paging(None, False))
-    return Page(items, Paging(cursor_of(items[-1]), True))
+def page(found: Sequence[One], cursor_of: Callable[[One], str], limit: int = PER_PAGE) -> Page[One]:
+    """The first `limit` of one more than these; `cursor_of` names the place of an item."""
+    items, more = found[:limit], len(found) > limit
+    return Page(items, Paging(cursor_of(items[-1]) if more else None, more))
+
+
+def page_after(
+    cursor: str | None, whole: Sequence[One], cursor_of: Callable[[One], str], limit: int = PER_PAGE
+) -> Page[One]:
+    """The page that follows a cursor in a list that is there whole. Raises errors.InvalidQuery."""
+    first = 0
+    if cursor:
+        places = [place for place, one in enumerate(whole, 1) if cursor_of(one) == cursor]
+        if not places:
+            raise errors.InvalidQuery(faults=[errors.Fault("cursor", "is none that this list gave")])
+        first = places[0]
+    return page(whole[first:], cursor_of, limit)
 
 
 def place_of(cursor: str | None) -> tuple[int, str]:

@@ -70,11 +70,10 @@ def signer(domain: str, selector: str, key_file: str) -> Signer:
 
 def _way(key: bytes) -> Callable[[bytes], bytes]:
     """What signs with a key."""
-    try:
-        from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
-        from cryptography.hazmat.primitives.asymmetric import padding, rsa  # noqa: PLC0415
-    except ImportError:
-        raise errors.BadSetting("HELIOGRAPH_DKIM_KEY_FILE needs: pip install heliograph[dkim]") from None
+    # It takes a while to load, and most installations leave signing to their mail server.
+    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import padding, rsa  # noqa: PLC0415
+
     try:
         private = serialization.load_pem_private_key(key, None)
     except (TypeError, ValueError):

@@ -151,8 +151,8 @@ def list_notification_versions(request: Call) -> Response[TemplateVersions]:
         )
         for one in known
     ]
-    page, paging = courier.page(listed, lambda one: one.version, query.cursor, query.limit)
-    return Response(TemplateVersions(paging, page), headers=ignored_header(ignored))
+    page, paging = pages.page_after(query.cursor, listed, lambda one: one.version, query.limit)
+    return Response(TemplateVersions(paging, list(page)), headers=ignored_header(ignored))
 
 
 # ── content ─────────────────────────────────────────────────────────────────────────────────────────

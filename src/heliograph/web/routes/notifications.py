@@ -76,7 +76,7 @@ def list_notifications(request: Call) -> Response[Notifications]:
         if wanted <= {tag.casefold() for tag in (one.published or one.draft).tags}
         and query.event_id in (None, one.id, one.alias)
     ]
-    page, paging = courier.page(chosen, lambda one: one.id, query.cursor)
+    page, paging = pages.page_after(query.cursor, chosen, lambda one: one.id)
     return Response(Notifications(paging, [_summary(one) for one in page]), headers=ignored_header(ignored))
 
 
