@@ -17,6 +17,8 @@ from tests import environment
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "docs" / "torture.md"
 _HEAD = "| promise | test | came | seconds | figures |\n|---|---|---|---|---|\n"
+_BROKEN_OFF = "broken off"
+"""How a test came out that had begun when the run was ended."""
 
 _rows: dict[str, dict[str, Any]] = {}
 
@@ -36,11 +38,13 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     given.pop("marks", None)
     if promise is None or not environment.is_torture():
         return
-    row = _rows.setdefault(report.nodeid, {"promise": promise, "came": "passed", "seconds": 0.0})
+    row = _rows.setdefault(report.nodeid, {"promise": promise, "came": _BROKEN_OFF, "seconds": 0.0})
     row["seconds"] += report.duration
     row["figures"] = ", ".join(f"{name} {value}" for name, value in given.items())
-    if not report.passed and row["came"] != "failed":
+    if row["came"] == _BROKEN_OFF and (report.when == "call" or not report.passed):
         row["came"] = report.outcome
+    elif report.failed:
+        row["came"] = "failed"
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
