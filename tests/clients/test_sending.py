@@ -170,3 +170,45 @@ def test_ways_out_are_set_up(client: courier.Courier) -> None:
     client.providers.delete(made.id)
     with pytest.raises(courier.NotFoundError):
         client.providers.retrieve(made.id)
+
+
+def test_a_strategy_says_by_which_channels(house: houses.House, client: courier.Courier) -> None:
+    """A template goes by its strategy; strategies are made once, walked, replaced, and go when nobody uses them."""
+    of = client.routing_strategies
+    routing: Any = {"method": "single", "channels": ["push", {"method": "single", "channels": ["email"]}]}
+    channels: Any = {"email": {"override": {"subject": "By strategy"}}}
+    said: Any = {"name": "Usual", "routing": routing, "channels": channels, "tags": ["a"]}
+    made = of.create(**said, idempotency_key="sending-strategy")
+    assert of.create(**said, idempotency_key="sending-strategy").id == made.id
+    assert (made.tags, made.routing.method, made.creator != "") == (["a"], "single", True)
+    other = of.create(name="Other", routing=routing)
+    page = of.list(limit=1)
+    walked = [one.id for one in page.results]
+    while page.paging.more:
+        page = of.list(limit=1, cursor=page.paging.cursor)
+        walked += [one.id for one in page.results]
+    assert walked.index(made.id) < walked.index(other.id)
+    changed = of.replace(made.id, **{**said, "name": "Changed", "providers": {"smtp": {"timeouts": 1000}}})
+    assert (changed.name, of.retrieve(made.id).providers["smtp"].timeouts) == ("Changed", 1000)
+    elements: Any = [{"type": "text", "content": "Hello"}]
+    notification: Any = {
+        "name": "Routed",
+        "tags": [],
+        "brand": None,
+        "subscription": None,
+        "routing": {"strategy_id": made.id},
+        "content": {"version": "2022-01-01", "elements": elements},
+    }
+    template = client.notifications.create(notification=notification, state="PUBLISHED")
+    assert template.routing
+    assert template.routing.strategy_id == made.id
+    assert [one.id for one in of.list_notifications(made.id).results] == [template.id]
+    client.send.message(message={"to": {"email": "ina@sending.example"}, "template": template.id})
+    assert house.mails("ina@sending.example") == [("By strategy", "Hello")]
+    with pytest.raises(courier.ConflictError, match="is used by"):
+        of.archive(made.id)
+    client.notifications.archive(template.id)
+    for one in (made.id, other.id):
+        of.archive(one)
+    with pytest.raises(courier.NotFoundError):
+        of.retrieve(made.id)

@@ -324,3 +324,114 @@ def test_what_is_not_served_is_refused(api: Client) -> None:
     for given, places in wrong:
         answer = api.post("/send", {"message": {**HELLO, "to": ANA, **given}})
         assert (answer.status_code, set(faults(answer))) == (400, places), answer.text
+
+
+def strategy(api: Client, *channels: str, **said: Any) -> str:
+    """A routing strategy; its id."""
+    answer = api.post(
+        "/routing-strategies", {"name": "Ours", "routing": routing("single", *channels), **said}
+    )
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["id"])
+
+
+def test_a_template_and_a_workspace_say_by_which_channels(api: Client) -> None:
+    """The message's own routing goes before its template's strategy, that before the default, that before e-mail."""
+    api.world.provider("twilio", "texts")
+    api.world.provider("apprise-push", "pushes")
+    api.world.contact("ana", email="ana@example.com", phone_number="+15005550001", push_token="t")
+    by_push = strategy(api, "push", channels={"push": {"override": {"title": "Strategic"}}})
+    elements = {"version": "2022-01-01", "elements": [{"type": "text", "content": "Hello"}]}
+    nothing: dict[str, Any] = {"brand": None, "subscription": None, "tags": [], "content": elements}
+    said: dict[str, Any] = {"name": "n", "routing": {"strategy_id": by_push}, **nothing}
+    answer = api.post("/notifications", {"notification": said, "state": "PUBLISHED"})
+    assert answer.status_code == 200, answer.text
+    template = answer.json()["id"]
+    to = {"user_id": "ana"}
+
+    def went(message: dict[str, Any]) -> list[str]:
+        request_id, _ = sent(api, {"to": to, **message})
+        return [one["channel"] for one in messages(api, request_id)]
+
+    assert went({"template": template}) == ["push"]
+    assert api.world.outboxes["pushes"].received[0].content == channels.Words("Strategic", "Hello")
+    assert went({"template": template, "routing": routing("single", "sms")}) == ["sms"]
+    assert went({"template": template, "providers": {"apprise-push": {"if": "data.x === 1"}}}) == ["push"]
+    assert went(HELLO) == ["email"]
+    assert went({**HELLO, "routing": {"strategy_id": by_push}}) == ["push"]
+    put = {"name": "Usual", "routing": routing("single", "sms")}
+    assert api.put("/routing-strategies/default", put).status_code == 200
+    assert (went(HELLO), went({"template": template})) == (["sms"], ["push"])
+    run_id = invoke(api, {"action": "send", "recipient": "ana", "template": template})
+    api.world.run_until_idle()
+    assert steps_of(api, run_id)[0]["status"] == "PROCESSED"
+    assert len(gone(api)["pushes"]) == 4
+    # It holds as it stands when a message is planned.
+    assert api.put(f"/routing-strategies/{by_push}", put).status_code == 200
+    assert went({"template": template}) == ["sms"]
+
+
+def test_strategies_are_kept(api: Client) -> None:
+    """They are read back as they were written, page by page, and go where no template is sent by them."""
+    first = strategy(
+        api, "push", "email", tags=["a"], description="d", providers={"twilio": {"timeouts": 1000}}
+    )
+    found = api.get(f"/routing-strategies/{first}").json()
+    assert (found["tags"], found["description"], found["channels"]) == (["a"], "d", {})
+    assert found["routing"] == routing("single", "push", "email")
+    assert (found["providers"], first.startswith("rs_")) == ({"twilio": {"timeouts": 1000}}, True)
+    second = strategy(api, "sms")
+    page = api.get("/routing-strategies", params={"limit": 1}).json()
+    assert ([one["id"] for one in page["results"]], page["paging"]["more"]) == ([first], True)
+    page = api.get("/routing-strategies", params={"cursor": page["paging"]["cursor"]}).json()
+    assert ([one["id"] for one in page["results"]], page["paging"]["more"]) == ([second], False)
+    once = {"Idempotency-Key": "one"}
+    body = {"name": "Once", "routing": routing("all", "sms")}
+    made = [api.post("/routing-strategies", body, headers=once).json()["id"] for _ in range(2)]
+    assert made[0] == made[1]
+    assert api.delete(f"/routing-strategies/{second}").status_code == 204
+    assert api.get(f"/routing-strategies/{second}").status_code == 404
+    elements = {"version": "2022-01-01", "elements": []}
+    said: dict[str, Any] = {
+        "name": "n",
+        "routing": {"strategy_id": first},
+        "content": elements,
+        "brand": None,
+        "tags": [],
+    }
+    answer = api.post("/notifications", {"notification": {**said, "subscription": None}})
+    template = answer.json()["id"]
+    listed = api.get(f"/routing-strategies/{first}/notifications").json()["results"]
+    assert [(one["id"], one["state"]) for one in listed] == [(template, "DRAFT")]
+    assert api.delete(f"/routing-strategies/{first}").status_code == 409
+
+
+def test_a_wrong_strategy_is_refused(api: Client) -> None:
+    """Every fault has its place, and one that there is not is named where it is."""
+    fine = {"name": "n", "routing": routing("single", "email")}
+    wrong: list[tuple[dict[str, Any], set[str]]] = [
+        ({}, {"name", "routing"}),
+        ({**fine, "routing": routing("some", "fax")}, {"routing.method", "routing.channels[0]"}),
+        ({**fine, "channels": {"sms": {"if": "data."}}}, {"channels.sms.if"}),
+        ({**fine, "providers": {"twilio": {"override": {"x": 1}}}}, {"providers.twilio.override.x"}),
+        ({**fine, "tags": "a"}, {"tags"}),
+    ]
+    for given, places in wrong:
+        answer = api.post("/routing-strategies", given)
+        assert (answer.status_code, set(faults(answer))) == (400, places), answer.text
+    for identity in ("rs_nowhere", "other"):
+        assert api.put(f"/routing-strategies/{identity}", fine).status_code == 404
+    named = {"routing": {"strategy_id": "rs_nowhere"}}
+    answer = api.post("/send", {"message": {**HELLO, "to": ANA, **named}})
+    assert set(faults(answer)) == {"message.routing.strategy_id"}
+    content = {"version": "2022-01-01", "elements": []}
+    template: dict[str, Any] = {
+        "name": "n",
+        "content": content,
+        "brand": None,
+        "subscription": None,
+        "tags": [],
+        **named,
+    }
+    answer = api.post("/notifications", {"notification": template})
+    assert (answer.status_code, set(faults(answer))) == (400, {"routing.strategy_id"})

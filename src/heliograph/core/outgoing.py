@@ -49,22 +49,25 @@ class Letter(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 def letter_of(pin: plans.Pin, library: plans.Library, brand: str | None, **said: Any) -> Letter:
     """A stored template, in the look of the brand that is named, else of its own."""
-    look, looks = library.look(pin, brand), _looks(pin, library, said.get("routing"))
-    return Letter(template_id=pin.template_id, template_version=pin.version, look=look, looks=looks, **said)
+    by = routing.chosen(said.pop("routing", routing.LEFT_OPEN), pin.strategy_id, library.strategies)
+    look, looks = library.look(pin, brand), _looks(pin, library, by)
+    version = pin.version
+    return Letter(
+        template_id=pin.template_id, template_version=version, look=look, looks=looks, routing=by, **said
+    )
 
 
 def letter_with(content: Mapping[str, Any], library: plans.Library, brand: str | None, **said: Any) -> Letter:
     """Words of the sender's own."""
+    by = routing.chosen(said.pop("routing", routing.LEFT_OPEN), None, library.strategies)
     if is_literal(content):
-        return Letter(content=dict(content), **said)
-    look, looks = library.look(None, brand), _looks(None, library, said.get("routing"))
-    return Letter(content=dict(content), look=look, looks=looks, **said)
+        return Letter(content=dict(content), routing=by, **said)
+    look, looks = library.look(None, brand), _looks(None, library, by)
+    return Letter(content=dict(content), look=look, looks=looks, routing=by, **said)
 
 
-def _looks(
-    pin: plans.Pin | None, library: plans.Library, by: routing.Routing | None
-) -> dict[str, dict[str, Any]]:
-    named = {} if by is None else {name: one.brand for name, one in by.channels.items() if one.brand}
+def _looks(pin: plans.Pin | None, library: plans.Library, by: routing.Routing) -> dict[str, dict[str, Any]]:
+    named = {name: one.brand for name, one in by.channels.items() if one.brand}
     found = {name: library.look(pin, brand) for name, brand in named.items()}
     return {name: look for name, look in found.items() if look is not None}
 

@@ -52,7 +52,7 @@ THROTTLED = "throttled"
 """The key of a step's output that says whether its run was one too many, and ends there."""
 
 
-DEFAULT_BRAND = "default"
+DEFAULT_BRAND = DEFAULT_STRATEGY = "default"
 """The brand that is taken where none is named, if there is one."""
 
 
@@ -108,6 +108,8 @@ class Pin(NamedTuple):
     version: int
     brand_id: str | None
     """The brand in whose look it is drawn; None: it is drawn in none."""
+    strategy_id: str | None = None
+    """The routing strategy that it is sent by."""
 
 
 class Library(NamedTuple):
@@ -117,6 +119,8 @@ class Library(NamedTuple):
     """By id and by alias."""
     brands: Mapping[str, int]
     """The version of each brand, by id."""
+    strategies: Mapping[str, Any] = {}
+    """By which channels messages go (core.routing.Routing), by strategy."""
 
     def look(self, pin: Pin | None, wanted: str | None = None) -> dict[str, Any] | None:
         """What a message's `content` says of its look: the brand that it names, else its template's, pinned.

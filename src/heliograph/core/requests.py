@@ -80,7 +80,7 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     topic: str | None = None
     timeout: int = routing.USUAL_TIMEOUT
     """Milliseconds after which it is given up."""
-    routing: routing.Routing = routing.BY_EMAIL
+    routing: routing.Routing = routing.LEFT_OPEN
     delay: message_delays.Delay = message_delays.Delay()
     event: str | None = None
     tags: tuple[str, ...] = ()

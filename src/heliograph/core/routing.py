@@ -18,6 +18,7 @@ from heliograph.core import (
     documents,
     overrides,
     people,
+    plans,
     providers,
     routes,
     script_conditions,
@@ -80,10 +81,16 @@ class Routing(msgspec.Struct, frozen=True, omit_defaults=True):
     """By the name of each, or by its kind."""
     utm: dict[str, str] = {}
     """What the links of its e-mail tell of where their reader comes from."""
+    strategy: str | None = None
+    """The strategy that it names instead of channels."""
+    is_left_open: bool = False
+    """Whether it says nothing of which channels: then its template does, or the workspace."""
 
 
 BY_EMAIL = Routing()
-"""The routing of a message of which none is said."""
+"""The routing of a message of which nobody says any."""
+LEFT_OPEN = Routing(is_left_open=True)
+"""The routing of a message that says none itself."""
 
 
 # ── reading ─────────────────────────────────────────────────────────────────────────────────────────
@@ -91,9 +98,11 @@ BY_EMAIL = Routing()
 
 def read(reading: courier_fields.Read, message: Mapping[str, Any], path: str) -> Routing:
     """What a message says of its channels."""
-    root = BY_EMAIL.root
+    root, strategy = BY_EMAIL.root, None
     given = message.get("routing")
-    if given is not None:
+    if isinstance(given, dict) and given.keys() == {"strategy_id"}:
+        strategy = reading.text(given, "strategy_id", f"{path}.routing")
+    elif given is not None:
         root = _node(reading, given, f"{path}.routing", 1) or root
     timeout = reading.mapping(message, "timeout", path)
     limits = reading.mapping(timeout, "channel", f"{path}.timeout")
@@ -109,7 +118,25 @@ def read(reading: courier_fields.Read, message: Mapping[str, Any], path: str) ->
         channels[NAMES[name]] = _channel(reading, own, name, place, limit)
     metadata = reading.mapping(message, "metadata", path)
     utm = _utm(reading, metadata, f"{path}.metadata")
-    return Routing(root, channels, _providers(reading, message, timeout, path), utm)
+    said_of = _providers(reading, message, timeout, path)
+    return Routing(root, channels, said_of, utm, strategy, given is None)
+
+
+def chosen(said: Routing, own: str | None, strategies: Mapping[str, Routing]) -> Routing:
+    """What holds of what a message says, and of its template's `own` strategy: its own, then that, then the default.
+
+    What the message says of a channel or a provider wins over what the strategy says of it.
+    """
+    if said.strategy is None and not said.is_left_open:
+        return said
+    names = [said.strategy] if said.strategy is not None else [own, plans.DEFAULT_STRATEGY]
+    found = next((strategies[name] for name in names if name is not None and name in strategies), BY_EMAIL)
+    return Routing(
+        found.root,
+        {**found.channels, **said.channels},
+        {**found.providers, **said.providers},
+        {**found.utm, **said.utm},
+    )
 
 
 def _providers(

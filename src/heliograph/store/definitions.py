@@ -12,9 +12,21 @@ from typing import Any, NamedTuple
 import msgspec
 import sqlalchemy as sa
 
-from heliograph.core import campaigns, exposures, ids, notices, plans, segment_moves, segments
+from heliograph.core import (
+    campaigns,
+    exposures,
+    ids,
+    notices,
+    plans,
+    routing,
+    routing_strategies,
+    segment_moves,
+    segments,
+)
 from heliograph.core import sending_policies as core_policies
 from heliograph.store import preference_topics, providers, schema, sending_policies, teams
+
+_strategy = msgspec.json.Decoder(routing_strategies.Definition)
 
 
 class StoredRule(NamedTuple):
@@ -169,21 +181,33 @@ def version(connection: sa.Connection, workspace_id: int) -> int:
 def library(connection: sa.Connection, workspace_id: int) -> plans.Library:
     """What is published of a workspace's templates and brands."""
     published = connection.execute(
-        sa.select(_TEMPLATES.id, _TEMPLATES.alias, _TEMPLATES.version, _TEMPLATES.brand_id).where(
+        sa.select(
+            _TEMPLATES.id, _TEMPLATES.alias, _TEMPLATES.version, _TEMPLATES.brand_id, _TEMPLATES.routing_id
+        ).where(
             _TEMPLATES.workspace_id == workspace_id,
             _TEMPLATES.kind == "template",
             _TEMPLATES.version > 0,
             _TEMPLATES.archived_at.is_(None),
         )
     ).all()
-    pins = {row.alias: plans.Pin(row.id, row.version, row.brand_id) for row in published if row.alias}
+    made = [(row, plans.Pin(row.id, row.version, row.brand_id, row.routing_id)) for row in published]
     # An id goes before an alias.
-    pins |= {row.id: plans.Pin(row.id, row.version, row.brand_id) for row in published}
+    pins = {row.alias: pin for row, pin in made if row.alias} | {row.id: pin for row, pin in made}
     brands = schema.brands.c
     found = connection.execute(
         sa.select(brands.id, brands.version).where(brands.workspace_id == workspace_id)
     )
-    return plans.Library(pins, {row.id: row.version for row in found})
+    versions = {row.id: row.version for row in found}
+    return plans.Library(pins, versions, _routings(connection, workspace_id))
+
+
+def _routings(connection: sa.Connection, workspace_id: int) -> dict[str, routing.Routing]:
+    """By which channels messages go, by strategy."""
+    known = schema.routing_strategies.c
+    found = connection.execute(
+        sa.select(known.id, known.definition).where(known.workspace_id == workspace_id)
+    )
+    return {row.id: routing_strategies.routing_of(_strategy.decode(row.definition)) for row in found}
 
 
 def look(connection: sa.Connection, workspace_id: int, brand_id: str, version: int) -> bytes | str | None:

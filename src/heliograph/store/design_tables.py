@@ -33,6 +33,8 @@ templates = _table(
     _column("archived_at", Instant, null=True),
     # What its published version is about.
     _column("topic_id", sa.Text, null=True),
+    # By which channels its published version is sent.
+    _column("routing_id", sa.Text, null=True),
     sa.Index("templates_by_alias", "workspace_id", "alias", unique=True),
 )
 
@@ -66,6 +68,18 @@ brand_versions = _table(
     # The look that it came to, what it inherited filled in.
     _column("look", Json),
     _column("created_at", Instant),
+    clustered=False,
+)
+
+# By which channels messages go that say nothing of it themselves.
+routing_strategies = _table(
+    "routing_strategies",
+    _column("workspace_id", sa.Integer, primary_key=True),
+    _column("id", sa.Text, primary_key=True),
+    _column("number", sa.BigInteger),
+    _column("created_at", Instant),
+    _column("updated_at", Instant),
+    _column("definition", Json),
     clustered=False,
 )
 

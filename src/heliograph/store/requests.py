@@ -22,6 +22,7 @@ from heliograph.store import (
     lists,
     providers,
     request_rows,
+    routing_strategies,
     rows,
     schema,
     templates,
@@ -59,6 +60,9 @@ def _faults(
     if given.brand is not None and brands.read(connection, workspace_id, given.brand) is None:
         yield errors.Fault(f"{path}.brand_id", f"there is no brand {given.brand!r}")
     yield from _provider_faults(connection, workspace_id, given.routing, path)
+    strategy = given.routing.strategy
+    if strategy is not None and routing_strategies.read(connection, workspace_id, strategy) is None:
+        yield errors.Fault(f"{path}.routing.strategy_id", f"there is no routing strategy {strategy!r}")
     if given.tenant_id is not None and bound is None:
         yield from _tenant_faults(connection, workspace_id, given.tenant_id, f"{path}.context.tenant_id")
     for place, one in enumerate(given.to):

@@ -120,7 +120,7 @@ automation_versions = _table(
 segments = audience_tables.segments
 templates, template_versions = design_tables.templates, design_tables.template_versions
 brands, brand_versions = design_tables.brands, design_tables.brand_versions
-resource_schemas = design_tables.resource_schemas
+resource_schemas, routing_strategies = design_tables.resource_schemas, design_tables.routing_strategies
 providers = provider_tables.providers
 provider_rates, provider_days = provider_tables.provider_rates, provider_tables.provider_days
 

@@ -287,7 +287,15 @@ def publish(
             raise errors.NotFound(f"the template {stored.id!r} has no version v{version:03}")
     made = stored._replace(version=version, published=said, updated_at=max(now, stored.updated_at))
     said = made.published or stored.draft
-    _update(connection, workspace_id, made, version=version, brand_id=brand_of(said), topic_id=said.topic)
+    _update(
+        connection,
+        workspace_id,
+        made,
+        version=version,
+        brand_id=brand_of(said),
+        topic_id=said.topic,
+        routing_id=said.routing,
+    )
     return made
 
 
@@ -327,6 +335,12 @@ def _refuse_unknown(connection: sa.Connection, workspace_id: int, said: Said) ->
     query = sa.select(known.id).where(known.workspace_id == workspace_id, known.id == said.brand)
     if said.brand is not None and connection.execute(query).first() is None:
         faults.append(errors.Fault("brand", f"there is no brand {said.brand!r}"))
+    strategies = schema.routing_strategies.c
+    query = sa.select(strategies.id).where(
+        strategies.workspace_id == workspace_id, strategies.id == said.routing
+    )
+    if said.routing is not None and connection.execute(query).first() is None:
+        faults.append(errors.Fault("routing.strategy_id", f"there is no routing strategy {said.routing!r}"))
     exposed = definitions.exposed(connection, workspace_id)
     if exposed.fields:
         # A template is filled from more than people: of what no schema speaks of, nothing is said.

@@ -32,7 +32,7 @@ class Family(Enum):
 
 _COURIER = (
     "audiences auth audit-events automations brands bulk digests inbound lists messages notifications preferences"
-    " profiles providers requests send tenants translations users"
+    " profiles providers requests routing-strategies send tenants translations users"
 )
 _REACH = "automations communication-groups resources segments"
 _PLAIN = frozenset({Family.COURIER, Family.SIGN_UP})

@@ -14,6 +14,7 @@ from heliograph import errors
 from heliograph.core import message_templates
 from heliograph.core.message_templates import Said
 from heliograph.store import templates as stored
+from heliograph.web import paging as pages
 from heliograph.web.calls import Call
 
 TAG = "Templates"
@@ -123,4 +124,44 @@ def shown(found: stored.Template, said: Said, state: State) -> Notification:
         updater=found.draft.creator or "",
         email=email,
         alias=found.alias or msgspec.UNSET,
+    )
+
+
+class Summary(msgspec.Struct, kw_only=True):
+    """A template in a list; instants are milliseconds since 1970 UTC."""
+
+    id: str
+    name: str
+    created: int
+    creator: str
+    state: State
+    tags: list[str]
+    updated: int
+    updater: str
+    subscription_topic_id: str | msgspec.UnsetType = msgspec.UNSET
+    topic_id: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class Notifications(msgspec.Struct):
+    """A page of templates, by id."""
+
+    paging: pages.Paging
+    results: list[Summary]
+
+
+def summary(found: stored.Template) -> Summary:
+    """A template as lists show it."""
+    said = found.published or found.draft
+    topic = found.published.topic if found.published else None
+    return Summary(
+        id=found.id,
+        name=said.name or found.id,
+        created=found.created_at // 1000,
+        creator=said.creator or "",
+        state="DRAFT" if found.published is None else "PUBLISHED",
+        tags=said.tags,
+        updated=found.updated_at // 1000,
+        updater=found.draft.creator or "",
+        subscription_topic_id=topic or msgspec.UNSET,
+        topic_id=topic or msgspec.UNSET,
     )

@@ -113,7 +113,7 @@ class SendMessage(NamedTuple):
     once: step_keys.Once = step_keys.Once("", None, None)
     timeout: int | None = None
     """Milliseconds after which it is given up."""
-    by: routing.Routing = routing.BY_EMAIL
+    by: routing.Routing = routing.LEFT_OPEN
     topic: fields.Field | None = None
     """What it is about, where that is not its template's topic."""
     action: str = "send"

@@ -22,8 +22,6 @@ from heliograph.web.calls import Call, ignored_header, in_thread
 
 _WRITABLE = frozenset({"name", "tags", "brand", "subscription", "routing", "content", "email", "alias"})
 
-_Paging = pages.Paging
-
 
 class ListQuery(pages.CursorQuery, kw_only=True):
     """Which templates are listed."""
@@ -40,31 +38,9 @@ class NotificationBody(msgspec.Struct):
     state: notification_answers.State = "DRAFT"
 
 
-class Summary(msgspec.Struct, kw_only=True):
-    """A template in a list; instants are milliseconds since 1970 UTC."""
-
-    id: str
-    name: str
-    created: int
-    creator: str
-    state: notification_answers.State
-    tags: list[str]
-    updated: int
-    updater: str
-    subscription_topic_id: str | msgspec.UnsetType = msgspec.UNSET
-    topic_id: str | msgspec.UnsetType = msgspec.UNSET
-
-
-class Notifications(msgspec.Struct):
-    """A page of templates, by id."""
-
-    paging: _Paging
-    results: list[Summary]
-
-
 @get("/notifications", opt={"tag": notification_answers.TAG, "query": ListQuery})
 @in_thread
-def list_notifications(request: Call) -> Response[Notifications]:
+def list_notifications(request: Call) -> Response[notification_answers.Notifications]:
     """List the templates that are not archived, by id."""
     query, ignored = request.read_courier_query(ListQuery)
     with request.services.database.reading() as connection:
@@ -77,7 +53,10 @@ def list_notifications(request: Call) -> Response[Notifications]:
         and query.event_id in (None, one.id, one.alias)
     ]
     page, paging = pages.page_after(query.cursor, chosen, lambda one: one.id)
-    return Response(Notifications(paging, [_summary(one) for one in page]), headers=ignored_header(ignored))
+    return Response(
+        notification_answers.Notifications(paging, [notification_answers.summary(one) for one in page]),
+        headers=ignored_header(ignored),
+    )
 
 
 @post("/notifications", status_code=200, opt={"tag": notification_answers.TAG, "body": NotificationBody})
@@ -165,23 +144,6 @@ def _answer(
     request.wake()
     state: notification_answers.State = "PUBLISHED" if made.draft.same(made.published) else "DRAFT"
     return Response(notification_answers.shown(made, made.draft, state), headers=ignored_header(ignored))
-
-
-def _summary(found: stored.Template) -> Summary:
-    said = found.published or found.draft
-    topic = found.published.topic if found.published else None
-    return Summary(
-        id=found.id,
-        name=said.name or found.id,
-        created=found.created_at // 1000,
-        creator=said.creator or "",
-        state="DRAFT" if found.published is None else "PUBLISHED",
-        tags=said.tags,
-        updated=found.updated_at // 1000,
-        updater=found.draft.creator or "",
-        subscription_topic_id=topic or msgspec.UNSET,
-        topic_id=topic or msgspec.UNSET,
-    )
 
 
 HANDLERS = (

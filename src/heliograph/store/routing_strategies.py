@@ -1,0 +1,118 @@
+"""Routing strategies as people manage them.
+
+Law: a message takes a strategy as it stands when it is planned. Each function works in the caller's transaction and
+raises the workspace's `definitions_version` before it writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import sqlalchemy as sa
+
+from heliograph import errors
+from heliograph.core import ids
+from heliograph.core.routing_strategies import Definition
+from heliograph.store import identities, schema, templates, workspaces
+
+PREFIX = "rs_"
+"""How the id of a strategy begins, as Courier's do."""
+_STRATEGIES = schema.routing_strategies.c
+_definition = msgspec.json.Decoder(Definition)
+
+
+class Strategy(NamedTuple):
+    """A strategy as people read it."""
+
+    id: str
+    number: int
+    created_at: int
+    updated_at: int
+    definition: Definition
+
+
+_fields = tuple(_STRATEGIES[name] for name in Strategy._fields)
+
+
+def read(connection: sa.Connection, workspace_id: int, identity: str) -> Strategy | None:
+    """A strategy; None where there is none."""
+    row = connection.execute(_query(workspace_id).where(_STRATEGIES.id == identity)).one_or_none()
+    return None if row is None else _strategy(row)
+
+
+def lock(connection: sa.Connection, workspace_id: int, identity: str) -> Strategy | None:
+    """A strategy that is about to be changed: nobody else changes definitions until this transaction ends."""
+    workspaces.raise_version(connection, workspace_id)
+    return read(connection, workspace_id, identity)
+
+
+def listed(connection: sa.Connection, workspace_id: int) -> list[Strategy]:
+    """Every strategy, in the order in which they were made."""
+    return [_strategy(row) for row in connection.execute(_query(workspace_id).order_by(_STRATEGIES.number))]
+
+
+def create(
+    connection: sa.Connection,
+    workspace_id: int,
+    definition: Definition,
+    now: int,
+    identity: str | None = None,
+) -> Strategy:
+    """Store a new strategy; without an id it gets one."""
+    workspaces.raise_version(connection, workspace_id)
+    named = identity or f"{PREFIX}{ids.text(identities.fresh(now))}"
+    number = workspaces.next_number(connection, workspace_id, "routing_strategies")
+    made = Strategy(named, number, now, now, definition)
+    connection.execute(
+        sa.insert(schema.routing_strategies).values(
+            **{**made._asdict(), "definition": msgspec.json.encode(definition)}, workspace_id=workspace_id
+        )
+    )
+    return made
+
+
+def change(
+    connection: sa.Connection, workspace_id: int, stored: Strategy, definition: Definition, now: int
+) -> Strategy:
+    """Let a strategy that was read by `lock` say this; who made it is kept."""
+    said = msgspec.structs.replace(
+        definition, creator=stored.definition.creator, updater=definition.creator or None
+    )
+    made = stored._replace(definition=said, updated_at=max(now, stored.updated_at))
+    connection.execute(
+        sa.update(schema.routing_strategies)
+        .where(_STRATEGIES.workspace_id == workspace_id, _STRATEGIES.id == stored.id)
+        .values(definition=msgspec.json.encode(said), updated_at=made.updated_at)
+    )
+    return made
+
+
+def users(connection: sa.Connection, workspace_id: int, identity: str) -> list[templates.Template]:
+    """The templates that are sent by a strategy, in draft or published, by id."""
+    return [
+        one
+        for one in templates.listed(connection, workspace_id)
+        if identity in (one.draft.routing, one.published and one.published.routing)
+    ]
+
+
+def delete(connection: sa.Connection, workspace_id: int, stored: Strategy) -> None:
+    """Delete a strategy that was read by `lock`. Raises errors.Conflict where a template is sent by it."""
+    used = [one.id for one in users(connection, workspace_id, stored.id)]
+    if used:
+        raise errors.Conflict(f"the strategy {stored.id!r} is used by the templates {', '.join(used[:10])}")
+    connection.execute(
+        sa.delete(schema.routing_strategies).where(
+            _STRATEGIES.workspace_id == workspace_id, _STRATEGIES.id == stored.id
+        )
+    )
+
+
+def _query(workspace_id: int) -> sa.Select[Any]:
+    return sa.select(*_fields).where(_STRATEGIES.workspace_id == workspace_id)
+
+
+def _strategy(row: Sequence[Any]) -> Strategy:
+    return Strategy._make((*row[:-1], _definition.decode(row[-1])))
