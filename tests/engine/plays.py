@@ -14,12 +14,13 @@ import sqlalchemy as sa
 from hypothesis import strategies as st
 
 from heliograph import channels, testing
-from heliograph.core import campaigns, communication_groups, ids, rules, segments
+from heliograph.core import campaigns, communication_groups, ids, notices, reports, rules, segments
 from heliograph.core import dates as core_dates
 from heliograph.engine import turn
 from heliograph.store import automations, database, dates, rows, schema
 from heliograph.store import campaigns as stored_campaigns
 from heliograph.store import communication_groups as stored_groups
+from heliograph.store import reports as stored_reports
 from heliograph.store import segments as stored_segments
 from heliograph.store.hot_postgres import taking
 from tests import tables
@@ -43,6 +44,8 @@ class Play(NamedTuple):
     """(after which wave, whether of the journeys for an odd `n`)"""
     policy: Mapping[str, Any] | None = None
     """Quiet hours and caps."""
+    reports: tuple[tuple[int, int, Mapping[str, Any], int], ...] = ()
+    """(after which wave, of which message, what is told of it, how many seconds ago it happened)"""
 
 
 # ── drawing ─────────────────────────────────────────────────────────────────────────────────────────
@@ -361,6 +364,11 @@ _noise = st.fixed_dictionaries(
         ),
     }
 )
+_WRITES = {
+    "name": "A letter",
+    "trigger_type": "custom.a",
+    "actions": [{"type": "send_message", "text": "{{payload.n}}"}],
+}
 _calm = st.fixed_dictionaries(
     {
         "quiet_hours": st.sampled_from(([], [{"start": "21:00", "end": "08:00"}])),
@@ -382,6 +390,54 @@ noises = st.builds(
     _calm,
 )
 """People who move about, and are written to more often than they are to be."""
+WHAT: tuple[Mapping[str, Any], ...] = (
+    {"what": "delivered"},
+    {"what": "delivered"},
+    {"what": "opened"},
+    {"what": "clicked", "link": "https://shop.example/shoes"},
+    {"what": "clicked", "link": "https://shop.example/hats"},
+    {"what": "bounced", "bounce": "hard"},
+    {"what": "bounced", "bounce": "soft"},
+    {"what": "bounced", "bounce": "soft"},
+    {"what": "bounced", "bounce": "soft"},
+    {"what": "complained"},
+)
+# They write to staff alone, of whom nothing is told: whether a suppression or what a rule sends comes first, where both
+# follow from reports of one moment, is a matter of the turns' size.
+_hearing = st.fixed_dictionaries(
+    {
+        "name": st.just("A rule"),
+        "trigger_type": st.sampled_from(notices.OF_REPORTS),
+        "actions": st.lists(
+            st.sampled_from(
+                (
+                    {"type": "add_tags", "tags": ["{{event_type}}", "{{payload.link}}"], "target": "contact"},
+                    {"type": "notify", "emails": ["staff@example.com"], "text": "{{event_type}}"},
+                )
+            ),
+            min_size=1,
+            max_size=3,
+        ),
+        "cooldown_secs": st.sampled_from((0, 3600)),
+    }
+)
+_reports = st.lists(
+    st.tuples(st.integers(0, 2), st.integers(0, 9), st.sampled_from(WHAT), st.sampled_from((0, 1, 60))),
+    min_size=5,
+    max_size=25,
+)
+tellings = st.builds(
+    Play,
+    st.lists(_hearing, min_size=2, max_size=4).map(lambda drawn: (*drawn, _WRITES)),
+    _waves.map(tuple),
+    st.just(()),
+    st.just(()),
+    st.just(()),
+    st.none(),
+    # What is told comes again.
+    _reports.map(lambda drawn: (*drawn, *drawn[::3])),
+)
+"""Providers that tell of messages, in any order and more than once, and rules that hear of it."""
 birthdays = st.builds(
     Play,
     st.lists(_set_birthday, max_size=2).map(tuple),
@@ -476,6 +532,8 @@ class Stage:
                 if after == number:
                     self._activate(which, include, exclude, actions)
             world.run_until_idle()
+            self._report([one[1:] for one in play.reports if one[0] == number])
+            world.run_until_idle()
         world.pass_time(hours=1 if play.policy is None else 30)
         return _plain(tables.content(world.app.store))
 
@@ -493,7 +551,7 @@ class Stage:
                 if name not in KEPT:
                     connection.execute(sa.delete(table))
             connection.execute(sa.update(schema.partitions).values(last_now=0))
-            connection.execute(sa.update(schema.workspaces).values(definitions_version=1))
+            connection.execute(sa.update(schema.workspaces).values(definitions_version=1, settings=b"{}"))
 
     def _define(self, given: Sequence[Mapping[str, Any]]) -> None:
         for number, one in enumerate(given):
@@ -520,6 +578,21 @@ class Stage:
                     0,
                     ids.mint(testing.START, 100 + number, 0, number),
                 )
+
+    def _report(self, given: Sequence[tuple[int, Mapping[str, Any], int]]) -> None:
+        """What providers tell, all of it at once, of messages to people as they stand in the ledger."""
+        world = self.world
+        there = [sent.row.id for sent in world.ledger() if sent.row.contact_id is not None]
+        now = world.clock.now()
+        told = [
+            (
+                there[which % len(there)],
+                reports.Report(at=now - ago * SECOND, **{**what, "what": reports.What(what["what"])}),
+            )
+            for which, what, ago in given
+            if there
+        ]
+        stored_reports.take_in(world.app.store, world.workspace_id, told, now)
 
     def _activate(self, number: int, include: int, exclude: int, actions: int) -> None:
         world = self.world

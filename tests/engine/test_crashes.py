@@ -1,14 +1,14 @@
 """Killed before or after any commit, an engine that starts again ends where one that was not killed ends."""
 
 from collections import Counter
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import hypothesis
 import msgspec
 import pytest
 from hypothesis import strategies as st
 
-from heliograph import testing
+from heliograph import channels, testing
 from heliograph.core import ids, messages, runs
 from tests import environment, tables
 from tests.engine import plays
@@ -291,6 +291,102 @@ def test_an_alert_outlives_its_process(world: testing.World) -> None:
             for letter in "ab"
             for number in range(ALARMS)
         }
+
+    lived()
+    assert house.hot.kills > EXAMPLES // 2
+
+
+class Telling(Playhouse):
+    """A day on which providers tell of messages while these are handed over, and again and again."""
+
+    TOLD = ("delivered", "opened", "clicked", "bounced", "complained")
+
+    def live(self, moments: list[Moment]) -> None:
+        """Everybody is written to; of each it is told what their name says, before the answer and after it, twice."""
+        world = self.world
+        self.stage._clear()
+        world.mailbox.received.clear()
+        world.mailbox.answer = self._answer
+        for number, what in enumerate(self.TOLD):
+            world.contact(what, email=f"{what}@example.com")
+            world.contact(f"{what}-later", email=f"{what}-later@example.com")
+            if what != "complained":
+                world.rule(
+                    trigger_type=f"message_{what}",
+                    actions=[
+                        {"type": "add_tags", "tags": ["{{event_type}}"], "target": "contact"},
+                        {"type": "notify", "emails": [f"staff{number}@example.com"], "text": "x"},
+                    ],
+                )
+        world.rule(
+            trigger_type="custom.a", actions=[{"type": "send_message", "text": "x", "on_error": "stop"}]
+        )
+        world.events(
+            [
+                {"event_type": "custom.a", "contact_id": f"{what}{end}"}
+                for what in self.TOLD
+                for end in ("", "-later")
+            ]
+        )
+        self.hot.moments = list(moments)
+        while not self._ended():
+            pass
+
+    def _answer(self, outgoing: channels.Outgoing) -> channels.Answer:
+        if not outgoing.address.startswith("staff"):
+            self._tell(outgoing.message_id, outgoing.address, later=False)
+        return testing.accepted(outgoing)
+
+    def _tell(self, message_id: str, address: str, *, later: bool) -> None:
+        what, _, end = address.partition("@")[0].partition("-")
+        if bool(end) == later:
+            for _ in range(2):
+                # At one instant, however often it was handed over: the earliest counts.
+                self.world.report(message_id, what, at=testing.START, **self.MORE.get(what, {}))
+
+    MORE: ClassVar[dict[str, dict[str, str]]] = {
+        "bounced": {"bounce": "hard"},
+        "clicked": {"link": "https://shop.example/"},
+    }
+
+    def _pass(self) -> None:
+        super()._pass()
+        for sent in self.world.ledger():
+            if sent.row.contact_id is not None:
+                self._tell(ids.text(sent.row.id), sent.row.address or "", later=True)
+        super()._pass()
+
+
+@pytest.mark.torture
+def test_what_is_told_of_messages_outlives_its_process(world: testing.World) -> None:
+    """Wherever a process is killed: a report that was taken in counts once, whether it or the answer was first."""
+    house = Telling(world)
+
+    @hypothesis.settings(max_examples=EXAMPLES, phases=PHASES)
+    @hypothesis.given(st.lists(moment, min_size=20, max_size=80))
+    def lived(moments: list[Moment]) -> None:
+        house.live(moments)
+        found = tables.content(world.app.store)
+        assert not any(found[name] for name in ("due", "inbox", "timers", "send_due", "claims"))
+        stands = {row["contact_id"]: row for row in found["messages"] if row["contact_id"] is not None}
+        assert len(stands) == 2 * len(house.TOLD)
+        for name, row in stands.items():
+            what = name.partition("-")[0]
+            bounced = messages.State.BOUNCED if what == "bounced" else messages.State.DELIVERED
+            assert row["state"] == row["reached"] == bounced, name
+        told = Counter(row["event_type"] for row in found["events"])
+        assert told.pop("custom.a") == 2 * len(house.TOLD)
+        assert told == {f"message_{what}": 2 for what in house.TOLD if what != "complained"}
+        assert {row["address"]: row["reason"] for row in found["suppressions"]} == {
+            f"{what}{end}@example.com": reason
+            for what, reason in (("bounced", "bounce"), ("complained", "complaint"))
+            for end in ("", "-later")
+        }
+        tags = {row["user_id"]: msgspec.json.decode(row["tags"]) for row in found["contacts"]}
+        for name, of_them in tags.items():
+            what = name.partition("-")[0]
+            assert of_them == ([] if what == "complained" else [f"message_{what}"])
+        assert sum(row["contact_id"] is None for row in found["messages"]) == 2 * (len(house.TOLD) - 1)
 
     lived()
     assert house.hot.kills > EXAMPLES // 2

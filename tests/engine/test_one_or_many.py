@@ -11,6 +11,7 @@ from tests.engine import plays
 EXAMPLES = 300 if environment.is_torture() else 7
 CARES = 300 if environment.is_torture() else 6
 CALMS = 300 if environment.is_torture() else 3
+TELLINGS = 300 if environment.is_torture() else 5
 # A play is small as it is; shrinking one takes minutes.
 PHASES = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
 
@@ -192,3 +193,22 @@ def test_quiet_hours_and_caps_in_one_turn_or_in_many(world: testing.World) -> No
 
     same()
     assert sum(kept) > CALMS, "messages are kept back"
+
+
+@pytest.mark.torture
+def test_reports_in_one_turn_or_in_many(world: testing.World) -> None:
+    """What providers tell of messages, however mixed and repeated, leaves the same whatever a turn takes."""
+    stage = plays.Stage(world)
+    told: list[int] = []
+
+    @hypothesis.settings(max_examples=TELLINGS, phases=PHASES)
+    @hypothesis.given(plays.tellings)
+    def same(play: plays.Play) -> None:
+        one_by_one = stage.give(play, 1)
+        all_at_once = stage.give(play, 500)
+        for name, rows in one_by_one.items():
+            assert all_at_once[name] == rows, name
+        told.append(sum(row["reached"] is not None for row in all_at_once["messages"]))
+
+    same()
+    assert sum(told) > TELLINGS, "messages are told of"

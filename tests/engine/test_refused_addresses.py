@@ -1,6 +1,10 @@
 """What a refusal at the hand-over says of the address: as much as a bounce that comes later."""
 
+import random
+
+import hypothesis
 import pytest
+from hypothesis import strategies as st
 
 from heliograph import channels, testing
 from heliograph.core import provider_reports, reports, schedule
@@ -109,8 +113,45 @@ def test_what_a_refusal_says_of_the_address(channel: str, code: str | None, says
 
 def test_a_soft_bounce_counts_for_ninety_days() -> None:
     """Nobody may tell of what was delivered between: five in as many years suppress nothing."""
-    account = reports.Account()
+    account: reports.Account | None = None
     for number in range(10):
         word = reports.Word("a@b.example", reports.What.BOUNCED, number * 30 * schedule.DAY, reports.SOFT)
-        account = reports.hear(account.soft_at, word)
-    assert (account.suppressed, len(account.soft_at)) == (None, 3)
+        account, suppressed = reports.hear(account, word, word.at)
+        assert suppressed is None
+        assert len(account.soft) <= 3
+
+
+@hypothesis.given(
+    st.lists(
+        st.builds(
+            reports.Word,
+            st.just("a@b.example"),
+            st.sampled_from((reports.What.BOUNCED, reports.What.DELIVERED, reports.What.COMPLAINED)),
+            st.integers(1, 9),
+            st.sampled_from((reports.SOFT, reports.HARD)),
+        ),
+        min_size=1,
+        max_size=reports.SOFT_IN_A_ROW - 1,
+    ),
+    st.randoms(use_true_random=False),
+)
+def test_words_leave_one_account_in_whatever_order(words: list[reports.Word], drawn: random.Random) -> None:
+    """Partitions that tell an address of its messages wait for none of each other."""
+
+    def heard(told: list[reports.Word]) -> tuple[reports.Account | None, set[str]]:
+        account: reports.Account | None = None
+        reasons = set()
+        for word in told:
+            account, suppressed = reports.hear(account, word, 100)
+            reasons.add(suppressed or "")
+        return account, reasons
+
+    assert heard(words) == heard(drawn.sample(words, len(words)))
+
+
+def test_an_account_is_read_as_it_was_stored_before() -> None:
+    """A list of soft bounces is an account of these."""
+    assert reports.read_account(b"[3,5]") == reports.Account(3, (3, 5))
+    account = reports.Account(1, (4,), 2)
+    assert reports.read_account(reports.write_account(account)) == account
+    assert reports.read_account(None) is None

@@ -6,7 +6,7 @@ kind counts, and nothing goes back (engine.md, States). Reports change messages,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -214,7 +214,7 @@ def write_word(word: Word) -> bytes:
 
 
 def words(address: str, before: Known, after: Known, *, counts: bool) -> Iterable[Word]:
-    """What an address is told when this became known of a message; `counts`: it has soft bounces to its account.
+    """What an address is told when this became known of a message; `counts`: it has an account.
 
     Only what is new is told, so that a report that comes again counts once; a soft bounce of what arrived is none.
     """
@@ -226,7 +226,8 @@ def words(address: str, before: Known, after: Known, *, counts: bool) -> Iterabl
         yield Word(address, What.COMPLAINED, after.told.complained_at)
     arrived = after.reached is State.DELIVERED and before.reached is not State.DELIVERED
     if arrived and (counts or told.bounce is not None):
-        yield Word(address, What.DELIVERED, after.delivered_at or _first_seen(after))
+        bounced_at = 0 if told.bounce is None else told.bounce.at
+        yield Word(address, What.DELIVERED, max(bounced_at, after.delivered_at or _first_seen(after)))
 
 
 def _first_seen(known: Known) -> int:
@@ -234,27 +235,58 @@ def _first_seen(known: Known) -> int:
     return min(at for at in seen if at is not None)
 
 
-class Account(NamedTuple):
-    """How an address stands: its soft bounces since the last delivery (µs), and why nothing is sent there any more."""
-
-    soft_at: Sequence[int] = ()
-    suppressed: str | None = None
-    """One of consent.REASONS, where this word decided it."""
+BOUNCE, COMPLAINT = "bounce", "complaint"
+"""Why nothing is sent to an address: of consent.REASONS; the second one is the graver."""
 
 
-def counted(soft_at: Sequence[int], now: int) -> list[int]:
-    """Those soft bounces that still count at an instant (µs)."""
-    return [at for at in soft_at if at > now - SOFT_COUNTS_FOR]
+class Account(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How an address stands: the column `bounced_at` of its row."""
+
+    since: int
+    """When something was first heard of it (µs): of messages that arrive it hears from then on."""
+    soft: tuple[int, ...] = ()
+    """Its soft bounces that count, when they were (µs), the first one first."""
+    until: int = 0
+    """Soft bounces up to this instant count no more, nor do those that are yet to be heard of."""
+
+    @property
+    def newest(self) -> int:
+        """The last that it knows of (µs)."""
+        return max((*self.soft, self.until))
 
 
-def hear(soft_at: Sequence[int], word: Word) -> Account:
-    """How an address stands after a word."""
-    if word.what is What.COMPLAINED:
-        return Account((), "complaint")
-    if word.what is What.DELIVERED:
-        return Account([at for at in soft_at if at > word.at])
-    if word.bounce == HARD:
-        return Account((), "bounce")
-    bounced = sorted((*soft_at, word.at))
-    left = counted(bounced, bounced[-1])
-    return Account((), "bounce") if len(left) >= SOFT_IN_A_ROW else Account(left)
+_account = msgspec.json.Decoder(Account | tuple[int, ...])
+
+
+def read_account(stored: bytes | str | None) -> Account | None:
+    """How an address stands; None where nothing was ever heard of it. Once it was a list of soft bounces."""
+    found = None if stored is None else _account.decode(stored)
+    if isinstance(found, tuple):
+        return Account(min(found, default=0), found)
+    return found
+
+
+def write_account(account: Account) -> bytes:
+    """The same, to be stored."""
+    return _encode(account)
+
+
+def hear(account: Account | None, word: Word, now: int) -> tuple[Account, str | None]:
+    """How an address stands after a word, and why nothing is sent there any more, where the word decides that.
+
+    In whatever order words come, the same ones leave the same account, unless
+    there are SOFT_IN_A_ROW of them.
+    """
+    before = account or Account(now)
+    if word.what is What.BOUNCED and word.bounce != HARD:
+        bounced = sorted((*before.soft, word.at))
+        left = tuple(at for at in bounced if at > max(before.until, bounced[-1] - SOFT_COUNTS_FOR))
+        if len(left) >= SOFT_IN_A_ROW:
+            return Account(before.since, (), left[-1]), BOUNCE
+        return Account(before.since, left, before.until), None
+    until = max(before.until, word.at)
+    after = Account(before.since, tuple(at for at in before.soft if at > until), until)
+    return after, _REASONS.get(word.what)
+
+
+_REASONS = {What.BOUNCED: BOUNCE, What.COMPLAINED: COMPLAINT}

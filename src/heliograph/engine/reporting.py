@@ -42,7 +42,7 @@ class Reporting:
         self._session, self._doors = session, doors
         self._messages: dict[Key, rows.Message] = {}
         self._reached: dict[Key, report_rows.Reached] = {}
-        self._soft: dict[tuple[int, str], bytes | str] = {}
+        self._accounts: dict[tuple[int, str], reports.Account] = {}
         self._events: dict[Key, rows.Event] = {}
         self._depths: dict[Key, int] = {}
         """Of runs that no rule started, of which the present turn's messages are."""
@@ -83,7 +83,9 @@ class Reporting:
             for i in inbox
             if i.kind == effects.Inbox.ADDRESS
         }
-        self._soft = hot.read_soft_bounces(connection, addresses) if addresses else {}
+        stored = hot.read_soft_bounces(connection, addresses) if addresses else {}
+        accounts = {key: reports.read_account(row) for key, row in stored.items()}
+        self._accounts = {key: account for key, account in accounts.items() if account is not None}
         heard = [
             one
             for one in self._messages.values()
@@ -126,7 +128,10 @@ class Reporting:
         depth = _depth(message, event, self._depths)
         told_of = notices.of_reports(before, after)
         if message.address is not None:
-            counts = (message.workspace_id, message.address) in self._soft
+            account = self._accounts.get((message.workspace_id, message.address))
+            # One that another input of this turn opens, or one of the turns since, does not count: with more inputs or
+            # fewer, a turn would know it or not.
+            counts = account is not None and account.since < ids.created_at(inbox.id)
             for word in reports.words(message.address, before, after, counts=counts):
                 _owe(desk, key, word)
         if message.state == State.UNCERTAIN and after.reached is not None:
@@ -140,16 +145,14 @@ class Reporting:
         """An address hears of a message that went there."""
         word = reports.read_word(inbox.body)
         key = (inbox.workspace_id, word.address)
-        stored = self._soft.get(key)
-        account = reports.hear(_decode(stored) if stored else (), word)
-        if account.suppressed is not None:
-            desk.writes.reports.suppressed.setdefault(key, (account.suppressed, desk.now))
-        if not account.soft_at:
-            self._soft.pop(key, None)
-            desk.writes.reports.soft_bounces[key] = None
-        else:
-            kept = _encode(account.soft_at)
-            self._soft[key] = desk.writes.reports.soft_bounces[key] = kept
+        account, suppressed = reports.hear(self._accounts.get(key), word, desk.now)
+        if suppressed is not None:
+            known = desk.writes.reports.suppressed.get(key)
+            # Of two reasons of one moment the graver one stands, whichever came first.
+            if known is None or suppressed == reports.COMPLAINT:
+                desk.writes.reports.suppressed[key] = (suppressed, desk.now)
+        self._accounts[key] = account
+        desk.writes.reports.soft_bounces[key] = reports.write_account(account)
 
 
 def _repeat(desk: desks.Desk, inbox: rows.Inbox) -> None:

@@ -47,7 +47,7 @@ suppressions = _table(
     _column("created_at", Instant),
 )
 
-# Of an address whose last messages bounced, and might not have: when (µs, a JSON array).
+# Of an address of which something was told: its soft bounces, and since when they count (core.reports.Account).
 soft_bounces = _table(
     "soft_bounces",
     _column("workspace_id", sa.Integer, primary_key=True),

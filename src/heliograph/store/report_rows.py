@@ -41,7 +41,7 @@ class Writes:
     def __init__(self) -> None:
         self.reached: dict[tuple[int, bytes], Reached] = {}
         """By (workspace_id, message_id)."""
-        self.soft_bounces: dict[tuple[int, str], bytes | None] = {}
-        """(workspace_id, address) to the JSON of when it bounced; None: it has none to its account any more."""
+        self.soft_bounces: dict[tuple[int, str], bytes] = {}
+        """(workspace_id, address) to the JSON of its core.reports.Account"""
         self.suppressed: dict[tuple[int, str], tuple[str, int]] = {}
         """(workspace_id, address) to (reason, created_at), for the whole workspace"""

@@ -11,7 +11,6 @@ import secrets
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-import msgspec
 import sqlalchemy as sa
 
 from heliograph import errors
@@ -117,7 +116,7 @@ def forget_addresses(connection: sa.Connection, workspace_id: int, words: Collec
 
 
 def forget_old(store: database.Database, after: Place, now: int, at_most: int) -> tuple[int, Place]:
-    """Look at so many addresses that follow, and forget those whose soft bounces count no more.
+    """Look at so many addresses that follow, and forget those of which nothing counts any more.
 
     Gives how many went, and where to go on: FIRST at the end.
     """
@@ -125,7 +124,7 @@ def forget_old(store: database.Database, after: Place, now: int, at_most: int) -
     query = sa.select(_SOFT.workspace_id, _SOFT.address, _SOFT.bounced_at).where(place)
     with store.reading() as connection:
         page = connection.execute(query.order_by(_SOFT.workspace_id, _SOFT.address).limit(at_most)).all()
-    old = [row for row in page if not reports.counted(msgspec.json.decode(row.bounced_at), now)]
+    old = [row for row in page if _is_over(row.bounced_at, now)]
     if old:
         with store.writing() as connection:
             for row in old:
@@ -135,3 +134,8 @@ def forget_old(store: database.Database, after: Place, now: int, at_most: int) -
                     sa.delete(schema.soft_bounces).where(*as_seen, _SOFT.bounced_at == row.bounced_at)
                 )
     return len(old), (page[-1][0], page[-1][1]) if len(page) == at_most else FIRST
+
+
+def _is_over(stored: bytes | str, now: int) -> bool:
+    account = reports.read_account(stored)
+    return account is None or account.newest <= now - reports.SOFT_COUNTS_FOR

@@ -26,10 +26,6 @@ _REACHED: LiteralString = (
     " unnest(%s::int4[], %s::uuid[], %s::int2[], %s::int8[], %s::int8[], %s::int8[], %s::text[])"
     " u(w, i, r, d, o, c, t) WHERE m.workspace_id = u.w AND m.id = u.i"
 )
-_FORGET_SOFT: LiteralString = (
-    "DELETE FROM soft_bounces b USING unnest(%s::int4[], %s::text[]) u(w, a)"
-    " WHERE b.workspace_id = u.w AND b.address = u.a"
-)
 _PUT_SOFT: LiteralString = (
     "INSERT INTO soft_bounces SELECT * FROM unnest(%s::int4[], %s::text[], %s::text[])"
     " ON CONFLICT (workspace_id, address) DO UPDATE SET bounced_at = excluded.bounced_at"
@@ -37,7 +33,8 @@ _PUT_SOFT: LiteralString = (
 _SUPPRESS: LiteralString = (
     "INSERT INTO suppressions (workspace_id, address, tenant_id, reason, created_at)"
     " SELECT w, a, '', r, c FROM unnest(%s::int4[], %s::text[], %s::text[], %s::int8[]) u(w, a, r, c)"
-    " ON CONFLICT (workspace_id, address, tenant_id) DO NOTHING"
+    " ON CONFLICT (workspace_id, address, tenant_id) DO UPDATE SET reason = excluded.reason"
+    " WHERE suppressions.reason = 'bounce' AND excluded.reason = 'complaint'"
 )
 # From now on turns ask for such addresses (store/consent.note).
 _NOTE: LiteralString = (
@@ -58,7 +55,7 @@ def read_reached(
 def read_soft_bounces(
     connection: Connection, keys: Collection[tuple[int, str]]
 ) -> dict[tuple[int, str], bytes | str]:
-    """When messages to these addresses bounced, by (workspace, address); those without any are absent."""
+    """The accounts of these addresses (core.reports.Account), by (workspace, address); those without are absent."""
     found = fetch(connection, _READ_SOFT, packing.columns((Integers, Texts), sorted(keys)))
     return {(row[0], row[1]): row[2] for row in found}
 
@@ -70,10 +67,7 @@ def write_reports(connection: Connection, writes: report_rows.Writes) -> None:
         connection.execute(
             _REACHED, packing.columns(kinds, [row for _, row in sorted(writes.reached.items())])
         )
-    gone = sorted(key for key, bounced_at in writes.soft_bounces.items() if bounced_at is None)
-    if gone:
-        connection.execute(_FORGET_SOFT, packing.columns((Integers, Texts), gone))
-    kept = [(*key, value) for key, value in sorted(writes.soft_bounces.items()) if value is not None]
+    kept = [(*key, account) for key, account in sorted(writes.soft_bounces.items())]
     if kept:
         connection.execute(_PUT_SOFT, packing.columns((Integers, Texts, Texts), kept))
     if writes.suppressed:

@@ -27,7 +27,7 @@ def read_reached(
 def read_soft_bounces(
     connection: Connection, keys: Collection[tuple[int, str]]
 ) -> dict[tuple[int, str], bytes | str]:
-    """When messages to these addresses bounced, by (workspace, address); those without any are absent."""
+    """The accounts of these addresses (core.reports.Account), by (workspace, address); those without are absent."""
     found = by_pairs(
         connection,
         "SELECT b.workspace_id, b.address, b.bounced_at FROM wanted w"
@@ -46,16 +46,13 @@ def write_reports(connection: Connection, writes: report_rows.Writes) -> None:
         list(writes.reached.values()),
     )
     connection.executemany(
-        "DELETE FROM soft_bounces WHERE workspace_id=? AND address=?",
-        [key for key, bounced_at in writes.soft_bounces.items() if bounced_at is None],
-    )
-    connection.executemany(
         "INSERT OR REPLACE INTO soft_bounces VALUES (?,?,?)",
-        [(*key, bounced_at) for key, bounced_at in writes.soft_bounces.items() if bounced_at is not None],
+        [(*key, account) for key, account in writes.soft_bounces.items()],
     )
     connection.executemany(
-        "INSERT OR IGNORE INTO suppressions (workspace_id, address, tenant_id, reason, created_at)"
-        " VALUES (?,?,'',?,?)",
+        "INSERT INTO suppressions (workspace_id, address, tenant_id, reason, created_at) VALUES (?,?,'',?,?)"
+        " ON CONFLICT (workspace_id, address, tenant_id) DO UPDATE SET reason = excluded.reason"
+        " WHERE suppressions.reason = 'bounce' AND excluded.reason = 'complaint'",
         [(*key, *why) for key, why in writes.suppressed.items()],
     )
     # From now on turns ask for such addresses (store/consent.note).
