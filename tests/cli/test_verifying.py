@@ -17,7 +17,7 @@ def test_statistics_are_verified(house: str, tell: program.Tell) -> None:
         world.event("custom.a", contact_id="ana")
         world.run_until_idle()
         told = tell("verify", "statistics")
-        assert (told.code, told.out) == (0, "The statistics of 1 days agree with their rows.\n")
+        assert (told.code, told.out) == (0, "The statistics of 1 day agree with their rows.\n")
         with world.app.store.writing() as connection:
             connection.execute(sa.update(schema.event_statistics).values(processed=7))
         told = tell("verify", "statistics")

@@ -1,25 +1,18 @@
 """Definitions as people keep them: a YAML file each, with its `kind` and an `id` that stays.
 
-Law: a fault names the file and the line. What YAML has and JSON has not (dates, keys that are no text) is read as it
-was written or refused; nothing is guessed.
+Law: all files of a folder are looked at before any fault is told, and a fault names the file and the line.
 """
 
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ruamel.yaml import YAML
-from ruamel.yaml.constructor import SafeConstructor
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
-
 from heliograph import errors
 from heliograph import settings as settings_module
-from heliograph.cli import policy_files
+from heliograph.cli import policy_files, yaml_files
 from heliograph.core import (
     brands,
     campaigns,
@@ -50,7 +43,6 @@ KINDS = (
     "sending_policy",
 )
 """In the order in which they are applied: what is named comes before what names it."""
-_STEP = re.compile(r'\[(\d+)\]|\["((?:[^"\\]|\\.)*)"\]|([^.\[]+)')
 
 
 class Definition(NamedTuple):
@@ -78,13 +70,6 @@ class DateFile(NamedTuple):
     def name(self) -> str:
         """Its name."""
         return self.definition.name
-
-
-class _Constructor(SafeConstructor):
-    """Reads dates as the text that was written: JSON has none."""
-
-
-_Constructor.add_constructor("tag:yaml.org,2002:timestamp", lambda _constructor, node: node.value)
 
 
 def read(place: Path) -> list[Definition]:
@@ -132,38 +117,22 @@ def _twice(made: list[Definition]) -> Iterator[errors.Fault]:
 
 def read_file(file: Path) -> Definition:
     """The definition of one file. Raises errors.InvalidInput with its faults."""
-    node, given = _parsed(file)
+    node, given = yaml_files.read(file)
     try:
         return _defined(file, given)
     except errors.InvalidInput as refusal:
         raise errors.InvalidInput(
             faults=[
-                errors.Fault(f"{file}:{line_of(node, fault.path)}", str(fault)) for fault in refusal.faults
+                errors.Fault(f"{file}:{yaml_files.line_of(node, fault.path)}", str(fault))
+                for fault in refusal.faults
             ]
         ) from None
-
-
-def _parsed(file: Path) -> tuple[Node, Any]:
-    yaml = YAML(typ="safe", pure=True)
-    yaml.Constructor = _Constructor
-    try:
-        text = file.read_text(encoding="utf-8")
-        return yaml.compose(text), yaml.load(text)
-    except OSError as fault:
-        raise errors.InvalidInput.at(str(file), f"cannot be read: {fault.strerror}") from None
-    except UnicodeDecodeError:
-        raise errors.InvalidInput.at(str(file), "is not UTF-8") from None
-    except (YAMLError, ValueError, RecursionError) as fault:
-        mark = fault.problem_mark if isinstance(fault, MarkedYAMLError) else None
-        problem = (fault.problem if isinstance(fault, MarkedYAMLError) else None) or str(fault)
-        where = f"{file}:{mark.line + 1}" if mark else str(file)
-        raise errors.InvalidInput.at(where, f"cannot be read as YAML: {' '.join(problem.split())}") from None
 
 
 def _defined(file: Path, given: Any) -> Definition:
     if not isinstance(given, dict):
         raise errors.InvalidInput.at("", "takes `kind`, `id` and the fields of what it defines")
-    faults = [*_not_json(given)]
+    faults = [*yaml_files.not_json(given)]
     if faults:
         raise errors.InvalidInput(faults=faults)
     kind = given.get("kind")
@@ -347,50 +316,3 @@ _DEFINED: Mapping[str, Callable[[Path, object, Mapping[str, Any]], Definition]] 
         file, "sending_policy", *policy_files.read(identity, fields)
     ),
 }
-
-
-def _not_json(value: Any, path: str = "", depth: int = 0) -> Iterator[errors.Fault]:
-    """What YAML can say and JSON cannot."""
-    if depth > documents.MAX_DEPTH:
-        yield errors.Fault(path, f"is nested deeper than {documents.MAX_DEPTH} levels")
-    elif isinstance(value, dict):
-        for key, child in value.items():
-            if isinstance(key, str):
-                yield from _not_json(child, documents.below(path, key), depth + 1)
-            else:
-                yield errors.Fault(path, f"has the key {key!r}, which is no text: put it in quotes")
-    elif isinstance(value, list):
-        for index, child in enumerate(value):
-            yield from _not_json(child, documents.below(path, index), depth + 1)
-    elif value is not None and not isinstance(value, (str, int, float)):
-        yield errors.Fault(path, f"is of a kind that JSON does not have ({type(value).__name__})")
-    else:
-        yield from documents.faults(value, path)
-
-
-# ── lines ───────────────────────────────────────────────────────────────────────────────────────────
-
-
-def line_of(node: Node | None, path: str) -> int:
-    """The line (from 1) on which a place (`conditions.all[1].value`) stands, or the nearest that is there."""
-    line = 1 if node is None else node.start_mark.line + 1
-    for step in _STEP.finditer(path):
-        found = _below(node, step)
-        if found is None:
-            return line
-        line, node = found
-    return line
-
-
-def _below(node: Node | None, step: re.Match[str]) -> tuple[int, Node] | None:
-    if step[1] is not None:
-        if isinstance(node, SequenceNode) and int(step[1]) < len(node.value):
-            child = node.value[int(step[1])]
-            return child.start_mark.line + 1, child
-        return None
-    wanted = step[2] if step[2] is not None else step[3]
-    if isinstance(node, MappingNode):
-        for key, child in node.value:
-            if key.value == wanted:
-                return key.start_mark.line + 1, child
-    return None

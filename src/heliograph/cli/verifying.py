@@ -37,7 +37,8 @@ def verify_statistics(workspace: options.Workspace = "default", database: option
             with store.reading() as connection:
                 found += statistics.differences(connection, owner, day)
     if not found:
-        terminal.say(f"The statistics of {len(days):,} days agree with their rows.")
+        whole = "1 day agree" if len(days) == 1 else f"{len(days):,} days agree"
+        terminal.say(f"The statistics of {whole} with their rows.")
         return
     terminal.show_table(
         ("day", "of", "statistics", "rows"),

@@ -1,0 +1,91 @@
+"""A YAML file as the JSON that it could have been, with the lines on which its parts stand.
+
+Law: what YAML has and JSON has not (dates, keys that are no text) is read as it was written or refused; nothing is
+guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import SafeConstructor
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+
+from heliograph import errors
+from heliograph.core import documents
+
+_STEP = re.compile(r'\[(\d+)\]|\["((?:[^"\\]|\\.)*)"\]|([^.\[]+)')
+
+
+class _Constructor(SafeConstructor):
+    """Reads dates as the text that was written: JSON has none."""
+
+
+_Constructor.add_constructor("tag:yaml.org,2002:timestamp", lambda _constructor, node: node.value)
+
+
+def read(file: Path) -> tuple[Node, Any]:
+    """What a file says, and its nodes, which know their lines. Raises errors.InvalidInput with file and line."""
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Constructor = _Constructor
+    try:
+        text = file.read_text(encoding="utf-8")
+        return yaml.compose(text), yaml.load(text)
+    except OSError as fault:
+        raise errors.InvalidInput.at(str(file), f"cannot be read: {fault.strerror}") from None
+    except UnicodeDecodeError:
+        raise errors.InvalidInput.at(str(file), "is not UTF-8") from None
+    except (YAMLError, ValueError, RecursionError) as fault:
+        mark = fault.problem_mark if isinstance(fault, MarkedYAMLError) else None
+        problem = (fault.problem if isinstance(fault, MarkedYAMLError) else None) or str(fault)
+        where = f"{file}:{mark.line + 1}" if mark else str(file)
+        raise errors.InvalidInput.at(where, f"cannot be read as YAML: {' '.join(problem.split())}") from None
+
+
+def not_json(value: Any, path: str = "", depth: int = 0) -> Iterator[errors.Fault]:
+    """The faults of what YAML can say and JSON cannot, and of what no JSON of ours may hold."""
+    if depth > documents.MAX_DEPTH:
+        yield errors.Fault(path, f"is nested deeper than {documents.MAX_DEPTH} levels")
+    elif isinstance(value, dict):
+        for key, child in value.items():
+            if isinstance(key, str):
+                yield from not_json(child, documents.below(path, key), depth + 1)
+            else:
+                yield errors.Fault(path, f"has the key {key!r}, which is no text: put it in quotes")
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            yield from not_json(child, documents.below(path, index), depth + 1)
+    elif value is not None and not isinstance(value, (str, int, float)):
+        yield errors.Fault(path, f"is of a kind that JSON does not have ({type(value).__name__})")
+    else:
+        yield from documents.faults(value, path)
+
+
+def line_of(node: Node | None, path: str) -> int:
+    """The line (from 1) on which a place (`conditions.all[1].value`) stands, or the nearest that is there."""
+    line = 1 if node is None else node.start_mark.line + 1
+    for step in _STEP.finditer(path):
+        found = _below(node, step)
+        if found is None:
+            return line
+        line, node = found
+    return line
+
+
+def _below(node: Node | None, step: re.Match[str]) -> tuple[int, Node] | None:
+    if step[1] is not None:
+        if isinstance(node, SequenceNode) and int(step[1]) < len(node.value):
+            child = node.value[int(step[1])]
+            return child.start_mark.line + 1, child
+        return None
+    wanted = step[2] if step[2] is not None else step[3]
+    if isinstance(node, MappingNode):
+        for key, child in node.value:
+            if key.value == wanted:
+                return key.start_mark.line + 1, child
+    return None
