@@ -35,8 +35,9 @@ check: setup ## format, lint, types, import contracts, laws, and tests put to th
 conformance: setup ## how much of the source documents is proved (ARGS="--missing" or "--sabotage N")
 	@$(BIN)/python -m tests.conformance $(ARGS)
 
+# Its tests are long and do not hang; to have their stacks told in the middle can end the interpreter.
 torture: setup ## the full counts, about an hour; results go to docs/torture.md
-	@HELIOGRAPH_TORTURE=1 $(BIN)/pytest -m "torture or torture_only" $(ARGS)
+	@HELIOGRAPH_TORTURE=1 $(BIN)/pytest -o faulthandler_timeout=0 -m "torture or torture_only" $(ARGS)
 
 bench: setup .venv/peers/.ready ## measure against other engines, in hours (three minutes: ARGS="--quick --json FILE")
 	@$(BIN)/python -m benchmarks $(ARGS)
