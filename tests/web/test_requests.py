@@ -258,6 +258,38 @@ def test_a_message_waits_for_its_time(api: Client) -> None:
         assert (answer.status_code, list(faults(answer))) == (400, [f"message.delay.{next(iter(delay))}"])
 
 
+def test_each_of_many_waits_by_their_own_clock(api: Client) -> None:
+    """On a list, and named one by one: nine in the morning is each one's own, and hours that are open go at once."""
+    zones = {"ana": "America/New_York", "ben": "Asia/Tokyo", "cleo": "Europe/London"}
+    crowd(api, "shop", *zones, "dan")
+    for name, zone in zones.items():
+        api.patch(f"/profiles/{name}", {"patch": [{"op": "add", "path": "/zoneinfo", "value": zone}]})
+    words = {"content": {"title": "Hello", "body": "There"}, "timeout": {"message": 3_600_000}}
+    at_nine = {"until": "2026-01-06T09:00:00"}
+    to_list = send(api, {**words, "to": {"list_id": "shop"}, "delay": at_nine})
+    to_each = send(api, {**words, "to": [{"user_id": name} for name in zones], "delay": at_nine})
+    in_hours = send(api, {**words, "to": {"list_id": "shop"}, "delay": {"until": "09:00-17:00"}})
+    fixed = send(api, {**words, "to": {"list_id": "shop"}, "delay": {**at_nine, "timezone": "Asia/Tokyo"}})
+    noon = api.clock.now()
+    api.world.pass_time(hours=2, minutes=1)
+    early = {one["recipient"]: one["status"] for one in messages(api, in_hours)}
+    assert early == {"ana": "SENT", "ben": "DELAYED", "cleo": "SENT", "dan": "SENT"}
+    api.put("/users/cleo/preferences/*", {"topic": {"status": "OPTED_OUT"}})
+    api.world.pass_time(hours=30)
+
+    def hours(request_id: str) -> dict[str, int | None]:
+        """After how many hours each of a request's messages went; None: it did not."""
+        return {
+            one["recipient"]: one["sent"] and (one["sent"] * 1000 - noon) // 3_600_000_000
+            for one in messages(api, request_id)
+        }
+
+    assert hours(to_list) == {"ana": 26, "ben": 12, "cleo": None, "dan": 21}
+    assert hours(to_each) == {"ana": 26, "ben": 12, "cleo": None}
+    assert hours(fixed) == {"ana": 12, "ben": 12, "cleo": None, "dan": 12}
+    assert hours(in_hours) == {"ana": 2, "ben": 12, "cleo": 0, "dan": 0}
+
+
 @pytest.mark.parametrize("again", [True, False])
 def test_a_key_makes_one_request(api: Client, again: bool) -> None:
     """The same key is answered as the first time and sends once; another one sends again."""

@@ -50,6 +50,36 @@ def due_at(delay: Delay, zone: str, now: int) -> int:
     return max(at, now)
 
 
+_EAST, _WEST = "Etc/GMT-14", "Etc/GMT+12"
+"""Where a day begins first, and where last."""
+
+
+def first_due_at(delay: Delay, now: int) -> int | None:
+    """When (µs) the first of many is due who each have a clock of their own; None: all are at the same instant.
+
+    Raises InvalidInput where `until` is none.
+    """
+    if delay.until is None or delay.zone is not None:
+        return None
+    ends = due_at(delay, _EAST, now), due_at(delay, _WEST, now)
+    if _hours(delay.until.strip()):
+        return now
+    return None if ends[0] == ends[1] else min(ends)
+
+
+class Waits(msgspec.Struct, frozen=True, array_like=True):
+    """How long each of many waits, by a clock of their own."""
+
+    delay: Delay
+    asked_at: int
+    due_at: int
+    """When (µs) the first of them is due."""
+
+    def until(self, zone: str) -> int:
+        """When (µs) somebody is due who lives by the clocks of a zone."""
+        return max(due_at(self.delay, zone, self.asked_at), self.due_at)
+
+
 def _hours(text: str) -> tuple[schedule.Window, ...]:
     """The windows of opening hours; none where the text is no such."""
     if text == "24/7":

@@ -142,6 +142,8 @@ class Policy(NamedTuple):
 
 SIMULATED = "simulated"
 """The code of the attempt of a message that was to reach nobody."""
+WAITS = "delay"
+"""Why a message is DELAYED that waits for the time of its request, by its recipient's clock."""
 QUIET_HOURS = "quiet_hours"
 """The code of an attempt that was put off before it was begun: its recipient's quiet hours had to end first."""
 

@@ -11,7 +11,17 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from heliograph.core import courier_text, effects, overrides, plans, routes, routing
+from heliograph.core import (
+    courier_text,
+    delays,
+    effects,
+    message_delays,
+    overrides,
+    people,
+    plans,
+    routes,
+    routing,
+)
 
 
 class Recipient(NamedTuple):
@@ -43,6 +53,8 @@ class Letter(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """As `look`, on the channels that name a brand of their own."""
     until: int | None = None
     """When (µs) it is given up."""
+    waits: message_delays.Waits | None = None
+    """Until when each of them waits, where that is by their own clock."""
     fault: str | None = None
     """Why it cannot go out to anybody, where that is known already."""
 
@@ -86,7 +98,7 @@ def messages(letter: Letter, to: Recipient, fault: str | None = None) -> list[ef
     chains, passed = routing.ways(letter.routing, to.profile, to.data, letter.looks)
     channels = routing.named(letter.routing.root)
     fault = letter.fault or fault or (None if chains else _no_address(to, channels))
-    route = routes.Route(topic=letter.topic, until=letter.until)
+    route = _waiting(letter, to, routes.Route(topic=letter.topic, until=letter.until))
     plain = effects.Deliver(
         effects.Kind.MESSAGE,
         channels[0],
@@ -111,6 +123,16 @@ def messages(letter: Letter, to: Recipient, fault: str | None = None) -> list[ef
     ]
 
 
+def _waiting(letter: Letter, to: Recipient, route: routes.Route) -> routes.Route:
+    """The route of a message that waits by its recipient's clock: it is given up as much later."""
+    if letter.waits is None:
+        return route
+    zone = delays.zone_of(people.attribute(to.profile, "zoneinfo"))
+    at = letter.waits.until(zone)
+    until = None if route.until is None else route.until + at - letter.waits.due_at
+    return msgspec.structs.replace(route, not_before=at, until=until)
+
+
 def _on_its_way(
     plain: effects.Deliver, chain: tuple[routes.Way, ...], override: dict[str, Any] | None
 ) -> list[effects.Deliver]:
@@ -128,7 +150,7 @@ def _on_its_way(
     for address in overrides.copies(said):
         if address != way.address:
             shared = {**(content or {}), "override": {**said, "to": way.address}}
-            alone = routes.Route(topic=route.topic, until=route.until)
+            alone = routes.Route(topic=route.topic, until=route.until, not_before=route.not_before)
             made.append(made[0]._replace(contact_id=None, address=address, content=shared, route=alone))
     return made
 

@@ -67,6 +67,8 @@ class Route(msgspec.Struct, frozen=True, omit_defaults=True):
     """When (µs) it came to the way that it goes now; 0: it has gone no other."""
     until: int | None = None
     """When (µs) it is given up."""
+    not_before: int | None = None
+    """When (µs) it goes at the earliest, where its recipient's clock says so."""
     passed: tuple[Passed, ...] = ()
     """The channels that were passed by, in order."""
     is_fresh: bool = False
@@ -91,6 +93,12 @@ def via(stored: bytes | str | None) -> Via | None:
     if not stored or (b'"via"' if isinstance(stored, bytes) else '"via"') not in stored:  # type: ignore[operator]
         return None
     return read(stored).via
+
+
+def not_before(stored: bytes | str | None) -> int:
+    """When (µs) a stored message goes at the earliest."""
+    name = b'"not_before"' if isinstance(stored, bytes) else '"not_before"'
+    return read(stored).not_before or 0 if stored and name in stored else 0  # type: ignore[operator]
 
 
 def next_provider_at(route: Route, tried: Sequence[tuple[str, int]], now: int) -> int | None:

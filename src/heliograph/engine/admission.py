@@ -39,10 +39,11 @@ def admit(
 ) -> None:
     """Let those messages go that are wanted, and wanted now."""
     again = [one for one in desk.due_again if _still_waits(desk, one.message)]
-    looked_at = [one for one in desk.planned if one.kind == effects.Kind.MESSAGE]
+    waiting = {one[:2]: pacing.Standing(one, end) for one in desk.planned if (end := _waits(one, desk.now))}
+    looked_at = [one for one in desk.planned if one.kind == effects.Kind.MESSAGE and one[:2] not in waiting]
     looked_at += [one.message for one in again if one.message.kind == effects.Kind.MESSAGE]
     deleted = pacing.End(messages.State.CANCELED, messages.CONTACT_DELETED)
-    standing = {
+    standing = waiting | {
         one.message[:2]: pacing.Standing(one.message, deleted) for one in again if _is_of_nobody(one.message)
     }
     asked = [
@@ -71,6 +72,12 @@ def admit(
 def _still_waits(desk: desks.Desk, message: rows.Message) -> bool:
     """Whether nothing that came after its time has canceled it."""
     return desk.messages[message[:2]].state in _WAITING
+
+
+def _waits(message: rows.Message, now: int) -> pacing.End | None:
+    """How a new message stands whose recipient's clock does not say yet that it goes: it is asked about then."""
+    at = routes.not_before(message.route)
+    return pacing.End(messages.State.DELAYED, messages.WAITS, at) if at > now else None
 
 
 def _is_of_nobody(message: rows.Message) -> bool:

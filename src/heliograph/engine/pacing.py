@@ -37,6 +37,8 @@ class End(NamedTuple):
         """The message as it stands then."""
         if self.wake_at is None:
             return message._replace(state=int(self.state), settled_at=now, error=self.error)
+        if self.error == messages.WAITS:
+            return message._replace(state=int(self.state), error=self.error)
         attempts = messages.put_off(messages.read_attempts(message.attempts), now, self.wake_at)
         return message._replace(state=int(self.state), attempts=_encode(attempts), error=self.error)
 

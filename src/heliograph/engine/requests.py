@@ -16,6 +16,7 @@ from heliograph.core import (
     effects,
     ids,
     lists,
+    message_delays,
     messages,
     outgoing,
     requests,
@@ -180,6 +181,7 @@ class Requests:
             "topic": said.topic,
             "routing": said.routing,
             "until": row.due_at + said.timeout * 1000,
+            "waits": _waits(row, said),
         }
         brand = said.brand or (None if tenant is None else tenant.brand_id)
         if said.template is None:
@@ -258,6 +260,14 @@ class Requests:
 
 NOBODY: dict[str, Any] = {"operator": "EQ", "path": "user_id", "value": ""}
 """The filter of an audience that has none."""
+
+
+def _waits(row: request_rows.Request, said: requests.Request) -> message_delays.Waits | None:
+    """How long each of its recipients waits, where they are many and each has a clock of their own."""
+    asked_at = ids.created_at(row.id)
+    if said.is_single or message_delays.first_due_at(said.delay, asked_at) is None:
+        return None
+    return message_delays.Waits(said.delay, asked_at, row.due_at)
 
 
 def _nowhere(to: requests.To) -> str:

@@ -53,7 +53,8 @@ def send(request: Call) -> Response[Sent]:
         store.check(connection, who.workspace_id, said)
         now = services.now()
         zone = store.zone(connection, who.workspace_id, said)
-        due_at = message_delays.due_at(said.delay, zone, now)
+        first_at = None if said.is_single else message_delays.first_due_at(said.delay, now)
+        due_at = message_delays.due_at(said.delay, zone, now) if first_at is None else first_at
         identity = store.put(connection, _row(said, who, now, due_at, request.content.start_key))
     request.wake()
     return Response(Sent(ids.wire(identity)), headers=ignored_header([*ignored, *strangers]))
