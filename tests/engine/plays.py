@@ -69,6 +69,7 @@ CONDITIONS: tuple[Any, ...] = (
         ]
     },
 )
+_NOTHING_TOLD: st.SearchStrategy[Any] = st.just(())
 _on_error = st.sampled_from(("continue", "stop"))
 _step = st.one_of(
     st.fixed_dictionaries(
@@ -336,6 +337,7 @@ care = st.builds(
     st.just(()),
     st.just(()),
     st.none(),
+    _NOTHING_TOLD,
 )
 """Conversations that rules take care of, looking at how they stand."""
 plays = st.builds(
@@ -346,6 +348,7 @@ plays = st.builds(
     _campaigns.map(tuple),
     _cancels.map(tuple),
     st.none(),
+    _NOTHING_TOLD,
 )
 _noise = st.fixed_dictionaries(
     {
@@ -388,6 +391,7 @@ noises = st.builds(
     st.just(()),
     st.just(()),
     _calm,
+    _NOTHING_TOLD,
 )
 """People who move about, and are written to more often than they are to be."""
 WHAT: tuple[Mapping[str, Any], ...] = (
@@ -426,10 +430,24 @@ _reports = st.lists(
     min_size=5,
     max_size=25,
 )
+_letters = st.lists(
+    st.tuples(
+        st.sampled_from((0, 1, 3, 4_000)),
+        st.lists(
+            _event.map(
+                lambda drawn: {**drawn, "event_type": "custom.a", "contact_id": drawn["contact_id"] or "dot"}
+            ),
+            min_size=3,
+            max_size=9,
+        ).map(tuple),
+    ),
+    min_size=1,
+    max_size=3,
+)
 tellings = st.builds(
     Play,
     st.lists(_hearing, min_size=2, max_size=4).map(lambda drawn: (*drawn, _WRITES)),
-    _waves.map(tuple),
+    _letters.map(tuple),
     st.just(()),
     st.just(()),
     st.just(()),
@@ -446,6 +464,7 @@ birthdays = st.builds(
     st.just(()),
     st.just(()),
     st.none(),
+    _NOTHING_TOLD,
 )
 """Birthdays that come and go, and what is done around them."""
 
