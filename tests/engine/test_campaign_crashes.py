@@ -147,7 +147,7 @@ def test_a_large_campaign_killed_in_the_middle_loses_and_repeats_nothing(
 ) -> None:
     """A campaign to very many people, whose processes die again and again, reaches each of them once."""
     # Laying 100,000 people down takes PostgreSQL most of the test's time, and proves nothing more there.
-    people = scale(100_000 if world.app.store.is_sqlite else 40_000, 1_000_000)
+    people = scale(100_000 if world.app.store.is_sqlite else 20_000, 1_000_000)
     house = House(world)
     campaign = house.begin(people)
     kills = scale(8, 80)

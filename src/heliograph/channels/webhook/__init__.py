@@ -8,6 +8,7 @@ be written and no status came back.
 from __future__ import annotations
 
 import asyncio
+import functools
 import ssl
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
@@ -43,6 +44,12 @@ _OUTCOMES = {
 }
 
 
+@functools.cache
+def _of_the_system() -> ssl.SSLContext:
+    """The certificates that the system trusts: reading them takes 20 ms, so once for a process."""
+    return ssl.create_default_context()
+
+
 class HttpDoor:
     """Makes requests; one for the whole process, opened on its event loop."""
 
@@ -57,7 +64,7 @@ class HttpDoor:
         self._now = now
         self._guard = guard.Guard(allowed_hosts, resolver)
         self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=trusted or ssl.create_default_context(),
+            ssl_context=trusted or _of_the_system(),
             max_connections=connections,
             keepalive_expiry=KEPT_FOR,
             network_backend=network.GuardedNetwork(self._guard),
