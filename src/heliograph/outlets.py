@@ -186,7 +186,7 @@ def _server(name: str, definition: providers.Definition) -> email.Server:
     port = said.get("port") or next((port for port, kind in _PORTS.items() if kind == security), 25)
     limits = {name: said[name] for name in ("connections", "messages") if name in said}
     return email.Server(
-        said["host"],
+        said["host"].strip("[]"),  # as an IPv6 address stands in a URL
         port,
         security,
         username=said.get("username"),

@@ -90,6 +90,7 @@ def test_a_provider_is_tried_out(
         "hooks": "provider: webhook",
         "dead": "provider: smtp\nsettings: {host: 127.0.0.1, port: 1}",
         "inside": "provider: smtp\nsettings: {host: 127.0.0.1, port: 2}",
+        "inside6": "provider: smtp\nsettings: {host: '[::1]', port: 2}",
     }
     for name, said in files.items():
         (tmp_path / f"{name}.yaml").write_text(f"kind: provider\nid: {name}\n{said}\n")
@@ -101,11 +102,10 @@ def test_a_provider_is_tried_out(
     dead = tell("provider", "test", "dead", "--to", "ana@example.com")
     assert dead.code == 1
     assert "dead to ana@example.com: temporary (unreachable no connection to 127.0.0.1:1" in dead.out
-    inside = tell("provider", "test", "inside", "--to", "ana@example.com")
-    assert inside.code == 1
-    assert "is loopback: to allow it, name 127.0.0.1:2 in HELIOGRAPH_ALLOWED_HOSTS" in " ".join(
-        inside.out.split()
-    )
+    for name, entry in (("inside", "127.0.0.1:2"), ("inside6", "[::1]:2")):
+        inside = tell("provider", "test", name, "--to", "ana@example.com")
+        assert inside.code == 1
+        assert f"is loopback: to allow it, name {entry} in HELIOGRAPH_ALLOWED_HOSTS" in inside.out
     assert 'did you mean "texts"' in tell("provider", "test", "text", "--to", "x").err
     service.shutdown()
     service.server_close()
