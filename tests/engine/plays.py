@@ -492,6 +492,16 @@ def answered(outgoing: channels.Outgoing) -> channels.Answer:
     return channels.Answer(channels.Outcome.ACCEPTED, "stage", outgoing.message_id, "250", "ok")
 
 
+def refusing(outgoing: channels.Outgoing) -> channels.Answer:
+    """What the mailbox answers: some are refused for what is said, which tells nothing of their addresses.
+
+    An address that is given up (five soft bounces) is given up for what is tried later; where somebody is killed that
+    is more than elsewhere.
+    """
+    answer = answered(outgoing)
+    return answer._replace(code="550 5.7.1") if answer.code == "550" else answer
+
+
 class _InOrder:
     """Turns of one input each, in the order in which a turn of many takes them.
 

@@ -236,7 +236,8 @@ class Alarming(Playhouse):
         world = self.world
         self.stage._clear()
         world.mailbox.received.clear()
-        world.mailbox.answer = plays.answered
+        # Else the address is given up after five, and its rule fails no more.
+        world.mailbox.answer = plays.refusing
         for number in range(ALARMS):
             world.rule(
                 name=f"r{number}",

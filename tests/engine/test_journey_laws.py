@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from hypothesis import strategies as st
 
-from heliograph import channels, testing
+from heliograph import testing
 from heliograph.core import effects, frames, journeys, plans, runs
 from heliograph.engine import desk
 from heliograph.store import rows
@@ -124,21 +124,11 @@ def _timeless(output: Any) -> Any:
     return {k: v for k, v in output.items() if k not in gone} if isinstance(output, dict) else output
 
 
-def refusing(outgoing: channels.Outgoing) -> channels.Answer:
-    """What the mailbox answers: some are refused for what is said, which tells nothing of their addresses.
-
-    An address that is given up (five soft bounces) is given up for what is tried later; where somebody is killed that
-    is more than elsewhere.
-    """
-    answer = plays.answered(outgoing)
-    return answer._replace(code="550 5.7.1") if answer.code == "550" else answer
-
-
 @pytest.mark.torture
 def test_a_journey_killed_anywhere_ends_as_one_that_was_not(world: testing.World) -> None:
     """Whatever its steps are: killed after any effect, each run takes the steps that it takes where nobody is."""
     house = House(world)
-    world.mailbox.answer = refusing
+    world.mailbox.answer = plays.refusing
 
     @hypothesis.settings(max_examples=EXAMPLES, phases=test_crashes.PHASES)
     @hypothesis.given(journeys_with(*CONDITIONS), st.lists(test_crashes.moment, min_size=10, max_size=60))
@@ -155,7 +145,7 @@ def test_a_journey_killed_anywhere_ends_as_one_that_was_not(world: testing.World
 def test_a_replay_of_a_journey_leaves_the_same_trace(world: testing.World) -> None:
     """From its start and what its steps have read alone, each step leaves the same record again, to the byte."""
     house = House(world)
-    world.mailbox.answer = refusing
+    world.mailbox.answer = plays.refusing
     replayed: list[int] = []
 
     @hypothesis.settings(max_examples=EXAMPLES, phases=test_crashes.PHASES)
