@@ -16,7 +16,7 @@ from tests import environment, tables
 from tests.engine import acts, batch_model, plays
 from tests.engine.test_crashes import Fragile, Killed, Moment, moment
 
-SCHEDULES = 10_000 if environment.is_torture() else 60
+SCHEDULES = 10_000 if environment.is_torture() else 100
 PHASES = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
 LEFT = ("batches", "batch_items", "timers", "inbox", "due")
 
