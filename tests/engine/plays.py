@@ -484,22 +484,16 @@ def _cancel(n: int) -> Mapping[str, Any]:
 
 
 def answered(outgoing: channels.Outgoing) -> channels.Answer:
-    """What the mailbox answers: by the address alone, so that it is the same in every performance."""
+    """What the mailbox answers: by the address alone, so that it is the same in every performance.
+
+    Some are refused for what is said, which tells nothing of their addresses: one that is given up (five soft bounces)
+    is given up for what is tried later, and what that is differs with the size of the turns, and with kills.
+    """
     if outgoing.address.startswith("refused"):
-        return channels.Answer(channels.Outcome.PERMANENT, "stage", None, "550", "no such mailbox")
+        return channels.Answer(channels.Outcome.PERMANENT, "stage", None, "550 5.7.1", "not these words")
     if outgoing.address.startswith("later"):
         return channels.Answer(channels.Outcome.TEMPORARY, "stage", None, "450", "busy")
     return channels.Answer(channels.Outcome.ACCEPTED, "stage", outgoing.message_id, "250", "ok")
-
-
-def refusing(outgoing: channels.Outgoing) -> channels.Answer:
-    """What the mailbox answers: some are refused for what is said, which tells nothing of their addresses.
-
-    An address that is given up (five soft bounces) is given up for what is tried later; where somebody is killed that
-    is more than elsewhere.
-    """
-    answer = answered(outgoing)
-    return answer._replace(code="550 5.7.1") if answer.code == "550" else answer
 
 
 class _InOrder:

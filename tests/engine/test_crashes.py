@@ -237,7 +237,7 @@ class Alarming(Playhouse):
         self.stage._clear()
         world.mailbox.received.clear()
         # Else the address is given up after five, and its rule fails no more.
-        world.mailbox.answer = plays.refusing
+        world.mailbox.answer = plays.answered
         for number in range(ALARMS):
             world.rule(
                 name=f"r{number}",

@@ -128,7 +128,7 @@ def _timeless(output: Any) -> Any:
 def test_a_journey_killed_anywhere_ends_as_one_that_was_not(world: testing.World) -> None:
     """Whatever its steps are: killed after any effect, each run takes the steps that it takes where nobody is."""
     house = House(world)
-    world.mailbox.answer = plays.refusing
+    world.mailbox.answer = plays.answered
 
     @hypothesis.settings(max_examples=EXAMPLES, phases=test_crashes.PHASES)
     @hypothesis.given(journeys_with(*CONDITIONS), st.lists(test_crashes.moment, min_size=10, max_size=60))
@@ -145,7 +145,7 @@ def test_a_journey_killed_anywhere_ends_as_one_that_was_not(world: testing.World
 def test_a_replay_of_a_journey_leaves_the_same_trace(world: testing.World) -> None:
     """From its start and what its steps have read alone, each step leaves the same record again, to the byte."""
     house = House(world)
-    world.mailbox.answer = plays.refusing
+    world.mailbox.answer = plays.answered
     replayed: list[int] = []
 
     @hypothesis.settings(max_examples=EXAMPLES, phases=test_crashes.PHASES)
