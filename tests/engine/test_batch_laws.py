@@ -41,6 +41,7 @@ digests = st.builds(
     st.just(()),
     st.just(()),
     st.none(),
+    st.just(()),
 )
 """Events that journeys collect."""
 

@@ -22,9 +22,9 @@ def public_api(database_url: str) -> Iterator[client.Client]:
         yield made
 
 
-def ready(api: client.Client) -> None:
-    """Ana, a template, and a rule that sends it to her."""
-    api.put("/profiles/ana", {"profile": {"email": ADDRESS}})
+def ready(api: client.Client, **whose: str) -> None:
+    """Ana, a template, and a rule that sends it to her; by `key` she is a tenant's."""
+    api.put("/profiles/ana", {"profile": {"email": ADDRESS}}, **whose)
     api.world.template("weekly", subject="News", text="Hello")
     api.make_rule(conditions=None, actions=[SEND])
 
@@ -132,7 +132,7 @@ def test_who_opted_out_is_not_written_to(
 def test_a_tenants_people_say_it_to_their_tenant(api: client.Client) -> None:
     """What is said to a tenant counts for its messages alone, and another tenant's key neither sees nor says it."""
     acme = api.key("admin", tenant="acme")
-    ready(api)
+    ready(api, key=acme)
     api.put("/users/ana/preferences/weekly?tenant_id=acme", {"topic": {"status": "OPTED_OUT"}})
     assert send(api)[0] == 1
     assert [one["topic_id"] for one in api.get("/users/ana/preferences", key=acme).json()["items"]] == [
@@ -202,7 +202,7 @@ def test_suppressions_come_and_go_as_csv(api: client.Client) -> None:
 def test_a_tenants_suppression_is_its_own(api: client.Client) -> None:
     """It holds for the tenant's messages alone; the workspace's holds for everybody's."""
     acme = api.key("admin", tenant="acme")
-    ready(api)
+    ready(api, key=acme)
     api.post("/api/suppressions", {"address": ADDRESS}, key=acme)
     assert send(api)[0] == 1
     api.happen(contact_id="ana", key=acme)
