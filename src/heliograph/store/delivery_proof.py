@@ -1,7 +1,8 @@
 """The proof of the ledger: no effect key twice, none missing, every message in line or ended.
 
 Law: reading alone, in bites, while the engine goes on. What looks wrong is looked at once more before it is told: it
-may only have been on its way. The walk goes along the keys of the tables, so it costs what they hold and no memory.
+may only have been on its way. The walk goes along the keys of the tables, and keeps in memory the ids of what waits in
+line, nothing else.
 """
 
 from __future__ import annotations
