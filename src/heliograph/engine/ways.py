@@ -153,8 +153,9 @@ class Ways:
         self.limited: set[int] = set()
         """The workspaces that have providers with limits."""
         self._sandboxes: set[int] = set()
-        self._tracking: dict[int, sending_policies.Tracking | None] = {}
         """The workspaces whose messages are simulated."""
+        self._tracking: dict[int, sending_policies.Tracking | None] = {}
+        """What the e-mails of each workspace tell of their readers, where it says so itself."""
         self._sandbox = Way(Sandbox(), Sandbox.provider, is_installed=True)
         self._retired: list[Way] = []
         self._closing: set[asyncio.Task[None]] = set()
