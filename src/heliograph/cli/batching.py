@@ -24,12 +24,11 @@ def list_batches(
     """List the batches that are open, newest first, and when they are released if nothing more comes."""
     from heliograph.store import batches as stored
 
-    with options.opened(database) as store, store.reading() as connection:
-        workspace_id = options.workspace_id(connection, workspace)
-        found = stored.listed(connection, workspace_id, None, limit, batch_key=key)
-    if not found:
-        terminal.say(f"No batch is open in the workspace {workspace}.")
-        return
+    found = options.read_in(
+        workspace,
+        database,
+        lambda connection, owner: stored.listed(connection, owner, None, limit, batch_key=key),
+    )
     terminal.show_table(
         ("id", "batch_id", "user", "items", "status", "opened", "releases", "owner"),
         [
@@ -45,6 +44,7 @@ def list_batches(
             )
             for one in found
         ],
+        nothing=f"No batch is open in the workspace {workspace}.",
     )
 
 

@@ -27,11 +27,9 @@ def list_held(
     """List what is held, oldest first."""
     from heliograph.store import held as stored
 
-    with options.opened(database) as store, store.reading() as connection:
-        found = stored.listed(connection, options.workspace_id(connection, workspace), limit)
-    if not found:
-        terminal.say(f"Nothing is held in the workspace {workspace}.")
-        return
+    found = options.read_in(
+        workspace, database, lambda connection, owner: stored.listed(connection, owner, limit)
+    )
     terminal.show_table(
         ("id", "what", "about", "contact", "address", "since"),
         [
@@ -45,6 +43,7 @@ def list_held(
             )
             for one in found
         ],
+        nothing=f"Nothing is held in the workspace {workspace}.",
     )
 
 

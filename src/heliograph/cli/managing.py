@@ -67,11 +67,7 @@ def list_keys(workspace: options.Workspace = "default", database: options.Databa
     """List the keys of a workspace, the revoked ones too."""
     from heliograph.store import keys as stored
 
-    with options.opened(database) as store, store.reading() as connection:
-        found = stored.listed(connection, options.workspace_id(connection, workspace))
-    if not found:
-        terminal.say(f"The workspace {workspace} has no keys: heliograph key create --role admin")
-        return
+    found = options.read_in(workspace, database, stored.listed)
     terminal.show_table(
         ("number", "role", "name", "tenant", "made", "revoked"),
         [
@@ -85,6 +81,7 @@ def list_keys(workspace: options.Workspace = "default", database: options.Databa
             )
             for key in found
         ],
+        nothing=f"The workspace {workspace} has no keys: heliograph key create --role admin",
     )
 
 

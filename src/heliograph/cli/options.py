@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
 import typer
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     Store = database.Database
 
+One = TypeVar("One")
 DatabaseUrl = Annotated[
     str | None,
     typer.Option(
@@ -85,6 +86,14 @@ def workspace_id(connection: sa.Connection, name: str) -> int:
         hint = errors.did_you_mean(name, known) or f": there is {', '.join(known) or 'none yet'}"
         raise errors.NotFound(f"there is no workspace {name!r}{hint}")
     return found
+
+
+def read_in(
+    workspace: str, database: str | None, read: Callable[[sa.Connection, int], Sequence[One]]
+) -> Sequence[One]:
+    """What `read` finds, given a connection and the id of the workspace of this name. Raises errors.NotFound."""
+    with opened(database) as store, store.reading() as connection:
+        return read(connection, workspace_id(connection, workspace))
 
 
 def shown(url: str) -> str:

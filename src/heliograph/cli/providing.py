@@ -26,11 +26,7 @@ def list_providers(workspace: options.Workspace = "default", database: options.D
     from heliograph.core import providers as core
     from heliograph.store import providers as stored
 
-    with options.opened(database) as store, store.reading() as connection:
-        found = stored.listed(connection, options.workspace_id(connection, workspace))
-    if not found:
-        terminal.say(f"The workspace {workspace} has no providers of its own: heliograph apply sets them up")
-        return
+    found = options.read_in(workspace, database, stored.listed)
     ordered = sorted(found, key=lambda one: (core.CHANNELS.index(one.channel), one.position, one.number))
     terminal.show_table(
         ("channel", "name", "provider", "position", "enabled", "secrets", "title"),
@@ -46,6 +42,7 @@ def list_providers(workspace: options.Workspace = "default", database: options.D
             )
             for one in ordered
         ],
+        nothing=f"The workspace {workspace} has no providers of its own: heliograph apply sets them up",
     )
 
 

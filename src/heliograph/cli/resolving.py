@@ -33,11 +33,9 @@ def list_uncertain(
     """List what is uncertain, oldest first: the first part of an e-mail's Message-ID is the id shown."""
     from heliograph.store import uncertain as stored
 
-    with options.opened(database) as store, store.reading() as connection:
-        found = stored.listed(connection, options.workspace_id(connection, workspace), limit)
-    if not found:
-        terminal.say(f"Nothing is uncertain in the workspace {workspace}.")
-        return
+    found = options.read_in(
+        workspace, database, lambda connection, owner: stored.listed(connection, owner, limit)
+    )
     terminal.show_table(
         ("id", "what", "channel", "contact", "address", "lost", "since"),
         [
@@ -52,6 +50,7 @@ def list_uncertain(
             )
             for one in found
         ],
+        nothing=f"Nothing is uncertain in the workspace {workspace}.",
     )
 
 
@@ -94,11 +93,9 @@ def list_refused(
     """List what was set aside, oldest first; the log says why it was refused (`inbox_failed`, with the same id)."""
     from heliograph.store import refused as stored
 
-    with options.opened(database) as store, store.reading() as connection:
-        found = stored.listed(connection, options.workspace_id(connection, workspace), limit)
-    if not found:
-        terminal.say(f"Nothing was set aside in the workspace {workspace}.")
-        return
+    found = options.read_in(
+        workspace, database, lambda connection, owner: stored.listed(connection, owner, limit)
+    )
     terminal.show_table(
         ("id", "what", "run", "tries", "since"),
         [
@@ -111,6 +108,7 @@ def list_refused(
             )
             for one in found
         ],
+        nothing=f"Nothing was set aside in the workspace {workspace}.",
     )
 
 

@@ -18,11 +18,7 @@ def list_templates(workspace: options.Workspace = "default", database: options.D
     """List the templates of a workspace by id."""
     from heliograph.store import templates as stored
 
-    with options.opened(database) as store, store.reading() as connection:
-        found = stored.listed(connection, options.workspace_id(connection, workspace))
-    if not found:
-        terminal.say(f"The workspace {workspace} has no templates: heliograph apply DIR")
-        return
+    found = options.read_in(workspace, database, stored.listed)
     terminal.show_table(
         ("number", "id", "version", "edited", "may be edited"),
         [
@@ -35,6 +31,7 @@ def list_templates(workspace: options.Workspace = "default", database: options.D
             )
             for one in found
         ],
+        nothing=f"The workspace {workspace} has no templates: heliograph apply DIR",
     )
 
 

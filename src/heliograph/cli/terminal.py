@@ -30,10 +30,13 @@ def console() -> Console:
     return Console(markup=False, highlight=False, emoji=False)
 
 
-def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Rows under their columns; a number stands to the right."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], nothing: str | None = None) -> None:
+    """Rows under their columns, a number to the right; where there are none, the line `nothing` instead."""
     listed = [list(row) for row in rows]
+    if nothing is not None and not listed:
+        say(nothing)
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for place, column in enumerate(columns):
         is_number = bool(listed) and all(isinstance(row[place], int) for row in listed)
         # An id that is broken over lines cannot be copied into the next command.
