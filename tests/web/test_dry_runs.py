@@ -226,6 +226,39 @@ def test_an_action_that_could_not_be_done_says_so(api: client.Client) -> None:
     assert [action["outcome"]["status"] for action in goes_on["actions"]] == ["succeeded", "succeeded"]
 
 
+def test_what_is_anothers_is_not_changed(api: client.Client) -> None:
+    """A tenant's dry run says of another's contact and conversation what the turn then says: there are none."""
+    shop = api.key("admin", tenant="shop")
+    api.put("/profiles/ana", {"profile": {"email": "ana@example.com"}})
+    assert api.post("/api/conversations", {"id": "c-1"}).status_code == 201
+    actions = [
+        {"type": "update_contact", "fields": {"plan": "pro"}},
+        {"type": "add_tags", "tags": ["a"], "target": "contact"},
+        {"type": "add_tags", "tags": ["a"]},
+        {"type": "set_status", "status": "closed"},
+    ]
+    about = {"contact_id": "ana", "conversation_id": "c-1"}
+    tried = {"event_payload": {}, "trigger_type": "custom.a", "actions": actions, **about}
+    told = [action["outcome"] for action in api.post(PATH, tried, key=shop).json()["actions"]]
+    assert [(one["status"], one["error"]) for one in told] == [
+        *[("failed", "there is no contact 'ana'")] * 2,
+        *[("failed", "there is no conversation 'c-1'")] * 2,
+    ]
+    api.make_rule(trigger_type="custom.a", conditions=[], actions=actions, key=shop)
+    event = api.happen("custom.a", key=shop, **about)
+    api.decide()
+    (run,) = api.runs(event)
+    assert [one["error"] for one in run["result"]["actions"]] == [one["error"] for one in told]
+
+
+def test_a_tenants_rule_is_tried_on_the_tenants_own_event(api: client.Client) -> None:
+    """A workspace's key that tries a tenant's rule sees what the rule would: nobody but the tenant's people."""
+    api.put("/profiles/ana", {"profile": {"plan": "pro"}})
+    rule = api.make_rule(trigger_type="custom.a", conditions=VIP, key=api.key("admin", tenant="shop"))
+    assert dry_run(api, rule_id=rule["id"], contact_id="ana")["matched"] is False
+    assert dry_run(api, trigger_type="custom.a", conditions=VIP, contact_id="ana")["matched"] is True
+
+
 @pytest.mark.spec("S4-73")
 def test_a_dry_run_leaves_nothing(api: client.Client) -> None:
     """No message, run, event, tag, profile or cooldown comes of a dry run, and nobody is called."""

@@ -103,6 +103,8 @@ def _scene(
         defaults.region,
         now,
         team=plans.Team(seen.agents, seen.divisions),
+        is_strange=seen.conversation_is_foreign,
+        is_stranger=seen.contact_is_foreign,
         lists=seen.lists,
     )
 

@@ -30,7 +30,10 @@ class Seen(NamedTuple):
     """Everything that there is to see."""
 
     contact: Record | None
+    contact_is_foreign: bool
+    """Whether the contact is there, and not for this tenant."""
     conversation: rows.Conversation | None
+    conversation_is_foreign: bool
     matched_at: int | None
     """When the rule last matched for the event's subject."""
     default_subject: str | None
@@ -51,6 +54,10 @@ def look(
     list_ids: Collection[str],
 ) -> Seen:
     """What this tenant (None: the whole workspace) may see of it."""
+    contact, contact_is_foreign = _contact(connection, workspace_id, tenant_id, contact_id)
+    conversation, conversation_is_foreign = _conversation(
+        connection, workspace_id, tenant_id, conversation_id
+    )
     subject = rules.cooldown_subject(contact_id, conversation_id)
     matched_at = connection.execute(
         sa.select(_COOLDOWNS.matched_at).where(
@@ -60,8 +67,10 @@ def look(
         )
     ).scalar_one_or_none()
     return Seen(
-        _contact(connection, workspace_id, tenant_id, contact_id),
-        _conversation(connection, workspace_id, tenant_id, conversation_id),
+        contact,
+        contact_is_foreign,
+        conversation,
+        conversation_is_foreign,
         matched_at,
         workspaces.settings(connection, workspace_id).get("default_subject"),
         definitions.library(connection, workspace_id),
@@ -73,25 +82,29 @@ def look(
 
 def _contact(
     connection: sa.Connection, workspace_id: int, tenant_id: str | None, user_id: str | None
-) -> Record | None:
+) -> tuple[Record | None, bool]:
+    """A contact as the tenant sees them, and whether they are another's."""
     if user_id is None:
-        return None
+        return None, False
     query = sa.select(_CONTACTS.profile, _CONTACTS.tags, _CONTACTS.tenant_id).where(
         _CONTACTS.workspace_id == workspace_id, _CONTACTS.user_id == user_id
     )
     row = connection.execute(query).one_or_none()
-    return Record(row[0], row[1]) if row is not None and tenant_id in (None, row[2]) else None
+    if row is None or tenant_id not in (None, row.tenant_id):
+        return None, row is not None
+    return Record(row.profile, row.tags), False
 
 
 def _conversation(
     connection: sa.Connection, workspace_id: int, tenant_id: str | None, identity: str | None
-) -> rows.Conversation | None:
+) -> tuple[rows.Conversation | None, bool]:
+    """A conversation as the tenant sees it, and whether it is another's."""
     if identity is None:
-        return None
+        return None, False
     query = sa.select(*(_CONVERSATIONS[name] for name in rows.Conversation._fields)).where(
         _CONVERSATIONS.workspace_id == workspace_id, _CONVERSATIONS.id == identity
     )
     row = connection.execute(query).one_or_none()
     if row is None or tenant_id not in (None, row.tenant_id):
-        return None
-    return rows.Conversation._make(row)
+        return None, row is not None
+    return rows.Conversation._make(row), False

@@ -60,7 +60,8 @@ def dry_run_rule(request: Call) -> dry_runs.DryRun:
             if stored is None
             else rules.ready(stored.id, stored.version, stored.tenant_id, stored.created_at, definition)
         )
-        event = _event(given, definition.trigger_type, who.workspace_id, who.tenant_id, now)
+        # A tenant's rule meets that tenant's events alone, whoever asks.
+        event = _event(given, definition.trigger_type, who.workspace_id, rule.tenant_id, now)
         settings = request.services.settings
         defaults = rehearsal.Defaults(settings.default_subject, settings.default_region or None)
         return rehearsal.rehearse(
