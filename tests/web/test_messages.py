@@ -59,6 +59,8 @@ def test_a_message_is_listed_and_read(api: client.Client) -> None:
         "uncertain": False,
         "possibly_repeated": False,
         "repeats": None,
+        "follows": None,
+        "followed_by": None,
     }
     read = api.get(f"/messages/{message['id']}").json()
     assert message.items() <= read.items()

@@ -305,10 +305,6 @@ def test_each_channel_says_what_is_said_of_it_instead(api: Client) -> None:
 def test_what_is_not_served_is_refused(api: Client) -> None:
     """A field that is known and cannot be done is a 400 that says so, as is a provider that there is not."""
     wrong: list[tuple[dict[str, Any], set[str]]] = [
-        (
-            {"timeout": {"escalation": 1000, "criteria": "viewed"}},
-            {"message.timeout.escalation", "message.timeout.criteria"},
-        ),
         ({"channels": {"sms": {"override": {"from": "+1"}}}}, {"message.channels.sms.override.from"}),
         ({"channels": {"push": {"override": {"data": {}}}}}, {"message.channels.push.override.data"}),
         ({"channels": {"sms": {"routing_method": "all"}}}, {"message.channels.sms.providers"}),

@@ -206,6 +206,8 @@ def _add_message(leaf: Tree, message: stories.OutgoingMessage) -> None:
                 f"{by}{called}{': ' if said else ''}{said}",
             )
         )
+    if message.followed_by is not None:
+        branch.add(_line("nobody took notice in time: followed by ", message.followed_by))
     if message.error is not None and not _is_said(message):
         branch.add(_line((f"! {message.error}", "yellow")))
 

@@ -86,6 +86,8 @@ class Timer(IntEnum):
     """A request to send is due."""
     BULK = 11
     """A bulk job goes on."""
+    ESCALATION = 12
+    """Whether anybody took notice of a message is looked at, which else goes on by its next channel."""
     BATCH = 20
     """A batch may be due."""
 

@@ -165,6 +165,8 @@ class OutgoingMessage(msgspec.Struct, kw_only=True):
     error: str | None
     created_at: Instant
     settled_at: Instant | None
+    followed_by: str | None
+    """The message by which it was followed, because nobody took notice of it in time."""
 
 
 Decision = Literal[

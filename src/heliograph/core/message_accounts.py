@@ -44,12 +44,14 @@ def history(
         *_told_in_order(row, attempts),
         *_ended(row, attempts),
         *_reported(row, attempts, known),
+        *_escalated(routes.read(row.route)),
     ]
 
 
 def _asked(row: Asked, event_type: str | None) -> Iterator[dict[str, Any]]:
     at = ids.created_at(row.id) // 1000
     data = _decode(row.data) if row.data else {}
+    follows, _ = routes.followed(row.route)
     yield {
         "type": "ENQUEUED",
         "ts": at,
@@ -58,6 +60,7 @@ def _asked(row: Asked, event_type: str | None) -> Iterator[dict[str, Any]]:
         "data": data.get("data") or {},
         "profile": data.get("profile") or data.get("contact") or {},
         "override": {},
+        **({} if follows is None else {"follows": follows}),
     }
     if row.template_id is not None:
         yield {
@@ -156,3 +159,17 @@ def _reported(row: Asked, attempts: Sequence[messages.Attempt], known: reports.K
         found.append((told.bounce.at, "UNDELIVERABLE", more))
     ordered = sorted(((at, name, more) for at, name, more in found if at is not None), key=lambda one: one[0])
     return [{"type": name, "ts": at // 1000, **way, **more} for at, name, more in ordered]
+
+
+def _escalated(route: routes.Route) -> Iterator[dict[str, Any]]:
+    """That a message was followed by another because nobody took notice of it, or will not be."""
+    ended, terms = route.escalated, route.escalation
+    if ended is None or terms is None:
+        return
+    ts = ended.at // 1000
+    if ended.by is None:
+        error = f"canceled: it is not followed by {', '.join(ended.left)}"
+        yield {"type": messages.COURIER_STATUS[State.CANCELED], "ts": ts, "error": error}
+        return
+    told = {"message_id": ended.by, "criteria": terms.criterion, "escalation": terms.after}
+    yield {"type": "ESCALATED", "ts": ts, **told, "error": f"not {terms.criterion} within {terms.after} ms"}

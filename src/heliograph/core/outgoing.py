@@ -119,7 +119,7 @@ def messages(letter: Letter, to: Recipient, fault: str | None = None) -> list[ef
     return [
         one
         for place, chain in enumerate(chains)
-        for one in _on_its_way(plain if place else told, chain, letter.override)
+        for one in _on_its_way(plain if place else told, chain, letter.override, letter.routing.escalation)
     ]
 
 
@@ -134,7 +134,10 @@ def _waiting(letter: Letter, to: Recipient, route: routes.Route) -> routes.Route
 
 
 def _on_its_way(
-    plain: effects.Deliver, chain: tuple[routes.Way, ...], override: dict[str, Any] | None
+    plain: effects.Deliver,
+    chain: tuple[routes.Way, ...],
+    override: dict[str, Any] | None,
+    escalation: routes.Escalation | None,
 ) -> list[effects.Deliver]:
     """A message with its ways, and the copies of it that its e-mail has."""
     if override:
@@ -144,6 +147,8 @@ def _on_its_way(
             for one in chain
         )
     way, route = routes.first(chain, plain.route)
+    if escalation is not None and route.ways:
+        route = msgspec.structs.replace(route, escalation=escalation)
     content = {**(plain.content or {}), **way.said} or None
     made = [plain._replace(channel=way.channel, address=way.address, content=content, route=route)]
     said = way.said.get("override") or {}

@@ -21,6 +21,7 @@ from heliograph.core import (
     people,
     routing,
     schedule,
+    timeouts,
 )
 
 MOST_RECIPIENTS = 1_000
@@ -40,7 +41,6 @@ _MESSAGE = (
     *("to", "template", "content", "data", "brand_id", "context", "metadata", "preferences"),
     *("routing", "channels", "providers", "timeout", "delay"),
 )
-_TIMEOUT = ("message", "channel", "provider", "escalation", "criteria")
 _METADATA = ("event", "tags", "trace_id", "utm")
 
 
@@ -78,7 +78,7 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     is_bound: bool = False
     """Whether a key asked for it that belongs to this tenant: then it reaches nobody of another one."""
     topic: str | None = None
-    timeout: int = routing.USUAL_TIMEOUT
+    timeout: int = timeouts.USUAL
     """Milliseconds after which it is given up."""
     routing: routing.Routing = routing.LEFT_OPEN
     delay: message_delays.Delay = message_delays.Delay()
@@ -143,15 +143,13 @@ def _message(reading: courier_fields.Read, message: Mapping[str, Any]) -> Reques
     preferences = reading.mapping(message, "preferences", path)
     reading.known(preferences, ("subscription_topic_id",), f"{path}.preferences")
     timeout = reading.mapping(message, "timeout", path)
-    reading.known(timeout, _TIMEOUT, f"{path}.timeout")
-    for name in ("escalation", "criteria"):
-        if timeout.get(name) not in (None, "no-escalation"):
-            reading.fault(f"{path}.timeout.{name}", "is not served: a message goes on where a channel fails")
-    given_up = reading.milliseconds(timeout, "message", f"{path}.timeout", routing.LONGEST_TIMEOUT)
+    given_up = timeouts.message(reading, timeout, f"{path}.timeout") or timeouts.USUAL
+    by = routing.read(reading, message, path)
+    timeouts.check(reading, by.escalation, f"{path}.timeout", given_up)
     said: dict[str, Any] = {
-        "routing": routing.read(reading, message, path),
+        "routing": by,
         "delay": _delay(reading, reading.mapping(message, "delay", path), f"{path}.delay"),
-        "timeout": given_up or routing.USUAL_TIMEOUT,
+        "timeout": given_up,
         "data": reading.mapping(message, "data", path),
         "brand": reading.text(message, "brand_id", path),
         "tenant_id": reading.text(context, "tenant_id", f"{path}.context"),

@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 
 NO_ADDRESS, CONDITION = "no_address", "condition"
+DELIVERED, VIEWED, ENGAGED = "delivered", "viewed", "engaged"
+"""What counts as notice that somebody took of a message: a delivery, an opening, a click."""
 
 
 class Passed(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -53,6 +55,26 @@ class Way(msgspec.Struct, frozen=True, omit_defaults=True):
     via: Via | None = None
 
 
+class Escalation(msgspec.Struct, frozen=True):
+    """When a message goes on by the ways that follow though one took it: where nobody takes notice of it."""
+
+    after: int
+    """Milliseconds from its hand-over."""
+    criterion: str
+    """What counts as notice: DELIVERED, VIEWED or ENGAGED."""
+
+
+class Escalated(msgspec.Struct, frozen=True, omit_defaults=True):
+    """That a message has gone on, or will not."""
+
+    at: int
+    """When (µs)."""
+    by: str | None = None
+    """The message that follows it; None: somebody said that none shall."""
+    left: tuple[str, ...] = ()
+    """The channels by which none shall."""
+
+
 class Route(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a message goes by, beside the way that it goes now."""
 
@@ -75,6 +97,10 @@ class Route(msgspec.Struct, frozen=True, omit_defaults=True):
     """Whether it was let go on another way, and caps have not been asked about this one."""
     via: Via | None = None
     """As of a way, on the way that it goes now."""
+    escalation: Escalation | None = None
+    escalated: Escalated | None = None
+    follows: str | None = None
+    """The message of which nobody took notice, and which this one follows."""
 
 
 _route = msgspec.json.Decoder(Route)
@@ -138,6 +164,27 @@ def onward(route: Route, now: int, passed: Passed | None = None) -> tuple[Way, R
 def is_open(route: Route, now: int) -> bool:
     """Whether a message that can go no further on its way may go another."""
     return bool(route.ways) and (route.until is None or now < route.until)
+
+
+def escalates(route: Route, now: int) -> bool:
+    """Whether a message that is handed over now is followed by another, where nobody takes notice of it."""
+    return route.escalation is not None and is_open(route, now)
+
+
+def followed(stored: bytes | str | None) -> tuple[str | None, str | None]:
+    """Which message a stored one follows, and by which it was followed."""
+    name = b'"follows"' if isinstance(stored, bytes) else '"follows"'
+    other = b'"escalated"' if isinstance(stored, bytes) else '"escalated"'
+    if not stored or (name not in stored and other not in stored):  # type: ignore[operator]
+        return None, None
+    route = read(stored)
+    return route.follows, None if route.escalated is None else route.escalated.by
+
+
+def called_off(route: Route, now: int) -> Route:
+    """The route of a message that nothing is to follow."""
+    left = tuple(dict.fromkeys(way.channel for way in route.ways))
+    return msgspec.structs.replace(route, ways=(), escalated=Escalated(now, left=left))
 
 
 def content(written: Mapping[str, Any], before: Route, after: Way) -> dict[str, Any]:

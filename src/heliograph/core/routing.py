@@ -23,16 +23,13 @@ from heliograph.core import (
     routes,
     script_conditions,
     scripts,
+    timeouts,
 )
 
 CHANNELS = ("email", "sms", "push", "direct_message", "webhook", "inbox")
 NAMES: Mapping[str, str] = {**{name: name for name in CHANNELS}, "chat": "direct_message"}
 METHODS = ("single", "all")
 DEEPEST, MOST = 4, 20
-LONGEST_TIMEOUT = 30 * 86_400_000
-"""Milliseconds."""
-USUAL_TIMEOUT = 259_200_000
-"""Milliseconds after which a message is given up, where its request says nothing else."""
 _CHANNEL = ("brand_id", "if", "override", "timeouts", "providers", "routing_method", "metadata")
 _PROVIDER = ("override", "if", "timeouts", "metadata")
 _UTM = ("source", "medium", "campaign", "term", "content")
@@ -85,6 +82,7 @@ class Routing(msgspec.Struct, frozen=True, omit_defaults=True):
     """The strategy that it names instead of channels."""
     is_left_open: bool = False
     """Whether it says nothing of which channels: then its template does, or the workspace."""
+    escalation: routes.Escalation | None = None
 
 
 BY_EMAIL = Routing()
@@ -114,12 +112,13 @@ def read(reading: courier_fields.Read, message: Mapping[str, Any], path: str) ->
             reading.fault(place, errors.unknown("channel", name, CHANNELS))
             continue
         own = reading.mapping(said, name, f"{path}.channels")
-        limit = reading.milliseconds(limits, name, f"{path}.timeout.channel", LONGEST_TIMEOUT)
+        limit = reading.milliseconds(limits, name, f"{path}.timeout.channel", timeouts.LONGEST)
         channels[NAMES[name]] = _channel(reading, own, name, place, limit)
     metadata = reading.mapping(message, "metadata", path)
     utm = _utm(reading, metadata, f"{path}.metadata")
     said_of = _providers(reading, message, timeout, path)
-    return Routing(root, channels, said_of, utm, strategy, given is None)
+    escalation = timeouts.escalation(reading, timeout, f"{path}.timeout")
+    return Routing(root, channels, said_of, utm, strategy, given is None, escalation)
 
 
 def chosen(said: Routing, own: str | None, strategies: Mapping[str, Routing]) -> Routing:
@@ -136,6 +135,7 @@ def chosen(said: Routing, own: str | None, strategies: Mapping[str, Routing]) ->
         {**found.channels, **said.channels},
         {**found.providers, **said.providers},
         {**found.utm, **said.utm},
+        escalation=said.escalation,
     )
 
 
@@ -160,11 +160,11 @@ def _providers(
             override = _override(reading, channel, override, f"{place}.override")
             if overrides.copies(override):
                 reading.fault(f"{place}.override", "takes no copies: `cc` and `bcc` stand with the channel")
-        limit = reading.milliseconds(limits, name, f"{path}.timeout.provider", LONGEST_TIMEOUT)
+        limit = reading.milliseconds(limits, name, f"{path}.timeout.provider", timeouts.LONGEST)
         found[name] = Provider(
             condition=_condition(reading, own, place),
             override=override,
-            limit=reading.milliseconds(own, "timeouts", place, LONGEST_TIMEOUT) or limit,
+            limit=reading.milliseconds(own, "timeouts", place, timeouts.LONGEST) or limit,
             utm=utm,
         )
     return found
@@ -229,10 +229,10 @@ def _channel(
 ) -> Channel:
     reading.known(given, _CHANNEL, path)
     override = reading.mapping(given, "override", path)
-    timeouts = reading.mapping(given, "timeouts", path)
-    reading.known(timeouts, ("channel", "provider"), f"{path}.timeouts")
+    limits = reading.mapping(given, "timeouts", path)
+    reading.known(limits, ("channel", "provider"), f"{path}.timeouts")
     own, by_provider = (
-        reading.milliseconds(timeouts, key, f"{path}.timeouts", LONGEST_TIMEOUT)
+        reading.milliseconds(limits, key, f"{path}.timeouts", timeouts.LONGEST)
         for key in ("channel", "provider")
     )
     listed, method = given.get("providers") or [], given.get("routing_method") or "single"

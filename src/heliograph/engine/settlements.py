@@ -106,7 +106,7 @@ def settled(
         None if after.state is messages.State.PLANNED else now,
         _encode(attempts),
         told,
-        _retry(message, after),
+        _retry(message, after) or _escalation(message, after, route, now),
         _reply(message, after, answer, told),
         claimed if after.state is messages.State.FAILED else None,
         _moved(message, route, now) if after.goes_on else None,
@@ -193,6 +193,17 @@ def _retry(message: rows.Message, after: messages.Following) -> rows.Timer | Non
     if after.retry_at is None:
         return None
     return rows.Timer(message.partition, after.retry_at, message.workspace_id, effects.Timer.SEND, message.id)
+
+
+def _escalation(
+    message: rows.Message, after: messages.Following, route: routes.Route, now: int
+) -> rows.Timer | None:
+    """When it is looked at whether anybody took notice of a message that was handed over, or may have been."""
+    handed_over = after.state in (messages.State.ACCEPTED, messages.State.UNCERTAIN)
+    if route.escalation is None or not handed_over or not routes.escalates(route, now):
+        return None
+    at = now + route.escalation.after * 1000
+    return rows.Timer(message.partition, at, message.workspace_id, effects.Timer.ESCALATION, message.id)
 
 
 def _reply(

@@ -25,6 +25,7 @@ from heliograph.engine import (
     bulk,
     calendar,
     campaign,
+    escalating,
     faults,
     handover,
     match,
@@ -84,12 +85,14 @@ class Turns:
         self._walks = walks.Walks(store, session, campaign.Limits(limits.lock_window, limits.misfire_grace))
         self._requests = requests.Requests(store, session, lambda known: self._workspaces[known], limits)
         self._bulk = bulk.Bulk(session)
+        self._escalating = escalating.Escalating(session, limits.misfire_grace)
         self._chapters = (
             (walks.TIMERS, self._walks.timer),
             (calendar.TIMERS, self._calendar.timer),
             (alarms.TIMERS, self._alarms.timer),
             (requests.TIMERS, self._requests.timer),
             (bulk.TIMERS, self._bulk.timer),
+            (escalating.TIMERS, self._escalating.timer),
         )
         self._started = started.Started(store, session, doors, limits.misfire_grace, scripted)
 
@@ -142,6 +145,7 @@ class Turns:
             self._alarms.read(connection, taken.timers, self._culprits, desk)
             self._requests.read(connection, taken.timers, self._culprits, desk)
             self._bulk.read(connection, taken.timers, self._culprits, limit)
+            self._escalating.read(connection, taken.timers, self._culprits, desk)
             for inbox in taken.inbox:
                 self._attempt_inbox(desk, inbox)
             for timer in taken.timers:

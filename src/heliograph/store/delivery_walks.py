@@ -174,7 +174,9 @@ class Walk:
             _MESSAGES.automation_id.is_(None),
         )
         for row in self._read(query):
-            found[row.request_id][row.id] = row.visit, row.ordinal
+            # Those that follow others, of which nobody took notice, were made later than their request.
+            if ids.created_at(row.id) == ids.created_at(row.request_id):
+                found[row.request_id][row.id] = row.visit, row.ordinal
         return found
 
     def fanouts(self) -> Sequence[Any]:

@@ -44,7 +44,11 @@ def begin(
         .where(
             _MESSAGES.workspace_id == workspace_id,
             _MESSAGES.contact_id == user_id,
-            _MESSAGES.state.in_(OPEN),
+            sa.or_(
+                _MESSAGES.state.in_(OPEN),
+                # Nothing follows any more what they had (engine/escalating.py).
+                sa.cast(_MESSAGES.route, sa.Text).contains('"escalation"'),
+            ),
         )
         .values(contact_id=who.name, address=None)
     )

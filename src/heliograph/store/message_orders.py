@@ -12,23 +12,28 @@ import msgspec
 import sqlalchemy as sa
 
 from heliograph import errors
-from heliograph.core import effects, ids, messages
+from heliograph.core import effects, ids, messages, routes
 from heliograph.core.messages import State
 from heliograph.store import answers, database, identities, request_keys, request_rows, requests, rows, schema
 
 _MESSAGES = schema.messages.c
 _encode = msgspec.json.Encoder().encode
 _CANCELED = "canceled"
+_MAY_BE_FOLLOWED = messages.TAKEN | {State.UNCERTAIN}
 _ENDED = messages.TAKEN | {State.FAILED, State.UNROUTABLE, State.CANCELED, State.CAPPED, State.SIMULATED}
 _DAY = 86_400_000_000
 _SCOPE = "resend"
 
 
 def cancel(store: database.Database, workspace_id: int, message_id: bytes, now: int) -> bool:
-    """Let a message that waits go out no more, and tell who waits for it; False where it could not be stopped."""
+    """Let a message that waits go out no more, and tell who waits for it; False where nothing could be stopped.
+
+    Of one that was handed over, what would follow it where nobody takes notice; what follows it already is stopped
+    in its place.
+    """
     with store.writing() as connection:
         store.lock_partitions(connection, (ids.partition_of(message_id),))
-        query = sa.select(*answers.COLUMNS, _MESSAGES.state).where(
+        query = sa.select(*answers.COLUMNS, _MESSAGES.route, _MESSAGES.state).where(
             _MESSAGES.workspace_id == workspace_id, _MESSAGES.id == message_id
         )
         before = connection.execute(query).one_or_none()
@@ -38,11 +43,18 @@ def cancel(store: database.Database, workspace_id: int, message_id: bytes, now: 
             return True
         store.hot.cancel_messages(connection.connection.driver_connection, now, [(workspace_id, message_id)])
         after = connection.execute(query).one()
-        if after.state != State.CANCELED:
-            return False
-        ended = answers.Ended._make(after[:-1])
-        answers.tell(connection, workspace_id, [ended], State.CANCELED, _CANCELED)
-    return True
+        if after.state == State.CANCELED:
+            ended = answers.Ended._make(after[:-2])
+            answers.tell(connection, workspace_id, [ended], State.CANCELED, _CANCELED)
+            return True
+        route = routes.read(after.route)
+        if route.escalation is not None and route.ways and after.state in _MAY_BE_FOLLOWED:
+            written = routes.write(routes.called_off(route, now))
+            mine = (_MESSAGES.workspace_id == workspace_id, _MESSAGES.id == message_id)
+            connection.execute(sa.update(schema.messages).where(*mine).values(route=written))
+            return True
+    by = None if route.escalated is None or route.escalated.by is None else ids.parse(route.escalated.by)
+    return by is not None and cancel(store, workspace_id, by, now)
 
 
 def resend(store: database.Database, row: rows.Message, shown: str, now: int, once: str | None) -> bytes:

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import msgspec
 import sqlalchemy as sa
 
-from heliograph.core import effects, explain, ids, messages, schedule
+from heliograph.core import effects, explain, ids, messages, routes, schedule
 from heliograph.store import message_rows, report_rows, requests, rows, schema, waiting_requests
 
 _MESSAGES = schema.messages.c
@@ -277,4 +277,5 @@ def explained(sent: Sent) -> explain.OutgoingMessage:
         error=row.error,
         created_at=schedule.write_instant(sent.created_at),
         settled_at=explain.instant(row.settled_at),
+        followed_by=routes.followed(row.route)[1],
     )

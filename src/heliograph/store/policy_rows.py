@@ -48,9 +48,11 @@ class MessageChange(NamedTuple):
 class Writes:
     """What admission leaves behind."""
 
-    __slots__ = ("messages", "recent")
+    __slots__ = ("messages", "moved", "recent")
 
     def __init__(self) -> None:
         self.messages: list[MessageChange] = []
+        self.moved: list[tuple[int, bytes, request_rows.Moved]] = []
+        """(workspace_id, id) and the way that a message goes from now on, however it stands"""
         self.recent: dict[tuple[int, str], RecentSends] = {}
         """By (workspace_id, user_id)."""

@@ -390,7 +390,7 @@ class Settled(NamedTuple):
     settled_at: int | None
     attempts: bytes
     error: str | None
-    retry: Timer | None
+    retry: Timer | None  # or when it is looked at whether anybody took notice of it
     reply: Inbox | None
     failed: Claimed | None = None
     """What was claimed, where it has failed for good."""

@@ -393,7 +393,7 @@ class World(wishes.Wishes, outboxes.Outboxes):
 
 
 def _identity(text: str) -> bytes:
-    identity = ids.parse(text)
+    identity = ids.parse(text) or ids.of_wire(text)
     if identity is None:
         raise errors.NotFound(f"there is nothing with the id {text!r}: an id is a UUID")
     return identity

@@ -23,6 +23,7 @@ from heliograph.core import (
     plans,
     routing,
     step_keys,
+    timeouts,
 )
 
 MAX_RECIPIENTS = 100
@@ -287,9 +288,10 @@ def _read_routing(given: Mapping[str, Any], inner: frames.Reader) -> tuple[routi
     """By which channels a message goes, and for how long it is tried; what nobody knows is a fault here."""
     reading, path = courier_fields.Read(), inner.path
     timeout = reading.mapping(given, "timeout", path)
-    reading.known(timeout, ("message", "channel", "provider"), f"{path}.timeout")
-    until = reading.milliseconds(timeout, "message", f"{path}.timeout", routing.LONGEST_TIMEOUT)
+    until = timeouts.message(reading, timeout, f"{path}.timeout")
     by = routing.read(reading, given, path)
+    if until is not None:
+        timeouts.check(reading, by.escalation, f"{path}.timeout", until)
     inner.faults += reading.faults
     inner.faults += [errors.Fault(place, "is none of the fields that there are") for place in reading.ignored]
     return by, until

@@ -62,6 +62,7 @@ def write_pacing(connection: Connection, writes: policy_rows.Writes) -> None:
         kinds = (Integers, Identities, Smallints, Bigints, Texts, Texts)
         connection.execute(_CHANGE, packing.columns(kinds, [row[:6] for row in writes.messages]))
         move(connection, [(*row.moved, *row[:2]) for row in writes.messages if row.moved is not None])
+    move(connection, [(*moved, *key) for *key, moved in writes.moved])
     if writes.recent:
         rows = sorted(writes.recent.values())
         connection.execute(_KEEP, packing.columns((Integers, Texts, Texts, Bigints), rows))

@@ -39,6 +39,7 @@ def write_pacing(connection: Connection, writes: policy_rows.Writes) -> None:
         _changes(writes.messages),
     )
     connection.executemany(MOVE, [(*m.moved, *m[:2]) for m in writes.messages if m.moved is not None])
+    connection.executemany(MOVE, [(*moved, *key) for *key, moved in writes.moved])
     connection.executemany(
         "INSERT OR REPLACE INTO recent_sends VALUES (?,?,?,?)", list(writes.recent.values())
     )

@@ -86,7 +86,7 @@ def _write_kept(connection: Connection, writes: rows.Writes, now: int) -> None:
         write_passes(connection, writes.kept.passes.values())
     if writes.kept.step_keys:
         write_step_keys(connection, writes.kept.step_keys.values(), now)
-    if writes.paced.messages or writes.paced.recent:
+    if writes.paced.messages or writes.paced.recent or writes.paced.moved:
         write_pacing(connection, writes.paced)
     if writes.bulk.jobs:
         write_bulk(connection, writes.bulk)

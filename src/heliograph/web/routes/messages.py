@@ -8,7 +8,7 @@ import msgspec
 from litestar import Response, get, post
 
 from heliograph import errors
-from heliograph.core import explain, ids, messages, schedule
+from heliograph.core import explain, ids, messages, routes, schedule
 from heliograph.core.messages import State
 from heliograph.store import message_orders, rows
 from heliograph.store import messages as ledger
@@ -114,6 +114,10 @@ class Message(msgspec.Struct, kw_only=True):
     """The recipient may have it more than once: an answer was lost, and it was sent again."""
     repeats: str | None
     """The message that this one says once more, at somebody's word."""
+    follows: str | None
+    """The message of which nobody took notice in time, and which this one follows by another channel."""
+    followed_by: str | None
+    """The message by which this one was followed, because nobody took notice of it in time."""
 
 
 class Detail(Message, kw_only=True):
@@ -171,7 +175,10 @@ def read_message(request: Call) -> Detail:
 @post("/messages/{message_id:str}/cancel", status_code=200, opt={"tag": TAG, "or": 409})
 @in_thread
 def cancel_message(request: Call) -> Response[Message]:
-    """Let a message that waits go out no more; 409 where it was sent, or is on its way. Both show the message."""
+    """Let a message that waits go out no more, and what would follow it; 409 where all was sent, or is on its way.
+
+    Both show the message.
+    """
     sent, services = _found(request), request.services
     canceled = message_orders.cancel(services.database, sent.row.workspace_id, sent.row.id, services.now())
     if canceled:
@@ -281,6 +288,7 @@ def _fields(sent: ledger.Sent) -> dict[str, Any]:
     row = sent.row
     state = State(row.state)
     known = sent.known
+    follows, followed_by = routes.followed(row.route)
     return {
         "id": _shown(row),
         "recipient": sent.recipient,
@@ -306,6 +314,8 @@ def _fields(sent: ledger.Sent) -> dict[str, Any]:
         "uncertain": state is State.UNCERTAIN,
         "possibly_repeated": messages.possibly_repeated(sent.attempts),
         "repeats": known.told.repeats,
+        "follows": follows,
+        "followed_by": followed_by,
     }
 
 
