@@ -111,7 +111,8 @@ class Run:
             if visit < len(self._records)
         }
         seed = expressions.seed(self.run_id, self._visit)
-        return expressions.Scope(self.context._replace(steps=steps), self.evaluator, now, seed)
+        context = self.context._replace(steps=steps) if steps else self.context
+        return expressions.Scope(context, self.evaluator, now, seed)
 
     def _left(self, visit: int, record: Any) -> dict[str, Any]:
         status, recipients = record.status, recipients_in(record.output)
@@ -227,11 +228,16 @@ class Step:
         except (errors.InvalidInput, errors.RenderFailed):
             return ()
 
-    def key(self, scope: expressions.Scope) -> tuple[str, str] | None:
-        """The action and the key of a step that is to be done once; such a kind has a `once`."""
+    @property
+    def has_key(self) -> bool:
+        """Whether it is to be done once: its kind has a `once`, with a key in it."""
         once = getattr(self.body, "once", None)
+        return once is not None and once.key is not None
+
+    def key(self, scope: expressions.Scope) -> tuple[str, str] | None:
+        """The action and the key of a step that has one."""
         try:
-            key = None if once is None else once.named(scope)
+            key = self.body.once.named(scope) if self.has_key else None  # type: ignore[attr-defined]
         except (errors.InvalidInput, errors.RenderFailed):
             return None
         return None if key is None else (self.body.action, key)

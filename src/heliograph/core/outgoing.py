@@ -96,31 +96,38 @@ def messages(letter: Letter, to: Recipient, fault: str | None = None) -> list[ef
     """
     written, filling = _texts(letter, to)
     chains, passed = routing.ways(letter.routing, to.profile, to.data, letter.looks)
-    channels = routing.named(letter.routing.root)
-    fault = letter.fault or fault or (None if chains else _no_address(to, channels))
-    route = _waiting(letter, to, routes.Route(topic=letter.topic, until=letter.until))
+    named = [] if chains else routing.named(letter.routing.root)
+    fault = letter.fault or fault or (None if chains else _no_address(to, named))
+    way = chains[0][0] if chains else routes.Way(named[0], "")
     plain = effects.Deliver(
         effects.Kind.MESSAGE,
-        channels[0],
+        way.channel,
         to.user_id,
-        None,
+        way.address or None,
         letter.template_id,
         letter.template_version,
         written,
         filling,
         fault,
-        route,
+        _waiting(letter, to, _route_of(letter)),
     )
-    if fault is not None:
-        address = chains[0][0].address if chains else None
-        return [plain._replace(channel=chains[0][0].channel if chains else channels[0], address=address)]
+    is_bare = len(chains) == 1 and len(chains[0]) == 1 and not (passed or letter.override)
+    if fault is not None or (is_bare and not (way.said or way.limit or way.via)):
+        return [plain]
     # What was passed by is told by the message that stands for all.
-    told = plain._replace(route=msgspec.structs.replace(route, passed=passed)) if passed else plain
+    told = plain._replace(route=msgspec.structs.replace(plain.route, passed=passed)) if passed else plain
     return [
         one
         for place, chain in enumerate(chains)
         for one in _on_its_way(plain if place else told, chain, letter.override, letter.routing.escalation)
     ]
+
+
+def _route_of(letter: Letter) -> routes.Route:
+    """What a message goes by that nobody's clock holds up."""
+    if letter.topic is None and letter.until is None:
+        return routes.DIRECT
+    return routes.Route(topic=letter.topic, until=letter.until)
 
 
 def _waiting(letter: Letter, to: Recipient, route: routes.Route) -> routes.Route:

@@ -6,6 +6,7 @@ nothing else. Step kinds stand in `steps/`, one small file per family.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from typing import Any, NamedTuple, Protocol
@@ -254,8 +255,9 @@ class Step(Protocol):
         """What this step asks for, seen this scene."""
 
 
-class Plan(NamedTuple):
-    """What an automation does, in order."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class Plan:
+    """What an automation does, in order; what is found out of it once is kept by which one it is."""
 
     steps: tuple[Step, ...]
     stops: bool

@@ -274,6 +274,12 @@ def ways(
 
     `looks` is what a message's `content` says of its look, on the channels that name a brand.
     """
+    alone = _alone(routing)
+    if alone is not None:
+        address = people.address_of(profile, alone) if alone in people.CHANNELS else None
+        if address is None:
+            return Ways([], (routes.Passed(alone, routes.NO_ADDRESS),))
+        return Ways([(routes.Way(alone, address, looks.get(alone, {})),)], ())
     seen: Mapping[str, Any] = {
         "data": data,
         "profile": profile,
@@ -311,6 +317,13 @@ def ways(
 
     chains = [_each_once(chain) for chain in resolved(routing.root)]
     return Ways(chains, tuple(passed.values()))
+
+
+def _alone(routing: Routing) -> str | None:
+    """The channel of a routing that names one and says nothing else, as most do: there is nothing to resolve."""
+    channels = routing.root.channels
+    is_bare = len(channels) == 1 and not (routing.channels or routing.providers or routing.utm)
+    return channels[0] if is_bare and isinstance(channels[0], str) else None
 
 
 _NOTHING_SAID = Channel()

@@ -110,8 +110,13 @@ def advance(
 
     `scene` may be None where it does not go on (`may_go_on`): there is nothing to look at then.
     """
-    made = take_in(records, replies, now)
-    if replies and any(map(is_throttled, made)):
+    return go_on(plan, take_in(records, replies, now), scene, now)
+
+
+def go_on(plan: plans.Plan, records: Sequence[Record], scene: plans.Scene | None, now: int) -> Moved:
+    """Take steps, as `advance` does, where what was answered stands in the records already."""
+    made = list(records)
+    if any(map(is_throttled, made)):
         return Moved(Status.THROTTLED, Outcome.SKIPPED, tuple(made), [])
     asked: list[tuple[int, int, effects.Effect]] = []
     steps = plan.steps

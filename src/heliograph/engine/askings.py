@@ -54,7 +54,9 @@ def mailing_id(run_id: bytes, visit: int, record: runs.Record) -> bytes | None:
 
 def message_ids(start: rows.Start, run_id: bytes, visit: int, record: runs.Record) -> list[bytes]:
     """The messages that a step of a started run asked for: it names their recipients in its record, in order."""
-    named = record.output.get(plans.RECIPIENTS, ()) if isinstance(record.output, dict) else ()
+    named = record.output.get(plans.RECIPIENTS) if isinstance(record.output, dict) else None
+    if not named:
+        return []
     head, origin = ids.head(record.started_at), origin_of(start)
     return [
         ids.of_effect(run_id, visit, ordinal, head, run.place_of(origin, contact_id, address))

@@ -21,6 +21,7 @@ from heliograph.core import (
     ids,
     journeys,
     messages,
+    outlooks,
     plans,
     reports,
     rule_journeys,
@@ -64,29 +65,27 @@ class Journeys:
         seen.look(len(records), records)
         scope = seen.scope(desk.now)
         # A step that is woken is still in its place: what follows it has not been taken.
-        following = [step for step in plan.steps[len(records) :] if isinstance(step, frames.Step)]
-        people = {user_id for step in following for user_id in step.people(seen, scope)}
-        places = {place for step in following for place in step.tenants(seen, scope)}
-        reads = frozenset().union(*(step.reads for step in following))
+        ahead = outlooks.of_plan(plan).ahead[len(records)]
+        people = {user_id for step in ahead.steps for user_id in step.people(seen, scope)}
+        places = {place for step in ahead.placing for place in step.tenants(seen, scope)}
+        read = [(visit, records[visit]) for visit in ahead.read if visit < len(records)]
         sent = [
             message_id
-            for ref, visit in seen.refs.items()
-            if visit < len(records) and ("refs" in reads or f"refs.{ref}" in reads)
-            for message_id in askings.message_ids(start, row.id, visit, records[visit])
+            for visit, record in read
+            for message_id in askings.message_ids(start, row.id, visit, record)
         ]
         keys = {
             (action, looking.scoped_key(start.tenant_id, name))
-            for step in following
+            for step in ahead.keyed
             if (key := step.key(scope)) is not None
             for action, name in (key,)
         }
-        lists = {list_id for step in following for list_id in step.lists(seen, scope)}
+        lists = {list_id for step in ahead.listing for list_id in step.lists(seen, scope)}
         cursors = [
             key
-            for ref, visit in seen.refs.items()
-            if visit < len(records) and ("refs" in reads or f"refs.{ref}" in reads)
-            if records[visit].status == plans.Status.PENDING
-            if (identity := askings.mailing_id(row.id, visit, records[visit])) is not None
+            for visit, record in read
+            if record.status == plans.Status.PENDING
+            if (identity := askings.mailing_id(row.id, visit, record)) is not None
             for key in mailing.cursors_of(row.workspace_id, identity)
         ]
         return started.Wanted(people, sent, places, keys, lists, cursors)
@@ -162,12 +161,13 @@ class Journeys:
         people: Mapping[str, Mapping[str, Any]],
         sent: Mapping[int, list[str]],
     ) -> frames.Run:
+        outlook = outlooks.of_plan(plan)
         return frames.Run(
             row.id,
             journeys.context_of(journeys.read_body(start.body)),
             self._evaluator,
-            frames.refs_of(plan.steps),
-            leaves=frames.leaves_of(plan.steps),
+            outlook.refs,
+            leaves=outlook.leaves,
             token=start.token,
             people=people,
             sent=sent,

@@ -263,8 +263,8 @@ class Started:
         desk: desks.Desk,
         workspace: match.Workspace,
         row: rows.Run,
-        records: Collection[runs.Record],
-        replies: Collection[runs.Reply],
+        records: Sequence[runs.Record],
+        replies: Sequence[runs.Reply],
     ) -> None:
         start = desk.starts[row.workspace_id, row.id]
         plan = self._plan(row, start)
@@ -272,11 +272,11 @@ class Started:
             return
         is_known = not replies and (row.workspace_id, row.id) not in self._moved
         self._moved.add((row.workspace_id, row.id))
-        scene = None
-        if runs.may_go_on(plan, runs.take_in(tuple(records), tuple(replies), desk.now)):
+        scene, heard = None, runs.take_in(records, replies, desk.now)
+        if runs.may_go_on(plan, heard):
             scene = self._doors[start.door].scene(desk, row, start, plan, workspace)
             scene.rule_id = row.automation_id
-        moved = runs.advance(plan, tuple(records), tuple(replies), scene, desk.now)
+        moved = runs.go_on(plan, heard, scene, desk.now)
         if moved.goes_on:
             if is_known and len(moved.records) == len(records):
                 raise RuntimeError("a step looks at what it did not name beforehand")
@@ -287,9 +287,7 @@ class Started:
         # From here on nothing is decided any more.
         state = runs.write(moved.records)
         desk.put_run(row._replace(status=int(moved.status), outcome=int(moved.outcome), state=state))
-        looking.keep_keys(
-            desk, row, start.tenant_id, tuple(records), moved.records, askings.messages_of(start)
-        )
+        looking.keep_keys(desk, row, start.tenant_id, records, moved.records, askings.messages_of(start))
         depth = 0 if scene is None else scene.depth
         origin = askings.origin_of(start, depth)
         for visit, ordinal, effect in moved.asked:

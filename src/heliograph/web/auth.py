@@ -7,6 +7,7 @@ is read. A key bound to a tenant sees that tenant alone: that is for the store's
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ _MOST_KNOWN = 10_000
 OPEN = ("/healthz", "/readyz", "/metrics", "/schema", "/unsubscribe", "/t", "/inbound/providers")
 """What answers without a key: nothing in it belongs to anybody, its path is its own proof, or its body is signed."""
 
+_BELOW_OPEN = tuple(f"{family}/" for family in OPEN)
 _OPERATORS = frozenset({Role.ADMIN, Role.SUPERVISOR})
 _READ = ("GET", "OPTIONS")
 
@@ -124,7 +126,7 @@ def _key_in(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
 
 def is_open(path: str) -> bool:
     """Whether a path answers without a key."""
-    return any(path == family or path.startswith(f"{family}/") for family in OPEN)
+    return path in OPEN or path.startswith(_BELOW_OPEN)
 
 
 def authorize(principal: Principal, method: str, path: str) -> None:
@@ -141,6 +143,7 @@ def authorize(principal: Principal, method: str, path: str) -> None:
         )
 
 
+@functools.lru_cache(maxsize=1024)
 def roles_for(method: str, path: str) -> frozenset[Role]:
     """The roles that pass for a method on a path."""
     return next(

@@ -59,13 +59,15 @@ def _take_inbox(connection: Connection, limit: int) -> list[rows.Inbox]:
         return []
     found = connection.execute(
         "SELECT partition, workspace_id, id, kind, run_id, body, attempts FROM inbox"
-        f" WHERE attempts < {_MOST_TRIES} ORDER BY workspace_id, id LIMIT ?",
+        f" WHERE attempts < {_MOST_TRIES} ORDER BY workspace_id, id, kind LIMIT ?",
         (limit,),
     ).fetchall()
-    connection.executemany(
-        "DELETE FROM inbox WHERE workspace_id = ? AND id = ? AND kind = ?",
-        [(f[1], f[2], f[3]) for f in found],
-    )
+    if found:
+        # One writer: nothing can have come in below the last row since it was read.
+        connection.execute(
+            f"DELETE FROM inbox WHERE (workspace_id, id, kind) <= (?, ?, ?) AND attempts < {_MOST_TRIES}",
+            found[-1][1:4],
+        )
     return [rows.Inbox._make(row) for row in found]
 
 
@@ -73,13 +75,15 @@ def _take_timers(connection: Connection, now: int, limit: int) -> list[rows.Time
     if limit <= 0:
         return []
     found = connection.execute(
-        "SELECT partition, wake_at, workspace_id, kind, id FROM timers WHERE wake_at <= ? ORDER BY wake_at LIMIT ?",
+        "SELECT partition, wake_at, workspace_id, kind, id FROM timers WHERE wake_at <= ?"
+        " ORDER BY wake_at, workspace_id, kind, id LIMIT ?",
         (now, limit),
     ).fetchall()
-    connection.executemany(
-        "DELETE FROM timers WHERE wake_at = ? AND workspace_id = ? AND kind = ? AND id = ?",
-        [f[1:] for f in found],
-    )
+    if found:
+        # By their range, as the inbox: one by one they cost five times as much.
+        connection.execute(
+            "DELETE FROM timers WHERE (wake_at, workspace_id, kind, id) <= (?, ?, ?, ?)", found[-1][1:]
+        )
     return [rows.Timer._make(row) for row in found]
 
 

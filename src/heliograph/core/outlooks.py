@@ -1,0 +1,57 @@
+"""Outlooks: what the steps look at that a journey's run still has before it.
+
+Law: of the plan alone, and found once for each: a turn asks for every run that it moves.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from heliograph.core import frames, plans
+
+
+class Ahead(NamedTuple):
+    """The steps of a plan from one of them on."""
+
+    steps: tuple[frames.Step, ...]
+    placing: tuple[frames.Step, ...]
+    """Those of them that ask what is said of people in tenants."""
+    keyed: tuple[frames.Step, ...]
+    """Those that are to be done once."""
+    listing: tuple[frames.Step, ...]
+    """Those that name lists."""
+    read: tuple[int, ...]
+    """The visits of the steps of whose outcome they may read."""
+
+
+class Outlook(NamedTuple):
+    """What a plan's steps say of each other."""
+
+    refs: Mapping[str, int]
+    """The visit of each step that has a name."""
+    leaves: Mapping[int, frames.Leaves]
+    """What becomes of the run's context by the step of each visit."""
+    ahead: tuple[Ahead, ...]
+    """What is left to be taken, by how many steps were taken."""
+
+
+@functools.lru_cache(maxsize=1_024)
+def of_plan(plan: plans.Plan) -> Outlook:
+    """The outlook of a plan's runs."""
+    refs = frames.refs_of(plan.steps)
+    ahead = tuple(_from(plan.steps[taken:], refs) for taken in range(len(plan.steps) + 1))
+    return Outlook(refs, frames.leaves_of(plan.steps), ahead)
+
+
+def _from(left: tuple[plans.Step, ...], refs: Mapping[str, int]) -> Ahead:
+    steps = tuple(step for step in left if isinstance(step, frames.Step))
+    reads = frozenset().union(*(step.reads for step in steps))
+    return Ahead(
+        steps,
+        tuple(step for step in steps if hasattr(step.body, "tenants")),
+        tuple(step for step in steps if step.has_key),
+        tuple(step for step in steps if hasattr(step.body, "lists")),
+        tuple(visit for ref, visit in refs.items() if "refs" in reads or f"refs.{ref}" in reads),
+    )
