@@ -22,18 +22,26 @@ class Asked(NamedTuple):
     """When (µs)."""
     number: int
     """How many messages or calls."""
+    is_open: bool = False
+    """Whether it has not heard yet how many they are."""
 
 
 def asked(records: Sequence[runs.Record], kinds: Sequence[str] | None) -> Iterator[Asked]:
     """What a run asked of the outside; `kinds` is the actions of its rule, None where no rule started it."""
     for visit, record in enumerate(records):
         count = _of_journey(record) if kinds is None else _of_rule(record, kinds, visit)
-        if count:
-            yield Asked(visit, record.started_at, count)
+        is_open = _is_open(record)
+        if count or is_open:
+            yield Asked(visit, record.started_at, count, is_open)
 
 
 def _of_rule(record: runs.Record, kinds: Sequence[str], visit: int) -> int:
     return record.asked if visit < len(kinds) and kinds[visit] in SENDING else 0
+
+
+def _is_open(record: runs.Record) -> bool:
+    output: Any = record.output
+    return isinstance(output, dict) and plans.REQUESTED in output and plans.MADE not in output
 
 
 def _of_journey(record: runs.Record) -> int:
@@ -41,6 +49,8 @@ def _of_journey(record: runs.Record) -> int:
     output: Any = record.output
     if not isinstance(output, dict) or plans.MAILING in output:
         return 0
+    if plans.MADE in output:
+        return len(output[plans.MADE])
     if plans.RECIPIENTS in output:
         return len(output[plans.RECIPIENTS])
     return int(plans.REQUEST in output and "merge_strategy" in output)
@@ -68,7 +78,7 @@ def misplaced(entry: Entry, told: Mapping[int, Asked]) -> str | None:
     Each stands at the instant of its step: of two with one key, one would stand elsewhere, or both side by side.
     """
     step = told.get(entry.visit)
-    if step is None or entry.ordinal >= step.number:
+    if step is None or (entry.ordinal >= step.number and not step.is_open):
         return "its run did not ask for it"
     if step.at != entry.at:
         return "it was made at another time than its step was taken"

@@ -57,6 +57,10 @@ class Inbox(IntEnum):
     """A provider tells what became of a message of this partition (core.reports)."""
     ADDRESS = 41
     """An address of this partition hears that a message bounced there, or arrived."""
+    MADE = 33
+    """A run hears what the request to send has become that its step asked for."""
+    RECALL = 43
+    """A request to send is to be taken back, whose run was canceled."""
     REPEAT = 42
     """A message for this subject is to be sent again, as a new one."""
 
@@ -248,6 +252,15 @@ class SendMany(NamedTuple):
     """What is said of its e-mails instead."""
 
 
+class SendRequest(NamedTuple):
+    """Ask for what `POST /send` would be asked, and bring back what became of it."""
+
+    said: Any
+    """A core.requests.Request."""
+    due_at: int
+    """When (µs) it is taken up."""
+
+
 class Cancel(NamedTuple):
     """Cancel every run in progress that has this token."""
 
@@ -260,6 +273,7 @@ Effect = (
     | SaveTags
     | Subscribe
     | SendMany
+    | SendRequest
     | ChangeConversation
     | Emit
     | Wait

@@ -115,6 +115,9 @@ class Run:
         return expressions.Scope(context, self.evaluator, now, seed)
 
     def _left(self, visit: int, record: Any) -> dict[str, Any]:
+        if isinstance(record.output, dict) and plans.REQUESTED in record.output:
+            counts = self.mailed.get(visit) or walked_in(record.output)
+            return expressions.send_reference([*self.sent.get(visit, ()), *counts] or ["ENQUEUED"])
         status, recipients = record.status, recipients_in(record.output)
         mailed = counts_in(record.output)
         if mailed is not None:
@@ -137,6 +140,15 @@ def counts_in(output: Any) -> Mapping[str, int] | None:
     if not isinstance(output, dict) or plans.MAILING not in output:
         return None
     return output.get("counts") or {"ENQUEUED": 1}
+
+
+def walked_in(output: Mapping[str, Any]) -> dict[str, int]:
+    """How many messages stand how of those that a request's fan-outs made, as far as these have ended."""
+    found: dict[str, int] = {}
+    for name in output.get(plans.WALKS, ()):
+        for status, count in output.get(name, {}).items():
+            found[status] = found.get(status, 0) + count
+    return found
 
 
 def status_of(record: Any) -> str:

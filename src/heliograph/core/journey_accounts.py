@@ -12,7 +12,7 @@ import msgspec
 
 from heliograph.core import fetches, frames, journeys, plans, runs, schedule, step_keys
 
-_UNTOLD = (plans.RECIPIENTS, plans.GAINED, fetches.FETCHED)
+_UNTOLD = (plans.RECIPIENTS, plans.GAINED, fetches.FETCHED, plans.REQUESTED, plans.MADE, plans.WALKS)
 STATUSES = ("PROCESSING", "PROCESSED", "WAITING", "CANCELED", "ERROR", "THROTTLED", "NOT PROCESSED")
 """Every status that a run can have on the wire."""
 
@@ -120,7 +120,15 @@ def _account(
     if status == runs.Status.CANCELED and told == frames.WAITING:
         told = "CANCELED"
     output = record.output if isinstance(record.output, dict) else {}
-    explain = {name: value for name, value in output.items() if name not in _UNTOLD}
+    untold = {*_UNTOLD, *output.get(plans.WALKS, ())}
+    explain = {name: value for name, value in output.items() if name not in untold}
+    if counts := frames.walked_in(output):
+        explain["counts"] = counts
+    if plans.MADE in output:
+        explain["recipients"] = [
+            {"user_id": user_id, "email": address, "message_id": message_id}
+            for user_id, address, message_id in output[plans.MADE]
+        ]
     if isinstance(output.get(fetches.FETCHED), dict):
         explain["keys"] = sorted(output[fetches.FETCHED])
     recipients = output.get(plans.RECIPIENTS)

@@ -20,7 +20,7 @@ _DAYS: Final = ("Mo", "Tu", "We", "Th", "Fr", "Sa", "Su")
 _TIME = r"([01]?\d|2[0-4]):([0-5]\d)"
 _SPAN = re.compile(rf"{_TIME}\s*-\s*{_TIME}")
 _RULE = re.compile(rf"(?:([A-Za-z][A-Za-z,\s-]*?)\s+)?({_SPAN.pattern}(?:\s*,\s*{_SPAN.pattern})*)")
-_EXAMPLES: Final = 'is an ISO 8601 moment, or opening hours such as "Mo-Fr 09:00-17:00; Sa 10:00-14:00"'
+EXAMPLES: Final = 'is an ISO 8601 moment, or opening hours such as "Mo-Fr 09:00-17:00; Sa 10:00-14:00"'
 
 
 class Delay(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -44,10 +44,16 @@ def due_at(delay: Delay, zone: str, now: int) -> int:
     else:
         at = delays.moment(text, zone)
     if at is None:
-        raise errors.InvalidInput.at(path, _EXAMPLES)
+        raise errors.InvalidInput.at(path, EXAMPLES)
     if at > now + LONGEST:
         raise errors.InvalidInput.at(path, "is more than 90 days away")
     return max(at, now)
+
+
+def is_moment(until: str | None) -> bool:
+    """Whether this is a moment or opening hours, if it is anything."""
+    text = (until or "").strip()
+    return until is None or bool(_hours(text)) or delays.moment(text) is not None
 
 
 _EAST, _WEST = "Etc/GMT-14", "Etc/GMT+12"

@@ -61,6 +61,18 @@ RECIPIENTS = "recipients"
 """The key of a step's output that says to whom a started run's messages go: (contact_id, address) of each."""
 
 
+REQUESTED = "requested"
+"""The key of a step's output that says that it asked for a request to send, and who its one recipient is, if so."""
+
+
+MADE = "made"
+"""The key of a step's output that says what its request has become: (contact_id, address, id) of each message."""
+
+
+WALKS = "walks"
+"""The key of a step's output that names the fan-outs of its request; under each name stands how that ended."""
+
+
 NO_LISTS: Mapping[str, str | None] = {}
 
 

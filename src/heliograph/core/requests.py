@@ -6,7 +6,7 @@ knows is passed over and named (engine.md E29). What a request says is kept as i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -14,6 +14,7 @@ import msgspec
 from heliograph import errors
 from heliograph.core import (
     courier_fields,
+    delays,
     documents,
     elemental,
     lists,
@@ -41,6 +42,7 @@ _MESSAGE = (
     *("to", "template", "content", "data", "brand_id", "context", "metadata", "preferences"),
     *("routing", "channels", "providers", "timeout", "delay"),
 )
+STRANGE = "is none of the fields that there are"
 _METADATA = ("event", "tags", "trace_id", "utm")
 
 
@@ -85,6 +87,8 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     event: str | None = None
     tags: tuple[str, ...] = ()
     trace_id: str | None = None
+    asked_by: tuple[str, int] | None = None
+    """The run, and the visit of its step, where one asked for it: it hears what becomes of it."""
 
     @property
     def is_single(self) -> bool:
@@ -102,6 +106,30 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 def known_as(one: To) -> str | None:
     """Who somebody is: the id of a contact, else an address; None for a group, and where neither is given."""
     return one.user_id or people.email_of(one.profile) or people.phone_of(one.profile)
+
+
+def due_at(said: Request, stored: Mapping[str, Any], now: int) -> int:
+    """When (µs) a request of now is taken up; `stored` is the profile of its recipient, where it is one person.
+
+    Raises InvalidInput where it is delayed until no moment.
+    """
+    first_at = None if said.is_single else message_delays.first_due_at(said.delay, now)
+    if first_at is not None:
+        return first_at
+    known = (said.to[0].profile, stored) if said.is_single else ()
+    zone = delays.zone_of(said.delay.zone, *(people.attribute(one, "zoneinfo") for one in known))
+    return message_delays.due_at(said.delay, zone, now)
+
+
+def bound(said: Request, tenant_id: str | None) -> Request:
+    """The request as somebody may ask it who is bound to a tenant: they speak for that alone. Raises NotFound."""
+    if tenant_id is None:
+        return said
+    named = [said.tenant_id, *(one.tenant_id for one in said.to), *(one.member_of for one in said.to)]
+    strange = next((one for one in named if one not in (None, tenant_id)), None)
+    if strange is not None:
+        raise errors.NotFound(f"there is no tenant {strange!r}")
+    return msgspec.structs.replace(said, tenant_id=tenant_id, is_bound=True)
 
 
 _request = msgspec.json.Decoder(Request)
@@ -127,6 +155,19 @@ def read(given: Mapping[str, Any], region: str | None = None) -> tuple[Request, 
         raise errors.InvalidInput(faults=reading.faults[: documents.MAX_FAULTS])
     assert made is not None
     return made, reading.ignored
+
+
+def strangers(ignored: Iterable[str]) -> list[str]:
+    """Those of what was passed over that nobody knows: an expiry is of Courier's own inbox alone, and known."""
+    return [place for place in ignored if place != "message.expiry"]
+
+
+def faults_of(message: Mapping[str, Any]) -> list[errors.Fault]:
+    """What is wrong with a message where nothing is passed over: what nobody knows is a fault as well."""
+    reading = courier_fields.Read()
+    _message(reading, message)
+    strange = [errors.Fault(place, STRANGE) for place in strangers(reading.ignored)]
+    return [*reading.faults, *strange]
 
 
 def _message(reading: courier_fields.Read, message: Mapping[str, Any]) -> Request | None:
@@ -189,6 +230,8 @@ def _delay(reading: courier_fields.Read, given: Mapping[str, Any], path: str) ->
     if zone is not None and (wrong := schedule.zone_fault(zone)):
         reading.fault(f"{path}.timezone", wrong)
     duration = reading.milliseconds(given, "duration", path, message_delays.LONGEST // 1000)
+    if not message_delays.is_moment(until):
+        reading.fault(f"{path}.until", message_delays.EXAMPLES)
     return message_delays.Delay(duration, until, zone)
 
 

@@ -189,8 +189,37 @@ def _begun(outcome: plans.Outcome, now: int) -> Record:
         now if settled else None,
         outcome.output,
         outcome.error,
-        0 if settled else len(outcome.effects),
+        0 if settled else _asked(outcome),
     )
+
+
+_UNTOLD = 1 << 30
+"""More answers than any request to send brings: how many they are is heard later than the first of them may be."""
+
+
+def _asked(outcome: plans.Outcome) -> int:
+    is_open = isinstance(outcome.output, dict) and plans.REQUESTED in outcome.output
+    return _UNTOLD if is_open else len(outcome.effects)
+
+
+def requested(
+    records: Sequence[Record], visit: int, output: Mapping[str, Any], asked: int, now: int
+) -> tuple[Record, ...]:
+    """The records after a step has heard what its request has become, which brings it so many answers."""
+    before = records[visit]
+    if before.asked != _UNTOLD:
+        return tuple(records)
+    status = plans.Status(before.status)
+    if before.answered >= asked:
+        status = _settled(before.error is not None, before.skipped == before.answered)
+    made = msgspec.structs.replace(
+        before,
+        status=int(status),
+        settled_at=now if status.settled else None,
+        output=_with(before.output, dict(output)),
+        asked=asked,
+    )
+    return (*records[:visit], made, *records[visit + 1 :])
 
 
 def _answered(record: Record, reply: Reply, now: int) -> Record:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from heliograph.core import effects, ids, plans, runs
+from heliograph.core import effects, ids, plans, rules, runs
 from heliograph.engine import desk as desks
 from heliograph.engine import looking, mailing, run
 from heliograph.store import rows
@@ -27,17 +27,28 @@ def stop_messages(
             identity = mailing_id(row.id, visit, record)
             if identity is not None:
                 desk.writes.launches.append(rows.TokenCancel(row.workspace_id, mailing.token_of(identity)))
+            request_id = request_id_of(start, row.id, visit, record)
+            if request_id is not None and plans.MADE not in record.output:
+                recall(desk, start.workspace_id, request_id)
+                continue
             for message_id in message_ids(start, row.id, visit, record):
-                _stop_message(desk, start, message_id)
+                stop_message(desk, start.workspace_id, start.partition, message_id)
 
 
-def _stop_message(desk: desks.Desk, start: rows.Start, message_id: bytes) -> None:
+def recall(desk: desks.Desk, workspace_id: int, request_id: bytes) -> None:
+    """Let a request to send be taken back by the partition whose it is; where it was taken up, the run hears of it."""
+    partition, kind = ids.partition_of(request_id), int(effects.Inbox.RECALL)
+    desk.writes.inbox.append(rows.Inbox(partition, workspace_id, request_id, kind, None, b"null", 0))
+
+
+def stop_message(desk: desks.Desk, workspace_id: int, here: int, message_id: bytes) -> None:
+    """Let a message go out no more, unless somebody holds it; `here` is the partition that this turn has."""
     partition = ids.partition_of(message_id)
-    if partition == start.partition:
-        desk.cancel_message(start.workspace_id, message_id)
+    if partition == here:
+        desk.cancel_message(workspace_id, message_id)
         return
     kind = int(effects.Inbox.CANCEL)
-    desk.writes.inbox.append(rows.Inbox(partition, start.workspace_id, message_id, kind, None, b"null", 0))
+    desk.writes.inbox.append(rows.Inbox(partition, workspace_id, message_id, kind, None, b"null", 0))
 
 
 def messages_of(start: rows.Start) -> Callable[[bytes, int, runs.Record], list[bytes]]:
@@ -52,8 +63,39 @@ def mailing_id(run_id: bytes, visit: int, record: runs.Record) -> bytes | None:
     return mailing.identity_of(run_id, visit, ids.head(record.started_at))
 
 
+def request_id_of(start: rows.Start, run_id: bytes, visit: int, record: runs.Record) -> bytes | None:
+    """The request to send that a step asked for; None for any other step."""
+    if not isinstance(record.output, dict) or plans.REQUESTED not in record.output:
+        return None
+    return request_id(start, run_id, visit, ids.head(record.started_at), record.output[plans.REQUESTED])
+
+
+def request_id(start: rows.Start, run_id: bytes, visit: int, head: bytes, subject: str | None) -> bytes:
+    """The id of the request to send that the step of a visit, taken at the instant of `head`, asks for.
+
+    It lies where its one recipient is decided, `subject`; one for many lies with its run.
+    """
+    partition = start.partition
+    if subject is not None and subject != start.contact_id:
+        partition = ids.partition_of_subject(start.workspace_id, rules.cooldown_subject(subject, None))
+    return ids.of_effect(run_id, visit, 0, head, partition)
+
+
+def walks_of(record: runs.Record) -> list[bytes]:
+    """The fan-outs of a step's request that have not ended."""
+    if not isinstance(record.output, dict):
+        return []
+    found = [ids.parse(name) for name in record.output.get(plans.WALKS, ()) if name not in record.output]
+    return [one for one in found if one is not None]
+
+
 def message_ids(start: rows.Start, run_id: bytes, visit: int, record: runs.Record) -> list[bytes]:
     """The messages that a step of a started run asked for: it names their recipients in its record, in order."""
+    asked = request_id_of(start, run_id, visit, record)
+    if asked is not None:
+        made = record.output.get(plans.MADE)
+        found = [asked] if made is None else [ids.parse(one[2]) for one in made]
+        return [one for one in found if one is not None]
     named = record.output.get(plans.RECIPIENTS) if isinstance(record.output, dict) else None
     if not named:
         return []

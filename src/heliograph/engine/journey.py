@@ -85,7 +85,7 @@ class Journeys:
             key
             for visit, record in read
             if record.status == plans.Status.PENDING
-            if (identity := askings.mailing_id(row.id, visit, record)) is not None
+            for identity in _walks(row, visit, record)
             for key in mailing.cursors_of(row.workspace_id, identity)
         ]
         return started.Wanted(people, sent, places, keys, lists, cursors)
@@ -207,12 +207,19 @@ def _mailed(desk: desks.Desk, row: rows.Run, records: Sequence[runs.Record]) -> 
     """How many messages of sends to lists that are under way stand how, by visit, as far as it was read."""
     found: dict[int, Mapping[str, int]] = {}
     for visit, record in enumerate(records):
-        identity = askings.mailing_id(row.id, visit, record)
-        if identity is not None and record.status == plans.Status.PENDING:
-            keys = mailing.cursors_of(row.workspace_id, identity)
+        identities = _walks(row, visit, record)
+        if identities and record.status == plans.Status.PENDING:
+            keys = [key for one in identities for key in mailing.cursors_of(row.workspace_id, one)]
             parts = [fanout.progress(desk.cursors[key]) for key in keys if key in desk.cursors]
-            found[visit] = mailing.counts(campaigns.added(parts)) or {"ENQUEUED": 1}
+            ended = frames.walked_in(record.output)
+            found[visit] = mailing.counts(campaigns.added(parts)) | ended or {"ENQUEUED": 1}
     return found
+
+
+def _walks(row: rows.Run, visit: int, record: runs.Record) -> list[bytes]:
+    """The fan-outs of a step that have not ended."""
+    identity = askings.mailing_id(row.id, visit, record)
+    return askings.walks_of(record) if identity is None else [identity]
 
 
 class _Lists(Mapping[str, str | None]):

@@ -84,11 +84,13 @@ def begin(
     fanout.begin_part(desk, start.workspace_id, fanout_id, 0)
 
 
-def begin_of_request(desk: desks.Desk, workspace_id: int, identity: bytes, body: courses.Body) -> None:
-    """Lay out a mailing that a request to send asks for."""
+def begin_of_request(
+    desk: desks.Desk, workspace_id: int, identity: bytes, body: courses.Body, run_id: bytes | None = None
+) -> None:
+    """Lay out a mailing that a request to send asks for; `run_id` is whose step asked for that, if one's did."""
     fanout_id = ids.of_fanout(identity)
     desk.writes.fanouts.append(
-        rows.Fanout(workspace_id, fanout_id, identity, courses.OF_REQUEST, _encode(body), desk.now)
+        rows.Fanout(workspace_id, fanout_id, identity, courses.OF_REQUEST, _encode(body), desk.now, run_id)
     )
     fanout.begin_part(desk, workspace_id, fanout_id, 0)
 
@@ -322,7 +324,9 @@ def hear(desk: desks.Desk, workspace_id: int, course: courses.Course) -> None:
     if whole.partitions < ids.PARTITIONS or whole.pending:
         return
     status = plans.Status.FAILED if whole.error else plans.Status.SUCCEEDED
-    output = {"counts": counts(whole)}
+    # A request may have several.
+    name = "counts" if course.body.request_id is None else ids.text(course.automation_id)
+    output = {name: counts(whole)}
     body = messages.answer_body(course.body.visit, 0, status, output, whole.error)
     partition, kind = ids.partition_of(course.run_id), int(effects.Inbox.REPLY)
     desk.writes.inbox.append(

@@ -7,7 +7,7 @@ read before anything is decided.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -22,11 +22,12 @@ from heliograph.core import (
     requests,
     routes,
     rules,
+    runs,
     tenants,
 )
-from heliograph.engine import bounds, courses, faults, looking, mailing, match, run
+from heliograph.engine import bounds, courses, faults, looking, mailing, match, requested, run
 from heliograph.engine import desk as desks
-from heliograph.store import courier_audiences, database, request_rows, rows
+from heliograph.store import courier_audiences, database, request_rows, rows, waiting_requests
 from heliograph.store import lists as stored_lists
 
 _decode = msgspec.json.Decoder().decode
@@ -34,6 +35,7 @@ _encode = msgspec.json.Encoder().encode
 _PLANNED, _UNROUTABLE = int(messages.State.PLANNED), int(messages.State.UNROUTABLE)
 
 TIMERS = frozenset({effects.Timer.REQUEST})
+INBOX = frozenset({effects.Inbox.RECALL})
 MOST_LISTS = 1_000
 """The most lists that one pattern means."""
 
@@ -45,6 +47,8 @@ class _Asked(NamedTuple):
     said: requests.Request
     crowds: Mapping[int, courses.Body]
     """The mailings of those of its recipients that are groups, but for what is said; absent: there is none."""
+    run: rows.Run | None
+    """The run whose step asked for it, if one's did."""
 
 
 class Requests:
@@ -60,24 +64,35 @@ class Requests:
         """`known` gives a workspace as the present turn knows it."""
         self._store, self._session, self._known, self._limits = store, session, known, limits
         self._asked: dict[tuple[int, bytes], _Asked] = {}
+        self._recalled: dict[tuple[int, bytes], request_rows.Request] = {}
 
     # ── reading, in bulk ────────────────────────────────────────────────────────────────────────────
 
     def read(
         self,
         connection: Any,
-        timers: Iterable[rows.Timer],
+        taken: rows.Taken,
         culprits: Collection[tuple[int, bytes]],
         desk: desks.Desk,
     ) -> None:
-        """The requests of these timers, and who is named in them."""
-        self._asked = {}
-        keys = {(t.workspace_id, t.id) for t in timers if t.kind in TIMERS} - {*culprits}
-        if not keys:
+        """The requests that are due or taken back, who is named in them, and the runs that asked for them."""
+        self._asked, self._recalled = {}, {}
+        keys = {(t.workspace_id, t.id) for t in taken.timers if t.kind in TIMERS} - {*culprits}
+        recalled = {(i.workspace_id, i.id) for i in taken.inbox if i.kind in INBOX} - {*culprits}
+        if not keys and not recalled:
             return
-        looks = looking.Looks()
-        for key, row in self._session.hot.read_requests(connection, keys).items():
-            said = requests.stored(row.body)
+        hot, looks = self._session.hot, looking.Looks()
+        found = {
+            key: (row, requests.stored(row.body))
+            for key, row in hot.read_requests(connection, keys | recalled).items()
+        }
+        self._recalled = {key: found[key][0] for key in recalled & found.keys()}
+        asking = {(key[0], _asker(said)) for key, (_, said) in found.items() if said.asked_by}
+        runs_known = hot.read_runs(connection, asking) if asking else {}
+        for key in recalled & found.keys():
+            looks.add(key[0], looking.Wanted(messages=(key[1],)))
+        for key in keys & found.keys():
+            row, said = found[key]
             people = {one.user_id for one in said.to if one.user_id is not None}
             places = {
                 (one.user_id or "", tenant_id)
@@ -85,8 +100,9 @@ class Requests:
                 if (tenant_id := one.tenant_id or said.tenant_id) is not None
             }
             looks.add(row.workspace_id, looking.Wanted(people, tenants=places))
-            self._asked[key] = _Asked(row, said, self._crowds(row, said))
-        looks.read(connection, self._session.hot, desk)
+            run_row = runs_known.get((key[0], _asker(said))) if said.asked_by else None
+            self._asked[key] = _Asked(row, said, self._crowds(row, said), run_row)
+        looks.read(connection, hot, desk)
 
     def _crowds(self, row: request_rows.Request, said: requests.Request) -> dict[int, courses.Body]:
         groups = {place: one for place, one in enumerate(said.to) if one.is_group}
@@ -111,7 +127,7 @@ class Requests:
                     named = {"list_id": "", "list_ids": tuple(each.id for each in listed)}
                 found[place] = courses.Body(
                     tenant_id=bound,
-                    visit=0,
+                    visit=said.asked_by[1] if said.asked_by else 0,
                     template_id=None,
                     template_version=None,
                     look=None,
@@ -125,12 +141,30 @@ class Requests:
 
     # ── one input ───────────────────────────────────────────────────────────────────────────────────
 
+    def inbox(self, desk: desks.Desk, inbox: rows.Inbox) -> None:
+        """Take a request back whose run was canceled: as long as it waits, it becomes a message that is canceled.
+
+        One that is due finds that out itself when it is taken up.
+        """
+        key = (inbox.workspace_id, inbox.id)
+        row = self._recalled.get(key)
+        if row is None:
+            return
+        if key in desk.messages:
+            desk.cancel_message(*key)
+        elif row.due_at > desk.now:
+            desk.writes.forgotten_timers.append(requested.timer_of(row))
+            run.release(desk, waiting_requests.as_canceled(row, desk.now))
+
     def timer(self, desk: desks.Desk, timer: rows.Timer, fault: Exception | None) -> None:
         """Let a request become what it asks for; `fault` is why its turn failed with it alone, if it did."""
         asked = self._asked.get((timer.workspace_id, timer.id))
         made: list[rows.Message] = []
         mailed: list[tuple[bytes, courses.Body]] = []
-        if fault is None and asked is not None:
+        is_canceled = asked is not None and _is_canceled(desk, asked)
+        if fault is None and asked is not None and is_canceled:
+            run.release(desk, waiting_requests.as_canceled(asked.row, desk.now))
+        elif fault is None and asked is not None:
             try:
                 made, mailed = self._made(desk, asked)
             except Exception as raised:  # noqa: BLE001 - a decision that raises marks its own input (E2)
@@ -144,8 +178,12 @@ class Requests:
             if is_late:
                 desk.late[message.id] = timer.wake_at
             run.post(desk, message, timer.partition)
+        asker = None if asked is None or asked.run is None or is_canceled else asked.run
         for identity, body in mailed:
-            mailing.begin_of_request(desk, timer.workspace_id, identity, body)
+            mailing.begin_of_request(desk, timer.workspace_id, identity, body, asker and asker.id)
+        if asked is not None and asked.said.asked_by and asker is not None:
+            place, walks = (asker.id, asked.said.asked_by[1]), [identity for identity, _ in mailed]
+            requested.tell(desk, timer.workspace_id, timer.id, *place, made, walks)
 
     def _made(
         self, desk: desks.Desk, asked: _Asked
@@ -168,6 +206,12 @@ class Requests:
             made += [self._message(desk, row, tenant_id, place, n, one) for n, one in enumerate(found)]
         if said.is_single:
             made[0] = made[0]._replace(id=row.id, partition=row.partition)
+        if asked.run is not None and said.asked_by:
+            asker, visit = asked.run, said.asked_by[1]
+            made = [
+                one._replace(automation_id=asker.automation_id, run_id=asker.id, visit=visit, ordinal=ordinal)
+                for ordinal, one in enumerate(made)
+            ]
         return made, mailed
 
     def _letter(
@@ -260,6 +304,20 @@ class Requests:
 
 NOBODY: dict[str, Any] = {"operator": "EQ", "path": "user_id", "value": ""}
 """The filter of an audience that has none."""
+
+
+def _asker(said: requests.Request) -> bytes:
+    """The run whose step asked for a request."""
+    identity = ids.parse(said.asked_by[0]) if said.asked_by else None
+    return identity or b""
+
+
+def _is_canceled(desk: desks.Desk, asked: _Asked) -> bool:
+    """Whether the run that asked for a request was canceled, as far as this turn knows."""
+    if asked.run is None:
+        return False
+    row = desk.runs.get((asked.run.workspace_id, asked.run.id), asked.run)
+    return row.status == runs.Status.CANCELED
 
 
 def _waits(row: request_rows.Request, said: requests.Request) -> message_delays.Waits | None:

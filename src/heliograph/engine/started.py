@@ -14,14 +14,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from heliograph.core import (
-    batches,
-    effects,
-    ids,
-    messages,
-    plans,
-    runs,
-)
+from heliograph.core import batches, effects, ids, messages, plans, runs
 from heliograph.engine import (
     askings,
     batch_words,
@@ -32,6 +25,7 @@ from heliograph.engine import (
     mailing,
     match,
     reporting,
+    requested,
     run,
     throttling,
 )
@@ -41,7 +35,8 @@ from heliograph.store import database, definitions, rows
 Key = tuple[int, bytes]
 
 TIMERS = frozenset({effects.Timer.RUN, effects.Timer.BATCH})
-INBOX = frozenset({effects.Inbox.CANCEL}) | batching.INBOX | batch_words.WORDS | reporting.INBOX
+_OTHERS = batching.INBOX | batch_words.WORDS | reporting.INBOX | requested.WORDS
+INBOX = frozenset({effects.Inbox.CANCEL}) | _OTHERS
 
 
 Wanted = looking.Wanted
@@ -229,6 +224,8 @@ class Started:
             self.reporting.inbox(desk, inbox)
         elif inbox.kind in batch_words.WORDS:
             self._hear(desk, workspace, inbox)
+        elif inbox.kind in requested.WORDS:
+            self._hear_of_request(desk, workspace, inbox)
         else:
             self._cancel(desk, inbox)
 
@@ -248,6 +245,21 @@ class Started:
             batch_words.answer(desk, effects.Inbox.TAKEN, key, word.visit, word.batch_id, word.item)
         else:
             batch_words.note(desk, row, records, word)
+
+    def _hear_of_request(self, desk: desks.Desk, workspace: match.Workspace, inbox: rows.Inbox) -> None:
+        """Let a run hear what the request has become that its step asked for."""
+        assert inbox.run_id is not None
+        row = desk.runs.get((inbox.workspace_id, inbox.run_id))
+        if row is None or _is_canceled(row):
+            requested.stop(desk, inbox)
+            return
+        if row.status == runs.Status.WAITING and self._is_put_off(desk, inbox):
+            return
+        records = requested.noted(row, inbox, desk.now)
+        if row.status == runs.Status.WAITING:
+            self._move(desk, workspace, row, records, ())
+        else:
+            desk.put_run(row._replace(state=runs.write(records)))
 
     def _is_put_off(self, desk: desks.Desk, inbox: rows.Inbox) -> bool:
         """Whether the run waits for the next turn, and the input with it."""
@@ -294,6 +306,8 @@ class Started:
             if isinstance(effect, effects.SendMany):
                 topic = workspace.wishes.topic_of(effect.template_id)
                 mailing.begin(desk, start, (row.id, visit), depth, effect, topic)
+            elif isinstance(effect, effects.SendRequest):
+                requested.begin(desk, start, (row.id, visit), effect)
             else:
                 run.carry_out(desk, origin, row.id, row.automation_id, visit, ordinal, effect)
         if moved.status is runs.Status.CANCELED:

@@ -143,7 +143,7 @@ class Turns:
             self._calendar.read(connection, taken.timers, self._culprits, now, room)
             self._started.read(connection, taken, self._culprits, desk)
             self._alarms.read(connection, taken.timers, self._culprits, desk)
-            self._requests.read(connection, taken.timers, self._culprits, desk)
+            self._requests.read(connection, taken, self._culprits, desk)
             self._bulk.read(connection, taken.timers, self._culprits, limit)
             self._escalating.read(connection, taken.timers, self._culprits, desk)
             for inbox in taken.inbox:
@@ -356,6 +356,8 @@ class Turns:
             run.DEBTS[inbox.kind](desk, inbox)
         elif inbox.kind in walks.INBOX:
             self._walks.inbox(desk, inbox)
+        elif inbox.kind in requests.INBOX:
+            self._requests.inbox(desk, inbox)
         elif inbox.kind in started.INBOX:
             self._started.inbox(desk, self._workspaces[inbox.workspace_id], inbox)
         else:

@@ -174,7 +174,8 @@ def _check_requests(
     for row in page:
         there = made[row.id]
         # What was canceled before it was taken up is one message, whoever it is for.
-        if row.id in waiting or (row.id in there and not said[row.id].is_single):
+        # What a run asked for stands in its records, and was looked at with them.
+        if row.id in waiting or said[row.id].asked_by or (row.id in there and not said[row.id].is_single):
             continue
         walked = {place for place, one in groups[row.id].items() if one in fanouts}
         is_kept = forgotten_before is None or row.due_at >= forgotten_before

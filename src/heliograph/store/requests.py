@@ -13,9 +13,10 @@ import msgspec
 import sqlalchemy as sa
 
 from heliograph import errors
-from heliograph.core import delays, effects, messages, people, requests, routing
+from heliograph.core import effects, ids, messages, requested, requests, routing
 from heliograph.core import providers as core_providers
 from heliograph.store import (
+    answers,
     birthdays,
     brands,
     courier_audiences,
@@ -100,8 +101,8 @@ def _tenant_faults(
         yield errors.Fault(path, f"there is no tenant {tenant_id!r}")
 
 
-def zone(connection: sa.Connection, workspace_id: int, given: requests.Request) -> str:
-    """On whose clock a request is delayed: its own zone, else its recipient's where it has one, else UTC."""
+def profile(connection: sa.Connection, workspace_id: int, given: requests.Request) -> dict[str, Any]:
+    """What is stored of the one person whom a request is for, where its delay goes by their clock."""
     stored: dict[str, Any] = {}
     one = given.to[0]
     if given.is_single and one.user_id is not None and given.delay.until is not None:
@@ -112,8 +113,7 @@ def zone(connection: sa.Connection, workspace_id: int, given: requests.Request) 
         row = connection.execute(query).one_or_none()
         if row is not None and (not given.is_bound or row.tenant_id == given.tenant_id):
             stored = msgspec.json.decode(row.profile)
-    known = (one.profile, stored) if given.is_single else ()
-    return delays.zone_of(given.delay.zone, *(people.attribute(said, "zoneinfo") for said in known))
+    return stored
 
 
 def put(connection: sa.Connection, row: request_rows.Request) -> bytes:
@@ -173,11 +173,32 @@ def cancel(connection: sa.Connection, workspace_id: int, identity: bytes, now: i
     )
     if not connection.execute(waits).rowcount:
         return False
-    canceled = waiting_requests.as_message(row)._replace(
-        state=int(messages.State.CANCELED), settled_at=now, error=reason
-    )
+    canceled = waiting_requests.as_canceled(row, now)._replace(error=reason)
+    asked_by = requests.stored(row.body).asked_by
+    run_id = None if asked_by is None else ids.parse(asked_by[0])
+    if asked_by is not None and run_id is not None:
+        canceled = canceled._replace(run_id=run_id, visit=asked_by[1])
+        _tell(connection, canceled, reason)
     connection.execute(sa.insert(schema.messages).values(**canceled._asdict()))
     return True
+
+
+def _tell(connection: sa.Connection, canceled: rows.Message, reason: str) -> None:
+    """Let the run that asked for a request hear that it is one message, which was canceled."""
+    ended = answers.Ended._make(getattr(canceled, name) for name in answers.Ended._fields)
+    answers.tell(connection, canceled.workspace_id, [ended], messages.State.CANCELED, reason)
+    assert canceled.run_id is not None
+    told = (canceled.contact_id, canceled.address, ids.text(canceled.id))
+    word = {
+        "partition": ids.partition_of(canceled.run_id),
+        "workspace_id": canceled.workspace_id,
+        "id": canceled.id,
+        "kind": effects.Inbox.MADE,
+        "run_id": canceled.run_id,
+        "body": requested.write(requested.Made(canceled.visit, (told,))),
+        "attempts": 0,
+    }
+    answers.put(connection, schema.inbox, [word])
 
 
 # ── archiving ───────────────────────────────────────────────────────────────────────────────────────

@@ -75,6 +75,11 @@ def as_message(row: request_rows.Request) -> rows.Message:
     )
 
 
+def as_canceled(row: request_rows.Request, now: int) -> rows.Message:
+    """The message that a request is which was taken back before anybody took it up."""
+    return as_message(row)._replace(state=int(messages.State.CANCELED), settled_at=now, error="canceled")
+
+
 def _sent(row: request_rows.Request, now: int) -> message_rows.Sent:
     message, said = as_message(row), requests.stored(row.body)
     named = [*_named(said)]

@@ -40,10 +40,4 @@ def idempotent_id(request: Call) -> str | None:
 
 def bound(said: requests.Request, who: auth.Principal) -> requests.Request:
     """The request as a key may ask it: one that is bound to a tenant speaks for that alone."""
-    if who.tenant_id is None:
-        return said
-    named = [said.tenant_id, *(one.tenant_id for one in said.to), *(one.member_of for one in said.to)]
-    strange = next((one for one in named if one not in (None, who.tenant_id)), None)
-    if strange is not None:
-        raise errors.NotFound(f"there is no tenant {strange!r}")
-    return msgspec.structs.replace(said, tenant_id=who.tenant_id, is_bound=True)
+    return requests.bound(said, who.tenant_id)

@@ -21,6 +21,7 @@ from heliograph.core import (
     overrides,
     people,
     plans,
+    request_steps,
     routing,
     step_keys,
     timeouts,
@@ -229,18 +230,42 @@ def _deliver(
 # ── reading ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def read_send(reader: frames.Reader) -> Send | SendMessage:
+def read_send(reader: frames.Reader) -> Send | SendMessage | request_steps.SendRequest:
     """A `send` step, in either form. Faults are collected by the reader."""
     if reader.raw("message") is not None:
         for name in LEGACY:
             if reader.raw(name) is not None:
                 reader.fault(name, "stands in `message` in this form of the step")
+        given = reader.raw("message")
+        if isinstance(given, dict) and not _is_plain(given):
+            return request_steps.read(reader, given)._replace(once=step_keys.read(reader))
         return _read_message(reader)._replace(once=step_keys.read(reader))
     given = {name: field for name in LEGACY if (field := reader.field(name)) is not None}
     for name in ("data", "profile", "override"):
         if isinstance(given.get(name), fields.Literal) and not isinstance(reader.raw(name), dict):
             reader.fault(name, "is an object")
     return Send(reader.path, given, step_keys.read(reader))
+
+
+def _is_plain(message: Mapping[str, Any]) -> bool:
+    """Whether a message is for people, at once, and says no more than a run can see to alone."""
+    to = message.get("to")
+    listed = to if isinstance(to, list) else [to]
+    return (
+        all(value is None or value == "" or key in _MESSAGE for key, value in message.items())
+        and len(listed) <= MAX_RECIPIENTS
+        and all(isinstance(one, dict) and one.keys() <= {*_TO} for one in listed)
+        and not any(_is_dynamic(message.get(name)) for name in _ROUTED)
+    )
+
+
+def _is_dynamic(given: object) -> bool:
+    """Whether something in this is taken from the run."""
+    if isinstance(given, str):
+        return given.startswith("refs.") or "${" in given
+    if isinstance(given, dict):
+        return "$ref" in given or any(_is_dynamic(one) for key, one in given.items() if key != "if")
+    return isinstance(given, list) and any(map(_is_dynamic, given))
 
 
 def _read_message(reader: frames.Reader) -> SendMessage:

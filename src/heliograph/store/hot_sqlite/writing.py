@@ -88,7 +88,7 @@ def _write_kept(connection: Connection, writes: rows.Writes, now: int) -> None:
         write_step_keys(connection, writes.kept.step_keys.values(), now)
     if writes.paced.messages or writes.paced.recent or writes.paced.moved:
         write_pacing(connection, writes.paced)
-    if writes.bulk.jobs:
+    if writes.bulk.jobs or writes.bulk.requests:
         write_bulk(connection, writes.bulk)
 
 

@@ -140,8 +140,9 @@ def _tell_of_batch(request: Call, last: Sequence[journey_accounts.StepAccount]) 
 
 
 def _sent(found: journey_runs.Stored, visit: int, record: runs.Record) -> list[bytes]:
-    """The messages of a step; of a send to a list, which makes many, the id of its request (A58)."""
+    """The messages of a step; of one that is a request of its own, and may make many, its id (A58)."""
     identity = askings.mailing_id(found.run.id, visit, record)
+    identity = identity or askings.request_id_of(found.start, found.run.id, visit, record)
     if identity is not None:
         return [identity]
     return askings.message_ids(found.start, found.run.id, visit, record)

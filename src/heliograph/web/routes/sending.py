@@ -12,7 +12,7 @@ import msgspec
 from litestar import Response, post, put
 
 from heliograph import errors
-from heliograph.core import ids, message_delays, requests, rules
+from heliograph.core import ids, requests, rules
 from heliograph.store import identities, request_rows
 from heliograph.store import requests as store
 from heliograph.web import auth, courier
@@ -52,9 +52,8 @@ def send(request: Call) -> Response[Sent]:
     with services.database.writing() as connection:
         store.check(connection, who.workspace_id, said)
         now = services.now()
-        zone = store.zone(connection, who.workspace_id, said)
-        first_at = None if said.is_single else message_delays.first_due_at(said.delay, now)
-        due_at = message_delays.due_at(said.delay, zone, now) if first_at is None else first_at
+        stored = store.profile(connection, who.workspace_id, said)
+        due_at = requests.due_at(said, stored, now)
         identity = store.put(connection, _row(said, who, now, due_at, request.content.start_key))
     request.wake()
     return Response(Sent(ids.wire(identity)), headers=ignored_header([*ignored, *strangers]))
