@@ -140,3 +140,42 @@ def test_an_operator_allows_hosts_and_ports(host: str, port: int, passes: bool) 
     """A host alone is its two usual ports; with a port it is that one."""
     allowed = ("crm.internal", "api.internal:8080", "::1", "[::2]", "[::3]:9000")
     assert destinations.is_allowed(host, port, allowed) is passes
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://example.com",
+        "http://Example.com:8080/a b?c=d",
+        "https://[2001:db8::1]:9/x",
+        "https://bücher.example/",
+    ],
+)
+def test_an_address_that_can_be_called_is_one(url: str) -> None:
+    """Names in any script, digits, ports; what stands in the path is nobody's business."""
+    assert destinations.url_fault(url) is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://[",
+        "http://[::1",
+        "http://\N{ACCOUNT OF}.com",
+        "http://a b/",
+        "http://",
+        "https:///path",
+        "http://example.com:99999/",
+        "http://example.com:x/",
+        "http://example.com:0/",
+        "http://user:secret@example.com/",
+        "ftp://example.com/",
+        "example.com",
+        "",
+        None,
+        5,
+    ],
+)
+def test_an_address_that_can_never_be_called_is_told(url: object) -> None:
+    """Whatever is written there: nothing raises."""
+    assert destinations.url_fault(url)

@@ -48,6 +48,25 @@ def test_a_rule_behind_one_that_always_stops_is_never_reached() -> None:
 
 
 @pytest.mark.parametrize(
+    ("conditions", "place"),
+    [
+        ([{"field": "due", "operator": "less_than", "value": "2026-01-02"}], "conditions[0].value"),
+        (
+            {"any": [{"all": [{"field": "n", "operator": "greater_or_equal", "value": "7"}]}]},
+            "conditions.any[0].all[0].value",
+        ),
+    ],
+)
+def test_an_order_of_what_has_none_never_holds(conditions: object, place: str) -> None:
+    """A text that is no instant is neither more nor less than anything: allowed, and told of at its place."""
+    (found,) = rule_warnings.of_content(rule(1, conditions=conditions).definition, rule_warnings.References())
+    assert found.path == place
+    assert "never holds" in found.message
+    kept = [{"field": "due", "operator": "less_than", "value": "2026-01-02T00:00:00Z"}]
+    assert not rule_warnings.of_content(rule(1, conditions=kept).definition, rule_warnings.References())
+
+
+@pytest.mark.parametrize(
     "fields",
     [
         {"stop_on_match": False},

@@ -179,6 +179,25 @@ def test_a_notification_is_pending_until_every_address_was_answered(world: testi
     assert {mail.recipient for mail in world.mailbox.received} == {"a@example.com", "c@example.com"}
 
 
+def test_a_notification_goes_to_whom_its_texts_name(world: testing.World) -> None:
+    """An address may be a text: who is named is known when the rule acts, and nobody is written to if one is none."""
+    named = "{{ contact.email }}"
+    notify = {"type": "notify", "emails": ["desk@example.com", named, "{{ payload.owner }}"], "text": "x"}
+    rule(world, {**notify, "emails": ["desk@example.com", named]})
+    event = happen(world)
+    world.run_until_idle()
+    assert statuses(world, event) == ["succeeded"]
+    assert len(world.mailbox.to("ana@example.com")) == len(world.mailbox.to("desk@example.com")) == 1
+    world.rule(trigger_type="custom.b", actions=[notify])
+    event = world.event("custom.b", contact_id="ana", payload={"owner": "nobody"})
+    world.run_until_idle()
+    ((action,),) = acts.actions(world, event)
+    assert action[:2] == ("notify", "failed")
+    assert action[2] is not None
+    assert action[2].startswith("emails[2]: is no e-mail address")
+    assert len(world.mailbox.received) == 2
+
+
 def test_a_call_succeeds_with_what_was_answered(world: testing.World) -> None:
     """`call_webhook` keeps the answer as the action's output, and its texts see the contact."""
 

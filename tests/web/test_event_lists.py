@@ -130,6 +130,10 @@ def test_the_events_of_a_rule_are_chosen_and_sorted(api: client.Client, history:
     assert found == newest(history, 0, 1, 2, 4)[::-1]
     refused = api.get(path, params={"sort_by": "colour"})
     assert (refused.status_code, list(client.faults(refused))) == (400, ["sort_by"])
+    refused = api.get(path, params={"status": "done"})
+    assert client.faults(refused)["status"] == (
+        'unknown status "done" (known: pending, processing, processed, failed)'
+    )
 
 
 @pytest.mark.spec("S4-247")

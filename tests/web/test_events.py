@@ -146,6 +146,39 @@ def test_an_idempotency_key_is_kept(api: client.Client) -> None:
     assert list(client.faults(other)) == ["[0].idempotency_key"]
 
 
+def test_idempotency_keys_of_tenants_do_not_meet(api: client.Client) -> None:
+    """Tenants and the workspace may use the same key for events of their own: each is taken in, and once."""
+    keys = [api.key("ingest", tenant="t"), api.key("ingest", tenant="t2"), api.key("ingest")]
+    events = [{"event_type": "custom.a", "idempotency_key": "order-1", "payload": {"n": n}} for n in range(3)]
+    first = [api.post(PATH, event, key=key) for event, key in zip(events, keys, strict=True)]
+    assert [answer.status_code for answer in first] == [202] * 3
+    assert len({answer.json()["ids"][0] for answer in first}) == 3
+    again = [api.post(PATH, event, key=key) for event, key in zip(events, keys, strict=True)]
+    assert [answer.json() for answer in again] == [answer.json() for answer in first]
+    assert api.post(PATH, events[1], key=keys[0]).status_code == 409
+
+
+def test_a_request_of_events_with_a_key_is_worked_once(api: client.Client) -> None:
+    """The header holds for events as for all that is posted, also where the worker died before it could answer."""
+    events = [{"event_type": "custom.a", "payload": {"n": n}} for n in range(3)]
+    events[1]["idempotency_key"] = "k"
+    once = {"Idempotency-Key": "r"}
+    first = api.post(PATH, events, headers=once)
+    assert (first.status_code, len(set(first.json()["ids"]))) == (202, 3)
+    again = api.post(PATH, events, headers=once)
+    assert (again.status_code, again.content) == (202, first.content)
+    assert again.headers["idempotent-replayed"] == "true"
+    assert api.post(PATH, events[:1], headers=once).json()["error"]["code"] == "idempotency_key_reused"
+    with api.store.writing() as connection:
+        connection.exec_driver_sql("UPDATE request_keys SET status = NULL")
+    api.clock.move(60_000_001)
+    assert api.post(PATH, events, headers=once).json() == first.json()
+    assert api.get(PATH).json()["total"] == 3
+    assert list(client.faults(api.post(PATH, events, headers={"Idempotency-Key": "r" * 256}))) == [
+        "Idempotency-Key"
+    ]
+
+
 def test_a_full_backlog_is_told_with_an_instant_to_come_back(database_url: str) -> None:
     """When more events wait than the setting allows, ingest answers 429 with Retry-After and takes nothing in."""
     with client.Client(database_url, backlog_limit=2) as api:

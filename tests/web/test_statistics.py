@@ -180,6 +180,17 @@ def test_one_rules_runs_are_its_own(api: client.Client) -> None:
     assert api.get(unknown).status_code == 404
 
 
+def test_the_series_of_a_deleted_rule_stays(api: client.Client) -> None:
+    """Who deletes a rule keeps what it counted (E22), as its runs stay; another tenant's is still nobody's business."""
+    rule = a_week(api)
+    path = f"{RULES}/{rule['id']}/stats/timeseries"
+    before = ask(api, path, window_days=3)
+    assert api.delete(f"{RULES}/{rule['id']}").status_code == 204
+    assert ask(api, path, window_days=3) == before
+    assert api.get(path, key=api.key("admin", tenant="shop")).status_code == 404
+    assert api.get(path, key=api.key("admin", workspace="other")).status_code == 404
+
+
 @pytest.mark.spec("S4-105")
 def test_one_rules_days_are_put_together(api: client.Client) -> None:
     """A rule's series takes buckets of some days too."""

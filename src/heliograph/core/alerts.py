@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from heliograph import errors
-from heliograph.core import documents, people
+from heliograph.core import destinations, documents, people
 
 DEFAULTS: Mapping[str, Any] = {
     "enabled": True,
@@ -116,6 +115,7 @@ def _channel_faults(channels: object, path: str) -> list[errors.Fault]:
         if fault:
             faults.append(errors.Fault(f"{path}.emails[{index}]", fault))
     url = channels.get("webhook_url")
-    if url is not None and (not isinstance(url, str) or urlsplit(url).scheme not in ("http", "https")):
-        faults.append(errors.Fault(f"{path}.webhook_url", "takes an http or https address, or null"))
+    fault = None if url is None else destinations.url_fault(url)
+    if fault:
+        faults.append(errors.Fault(f"{path}.webhook_url", f"{fault}; null for none"))
     return faults

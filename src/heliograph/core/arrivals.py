@@ -44,6 +44,12 @@ class Ready(NamedTuple):
     fingerprint: bytes | None
     """Of the payload, where the event has an idempotency key."""
 
+    def known_by(self, key: str) -> Ready:
+        """The same, under a key that stands for one event alone, so that its payload need not be compared."""
+        return self._replace(
+            arrival=msgspec.structs.replace(self.arrival, idempotency_key=key), fingerprint=b""
+        )
+
 
 _one = msgspec.json.Decoder(Arrival)
 _many = msgspec.json.Decoder(list[Arrival])

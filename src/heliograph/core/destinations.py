@@ -11,6 +11,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Collection
+from urllib.parse import urlsplit
 
 _USUAL_PORTS = (80, 443)
 _V4 = (
@@ -49,6 +50,9 @@ _CARRIERS = (
 )
 _TEREDO, _6TO4 = ipaddress.IPv6Network("2001::/32"), ipaddress.IPv6Network("2002::/16")
 _ISATAP = (0x0000_5EFE, 0x0200_5EFE)
+_HOST = re.compile(r"[\w.:%~-]+")
+"""What the name of a host, in any script, or an address in digits may consist of."""
+_SHOWN = 200
 _NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9a-fA-F]*)\.?")
 
 
@@ -62,6 +66,25 @@ def refusal(written: str) -> str | None:
     except ValueError:
         return "not an address"
     return _class_of(address)
+
+
+def url_fault(written: object) -> str | None:
+    """Why this is no URL that could ever be called over http or https, as a fault of its field; or None."""
+    if not isinstance(written, str):
+        return "takes an http or https address"
+    shown = repr(written[:_SHOWN])
+    try:
+        read = urlsplit(written)
+        port = read.port
+    except ValueError:
+        return f"takes an http or https address, not {shown}"
+    if read.scheme not in ("http", "https"):
+        return f"takes an http or https address, not {shown}"
+    if not read.hostname or not _HOST.fullmatch(read.hostname) or port == 0:
+        return f"names no host that could be called: {shown}"
+    if read.username is not None or read.password is not None:
+        return "cannot carry a user or password: use a header"
+    return None
 
 
 def is_allowed(host: str, port: int, allowed: Collection[str]) -> bool:

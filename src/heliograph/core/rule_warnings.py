@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from heliograph import errors
-from heliograph.core import conditions, events, notices, rules, schedule
+from heliograph.core import conditions, events, notices, rules, schedule, values
 
 _MOST_NAMED = 5
 
@@ -70,6 +70,7 @@ def of_content(definition: rules.Definition, known: References) -> tuple[errors.
     if not events.is_known(definition.trigger_type):
         nearest = errors.did_you_mean(definition.trigger_type, events.KNOWN_TYPES)
         found.append(errors.Fault("trigger_type", f"is no event type that is known here{nearest}"))
+    found += _never_holds(definition)
     for index, action in enumerate(definition.actions):
         for kind, field, what, where in _NAMES:
             named = action.get(field) if action["type"] == kind else None
@@ -82,6 +83,17 @@ def of_content(definition: rules.Definition, known: References) -> tuple[errors.
                 errors.Fault(_cause(index, action), "is this rule's own trigger: it may start itself")
             )
     return tuple(found)
+
+
+def _never_holds(definition: rules.Definition) -> Iterable[errors.Fault]:
+    """The leaves that compare an order with a text that is no instant: two other texts have none (R28)."""
+    for leaf in conditions.leaves(conditions.parse(definition.conditions)):
+        if leaf.meaning.wanted is values.UNFIT:
+            place = f"conditions{'' if leaf.path.startswith('[') else '.'}{leaf.path}.value"
+            what = f'"{leaf.operator}" compares numbers, and ISO 8601 instants with an offset'
+            yield errors.Fault(
+                place, f'{what} such as "2026-01-02T03:04:05Z": this is neither, so it never holds'
+            )
 
 
 # ── where it stands ─────────────────────────────────────────────────────────────────────────────────

@@ -22,6 +22,9 @@ _COMMIT_EVENTS = 5_000
 """Requests are gathered into one commit up to about this many events."""
 
 
+_LONGER_THAN_ANY = 160
+"""More characters than a key has that stands as it was sent (or as a request is known by)."""
+
 _LOOKS = 5
 """How often a commit is begun anew because another process used one of its keys meanwhile."""
 
@@ -39,6 +42,21 @@ class Batch(NamedTuple):
     is_array: bool
     once: bool = False
     """Whether an idempotency key that was used is refused, whatever it was used for."""
+
+    def keyed(self, request: str) -> Batch:
+        """The batch of a request that may come again: events without a key of their own get one from its name."""
+        return self._replace(
+            events=[
+                ready if ready.fingerprint is not None else ready.known_by(f"{request}:{index}")
+                for index, ready in enumerate(self.events)
+            ]
+        )
+
+    def place(self, key: str) -> tuple[int, str]:
+        """Where a key stands. Those of tenants do not meet, nor the workspace's, none of which is as long."""
+        if self.tenant_id is None:
+            return self.workspace_id, key
+        return self.workspace_id, f"{len(self.tenant_id)}:{self.tenant_id}:{key}".rjust(_LONGER_THAN_ANY)
 
 
 class Ingest:
@@ -167,7 +185,7 @@ class Ingest:
 
     def _known_keys(self, connection: Any, group: list[_Request]) -> dict[tuple[int, str], rows.Key]:
         keys = {
-            (request.batch.workspace_id, ready.arrival.idempotency_key)
+            request.batch.place(ready.arrival.idempotency_key)
             for request in group
             for ready in request.batch.events
             if ready.arrival.idempotency_key is not None
@@ -190,8 +208,9 @@ class Ingest:
         tails = os.urandom(5 * len(request.batch.events))
         for index, ready in enumerate(request.batch.events):
             key = ready.arrival.idempotency_key
-            place = (request.batch.workspace_id, key or "")
+            place = (0, "")
             if key is not None:
+                place = request.batch.place(key)
                 held = own_keys.get(place) or fresh.get(place) or known.get(place)
                 if held is not None and held.expires_at > now:
                     if request.batch.once or held.fingerprint != ready.fingerprint:
@@ -204,7 +223,7 @@ class Ingest:
             request.ids.append(event.id)
             if key is not None:
                 assert ready.fingerprint is not None
-                own_keys[place] = rows.Key(place[0], key, event.id, ready.fingerprint, now + KEY_LIFE)
+                own_keys[place] = rows.Key(*place, event.id, ready.fingerprint, now + KEY_LIFE)
         inserted += own
         fresh.update(own_keys)
 

@@ -164,6 +164,12 @@ def read_rule(
     return None if row is None else _rule(row)
 
 
+def had_rule(connection: sa.Connection, workspace_id: int, tenant_id: str | None, identity: bytes) -> bool:
+    """Whether there is a rule that this tenant (None: the whole workspace) may see, or was until it was deleted."""
+    query = sa.select(_AUTOMATIONS.id).filter_by(id=identity, workspace_id=workspace_id, kind=_RULE)
+    return connection.execute(_of_tenant(query, tenant_id)).first() is not None
+
+
 def list_rules(
     connection: sa.Connection, workspace_id: int, tenant_id: str | None, trigger_type: str | None = None
 ) -> list[Rule]:
@@ -181,6 +187,10 @@ def _visible(workspace_id: int, tenant_id: str | None) -> sa.Select[Any]:
         _AUTOMATIONS.kind == _RULE,
         _AUTOMATIONS.deleted_at.is_(None),
     )
+    return _of_tenant(query, tenant_id)
+
+
+def _of_tenant(query: sa.Select[Any], tenant_id: str | None) -> sa.Select[Any]:
     return query if tenant_id is None else query.where(_AUTOMATIONS.tenant_id == tenant_id)
 
 

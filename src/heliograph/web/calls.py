@@ -182,8 +182,10 @@ def _query_fault(name: str, text: str, kind: Any, refusal: msgspec.ValidationErr
 
 
 def _choices(kind: Any) -> Sequence[str]:
-    """The words of a Literal."""
-    return get_args(kind) if get_origin(kind) is Literal else ()
+    """The words of a Literal, also of one that may be left out."""
+    if get_origin(kind) is Literal:
+        return get_args(kind)
+    return next((words for one in get_args(kind) if (words := _choices(one))), ())
 
 
 def ignored_header(names: Sequence[str]) -> dict[str, str]:

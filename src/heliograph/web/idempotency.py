@@ -18,6 +18,7 @@ from heliograph.store import request_keys as store
 from heliograph.web import auth
 
 HEADER, EXPIRATION, REPLAYED = "idempotency-key", "x-idempotency-expiration", "idempotent-replayed"
+_NAME = HEADER.encode()
 MAX_KEY = 255
 LEASE = 60_000_000
 """Microseconds after which a request that was not answered is taken for one whose worker died."""
@@ -49,6 +50,11 @@ def wanted(
         raise errors.InvalidInput.at("Idempotency-Key", f"takes 1 to {MAX_KEY} characters")
     scope = " ".join(part for part in (who.tenant_id, "POST", path, query.decode("latin-1")) if part)
     return store.Wanted(who.workspace_id, scope, key, _fingerprint(body))
+
+
+def is_keyed(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether a request names a key, be it one that is refused."""
+    return any(name == _NAME for name, _ in headers)
 
 
 def expires_at(headers: Iterable[tuple[bytes, bytes]], now: int) -> int:

@@ -104,8 +104,13 @@ def read(connection: sa.Connection, request: calls.Call) -> automations.Rule:
 def there(found: automations.Rule | None, request: calls.Call) -> automations.Rule:
     """The rule that was looked for. Raises errors.NotFound."""
     if found is None:
-        raise errors.NotFound(f"there is no rule {request.part('rule_id')!r}")
+        raise missing(request)
     return found
+
+
+def missing(request: calls.Call) -> errors.NotFound:
+    """What is told of a rule that there is not."""
+    return errors.NotFound(f"there is no rule {request.part('rule_id')!r}")
 
 
 def _fields(rule: automations.Rule) -> dict[str, Any]:

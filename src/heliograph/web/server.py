@@ -286,7 +286,12 @@ class _Exchange:
     @property
     def is_ingest(self) -> bool:
         """Whether it takes the short way."""
-        return self.method == "POST" and self.path == events.PATH and not self.scope["query_string"]
+        return (
+            self.method == "POST"
+            and self.path == events.PATH
+            and not self.scope["query_string"]
+            and not idempotency.is_keyed(self.scope["headers"])
+        )
 
     async def body(self) -> bytes:
         """The body, whole. Raises errors.TooLarge before it is all read."""

@@ -64,7 +64,11 @@ def _step(source: object, path: str) -> plans.Step:
     try:
         step: plans.Step = msgspec.convert(source, kind)
     except msgspec.ValidationError as fault:
-        raise errors.InvalidInput(faults=[documents.fault_of(fault, path)]) from None
+        found_at = documents.fault_of(fault, path)
+        if found_at.path == f"{path}.on_error":
+            word = source["on_error"]
+            found_at = found_at._replace(message=errors.unknown("on_error", word, ("continue", "stop")))
+        raise errors.InvalidInput(faults=[found_at]) from None
     found = [errors.Fault(f"{path}.{place}" if place else path, message) for place, message in step.faults()]  # type: ignore[attr-defined]
     if found:
         raise errors.InvalidInput(faults=found)

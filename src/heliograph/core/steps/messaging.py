@@ -6,15 +6,14 @@ fills them, because filling is done outside any transaction.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, ClassVar, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 
 from heliograph import errors
-from heliograph.core import effects, people, plans, templates
+from heliograph.core import destinations, effects, people, plans, templates
 
 METHODS = ("POST", "PUT", "PATCH", "GET", "DELETE")
 
@@ -103,33 +102,65 @@ class Notify(
             yield "emails", "takes 1 to 50 addresses"
         if len(self.phone_numbers) > 50:
             yield "phone_numbers", "takes 1 to 50 numbers"
-        for index, number in enumerate(self.phone_numbers):
-            fault = people.phone_fault(number)
+        for place, channel, written in self._written():
+            fault = None if _is_text(written) else _FAULTS[channel](written)
             if fault:
-                yield f"phone_numbers[{index}]", fault
-        for index, address in enumerate(self.emails):
-            fault = people.email_fault(address)
-            if fault:
-                yield f"emails[{index}]", fault
-        yield from templates.faults(subject=self.subject, text=self.text)
+                yield place, fault
+        yield from templates.faults(
+            subject=self.subject, text=self.text, emails=self.emails, phone_numbers=self.phone_numbers
+        )
 
     @cached_property
     def reads(self) -> frozenset[str]:
         """The roots that its texts read."""
         return templates.roots_read((self.subject, self.text))
 
+    @cached_property
+    def recipients(self) -> tuple[tuple[str, templates.Text], ...]:
+        """(channel, address), ready to be filled."""
+        return tuple(
+            (channel, templates.compile_text(written, place)) for place, channel, written in self._written()
+        )
+
     def take(self, scene: plans.Scene) -> plans.Outcome:
-        """One message to each address."""
+        """One message to each address; none where a text that names one comes to something else."""
         content = {"subject": self.subject or scene.default_subject, "text": self.text}
         data = _records(scene, self.reads)
-        addresses = [("email", address.strip().lower()) for address in self.emails]
-        addresses += [("sms", people.check_phone(number)) for number in self.phone_numbers]
+        addresses: dict[tuple[str, str], None] = {}
+        for channel, text in self.recipients:
+            address = text.source if text.is_static else text.fill(scene.context, scene.now)
+            fault = None if text.is_static else _FAULTS[channel](address)
+            if fault:
+                return plans.failed(f"{text.path}: {fault}")
+            addresses[channel, _NORMAL[channel](address)] = None
         return plans.pending(
             *(
                 effects.Deliver(effects.Kind.MESSAGE, channel, None, address, None, None, content, data, None)
-                for channel, address in dict.fromkeys(addresses)
+                for channel, address in addresses
             )
         )
+
+    def _written(self) -> Iterator[tuple[str, str, str]]:
+        """Place, channel, and the address as it is written."""
+        for index, address in enumerate(self.emails):
+            yield f"emails[{index}]", "email", address
+        for index, number in enumerate(self.phone_numbers):
+            yield f"phone_numbers[{index}]", "sms", number
+
+
+def _is_text(written: str) -> bool:
+    """Whether it is filled when the rule acts, so that what it comes to is only known then."""
+    return "{{" in written or "{%" in written
+
+
+_FAULTS: Mapping[str, Callable[[str], str | None]] = {
+    "email": people.email_fault,
+    "sms": people.phone_fault,
+}
+_NORMAL: Mapping[str, Callable[[str], str]] = {
+    "email": lambda address: address.strip().lower(),
+    "sms": people.check_phone,
+}
 
 
 class CallWebhook(
@@ -147,10 +178,9 @@ class CallWebhook(
 
     def faults(self) -> Iterable[tuple[str, str]]:
         """What its type does not say."""
-        if "{{" not in self.url and (
-            urlsplit(self.url).scheme not in ("http", "https") or not urlsplit(self.url).netloc
-        ):
-            yield "url", f"takes an http or https address, not {self.url!r}"
+        fault = None if _is_text(self.url) else destinations.url_fault(self.url)
+        if fault:
+            yield "url", fault
         if self.method.upper() not in METHODS:
             yield "method", errors.unknown("method", self.method, METHODS)
         if not 0.1 <= self.timeout_secs <= 30:

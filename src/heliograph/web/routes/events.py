@@ -93,15 +93,24 @@ _LARGE = 1024 * 1024
 _encode = msgspec.json.Encoder().encode
 
 
-async def accept(given: services.Services, who: auth.Principal, body: bytes, content_type: str) -> bytes:
-    """Take the events of a body in; gives the answer's body once they are durable."""
+async def accept(
+    given: services.Services,
+    who: auth.Principal,
+    body: bytes,
+    content_type: str,
+    start_key: str | None = None,
+) -> bytes:
+    """Take the events of a body in; gives the answer's body once they are durable.
+
+    `start_key` names a request that may come again: events without a key of their own are known by it.
+    """
     arguments = (body, content_type, who.workspace_id, who.tenant_id)
     # A large body may take a second to read when it is built to: it must not hold up the loop for that long.
     if len(body) > _LARGE:
         batch = await asyncio.to_thread(given.ingest.read, *arguments)
     else:
         batch = given.ingest.read(*arguments)
-    made = await given.ingest.accept(batch)
+    made = await given.ingest.accept(batch if start_key is None else batch.keyed(start_key))
     return _encode(Accepted([ids.text(identity) for identity in made]))
 
 
@@ -110,9 +119,8 @@ async def create_events(request: Call) -> bytes:
     """Take in one event, or up to 10,000 at once."""
     request.refuse_query()
     content = request.content
-    return await accept(
-        content.services, request.principal, content.body, request.headers.get("content-type", "")
-    )
+    kind = request.headers.get("content-type", "")
+    return await accept(content.services, request.principal, content.body, kind, content.start_key)
 
 
 @get(PATH, opt={"tag": TAG, "query": HashedEventsQuery})

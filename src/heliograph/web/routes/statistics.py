@@ -137,11 +137,13 @@ def read_time_series(request: Call) -> Series:
 @get("/api/automation/rules/{rule_id:str}/stats/timeseries", opt={"tag": TAG, "query": SeriesQuery})
 @in_thread
 def read_rule_time_series(request: Call) -> Series:
-    """Count the runs of one rule, bucket by bucket."""
+    """Count the runs of one rule, bucket by bucket; those of a deleted one stay."""
     query, who, window = _series(request)
+    rule_id = request.identity("rule_id")
     with request.services.database.reading() as connection:
-        rule = rule_answers.read(connection, request)
-        by_day = statistics.by_day(connection, who.workspace_id, who.tenant_id, window, rule.id)
+        if not automations.had_rule(connection, who.workspace_id, who.tenant_id, rule_id):
+            raise rule_answers.missing(request)
+        by_day = statistics.by_day(connection, who.workspace_id, who.tenant_id, window, rule_id)
     return _written(query, days.buckets(window, query.bucket_days, by_day))
 
 
