@@ -115,7 +115,7 @@ class Outlets:
         key = (one.id, one.version)
         try:
             definition = stored_providers.defined(self._store.safe, workspace_id, one)
-            way, sending = self.open(one.name, definition), sending_of(definition)
+            way, sending = self.open(one.name, definition), sending_of(definition, one.name)
         except errors.HeliographError as fault:
             way, sending = Closed(one.channel, fault.message), letters.PLAIN
         return ways.Opened(key, one.name, one.channel, way, sending, provider_limits.limits_of(one.settings))
@@ -196,7 +196,7 @@ def _server(name: str, definition: providers.Definition) -> email.Server:
     )
 
 
-def sending_of(definition: providers.Definition) -> letters.Sending:
+def sending_of(definition: providers.Definition, name: str) -> letters.Sending:
     """What a provider says of the messages that go by it."""
     sender, secret = definition.settings.get("from"), definition.secrets.get("signing_secret")
     is_mail = providers.channel_of(definition.provider) == "email"
@@ -204,4 +204,5 @@ def sending_of(definition: providers.Definition) -> letters.Sending:
         mime.mailbox(sender, "from") if sender and is_mail else None,
         () if secret is None else (secret,),
         definition.provider,
+        name,
     )

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import apprise as library
 import pytest
 
 from heliograph import channels, errors, guard
@@ -27,6 +28,7 @@ def sent(
     address: str = "device:1 #a",
     host: str = "127.0.0.1",
     allowed: str = "HOST:PORT",
+    words: channels.Words = WORDS,
 ) -> tuple[channels.Answer, HttpSink]:
     """The answer to one message, and the service that was asked."""
 
@@ -35,7 +37,7 @@ def sent(
             entry = allowed.replace("HOST", host).replace("PORT", str(sink.port))
             url = f"json://{host}:{sink.port}/{apprise.PLACE}"
             channel = apprise.AppriseChannel("push", url, guard.Guard([entry]))
-            outgoing = channels.Outgoing("id-1", "push", address, WORDS, "", 2**62)
+            outgoing = channels.Outgoing("id-1", "push", address, words, "", 2**62)
             try:
                 return await channel.send(outgoing), sink
             finally:
@@ -56,6 +58,22 @@ def test_a_message_goes_where_its_recipient_is() -> None:
         answer, sink = sent(lambda _: http_sink.reply(), address)
         assert (answer.outcome, answer.code) == (channels.Outcome.PERMANENT, "malformed")
         assert sink.calls == []
+
+
+def test_data_goes_beside_the_words() -> None:
+    """A service that takes data for a program has it; of one that takes none the answer says that it has not."""
+    data = (("order", "7"), ("title", "x"))
+    answer, sink = sent(lambda _: http_sink.reply(), words=WORDS._replace(data=data))
+    said = json.loads(sink.calls[0].body)
+    assert (said["title"], said["data"], answer.text) == ("News", {"order": "7", "title": "x"}, "")
+    for url, held in (
+        ("fcm://project/key/device/?mode=legacy", "data_kwargs"),
+        ("onesignal://app@key/device/", "postback_data"),
+    ):
+        service = library.Apprise.instantiate(url)
+        assert apprise.give(service, data)
+        assert getattr(service, held) == dict(data)
+    assert not apprise.give(library.Apprise.instantiate("xml://localhost/"), data)
 
 
 def test_what_is_not_taken_is_tried_again() -> None:

@@ -18,7 +18,7 @@ PERMANENT, UNCERTAIN = channels.Outcome.PERMANENT, channels.Outcome.UNCERTAIN
 
 
 def sent(
-    script: http_sink.Script, *, allowed: bool = True, **account: str
+    script: http_sink.Script, *, allowed: bool = True, by: str = "", **account: str
 ) -> tuple[channels.Answer, HttpSink]:
     """The answer to one text message, and the service that was asked."""
 
@@ -30,7 +30,7 @@ def sent(
             to = sms.Account("AC1", "to ken", base=f"http://127.0.0.1:{sink.port}/", **given)
             channel = sms.TwilioChannel(to, webhook.WebhookChannel(door))
             words = channels.Words("A title", "Grüße & 50 % off + more")
-            outgoing = channels.Outgoing("id-1", "sms", "+442079460100", words, "", AT + 60_000_000)
+            outgoing = channels.Outgoing("id-1", "sms", "+442079460100", words, by, AT + 60_000_000)
             try:
                 return await channel.send(outgoing), sink
             finally:
@@ -43,6 +43,15 @@ def sent(
 def told(line: str, **body: object) -> http_sink.Script:
     """A service that always answers this."""
     return lambda _: http_sink.reply(line, json.dumps(body).encode(), "Content-Type: application/json")
+
+
+def test_a_message_may_name_its_sender() -> None:
+    """It is from whom the message says, and not from whom its provider does; neither by its messaging service."""
+    for service in ("", "MG1"):
+        _, sink = sent(told("201 Created", sid="SM1"), by="Shop", service=service)
+        (call,) = sink.calls
+        form = parse_qs(call.body.decode(), strict_parsing=True)
+        assert (form["From"], form.get("MessagingServiceSid")) == (["Shop"], None)
 
 
 def test_a_text_message_is_posted_as_a_form() -> None:

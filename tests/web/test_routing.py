@@ -302,15 +302,64 @@ def test_each_channel_says_what_is_said_of_it_instead(api: Client) -> None:
     assert "https://shop.example/a?x=1&amp;utm_source=shop&amp;utm_medium=e-mail" in html
 
 
+def test_a_provider_is_spoken_of_by_its_own_name(api: Client) -> None:
+    """What is said of one wins over its kind and its channel, and nothing of it reaches another."""
+    api.world.provider("twilio", "texts")
+    api.world.provider("twilio", "more-texts", position=1)
+    api.world.provider("apprise-push", "pushes")
+    api.world.provider("smtp", "mail")
+    message: dict[str, Any] = {
+        **HELLO,
+        "to": {**ANA, "firebaseToken": "t"},
+        "routing": routing("all", "sms", "push", "email"),
+        "channels": {
+            "sms": {"override": {"from": "Shop", "body": "A"}},
+            "push": {"override": {"data": {"order": 7, "open": "orders"}}},
+            "email": {"override": {"subject": "A"}},
+        },
+        "providers": {
+            "twilio": {"override": {"body": "B"}},
+            "texts": {"override": {"body": "C", "from": "+15005550008"}},
+            "pushes": {"override": {"title": "D"}},
+            "mail": {"override": {"subject": "E"}, "metadata": {"utm": {"source": "mine"}}},
+        },
+    }
+    sent(api, message)
+    boxes = api.world.outboxes
+    (text,) = boxes["texts"].received
+    assert (text.content, text.sender) == (channels.Words("Hello", "C"), "+15005550008")
+    (push,) = boxes["pushes"].received
+    assert push.content == channels.Words("D", "There", (("order", "7"), ("open", "orders")))
+    (mail,) = boxes["mail"].received
+    assert isinstance(mail.content, bytes)
+    assert b"Subject: E" in mail.content
+    boxes["texts"].answer = testing.refusing
+    sent(api, {**message, "routing": routing("single", "sms")})
+    (text,) = boxes["more-texts"].received
+    assert (text.content, text.sender) == (channels.Words("Hello", "B"), "Shop")
+    # A strategy may say as much.
+    named = strategy(api, "sms", providers={"more-texts": {"override": {"body": "F"}}})
+    sent(api, {**HELLO, "to": ANA, "routing": {"strategy_id": named}})
+    assert boxes["more-texts"].received[-1].content == channels.Words("Hello", "F")
+
+
 def test_what_is_not_served_is_refused(api: Client) -> None:
     """A field that is known and cannot be done is a 400 that says so, as is a provider that there is not."""
+    api.world.provider("twilio", "texts")
     wrong: list[tuple[dict[str, Any], set[str]]] = [
         ({"channels": {"sms": {"override": {"from": "+1"}}}}, {"message.channels.sms.override.from"}),
-        ({"channels": {"push": {"override": {"data": {}}}}}, {"message.channels.push.override.data"}),
+        ({"channels": {"sms": {"override": {"to": "+15005550009"}}}}, {"message.channels.sms.override.to"}),
+        ({"channels": {"push": {"override": {"data": []}}}}, {"message.channels.push.override.data"}),
+        (
+            {"channels": {"push": {"override": {"data": {"k": "x" * 4100}}}}},
+            {"message.channels.push.override.data"},
+        ),
         ({"channels": {"sms": {"routing_method": "all"}}}, {"message.channels.sms.providers"}),
         ({"channels": {"sms": {"routing_method": "any"}}}, {"message.channels.sms.routing_method"}),
         ({"channels": {"sms": {"providers": ["nobody"]}}}, {"message.channels.sms.providers"}),
-        ({"providers": {"mine": {"override": {"body": "x"}}}}, {"message.providers.mine.override"}),
+        ({"providers": {"mine": {"override": {"colour": "x"}}}}, {"message.providers.mine.override"}),
+        ({"providers": {"texts": {"override": {"title": "x"}}}}, {"message.providers.texts.override"}),
+        ({"providers": {"texts": {"override": {"subject": "x"}}}}, {"message.providers.texts.override"}),
         (
             {"providers": {"mine": {"if": "data.", "timeouts": 0}}},
             {"message.providers.mine.if", "message.providers.mine.timeouts"},

@@ -33,6 +33,7 @@ class Words(NamedTuple):
 
     title: str  # one line, which a text message does not have
     text: str
+    data: tuple[tuple[str, str], ...] = ()  # what a program beside its reader is told, for push
 
 
 class Outgoing(NamedTuple):
@@ -44,7 +45,7 @@ class Outgoing(NamedTuple):
     content: (
         bytes | HttpRequest | Words
     )  # finished MIME for email; text in UTF-8 or MIME for console; a request for webhook; words for the others
-    sender: str  # the envelope's sender, for email
+    sender: str  # the envelope's sender, for email; for sms a number or name, where the message says from whom it is
     expires_at: int  # the claim's lease (µs): the hand-over is never begun at or after it
 
 

@@ -57,9 +57,10 @@ class TwilioChannel:
             return channels.Answer(channels.Outcome.PERMANENT, "", None, "malformed", "has no text")
         account = self._account
         form = {"To": outgoing.address, "Body": outgoing.content.text}
-        form |= (
-            {"MessagingServiceSid": account.service} if account.service else {"From": account.sender or ""}
-        )
+        if account.service and not outgoing.sender:
+            form["MessagingServiceSid"] = account.service
+        else:
+            form["From"] = outgoing.sender or account.sender or ""
         if account.callback:
             form["StatusCallback"] = f"{account.callback}?message={outgoing.message_id}"
         request = channels.HttpRequest("POST", self._headers, urlencode(form).encode(), _PATIENCE)

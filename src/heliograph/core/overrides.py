@@ -7,8 +7,11 @@ copy is written to by themselves.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import msgspec
 
 from heliograph import errors
 from heliograph.core import frames, mime, people
@@ -32,23 +35,78 @@ def of_channel(channel: str, given: Mapping[str, Any], path: str) -> tuple[dict[
     Raises InvalidInput, RenderFailed with places.
     """
     if channel == "email":
-        known = (*TEXTS, "from", "reply_to", *COPIES, "headers")
-        return _checked(given, path), [f"{path}.{name}" for name in given.keys() - {*known}]
+        return _checked(given, path), [f"{path}.{name}" for name in given.keys() - {*_EMAIL}]
     fields = _WORDS.get(channel, {})
     faults = [
-        errors.Fault(f"{path}.{name}", f"is not served: {channel} takes {', '.join(fields) or 'no override'}")
+        errors.Fault(f"{path}.{name}", f"is not served: {takes(channel)}")
         for name in sorted(given.keys() - fields.keys())
     ]
     if faults:
         raise errors.InvalidInput(faults=faults)
-    found = {fields[name]: frames.text(value, f"{path}.{name}") for name, value in given.items() if value}
+    found: dict[str, Any] = {}
+    for name, value in given.items():
+        if value not in (None, ""):
+            found[fields[name]] = _READERS[name](value, f"{path}.{name}")
     return found, []
 
 
+def of_any_channel(given: Mapping[str, Any], path: str) -> dict[str, dict[str, Any]]:
+    """What an override would say on each of the channels that know all its fields; empty where none does."""
+    found = {}
+    for channel in ("email", *_WORDS):
+        try:
+            said, ignored = of_channel(channel, given, path)
+        except (errors.InvalidInput, errors.RenderFailed):
+            continue
+        if said and not ignored and not copies(said):
+            found[channel] = said
+    return found
+
+
+def takes(channel: str) -> str:
+    """What an override may say on a channel, in words."""
+    fields = _EMAIL if channel == "email" else _WORDS.get(channel, {})
+    return f"{channel} takes {', '.join(fields) or 'no override'}"
+
+
+LONGEST_DATA = 4_096
+"""Bytes of a push message's data, as JSON."""
+_SENDER = re.compile(r"\+[1-9][0-9]{6,14}|[0-9]{3,8}|(?=.*[A-Za-z])[A-Za-z0-9][A-Za-z0-9 ]{0,10}")
+
+
+def _sender(value: Any, path: str) -> str:
+    written = frames.text(value, path)
+    if _SENDER.fullmatch(written) is None:
+        told = "takes a number such as +15005550006, a short code, or a name of at most 11 letters and digits"
+        raise errors.RenderFailed.at(path, told)
+    return written
+
+
+def _data(value: Any, path: str) -> dict[str, str]:
+    """What an app is told: texts by name; anything else stands there as JSON."""
+    if not isinstance(value, dict):
+        raise errors.RenderFailed.at(path, "is an object: texts by name, for the app that shows the message")
+    made = {
+        name: one if isinstance(one, str) else msgspec.json.encode(one).decode()
+        for name, one in value.items()
+    }
+    if len(msgspec.json.encode(made)) > LONGEST_DATA:
+        raise errors.RenderFailed.at(path, f"takes {LONGEST_DATA} bytes at most, as JSON")
+    return made
+
+
+_READERS: Mapping[str, Callable[[Any, str], Any]] = {
+    "title": frames.text,
+    "body": frames.text,
+    "from": _sender,
+    "data": _data,
+}
+_EMAIL = (*TEXTS, "from", "reply_to", *COPIES, "headers")
 _TITLED: Mapping[str, str] = {"title": "subject", "body": "text"}
 _WORDS: Mapping[str, Mapping[str, str]] = {
-    "sms": {"body": "text"},
-    **dict.fromkeys(("push", "direct_message", "webhook"), _TITLED),
+    "sms": {"body": "text", "from": "from"},
+    "push": {**_TITLED, "data": "data"},
+    **dict.fromkeys(("direct_message", "webhook"), _TITLED),
 }
 """What is said of a message on channels of words, and what of it that is."""
 

@@ -67,6 +67,8 @@ class Provider(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     limit: int | None = None
     """Milliseconds after which the next provider is gone to."""
     utm: dict[str, str] = {}
+    by_name: dict[str, dict[str, Any]] = {}
+    """As `override`, of one that is named by its own name: by channel, because its kind is not known here."""
 
 
 class Routing(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -151,10 +153,12 @@ def _providers(
         reading.known(own, _PROVIDER, place)
         override = reading.mapping(own, "override", place)
         utm = _utm(reading, reading.mapping(own, "metadata", place), f"{place}.metadata")
-        if (override or utm) and name not in providers.KINDS:
-            kinds, field = ", ".join(providers.KINDS), "override" if override else "metadata"
-            reading.fault(f"{place}.{field}", f"is not served by name: it stands with a kind, one of {kinds}")
-            override = {}
+        by_name: dict[str, dict[str, Any]] = {}
+        if override and name not in providers.KINDS:
+            # Of what kind it is only the workspace knows (store.requests.check).
+            by_name, override = overrides.of_any_channel(override, f"{place}.override"), {}
+            if not by_name:
+                reading.fault(f"{place}.override", "is not served: no channel takes such fields")
         if override:
             channel = providers.channel_of(name)
             override = _override(reading, channel, override, f"{place}.override")
@@ -166,6 +170,7 @@ def _providers(
             override=override,
             limit=reading.milliseconds(own, "timeouts", place, timeouts.LONGEST) or limit,
             utm=utm,
+            by_name=by_name,
         )
     return found
 
@@ -330,18 +335,26 @@ _NOTHING_SAID = Channel()
 
 
 def _said_there(routing: Routing, channel: str, said: Channel) -> dict[str, Any]:
-    """What is said of a message on a channel instead, by whatever provider (`by`: by those of one kind)."""
+    """What is said of a message on a channel instead, by whatever provider (`by`: by one, or those of one kind)."""
     found = dict(said.override)
     if channel == "email" and (utm := {**routing.utm, **said.utm}):
         found["utm"] = utm
     by = {
-        name: {**one.override, **({"utm": one.utm} if one.utm and channel == "email" else {})}
+        name: {
+            **_of_provider(name, one, channel),
+            **({"utm": one.utm} if one.utm and channel == "email" else {}),
+        }
         for name, one in routing.providers.items()
-        if name in providers.KINDS and providers.channel_of(name) == channel
     }
     if by := {name: override for name, override in by.items() if override}:
         found["by"] = by
     return found
+
+
+def _of_provider(name: str, one: Provider, channel: str) -> Mapping[str, Any]:
+    if name not in providers.KINDS:
+        return one.by_name.get(channel, {})
+    return one.override if providers.channel_of(name) == channel else {}
 
 
 def _via(routing: Routing, said: Channel, never: tuple[str, ...]) -> routes.Via | None:

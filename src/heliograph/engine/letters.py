@@ -46,6 +46,8 @@ class Sending(NamedTuple):
     """By which webhooks are signed, instead of by the workspace's own."""
     kind: str = ""
     """The kind of provider."""
+    name: str = ""
+    """Its own, where it is a workspace's."""
 
 
 PLAIN = Sending()
@@ -139,7 +141,8 @@ class Letters:
         made = made._replace(
             subject=override.get("subject", made.subject), text=override.get("text", made.text)
         )
-        content: channels.Words | channels.HttpRequest = channels.Words(made.subject, made.text.strip())
+        data = tuple(override.get("data", _NOTHING).items())
+        content: channels.Words | channels.HttpRequest = channels.Words(made.subject, made.text.strip(), data)
         if message.channel == "webhook":
             secrets = sending.secrets or self._secrets(message.workspace_id, now)
             told = {
@@ -155,7 +158,8 @@ class Letters:
                 },
             }
             content = signed(told, secrets, identity, now)
-        return channels.Outgoing(identity, message.channel, address, content, "", start_by)
+        sender = override.get("from", "") if message.channel == "sms" else ""
+        return channels.Outgoing(identity, message.channel, address, content, sender, start_by)
 
     def _headers(self, message: rows.Message) -> tuple[tuple[str, str], ...]:
         """How a contact unsubscribes with one click (RFC 8058)."""
@@ -181,11 +185,12 @@ def _says_override(content: bytes | str | None) -> bool:
 
 
 def _override_of(message: rows.Message, sending: Sending) -> Mapping[str, Any]:
-    """What a message's send says of it instead, by a provider of this kind."""
+    """What a message's send says of it instead, by this provider, by those of its kind, by all."""
     if not _says_override(message.content):
         return _NOTHING
     override: dict[str, Any] = _decode(message.content or b"{}").get("override") or {}
-    return {**override, **override.get("by", _NOTHING).get(sending.kind, _NOTHING)}
+    by = override.get("by", _NOTHING)
+    return {**override, **by.get(sending.kind, _NOTHING), **by.get(sending.name, _NOTHING)}
 
 
 _NOTHING: Mapping[str, Any] = {}

@@ -13,7 +13,7 @@ import msgspec
 import sqlalchemy as sa
 
 from heliograph import errors
-from heliograph.core import effects, ids, messages, requested, requests, routing
+from heliograph.core import effects, ids, messages, overrides, requested, requests, routing
 from heliograph.core import providers as core_providers
 from heliograph.store import (
     answers,
@@ -87,10 +87,16 @@ def _provider_faults(
         named += [(f"{path}.channels.{channel}.providers", name) for name in one.providers]
     if not named:
         return
-    known = {one.name for one in providers.listed(connection, workspace_id)} | core_providers.KINDS.keys()
+    kinds = {one.name: one.provider for one in providers.listed(connection, workspace_id)}
     for place, name in named:
-        if name not in known:
+        if name not in kinds and name not in core_providers.KINDS:
             yield errors.Fault(place, f"there is no provider {name!r}")
+    for name, said_of in said.providers.items():
+        if said_of.by_name and name in kinds:
+            way = core_providers.channel_of(kinds[name])
+            if way not in said_of.by_name:
+                place = f"{path}.providers.{name}.override"
+                yield errors.Fault(place, f"is not served: {overrides.takes(way)}")
 
 
 def _tenant_faults(

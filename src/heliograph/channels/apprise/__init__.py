@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -17,6 +18,9 @@ from heliograph.channels.apprise import confinement
 
 PLACE = "{address}"
 _PATIENCE = 30.0
+_DATA = ("data_kwargs", "postback_data")
+"""Where services of the library keep what an app is told: Firebase, OneSignal."""
+_NO_DATA = "it was handed over without its data, which this service does not take"
 _WAYS_ON = frozenset("/\\?%")
 _LOCAL = frozenset(("blink1", "dbus", "glib", "gnome", "kde", "macosx", "qt", "rsyslog", "syslog", "windows"))
 """Services that are the machine itself."""
@@ -53,6 +57,7 @@ class AppriseChannel:
             return channels.Answer(
                 channels.Outcome.PERMANENT, "", None, "malformed", "the service knows no such address"
             )
+        is_whole = give(service, words.data)
         try:
             async with asyncio.timeout(_PATIENCE):
                 taken = await asyncio.to_thread(self._notified, service, words)
@@ -66,7 +71,7 @@ class AppriseChannel:
                 channels.Outcome.UNCERTAIN, "", None, "lost", f"no answer within {_PATIENCE:g} s"
             )
         if taken:
-            return channels.Answer(channels.Outcome.ACCEPTED, "")
+            return channels.Answer(channels.Outcome.ACCEPTED, "", text="" if is_whole else _NO_DATA)
         return channels.Answer(
             channels.Outcome.TEMPORARY,
             "",
@@ -81,6 +86,21 @@ class AppriseChannel:
 
     async def close(self) -> None:
         """Nothing is held open."""
+
+
+def give(service: Any, data: Sequence[tuple[str, str]]) -> bool:
+    """Let a service hand data on beside the words; False where it takes none."""
+    if not data:
+        return True
+    if getattr(service, "protocol", None) == "json":
+        service.payload_extras["data"] = dict(data)
+        return True
+    for name in _DATA:
+        held = getattr(service, name, None)
+        if isinstance(held, dict):
+            held.update(data)
+            return True
+    return False
 
 
 def _library() -> Any:
