@@ -101,7 +101,7 @@ class Outlets:
             if any(one.tracks for one in policies.values()):
                 topics = definitions.topics(connection, workspace_id)
                 tracking = sending_policies.Tracking(policies, topics)
-            return ways.Outlet(keys, sandbox, tracking)
+            return ways.Outlet(keys, sandbox, tracking, stored_providers.hears(connection, workspace_id))
 
     def opened(self, workspace_id: int, keys: Collection[tuple[str, int]]) -> list[ways.Opened]:
         """Those of a workspace's providers that are there in these versions, ready to be asked."""
@@ -118,7 +118,10 @@ class Outlets:
             way, sending = self.open(one.name, definition), sending_of(definition, one.name)
         except errors.HeliographError as fault:
             way, sending = Closed(one.channel, fault.message), letters.PLAIN
-        return ways.Opened(key, one.name, one.channel, way, sending, provider_limits.limits_of(one.settings))
+        limits = provider_limits.limits_of(one.settings)
+        return ways.Opened(
+            key, one.name, one.channel, way, sending, limits, providers.reports(one.provider, one.settings)
+        )
 
     async def tried(self, workspace_id: int, one: stored_providers.Provider, address: str) -> channels.Answer:
         """What a provider answers to a message that stands in no ledger."""

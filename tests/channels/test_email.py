@@ -44,6 +44,10 @@ def test_what_was_sent_arrives(extensions: tuple[bytes, ...], content: bytes) ->
     ("said", "reference"),
     [
         (b"250 2.0.0 Ok: queued as 4XyZ12", "4XyZ12"),
+        (
+            b"250 Ok 0000014644fe5ef6-9a483358-9170-4cb4-a269-f5dcdf415321-000000",
+            "0000014644fe5ef6-9a483358-9170-4cb4-a269-f5dcdf415321-000000",
+        ),
         (b"250 OK id=1rABCD-0001", "1rABCD-0001"),
         (b"250-2.0.0 Ok:\r\n250 queued as <a@b>", "a@b"),
         (b"250 thanks", None),

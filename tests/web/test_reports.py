@@ -4,7 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from email.message import Message
 from email.mime.message import MIMEMessage
 from email.mime.multipart import MIMEMultipart
@@ -19,8 +19,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import NameOID
 
 from heliograph import channels, testing
-from heliograph.core import schedule
-from heliograph.store import safe
+from heliograph.core import ids, schedule
+from heliograph.store import retention, safe
+from tests import tables
 from tests.channels import certificates
 from tests.web.client import Client, faults
 
@@ -55,10 +56,13 @@ def write_to(api: Client, *people: str) -> dict[str, str]:
     return {one["recipient"]: one["id"] for one in api.get("/messages").json()["results"]}
 
 
-def provider(api: Client, reports: str, **settings: str) -> str:
+def provider(api: Client, reports: str, *, enabled: bool = True, **settings: str) -> str:
     """A mail server whose service reports; the path at which it does."""
     given = {"host": "smtp.example.com", "reports": reports, **settings}
-    made = api.post("/providers", {"provider": "smtp", "alias": f"by-{reports}", "settings": given})
+    made = api.post(
+        "/providers",
+        {"provider": "smtp", "alias": f"by-{reports}", "settings": given, "enabled": enabled},
+    )
     assert made.status_code == 200, made.text
     return f"/inbound/providers/by-{reports}"
 
@@ -315,6 +319,87 @@ def test_twilio_calls_back(lone_api: Client) -> None:
         assert tell("ana", MessageStatus=status) == 200
     assert tell("ben", MessageStatus="undelivered", ErrorCode="30005", ErrorMessage="Unknown") == 200
     assert stands(api) == {"ana": "DELIVERED", "ben": "hard"}
+
+
+# ── what a provider calls a message ─────────────────────────────────────────────────────────────────
+
+
+def called(*names: str) -> Callable[[channels.Outgoing], channels.Answer]:
+    """A provider that gives these names to what it takes, one after the other."""
+    left = iter(names)
+    return lambda _: channels.Answer(channels.Outcome.ACCEPTED, "", next(left), "250", "ok")
+
+
+NAMES = (("abc.def", "ana"), ("14c5d", "ben"), ("kept", "cleo"))
+
+
+def references(api: Client) -> list[list[Any]]:
+    """The names that are kept."""
+    found = tables.rows(api.store, "message_references")
+    return sorted([row["reference"], ids.text(row["message_id"])] for row in found)
+
+
+def test_a_message_is_found_by_what_its_provider_calls_it(api: Client) -> None:
+    """A report that has not our id is of the message that was taken under that name, in this workspace alone."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    public = key.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    path = provider(api, "sendgrid", reports_key=base64.b64encode(public).decode())
+    box = api.world.outboxes.setdefault("by-sendgrid", testing.Outbox("email"))
+    box.answer = called("abc.def", "14c5d", "kept")
+    mails = write_to(api, "ana", "ben", "cleo")
+    assert references(api) == sorted([name, mails[who]] for name, who in NAMES)
+    events: list[dict[str, Any]] = [
+        {"event": "delivered", "sg_message_id": "abc.def.filter0001.16648.5515E0B88.0"},
+        {"event": "open", "sg_message_id": "14c5d.recvd-7-1", "smtp-id": "<theirs@sendgrid.example>"},
+        {"event": "delivered", "sg_message_id": "nobody.filter1"},
+        {"event": "delivered", "sg_message_id": ""},
+        {"event": "delivered", "sg_message_id": 7},
+    ]
+    now = api.clock.now()
+    body = json.dumps([{"timestamp": now // 1_000_000, **one} for one in events]).encode()
+    headers = signed_by_sendgrid(key, body, now)
+    answer = api.send("POST", path, key=None, content=body, headers=headers)
+    assert (answer.status_code, answer.json()) == (200, {"reports": 2})
+    assert stands(api) == {"ana": "DELIVERED", "ben": "OPENED", "cleo": "SENT"}
+    # What is forgotten takes its names with it.
+    api.clock.move(400 * 24 * HOUR)
+    before, owner = api.clock.now() - 24 * HOUR, api.world.workspace_id
+    for kind in retention.KINDS:
+        retention.forget(api.store, owner, kind, retention.START, before, 100)
+    assert references(api) == []
+
+
+def test_every_provider_may_use_its_own_name(lone_api: Client) -> None:
+    """SES, Mailgun and Twilio as well; of what nobody reports on no name is kept."""
+    api = lone_api
+    api.mailbox.answer = called("first", "second")
+    hello = {"content": {"title": "", "body": "x"}}
+    api.post("/send", {"message": {**hello, "to": {"email": "eve@example.com"}}})
+    api.decide()
+    assert references(api) == []
+    path, amazon = provider(api, "ses", reports_topic=TOPIC, enabled=False), Amazon(api)
+    mails = write_to(api, "ana")
+    told = {"notificationType": "Delivery", "mail": {"messageId": "second"}, "delivery": {}}
+    certificate = CERTIFICATE.replace("-1.pem", "-2.pem")
+    content = json.dumps(amazon.envelope("Notification", told, SigningCertURL=certificate))
+    assert api.send("POST", path, key=None, content=content).json() == {"reports": 1}
+    assert stands(api)["ana"] == "DELIVERED"
+    assert references(api) == [["second", mails["ana"]]]
+
+    settings = {"account_sid": "AC1", "auth_token": "secret", "from": "+4912345"}
+    api.world.provider("twilio", "text", settings=settings).answer = called("SM7")
+    message = {**hello, "to": {"phone_number": "+15005550001"}}
+    api.post("/send", {"message": {**message, "routing": {"method": "single", "channels": ["sms"]}}})
+    api.decide()
+    path, given = "/inbound/providers/text", {"MessageSid": "SM7", "MessageStatus": "delivered"}
+    signed = PLACE + path + "".join(f"{key}{given[key]}" for key in sorted(given))
+    made = base64.b64encode(hmac.new(b"secret", signed.encode(), hashlib.sha1).digest()).decode()
+    headers = {"X-Twilio-Signature": made, "Content-Type": "application/x-www-form-urlencoded"}
+    answer = api.send("POST", path, key=None, content=urlencode(given), headers=headers)
+    assert (answer.status_code, answer.json()) == (200, {"reports": 1})
+    assert stands(api)["+15005550001"] == "DELIVERED"
 
 
 # ── e-mails that come back ──────────────────────────────────────────────────────────────────────────

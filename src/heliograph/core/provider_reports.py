@@ -1,6 +1,7 @@
 """What providers report in their own words, read as reports: Amazon SES, SendGrid, Mailgun, Twilio.
 
-Law: a message is known by its own id, which stands in its Message-ID, or in the address of a callback. What says
+Law: a message is known by its own id, which stands in its Message-ID, or in the address of a callback; else by what its
+provider called it when it took it. What says
 nothing that we keep (queued, deferred, unsubscribed at the provider) is passed over, as is what a machine opened. A
 temporary failure after which the provider tries again is none.
 """
@@ -19,8 +20,8 @@ from heliograph.core.reports import HARD, SOFT, Report, What
 
 _decode = msgspec.json.Decoder().decode
 _ID = re.compile(r"<?\s*([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})@")
-Found = tuple[bytes, Report]
-"""(message_id, what is told of it)"""
+Found = tuple[bytes | tuple[str, ...], Report]
+"""(message_id, or by what its provider may have called it; what is told of it)"""
 
 
 class Told(NamedTuple):
@@ -33,20 +34,30 @@ class Told(NamedTuple):
     link: str | None = None
 
 
+LONGEST_REFERENCE = 255
+
+
 def message_of(message_id: object) -> bytes | None:
     """The message of ours that has this Message-ID; None where it is none of ours."""
     found = _ID.search(message_id) if isinstance(message_id, str) else None
     return None if found is None else ids.parse(found[1])
 
 
-def found_in(message_id: bytes | None, provider: str, told: Iterable[Told]) -> Iterator[Found]:
-    """What is told of a message, as reports; nothing where it is none of ours."""
-    if message_id is None:
+def found_in(
+    message_id: bytes | None, provider: str, told: Iterable[Told], references: Sequence[object] = ()
+) -> Iterator[Found]:
+    """What is told of a message, as reports; nothing where it is none of ours.
+
+    `references` is what its provider may have called it, which counts where its own id is not told.
+    """
+    named = tuple(one for one in references if isinstance(one, str) and 0 < len(one) <= LONGEST_REFERENCE)
+    known = message_id or named
+    if not known:
         return
     for one in told:
         link = None if one.link is None else _clean(one.link)[: reports.LONGEST_LINK]
         words = " ".join(_clean(one.words).split())[: reports.LONGEST_WORDS]
-        yield message_id, Report(one.what, one.at, one.bounce, words, link, provider)
+        yield known, Report(one.what, one.at, one.bounce, words, link, provider)
 
 
 def _clean(text: str) -> str:
@@ -89,7 +100,7 @@ def of_ses(message: object, now: int) -> list[Found]:
         known = message_of(next(named, None))
     kind = _text(given.get("eventType") or given.get("notificationType")).lower()
     told = _told_by_ses(kind, _mapping(given.get(kind)), now)
-    return list(found_in(known, "ses", [] if told is None else [told]))
+    return list(found_in(known, "ses", [] if told is None else [told], [mail.get("messageId")]))
 
 
 def _told_by_ses(kind: str, detail: Mapping[str, Any], now: int) -> Told | None:
@@ -139,7 +150,11 @@ def of_sendgrid(given: Sequence[Any], now: int) -> list[Found]:
             bounce = HARD if hard and is_hard(_text(one.get("status"))) else SOFT
         words = _text(one.get("reason") or one.get("response"))
         told = Told(what, _instant(one.get("timestamp"), now), words, bounce, _text(one.get("url")) or None)
-        found += found_in(message_of(one.get("smtp-id")), "sendgrid", [told])
+        named = _text(one.get("sg_message_id"))
+        # What it answered with comes first in it, and where it went on within SendGrid last.
+        references = [named, *(named.partition(mark)[0] for mark in (".filter", ".recv", "."))]
+        known = message_of(one.get("smtp-id"))
+        found += found_in(known, "sendgrid", [told], list(dict.fromkeys(references)))
     return found
 
 
@@ -170,8 +185,8 @@ def of_mailgun(given: Mapping[str, Any], now: int) -> list[Found]:
         bounce = HARD if hard else SOFT
     headers = _mapping(_mapping(one.get("message")).get("headers"))
     told = Told(what, _instant(one.get("timestamp"), now), words, bounce, _text(one.get("url")) or None)
-    known = message_of(headers.get("message-id"))
-    return list(found_in(known, "mailgun", [told]))
+    written = _text(headers.get("message-id")).strip("<> ")
+    return list(found_in(message_of(written), "mailgun", [told], [written]))
 
 
 # ── Twilio ──────────────────────────────────────────────────────────────────────────────────────────
@@ -195,7 +210,8 @@ def of_twilio(message_id: bytes | None, given: Mapping[str, str], now: int) -> l
         told = [Told(What.BOUNCED, now, words, HARD if code in _GONE else SOFT)]
         if code == _STOPPED:
             told.append(Told(What.COMPLAINED, now, words))
-    return list(found_in(message_id, "twilio", told))
+    named = given.get("MessageSid", given.get("SmsSid"))
+    return list(found_in(message_id, "twilio", told, [named]))
 
 
 # ── what a status means ─────────────────────────────────────────────────────────────────────────────

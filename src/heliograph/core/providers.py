@@ -291,6 +291,11 @@ def name_of(provider: str, number: int, alias: str | None) -> str:
     return alias or f"{provider}-{number}"
 
 
+def reports(provider: str, settings: Mapping[str, Any]) -> bool:
+    """Whether a provider tells what became of the messages that it took."""
+    return provider == "twilio" or bool(settings.get("reports"))
+
+
 def shown(settings: Mapping[str, Any], secrets: Mapping[str, object]) -> dict[str, Any]:
     """The settings as answers and exports have them: of a secret only that it is set."""
     return {**settings, **dict.fromkeys(secrets, HIDDEN)}

@@ -297,18 +297,29 @@ class Delivery:
         now = self._now()
         way.heard(answer, now)
         others = self._ways.others(claimed.message, way, now) if answer.blames_provider else None
-        self._answered(claimed, way.signed(answer), others)
+        is_told_of = answer.reference is not None and self._ways.reports(claimed.message, way)
+        self._answered(claimed, way.signed(answer), others, is_told_of=is_told_of)
 
     def _answered(
-        self, claimed: rows.Claimed, answer: channels.Answer, others: Mapping[str, bool] | None = None
+        self,
+        claimed: rows.Claimed,
+        answer: channels.Answer,
+        others: Mapping[str, bool] | None = None,
+        *,
+        is_told_of: bool = False,
     ) -> None:
-        """Keep an answer for the next turn; `others` is who else might take the message."""
+        """Keep an answer for the next turn; `others` is who else might take the message.
+
+        `is_told_of`: whether who took it reports on it.
+        """
         self._counts[answer.outcome] += 1
         # Of a claim that was taken over, `due_at` is when it was made.
         lost = answer is settlements.LOST
         claimed_at = claimed.due_at if lost else claimed.lease_until - self._terms.lease
         self._handover.answer(
-            settlements.settled(claimed, answer, self._terms, claimed_at, self._now(), others)
+            settlements.settled(
+                claimed, answer, self._terms, claimed_at, self._now(), others, is_told_of=is_told_of
+            )
         )
         if self._line:
             self._awake.set()

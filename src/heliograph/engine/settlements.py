@@ -55,10 +55,13 @@ def settled(
     claimed_at: int,
     now: int,
     others: Mapping[str, bool] | None = None,
+    *,
+    is_told_of: bool = False,
 ) -> rows.Settled:
     """What is stored of a message after an answer: its new state, its attempts, and what follows from them.
 
-    `others` is the other providers of its channel and whether they are up, where the fault was the provider's own.
+    `others` is the other providers of its channel and whether they are up, where the fault was the provider's own;
+    `is_told_of`, whether its provider reports on what it took.
     """
     message = claimed.message
     before = messages.read_attempts(message.attempts)
@@ -111,6 +114,7 @@ def settled(
         claimed if after.state is messages.State.FAILED else None,
         _moved(message, route, now) if after.goes_on else None,
         _bounce(message, answer, now) if after.goes_on or after.state is messages.State.FAILED else None,
+        answer.reference if is_told_of else None,
     )
 
 

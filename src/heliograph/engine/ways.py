@@ -40,6 +40,8 @@ class Opened(NamedTuple):
     sending: letters.Sending
     """What it says of the messages that go by it."""
     limits: provider_limits.Limits | None = None
+    reports: bool = False
+    """Whether it tells what became of the messages that it took."""
 
 
 class Outlet(NamedTuple):
@@ -51,6 +53,8 @@ class Outlet(NamedTuple):
     """Whether what it sends is simulated."""
     tracking: sending_policies.Tracking | None = None
     """What its e-mails tell of their readers, where it says so itself."""
+    hears: bool = False
+    """Whether it set up who reports on e-mails, be they sent by the installation's own server."""
 
 
 class Sandbox:
@@ -86,6 +90,7 @@ class Way:
         self.names = (name, sending.kind)
         """What a message may call it by."""
         self.limits: provider_limits.Limits | None = None
+        self.reports = False
         self.place: tuple[int, str] = (0, "")
         """Whose it is and its id, where it has limits."""
         self.put_off_until = 0
@@ -157,6 +162,8 @@ class Ways:
         self._tracking: dict[int, sending_policies.Tracking | None] = {}
         """What the e-mails of each workspace tell of their readers, where it says so itself."""
         self._sandbox = Way(Sandbox(), Sandbox.provider, is_installed=True)
+        self._hearing: set[int] = set()
+        """The workspaces that set up who reports on e-mails."""
         self._retired: list[Way] = []
         self._closing: set[asyncio.Task[None]] = set()
         self._begin: Callable[[Way], list[asyncio.Task[None]]] | None = None
@@ -215,6 +222,7 @@ class Ways:
         outlet = self._outlet_of(workspace_id)
         (self._sandboxes.add if outlet.is_sandbox else self._sandboxes.discard)(workspace_id)
         self._tracking[workspace_id] = outlet.tracking
+        (self._hearing.add if outlet.hears else self._hearing.discard)(workspace_id)
         before = self._own.get(workspace_id, {})
         if not outlet.keys and not before:
             return
@@ -227,6 +235,7 @@ class Ways:
             elif key in made:
                 own[key] = Way(made[key].way, made[key].name, made[key].sending)
                 own[key].limits, own[key].place = made[key].limits, (workspace_id, key[0])
+                own[key].reports = made[key].reports
                 own[key].tasks = [] if self._begin is None else self._begin(own[key])
         self._retired += [way for key, way in before.items() if key not in own]
         self._own[workspace_id] = own
@@ -298,6 +307,12 @@ class Ways:
         if via is not None:
             order = _goes_by(order, via)
         return {one.name: one.is_up(now) for one in order if one is not way}
+
+    def reports(self, message: rows.Message, way: Way) -> bool:
+        """Whether somebody tells what became of a message that this one took."""
+        if way.is_installed:
+            return message.workspace_id in self._hearing and message.channel == "email"
+        return way.reports
 
     def tracked(self, message: rows.Message) -> Collection[str] | None:
         """What an e-mail tells of its reader by its workspace's own word; None: that says nothing."""

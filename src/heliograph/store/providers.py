@@ -107,6 +107,12 @@ def in_order(connection: sa.Connection, workspace_id: int) -> tuple[tuple[str, i
     return tuple((row.id, row.version) for row in found)
 
 
+def hears(connection: sa.Connection, workspace_id: int) -> bool:
+    """Whether a workspace has set up who reports on its e-mails, by a provider that may be there for that alone."""
+    mail = [one for one in listed(connection, workspace_id) if one.channel == "email"]
+    return any(providers.reports(one.provider, one.settings) for one in mail)
+
+
 def opened(safe: safes.Safe, workspace_id: int, stored: Provider) -> dict[str, str]:
     """Its secrets in the clear. Raises errors.NoSecretKey or errors.WrongSecretKey."""
     return {

@@ -18,11 +18,12 @@ from heliograph.core import effects, ids, reports
 from heliograph.store import answers, consent, database, request_keys, schema
 
 _MESSAGES, _SOFT = schema.messages.c, schema.soft_bounces.c
+_REFERENCES = schema.message_references.c
 _KEYS_AT_ONCE = 500
 _SCOPE = "reports"
 """What the keys of reports hold for."""
-Told = tuple[bytes, reports.Report]
-"""(message_id, what is told of it)"""
+Told = tuple[bytes | tuple[str, ...], reports.Report]
+"""(message_id, or by what its provider may have called it; what is told of it)"""
 
 
 class Once(NamedTuple):
@@ -48,8 +49,10 @@ def take_in(
     with store.writing() as connection:
         if once is not None and not _is_first(connection, workspace_id, once, now):
             return 0
-        there = _there(connection, workspace_id, tenant_id, {message_id for message_id, _ in told})
-        found = [one for one in told if one[0] in there]
+        called = _called(connection, workspace_id, [one for one, _ in told if isinstance(one, tuple)])
+        known = [(one if isinstance(one, bytes) else called.get(one), report) for one, report in told]
+        there = _there(connection, workspace_id, tenant_id, {one for one, _ in known if one is not None})
+        found = [(one, report) for one, report in known if one is not None and one in there]
         if any(report.what in (reports.What.BOUNCED, reports.What.COMPLAINED) for _, report in found):
             # An address may come to be one that nothing is sent to: turns ask for those from now on.
             consent.note(connection, workspace_id)
@@ -82,6 +85,26 @@ def _is_first(connection: sa.Connection, workspace_id: int, once: Once, now: int
     if request_keys.fingerprint(connection, wanted) != fingerprint:
         raise errors.Forbidden("its signature was used before, for something else")
     return False
+
+
+def _called(
+    connection: sa.Connection, workspace_id: int, wanted: Collection[tuple[str, ...]]
+) -> dict[tuple[str, ...], bytes]:
+    """The messages that their providers call by any of these names, the first of them first."""
+    ordered = sorted({name for names in wanted for name in names})
+    known: dict[str, bytes] = {}
+    for first in range(0, len(ordered), _KEYS_AT_ONCE):
+        query = sa.select(_REFERENCES.reference, _REFERENCES.message_id).where(
+            _REFERENCES.workspace_id == workspace_id,
+            _REFERENCES.reference.in_(ordered[first : first + _KEYS_AT_ONCE]),
+        )
+        known |= {row.reference: row.message_id for row in connection.execute(query)}
+    found: dict[tuple[str, ...], bytes] = {}
+    for names in wanted:
+        message_id = next((known[name] for name in names if name in known), None)
+        if message_id is not None:
+            found[names] = message_id
+    return found
 
 
 def _there(

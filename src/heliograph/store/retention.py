@@ -288,6 +288,7 @@ def _forget(store: database.Database, workspace_id: int, going: _Going, before: 
         ran = _delete(connection, workspace_id, _RUNS.id, going.runs)
         _delete(connection, workspace_id, schema.starts.c.run_id, ran)
         sent = _delete(connection, workspace_id, _MESSAGES.id, going.messages)
+        _delete(connection, workspace_id, schema.message_references.c.message_id, sent)
         asked = _delete(connection, workspace_id, _REQUESTS.id, going.requests)
         _delete(connection, workspace_id, schema.archives.c.request_id, [*sent, *asked])
         return len(gone) + len(ran) + len(sent) + len(asked)

@@ -396,5 +396,5 @@ class Settled(NamedTuple):
     """What was claimed, where it has failed for good."""
     moved: request_rows.Moved | None = None
     """By which way it goes on, where it does by another one."""
-    bounce: reports.Word | None = None
-    """What its address is told, where it was refused as no bounce would tell it better."""
+    bounce: reports.Word | None = None  # what its address is told of a refusal that says as much as a bounce
+    reference: str | None = None  # what its provider calls it, where that reports on it

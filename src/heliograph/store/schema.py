@@ -29,6 +29,7 @@ from heliograph.store import (
     policy_tables,
     preference_tables,
     provider_tables,
+    report_tables,
     request_tables,
     start_tables,
     tenant_tables,
@@ -164,6 +165,7 @@ lists, subscriptions = list_tables.lists, list_tables.subscriptions
 audiences = audience_tables.audiences
 consents, suppressions = consent_tables.consents, consent_tables.suppressions
 soft_bounces, consent_changes = consent_tables.soft_bounces, consent_tables.consent_changes
+message_references = report_tables.message_references
 preference_sections = preference_tables.preference_sections
 preference_topics = preference_tables.preference_topics
 preference_pages = preference_tables.preference_pages

@@ -31,7 +31,12 @@ _log = structlog.get_logger(__name__)
 _NEEDS_LOGIN = frozenset((530, 534, 535, 538))
 _NO_SUCH_ADDRESS = frozenset(("5.1.0", "5.1.1", "5.1.2", "5.1.3", "5.1.4", "5.1.6", "5.1.10"))
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s|$)")
-_REFERENCE = re.compile(r"\bqueued as <?([!-:=?-~]{1,200})|\bid=([!-:=?-~]{1,200})", re.IGNORECASE)
+_REFERENCE = re.compile(
+    r"\bqueued as <?([!-:=?-~]{1,200})|\bid=([!-:=?-~]{1,200})"
+    # Amazon SES.
+    r"|^ok:? ([0-9a-f]{16}(?:-[0-9a-f]{4,12}){5}-[0-9]{6})$",
+    re.IGNORECASE,
+)
 
 
 class SmtpChannel:
@@ -192,7 +197,7 @@ def _of_reply(stage: session.Stage, reply: session.Reply) -> channels.Answer:
     kind, said = reply.code // 100, f"{reply.code} {reply.text}"
     if stage is session.Stage.END and kind == 2:
         found = _REFERENCE.search(reply.text)
-        reference = (found[1] or found[2]) if found else None
+        reference = found[found.lastindex or 0] if found else None
         return _answer(channels.Outcome.ACCEPTED, str(reply.code), said)._replace(reference=reference)
     enhanced = _ENHANCED.match(reply.text)
     code = f"{reply.code} {enhanced[1]}" if enhanced else str(reply.code)

@@ -86,6 +86,12 @@ _SETTLE: LiteralString = (
 )
 
 
+_NAME: LiteralString = (
+    "INSERT INTO message_references SELECT * FROM unnest(%s::int4[], %s::text[], %s::uuid[])"
+    " ON CONFLICT (workspace_id, reference) DO UPDATE SET message_id = excluded.message_id"
+)
+
+
 def settle(connection: Connection, worker: str, settled: Sequence[rows.Settled]) -> list[rows.Settled]:
     """Store what became of claimed messages, and give those: one whose claim is no longer this worker's is left.
 
@@ -98,6 +104,10 @@ def settle(connection: Connection, worker: str, settled: Sequence[rows.Settled])
     ours = {row[0] for row in fetch(connection, _SETTLE, (*values, worker))}
     held = [entry for entry in settled if entry.message_id in ours]
     move(connection, [(*s.moved, s.workspace_id, s.message_id) for s in held if s.moved is not None])
+    named = {(s.workspace_id, s.reference): s.message_id for s in held if s.reference is not None}
+    if named:
+        kinds = (Integers, Texts, Identities)
+        connection.execute(_NAME, packing.columns(kinds, [(*key, named[key]) for key in sorted(named)]))
     return held
 
 

@@ -91,6 +91,10 @@ def settle(connection: Connection, worker: str, settled: Sequence[rows.Settled])
         MOVE,
         [(*s.moved, s.workspace_id, s.message_id) for s in held if s.moved is not None],
     )
+    connection.executemany(
+        "INSERT OR REPLACE INTO message_references VALUES (?,?,?)",
+        [(s.workspace_id, s.reference, s.message_id) for s in held if s.reference is not None],
+    )
     return held
 
 
