@@ -250,6 +250,8 @@ class SendMany(NamedTuple):
     """How what is answered is merged into the data."""
     override: Mapping[str, Any] | None = None
     """What is said of its e-mails instead."""
+    letter: Any = None
+    """A core.outgoing.Letter, where a strategy says more than that it goes by e-mail."""
 
 
 class SendRequest(NamedTuple):

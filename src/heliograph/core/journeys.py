@@ -272,6 +272,8 @@ class Body(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is said of the e-mail to the recipient instead."""
     topic: str | None = None
     """What that is about."""
+    letter: outgoing.Letter | None = None
+    """What is said to the recipient, where it goes by more than e-mail."""
 
 
 _body = msgspec.json.Decoder(Body)
@@ -292,13 +294,9 @@ _remembered = functools.lru_cache(_REMEMBERED)(_body.decode)
 def own_plan(body: Body, evaluator: expressions.Evaluator) -> plans.Plan:
     """The steps of a run that brought them with it, read again: they were checked when they came in."""
     if body.request is not None:
-        letter = outgoing.Letter(
-            template_id=body.template,
-            template_version=body.template_version,
-            look=body.look,
-            override=body.override,
-            topic=body.topic,
-        )
+        said: dict[str, Any] = {"look": body.look, "override": body.override, "topic": body.topic}
+        pinned: dict[str, Any] = {"template_id": body.template, "template_version": body.template_version}
+        letter = body.letter or outgoing.Letter(**pinned, **said)
         return listing.of_recipient(body.request, body.strategy, letter)
     return read_steps(body.steps, evaluator)
 

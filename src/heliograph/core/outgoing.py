@@ -114,6 +114,34 @@ def messages(letter: Letter, to: Recipient, fault: str | None = None) -> list[ef
     is_bare = len(chains) == 1 and len(chains[0]) == 1 and not (passed or letter.override)
     if fault is not None or (is_bare and not (way.said or way.limit or way.via)):
         return [plain]
+    return _by(plain, letter, chains, passed)
+
+
+def along(
+    plain: effects.Deliver, pin: plans.Pin | None, library: plans.Library, to: Recipient
+) -> list[effects.Deliver]:
+    """A message that says nothing of its channels, by those of its template's strategy, else of the workspace's.
+
+    `plain` is as it is where nobody says any.
+    """
+    by = routing.chosen(routing.LEFT_OPEN, None if pin is None else pin.strategy_id, library.strategies)
+    if by == routing.BY_EMAIL:
+        return [plain]
+    letter = Letter(routing=by, looks=_looks(pin, library, by))
+    chains, passed = routing.ways(by, to.profile, to.data, letter.looks)
+    if chains:
+        return _by(plain._replace(fault=None), letter, chains, passed)
+    named = routing.named(by.root)
+    return [plain._replace(channel=named[0], address=None, fault=_no_address(to, named))]
+
+
+def _by(
+    plain: effects.Deliver,
+    letter: Letter,
+    chains: Sequence[tuple[routes.Way, ...]],
+    passed: tuple[routes.Passed, ...],
+) -> list[effects.Deliver]:
+    """A message by each of these chains of ways."""
     # What was passed by is told by the message that stands for all.
     told = plain._replace(route=msgspec.structs.replace(plain.route, passed=passed)) if passed else plain
     return [

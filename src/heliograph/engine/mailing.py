@@ -76,6 +76,7 @@ def begin(
         depth,
         topic=topic,
         override=None if asked.override is None else dict(asked.override),
+        said=None if asked.letter is None else msgspec.structs.replace(asked.letter, topic=topic),
     )
     fanout_id = ids.of_fanout(identity)
     desk.writes.fanouts.append(
@@ -296,6 +297,7 @@ def _launch(
         look=body.look,
         override=body.override,
         topic=body.topic,
+        letter=body.said,
     )
     asked = effects.Start(
         effects.Door.JOURNEY,

@@ -21,6 +21,7 @@ from heliograph.core import (
     overrides,
     people,
     plans,
+    routing,
     step_keys,
 )
 
@@ -89,9 +90,12 @@ class SendList(NamedTuple):
         pin = scene.library.templates.get(template)
         if pin is None:
             return plans.failed(f"there is no template {template!r}")
-        look = scene.library.look(pin, self._brand(run, scope))
+        letter = outgoing.letter_of(pin, scene.library, self._brand(run, scope), override=override or None)
+        by = None if letter.routing == routing.BY_EMAIL else letter
         asked = effects.SendMany(
-            list_id, pin.template_id, pin.version, look, data, request, strategy, override or None
+            *(list_id, pin.template_id, pin.version, letter.look, data, request, strategy),
+            override=override or None,
+            letter=by,
         )
         output: dict[str, Any] = {plans.MAILING: list_id, "template": template}
         output |= self.once.kept(self.action, scope)

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 import msgspec
 
 from heliograph import errors
-from heliograph.core import destinations, effects, people, plans, templates
+from heliograph.core import destinations, effects, outgoing, people, plans, templates
 
 METHODS = ("POST", "PUT", "PATCH", "GET", "DELETE")
 
@@ -60,21 +60,24 @@ class SendMessage(
                 return plans.failed(f"there is no template {self.template_id!r}")
         channel = self.channel or "email"
         address = people.address_of(scene.contact or {}, channel)
-        return plans.pending(
-            effects.Deliver(
-                effects.Kind.MESSAGE,
-                channel,
-                scene.contact_id,
-                address,
-                pin and pin.template_id,
-                pin and pin.version,
-                scene.library.look(pin)
-                if pin
-                else {"subject": self.subject or scene.default_subject, "text": self.text},
-                self._data(scene),
-                None if address else f"contact {scene.contact_id!r} has no {people.ADDRESSES[channel]}",
-            )
+        plain = effects.Deliver(
+            effects.Kind.MESSAGE,
+            channel,
+            scene.contact_id,
+            address,
+            pin and pin.template_id,
+            pin and pin.version,
+            scene.library.look(pin)
+            if pin
+            else {"subject": self.subject or scene.default_subject, "text": self.text},
+            self._data(scene),
+            None if address else f"contact {scene.contact_id!r} has no {people.ADDRESSES[channel]}",
         )
+        if self.channel is not None or not scene.library.strategies:
+            return plans.pending(plain)
+        data = {**scene.payload, **plain.data.get("data", {})}
+        to = outgoing.Recipient(scene.contact_id, scene.contact or {}, data)
+        return plans.pending(*outgoing.along(plain, pin, scene.library, to))
 
     def _data(self, scene: plans.Scene) -> Mapping[str, Any]:
         # A stored template may read the contact whatever this action reads.
