@@ -22,6 +22,7 @@ from heliograph.core import documents, ids
 from heliograph.web import auth, metrics, services
 
 Answer = TypeVar("Answer")
+Found = TypeVar("Found")
 Query = TypeVar("Query", bound=msgspec.Struct)
 SCOPE_KEY, METHOD_KEY = "heliograph", "heliograph_method"
 IGNORED = "Heliograph-Ignored"
@@ -67,6 +68,16 @@ class Call(Request[None, None, State]):
         """Whether only the head of the answer is asked for: a route sees it as GET."""
         return bool(self.scope.get(METHOD_KEY) == "HEAD")
 
+    def speaking_for(self, named: str | None) -> str | None:
+        """The tenant that it is about: its key's, else the one it names; None: the whole workspace.
+
+        Raises errors.NotFound where the key is bound to another one.
+        """
+        own = self.principal.tenant_id
+        if own is not None and named not in (None, own):
+            raise errors.NotFound(f"there is no tenant {named!r}")
+        return named if own is None else own
+
     def wake(self) -> None:
         """Something was committed that the turns have to see: they are told once the answer is made."""
         self.content.told.add("wake")
@@ -85,6 +96,12 @@ class Call(Request[None, None, State]):
         found = ids.parse(self.part(name)) or ids.of_wire(self.part(name))
         if found is None:
             raise errors.NotFound(f"there is nothing with the id {self.part(name)!r}: an id is a UUID")
+        return found
+
+    def there(self, found: Found | None, what: str, part: str) -> Found:
+        """What was found for a part of the path. Raises errors.NotFound, which says that there is no such `what`."""
+        if found is None:
+            raise errors.NotFound(f"there is no {what} {self.part(part)!r}")
         return found
 
     # ── the query ───────────────────────────────────────────────────────────────────────────────────

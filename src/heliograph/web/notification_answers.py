@@ -76,9 +76,7 @@ class Notification(msgspec.Struct, kw_only=True):
 
 def there(found: stored.Template | None, request: Call) -> stored.Template:
     """Raises errors.NotFound where there is none."""
-    if found is None:
-        raise errors.NotFound(f"there is no template {request.part('template_id')!r}")
-    return found
+    return request.there(found, "template", "template_id")
 
 
 def publishes(given: Mapping[str, Any]) -> bool:

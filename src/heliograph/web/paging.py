@@ -11,6 +11,7 @@ from typing import Generic, NamedTuple, TypeVar
 import msgspec
 
 from heliograph import errors
+from heliograph.core import ids
 
 One = TypeVar("One")
 PER_PAGE = 100
@@ -50,9 +51,19 @@ def page_after(
     if cursor:
         places = [place for place, one in enumerate(whole, 1) if cursor_of(one) == cursor]
         if not places:
-            raise errors.InvalidQuery(faults=[errors.Fault("cursor", "is none that this list gave")])
+            raise unknown_cursor()
         first = places[0]
     return page(whole[first:], cursor_of, limit)
+
+
+def id_of(cursor: str | None) -> bytes | None:
+    """The id that a cursor is; None without one. Raises errors.InvalidQuery."""
+    if not cursor:
+        return None
+    identity = ids.parse(cursor)
+    if identity is None:
+        raise unknown_cursor()
+    return identity
 
 
 def place_of(cursor: str | None) -> tuple[int, str]:
@@ -61,5 +72,10 @@ def place_of(cursor: str | None) -> tuple[int, str]:
         return -1, ""
     partition, bar, identity = cursor.partition("|")
     if not bar or not partition.isascii() or not partition.isdigit() or len(partition) > 2:
-        raise errors.InvalidQuery(faults=[errors.Fault("cursor", "is none that a list gave")])
+        raise unknown_cursor()
     return int(partition), identity
+
+
+def unknown_cursor() -> errors.InvalidQuery:
+    """A cursor that no list gave."""
+    return errors.InvalidQuery(faults=[errors.Fault("cursor", "is none that this list gave")])

@@ -13,6 +13,7 @@ from typing import Annotated, Literal, NamedTuple, TypeVar
 import msgspec
 
 from heliograph import errors
+from heliograph.web import paging
 from heliograph.web.calls import Call
 
 One = TypeVar("One")
@@ -67,17 +68,12 @@ def page(listed: Sequence[One], identity: Callable[[One], str], query: PageQuery
     if query.cursor is not None:
         places = [place for place, one in enumerate(listed) if identity(one) == query.cursor]
         if not places:
-            raise unknown_cursor()
+            raise paging.unknown_cursor()
         first = places[0] + 1
     last = min(first + query.limit, len(listed))
     more = last < len(listed)
     cursor = identity(listed[last - 1]) if more else None
     return Page(first, last, Pagination(more, len(listed), cursor))
-
-
-def unknown_cursor() -> errors.InvalidQuery:
-    """A cursor that no list gave."""
-    return errors.InvalidQuery(faults=[errors.Fault("cursor", "is none that this list gave")])
 
 
 def tenant_of(request: Call) -> str | None:

@@ -103,9 +103,7 @@ def read(connection: sa.Connection, request: calls.Call) -> automations.Rule:
 
 def there(found: automations.Rule | None, request: calls.Call) -> automations.Rule:
     """The rule that was looked for. Raises errors.NotFound."""
-    if found is None:
-        raise missing(request)
-    return found
+    return request.there(found, "rule", "rule_id")
 
 
 def missing(request: calls.Call) -> errors.NotFound:

@@ -8,10 +8,9 @@ import msgspec
 from litestar import get
 from sqlalchemy import Connection
 
-from heliograph import errors
 from heliograph.core import campaigns, explain, ids, messages, schedule, segments
 from heliograph.store import campaigns as stored
-from heliograph.web import reach
+from heliograph.web import paging, reach
 from heliograph.web.calls import Call, in_thread
 
 TAG = "Automations"
@@ -88,9 +87,7 @@ class AutomationStatisticsAnswer(msgspec.Struct):
 def list_jobs(request: Call) -> CommunicationJobList:
     """List the jobs of a tenant automation, one for each person and action, in the order in which they were made."""
     query, workspace = request.read_query(JobsQuery), request.principal.workspace_id
-    after = None if query.cursor is None else ids.parse(query.cursor)
-    if query.cursor is not None and after is None:
-        raise reach.unknown_cursor()
+    after = paging.id_of(query.cursor)
     with request.services.database.reading() as connection:
         campaign = _there(connection, request)
         stopped = campaign.standing.is_stopping
@@ -183,9 +180,7 @@ def read_automation_statistics(request: Call) -> AutomationStatisticsAnswer:
 def _there(connection: Connection, request: Call) -> stored.Campaign:
     workspace, tenant = request.principal.workspace_id, reach.tenant_of(request)
     found = stored.read(connection, workspace, tenant, request.identity("automation_id"))
-    if found is None:
-        raise errors.NotFound(f"there is no automation {request.part('automation_id')!r}")
-    return found
+    return request.there(found, "automation", "automation_id")
 
 
 HANDLERS = (list_jobs, read_automation_statistics)

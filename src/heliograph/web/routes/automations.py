@@ -252,9 +252,7 @@ def stop_automation(request: Call) -> AutomationAnswer:
 def _there(connection: Connection, request: Call) -> stored.Campaign:
     workspace, tenant = request.principal.workspace_id, reach.tenant_of(request)
     found = stored.read(connection, workspace, tenant, request.identity("automation_id"))
-    if found is None:
-        raise errors.NotFound(f"there is no automation {request.part('automation_id')!r}")
-    return found
+    return request.there(found, "automation", "automation_id")
 
 
 def _fields(connection: Connection, workspace_id: int, campaign: stored.Campaign) -> Automation:

@@ -121,9 +121,7 @@ def release_batch(request: Call) -> Response[OpenBatch]:
 def _found(request: Call, connection: Any) -> batches.Batch:
     who, identity = request.principal, request.identity("id")
     found = stored.read(connection, who.workspace_id, who.tenant_id, identity)
-    if found is None:
-        raise errors.NotFound(f"there is no open batch {request.part('id')!r}")
-    return found
+    return request.there(found, "open batch", "id")
 
 
 def _told(batch: batches.Batch) -> OpenBatch:

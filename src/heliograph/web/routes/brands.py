@@ -127,9 +127,7 @@ def delete_brand(request: Call) -> None:
 
 
 def _there(found: stored.Brand | None, request: Call) -> stored.Brand:
-    if found is None:
-        raise errors.NotFound(f"there is no brand {request.part('brand_id')!r}")
-    return found
+    return request.there(found, "brand", "brand_id")
 
 
 def _shown(brand: stored.Brand) -> Brand:

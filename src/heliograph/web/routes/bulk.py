@@ -145,21 +145,14 @@ def create_job(request: Call) -> Response[BulkCreated]:
 def add_users(request: Call) -> Response[BulkAdded]:
     """Add users to a job that does not run yet."""
     _, ignored = request.read_courier_query(NoQuery)
-    services, who = request.services, request.principal
+    services = request.services
     found, strangers = bulk.users(request.read_object(), services.settings.default_region or None)
-    _refuse_strange_tenants(found, who.tenant_id)
+    for one in found:
+        request.speaking_for(None if one.to is None else one.to.tenant_id)
     with services.database.writing() as connection:
         if not store.add(connection, _there(request, connection), found):
             raise errors.Conflict("the job runs, or has run: make another one for more users")
     return Response(BulkAdded(len(found), []), headers=ignored_header([*ignored, *strangers][:_MOST_NAMED]))
-
-
-def _refuse_strange_tenants(users: list[bulk.User], tenant_id: str | None) -> None:
-    """Raises errors.NotFound where the key of a tenant speaks for another one."""
-    for one in users:
-        named = None if one.to is None else one.to.tenant_id
-        if tenant_id is not None and named not in (None, tenant_id):
-            raise errors.NotFound(f"there is no tenant {named!r}")
 
 
 @post(f"{_JOB}/run", status_code=202, opt={"tag": TAG})
@@ -219,16 +212,14 @@ def _place(cursor: str | None) -> int:
     if not cursor:
         return 0
     if not cursor.isascii() or not cursor.isdigit() or len(cursor) > 9:
-        raise errors.InvalidQuery(faults=[errors.Fault("cursor", "is none that a list gave")])
+        raise paging.unknown_cursor()
     return int(cursor)
 
 
 def _there(request: Call, connection: Any) -> bulk_rows.Job:
     who = request.principal
     found = store.read(connection, who.workspace_id, who.tenant_id, request.identity("job_id"))
-    if found is None:
-        raise errors.NotFound(f"there is no job {request.part('job_id')!r}")
-    return found
+    return request.there(found, "job", "job_id")
 
 
 HANDLERS = (create_job, add_users, run_job, read_job, list_users)

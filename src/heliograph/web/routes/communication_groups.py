@@ -7,7 +7,6 @@ from typing import Annotated
 import msgspec
 from litestar import get, patch, post
 
-from heliograph import errors
 from heliograph.core import communication_groups, explain, exposures, schedule
 from heliograph.store import communication_groups as stored
 from heliograph.store import definitions, providers
@@ -186,9 +185,7 @@ def list_merge_fields(request: Call) -> MergeFieldsAnswer:
 
 
 def _there(found: stored.Group | None, request: Call) -> stored.Group:
-    if found is None:
-        raise errors.NotFound(f"there is no communication group {request.part('group_id')!r}")
-    return found
+    return request.there(found, "communication group", "group_id")
 
 
 def _fields(group: stored.Group, *, has_sms: bool) -> CommunicationGroup:

@@ -196,9 +196,7 @@ def _cleaned(
 
 
 def _found(found: people.Contact | None, request: Call) -> Contact:
-    if found is None:
-        raise errors.NotFound(f"there is no contact {request.part('contact_id')!r}")
-    return _shown(found)
+    return _shown(request.there(found, "contact", "contact_id"))
 
 
 def _shown(one: people.Contact) -> Contact:

@@ -277,9 +277,7 @@ def _there(request: Call) -> stored.Conversation:
 
 
 def _found(found: stored.Conversation | None, request: Call) -> stored.Conversation:
-    if found is None:
-        raise errors.NotFound(f"there is no conversation {request.part('conversation_id')!r}")
-    return found
+    return request.there(found, "conversation", "conversation_id")
 
 
 def _shown(one: stored.Conversation) -> Conversation:

@@ -220,9 +220,7 @@ def explain_event(request: Call) -> explain.Explanation:
     identity, who, now = request.identity("event_id"), request.principal, request.services.now()
     with request.services.database.reading() as connection:
         found = history.explain_event(connection, who.workspace_id, who.tenant_id, identity, now)
-    if found is None:
-        raise errors.NotFound(f"there is no event {request.part('event_id')!r}")
-    return found
+    return request.there(found, "event", "event_id")
 
 
 @post(PATH + "/{event_id:str}/retry", status_code=202, opt={"tag": TAG})
@@ -243,9 +241,7 @@ def _there(request: Call) -> explain.Event:
     identity, who = request.identity("event_id"), request.principal
     with request.services.database.reading() as connection:
         found = history.read_event(connection, who.workspace_id, who.tenant_id, identity)
-    if found is None:
-        raise errors.NotFound(f"there is no event {request.part('event_id')!r}")
-    return found
+    return request.there(found, "event", "event_id")
 
 
 HANDLERS = (

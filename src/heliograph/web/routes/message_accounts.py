@@ -101,9 +101,8 @@ def _found(request: Call) -> tuple[ledger.Sent, Any]:
         found = ledger.read_message(
             connection, who.workspace_id, who.tenant_id, identity, request.services.now()
         )
-        if found is None:
-            raise errors.NotFound(f"there is no message {request.part('message_id')!r}")
-        return found, ledger.event_of(connection, found.row)
+        sent = request.there(found, "message", "message_id")
+        return sent, ledger.event_of(connection, sent.row)
 
 
 def _rendered(request: Call) -> tuple[ledger.Sent, renderings.Rendered | None]:

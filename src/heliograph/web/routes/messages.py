@@ -17,7 +17,6 @@ from heliograph.web.calls import Call, ignored_header, in_thread
 
 _Paging = paging.Paging
 TAG = "Messages"
-PER_PAGE = 100
 
 MessageStatus = Literal[
     "CANCELED",
@@ -150,11 +149,10 @@ def list_messages(request: Call) -> Response[MessageList]:
         return Response(MessageList(paging.Paging(None, False), []), headers=ignored_header(ignored))
     owner, now = request.principal.workspace_id, request.services.now()
     with request.services.database.reading() as connection:
-        found = ledger.list_messages(connection, owner, chosen, PER_PAGE + 1, now)
-    more = len(found) > PER_PAGE
-    cursor = ids.text(found[PER_PAGE - 1].row.id) if more else None
-    listed = [Message(**_fields(sent)) for sent in found[:PER_PAGE]]
-    return Response(MessageList(paging.Paging(cursor, more), listed), headers=ignored_header(ignored))
+        found = ledger.list_messages(connection, owner, chosen, paging.PER_PAGE + 1, now)
+    page = paging.page(found, lambda sent: ids.text(sent.row.id))
+    listed = [Message(**_fields(sent)) for sent in page.items]
+    return Response(MessageList(page.paging, listed), headers=ignored_header(ignored))
 
 
 @get("/messages/{message_id:str}", opt={"tag": TAG})
@@ -208,9 +206,7 @@ def _found(request: Call) -> ledger.Sent:
         found = ledger.read_message(
             connection, who.workspace_id, who.tenant_id, identity, request.services.now()
         )
-    if found is None:
-        raise errors.NotFound(f"there is no message {request.part('message_id')!r}")
-    return found
+    return request.there(found, "message", "message_id")
 
 
 # ── which ───────────────────────────────────────────────────────────────────────────────────────────
@@ -232,7 +228,7 @@ def _filter(query: MessagesQuery, tenant_id: str | None) -> ledger.Filter | None
         query.notification,
         tenant_id or query.tenant_id,
         _after(query.enqueued_after),
-        _cursor(query.cursor),
+        paging.id_of(query.cursor),
         query.trace_id,
         _words(query.tag, query.tags),
         bool(query.archived),
@@ -270,15 +266,6 @@ def _after(written: str | None) -> int | None:
         return schedule.parse_instant(written, "enqueued_after")
     except errors.InvalidInput as fault:
         raise errors.InvalidQuery(faults=fault.faults) from None
-
-
-def _cursor(written: str | None) -> bytes | None:
-    if not written:
-        return None
-    found = ids.parse(written)
-    if found is None:
-        raise errors.InvalidQuery(faults=[errors.Fault("cursor", "is none that a list gave")])
-    return found
 
 
 # ── how it stands ───────────────────────────────────────────────────────────────────────────────────

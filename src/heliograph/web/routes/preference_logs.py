@@ -71,34 +71,25 @@ def list_preference_changes(request: Call) -> Response[PreferenceChanges]:
     who = request.principal
     limit = _USUAL if query.limit is None else min(max(query.limit, 1), _MOST)
     wanted = consent_changes.Filter(
-        _tenant(who.tenant_id, query),
+        _tenant(request, query),
         query.user_id,
         moments.read(query.since, "since"),
-        None if query.cursor is None else _cursor(query.cursor),
+        paging.id_of(query.cursor),
     )
     with request.services.database.reading() as connection:
         found = consent_changes.listed(connection, who.workspace_id, wanted, limit + 1)
-    cursor = ids.text(found[limit - 1].id) if len(found) > limit else None
-    told = PreferenceChanges([_told(one) for one in found[:limit]], paging.Paging(cursor, cursor is not None))
+    page = paging.page(found, lambda one: ids.text(one.id), limit)
+    told = PreferenceChanges([_told(one) for one in page.items], page.paging)
     return Response(told, headers=ignored_header(ignored))
 
 
-def _tenant(own: str | None, query: LogsQuery) -> str | None:
+def _tenant(request: Call, query: LogsQuery) -> str | None:
     """The tenant of which changes are listed. Raises errors.NotFound where the key is another tenant's."""
     if query.tenant_id is not None and query.user_id is None:
         raise errors.InvalidQuery(
             faults=[errors.Fault("tenant_id", "needs a user_id: it tells of one person in that tenant")]
         )
-    if own is not None and query.tenant_id not in (None, own):
-        raise errors.NotFound(f"there is no tenant {query.tenant_id!r}")
-    return own or query.tenant_id
-
-
-def _cursor(given: str) -> bytes:
-    identity = ids.parse(given)
-    if identity is None:
-        raise errors.InvalidQuery(faults=[errors.Fault("cursor", "is none that a list gave")])
-    return identity
+    return request.speaking_for(query.tenant_id)
 
 
 def _told(change: consent_changes.Change) -> PreferenceChange:

@@ -197,13 +197,11 @@ def delete_preference(request: Call) -> Response[None]:
 def _tenant(request: Call) -> tuple[str | None, list[str]]:
     """To which tenant it is said. Raises errors.NotFound where a tenant's key names another one."""
     query, ignored = request.read_courier_query(TenantQuery)
-    own = request.principal.tenant_id
-    if own is not None and query.tenant_id not in (None, own):
-        raise errors.NotFound(f"there is no tenant {query.tenant_id!r}")
+    tenant_id = request.speaking_for(query.tenant_id)
     fault = subscribers.user_fault(request.part("user_id"))
     if fault:
         raise errors.InvalidInput.at("user_id", fault)
-    return own or query.tenant_id or None, ignored
+    return tenant_id or None, ignored
 
 
 def _read(request: Call, tenant_id: str | None) -> consent.Consent:

@@ -221,9 +221,7 @@ def _changed(request: Call, to: Any, ignored: list[str]) -> Response[Provider]:
 
 
 def _there(found: stored.Provider | None, request: Call) -> stored.Provider:
-    if found is None:
-        raise errors.NotFound(f"there is no provider {request.part('provider_id')!r}")
-    return found
+    return request.there(found, "provider", "provider_id")
 
 
 def _entry(key: str, kind: providers.Kind) -> CatalogEntry:

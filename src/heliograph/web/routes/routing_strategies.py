@@ -160,9 +160,7 @@ def _written(request: Call) -> tuple[routing_strategies.Definition, list[str]]:
 
 
 def _there(found: stored.Strategy | None, request: Call) -> stored.Strategy:
-    if found is None:
-        raise errors.NotFound(f"there is no routing strategy {request.part('strategy_id')!r}")
-    return found
+    return request.there(found, "routing strategy", "strategy_id")
 
 
 def _summary(one: stored.Strategy) -> dict[str, Any]:

@@ -155,9 +155,7 @@ def read_run(request: Call) -> explain.Run:
     identity, who = request.identity("run_id"), request.principal
     with request.services.database.reading() as connection:
         found = history.read_run(connection, who.workspace_id, who.tenant_id, identity)
-    if found is None:
-        raise errors.NotFound(f"there is no run {request.part('run_id')!r}")
-    return found
+    return request.there(found, "run", "run_id")
 
 
 HANDLERS = (list_runs, export_runs, runs_of_rule, runs_of_event, read_run)

@@ -155,9 +155,7 @@ def _refuse_tenants(request: Call) -> None:
 
 
 def _there(found: stored.Stored | None, request: Call) -> stored.Stored:
-    if found is None:
-        raise errors.NotFound(f"there is no schema definition {request.part('schema_name')!r}")
-    return found
+    return request.there(found, "schema definition", "schema_name")
 
 
 def _shown(one: stored.Stored, request: Call) -> SchemaDefinition:

@@ -353,9 +353,7 @@ def _recipient(person: stored.Person) -> Recipient:
 
 
 def _there(found: stored.Segment | None, request: Call) -> stored.Segment:
-    if found is None:
-        raise errors.NotFound(f"there is no segment {request.part('segment_id')!r}")
-    return found
+    return request.there(found, "segment", "segment_id")
 
 
 def _fields(segment: stored.Segment) -> Segment:

@@ -130,12 +130,10 @@ def _refuse_tracking(policy: sending_policies.Policy) -> None:
 
 def _tenant(request: Call, named: str | None) -> str | None:
     """Whose policy it is. Raises errors.NotFound where a tenant's key names another one."""
-    own = request.principal.tenant_id
-    if own is not None and named not in (None, own):
-        raise errors.NotFound(f"there is no tenant {named!r}")
+    tenant_id = request.speaking_for(named)
     if named is not None and not 1 <= len(named) <= _LONGEST_TENANT:
         raise errors.InvalidQuery(faults=[errors.Fault("tenant_id", "is a text of 1 to 255 characters")])
-    return own or named
+    return tenant_id
 
 
 def _instant(written: str) -> int:

@@ -64,11 +64,9 @@ def delete_default_preference(request: Call) -> Response[None]:
 
 
 def _there(request: Call, connection: Any) -> str:
-    identity, who = request.part("tenant_id"), request.principal
-    found = tenants.read(connection, who.workspace_id, who.tenant_id, identity)
-    if found is None:
-        raise errors.NotFound(f"there is no tenant {identity!r}")
-    return found.id
+    who = request.principal
+    found = tenants.read(connection, who.workspace_id, who.tenant_id, request.part("tenant_id"))
+    return request.there(found, "tenant", "tenant_id").id
 
 
 HANDLERS = (list_default_preferences, put_default_preference, delete_default_preference)

@@ -163,8 +163,7 @@ def put_tenant(request: Call) -> Response[Tenant]:
     identity, given, who = request.part("tenant_id"), request.read_object(), request.principal
     if not 1 <= len(identity) <= tenants.MAX_ID:
         raise errors.InvalidInput.at("tenant_id", f"takes 1 to {tenants.MAX_ID} characters")
-    if who.tenant_id not in (None, identity):
-        raise errors.NotFound(f"there is no tenant {identity!r}")
+    request.speaking_for(identity)
     services = request.services
     said = tenants.define(given, services.settings.default_region or None)
     with services.database.writing() as connection:
@@ -294,11 +293,9 @@ def _add(request: Call, wanted: Mapping[str, Any]) -> None:
 
 
 def _there(request: Call, connection: Any) -> store.Tenant:
-    who, identity = request.principal, request.part("tenant_id")
-    found = store.read(connection, who.workspace_id, who.tenant_id, identity)
-    if found is None:
-        raise errors.NotFound(f"there is no tenant {identity!r}")
-    return found
+    who = request.principal
+    found = store.read(connection, who.workspace_id, who.tenant_id, request.part("tenant_id"))
+    return request.there(found, "tenant", "tenant_id")
 
 
 _Defaults = Mapping[str, Mapping[str, consent.Topic]]

@@ -233,8 +233,7 @@ def make_preference_link(request: Call) -> PreferenceLink:
         faults.append(errors.Fault("tenant_id", "is a tenant's id, or null"))
     if faults:
         raise errors.InvalidInput(faults=faults)
-    if who.tenant_id is not None and tenant_id not in (None, who.tenant_id):
-        raise errors.NotFound(f"there is no tenant {tenant_id!r}")
+    tenant_id = request.speaking_for(tenant_id)
     if not services.settings.public_url:
         raise errors.Conflict("set HELIOGRAPH_PUBLIC_URL first: it says how people reach this server")
     with services.database.reading() as connection:
@@ -243,7 +242,7 @@ def make_preference_link(request: Call) -> PreferenceLink:
         raise errors.NotFound(f"there is no contact {user_id!r}")
     said = links.Preference(
         who.workspace_id,
-        who.tenant_id or tenant_id,
+        tenant_id,
         str(user_id),
         "email",
         consent.EVERYTHING,
