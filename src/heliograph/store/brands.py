@@ -15,18 +15,10 @@ import sqlalchemy as sa
 
 from heliograph import errors
 from heliograph.core import brands, ids
-from heliograph.store import identities, schema, templates, workspaces
+from heliograph.store import identities, numbered, schema, templates, workspaces
 
 _BRANDS, _VERSIONS, _TEMPLATES = schema.brands.c, schema.brand_versions.c, schema.templates.c
 _definition = msgspec.json.Decoder(brands.Definition)
-_fields = (
-    _BRANDS.id,
-    _BRANDS.number,
-    _BRANDS.version,
-    _BRANDS.created_at,
-    _BRANDS.updated_at,
-    _BRANDS.definition,
-)
 
 
 class Brand(NamedTuple):
@@ -40,21 +32,12 @@ class Brand(NamedTuple):
     definition: brands.Definition
 
 
-def read(connection: sa.Connection, workspace_id: int, identity: str) -> Brand | None:
-    """A brand; None where there is none."""
-    row = connection.execute(_query(workspace_id).where(_BRANDS.id == identity)).one_or_none()
-    return None if row is None else _brand(row)
+def _brand(row: Sequence[Any]) -> Brand:
+    return Brand._make((*row[:-1], _definition.decode(row[-1])))
 
 
-def lock(connection: sa.Connection, workspace_id: int, identity: str) -> Brand | None:
-    """A brand that is about to be changed: nobody else changes definitions until this transaction ends."""
-    workspaces.raise_version(connection, workspace_id)
-    return read(connection, workspace_id, identity)
-
-
-def listed(connection: sa.Connection, workspace_id: int) -> list[Brand]:
-    """Every brand, in the order in which they were made."""
-    return [_brand(row) for row in connection.execute(_query(workspace_id).order_by(_BRANDS.number))]
+_table = numbered.Table(schema.brands, Brand._fields, _brand)
+read, lock, listed = _table.read, _table.lock, _table.listed
 
 
 def create(
@@ -133,14 +116,6 @@ def delete(connection: sa.Connection, workspace_id: int, stored: Brand, now: int
     )
     if stored.id == brands.DEFAULT:
         _keep_heirs(connection, workspace_id, None, now)
-
-
-def _query(workspace_id: int) -> sa.Select[Any]:
-    return sa.select(*_fields).where(_BRANDS.workspace_id == workspace_id)
-
-
-def _brand(row: Sequence[Any]) -> Brand:
-    return Brand._make((*row[:-1], _definition.decode(row[-1])))
 
 
 def _last_version(connection: sa.Connection, workspace_id: int, identity: str) -> int:

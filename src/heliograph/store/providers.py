@@ -14,25 +14,10 @@ import sqlalchemy as sa
 
 from heliograph import errors
 from heliograph.core import ids, providers
-from heliograph.store import identities, schema, workspaces
+from heliograph.store import identities, numbered, schema, workspaces
 from heliograph.store import safe as safes
 
 _PROVIDERS = schema.providers.c
-_FIELDS = (
-    "id",
-    "number",
-    "version",
-    "channel",
-    "provider",
-    "title",
-    "alias",
-    "position",
-    "enabled",
-    "settings",
-    "secrets",
-    "created_at",
-    "updated_at",
-)
 _MOST_NAMED = 20
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -61,27 +46,23 @@ class Provider(NamedTuple):
         return providers.name_of(self.provider, self.number, self.alias)
 
 
-def read(connection: sa.Connection, workspace_id: int, identity: str) -> Provider | None:
-    """A provider; None where there is none."""
-    row = connection.execute(_query(workspace_id).where(_PROVIDERS.id == identity)).one_or_none()
-    return None if row is None else _provider(row)
+def _provider(row: Sequence[Any]) -> Provider:
+    found = Provider._make(row)
+    return found._replace(
+        enabled=bool(found.enabled),
+        settings=_decode(row[Provider._fields.index("settings")]),
+        secrets=_decode(row[Provider._fields.index("secrets")]),
+    )
 
 
-def lock(connection: sa.Connection, workspace_id: int, identity: str) -> Provider | None:
-    """A provider that is about to be changed: nobody else changes definitions until this transaction ends."""
-    workspaces.raise_version(connection, workspace_id)
-    return read(connection, workspace_id, identity)
-
-
-def listed(connection: sa.Connection, workspace_id: int) -> list[Provider]:
-    """Every provider, in the order in which they were made."""
-    return [_provider(row) for row in connection.execute(_query(workspace_id).order_by(_PROVIDERS.number))]
+_table = numbered.Table(schema.providers, Provider._fields, _provider)
+read, lock, listed = _table.read, _table.lock, _table.listed
 
 
 def named(connection: sa.Connection, name: str) -> list[tuple[int, Provider]]:
     """(workspace, provider) of those of any workspace that have this id or alias, a few at most."""
     query = (
-        sa.select(*(_PROVIDERS[field] for field in _FIELDS), _PROVIDERS.workspace_id)
+        sa.select(*(_PROVIDERS[field] for field in Provider._fields), _PROVIDERS.workspace_id)
         .where((_PROVIDERS.id == name) | (_PROVIDERS.alias == name))
         .order_by(_PROVIDERS.workspace_id, _PROVIDERS.number)
         .limit(_MOST_NAMED)
@@ -192,19 +173,6 @@ def relock(connection: sa.Connection, safe: safes.Safe, workspace_id: int) -> in
             _update(connection, workspace_id, _as_stored(safe, workspace_id, head, definition, times))
             count += 1
     return count
-
-
-def _query(workspace_id: int) -> sa.Select[Any]:
-    return sa.select(*(_PROVIDERS[name] for name in _FIELDS)).where(_PROVIDERS.workspace_id == workspace_id)
-
-
-def _provider(row: Sequence[Any]) -> Provider:
-    found = Provider._make(row)
-    return found._replace(
-        enabled=bool(found.enabled),
-        settings=_decode(row[_FIELDS.index("settings")]),
-        secrets=_decode(row[_FIELDS.index("secrets")]),
-    )
 
 
 def _place(workspace_id: int, identity: str, name: str) -> str:

@@ -17,18 +17,10 @@ from heliograph import errors
 from heliograph.core import communication_groups as core_groups
 from heliograph.core import exposures, ids
 from heliograph.core import segments as core_segments
-from heliograph.store import communication_groups, identities, schema, segments, workspaces
+from heliograph.store import communication_groups, identities, numbered, schema, segments, workspaces
 
 _SCHEMAS = schema.resource_schemas.c
 _definition = msgspec.json.Decoder(exposures.Schema)
-_fields = (
-    _SCHEMAS.id,
-    _SCHEMAS.number,
-    _SCHEMAS.version,
-    _SCHEMAS.created_at,
-    _SCHEMAS.updated_at,
-    _SCHEMAS.definition,
-)
 
 
 class Stored(NamedTuple):
@@ -42,10 +34,11 @@ class Stored(NamedTuple):
     definition: exposures.Schema
 
 
-def listed(connection: sa.Connection, workspace_id: int) -> list[Stored]:
-    """Every schema definition, in the order in which they were made."""
-    query = sa.select(*_fields).where(_SCHEMAS.workspace_id == workspace_id).order_by(_SCHEMAS.number)
-    return [_stored(row) for row in connection.execute(query)]
+def _stored(row: Sequence[Any]) -> Stored:
+    return Stored._make((*row[:-1], _definition.decode(row[-1])))
+
+
+listed = numbered.Table(schema.resource_schemas, Stored._fields, _stored).listed
 
 
 def find(connection: sa.Connection, workspace_id: int, name: str) -> Stored | None:
@@ -97,10 +90,6 @@ def change(
         .values(version=made.version, definition=msgspec.json.encode(definition), updated_at=made.updated_at)
     )
     return made
-
-
-def _stored(row: Sequence[Any]) -> Stored:
-    return Stored._make((*row[:-1], _definition.decode(row[-1])))
 
 
 def _refuse_taken(others: Sequence[Stored], definition: exposures.Schema) -> None:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from heliograph import errors
 from heliograph.core import ids
 from heliograph.core.routing_strategies import Definition
-from heliograph.store import identities, schema, templates, workspaces
+from heliograph.store import identities, numbered, schema, templates, workspaces
 
 PREFIX = "rs_"
 """How the id of a strategy begins, as Courier's do."""
@@ -33,24 +33,12 @@ class Strategy(NamedTuple):
     definition: Definition
 
 
-_fields = tuple(_STRATEGIES[name] for name in Strategy._fields)
+def _strategy(row: Sequence[Any]) -> Strategy:
+    return Strategy._make((*row[:-1], _definition.decode(row[-1])))
 
 
-def read(connection: sa.Connection, workspace_id: int, identity: str) -> Strategy | None:
-    """A strategy; None where there is none."""
-    row = connection.execute(_query(workspace_id).where(_STRATEGIES.id == identity)).one_or_none()
-    return None if row is None else _strategy(row)
-
-
-def lock(connection: sa.Connection, workspace_id: int, identity: str) -> Strategy | None:
-    """A strategy that is about to be changed: nobody else changes definitions until this transaction ends."""
-    workspaces.raise_version(connection, workspace_id)
-    return read(connection, workspace_id, identity)
-
-
-def listed(connection: sa.Connection, workspace_id: int) -> list[Strategy]:
-    """Every strategy, in the order in which they were made."""
-    return [_strategy(row) for row in connection.execute(_query(workspace_id).order_by(_STRATEGIES.number))]
+_table = numbered.Table(schema.routing_strategies, Strategy._fields, _strategy)
+read, lock, listed = _table.read, _table.lock, _table.listed
 
 
 def create(
@@ -108,11 +96,3 @@ def delete(connection: sa.Connection, workspace_id: int, stored: Strategy) -> No
             _STRATEGIES.workspace_id == workspace_id, _STRATEGIES.id == stored.id
         )
     )
-
-
-def _query(workspace_id: int) -> sa.Select[Any]:
-    return sa.select(*_fields).where(_STRATEGIES.workspace_id == workspace_id)
-
-
-def _strategy(row: Sequence[Any]) -> Strategy:
-    return Strategy._make((*row[:-1], _definition.decode(row[-1])))
