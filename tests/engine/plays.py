@@ -317,7 +317,7 @@ _care = st.fixed_dictionaries(
         "stop_on_match": st.sampled_from((False, False, True)),
     }
 )
-_LISTENERS = tuple(
+LISTENERS = tuple(
     {
         "name": "A listener",
         "trigger_type": event_type,
@@ -325,9 +325,10 @@ _LISTENERS = tuple(
     }
     for event_type in TOLD[:3]
 )
+"""Rules that note down what the engine tells of conversations."""
 care = st.builds(
     Play,
-    st.lists(_care, min_size=2, max_size=6).map(lambda drawn: (*drawn, *_LISTENERS)),
+    st.lists(_care, min_size=2, max_size=6).map(lambda drawn: (*drawn, *LISTENERS)),
     st.lists(
         st.tuples(st.sampled_from((0, 3)), st.lists(_of_a_conversation, min_size=3, max_size=9).map(tuple)),
         min_size=1,
@@ -559,6 +560,13 @@ class Stage:
             world.run_until_idle()
         world.pass_time(hours=1 if play.policy is None else 30)
         return _plain(tables.content(world.app.store))
+
+    def give_both(self, play: Play) -> dict[str, list[tables.Row]]:
+        """What a play leaves, which is the same to the byte whether turns take one input each or all that are there."""
+        one_by_one, all_at_once = self.give(play, 1), self.give(play, 500)
+        for name, left in one_by_one.items():
+            assert all_at_once[name] == left, name
+        return all_at_once
 
     def _turns(self, inputs: int) -> turn.Turns:
         made = self.world.app.turns(self.world._session)
