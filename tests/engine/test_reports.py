@@ -164,6 +164,34 @@ def test_a_report_ends_what_was_uncertain(database_url: str, what: str) -> None:
         assert (world.progress(campaign).uncertain, world.progress(campaign).sent) == (0, 1)
 
 
+@pytest.mark.parametrize("policy", ["at_least_once", "at_most_once"])
+@pytest.mark.parametrize("what", ["delivered", "bounced"])
+def test_a_report_that_came_before_its_answer_was_lost(database_url: str, what: str, policy: str) -> None:
+    """What was reported before its answer was lost was handed over: it is not sent again, and who waits goes on."""
+    with testing.World(database_url, uncertain_policy=policy) as world:
+
+        def answer(outgoing: channels.Outgoing) -> channels.Answer:
+            world.report(outgoing.message_id, what, **{"bounce": "hard"} if what == "bounced" else {})
+            while world.turns.take().inputs:
+                pass
+            return channels.Answer(channels.Outcome.UNCERTAIN, "world", None, None, "cut")
+
+        world.mailbox.answer = answer
+        world.contact("ana", email="ana@example.com")
+        world.rule(trigger_type="custom.a", actions=[{"type": "send_message", "text": "Hello"}])
+        event = world.event("custom.a", contact_id="ana")
+        world.contact("bob", email="bob@example.com")
+        crowd = world.segment({"field": "user_id", "operator": "equals", "value": "bob"})
+        group = world.communication_group(subject="News", text_body="New")
+        campaign = world.campaign(group=group, include_segments=[crowd])
+        world.pass_time(hours=1)
+        assert {messages.State(one.row.state).name for one in world.ledger()} == {what.upper()}
+        assert len(world.mailbox.received) == 2
+        assert world.explain(event).runs[0].result.outcome == "executed"
+        progress = world.progress(campaign)
+        assert (progress.sent, progress.uncertain, progress.pending) == (1, 0, 0)
+
+
 def test_a_journey_sees_what_was_opened(world: testing.World) -> None:
     """`refs.x.status` is OPENED for the `if` that is judged after the report, and wakes nothing by itself."""
     world.template("hello", subject="Hello", text="Hello")

@@ -169,6 +169,12 @@ def read_attempts(stored: bytes | str | None) -> tuple[Attempt, ...]:
     return _attempts.decode(stored) if stored else ()
 
 
+def is_lost(stored: bytes | str) -> bool:
+    """Whether the answer to the last of these stored attempts was lost."""
+    attempts = begun(read_attempts(stored))
+    return bool(attempts) and attempts[-1].outcome == "uncertain"
+
+
 def refused_by(attempts: Sequence[Attempt]) -> frozenset[str]:
     """The providers that refused a message for good, of one that is still to go out."""
     return frozenset(attempt.provider for attempt in attempts if attempt.outcome == "permanent")

@@ -7,7 +7,7 @@ ends there, and whoever waits for it is told that it was skipped. Whether it goe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from heliograph.core import consent, effects, ids, messages, plans, pseudonyms, routes, runs
@@ -46,6 +46,7 @@ def admit(
     standing = waiting | {
         one.message[:2]: pacing.Standing(one.message, deleted) for one in again if _is_of_nobody(one.message)
     }
+    standing |= _reported(connection, hot, desk, [one.message for one in again])
     asked = [
         one
         for one in looked_at
@@ -67,6 +68,21 @@ def admit(
         _stand_planned(desk, standing)
     for one in again:
         _go_on(desk, one, standing.get(one.message[:2]))
+
+
+def _reported(
+    connection: Any, hot: Any, desk: desks.Desk, again: Sequence[rows.Message]
+) -> dict[Key, pacing.Standing]:
+    """Messages of which a report says that they were handed over, though the answer was lost: they end there."""
+    lost = {one[:2]: one for one in again if one.attempts and messages.is_lost(one.attempts)}
+    if not lost:
+        return {}
+    told = {**hot.read_reached(connection, lost.keys()), **desk.writes.reports.reached}
+    return {
+        key: pacing.Standing(message, pacing.End(messages.State(told[key].reached), None))
+        for key, message in lost.items()
+        if told[key].reached is not None
+    }
 
 
 def _still_waits(desk: desks.Desk, message: rows.Message) -> bool:
@@ -243,9 +259,13 @@ def _tell(desk: desks.Desk, message: rows.Message) -> None:
     """Tell the run that waits for a message that has ended, or the cursor of a fan-out."""
     if message.state in _WAITING:
         return
+    state = messages.State(message.state)
+    is_taken = state in messages.TAKEN
     if message.run_id is not None:
-        desk.writes.inbox.append(run.reply_to(message, plans.Status.SKIPPED, message.error))
+        status = plans.Status.SUCCEEDED if is_taken else plans.Status.SKIPPED
+        desk.writes.inbox.append(run.reply_to(message, status, message.error))
     elif message.automation_id is not None:
-        body = messages.job_body(message.automation_id, message.visit, messages.State(message.state))
+        state = messages.State.ACCEPTED if is_taken else state
+        body = messages.job_body(message.automation_id, message.visit, state)
         kind, partition = int(effects.Inbox.JOB), ids.partition_of(message.id)
         desk.writes.inbox.append(rows.Inbox(partition, message.workspace_id, message.id, kind, None, body, 0))

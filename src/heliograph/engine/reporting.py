@@ -22,6 +22,7 @@ from heliograph.store import database, report_rows, rows
 Key = tuple[int, bytes]
 
 INBOX = frozenset({effects.Inbox.REPORT, effects.Inbox.ADDRESS, effects.Inbox.REPEAT})
+_UNCERTAIN = int(State.UNCERTAIN)
 _AT_HAND_OVER = 2
 _VISITS = {what: number for number, what in enumerate(reports.What)}
 _encode = msgspec.json.Encoder().encode
@@ -48,10 +49,18 @@ class Reporting:
         """Of runs that no rule started, of which the present turn's messages are."""
 
     def tell_failed(self, connection: Any, desk: desks.Desk, settled: Collection[rows.Settled]) -> None:
-        """Tell of the messages that have failed for good, where anybody listens; and their addresses, why they did."""
+        """Tell of the messages that have failed for good, where anybody listens; and their addresses, why they did.
+
+        What nobody knows of a message a report may have told before: then it is known.
+        """
+        lost = set()
         for one in settled:
             if one.bounce is not None:
                 _owe(desk, (one.workspace_id, one.message_id), one.bounce, _AT_HAND_OVER)
+            elif one.state == _UNCERTAIN:
+                lost.add((one.workspace_id, one.message_id))
+        if lost:
+            self._end_reported(connection, desk, lost)
         heard = [
             (one.failed, one.error)
             for one in settled
@@ -66,6 +75,15 @@ class Reporting:
             notice = notices.Notice(notices.MESSAGE_FAILED, {"error": error}, None)
             records.tell_of_message(desk, claimed.message, claimed.event, depth, notice, 0)
 
+    def _end_reported(self, connection: Any, desk: desks.Desk, lost: Collection[Key]) -> None:
+        """Of messages whose answer was lost, those that were reported before stand as they were reported."""
+        told = self._session.hot.read_reached(connection, lost)
+        known = {key: one for key, one in told.items() if one.reached is not None}
+        if known:
+            for message in self._session.hot.read_messages(connection, known.keys()).values():
+                _resolve(desk, message)
+            desk.writes.reports.reached |= known
+
     # ── reading, in bulk ────────────────────────────────────────────────────────────────────────────
 
     def read(self, connection: Any, taken: rows.Taken, culprits: Collection[Key], desk: desks.Desk) -> None:
@@ -76,6 +94,10 @@ class Reporting:
         hot = self._session.hot
         told = {(i.workspace_id, reports.message_of(i.body)) for i in inbox if i.kind == effects.Inbox.REPORT}
         self._messages = hot.read_messages(connection, told) if told else {}
+        for key, known in desk.writes.reports.reached.items():
+            # What was lost and is known by now: whoever waits is told already.
+            if key in self._messages and known.reached is not None:
+                self._messages[key] = self._messages[key]._replace(state=known.reached)
         self._reached = hot.read_reached(connection, told) if told else {}
         addresses = {(m.workspace_id, m.address) for m in self._messages.values() if m.address is not None}
         addresses |= {
