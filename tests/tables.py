@@ -8,6 +8,8 @@ import sqlalchemy as sa
 from heliograph.store import database, schema
 
 Row = dict[str, Any]
+QUEUES = ("due", "inbox", "timers", "send_due", "claims")
+"""The tables in which work waits for somebody."""
 
 
 def content(store: database.Database, *names: str) -> dict[str, list[Row]]:
@@ -19,6 +21,11 @@ def content(store: database.Database, *names: str) -> dict[str, list[Row]]:
 def rows(store: database.Database, name: str) -> list[Row]:
     """The rows of one table, in the order of its key."""
     return content(store, name)[name]
+
+
+def waiting(store: database.Database) -> set[str]:
+    """The queues that are not empty."""
+    return {name for name, found in content(store, *QUEUES).items() if found}
 
 
 def _all() -> Iterable[str]:

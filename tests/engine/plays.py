@@ -233,7 +233,7 @@ def _of_its_own(drawn: dict[str, Any]) -> dict[str, Any]:
     return {**drawn, "contact_id": WHOSE.get(drawn["conversation_id"], drawn["contact_id"])}
 
 
-_event = st.fixed_dictionaries(
+happening = st.fixed_dictionaries(
     {
         "event_type": st.sampled_from(TYPES),
         # A crowd of few: what one event leaves, the next one meets.
@@ -245,7 +245,7 @@ _event = st.fixed_dictionaries(
     }
 ).map(_of_its_own)
 _waves = st.lists(
-    st.tuples(st.sampled_from((0, 1, 3, 4_000)), st.lists(_event, min_size=3, max_size=9).map(tuple)),
+    st.tuples(st.sampled_from((0, 1, 3, 4_000)), st.lists(happening, min_size=3, max_size=9).map(tuple)),
     min_size=1,
     max_size=3,
 )
@@ -435,7 +435,7 @@ _letters = st.lists(
     st.tuples(
         st.sampled_from((0, 1, 3, 4_000)),
         st.lists(
-            _event.map(
+            happening.map(
                 lambda drawn: {**drawn, "event_type": "custom.a", "contact_id": drawn["contact_id"] or "dot"}
             ),
             min_size=3,
@@ -527,9 +527,9 @@ class Stage:
 
     def give(self, play: Play, inputs: int) -> dict[str, list[tables.Row]]:
         """What a play leaves in all tables when a turn takes at most so many inputs."""
-        self._clear()
+        self.clear()
         world = self.world
-        world.turns = self._turns(inputs)
+        world.turns = self.turns(inputs)
         # Before anybody listens to people being made.
         for name, profile in PEOPLE.items():
             world.contact(name, **profile)
@@ -544,12 +544,12 @@ class Stage:
             world.sending_policy(**play.policy)
         for number, (seconds, events) in enumerate(play.waves):
             world.pass_time(seconds=seconds)
-            self._accept(number, events)
+            self.accept(number, events)
             world.clock.move(1_000)
             world.run_until_idle()
             # By themselves too: a step that is due comes before an event that is not taken yet.
             odd = [odd for after, odd in play.cancels if after == number]
-            self._accept(90 + number, [_cancel(n) for n in range(10) if n % 2 in odd])
+            self.accept(90 + number, [_cancel(n) for n in range(10) if n % 2 in odd])
             world.run_until_idle()
             # By themselves: whether a person changes before or after they are judged is a matter of the turns' size.
             for which, (after, include, exclude, actions) in enumerate(play.campaigns):
@@ -568,14 +568,16 @@ class Stage:
             assert all_at_once[name] == left, name
         return all_at_once
 
-    def _turns(self, inputs: int) -> turn.Turns:
+    def turns(self, inputs: int) -> turn.Turns:
+        """A new process's turns, which take at most so many inputs."""
         made = self.world.app.turns(self.world._session)
         acts.sized(made, inputs)
         if inputs == 1 and not self.world.app.store.is_sqlite:
             return cast(turn.Turns, _InOrder(made, self.world.app.store))
         return made
 
-    def _clear(self) -> None:
+    def clear(self) -> None:
+        """Empty the database, and set the clock back."""
         self.world.clock.at = testing.START
         with self.world.app.store.writing() as connection:
             for name, table in schema.metadata.tables.items():
@@ -650,7 +652,8 @@ class Stage:
             stored_campaigns.create(connection, owner, None, campaigns.define(given), now, made[3])
         world.change_campaign(ids.text(made[3]), status="active")
 
-    def _accept(self, wave: int, given: Sequence[Mapping[str, Any]]) -> None:
+    def accept(self, wave: int, given: Sequence[Mapping[str, Any]]) -> None:
+        """Let the events of a wave come in, under ids of their own."""
         made = [self._event(100 * wave + number, one) for number, one in enumerate(given)]
         session = self.world._session
         with session.transaction() as connection:

@@ -32,7 +32,7 @@ digests = st.builds(
     st.lists(_collect, min_size=1, max_size=2).map(tuple),
     st.lists(
         st.tuples(
-            st.sampled_from((0, 1, 400, 700)), st.lists(plays._event, min_size=2, max_size=7).map(tuple)
+            st.sampled_from((0, 1, 400, 700)), st.lists(plays.happening, min_size=2, max_size=7).map(tuple)
         ),
         min_size=2,
         max_size=3,

@@ -14,7 +14,7 @@ from heliograph.store import batches as stored
 from heliograph.store import held
 from tests import environment, tables
 from tests.engine import acts, batch_model, plays
-from tests.engine.test_crashes import Fragile, Killed, Moment, moment
+from tests.engine.kills import Fragile, Killed, Moment, moment
 
 SCHEDULES = 10_000 if environment.is_torture() else 100
 PHASES = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
@@ -84,14 +84,14 @@ class Stage:
 
     def begin(self, moments: list[Moment], inputs: int) -> None:
         """An empty database, and a process that will die at these commits."""
-        self.plays._clear()
+        self.plays.clear()
         self.begun: list[str] = []
         self._inputs = inputs
         self._restart()
         self.hot.moments = list(moments)
 
     def _restart(self) -> None:
-        self.world.turns = self.plays._turns(self._inputs)
+        self.world.turns = self.plays.turns(self._inputs)
 
     def invoke(self, call: batch_model.Call) -> None:
         """A run is invoked."""

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import strategies as st
 
 from heliograph import testing
-from heliograph.core import ids, messages, runs, schedule
+from heliograph.core import runs, schedule
 from heliograph.engine import calendar
 from heliograph.store import dates, held, people
 from tests import environment, tables
-from tests.engine import plays, test_crashes
+from tests.engine import kills
 
 HOUR = 3_600 * schedule.SECOND
 BIRTHDAY = "0000-01-02"
@@ -264,37 +264,20 @@ EXAMPLES = 200 if environment.is_torture() else 10
 PEOPLE = 40
 
 
-class Birthday:
-    """A world in which the same birthday is lived again and again, by processes that are killed."""
+class Birthday(kills.House):
+    """Two days, of which one is everybody's birthday."""
 
-    def __init__(self, world: testing.World):
-        self.world, self.stage = world, plays.Stage(world)
-        world.mailbox.answer = testing.accepted
-        self.hot = test_crashes.Fragile(world._session.hot)
-        world._session.hot = self.hot  # type: ignore[assignment]
-
-    def live(self, moments: list[test_crashes.Moment]) -> None:
-        """Two days with these ends of processes in them."""
-        self.stage._clear()
-        self.world.mailbox.received.clear()
+    def begin(self) -> None:
+        """People, and two automations for their birthdays."""
+        self.empty()
         self.world.template("birthday", text="Hooray!")
         self.world.date_automation(template="birthday", actionhour="01:00:00")
         crowd(self.world, PEOPLE)
         self.world.date_automation(template="birthday", actiontimediff=30, actiononweekend=True)
-        self.hot.moments = list(moments)
-        while not self._ended():
-            pass
 
-    def _ended(self) -> bool:
-        world = self.world
-        world.turns = self.stage._turns(5)
-        world.delivery = world.app.delivery(world._session)
-        try:
-            world.delivery.adopt_all()
-            world.pass_time(seconds=(testing.START + 30 * HOUR - world.clock.now()) / schedule.SECOND)
-        except test_crashes.Killed:
-            return False
-        return True
+    def pass_time(self) -> None:
+        """The day and the night after it."""
+        self.world.pass_time(seconds=(testing.START + 30 * HOUR - self.world.clock.now()) / schedule.SECOND)
 
 
 @pytest.mark.torture
@@ -302,22 +285,19 @@ def test_a_calendar_that_is_killed_goes_on_where_it_was(world: testing.World) ->
     """Wherever a process is killed: every birthday is celebrated once by each automation, or its repeat has a name."""
     house = Birthday(world)
 
-    @hypothesis.settings(max_examples=EXAMPLES, phases=test_crashes.PHASES)
-    @hypothesis.given(st.lists(test_crashes.moment, min_size=20, max_size=80))
-    def lived(moments: list[test_crashes.Moment]) -> None:
+    @hypothesis.settings(max_examples=EXAMPLES, phases=kills.PHASES)
+    @hypothesis.given(st.lists(kills.moment, min_size=20, max_size=80))
+    def lived(moments: list[kills.Moment]) -> None:
+        house.begin()
         house.live(moments)
+        assert tables.waiting(world.app.store) == {"timers"}
         made = tables.content(world.app.store)
-        assert not any(made[name] for name in ("calendar_walks", "inbox", "send_due", "claims"))
+        assert made["calendar_walks"] == []
         assert len(made["timers"]) == 2, "the next midnight of each"
         assert len(made["runs"]) == len({(r["automation_id"], r["start_key"]) for r in made["runs"]})
         assert len(made["runs"]) == len(made["messages"]) == 2 * PEOPLE
         assert {row["outcome"] for row in made["runs"]} == {runs.Outcome.EXECUTED}
-        copies = Counter(mail.message_id for mail in world.mailbox.received)
-        for row in made["messages"]:
-            attempts = messages.read_attempts(row["attempts"])
-            lost = sum(attempt.outcome == "uncertain" for attempt in attempts)
-            assert 1 <= copies.pop(ids.text(row["id"])) <= 1 + lost
-        assert not copies
+        house.lost(made["messages"])
 
     lived()
     assert house.hot.kills > EXAMPLES

@@ -14,10 +14,9 @@ from heliograph.core import ids, messages
 from heliograph.core.campaigns import State
 from heliograph.store import imports, schema
 from tests import environment, tables
-from tests.engine import plays, test_crashes
+from tests.engine import kills
 
 EXAMPLES = 200 if environment.is_torture() else 6
-PHASES = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
 PEOPLE = 70
 
 
@@ -43,22 +42,19 @@ class Sink:
         """Nothing is open."""
 
 
-class House:
-    """A world whose processes die, and come back."""
+class House(kills.House):
+    """A day on which very many people are written to."""
 
-    def __init__(self, world: testing.World):
-        self.world, self.sink = world, Sink()
-        self.stage = plays.Stage(world)
+    def __init__(self, world: testing.World, inputs: int):
+        super().__init__(world)
+        self.sink, self.INPUTS = Sink(), inputs
         world.app.ways = {"email": self.sink}
-        self.hot = test_crashes.Fragile(world._session.hot)
-        world._session.hot = self.hot  # type: ignore[assignment]
 
     def begin(self, people: int) -> str:
         """People, and a campaign to all of them but one in ten; gives its id."""
         world = self.world
-        self.stage._clear()
+        self.empty()
         self.sink.copies.clear()
-        self.hot.moments = []
         for first in range(0, people, 5_000):
             crowd = {
                 f"c{number}": {"email": f"c{number}@example.com", "n": number % 10}
@@ -69,22 +65,15 @@ class House:
         group = world.communication_group(subject="Hello {{ user_id }}", text_body="Hello")
         return world.campaign(group=group, exclude_segments=[tenth])
 
-    def live(self, inputs: int) -> None:
+    def live(self, moments: list[kills.Moment]) -> None:
         """Processes that start and work until nothing is left to do, however often they are killed."""
-        while not self._ended(inputs):
-            pass
+        super().live(moments)
         # Who was in the hands of several that died is tried again after longer and longer waits.
         self._pass(hours=6)
 
-    def _ended(self, inputs: int) -> bool:
-        self.world.turns = self.stage._turns(inputs)
-        self.world.delivery = self.world.app.delivery(self.world._session)
-        try:
-            self.world.delivery.adopt_all()
-            self._pass(hours=1)
-        except test_crashes.Killed:
-            return False
-        return True
+    def pass_time(self) -> None:
+        """An hour."""
+        self._pass(hours=1)
 
     def _pass(self, hours: int) -> None:
         """Time passes ten minutes at a time: what is due in between, each at its own instant, is done together."""
@@ -95,15 +84,12 @@ class House:
 
     def check(self, campaign: str, people: int) -> None:
         """Each person of the audience has one job, which was sent, and what came twice has a name."""
-        left = tables.content(self.world.app.store, "inbox", "timers", "send_due", "claims")
-        assert not any(left.values())
+        assert tables.waiting(self.world.app.store) == set()
         jobs = bytearray(people)
-        for contact_id, identity, state, stored in self._jobs():
+        for contact_id, identity, state, attempts in self._jobs():
             jobs[int(contact_id.removeprefix("c"))] += 1
-            attempts = messages.read_attempts(stored)
-            uncertain = sum(attempt.outcome == "uncertain" for attempt in attempts)
             assert state == messages.State.ACCEPTED
-            assert 1 <= self.sink.copies.pop(ids.text(identity)) <= 1 + uncertain
+            kills.answers_lost(identity, attempts, self.sink.copies)
         assert all(count == (number % 10 != 3) for number, count in enumerate(jobs)), (
             "one job for each of them"
         )
@@ -125,14 +111,13 @@ class House:
 @pytest.mark.torture
 def test_a_campaign_killed_at_any_commit_reaches_everybody_once(world: testing.World) -> None:
     """Wherever a process is killed and started again: nobody is left out, nobody is judged or written to twice."""
-    house = House(world)
+    house = House(world, 4)
 
-    @hypothesis.settings(max_examples=EXAMPLES, phases=PHASES)
-    @hypothesis.given(st.lists(test_crashes.moment, min_size=30, max_size=120))
-    def lived(moments: list[test_crashes.Moment]) -> None:
+    @hypothesis.settings(max_examples=EXAMPLES, phases=kills.PHASES)
+    @hypothesis.given(st.lists(kills.moment, min_size=30, max_size=120))
+    def lived(moments: list[kills.Moment]) -> None:
         campaign = house.begin(PEOPLE)
-        house.hot.moments = list(moments)
-        house.live(4)
+        house.live(moments)
         house.check(campaign, PEOPLE)
 
     lived()
@@ -148,13 +133,14 @@ def test_a_large_campaign_killed_in_the_middle_loses_and_repeats_nothing(
     """A campaign to very many people, whose processes die again and again, reaches each of them once."""
     # Laying 100,000 people down takes PostgreSQL most of the test's time, and proves nothing more there.
     people = scale(100_000 if world.app.store.is_sqlite else 20_000, 1_000_000)
-    house = House(world)
+    house = House(world, 500)
     campaign = house.begin(people)
-    kills = scale(8, 80)
-    for number in range(kills):
-        house.hot.moments += [*[None] * 11, "before" if number % 2 else "after"]
-    house.live(500)
+    deaths = scale(8, 80)
+    moments: list[kills.Moment] = []
+    for number in range(deaths):
+        moments += [*[None] * 11, "before" if number % 2 else "after"]
+    house.live(moments)
     house.check(campaign, people)
-    assert house.hot.kills == kills
+    assert house.hot.kills == deaths
     record_property("people", people)
-    record_property("kills", kills)
+    record_property("kills", deaths)

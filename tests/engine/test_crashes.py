@@ -1,7 +1,7 @@
 """Killed before or after any commit, an engine that starts again ends where one that was not killed ends."""
 
 from collections import Counter
-from typing import Any, ClassVar, Literal
+from typing import ClassVar
 
 import hypothesis
 import msgspec
@@ -11,61 +11,20 @@ from hypothesis import strategies as st
 from heliograph import channels, testing
 from heliograph.core import ids, messages, runs
 from tests import environment, tables
-from tests.engine import plays
+from tests.engine import kills, plays
 
 EXAMPLES = 300 if environment.is_torture() else 12
-PHASES = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
 EVENTS = 12
 PEOPLE = 4
 
-Moment = Literal["before", "after"] | None
-"""When a commit is the last thing that a process does: before it took hold, or after, and nobody heard of it."""
 
+class Working(kills.House):
+    """A day on which rules do everything that they can do."""
 
-# Most commits are survived, or no process would come far.
-moment: st.SearchStrategy[Moment] = st.sampled_from((None,) * 5 + ("before", "after"))
-
-
-class Killed(BaseException):
-    """The process is gone."""
-
-
-class Fragile:
-    """The hot statements, but some commits are the last thing that the process does."""
-
-    def __init__(self, hot: Any):
-        self._hot = hot
-        self.moments: list[Moment] = []
-        self.kills = 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._hot, name)
-
-    def commit(self, connection: Any) -> None:
-        """Commit, unless it is the end."""
-        moment = self.moments.pop(0) if self.moments else None
-        if moment != "before":
-            self._hot.commit(connection)
-        if moment is not None:
-            self.kills += 1
-            raise Killed
-
-
-class Playhouse:
-    """One world, in which the same day is lived again and again."""
-
-    def __init__(self, world: testing.World):
-        self.world = world
-        self.stage = plays.Stage(world)
-        world.mailbox.answer = testing.accepted
-        self.hot = Fragile(world._session.hot)
-        world._session.hot = self.hot  # type: ignore[assignment]
-
-    def live(self, moments: list[Moment]) -> None:
-        """A day with these ends of processes in it."""
+    def begin(self) -> None:
+        """Rules, people, and events that meet them."""
+        self.empty()
         world = self.world
-        self.stage._clear()
-        world.mailbox.received.clear()
         world.rule(
             trigger_type="custom.a",
             actions=[
@@ -98,30 +57,13 @@ class Playhouse:
                 for n in range(EVENTS)
             ]
         )
-        self.hot.moments = list(moments)
-        while not self._ended():
-            pass
-
-    def _ended(self) -> bool:
-        """A process that starts, and works until it has nothing left to do or is killed."""
-        self.world.turns = self.stage._turns(5)
-        self.world.delivery = self.world.app.delivery(self.world._session)
-        try:
-            self.world.delivery.adopt_all()
-            self._pass()
-        except Killed:
-            return False
-        return True
-
-    def _pass(self) -> None:
-        self.world.pass_time(hours=1)
 
 
-def check(world: testing.World) -> int:
+def check(house: Working) -> int:
     """Everything was done once; what may have been sent twice has a name. Gives how often an answer was lost."""
-    lost = 0
-    found = tables.content(world.app.store)
-    assert not any(found[name] for name in ("due", "inbox", "timers", "send_due", "claims"))
+    store = house.world.app.store
+    assert tables.waiting(store) == set()
+    found = tables.content(store)
     types = Counter(row["event_type"] for row in found["events"])
     assert types == {"custom.a": EVENTS, "custom.b": EVENTS, "conversation_tagged": EVENTS}
     assert len(found["decisions"]) == len(found["runs"]) == 3 * EVENTS
@@ -141,42 +83,35 @@ def check(world: testing.World) -> int:
     assert tags == {
         f"c{number}": sorted(f"done{n}" for n in range(number, EVENTS, PEOPLE)) for number in range(PEOPLE)
     }
-    copies = Counter(mail.message_id for mail in world.mailbox.received)
-    for row in found["messages"]:
-        attempts = messages.read_attempts(row["attempts"])
-        uncertain = sum(attempt.outcome == "uncertain" for attempt in attempts)
-        lost += uncertain
-        assert row["state"] == messages.State.ACCEPTED
-        assert 1 <= copies.pop(ids.text(row["id"])) <= 1 + uncertain
-    assert not copies, "nobody received what the ledger does not know"
-    return lost
+    assert {row["state"] for row in found["messages"]} == {messages.State.ACCEPTED}
+    return house.lost(found["messages"])
 
 
 @pytest.mark.torture
 def test_killed_at_any_commit_it_ends_as_if_it_were_not(world: testing.World) -> None:
     """Wherever a process is killed and started again: every event, run, tag, note and message once, or with a name."""
-    house = Playhouse(world)
+    house = Working(world)
     uncertain: list[int] = []
 
-    @hypothesis.settings(max_examples=EXAMPLES, phases=PHASES)
-    @hypothesis.given(st.lists(moment, min_size=20, max_size=80))
-    def lived(moments: list[Moment]) -> None:
+    @hypothesis.settings(max_examples=EXAMPLES, phases=kills.PHASES)
+    @hypothesis.given(st.lists(kills.moment, min_size=20, max_size=80))
+    def lived(moments: list[kills.Moment]) -> None:
+        house.begin()
         house.live(moments)
-        uncertain.append(check(world))
+        uncertain.append(check(house))
 
     lived()
     assert house.hot.kills > EXAMPLES
     assert sum(uncertain) > EXAMPLES, "answers were lost"
 
 
-class Waiting(Playhouse):
+class Waiting(kills.House):
     """A day on which people wait in a journey."""
 
-    def live(self, moments: list[Moment]) -> None:
+    def begin(self) -> None:
         """Everybody enters once, is written to, waits, and is written to again."""
+        self.empty()
         world = self.world
-        self.stage._clear()
-        world.mailbox.received.clear()
         send = {
             "action": "send",
             "message": {
@@ -198,9 +133,6 @@ class Waiting(Playhouse):
                     for n in range(EVENTS)
                 ]
             )
-        self.hot.moments = list(moments)
-        while not self._ended():
-            pass
 
 
 @pytest.mark.torture
@@ -208,34 +140,30 @@ def test_a_run_that_waits_outlives_its_process(world: testing.World) -> None:
     """Wherever a process is killed: a journey is entered once, its delay ends once, and each message goes out once."""
     house = Waiting(world)
 
-    @hypothesis.settings(max_examples=EXAMPLES, phases=PHASES)
-    @hypothesis.given(st.lists(moment, min_size=20, max_size=80))
-    def lived(moments: list[Moment]) -> None:
+    @hypothesis.settings(max_examples=EXAMPLES, phases=kills.PHASES)
+    @hypothesis.given(st.lists(kills.moment, min_size=20, max_size=80))
+    def lived(moments: list[kills.Moment]) -> None:
+        house.begin()
         house.live(moments)
+        assert tables.waiting(world.app.store) == set()
         found = tables.content(world.app.store)
-        assert not any(found[name] for name in ("due", "inbox", "timers", "send_due", "claims"))
         started = [row for row in found["runs"] if row["start_key"] is not None]
         assert len(started) == len(found["starts"]) == EVENTS
         assert {row["status"] for row in started} == {runs.Status.DONE}
         assert len(found["messages"]) == 2 * EVENTS
-        copies = Counter(mail.message_id for mail in world.mailbox.received)
-        for row in found["messages"]:
-            attempts = messages.read_attempts(row["attempts"])
-            uncertain = sum(attempt.outcome == "uncertain" for attempt in attempts)
-            assert 1 <= copies[ids.text(row["id"])] <= 1 + uncertain
+        house.lost(found["messages"])
 
     lived()
     assert house.hot.kills > EXAMPLES // 2
 
 
-class Alarming(Playhouse):
+class Alarming(kills.House):
     """A day on which rules fail, and people are told."""
 
-    def live(self, moments: list[Moment]) -> None:
+    def begin(self) -> None:
         """Three rules fail, are told of, and are well again days later."""
+        self.empty()
         world = self.world
-        self.stage._clear()
-        world.mailbox.received.clear()
         # Else the address is given up after five, and its rule fails no more.
         world.mailbox.answer = plays.answered
         for number in range(ALARMS):
@@ -250,11 +178,9 @@ class Alarming(Playhouse):
                 },
             )
         world.events([{"event_type": f"custom.r{n % ALARMS}"} for n in range(3 * ALARMS)])
-        self.hot.moments = list(moments)
-        while not self._ended():
-            pass
 
-    def _pass(self) -> None:
+    def pass_time(self) -> None:
+        """Enough for an alarm to begin and to end."""
         # A whole day without runs ends the alarm.
         self.world.pass_time(hours=50)
 
@@ -268,22 +194,18 @@ def test_an_alert_outlives_its_process(world: testing.World) -> None:
     """Wherever a process is killed: each alert is opened and ended once, to each address, in the ledger and outside."""
     house = Alarming(world)
 
-    @hypothesis.settings(max_examples=EXAMPLES, phases=PHASES)
-    @hypothesis.given(st.lists(moment, min_size=20, max_size=60))
-    def lived(moments: list[Moment]) -> None:
+    @hypothesis.settings(max_examples=EXAMPLES, phases=kills.PHASES)
+    @hypothesis.given(st.lists(kills.moment, min_size=20, max_size=60))
+    def lived(moments: list[kills.Moment]) -> None:
+        house.begin()
         house.live(moments)
-        found = tables.content(world.app.store, "due", "inbox", "send_due", "claims", "messages")
-        assert not any(found[name] for name in ("due", "inbox", "send_due", "claims"))
-        alerts = [row for row in found["messages"] if row["run_id"] is None]
-        copies = Counter(mail.message_id for mail in world.mailbox.received)
+        assert tables.waiting(world.app.store) <= {"timers"}, "rules are looked at again"
+        alerts = [row for row in tables.rows(world.app.store, "messages") if row["run_id"] is None]
+        assert {row["state"] for row in alerts} == {messages.State.ACCEPTED}
+        house.lost(alerts)
         told: dict[str, list[str]] = {}
         for row in alerts:
-            attempts = messages.read_attempts(row["attempts"])
-            uncertain = sum(attempt.outcome == "uncertain" for attempt in attempts)
-            assert row["state"] == messages.State.ACCEPTED
-            assert 1 <= copies.pop(ids.text(row["id"])) <= 1 + uncertain
             told.setdefault(row["address"], []).append(msgspec.json.decode(row["content"])["subject"])
-        assert not copies, "nobody received what the ledger does not know"
         assert told == {
             f"{letter}{number}@example.com": [
                 f"[critical] r{number}: its actions fail",
@@ -297,16 +219,15 @@ def test_an_alert_outlives_its_process(world: testing.World) -> None:
     assert house.hot.kills > EXAMPLES // 2
 
 
-class Telling(Playhouse):
+class Telling(kills.House):
     """A day on which providers tell of messages while these are handed over, and again and again."""
 
     TOLD = ("delivered", "opened", "clicked", "bounced", "complained")
 
-    def live(self, moments: list[Moment]) -> None:
+    def begin(self) -> None:
         """Everybody is written to; of each it is told what their name says, before the answer and after it, twice."""
+        self.empty()
         world = self.world
-        self.stage._clear()
-        world.mailbox.received.clear()
         world.mailbox.answer = self._answer
         for number, what in enumerate(self.TOLD):
             world.contact(what, email=f"{what}@example.com")
@@ -329,9 +250,6 @@ class Telling(Playhouse):
                 for end in ("", "-later")
             ]
         )
-        self.hot.moments = list(moments)
-        while not self._ended():
-            pass
 
     def _answer(self, outgoing: channels.Outgoing) -> channels.Answer:
         if not outgoing.address.startswith("staff"):
@@ -350,12 +268,13 @@ class Telling(Playhouse):
         "clicked": {"link": "https://shop.example/"},
     }
 
-    def _pass(self) -> None:
-        super()._pass()
+    def pass_time(self) -> None:
+        """Reports come in after all was handed over too."""
+        super().pass_time()
         for sent in self.world.ledger():
             if sent.row.contact_id is not None:
                 self._tell(ids.text(sent.row.id), sent.row.address or "", later=True)
-        super()._pass()
+        super().pass_time()
 
 
 @pytest.mark.torture
@@ -363,12 +282,13 @@ def test_what_is_told_of_messages_outlives_its_process(world: testing.World) -> 
     """Wherever a process is killed: a report that was taken in counts once, whether it or the answer was first."""
     house = Telling(world)
 
-    @hypothesis.settings(max_examples=EXAMPLES, phases=PHASES)
-    @hypothesis.given(st.lists(moment, min_size=20, max_size=80))
-    def lived(moments: list[Moment]) -> None:
+    @hypothesis.settings(max_examples=EXAMPLES, phases=kills.PHASES)
+    @hypothesis.given(st.lists(kills.moment, min_size=20, max_size=80))
+    def lived(moments: list[kills.Moment]) -> None:
+        house.begin()
         house.live(moments)
+        assert tables.waiting(world.app.store) == set()
         found = tables.content(world.app.store)
-        assert not any(found[name] for name in ("due", "inbox", "timers", "send_due", "claims"))
         stands = {row["contact_id"]: row for row in found["messages"] if row["contact_id"] is not None}
         assert len(stands) == 2 * len(house.TOLD)
         for name, row in stands.items():

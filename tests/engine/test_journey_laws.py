@@ -13,7 +13,7 @@ from heliograph.core import effects, frames, journeys, plans, runs
 from heliograph.engine import desk
 from heliograph.store import rows
 from tests import environment, tables
-from tests.engine import plays, test_crashes
+from tests.engine import kills, plays
 
 EXAMPLES = 200 if environment.is_torture() else 6
 ENTRIES = 5
@@ -56,20 +56,16 @@ def journeys_with(*conditions: str | None) -> st.SearchStrategy[list[dict[str, A
     )
 
 
-class House:
-    """A world in which the same journey is lived again and again, by processes that are killed or are not."""
+class House(kills.House):
+    """A day on which people enter a journey, by processes that are killed or are not."""
 
-    def __init__(self, world: testing.World):
-        self.world, self.stage = world, plays.Stage(world)
-        self.hot = test_crashes.Fragile(world._session.hot)
-        world._session.hot = self.hot  # type: ignore[assignment]
+    INPUTS = 4
 
-    def live(
-        self, steps: list[dict[str, Any]], moments: list[test_crashes.Moment]
-    ) -> dict[str, list[tables.Row]]:
+    def lived(self, steps: list[dict[str, Any]], moments: list[kills.Moment]) -> dict[str, list[tables.Row]]:
         """Some people enter the journey, and a day passes; gives what the tables hold at its end."""
+        self.empty()
         world = self.world
-        self.stage._clear()
+        world.mailbox.answer = plays.answered
         world.calls.answer = testing.answering({"n": 4, "word": "fetched"})
         for name in ("ana", "bob"):
             world.contact(name, **plays.PEOPLE[name], zoneinfo="Europe/Berlin")
@@ -77,28 +73,19 @@ class House:
         first = {"action": "send", "ref": "first", "message": _MESSAGE}
         world.journey("child", {"action": "delay", "duration": "1 hour"}, _HELLO)
         world.journey("drawn", first, *steps, trigger={"event_type": "custom.a"})
-        self.stage._accept(
+        self.stage.accept(
             0,
             [
                 {"event_type": "custom.a", "contact_id": "ana", "conversation_id": None, "payload": {"n": n}}
                 for n in range(ENTRIES)
             ],
         )
-        self.hot.moments = list(moments)
-        while not self._ended():
-            pass
+        self.live(moments)
         return tables.content(world.app.store)
 
-    def _ended(self) -> bool:
-        world = self.world
-        world.turns = self.stage._turns(4)
-        world.delivery = world.app.delivery(world._session)
-        try:
-            world.delivery.adopt_all()
-            world.pass_time(seconds=(testing.START + 86_400_000_000 - world.clock.now()) / 1_000_000)
-        except test_crashes.Killed:
-            return False
-        return True
+    def pass_time(self) -> None:
+        """What is left of the day."""
+        self.world.pass_time(seconds=(testing.START + 86_400_000_000 - self.world.clock.now()) / 1_000_000)
 
 
 _HELLO = {"action": "send", "recipient": "ana", "template": "hello"}
@@ -130,11 +117,11 @@ def test_a_journey_killed_anywhere_ends_as_one_that_was_not(world: testing.World
     house = House(world)
     world.mailbox.answer = plays.answered
 
-    @hypothesis.settings(max_examples=EXAMPLES, phases=test_crashes.PHASES)
-    @hypothesis.given(journeys_with(*CONDITIONS), st.lists(test_crashes.moment, min_size=10, max_size=60))
-    def lived(steps: list[dict[str, Any]], moments: list[test_crashes.Moment]) -> None:
-        whole = ended(house.live(steps, []))
-        assert ended(house.live(steps, moments)) == whole
+    @hypothesis.settings(max_examples=EXAMPLES, phases=kills.PHASES)
+    @hypothesis.given(journeys_with(*CONDITIONS), st.lists(kills.moment, min_size=10, max_size=60))
+    def lived(steps: list[dict[str, Any]], moments: list[kills.Moment]) -> None:
+        whole = ended(house.lived(steps, []))
+        assert ended(house.lived(steps, moments)) == whole
         assert sum(whole[0].values()) >= ENTRIES
 
     lived()
@@ -148,10 +135,10 @@ def test_a_replay_of_a_journey_leaves_the_same_trace(world: testing.World) -> No
     world.mailbox.answer = plays.answered
     replayed: list[int] = []
 
-    @hypothesis.settings(max_examples=EXAMPLES, phases=test_crashes.PHASES)
+    @hypothesis.settings(max_examples=EXAMPLES, phases=kills.PHASES)
     @hypothesis.given(journeys_with(*CONDITIONS, LIVE))
     def same(steps: list[dict[str, Any]]) -> None:
-        found = house.live(steps, [])
+        found = house.lived(steps, [])
         started = {row["run_id"]: rows.Start._make(row.values()) for row in found["starts"]}
         for row in found["runs"]:
             if row["start_key"] is not None:

@@ -16,6 +16,7 @@ from examples.shop import sinks
 from heliograph import clock, errors
 from heliograph.core import ids, messages, rules, runs
 from heliograph.store import automations, database, keys, people, schema, workspaces
+from tests import tables
 from tests.torture import crew
 
 CONTACTS = 50
@@ -25,7 +26,6 @@ E25_BOUND = 60.0
 """Seconds: the ten after which a frozen worker has lost its session, and much room for a busy machine."""
 LONGEST_WAY = 1_200.0
 """Seconds: a message that loses its holder at each of five attempts waits for five leases and four back-offs."""
-QUEUES = ("due", "inbox", "timers", "send_due", "claims")
 
 
 @contextlib.contextmanager
@@ -84,7 +84,10 @@ def count(store: database.Database, query: str) -> int:
 
 def is_idle(store: database.Database) -> bool:
     """Whether nothing waits for anybody, in one look: what leaves one queue stands in the next."""
-    return count(store, "SELECT " + " + ".join(f"(SELECT count(*) FROM {queue})" for queue in QUEUES)) == 0
+    return (
+        count(store, "SELECT " + " + ".join(f"(SELECT count(*) FROM {queue})" for queue in tables.QUEUES))
+        == 0
+    )
 
 
 def hurry(store: database.Database) -> None:
