@@ -28,7 +28,7 @@ def apply(
     workspace: options.Workspace = "default",
     database: options.DatabaseUrl = None,
 ) -> None:
-    """Bring in definitions from YAML files: rules, dates, providers, templates, segments, groups, campaigns, policies.
+    """Bring in definitions from YAML files: rules, journeys, templates, campaigns, and what else a team keeps in git.
 
     What says nothing new is left alone.
     """
@@ -90,11 +90,16 @@ def _put(
 
 def _ways(store: databases.Database) -> Mapping[str, Way]:
     """How each kind is stored."""
-    from heliograph.cli import applying_campaigns, applying_dates, applying_providers
+    from heliograph.cli import applying_campaigns, applying_choices, applying_dates, applying_providers
 
     return {
         "provider": functools.partial(applying_providers.put_provider, store.safe),
         "brand": _put_brand,
+        "routing_strategy": applying_choices.put_strategy,
+        "preference_section": applying_choices.put_section,
+        "preference_topic": applying_choices.put_topic,
+        "list": applying_choices.put_list,
+        "audience": applying_choices.put_audience,
         "template": _put_template,
         "journey": _put_journey,
         "rule": _put_rule,

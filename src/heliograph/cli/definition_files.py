@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from heliograph import errors
 from heliograph import settings as settings_module
-from heliograph.cli import policy_files, yaml_files
+from heliograph.cli import choice_files, policy_files, yaml_files
 from heliograph.core import (
     brands,
     campaigns,
@@ -32,6 +32,11 @@ KINDS = (
     *(
         "provider",
         "brand",
+        "routing_strategy",
+        "preference_section",
+        "preference_topic",
+        "list",
+        "audience",
         "template",
         "journey",
         "rule",
@@ -302,12 +307,24 @@ def _rule(given: Mapping[str, Any]) -> rules.Definition:
     return definition
 
 
+def _by_name(
+    kind: str, said: Callable[[object, Mapping[str, Any]], choice_files.Said]
+) -> Callable[[Path, object, Mapping[str, Any]], Definition]:
+    """What reads a kind whose id is a name."""
+    return lambda file, identity, fields: Definition(file, kind, *said(identity, fields))
+
+
 _DEFINED: Mapping[str, Callable[[Path, object, Mapping[str, Any]], Definition]] = {
     "rule": _by_uuid("rule", _rule),
     "date": _by_uuid("date", _date),
     "template": _template,
     "brand": _brand,
     "provider": _provider,
+    "routing_strategy": _by_name("routing_strategy", choice_files.strategy),
+    "preference_section": _by_name("preference_section", choice_files.section),
+    "preference_topic": _by_name("preference_topic", choice_files.topic),
+    "list": _by_name("list", choice_files.group),
+    "audience": _by_name("audience", choice_files.audience),
     "journey": _journey,
     "segment": _by_uuid("segment", segments.define),
     "communication_group": _by_uuid("communication_group", communication_groups.define),

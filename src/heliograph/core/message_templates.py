@@ -28,6 +28,7 @@ FIELDS: Final = (
         "tags",
         "brand",
         "topic",
+        "routing",
         "from",
         "reply_to",
     ),
@@ -181,6 +182,7 @@ def check(given: Mapping[str, Any]) -> Written:
         "tags": reader.tags(given),
         "brand": reader.text(given, "brand"),
         "topic": reader.text(given, "topic"),
+        "routing": reader.text(given, "routing"),
         "sender": reader.sender(given, "from"),
         "reply_to": reader.sender(given, "reply_to"),
     }
