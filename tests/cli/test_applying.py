@@ -247,7 +247,11 @@ FAULTS = [
     (RULE.replace("trigger_type", "triger_type"), 4, 'did you mean "trigger_type"?'),
     (RULE.replace("template_id: thanks", "template: thanks"), 9, 'did you mean "template_id"?'),
     (RULE.replace("5a0b0000-0000-4000-8000-0000000000aa", "five"), 2, "takes a UUID"),
-    (RULE.replace("kind: rule", "kind: rul"), 1, "takes provider, brand, template, journey, rule, date"),
+    (
+        RULE.replace("kind: rule", "kind: rul"),
+        1,
+        "takes provider, brand, routing_strategy, preference_section",
+    ),
     (RULE + "name: Again\n", 10, 'found duplicate key "name"'),
     (RULE + "schedule_settings: {timezone: Mars/Base}\n", 10, "unknown time zone"),
     (RULE + "alert_settings: [\n", 11, "cannot be read as YAML"),
