@@ -202,7 +202,7 @@ def test_an_answer_that_is_dropped_leaves_no_run_waiting(
     event = refused(play, monkeypatch, "resume")
     assert tell("inbox", "drop", "--all").out == "1 dropped.\n"
     play.run_until_idle()
-    assert acts.actions(play, event) == [[("send_message", "skipped", None)]]
+    assert acts.actions(play, event) == [[("send_message", "skipped", "dropped by an operator")]]
     assert standing(play, event)[:2] == ("accepted", ["accepted"])
     assert tables.rows(play.app.store, "inbox") == []
 
@@ -221,7 +221,7 @@ def test_a_message_for_another_that_is_dropped_is_never_sent(
     assert line[1:3] == ["deliver", "5"]
     assert tell("inbox", "drop", row).out == "1 dropped.\n"
     play.run_until_idle()
-    assert acts.actions(play, event) == [[("notify", "skipped", None)]]
+    assert acts.actions(play, event) == [[("notify", "skipped", "dropped by an operator")]]
     assert play.mailbox.received == []
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from heliograph import channels, testing
 from heliograph.core import effects, ids, plans
-from heliograph.store import held, rows
+from heliograph.store import held, rows, suppressions
 from tests import tables
 from tests.engine import acts
 
@@ -84,8 +84,25 @@ def test_what_an_operator_drops_is_skipped_and_no_failure(world: testing.World) 
     with world.app.store.writing() as connection:
         assert held.drop(connection, world.workspace_id, [identity], world.clock.now()) == 1
     world.run_until_idle()
-    assert acts.actions(world, event) == [[("send_message", "skipped", None)]]
+    assert acts.actions(world, event) == [[("send_message", "skipped", "dropped by an operator")]]
     assert acts.outcomes(world, event) == ["executed"]
+    assert world.mailbox.received == []
+
+
+def test_what_is_not_wanted_is_skipped_and_says_why(world: testing.World) -> None:
+    """Who opted out, or whose address is suppressed, is not written to: no failure, and the run tells the reason."""
+    rule(world, MAIL)
+    world.contact("bob", email="bob@example.com")
+    world.opt_out("ana")
+    with world.app.store.writing() as connection:
+        suppressions.put(
+            connection, world.workspace_id, None, [("bob@example.com", "manual")], world.clock.now()
+        )
+    for contact, why in (("ana", "opted_out"), ("bob", "suppressed")):
+        event = happen(world, contact_id=contact)
+        world.run_until_idle()
+        assert acts.actions(world, event) == [[("send_message", "skipped", why)]]
+        assert acts.outcomes(world, event) == ["executed"]
     assert world.mailbox.received == []
 
 

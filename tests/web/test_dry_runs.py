@@ -226,6 +226,24 @@ def test_an_action_that_could_not_be_done_says_so(api: client.Client) -> None:
     assert [action["outcome"]["status"] for action in goes_on["actions"]] == ["succeeded", "succeeded"]
 
 
+def test_a_dry_run_says_as_the_run_does_that_a_message_is_not_wanted(api: client.Client) -> None:
+    """Who opted out of everything or of its topic, and whose address is suppressed, would not be written to."""
+    actions = [{"type": "send_message", "text": "hello"}, {"type": "add_tags", "tags": ["a"]}]
+    rule = api.post(RULES, {"name": "Hello", "trigger_type": "custom.a", "actions": actions}).json()
+    for user_id in ("ana", "bob", "eve"):
+        api.put(f"/profiles/{user_id}", {"profile": {"email": f"{user_id}@example.com"}})
+    api.put("/users/ana/preferences/*", {"topic": {"status": "OPTED_OUT"}})
+    api.post("/api/suppressions", {"address": "bob@example.com"})
+    wanted = {"ana": ("skipped", "opted_out"), "bob": ("skipped", "suppressed"), "eve": ("succeeded", None)}
+    for user_id, expected in wanted.items():
+        (tried, _) = dry_run(api, rule_id=rule["id"], contact_id=user_id)["actions"]
+        assert (tried["outcome"]["status"], tried["outcome"]["error"]) == expected
+        event = api.happen("custom.a", contact_id=user_id)
+        api.world.run_until_idle()
+        (run,) = api.get(f"/api/automation/runs/by-event/{event}").json()["data"]
+        assert (run["result"]["actions"][0]["status"], run["result"]["actions"][0]["error"]) == expected
+
+
 def test_what_is_anothers_is_not_changed(api: client.Client) -> None:
     """A tenant's dry run says of another's contact and conversation what the turn then says: there are none."""
     shop = api.key("admin", tenant="shop")

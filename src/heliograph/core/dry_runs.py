@@ -28,6 +28,17 @@ from heliograph.core import (
 Contents = Callable[[str, int, Sequence[Any] | None], renderings.Design]
 """(template, version, brand and its version) to what there is to draw; raises errors.NotFound."""
 
+Unwanted = Callable[[effects.Deliver], str | None]
+"""Why the recipient of a message does not want it, or nothing is sent to its address; None: it goes."""
+
+
+class Outside(NamedTuple):
+    """What is asked while the actions are taken."""
+
+    contents: Contents
+    unwanted: Unwanted
+
+
 _AS_WRITTEN = frozenset(
     (
         "type",
@@ -85,7 +96,7 @@ def rehearse(
     scene: plans.Scene,
     subject: Subject,
     paused: bool,
-    contents: Contents,
+    outside: Outside,
 ) -> DryRun:
     """What the rule would make of the event now; `actions` is its actions as they are written."""
     matched = conditions.holds(rule.condition, facts)
@@ -100,7 +111,7 @@ def rehearse(
             explain.Leaf(**leaf)
             for leaf in conditions.trace_json(rule.condition, conditions.observe(rule.condition, facts))
         ],
-        actions=_Rehearsal(rule.plan, scene, contents).shown(actions) if matched else [],
+        actions=_Rehearsal(rule.plan, scene, outside).shown(actions) if matched else [],
     )
 
 
@@ -143,8 +154,8 @@ def _cooldown(rule: rules.Rule, subject: Subject, now: int) -> GateState:
 class _Rehearsal:
     """The actions of one plan, taken with answers that are made up."""
 
-    def __init__(self, plan: plans.Plan, scene: plans.Scene, contents: Contents):
-        self._plan, self._scene, self._contents = plan, scene, contents
+    def __init__(self, plan: plans.Plan, scene: plans.Scene, outside: Outside):
+        self._plan, self._scene, self._outside = plan, scene, outside
         self._deliveries: dict[int, list[dict[str, Any]]] = {}
 
     def shown(self, actions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -190,8 +201,11 @@ class _Rehearsal:
             return runs.Reply(visit, ordinal, plans.Status.SUCCEEDED, None, None)
         shown, error = self._delivery(effect)
         self._deliveries.setdefault(visit, []).append(shown)
-        status = plans.Status.FAILED if error else plans.Status.SUCCEEDED
-        return runs.Reply(visit, ordinal, status, None, error)
+        if error:
+            return runs.Reply(visit, ordinal, plans.Status.FAILED, None, error)
+        refusal = self._outside.unwanted(effect) if effect.kind is effects.Kind.MESSAGE else None
+        status = plans.Status.SKIPPED if refusal else plans.Status.SUCCEEDED
+        return runs.Reply(visit, ordinal, status, None, refusal)
 
     # ── texts ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -223,7 +237,7 @@ class _Rehearsal:
             written = effect.content or {}
             return renderings.of_texts(written["subject"], written["text"], written.get("html"))
         brand = None if effect.content is None else effect.content.get("brand")
-        return self._contents(effect.template_id, effect.template_version, brand).content(data)
+        return self._outside.contents(effect.template_id, effect.template_version, brand).content(data)
 
     def _filled(self, action: Mapping[str, Any]) -> tuple[dict[str, Any], list[str], str | None]:
         """An action with its texts filled, the paths that were missing, and why it could not be filled."""

@@ -233,6 +233,8 @@ def _answered(record: Record, reply: Reply, now: int) -> Record:
     status = plans.Status(record.status)
     if answered == record.asked:
         status = _settled(error is not None, skipped == answered)
+        if status is plans.Status.SKIPPED:
+            error = reply.error
     return Record(
         int(status),
         record.started_at,

@@ -70,6 +70,12 @@ def delete(connection: sa.Connection, workspace_id: int, tenant_id: str | None, 
     return bool(gone.rowcount)
 
 
+def tenants(connection: sa.Connection, workspace_id: int, address: str) -> list[str]:
+    """Who suppresses an address; an empty text is everybody."""
+    query = sa.select(_ROWS.tenant_id).where(_ROWS.workspace_id == workspace_id, _ROWS.address == address)
+    return list(connection.execute(query).scalars())
+
+
 def page(
     connection: sa.Connection, workspace_id: int, tenant_id: str | None, after: tuple[str, str], limit: int
 ) -> list[Suppression]:
