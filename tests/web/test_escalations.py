@@ -151,11 +151,15 @@ def test_who_is_deleted_or_wants_no_more_hears_no_more(api: Client) -> None:
     api.world.contact("eve", email="eve@example.com", phone_number="+15005550004")
     step = {"action": "send", "message": asked(to={"user_id": "eve"})}
     run_id = invoke(api, step, {"action": "delay", "duration": "1 hour"})
+    # One that says more than a step of its own may say, and so is a request.
+    whole = {"action": "send", "message": asked(to={"user_id": "eve"}, metadata={"tags": ["a"]})}
+    other = invoke(api, whole, {"action": "delay", "duration": "1 hour"})
     api.world.run_until_idle()
-    api.post(f"/automations/runs/{run_id}/cancel")
+    for one in (run_id, other):
+        api.post(f"/automations/runs/{one}/cancel")
     api.world.pass_time(minutes=2)
     assert gone(api)["texts"] == []
-    assert len(gone(api)["email"]) == 3
+    assert len(gone(api)["email"]) == 4
     (ended,) = [one for one in api.get("/messages").json()["results"] if one["channel"] == "sms"]
     assert (ended["recipient"], ended["status"], ended["reason"]) == ("ana", "UNROUTABLE", "UNSUBSCRIBED")
 
@@ -173,8 +177,9 @@ def test_journeys_lists_and_many_go_on_as_one_does(api: Client) -> None:
     assert gone(api)["texts"] == ["+15005550002"]
     many, _ = sent(api, asked(to=[{"user_id": "ben"}, {"user_id": "eve"}]))
     run_id = invoke(api, {"action": "send", "message": asked(to={"user_id": "eve"})})
+    invoke(api, {"action": "send", "message": asked(to={"user_id": "eve"}, metadata={"tags": ["a"]})})
     api.world.pass_time(minutes=1)
-    assert sorted(gone(api)["texts"]) == ["+15005550002"] * 2 + ["+15005550004"] * 2
+    assert sorted(gone(api)["texts"]) == ["+15005550002"] * 2 + ["+15005550004"] * 3
     assert len(messages(api, many)) == 4
     assert proved(api) == []
     steps = api.get(f"/automations/runs/{run_id}/steps").json()["steps"]
