@@ -1,12 +1,15 @@
 """What becomes known of messages after they were handed over, and what follows from it."""
 
+import itertools
 from typing import Any
 
 import pytest
 
 from heliograph import channels, testing
-from heliograph.core import ids, messages
+from heliograph.core import ids, messages, reports
 from heliograph.store import people, suppressions
+from heliograph.store import reports as stored_reports
+from tests import tables
 
 
 def suppressed(world: testing.World) -> dict[str, str]:
@@ -120,6 +123,71 @@ def test_soft_bounces_in_a_row(world: testing.World) -> None:
         mail(what)
     assert suppressed(world) == {}
     mail("bounced")
+    assert suppressed(world) == {"ana@example.com": "bounce"}
+
+
+@pytest.mark.parametrize("place", range(5))
+@pytest.mark.parametrize("is_first", [True, False])
+def test_what_is_told_at_once_counts_by_when_it_happened(
+    world: testing.World, place: int, is_first: bool
+) -> None:
+    """Of bounces and a delivery of one moment it does not matter which is told first, nor whose message is older."""
+    world.contact("ana", email="ana@example.com")
+    world.rule(trigger_type="custom.a", actions=[{"type": "send_message", "text": "Hello"}])
+    world.event("custom.a", contact_id="ana")
+    world.run_until_idle()
+    world.report(sent_to(world, "ana"), "bounced", bounce="soft")
+    world.pass_time(minutes=1)
+    world.events([{"event_type": "custom.a", "contact_id": "ana"}] * 5)
+    world.run_until_idle()
+    mails = [one.row.id for one in world.ledger()][:5]
+    minute, began = 60_000_000, world.clock.now()
+    arrived = reports.Report(reports.What.DELIVERED, began + 2 * minute)
+    came_back = [
+        reports.Report(reports.What.BOUNCED, began + at * minute, reports.SOFT) for at in (1, 1, 3, 3)
+    ]
+    told = list(zip([one for n, one in enumerate(mails) if n != place], came_back, strict=True))
+    told.insert(0 if is_first else 4, (mails[place], arrived))
+    world.pass_time(minutes=10)
+    stored_reports.take_in(world.app.store, world.workspace_id, told, world.clock.now())
+    world.run_until_idle()
+    assert suppressed(world) == {}
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(("bounced", "delivered", "complained"))))
+def test_a_message_stands_the_same_whatever_is_told_first(
+    world: testing.World, order: tuple[str, ...]
+) -> None:
+    """Of one message all told in one request leave one state, one reason and one account, in every order."""
+    world.contact("ana", email="ana@example.com")
+    world.rule(trigger_type="custom.a", actions=[{"type": "send_message", "text": "Hello"}])
+    world.event("custom.a", contact_id="ana")
+    world.run_until_idle()
+    mail, now = world.ledger()[0].row.id, world.clock.now()
+    more = {"bounced": {"bounce": reports.HARD}}
+    told = [(mail, reports.Report(reports.What(what), now, **more.get(what, {}))) for what in order]
+    stored_reports.take_in(world.app.store, world.workspace_id, told, now)
+    world.run_until_idle()
+    assert (status(world, ids.text(mail)), suppressed(world)) == (
+        "UNDELIVERABLE",
+        {"ana@example.com": "complaint"},
+    )
+    (account,) = tables.rows(world.app.store, "soft_bounces")
+    assert reports.read_account(account["bounced_at"]) == reports.Account(now, (), now)
+
+
+def test_nothing_goes_to_an_address_that_the_same_turn_suppresses(world: testing.World) -> None:
+    """What is heard of an address in a turn holds for what the turn plans, as it would for the next one."""
+    world.contact("ana", email="ana@example.com")
+    world.rule(trigger_type="custom.a", actions=[{"type": "send_message", "text": "Hello"}])
+    world.event("custom.a", contact_id="ana")
+    world.run_until_idle()
+    world.report(sent_to(world, "ana"), "bounced", bounce="hard")
+    world.turns.take()
+    # The address is to hear of it in the turn that takes this.
+    world.event("custom.a", contact_id="ana")
+    world.run_until_idle()
+    assert len(world.mailbox.received) == 1
     assert suppressed(world) == {"ana@example.com": "bounce"}
 
 

@@ -20,6 +20,7 @@ PARTITIONS = 64
 """For ever: rows are never re-hashed."""
 
 COUNTER_BITS, ORDINAL_BITS = 20, 16
+_RANK = 18
 _FIRST_CAUSE = 16
 """Bits of the counter that are left when a generation, of at most 15, stands before it."""
 _VERSION = 0x7000
@@ -116,6 +117,13 @@ def of_notice(rule_id: bytes, number: int, ordinal: int, notice_head: bytes, par
 def in_order(identity: bytes, counter: int) -> bytes:
     """An id like this one, of the same instant, that comes in the order of the counter."""
     low = int.from_bytes(identity[8:], "big")
+    return identity[:8] + foot(counter, partition_of(identity), low)
+
+
+def ranked(identity: bytes, rank: int) -> bytes:
+    """An id like this one, of the same instant, that comes after those of a lower rank (0 to 3)."""
+    low = int.from_bytes(identity[8:], "big")
+    counter = rank << _RANK | low >> 42 & ((1 << _RANK) - 1)
     return identity[:8] + foot(counter, partition_of(identity), low)
 
 

@@ -25,6 +25,11 @@ class What(StrEnum):
     BOUNCED = "bounced"
     COMPLAINED = "complained"
 
+    @property
+    def rank(self) -> int:
+        """Of what is told at once, what says that a message arrived is heard first."""
+        return {What.BOUNCED: 1, What.COMPLAINED: 2}.get(self, 0)
+
 
 HARD, SOFT = "hard", "soft"
 """Bounces: the address takes no mail, or it did not take this one."""

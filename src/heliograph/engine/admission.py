@@ -17,6 +17,8 @@ from heliograph.engine import onward as onwards
 from heliograph.store import policy_rows, rows
 
 _PLANNED, _UNROUTABLE = int(messages.State.PLANNED), int(messages.State.UNROUTABLE)
+_OF_ALL = ""
+"""The tenant of a suppression that holds for the whole workspace."""
 _WAITING = frozenset({messages.State.PLANNED, messages.State.DELAYED})
 Key = tuple[int, bytes]
 
@@ -47,12 +49,15 @@ def admit(
         one.message[:2]: pacing.Standing(one.message, deleted) for one in again if _is_of_nobody(one.message)
     }
     standing |= _reported(connection, hot, desk, [one.message for one in again])
+    fresh = desk.writes.reports.suppressed
+    told = {workspace_id for workspace_id, _ in fresh}
     asked = [
         one
         for one in looked_at
-        if one[:2] not in standing and (workspace_of(one.workspace_id).wishes.asks or _needs_consent(one))
+        if one[:2] not in standing
+        and (workspace_of(one.workspace_id).wishes.asks or _needs_consent(one) or one.workspace_id in told)
     ]
-    refusal = _refusals(connection, hot, asked, workspace_of) if asked else _nobody_refuses
+    refusal = _refusals(connection, hot, asked, workspace_of, fresh) if asked else _nobody_refuses
     onward = _onward(refusal, desk.now)
     for message in asked:
         reason = refusal(message)
@@ -175,10 +180,13 @@ def _refusals(
     hot: Any,
     looked_at: Collection[rows.Message],
     workspace_of: Callable[[int], match.Workspace],
+    fresh: Collection[tuple[int, str]],
 ) -> Refusal:
-    """Who wants what, on every way of these messages."""
+    """Who wants what, on every way of these messages; `fresh` is the addresses that this turn itself suppresses."""
     said = _said(hot.read_consents(connection, _contacts(looked_at)))
     suppressing: dict[int, dict[str, set[str]]] = {}
+    for workspace_id, address in fresh:
+        suppressing.setdefault(workspace_id, {}).setdefault(address, set()).add(_OF_ALL)
     for workspace_id, address, tenant_id in hot.read_suppressions(connection, _addresses(looked_at)):
         suppressing.setdefault(workspace_id, {}).setdefault(address, set()).add(tenant_id)
 

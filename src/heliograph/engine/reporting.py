@@ -200,11 +200,15 @@ def _place(notice: notices.Notice) -> int:
 
 
 def _owe(desk: desks.Desk, key: Key, word: reports.Word, since: int = 0) -> None:
-    """Let an address hear of a message that went there; `since` tells who says so."""
+    """Let an address hear of a message that went there; `since` tells who says so.
+
+    Of what a turn tells it hears of what arrived first: bounces of before that are then known not to count.
+    """
     workspace_id, message_id = key
     partition = ids.partition_of_subject(workspace_id, rules.cooldown_subject(word.address, None))
     ordinal = since + int(word.bounce == reports.HARD)
-    identity = ids.of_effect(message_id, _VISITS[word.what], ordinal, desk.head, partition)
+    made = ids.of_effect(message_id, _VISITS[word.what], ordinal, desk.head, partition)
+    identity = ids.ranked(made, word.what.rank)
     kind = int(effects.Inbox.ADDRESS)
     desk.writes.inbox.append(
         rows.Inbox(partition, workspace_id, identity, kind, None, reports.write_word(word), 0)

@@ -53,6 +53,7 @@ def take_in(
         known = [(one if isinstance(one, bytes) else called.get(one), report) for one, report in told]
         there = _there(connection, workspace_id, tenant_id, {one for one, _ in known if one is not None})
         found = [(one, report) for one, report in known if one is not None and one in there]
+        found.sort(key=lambda one: one[1].what.rank)
         if any(report.what in (reports.What.BOUNCED, reports.What.COMPLAINED) for _, report in found):
             # An address may come to be one that nothing is sent to: turns ask for those from now on.
             consent.note(connection, workspace_id)
