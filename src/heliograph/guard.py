@@ -56,7 +56,7 @@ class Guard:
         """The judged addresses of a host; raises Forbidden, or an OSError where it cannot be resolved."""
         if destinations.is_odd_literal(host):
             raise Forbidden(f"{host} is an address in disguise: write it in the usual form")
-        addresses = [host] if _is_literal(host) else await self._resolved(host, port)
+        addresses = [host] if is_literal(host) else await self._resolved(host, port)
         self.judge(host, port, addresses)
         return addresses
 
@@ -95,7 +95,8 @@ async def _to(address: str, port: int) -> socket.socket:
     return made
 
 
-def _is_literal(host: str) -> bool:
+def is_literal(host: str) -> bool:
+    """Whether a host is an address in digits."""
     try:
         ipaddress.ip_address(host)
     except ValueError:

@@ -118,6 +118,69 @@ def test_a_service_cannot_lead_inside() -> None:
     asyncio.run(play())
 
 
+def test_a_proxy_is_asked_for_nothing_inside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the library goes by a proxy, what a workspace's address leads to is judged as well as the proxy."""
+
+    async def play(url: str, *allowed: str) -> tuple[channels.Answer, list[str]]:
+        async with HttpSink(lambda _: http_sink.reply()) as proxy:
+            monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
+            guarded = guard.Guard([f"127.0.0.1:{proxy.port}", *allowed])
+            channel = apprise.AppriseChannel("push", url, guarded)
+            outgoing = channels.Outgoing("id-1", "push", "ana", WORDS, "", 2**62)
+            return await channel.send(outgoing), [call.target for call in proxy.calls]
+
+    for url in ("json://127.0.0.1:9/", "json://localhost:9/", "json://169.254.169.254/", "json://[::1]:9/"):
+        answer, asked = asyncio.run(play(url))
+        assert (answer.outcome, answer.code, asked) == (channels.Outcome.TEMPORARY, "misconfigured", [])
+    for url, entry in (("json://127.0.0.1:9/", "127.0.0.1:9"), ("json://nowhere.invalid/", "x.example")):
+        answer, asked = asyncio.run(play(url, entry))
+        assert (answer.outcome, len(asked)) == (channels.Outcome.ACCEPTED, 1)
+
+
+def test_a_service_is_held_as_it_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a service does before it has a message to send is judged as what it does with one."""
+    secret = tmp_path / "secret"
+    secret.write_text("x")
+    seen: list[str] = []
+
+    def made(_: str, **__: object) -> object:
+        with contextlib.suppress(OSError):
+            seen.append(secret.read_text())
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", 1))
+        return object()
+
+    monkeypatch.setattr(library.Apprise, "instantiate", made)
+    with pytest.raises(errors.BadSetting):
+        apprise.AppriseChannel("push", "json://somewhere", NOBODY)
+    assert seen == []
+
+
+def test_a_name_that_is_allowed_speaks_for_no_other() -> None:
+    """What was resolved before does not let through a name that is connected to as it is."""
+    guarded = guard.Guard(["allowed.example:1"])
+
+    def work() -> None:
+        for look in (socket.getaddrinfo, lambda host, _: socket.gethostbyname(host)):
+            with contextlib.suppress(OSError):
+                look("allowed.example", 1)
+            with contextlib.suppress(OSError), socket.socket() as made:
+                made.connect(("localhost", 1))
+
+    with pytest.raises(guard.Forbidden, match="localhost"):
+        confinement.held(guarded, work)
+
+    def other() -> None:
+        with contextlib.suppress(OSError):
+            socket.getaddrinfo("allowed.example", 1)
+        address = socket.gethostbyname("localhost")
+        with contextlib.suppress(OSError), socket.socket() as made:
+            made.connect((address, 1))
+
+    with pytest.raises(guard.Forbidden, match="localhost"):
+        confinement.held(guarded, other)
+
+
 def test_no_file_is_read_for_a_message(tmp_path: Path) -> None:
     """A URL may name files (templates, keys): none of ours is opened, written, or sent anywhere."""
     secret = tmp_path / "secret"

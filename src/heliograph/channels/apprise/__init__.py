@@ -8,9 +8,9 @@ addresses that the guard lets through.
 from __future__ import annotations
 
 import asyncio
-import functools
+import urllib.request
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from heliograph import channels, errors, guard
@@ -28,6 +28,14 @@ _THREADED = frozenset(("mqtt", "mqtts", "xmpp", "xmpps"))
 """Services that are reached from threads of their own, where nobody could hold them."""
 
 
+class _Told(NamedTuple):
+    """What a service said."""
+
+    is_taken: bool
+    is_whole: bool
+    """Whether the message's data went with it, where it has any."""
+
+
 class AppriseChannel:
     """Sends to one service; the recipient's address is put into its URL, or the message goes where the URL says."""
 
@@ -35,12 +43,19 @@ class AppriseChannel:
         """`name` is the channel's. Raises errors.BadSetting where the library is not there or knows no such URL."""
         self.name, self._url, self._guard, self.concurrency = name, url, guarded, concurrency
         self._library = _library()
-        if url.partition(":")[0] in _LOCAL | _THREADED or self._service("address") is None:
+        if url.partition(":")[0] in _LOCAL | _THREADED or not self._is_known():
             raise errors.BadSetting(
                 "Apprise knows no service with such a URL: see https://appriseit.com/services"
             )
 
+    def _is_known(self) -> bool:
+        try:
+            return confinement.held(self._guard, lambda: self._service("address")) is not None
+        except guard.Forbidden:
+            return False
+
     def _service(self, address: str) -> Any:
+        """The service at an address; it is held to what it may already as it is made."""
         if not address.isprintable() or any(sign in _WAYS_ON for sign in address):
             # The library decodes what stands in a URL: such an address would lead elsewhere.
             return None
@@ -52,15 +67,9 @@ class AppriseChannel:
         words = outgoing.content
         if not isinstance(words, channels.Words):
             return channels.Answer(channels.Outcome.PERMANENT, "", None, "malformed", "has no words")
-        service = self._service(outgoing.address)
-        if service is None:
-            return channels.Answer(
-                channels.Outcome.PERMANENT, "", None, "malformed", "the service knows no such address"
-            )
-        is_whole = give(service, words.data)
         try:
             async with asyncio.timeout(_PATIENCE):
-                taken = await asyncio.to_thread(self._notified, service, words)
+                told = await asyncio.to_thread(self._notified, outgoing.address, words)
         except guard.Forbidden as refused:
             # What leads behind our walls is the provider's setting: messages wait, or go by the next one.
             return channels.Answer(
@@ -70,8 +79,12 @@ class AppriseChannel:
             return channels.Answer(
                 channels.Outcome.UNCERTAIN, "", None, "lost", f"no answer within {_PATIENCE:g} s"
             )
-        if taken:
-            return channels.Answer(channels.Outcome.ACCEPTED, "", text="" if is_whole else _NO_DATA)
+        if told is None:
+            return channels.Answer(
+                channels.Outcome.PERMANENT, "", None, "malformed", "the service knows no such address"
+            )
+        if told.is_taken:
+            return channels.Answer(channels.Outcome.ACCEPTED, "", text="" if told.is_whole else _NO_DATA)
         return channels.Answer(
             channels.Outcome.TEMPORARY,
             "",
@@ -80,9 +93,19 @@ class AppriseChannel:
             "the service did not take it, and Apprise knows no more",
         )
 
-    def _notified(self, service: Any, words: channels.Words) -> bool:
-        notify = functools.partial(service.notify, body=words.text, title=words.title)
-        return bool(confinement.held(self._guard, notify))
+    def _notified(self, address: str, words: channels.Words) -> _Told | None:
+        """What the service said; None where it knows no such address."""
+        return confinement.held(self._guard, lambda: self._told(address, words))
+
+    def _told(self, address: str, words: channels.Words) -> _Told | None:
+        service = self._service(address)
+        if service is None:
+            return None
+        if urllib.request.getproxies():
+            # The library connects to the proxy, which is judged then: what it is to lead to is judged here.
+            confinement.look(service.host, service.port)
+        is_whole = give(service, words.data)
+        return _Told(bool(service.notify(body=words.text, title=words.title)), is_whole)
 
     async def close(self) -> None:
         """Nothing is held open."""

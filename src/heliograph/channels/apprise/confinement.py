@@ -10,10 +10,11 @@ from __future__ import annotations
 import functools
 import mimetypes
 import os
+import socket
 import sys
 import sysconfig
 import zoneinfo
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
@@ -21,6 +22,7 @@ from heliograph import guard
 
 _Result = TypeVar("_Result")
 
+_RESOLVING = frozenset(("socket.getaddrinfo", "socket.gethostbyname"))
 _CONNECTING = frozenset(("socket.connect", "socket.sendto", "socket.sendmsg"))
 _STARTING = frozenset(("subprocess.Popen", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.system"))
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
@@ -37,7 +39,7 @@ class _Watch:
 
     def see(self, event: str, given: tuple[Any, ...]) -> None:
         """Raises PermissionError, as the system itself does, where something is not allowed."""
-        if event == "socket.getaddrinfo":
+        if event in _RESOLVING:
             self._resolved = given[0].lower() if isinstance(given[0], str) else ""
         elif event in _CONNECTING:
             self._connect(given[1])
@@ -52,8 +54,13 @@ class _Watch:
             self.refusal = "no such socket is connected to for a message"
             raise PermissionError(self.refusal)
         address, port = str(place[0]), int(place[1])
+        # A name that is connected to as it is was resolved by nobody who could be asked.
+        self.judge((self._resolved if guard.is_literal(address) else "") or address, port, [address])
+
+    def judge(self, host: str, port: int, addresses: Iterable[str]) -> None:
+        """Raises PermissionError where one of a host's addresses is not to be reached."""
         try:
-            self._guard.judge(self._resolved or address, port, [address])
+            self._guard.judge(host, port, addresses)
         except guard.Forbidden as refused:
             self.refusal = str(refused)
             raise PermissionError(self.refusal) from None
@@ -81,6 +88,19 @@ def held(guarded: guard.Guard, work: Callable[[], _Result]) -> _Result:
         if watch.refusal is not None:
             # Whatever the library made of it.
             raise guard.Forbidden(watch.refusal)
+
+
+def look(host: object, port: object) -> None:
+    """Judge a host that somebody else is to connect to, as far as it is one and its name is known here."""
+    watch = _watch.get()
+    if watch is None or not isinstance(host, str) or not host:
+        return
+    place, host = port if isinstance(port, int) else 0, host.strip("[]").lower()
+    try:
+        found = socket.getaddrinfo(host, place or None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return
+    watch.judge(host, place, [str(one[4][0]) for one in found])
 
 
 def _heard(event: str, given: tuple[Any, ...]) -> None:
