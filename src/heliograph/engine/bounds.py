@@ -41,6 +41,8 @@ NOT_ANSWERS = 4
 """Where much is sent many answers come back: one part in so many of a turn is for what comes in beside them."""
 
 
+COMMITS = 4
+"""However short a turn is to be, it takes as long as so many commits of the disk that it is on."""
 SHARED_BY = 4
 """While workspaces share the turns, each takes one part in so many of its time: all wait for all turns."""
 SHARED_FOR = 50
@@ -63,11 +65,11 @@ class Size:
         """A turn that might take `limit` inputs had so many, of so many workspaces, and took so long.
 
         `committing` is the part of it that its commit took: on a slow disk that is most of a small turn, and a still
-        smaller one would only do less in the same time.
+        smaller one would only do less in the same time. Such turns grow until a quarter of each is its commit.
         """
         self._shared = SHARED_FOR if workspaces > 1 else max(0, self._shared - 1)
         wanted = self._limits.seconds / SHARED_BY if self._shared else self._limits.seconds
-        wanted = max(wanted, 2 * committing)
+        wanted = max(wanted, COMMITS * committing)
         if seconds > wanted:
             self.inputs = max(min(limit, LEAST), limit * 2 // 3)
         elif worked * 2 > limit < self._limits.inputs and seconds * 5 / 4 < wanted:

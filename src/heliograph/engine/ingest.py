@@ -11,7 +11,7 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from heliograph import errors
 from heliograph.core import arrivals, ids
@@ -162,11 +162,14 @@ class Ingest:
         raise errors.Unavailable("other requests with the same idempotency keys are under way: send again")
 
     def _store_once(self, group: list[_Request]) -> None:
-        now = self._now()
-        with self._session.transaction() as connection:
+        now, keys = self._now(), _keys_in(group)
+        counts = bool(self._backlog_limit) and abs(now - self._counted_at) > 1_000_000
+        with self._session.transaction(writes_alone=not (keys or counts)) as connection:
             hot = self._session.hot
-            self._count_backlog(connection, now)
-            known = self._known_keys(connection, group)
+            if counts:
+                self._backlog = hot.backlog(connection, self._backlog_limit + 1)
+                self._counted_at = now
+            known = dict(hot.find_keys(connection, keys)) if keys else {}
             fresh: dict[tuple[int, str], rows.Key] = {}
             inserted: list[rows.Event] = []
             for request in group:
@@ -177,20 +180,6 @@ class Ingest:
         self._backlog += len(inserted)
         if inserted:
             self._wake()
-
-    def _count_backlog(self, connection: Any, now: int) -> None:
-        if self._backlog_limit and abs(now - self._counted_at) > 1_000_000:
-            self._backlog = self._session.hot.backlog(connection, self._backlog_limit + 1)
-            self._counted_at = now
-
-    def _known_keys(self, connection: Any, group: list[_Request]) -> dict[tuple[int, str], rows.Key]:
-        keys = {
-            request.batch.place(ready.arrival.idempotency_key)
-            for request in group
-            for ready in request.batch.events
-            if ready.arrival.idempotency_key is not None
-        }
-        return dict(self._session.hot.find_keys(connection, keys)) if keys else {}
 
     def _admit(
         self,
@@ -271,6 +260,16 @@ class _Request:
                 errors.Fault(place, f"the key {key!r} was used for another payload within the last 24 hours")
             ]
         )
+
+
+def _keys_in(group: Sequence[_Request]) -> set[tuple[int, str]]:
+    """The idempotency keys of these requests, each with its workspace."""
+    return {
+        request.batch.place(ready.arrival.idempotency_key)
+        for request in group
+        for ready in request.batch.events
+        if ready.arrival.idempotency_key is not None
+    }
 
 
 def _answer(group: Sequence[_Request]) -> None:

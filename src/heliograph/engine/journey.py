@@ -101,14 +101,17 @@ class Journeys:
         """What its next steps see."""
         records = runs.read(row.state)
         sent = {}
-        for visit, record in enumerate(records):
+        # Only what has a name can be asked about.
+        refs = outlooks.of_plan(plan).refs
+        named = [(visit, records[visit]) for visit in refs.values() if visit < len(records)]
+        for visit, record in named:
             asked = [(row.workspace_id, one) for one in askings.message_ids(start, row.id, visit, record)]
             found = [_status(desk, key) for key in asked if key in desk.messages]
             if found:
                 sent[visit] = found
         people = _People(desk, row.workspace_id, start.tenant_id)
         seen = self._run(row, start, plan, people, sent)
-        seen.mailed = _mailed(desk, row, records)
+        seen.mailed = _mailed(desk, row, named)
         body = journeys.read_body(start.body)
 
         def invoke(template: str, given: Mapping[str, Any]) -> Any:
@@ -203,10 +206,12 @@ def begin(
     return begun
 
 
-def _mailed(desk: desks.Desk, row: rows.Run, records: Sequence[runs.Record]) -> dict[int, Mapping[str, int]]:
+def _mailed(
+    desk: desks.Desk, row: rows.Run, named: Sequence[tuple[int, runs.Record]]
+) -> dict[int, Mapping[str, int]]:
     """How many messages of sends to lists that are under way stand how, by visit, as far as it was read."""
     found: dict[int, Mapping[str, int]] = {}
-    for visit, record in enumerate(records):
+    for visit, record in named:
         identities = _walks(row, visit, record)
         if identities and record.status == plans.Status.PENDING:
             keys = [key for one in identities for key in mailing.cursors_of(row.workspace_id, one)]

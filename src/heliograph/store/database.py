@@ -47,14 +47,15 @@ class Session:
         return self._connection
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[Any]:
-        """One transaction: all of it or nothing."""
+    def transaction(self, *, writes_alone: bool = False) -> Iterator[Any]:
+        """One transaction: all of it or nothing; one that reads nothing is one message to a server and its answer."""
         with refusals(), self._gate:
             connection = self.connection
-            self.hot.begin(connection)
             try:
-                yield connection
-                self.hot.commit(connection)
+                with self.hot.at_once(connection) if writes_alone else contextlib.nullcontext():
+                    self.hot.begin(connection)
+                    yield connection
+                    self.hot.commit(connection)
             except BaseException:
                 self.hot.rollback(connection)
                 raise

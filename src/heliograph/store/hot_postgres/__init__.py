@@ -18,6 +18,7 @@ from heliograph.store.hot_postgres.calendar import (
 from heliograph.store.hot_postgres.connection import (
     CHANNEL,
     Listener,
+    at_once,
     begin,
     begin_reading,
     commit,
@@ -69,6 +70,7 @@ __all__ = [
     "CHANNEL",
     "Listener",
     "accept",
+    "at_once",
     "backlog",
     "begin",
     "begin_reading",

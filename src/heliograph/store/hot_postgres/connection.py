@@ -13,7 +13,7 @@ from typing import Any, LiteralString
 
 import psycopg
 from psycopg.adapt import Loader
-from psycopg.pq import Format
+from psycopg.pq import Format, PipelineStatus
 
 from heliograph.store import packing
 
@@ -70,6 +70,12 @@ def begin(connection: Connection) -> None:
 def begin_reading(connection: Connection) -> None:
     """Open a transaction that only looks: it waits for nobody, and nobody waits for it."""
     connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+
+def at_once(connection: Connection) -> contextlib.AbstractContextManager[Any]:
+    """While it is entered, statements are sent together: none waits for the answer to the one before it."""
+    is_entered = connection.info.pipeline_status is not PipelineStatus.OFF
+    return contextlib.nullcontext() if is_entered else connection.pipeline()
 
 
 def commit(connection: Connection) -> None:

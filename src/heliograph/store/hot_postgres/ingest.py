@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import LiteralString
 
 from heliograph.store import packing, rows
-from heliograph.store.hot_postgres.connection import CHANNEL, SLEEPERS, Connection, fetch
+from heliograph.store.hot_postgres.connection import CHANNEL, SLEEPERS, Connection, at_once, fetch
 from heliograph.store.packing import Bigints, Blobs, Identities, Integers, Smallints, Texts
 
 EVENT_KINDS = (
@@ -47,7 +47,7 @@ def accept(connection: Connection, events: Sequence[rows.Event], keys: Sequence[
         ).rowcount
         if kept != len(keys):
             return False
-    with connection.pipeline():
+    with at_once(connection):
         connection.execute(INSERT_EVENTS, packing.columns(EVENT_KINDS, events))
         insert_due(connection, [(e[2], e[0], e[1]) for e in events])
         connection.execute(

@@ -17,6 +17,7 @@ from heliograph.store.hot_sqlite.calendar import (
     where_birthdays,
 )
 from heliograph.store.hot_sqlite.connection import (
+    at_once,
     begin,
     begin_reading,
     commit,
@@ -63,6 +64,7 @@ from heliograph.store.hot_sqlite.writing import keep_fact, write
 
 __all__ = [
     "accept",
+    "at_once",
     "backlog",
     "begin",
     "begin_reading",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Collection, Iterable
 from typing import Any
@@ -27,6 +28,11 @@ def begin(connection: Connection) -> None:
 def begin_reading(connection: Connection) -> None:
     """Open a transaction that only looks: it waits for nobody, and nobody waits for it."""
     connection.execute("BEGIN")
+
+
+def at_once(_connection: Connection) -> contextlib.AbstractContextManager[Any]:
+    """A file is near: statements wait for nothing."""
+    return contextlib.nullcontext()
 
 
 def commit(connection: Connection) -> None:
