@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from heliograph import testing
 from heliograph.core import ids, messages
-from tests import tables
+from tests import environment, tables
 from tests.engine import plays
 
+EXAMPLES = 300 if environment.is_torture() else 12
 PHASES = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
 
 Moment = Literal["before", "after"] | None

@@ -13,7 +13,6 @@ from heliograph.store import bulk as stored
 from heliograph.store import bulk_rows
 from tests import tables
 from tests.engine import kills
-from tests.engine.test_crashes import EXAMPLES
 
 USERS, LOST = 23, 2
 """How many users a job has, and of how many nothing says where to write to them."""
@@ -51,7 +50,7 @@ def test_a_bulk_job_outlives_its_process(world: testing.World) -> None:
     """Wherever a process is killed: each user of a job has one message, and the job counts them all."""
     house = InBulk(world)
 
-    @hypothesis.settings(max_examples=EXAMPLES, phases=kills.PHASES)
+    @hypothesis.settings(max_examples=kills.EXAMPLES, phases=kills.PHASES)
     @hypothesis.given(st.lists(kills.moment, min_size=20, max_size=80))
     def lived(moments: list[kills.Moment]) -> None:
         house.begin()
@@ -66,4 +65,4 @@ def test_a_bulk_job_outlives_its_process(world: testing.World) -> None:
         house.lost(found["messages"])
 
     lived()
-    assert house.hot.kills > EXAMPLES // 2
+    assert house.hot.kills > kills.EXAMPLES // 2

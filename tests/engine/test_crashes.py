@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 
 from heliograph import channels, testing
 from heliograph.core import ids, messages, runs
-from tests import environment, tables
+from tests import tables
 from tests.engine import kills, plays
 
-EXAMPLES = 300 if environment.is_torture() else 12
 EVENTS = 12
 PEOPLE = 4
 
@@ -93,7 +92,7 @@ def test_killed_at_any_commit_it_ends_as_if_it_were_not(world: testing.World) ->
     house = Working(world)
     uncertain: list[int] = []
 
-    @hypothesis.settings(max_examples=EXAMPLES, phases=kills.PHASES)
+    @hypothesis.settings(max_examples=kills.EXAMPLES, phases=kills.PHASES)
     @hypothesis.given(st.lists(kills.moment, min_size=20, max_size=80))
     def lived(moments: list[kills.Moment]) -> None:
         house.begin()
@@ -101,8 +100,8 @@ def test_killed_at_any_commit_it_ends_as_if_it_were_not(world: testing.World) ->
         uncertain.append(check(house))
 
     lived()
-    assert house.hot.kills > EXAMPLES
-    assert sum(uncertain) > EXAMPLES, "answers were lost"
+    assert house.hot.kills > kills.EXAMPLES
+    assert sum(uncertain) > kills.EXAMPLES, "answers were lost"
 
 
 class Waiting(kills.House):
@@ -140,7 +139,7 @@ def test_a_run_that_waits_outlives_its_process(world: testing.World) -> None:
     """Wherever a process is killed: a journey is entered once, its delay ends once, and each message goes out once."""
     house = Waiting(world)
 
-    @hypothesis.settings(max_examples=EXAMPLES, phases=kills.PHASES)
+    @hypothesis.settings(max_examples=kills.EXAMPLES, phases=kills.PHASES)
     @hypothesis.given(st.lists(kills.moment, min_size=20, max_size=80))
     def lived(moments: list[kills.Moment]) -> None:
         house.begin()
@@ -154,7 +153,7 @@ def test_a_run_that_waits_outlives_its_process(world: testing.World) -> None:
         house.lost(found["messages"])
 
     lived()
-    assert house.hot.kills > EXAMPLES // 2
+    assert house.hot.kills > kills.EXAMPLES // 2
 
 
 class Alarming(kills.House):
@@ -194,7 +193,7 @@ def test_an_alert_outlives_its_process(world: testing.World) -> None:
     """Wherever a process is killed: each alert is opened and ended once, to each address, in the ledger and outside."""
     house = Alarming(world)
 
-    @hypothesis.settings(max_examples=EXAMPLES, phases=kills.PHASES)
+    @hypothesis.settings(max_examples=kills.EXAMPLES, phases=kills.PHASES)
     @hypothesis.given(st.lists(kills.moment, min_size=20, max_size=60))
     def lived(moments: list[kills.Moment]) -> None:
         house.begin()
@@ -216,7 +215,7 @@ def test_an_alert_outlives_its_process(world: testing.World) -> None:
         }
 
     lived()
-    assert house.hot.kills > EXAMPLES // 2
+    assert house.hot.kills > kills.EXAMPLES // 2
 
 
 class Telling(kills.House):
@@ -282,7 +281,7 @@ def test_what_is_told_of_messages_outlives_its_process(world: testing.World) -> 
     """Wherever a process is killed: a report that was taken in counts once, whether it or the answer was first."""
     house = Telling(world)
 
-    @hypothesis.settings(max_examples=EXAMPLES, phases=kills.PHASES)
+    @hypothesis.settings(max_examples=kills.EXAMPLES, phases=kills.PHASES)
     @hypothesis.given(st.lists(kills.moment, min_size=20, max_size=80))
     def lived(moments: list[kills.Moment]) -> None:
         house.begin()
@@ -310,4 +309,4 @@ def test_what_is_told_of_messages_outlives_its_process(world: testing.World) -> 
         assert sum(row["contact_id"] is None for row in found["messages"]) == 2 * (len(house.TOLD) - 1)
 
     lived()
-    assert house.hot.kills > EXAMPLES // 2
+    assert house.hot.kills > kills.EXAMPLES // 2

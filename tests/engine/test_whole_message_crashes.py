@@ -13,7 +13,6 @@ from heliograph.core import messages, runs
 from heliograph.store import delivery_proof
 from tests import tables
 from tests.engine import kills
-from tests.engine.test_crashes import EXAMPLES
 
 RUNS, LISTED = 3, 7
 """How many runs there are, and how many people are on the list."""
@@ -54,7 +53,7 @@ def test_a_message_to_many_outlives_its_process(world: testing.World) -> None:
     """Wherever a process is killed: each has one message of each run that goes on, none of a canceled one."""
     house = ToMany(world)
 
-    @hypothesis.settings(max_examples=EXAMPLES, phases=kills.PHASES)
+    @hypothesis.settings(max_examples=kills.EXAMPLES, phases=kills.PHASES)
     @hypothesis.given(st.lists(kills.moment, min_size=20, max_size=80))
     def lived(moments: list[kills.Moment]) -> None:
         house.begin()
@@ -80,4 +79,4 @@ def test_a_message_to_many_outlives_its_process(world: testing.World) -> None:
         assert proof.faults == []
 
     lived()
-    assert house.hot.kills > EXAMPLES
+    assert house.hot.kills > kills.EXAMPLES
