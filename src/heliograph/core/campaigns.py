@@ -66,7 +66,7 @@ def define(given: Mapping[str, Any]) -> Definition:
     faults = documents.unknown_keys(given, WRITABLE, "")
     if "name" not in given:
         faults.append(errors.Fault("name", "is required"))
-    found, more = _checked(given)
+    found, more = readers.checked(given, _FIELDS)
     if faults or more:
         raise errors.InvalidInput(faults=[*faults, *more])
     return Definition(**found)
@@ -75,22 +75,10 @@ def define(given: Mapping[str, Any]) -> Definition:
 def change(stored: Definition, given: Mapping[str, Any]) -> Definition:
     """A stored campaign with the given fields replaced, each whole. Raises errors.InvalidInput."""
     faults = documents.unknown_keys(given, (*WRITABLE, "status"), "")
-    found, more = _checked(given)
+    found, more = readers.checked(given, _FIELDS)
     if faults or more:
         raise errors.InvalidInput(faults=[*faults, *more])
     return msgspec.structs.replace(stored, **found)
-
-
-def _checked(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[errors.Fault]]:
-    found: dict[str, Any] = {}
-    faults: list[errors.Fault] = []
-    for name, check in _FIELDS.items():
-        if name in given:
-            try:
-                found[name] = check(given[name], name)
-            except errors.InvalidInput as refusal:
-                faults += refusal.faults
-    return found, faults
 
 
 def _trigger_type(value: object, path: str) -> str:
@@ -157,8 +145,8 @@ def _segments(value: object, path: str) -> list[str]:
 
 
 _FIELDS: Final[Mapping[str, Callable[[object, str], Any]]] = {
-    "name": segments.check_name,
-    "description": segments.check_description,
+    "name": readers.name,
+    "description": readers.description,
     "trigger_type": _trigger_type,
     "trigger_metadata": _trigger,
     "action_data": _actions,

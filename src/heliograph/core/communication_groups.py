@@ -53,7 +53,7 @@ def define(given: Mapping[str, Any], exposed: exposures.Exposed = exposures.NOTH
     """A new group from a request's body. Raises errors.InvalidInput with every fault at its place."""
     reader = readers.Reader(given, "", WRITABLE)
     made = Definition(
-        name=reader.take("name", _name, UNTITLED),
+        name=reader.take("name", readers.name, UNTITLED),
         email=reader.take("email", _email, None),
         sms=reader.take("sms", _sms, None),
     )
@@ -104,12 +104,6 @@ def change(
     if "name" in given and given["name"] is None:
         raise errors.InvalidInput.at("name", "takes a text of 1 to 255 characters")
     return define({"name": stored.name, **merged}, exposed)
-
-
-def _name(value: object, path: str) -> str:
-    if not isinstance(value, str) or not 1 <= len(value.strip()) <= 255:
-        raise errors.InvalidInput.at(path, "takes a text of 1 to 255 characters")
-    return value.strip()
 
 
 def _email(given: object, path: str) -> Email:

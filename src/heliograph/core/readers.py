@@ -7,7 +7,7 @@ calls one for each key of an object, goes on after a refusal, and raises all fau
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from heliograph import errors
 from heliograph.core import documents
@@ -69,6 +69,35 @@ def each(
     if faults:
         raise errors.InvalidInput(faults=faults)
     return tuple(parsed)
+
+
+def checked(
+    given: Mapping[str, object], checks: Mapping[str, Callable[[object, str], Any]]
+) -> tuple[dict[str, Any], list[errors.Fault]]:
+    """The values of those keys that are given, null too, each as its check gives it; and the faults of the others."""
+    values: dict[str, Any] = {}
+    faults: list[errors.Fault] = []
+    for name, check in checks.items():
+        if name in given:
+            try:
+                values[name] = check(given[name], name)
+            except errors.InvalidInput as refusal:
+                faults += refusal.faults
+    return values, faults
+
+
+def name(given: object, path: str) -> str:
+    """The name of something, trimmed. Raises InvalidInput."""
+    if not isinstance(given, str) or not 1 <= len(given.strip()) <= 255:
+        raise errors.InvalidInput.at(path, "takes a text of 1 to 255 characters")
+    return given.strip()
+
+
+def description(given: object, path: str) -> str | None:
+    """The description of something; null for none. Raises InvalidInput."""
+    if given is not None and (not isinstance(given, str) or len(given) > 10_000):
+        raise errors.InvalidInput.at(path, "takes a text of at most 10000 characters, or null")
+    return given
 
 
 def flag(given: object, path: str) -> bool:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from heliograph import errors
-from heliograph.core import alerts, conditions, documents, events, ids, plans, schedule, steps
+from heliograph.core import alerts, conditions, documents, events, ids, plans, readers, schedule, steps
 
 DEFAULT_PRIORITY = 100
 _INT32 = 2**31
@@ -90,7 +90,7 @@ def define(given: Mapping[str, Any]) -> Definition:
     for name in ("name", "trigger_type", "actions"):
         if name not in given:
             faults.append(errors.Fault(name, "is required"))
-    values, found = _checked(given)
+    values, found = readers.checked(given, _FIELDS)
     faults += found
     if faults:
         raise errors.InvalidInput(faults=faults)
@@ -100,7 +100,7 @@ def define(given: Mapping[str, Any]) -> Definition:
 def change(stored: Definition, given: Mapping[str, Any]) -> Definition:
     """A stored rule with the given fields replaced, each whole (rules.md C19). Raises errors.InvalidInput."""
     faults = documents.unknown_keys(given, WRITABLE, "")
-    values, found = _checked(given)
+    values, found = readers.checked(given, _FIELDS)
     if faults or found:
         raise errors.InvalidInput(faults=faults + found)
     return msgspec.structs.replace(stored, **values)
@@ -130,31 +130,6 @@ def change_one(stored: Definition, given: Mapping[str, Any], name: str) -> Defin
     if faults:
         raise errors.InvalidInput(faults=faults)
     return change(stored, given)
-
-
-def _checked(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[errors.Fault]]:
-    values: dict[str, Any] = {}
-    faults: list[errors.Fault] = []
-    for name in WRITABLE:
-        if name not in given:
-            continue
-        try:
-            values[name] = _FIELDS[name](given[name], name)
-        except errors.InvalidInput as fault:
-            faults += fault.faults
-    return values, faults
-
-
-def _name(value: object, path: str) -> str:
-    if not isinstance(value, str) or not 1 <= len(value.strip()) <= 255:
-        raise errors.InvalidInput.at(path, "takes a text of 1 to 255 characters")
-    return value.strip()
-
-
-def _description(value: object, path: str) -> str | None:
-    if value is not None and (not isinstance(value, str) or len(value) > 10_000):
-        raise errors.InvalidInput.at(path, "takes a text of at most 10000 characters, or null")
-    return value
 
 
 def _boolean(value: object, path: str) -> bool:
@@ -196,9 +171,9 @@ def _schedule(value: object, path: str) -> Any:
 
 
 _FIELDS: Mapping[str, Any] = {
-    "name": _name,
+    "name": readers.name,
     "trigger_type": _trigger_type,
-    "description": _description,
+    "description": readers.description,
     "is_active": _boolean,
     "conditions": _conditions,
     "actions": _actions,

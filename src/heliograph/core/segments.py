@@ -21,6 +21,7 @@ from heliograph.core import (
     operators,
     people,
     predicates,
+    readers,
     segment_values,
     values,
 )
@@ -130,14 +131,7 @@ def fields_used(definition: Definition) -> frozenset[str]:
 def _checked(
     given: Mapping[str, Any], region: str | None, exposed: exposures.Exposed
 ) -> tuple[dict[str, Any], list[errors.Fault]]:
-    found: dict[str, Any] = {}
-    faults: list[errors.Fault] = []
-    for name, check in _FIELDS.items():
-        if name in given:
-            try:
-                found[name] = check(given[name], name)
-            except errors.InvalidInput as refusal:
-                faults += refusal.faults
+    found, faults = readers.checked(given, _FIELDS)
     if "conditions" in given:
         try:
             found["conditions"] = [
@@ -146,20 +140,6 @@ def _checked(
         except errors.InvalidInput as refusal:
             faults += refusal.faults
     return found, faults
-
-
-def check_name(value: object, path: str) -> str:
-    """The name of something, trimmed. Raises errors.InvalidInput."""
-    if not isinstance(value, str) or not 1 <= len(value.strip()) <= 255:
-        raise errors.InvalidInput.at(path, "takes a text of 1 to 255 characters")
-    return value.strip()
-
-
-def check_description(value: object, path: str) -> str | None:
-    """The description of something. Raises errors.InvalidInput."""
-    if value is not None and (not isinstance(value, str) or len(value) > 10_000):
-        raise errors.InvalidInput.at(path, "takes a text of at most 10000 characters, or null")
-    return value
 
 
 def _status(value: object, path: str) -> str:
@@ -171,8 +151,8 @@ def _status(value: object, path: str) -> str:
 
 
 _FIELDS: Final[Mapping[str, Callable[[object, str], Any]]] = {
-    "name": check_name,
-    "description": check_description,
+    "name": readers.name,
+    "description": readers.description,
     "status": _status,
 }
 

@@ -61,17 +61,7 @@ def create_rule(
     identity = identity or identities.fresh(now)
     number = workspaces.next_number(connection, workspace_id, _RULE)
     made = Rule(identity, tenant_id, number, 1, now, now, _keep(definition, by, None))
-    connection.execute(
-        sa.insert(schema.automations).values(
-            **_row(made),
-            workspace_id=workspace_id,
-            kind=_RULE,
-            tenant_id=tenant_id,
-            number=number,
-            created_at=now,
-        )
-    )
-    versions.add(connection, workspace_id, made)
+    versions.create(connection, workspace_id, _RULE, made, definition.trigger_type)
     _look_at(connection, workspace_id, made, now)
     return made
 
@@ -159,7 +149,7 @@ def read_rule(
 ) -> Rule | None:
     """A rule, where this tenant (None: the whole workspace) may see it and it was not deleted."""
     row = connection.execute(
-        _visible(workspace_id, tenant_id).where(_AUTOMATIONS.id == identity)
+        versions.visible(workspace_id, tenant_id, _RULE).where(_AUTOMATIONS.id == identity)
     ).one_or_none()
     return None if row is None else _rule(row)
 
@@ -174,20 +164,11 @@ def list_rules(
     connection: sa.Connection, workspace_id: int, tenant_id: str | None, trigger_type: str | None = None
 ) -> list[Rule]:
     """Every rule that this tenant (None: the whole workspace) may see, in the order of evaluation (rules.md C1)."""
-    query = _visible(workspace_id, tenant_id)
+    query = versions.visible(workspace_id, tenant_id, _RULE)
     if trigger_type is not None:
         query = query.where(_AUTOMATIONS.trigger_type == trigger_type)
     found = [_rule(row) for row in connection.execute(query)]
     return sorted(found, key=lambda rule: (rule.definition.priority, rule.created_at, rule.id))
-
-
-def _visible(workspace_id: int, tenant_id: str | None) -> sa.Select[Any]:
-    query = sa.select(*versions.HEAD).where(
-        _AUTOMATIONS.workspace_id == workspace_id,
-        _AUTOMATIONS.kind == _RULE,
-        _AUTOMATIONS.deleted_at.is_(None),
-    )
-    return _of_tenant(query, tenant_id)
 
 
 def _of_tenant(query: sa.Select[Any], tenant_id: str | None) -> sa.Select[Any]:

@@ -65,16 +65,7 @@ def create(
     identity = identity or identities.fresh(now)
     number = workspaces.next_number(connection, workspace_id, _KIND)
     made = Campaign(identity, tenant_id, number, 1, now, now, definition, campaigns.Standing(State.DRAFT))
-    connection.execute(
-        sa.insert(schema.automations).values(
-            **_row(made),
-            workspace_id=workspace_id,
-            kind=_KIND,
-            tenant_id=tenant_id,
-            number=number,
-            created_at=now,
-        )
-    )
+    versions.create(connection, workspace_id, _KIND, made, definition.trigger_type)
     connection.execute(
         sa.insert(schema.campaigns).values(
             workspace_id=workspace_id,
@@ -83,7 +74,6 @@ def create(
             **_standing(made.standing),
         )
     )
-    versions.add(connection, workspace_id, made)
     return made
 
 

@@ -57,29 +57,16 @@ _kept = msgspec.json.Decoder(Kept)
 
 def listed(connection: sa.Connection, workspace_id: int, tenant_id: str | None) -> list[Rule]:
     """Every date automation that this tenant (None: the whole workspace) may see, by number."""
-    return [_rule(row) for row in connection.execute(_visible(workspace_id, tenant_id))]
+    query = versions.visible(workspace_id, tenant_id, KIND).order_by(_AUTOMATIONS.number)
+    return [_rule(row) for row in connection.execute(query)]
 
 
 def lock(connection: sa.Connection, workspace_id: int, tenant_id: str | None, number: int) -> Rule | None:
     """One that is about to be changed: nobody else changes definitions until this transaction ends."""
     workspaces.raise_version(connection, workspace_id)
-    row = connection.execute(
-        _visible(workspace_id, tenant_id).where(_AUTOMATIONS.number == number)
-    ).one_or_none()
+    query = versions.visible(workspace_id, tenant_id, KIND).where(_AUTOMATIONS.number == number)
+    row = connection.execute(query).one_or_none()
     return None if row is None else _rule(row)
-
-
-def _visible(workspace_id: int, tenant_id: str | None) -> sa.Select[Any]:
-    query = (
-        sa.select(*versions.HEAD)
-        .where(
-            _AUTOMATIONS.workspace_id == workspace_id,
-            _AUTOMATIONS.kind == KIND,
-            _AUTOMATIONS.deleted_at.is_(None),
-        )
-        .order_by(_AUTOMATIONS.number)
-    )
-    return query if tenant_id is None else query.where(_AUTOMATIONS.tenant_id == tenant_id)
 
 
 def _rule(row: Sequence[Any]) -> Rule:
@@ -123,17 +110,7 @@ def create(
         list_id=_list_id(connection, workspace_id, tenant_id, definition),
     )
     made = Rule(identity, tenant_id, number, 1, now, now, kept)
-    connection.execute(
-        sa.insert(schema.automations).values(
-            **versions.columns(made),
-            workspace_id=workspace_id,
-            kind=KIND,
-            tenant_id=tenant_id,
-            number=number,
-            created_at=now,
-        )
-    )
-    versions.add(connection, workspace_id, made)
+    versions.create(connection, workspace_id, KIND, made)
     _look_at(connection, workspace_id, [made.id], now)
     return made
 

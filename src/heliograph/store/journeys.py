@@ -59,11 +59,7 @@ def put(
     if row is None:
         number = workspaces.next_number(connection, workspace_id, _KIND)
         made = Journey(identity, tenant_id, number, 1, now, now, definition)
-        connection.execute(
-            sa.insert(schema.automations).values(
-                **_row(made), workspace_id=workspace_id, kind=_KIND, number=number, created_at=now
-            )
-        )
+        automation_versions.create(connection, workspace_id, _KIND, made, _trigger_type(made))
     else:
         stored = _journey(row[1:])
         if row.deleted_at is None and tenant_id not in (None, stored.tenant_id):
@@ -81,7 +77,7 @@ def put(
             .where(_AUTOMATIONS.id == identity)
             .values(**_row(made), deleted_at=None)
         )
-    automation_versions.add(connection, workspace_id, made)
+        automation_versions.add(connection, workspace_id, made)
     return made
 
 
@@ -100,7 +96,7 @@ def _refuse_alias(connection: sa.Connection, workspace_id: int, definition: jour
 
 def find(connection: sa.Connection, workspace_id: int, tenant_id: str | None, name: str) -> Journey | None:
     """The journey of this id, else of this alias, where this tenant (None: the whole workspace) may see it."""
-    query = _visible(workspace_id, tenant_id)
+    query = automation_versions.visible(workspace_id, tenant_id, _KIND)
     identity = journeys.automation_id(workspace_id, name)
     row = connection.execute(query.where(_AUTOMATIONS.id == identity)).one_or_none()
     if row is not None:
@@ -112,7 +108,7 @@ def find(connection: sa.Connection, workspace_id: int, tenant_id: str | None, na
 
 def listed(connection: sa.Connection, workspace_id: int, tenant_id: str | None) -> list[Journey]:
     """Every journey that this tenant (None: the whole workspace) may see, oldest first."""
-    query = _visible(workspace_id, tenant_id).order_by(_AUTOMATIONS.number)
+    query = automation_versions.visible(workspace_id, tenant_id, _KIND).order_by(_AUTOMATIONS.number)
     return [_journey(row) for row in connection.execute(query)]
 
 
@@ -142,23 +138,18 @@ def names(connection: sa.Connection, automation_ids: set[bytes]) -> dict[bytes, 
     return {row.id: _definition.decode(row.definition).id for row in connection.execute(query)}
 
 
-def _visible(workspace_id: int, tenant_id: str | None) -> sa.Select[Any]:
-    query = sa.select(*automation_versions.HEAD).where(
-        _AUTOMATIONS.workspace_id == workspace_id,
-        _AUTOMATIONS.kind == _KIND,
-        _AUTOMATIONS.deleted_at.is_(None),
-    )
-    return query if tenant_id is None else query.where(_AUTOMATIONS.tenant_id == tenant_id)
-
-
 def _journey(row: Any) -> Journey:
     return Journey._make((*row[:-1], _definition.decode(row[-1])))
 
 
 def _row(journey: Journey) -> dict[str, Any]:
-    trigger = journey.definition.trigger
     return {
         **automation_versions.columns(journey),
         "tenant_id": journey.tenant_id,
-        "trigger_type": None if trigger is None else trigger.event_type,
+        "trigger_type": _trigger_type(journey),
     }
+
+
+def _trigger_type(journey: Journey) -> str | None:
+    trigger = journey.definition.trigger
+    return None if trigger is None else trigger.event_type

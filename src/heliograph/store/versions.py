@@ -46,8 +46,20 @@ class Versioned(Protocol):
         """Its id."""
 
     @property
+    def tenant_id(self) -> str | None:
+        """Whose it is; None: the whole workspace's."""
+
+    @property
+    def number(self) -> int:
+        """What it is called by where ids are numbers."""
+
+    @property
     def version(self) -> int:
         """The number of this version, from 1 on."""
+
+    @property
+    def created_at(self) -> int:
+        """When the first version began (µs)."""
 
     @property
     def updated_at(self) -> int:
@@ -58,6 +70,16 @@ class Versioned(Protocol):
         """What it says."""
 
 
+def visible(workspace_id: int, tenant_id: str | None, kind: str) -> sa.Select[Any]:
+    """The HEAD of the automations of a kind that this tenant (None: the whole workspace) may see."""
+    query = sa.select(*HEAD).where(
+        _AUTOMATIONS.workspace_id == workspace_id,
+        _AUTOMATIONS.kind == kind,
+        _AUTOMATIONS.deleted_at.is_(None),
+    )
+    return query if tenant_id is None else query.where(_AUTOMATIONS.tenant_id == tenant_id)
+
+
 def columns(one: Versioned) -> dict[str, Any]:
     """What a row of `automations` says of this version, whatever kind it is."""
     return {
@@ -66,6 +88,24 @@ def columns(one: Versioned) -> dict[str, Any]:
         "definition": msgspec.json.encode(one.definition),
         "updated_at": one.updated_at,
     }
+
+
+def create(
+    connection: sa.Connection, workspace_id: int, kind: str, one: Versioned, trigger_type: str | None = None
+) -> None:
+    """Store a new automation with its first version; the caller has raised the workspace's `definitions_version`."""
+    connection.execute(
+        sa.insert(schema.automations).values(
+            **columns(one),
+            workspace_id=workspace_id,
+            kind=kind,
+            tenant_id=one.tenant_id,
+            trigger_type=trigger_type,
+            number=one.number,
+            created_at=one.created_at,
+        )
+    )
+    add(connection, workspace_id, one)
 
 
 def add(connection: sa.Connection, workspace_id: int, one: Versioned) -> None:

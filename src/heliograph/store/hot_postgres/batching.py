@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from typing import Any, LiteralString
+from collections.abc import Collection, Iterable
+from typing import LiteralString
 
 from heliograph.core import batches
 from heliograph.store import packing, rows
-from heliograph.store.hot_postgres.connection import Connection, fetch
+from heliograph.store.hot_postgres.connection import Connection, fetch, put
 from heliograph.store.packing import Bigints, Identities, Integers, Smallints, Texts
 
 _BATCH: LiteralString = (
@@ -104,18 +104,8 @@ def write_batches(connection: Connection, writes: rows.Writes) -> None:
     ordered = sorted(
         writes.batches.changed.values(), key=lambda batch: (batch.group_id is not None, batch.id)
     )
-    _put(connection, _PUT, _KINDS, ordered)
-    _put(connection, _ADD, _ADD_KINDS, writes.batches.items)
-    _put(connection, _TAKE_OUT, _ADD_KINDS[:3], writes.batches.left)
-    _put(connection, _END, _KINDS[:2], writes.batches.ended)
-    _put(connection, _END_ITEMS, _KINDS[:2], writes.batches.ended)
-
-
-def _put(
-    connection: Connection,
-    query: LiteralString,
-    kinds: Sequence[type[packing.Packed]],
-    values: Sequence[Sequence[Any]],
-) -> None:
-    if values:
-        connection.execute(query, packing.columns(kinds, values))
+    put(connection, _PUT, _KINDS, ordered)
+    put(connection, _ADD, _ADD_KINDS, writes.batches.items)
+    put(connection, _TAKE_OUT, _ADD_KINDS[:3], writes.batches.left)
+    put(connection, _END, _KINDS[:2], writes.batches.ended)
+    put(connection, _END_ITEMS, _KINDS[:2], writes.batches.ended)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Any, LiteralString
+from collections.abc import Collection
+from typing import LiteralString
 
 from heliograph.core import ids
 from heliograph.store import calendar_rows, packing, rows
-from heliograph.store.hot_postgres.connection import Connection, fetch
+from heliograph.store.hot_postgres.connection import Connection, fetch, put
 from heliograph.store.packing import Bigints, Identities, Integers, Smallints, Texts
 
 _BIRTHDAYS: LiteralString = (
@@ -89,19 +89,9 @@ def read_new_birthdays(
 def write_calendar(connection: Connection, writes: rows.Writes) -> None:
     """Birthdays as they are now, and how far walks through them have come."""
     kinds = (Integers, Smallints, Smallints, Texts, Texts, Bigints)
-    _put(connection, _FORGET, kinds[:4], sorted(writes.forgotten_birthdays))
-    _put(connection, _KEEP, kinds, [writes.birthdays[key] for key in sorted(writes.birthdays)])
+    put(connection, _FORGET, kinds[:4], sorted(writes.forgotten_birthdays))
+    put(connection, _KEEP, kinds, [writes.birthdays[key] for key in sorted(writes.birthdays)])
     walk_kinds = (Integers, Identities, Smallints, Identities, Integers, Smallints, Texts)
-    _put(connection, _LAY_OUT, walk_kinds, sorted(writes.walks))
-    _put(connection, _MOVE, (Texts, Integers, Identities), writes.moved_walks)
-    _put(connection, _END, (Integers, Identities), sorted(writes.ended_walks))
-
-
-def _put(
-    connection: Connection,
-    query: LiteralString,
-    kinds: Sequence[type[packing.Packed]],
-    values: Sequence[Sequence[Any]],
-) -> None:
-    if values:
-        connection.execute(query, packing.columns(kinds, values))
+    put(connection, _LAY_OUT, walk_kinds, sorted(writes.walks))
+    put(connection, _MOVE, (Texts, Integers, Identities), writes.moved_walks)
+    put(connection, _END, (Integers, Identities), sorted(writes.ended_walks))

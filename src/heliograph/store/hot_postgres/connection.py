@@ -102,6 +102,17 @@ def fetch(connection: Connection, query: LiteralString, values: Sequence[Any] = 
     return connection.execute(query, values, binary=True).fetchall()
 
 
+def put(
+    connection: Connection,
+    query: LiteralString,
+    kinds: Sequence[type[packing.Packed]],
+    values: Sequence[Sequence[Any]],
+) -> None:
+    """One statement over packed columns, where there is anything."""
+    if values:
+        connection.execute(query, packing.columns(kinds, values))
+
+
 def lock_partitions(connection: Connection, partitions: Collection[int]) -> None:
     """Keep turns out of these partitions until the transaction ends; waits for a turn that has them."""
     for partition in sorted(partitions):

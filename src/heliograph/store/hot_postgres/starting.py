@@ -7,8 +7,8 @@ from typing import Any, LiteralString
 
 from heliograph.core import effects, ids
 from heliograph.store import packing, rows
-from heliograph.store.hot_postgres.connection import Connection, fetch
-from heliograph.store.hot_postgres.writing import RUN_KINDS, RUNS, put, put_timers
+from heliograph.store.hot_postgres.connection import Connection, fetch, put
+from heliograph.store.hot_postgres.writing import RUN_KINDS, RUNS, put_timers
 from heliograph.store.packing import Bigints, Identities, Integers, Smallints, Texts
 
 _KEYS: LiteralString = (

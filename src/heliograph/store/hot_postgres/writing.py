@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, LiteralString
+from typing import LiteralString
 
-from heliograph.store import packing, rows
+from heliograph.store import rows
 from heliograph.store.hot_postgres.alarms import write_alerts
 from heliograph.store.hot_postgres.batching import write_batches
 from heliograph.store.hot_postgres.bulk import write_bulk
 from heliograph.store.hot_postgres.calendar import write_calendar
-from heliograph.store.hot_postgres.connection import Connection
+from heliograph.store.hot_postgres.connection import Connection, put
 from heliograph.store.hot_postgres.fanout import write_fanouts
 from heliograph.store.hot_postgres.ingest import EVENT_KINDS, INSERT_EVENTS, insert_due
 from heliograph.store.hot_postgres.keys import write_passes, write_step_keys
@@ -190,17 +190,6 @@ def _count(connection: Connection, writes: rows.Writes, lane: int) -> None:
         (Integers, Texts, Integers, Smallints, Bigints, Bigints, Bigints),
         events,
     )
-
-
-def put(
-    connection: Connection,
-    query: LiteralString,
-    kinds: Sequence[type[packing.Packed]],
-    values: Sequence[Sequence[Any]],
-) -> None:
-    """One statement over packed columns, where there is anything."""
-    if values:
-        connection.execute(query, packing.columns(kinds, values))
 
 
 def put_timers(connection: Connection, timers: Sequence[rows.Timer]) -> None:

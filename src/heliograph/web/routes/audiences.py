@@ -8,7 +8,7 @@ import msgspec
 from litestar import Response, delete, get, put
 
 from heliograph import errors
-from heliograph.core import audience_filters, schedule, segments
+from heliograph.core import audience_filters, readers, schedule
 from heliograph.store import courier_audiences as stored
 from heliograph.web import paging, subscribers
 from heliograph.web.calls import Call, ignored_header, in_thread
@@ -107,14 +107,8 @@ def put_audience(request: Call) -> Response[Put]:
     identity = request.part("audience_id")
     if len(identity) > _LONGEST_ID:
         raise errors.InvalidInput.at("audience_id", f"takes at most {_LONGEST_ID} characters")
-    changes: dict[str, Any] = {}
-    faults: list[errors.Fault] = []
-    for name, check in (("name", segments.check_name), ("description", segments.check_description)):
-        if given.get(name) is not None:
-            try:
-                changes[name] = check(given[name], name)
-            except errors.InvalidInput as refusal:
-                faults += refusal.faults
+    said = {name: value for name, value in given.items() if value is not None}
+    changes, faults = readers.checked(said, {"name": readers.name, "description": readers.description})
     try:
         found = audience_filters.whole(given.get("filter"), given.get("operator"))
         if found is not None:
