@@ -15,8 +15,8 @@ from heliograph.core import (
     ids,
     lists,
     preference_topics,
+    readers,
     routing_strategies,
-    segments,
 )
 
 
@@ -68,7 +68,7 @@ def group(identity: object, fields: Mapping[str, Any]) -> Said:
     faults = documents.unknown_keys(fields, ("name", "preferences"), "")
     fault = lists.id_fault(identity)
     faults += [errors.Fault("id", fault)] if fault else []
-    name = _read(faults, lambda: segments.check_name(fields.get("name"), "name"))
+    name = _read(faults, lambda: readers.name(fields.get("name"), "name"))
     preferences = _read(faults, lambda: lists.check_preferences(fields.get("preferences"), "preferences"))
     _refuse(faults)
     return Said(str(identity), str(name), preferences)
@@ -78,9 +78,9 @@ def audience(identity: object, fields: Mapping[str, Any]) -> Said:
     """An audience. Raises errors.InvalidInput with every fault."""
     faults = documents.unknown_keys(fields, ("name", "description", "filter"), "")
     faults += _id_faults(identity, "paying")
-    name = _read(faults, lambda: segments.check_name(fields.get("name", identity), "name"))
+    name = _read(faults, lambda: readers.name(fields.get("name", identity), "name"))
     said = fields.get("description")
-    described = _read(faults, lambda: "" if said is None else segments.check_description(said, "description"))
+    described = _read(faults, lambda: "" if said is None else readers.description(said, "description"))
     found = fields.get("filter")
     if found is not None:
         _read(faults, lambda: audience_filters.parse(found))

@@ -20,62 +20,9 @@ from litestar.utils import normalize_path
 from heliograph import errors
 from heliograph.core import access_tokens
 from heliograph.store import request_keys
-from heliograph.web import auth, calls, idempotency, metrics, services
+from heliograph.web import auth, calls, idempotency, metrics, resources, services
 from heliograph.web import errors as wire
-from heliograph.web.routes import (
-    access_tokens as issuing,
-)
-from heliograph.web.routes import (
-    audiences,
-    automation_jobs,
-    automations,
-    backtests,
-    batches,
-    brands,
-    bulk,
-    communication_groups,
-    contacts,
-    control,
-    conversations,
-    dates,
-    device_tokens,
-    dry_runs,
-    events,
-    inbound,
-    journey_runs,
-    journeys,
-    lists,
-    message_accounts,
-    messages,
-    notification_content,
-    notifications,
-    operations,
-    preference_logs,
-    preference_pages,
-    preference_sections,
-    preferences,
-    profiles,
-    providers,
-    reports,
-    routing_strategies,
-    rule_settings,
-    rule_states,
-    rules,
-    runs,
-    schema_definitions,
-    segments,
-    sending,
-    sending_policies,
-    statistics,
-    subscriptions,
-    suppressions,
-    teams,
-    template_trials,
-    tenant_preferences,
-    tenants,
-    tracking,
-    unsubscribing,
-)
+from heliograph.web.routes import events
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -89,59 +36,6 @@ _MOST_DISCARDED = 64 * 1024 * 1024
 """How much of a refused body is waited for, and forgotten piece by piece."""
 _NO_ROUTE = "(none)"
 
-HANDLERS = (
-    *rules.HANDLERS,
-    *rule_settings.HANDLERS,
-    *rule_states.HANDLERS,
-    *dry_runs.HANDLERS,
-    *backtests.HANDLERS,
-    *control.HANDLERS,
-    *events.HANDLERS,
-    *runs.HANDLERS,
-    *journeys.HANDLERS,
-    *journey_runs.HANDLERS,
-    *batches.HANDLERS,
-    *statistics.HANDLERS,
-    *profiles.HANDLERS,
-    *contacts.HANDLERS,
-    *conversations.HANDLERS,
-    *teams.HANDLERS,
-    *lists.HANDLERS,
-    *audiences.HANDLERS,
-    *subscriptions.HANDLERS,
-    *preference_logs.HANDLERS,
-    *preference_pages.HANDLERS,
-    *preference_sections.HANDLERS,
-    *issuing.HANDLERS,
-    *device_tokens.HANDLERS,
-    *preferences.HANDLERS,
-    *suppressions.HANDLERS,
-    *unsubscribing.HANDLERS,
-    *tracking.HANDLERS,
-    *dates.HANDLERS,
-    *tenant_preferences.HANDLERS,
-    *tenants.HANDLERS,
-    *inbound.HANDLERS,
-    *bulk.HANDLERS,
-    *sending.HANDLERS,
-    *reports.HANDLERS,
-    *messages.HANDLERS,
-    *message_accounts.HANDLERS,
-    *notifications.HANDLERS,
-    *notification_content.HANDLERS,
-    *template_trials.HANDLERS,
-    *brands.HANDLERS,
-    *routing_strategies.HANDLERS,
-    *providers.HANDLERS,
-    *schema_definitions.HANDLERS,
-    *segments.HANDLERS,
-    *sending_policies.HANDLERS,
-    *communication_groups.HANDLERS,
-    *automations.HANDLERS,
-    *automation_jobs.HANDLERS,
-    *operations.HANDLERS,
-)
-
 
 def asgi(given: services.Services) -> App:
     """The application that a server runs."""
@@ -152,7 +46,7 @@ def asgi(given: services.Services) -> App:
 def routes() -> Litestar:
     """The routes alone, made once: what they need to answer comes with each request."""
     return Litestar(
-        HANDLERS,
+        resources.HANDLERS,
         request_class=calls.Call,
         exception_handlers={Exception: _refused},
         openapi_config=None,
