@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from benchmarks import results, setting, sides, tables
 from heliograph import app, settings
-from heliograph.core import effects, ids, journeys, plans, runs
+from heliograph.core import effects, ids, journey_starts, journeys, plans, runs
 from heliograph.engine import run as moves
 from heliograph.engine import turn
 from heliograph.store import journeys as stored
@@ -133,7 +133,11 @@ def _opening(count: int) -> Iterator[dict[str, Any]]:
 
 
 def _timed(
-    application: app.App, session: Any, turns: turn.Turns, journey: journeys.Journey, given: Iterable[Any]
+    application: app.App,
+    session: Any,
+    turns: turn.Turns,
+    journey: journeys.Journey,
+    given: Iterable[Any],
 ) -> float:
     portion: list[Any] = []
     seconds = 0.0
@@ -160,7 +164,7 @@ def _portion(
 
 def _launch(application: app.App, journey: journeys.Journey, data: dict[str, Any]) -> Any:
     now, partition = application.clock.now(), secrets.randbelow(ids.PARTITIONS)
-    body = journeys.Body(("invoke/collect",), data, journey="collect")
+    body = journey_starts.Body(("invoke/collect",), data, journey="collect")
     effect = effects.Start(
         effects.Door.JOURNEY,
         journey.automation_id,

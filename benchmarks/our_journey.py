@@ -15,7 +15,7 @@ import msgspec
 
 from benchmarks import job, tables
 from heliograph import app
-from heliograph.core import ids, journeys, plans, runs, schedule
+from heliograph.core import ids, journey_starts, journeys, plans, runs, schedule
 from heliograph.engine import run
 from heliograph.store import journeys as stored_journeys
 from heliograph.store import rows, templates
@@ -38,12 +38,15 @@ def make(application: app.App, identity: str, *steps: Mapping[str, Any], **more:
 
 
 def waiting(
-    application: app.App, journey: journeys.Journey, wakes_at: Sequence[int], contacts: int = job.CONTACTS
+    application: app.App,
+    journey: journeys.Journey,
+    wakes_at: Sequence[int],
+    contacts: int = job.CONTACTS,
 ) -> None:
     """Runs of this journey that wait in its first step until these instants (µs), for one contact after the other."""
     session, now = application.session(), application.clock.now()
     begins = [
-        journeys.of_template(
+        journey_starts.of_template(
             journey, {"recipient": _contact(number), "data": {"order": number}}, application.sandbox, now
         )
         for number in range(min(contacts, len(wakes_at)))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import strategies as st
 
 from heliograph import testing
-from heliograph.core import effects, frames, journeys, plans, runs
+from heliograph.core import effects, frames, journey_starts, plans, runs
 from heliograph.engine import desk
 from heliograph.store import rows
 from tests import environment, tables
@@ -178,7 +178,7 @@ def taken_again(
         for ref, told in read.items()
         if "counts" in told
     }
-    body = journeys.read_body(start.body)
+    body = journey_starts.read_body(start.body)
     people = {
         one["user_id"]: desk.root(one["user_id"], one["profile"], one["tags"])
         for one in tables.rows(world.app.store, "contacts")
@@ -189,7 +189,7 @@ def taken_again(
     }
     run = frames.Run(
         row.id,
-        journeys.context_of(body),
+        journey_starts.context_of(body),
         world.app.sandbox,
         refs,
         leaves=frames.leaves_of(plan.steps),
@@ -219,4 +219,4 @@ def taken_again(
 def _invoked(template: str, given: Any) -> Any:
     if template == "unknown":
         return "there is no published journey 'unknown'"
-    return effects.Start(effects.Door.JOURNEY, journeys.OWN, 0, None, None, None, given)
+    return effects.Start(effects.Door.JOURNEY, journey_starts.OWN, 0, None, None, None, given)

@@ -325,7 +325,7 @@ SABOTAGE: dict[str, tuple[wire.Wire | Code, ...]] = {
     ),
     "S2-22": (Code("heliograph.core.steps.batching:AddToBatch.take", always(plans.failed("no"))),),
     "S2-23": (Code("heliograph.engine.started:cancel", always(None)),),
-    "S2-26": (Code("heliograph.core.journeys:_token", always(None)),),
+    "S2-26": (Code("heliograph.core.journey_starts:_token", always(None)),),
     "S2-28": (
         Code("heliograph.core.frames:Run._left", always({"status": "ENQUEUED"})),
         Code("heliograph.core.expressions:judge", always(expressions.Judgement(True))),

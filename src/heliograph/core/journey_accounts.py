@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from heliograph.core import fetches, frames, journeys, plans, runs, schedule, step_keys
+from heliograph.core import fetches, frames, journey_starts, plans, runs, schedule, step_keys
 
 _UNTOLD = (plans.RECIPIENTS, plans.GAINED, fetches.FETCHED, plans.REQUESTED, plans.MADE, plans.WALKS)
 STATUSES = ("PROCESSING", "PROCESSED", "WAITING", "CANCELED", "ERROR", "THROTTLED", "NOT PROCESSED")
@@ -51,7 +51,7 @@ class RunAccount(NamedTuple):
     """The status of every step that was reached."""
 
 
-def run_of(status: int, records: Sequence[runs.Record], body: journeys.Body) -> RunAccount:
+def run_of(status: int, records: Sequence[runs.Record], body: journey_starts.Body) -> RunAccount:
     """How a run stands that was started with this."""
     steps = tuple(map(frames.status_of, records))
     return RunAccount(status_of(status, records), body.source, body.journey, steps)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from heliograph import errors
-from heliograph.core import effects, expressions, ids, journey_checks, journeys, plans
+from heliograph.core import effects, expressions, ids, journey_checks, journey_starts, journeys, plans
 
 
 def of_rule(
@@ -24,7 +24,7 @@ def of_rule(
     scene = asked.scene
     is_trigger = scene.rule_id == journey.automation_id
     source = f"event/{scene.event_type}" if is_trigger else f"rule/{ids.text(scene.rule_id)}"
-    body = journeys.Body(
+    body = journey_starts.Body(
         (source,),
         asked.data,
         recipient=scene.contact_id,
@@ -34,7 +34,7 @@ def of_rule(
     )
     token = journey.definition.cancelation_token
     try:
-        return journeys.start(journey, body, token, evaluator, scene.now, asked.start_key)
+        return journey_starts.start(journey, body, token, evaluator, scene.now, asked.start_key)
     except errors.InvalidInput as fault:
         return str(fault)
 
@@ -45,7 +45,7 @@ def _own_of_rule(
     """The start of steps that stand in a rule's action."""
     scene = asked.scene
     rule = ids.text(scene.rule_id)
-    body = journeys.Body(
+    body = journey_starts.Body(
         (f"rule/{rule}",),
         asked.data,
         recipient=scene.contact_id,
@@ -58,7 +58,7 @@ def _own_of_rule(
     try:
         sends = journey_checks.of_sends({"recipient": scene.contact_id})
         journeys.read_steps(steps, evaluator, checks=[sends])
-        return journeys.start(None, body, None, evaluator, scene.now, key)
+        return journey_starts.start(None, body, None, evaluator, scene.now, key)
     except errors.InvalidInput as fault:
         return str(fault)
 

@@ -19,6 +19,7 @@ from heliograph.core import (
     expressions,
     frames,
     ids,
+    journey_starts,
     journeys,
     messages,
     outlooks,
@@ -46,17 +47,17 @@ class Journeys:
 
     def is_own(self, row: rows.Run) -> bool:
         """Whether the run brought its steps with it."""
-        return row.automation_id == journeys.OWN
+        return row.automation_id == journey_starts.OWN
 
     def plan(self, row: rows.Run, start: rows.Start, definition: bytes | str | None) -> plans.Plan:
         """The steps, read again: they were checked when they came in."""
         if definition is None:
-            return journeys.own_plan(journeys.read_body(start.body), self._evaluator)
+            return journey_starts.own_plan(journey_starts.read_body(start.body), self._evaluator)
         return journeys.read_steps(_definition.decode(definition).steps, self._evaluator)
 
     def depth(self, start: rows.Start) -> int:
         """How many events or runs have caused each other before."""
-        return journeys.read_body(start.body).depth
+        return journey_starts.read_body(start.body).depth
 
     def wanted(self, desk: desks.Desk, row: rows.Run, start: rows.Start, plan: plans.Plan) -> started.Wanted:
         """The profiles that its next steps write to, and the messages of earlier sends that they ask about."""
@@ -112,11 +113,11 @@ class Journeys:
         people = _People(desk, row.workspace_id, start.tenant_id)
         seen = self._run(row, start, plan, people, sent)
         seen.mailed = _mailed(desk, row, named)
-        body = journeys.read_body(start.body)
+        body = journey_starts.read_body(start.body)
 
         def invoke(template: str, given: Mapping[str, Any]) -> Any:
             journey = workspace.journey(template)
-            return journeys.child(journey, template, given, (row.id, body), self._evaluator, desk.now)
+            return journey_starts.child(journey, template, given, (row.id, body), self._evaluator, desk.now)
 
         seen.invoke, seen.zone = invoke, workspace.zone
         seen.stored = _Stored(desk, row.workspace_id, start.tenant_id)
@@ -149,7 +150,7 @@ class Journeys:
         self, desk: desks.Desk, row: rows.Run, start: rows.Start, records: Sequence[runs.Record]
     ) -> None:
         """Whoever started it for one recipient of many is told."""
-        mailing.ended(desk, start, row.id, journeys.read_body(start.body), records)
+        mailing.ended(desk, start, row.id, journey_starts.read_body(start.body), records)
 
     def invoke(self, workspace: match.Workspace, asked: plans.Invocation) -> effects.Start | str:
         """The start of a journey that a rule's action asks for, or why there is none."""
@@ -167,7 +168,7 @@ class Journeys:
         outlook = outlooks.of_plan(plan)
         return frames.Run(
             row.id,
-            journeys.context_of(journeys.read_body(start.body)),
+            journey_starts.context_of(journey_starts.read_body(start.body)),
             self._evaluator,
             outlook.refs,
             leaves=outlook.leaves,

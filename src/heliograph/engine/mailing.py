@@ -17,7 +17,7 @@ from heliograph.core import (
     campaigns,
     effects,
     ids,
-    journeys,
+    journey_starts,
     lists,
     messages,
     outgoing,
@@ -284,7 +284,7 @@ def _launch(
 ) -> rows.Launch:
     """The run of one recipient, about whom something is asked first."""
     body = course.body
-    held = journeys.Body(
+    held = journey_starts.Body(
         body.source,
         data=body.data,
         template=body.template_id,
@@ -301,7 +301,7 @@ def _launch(
     )
     asked = effects.Start(
         effects.Door.JOURNEY,
-        journeys.OWN,
+        journey_starts.OWN,
         0,
         f"{ids.text(course.automation_id)}:{person.user_id}",
         person.user_id,
@@ -347,7 +347,9 @@ def counts(whole: campaigns.Progress) -> dict[str, int]:
     return {status: count for status, count in found.items() if count}
 
 
-def ended(desk: desks.Desk, start: rows.Start, run_id: bytes, body: journeys.Body, records: Any) -> None:
+def ended(
+    desk: desks.Desk, start: rows.Start, run_id: bytes, body: journey_starts.Body, records: Any
+) -> None:
     """The run of one recipient has ended: its cursor counts it."""
     identity = ids.parse(body.mailing or "")
     if identity is None:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from heliograph.core import effects, ids, journeys, runs
+from heliograph.core import effects, ids, journey_starts, runs
 from heliograph.store import database, rows, schema
 
 _RUNS = schema.runs.c
@@ -25,9 +25,9 @@ class Stored(NamedTuple):
     start: rows.Start
 
     @property
-    def body(self) -> journeys.Body:
+    def body(self) -> journey_starts.Body:
         """What it holds."""
-        return journeys.read_body(self.start.body)
+        return journey_starts.read_body(self.start.body)
 
 
 class Filter(NamedTuple):

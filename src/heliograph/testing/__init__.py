@@ -27,7 +27,7 @@ from heliograph.core import campaigns as core_campaigns
 from heliograph.core import communication_groups as core_groups
 from heliograph.core import conversations as core_conversations
 from heliograph.core import dates as core_dates
-from heliograph.core import explain, ids, journey_accounts, message_templates, rules, runs
+from heliograph.core import explain, ids, journey_accounts, journey_starts, message_templates, rules, runs
 from heliograph.core import journeys as core_journeys
 from heliograph.core import people as core_people
 from heliograph.core import reports as core_reports
@@ -187,7 +187,7 @@ class World(wishes.Wishes, outboxes.Outboxes):
         """
         evaluator, now, token = self.app.sandbox, self.clock.now(), held.pop("cancelation_token", None)
         if journey_id is None:
-            asked = core_journeys.of_own(
+            asked = journey_starts.of_own(
                 list(steps), token, held, evaluator, now, allowed_hosts=self.settings.allowed_hosts
             )
         else:
@@ -196,7 +196,7 @@ class World(wishes.Wishes, outboxes.Outboxes):
             if found is None:
                 raise errors.NotFound(f"there is no journey {journey_id!r}")
             made = core_journeys.Journey(found.id, found.version, found.definition)
-            asked = core_journeys.of_template(made, held, evaluator, now)
+            asked = journey_starts.of_template(made, held, evaluator, now)
         return ids.wire(journey.begin(self.app.store, self.workspace_id, None, asked, now))
 
     def run(self, run_id: str) -> journey_accounts.RunAccount:

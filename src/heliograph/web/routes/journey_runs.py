@@ -12,7 +12,17 @@ import msgspec
 from litestar import Response, get, post
 
 from heliograph import errors
-from heliograph.core import batches, frames, ids, journey_accounts, journeys, plans, runs, schedule
+from heliograph.core import (
+    batches,
+    frames,
+    ids,
+    journey_accounts,
+    journey_starts,
+    journeys,
+    plans,
+    runs,
+    schedule,
+)
 from heliograph.engine import askings, desk, mailing, started
 from heliograph.store import batches as stored_batches
 from heliograph.store import definitions, journey_runs, rows
@@ -150,8 +160,8 @@ def _sent(found: journey_runs.Stored, visit: int, record: runs.Record) -> list[b
 
 def _plan(request: Call, found: journey_runs.Stored) -> plans.Plan:
     evaluator = request.services.evaluator
-    if found.run.automation_id == journeys.OWN:
-        return journeys.own_plan(found.body, evaluator)
+    if found.run.automation_id == journey_starts.OWN:
+        return journey_starts.own_plan(found.body, evaluator)
     with request.services.database.reading() as connection:
         stored = definitions.version_of(connection, found.run.automation_id, found.run.version)
     assert stored is not None

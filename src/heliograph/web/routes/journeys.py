@@ -12,7 +12,7 @@ import msgspec
 from litestar import Response, delete, get, post, put
 
 from heliograph import errors
-from heliograph.core import effects, ids, journey_checks, journeys, schedule
+from heliograph.core import effects, ids, journey_checks, journey_starts, journeys, schedule
 from heliograph.engine import journey
 from heliograph.store import journeys as store
 from heliograph.web.calls import Call, ignored_header, in_thread
@@ -133,7 +133,7 @@ def invoke_ad_hoc(request: Call) -> Response[Invoked]:
     evaluator, now = request.services.evaluator, request.services.now()
     context = journey_checks.context_given(given, automation)
     token = automation.get("cancelation_token") or automation.get("cancelationToken")
-    asked = journeys.of_own(
+    asked = journey_starts.of_own(
         automation.get("steps"),
         token,
         context,
@@ -161,7 +161,7 @@ def invoke_template(request: Call) -> Response[Invoked]:
     if found is None or found.definition.status != "published":
         raise errors.NotFound(f"there is no published journey {name!r}")
     chosen = journeys.Journey(found.id, found.version, found.definition)
-    asked = journeys.of_template(chosen, context, evaluator, now)
+    asked = journey_starts.of_template(chosen, context, evaluator, now)
     ignored += given.keys() - {*journey_checks.CONTEXT}
     return Response(_start(request, asked, now), headers=ignored_header(ignored))
 
