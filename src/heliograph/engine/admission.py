@@ -83,6 +83,12 @@ def _reported(
     if not lost:
         return {}
     told = {**hot.read_reached(connection, lost.keys()), **desk.writes.reports.reached}
+    looks = (
+        onwards.escalation(message, routes.read(message.route), desk.now)
+        for key, message in lost.items()
+        if message.route is not None and told[key].reached is not None
+    )
+    desk.writes.timers += [timer for timer in looks if timer is not None]
     return {
         key: pacing.Standing(message, pacing.End(messages.State(told[key].reached), None))
         for key, message in lost.items()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from heliograph.core import messages, routes
+from heliograph.core import effects, messages, routes
 from heliograph.store import request_rows, rows
 
 _decode = msgspec.json.Decoder().decode
@@ -52,6 +52,14 @@ def counted(message: rows.Message) -> rows.Message:
 def is_fresh(message: rows.Message) -> bool:
     """Whether it came to its way from another one on which it had been let go."""
     return message.route is not None and routes.read(message.route).is_fresh
+
+
+def escalation(message: rows.Message, route: routes.Route, now: int) -> rows.Timer | None:
+    """When it is looked at whether anybody took notice of a message that was handed over, or may have been."""
+    if route.escalation is None or not routes.escalates(route, now):
+        return None
+    at = now + route.escalation.after * 1000
+    return rows.Timer(message.partition, at, message.workspace_id, int(effects.Timer.ESCALATION), message.id)
 
 
 def place(message: rows.Message) -> request_rows.Moved:

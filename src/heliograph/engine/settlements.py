@@ -202,12 +202,8 @@ def _retry(message: rows.Message, after: messages.Following) -> rows.Timer | Non
 def _escalation(
     message: rows.Message, after: messages.Following, route: routes.Route, now: int
 ) -> rows.Timer | None:
-    """When it is looked at whether anybody took notice of a message that was handed over, or may have been."""
     handed_over = after.state in (messages.State.ACCEPTED, messages.State.UNCERTAIN)
-    if route.escalation is None or not handed_over or not routes.escalates(route, now):
-        return None
-    at = now + route.escalation.after * 1000
-    return rows.Timer(message.partition, at, message.workspace_id, effects.Timer.ESCALATION, message.id)
+    return onward.escalation(message, route, now) if handed_over else None
 
 
 def _reply(
