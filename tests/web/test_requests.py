@@ -300,3 +300,40 @@ def test_a_key_makes_one_request(api: Client, again: bool) -> None:
     assert api.post("/send", {"message": {**TO_ANA, "data": {"a": 1}}}, headers=headers).status_code == 422
     api.world.run_until_idle()
     assert len(api.mailbox.received) == (1 if again else 2)
+
+
+@pytest.mark.parametrize(
+    ("to", "kind", "address"),
+    [
+        ({"phone_number": "+15005550001"}, "twilio", "+15005550001"),
+        ({"slack": {"access_token": "t", "channel": "C1"}}, "apprise-chat", "C1"),
+        ({"slack": {"access_token": "t", "email": "a@example.com"}}, "apprise-chat", "a@example.com"),
+        ({"ms_teams": {"tenant_id": "t", "conversation_id": "c"}}, "apprise-chat", "c"),
+        ({"firebaseToken": "device"}, "apprise-push", "device"),
+    ],
+)
+def test_who_is_named_by_an_address_is_reached_there(
+    api: Client, to: dict[str, Any], kind: str, address: str
+) -> None:
+    """Where nobody says by which channels, a message goes by the one whose address is given; a routing is kept to."""
+    box = api.world.provider(kind, "mine")
+    message = {"content": {"title": "Hello", "body": "There"}, "to": to}
+    request_id, _ = sent(api, message)
+    assert [one.address for one in box.received] == [address]
+    assert api.get(f"/messages/{request_id}").json()["status"] == "SENT"
+    by_email = {"method": "single", "channels": ["email"]}
+    request_id, _ = sent(api, {**message, "routing": by_email})
+    found = api.get(f"/messages/{request_id}").json()
+    assert (found["reason"], found["error"]) == ("NO_CHANNELS", "the recipient has no address for email")
+    api.put("/routing-strategies/default", {"name": "Default", "routing": by_email})
+    sent(api, message)
+    assert len(box.received) == 1
+
+
+def test_what_a_webhook_does_not_take_is_named(api: Client) -> None:
+    """A recipient's webhook is an address: what else Courier lets it say is passed over and named."""
+    hook = {"url": "https://hooks.example/a", "headers": {"X-A": "1"}, "method": "PUT"}
+    answer = api.post("/send", {"message": {"content": {"title": "a", "body": "b"}, "to": {"webhook": hook}}})
+    assert answer.headers["Heliograph-Ignored"] == "message.to.webhook.headers, message.to.webhook.method"
+    api.world.run_until_idle()
+    assert [url for url, _ in api.world.calls.received] == ["https://hooks.example/a"]

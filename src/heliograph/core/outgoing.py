@@ -195,7 +195,19 @@ def _on_its_way(
     return made
 
 
+def reaching(letter: Letter, to: Recipient) -> Letter:
+    """What is said to somebody who is named by an address alone: where nobody says by which channels, by that one."""
+    # A strategy that says the same is another root: this one stands where there is none.
+    if letter.routing.root is not routing.BY_EMAIL.root or people.email_of(to.profile) is not None:
+        return letter
+    return msgspec.structs.replace(
+        letter, routing=msgspec.structs.replace(letter.routing, root=routing.ANYWHERE)
+    )
+
+
 def _no_address(to: Recipient, channels: Sequence[str]) -> str:
+    if to.user_id is None:
+        return f"the recipient has no address for {', '.join(channels)}"
     if channels == ["email"]:
         return f"contact {to.user_id!r} has no e-mail address"
     return f"contact {to.user_id!r} has no address for {', '.join(channels)}"

@@ -81,9 +81,8 @@ def _token_of(profile: Profile) -> str | None:
 def _chat_of(profile: Profile) -> str | None:
     """Whom chat messages go to: a channel, a room or a person of the service that the provider speaks to."""
     services = ("slack", "discord", "ms_teams", "telegram")
-    places = [
-        (service, key) for service in services for key in ("channel", "channel_id", "user_id", "chat_id")
-    ]
+    keys = ("channel", "channel_id", "user_id", "chat_id", "conversation_id", "email")
+    places = [(service, key) for service in services for key in keys]
     return _text_at(profile, ("chat_address",), *places)
 
 

@@ -292,6 +292,9 @@ def _recipient(reading: courier_fields.Read, given: object, path: str) -> To | N
         preferences = lists.check_preferences(given.get("preferences"), f"{path}.preferences")
     except errors.InvalidInput as refusal:
         reading.faults += refusal.faults
+    if isinstance(hook := profile.get("webhook"), dict):
+        # What a webhook's request says is ours: see docs/providers.md.
+        reading.known(hook, ("url",), f"{path}.webhook")
     said = {**given, **profile}
     if not any(said.get(key) for key in ("user_id", *REACHED_BY)):
         reading.fault(

@@ -26,10 +26,11 @@ from heliograph.core import (
     timeouts,
 )
 
-CHANNELS = ("email", "sms", "push", "direct_message", "webhook", "inbox")
+CHANNELS = ("email", "sms", "push", "direct_message", "webhook", "inbox", "banner")
 NAMES: Mapping[str, str] = {**{name: name for name in CHANNELS}, "chat": "direct_message"}
 METHODS = ("single", "all")
 DEEPEST, MOST = 4, 20
+_PLACE = '{"sms": {"providers": ["twilio"]}}'
 _CHANNEL = ("brand_id", "if", "override", "timeouts", "providers", "routing_method", "metadata")
 _PROVIDER = ("override", "if", "timeouts", "metadata")
 _UTM = ("source", "medium", "campaign", "term", "content")
@@ -89,6 +90,8 @@ class Routing(msgspec.Struct, frozen=True, omit_defaults=True):
 
 BY_EMAIL = Routing()
 """The routing of a message of which nobody says any."""
+ANYWHERE = Node("single", people.CHANNELS)
+"""By whichever channel somebody is reached."""
 LEFT_OPEN = Routing(is_left_open=True)
 """The routing of a message that says none itself."""
 
@@ -223,7 +226,8 @@ def _node(reading: courier_fields.Read, given: object, path: str, depth: int) ->
         if isinstance(one, str) and one in NAMES:
             found.append(NAMES[one])
         elif isinstance(one, str):
-            reading.fault(at, errors.unknown("channel", one, CHANNELS))
+            told = errors.unknown("channel", one, CHANNELS)
+            reading.fault(at, f"{told}; providers are named in `channels`, as {_PLACE}")
         elif (node := _node(reading, one, at, depth + 1)) is not None:
             found.append(node)
     return Node(str(method), tuple(found))

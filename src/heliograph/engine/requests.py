@@ -201,6 +201,8 @@ class Requests:
                 continue
             recipient = self._recipient(desk, row, said, to, tenant)
             refusal = _nowhere(to) if to.is_group else _refusal(letter, to)
+            if said.routing.is_left_open and to.user_id is None:
+                letter = outgoing.reaching(letter, recipient)
             found = outgoing.messages(letter, recipient, refusal)
             tenant_id = to.tenant_id or said.tenant_id
             made += [self._message(desk, row, tenant_id, place, n, one) for n, one in enumerate(found)]
