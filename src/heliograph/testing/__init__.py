@@ -22,37 +22,28 @@ from typing import Any, Self
 import msgspec
 
 from heliograph import app, clock, errors, settings
-from heliograph.core import brands as core_brands
 from heliograph.core import campaigns as core_campaigns
-from heliograph.core import communication_groups as core_groups
 from heliograph.core import conversations as core_conversations
-from heliograph.core import dates as core_dates
-from heliograph.core import explain, ids, journey_accounts, journey_starts, message_templates, rules, runs
+from heliograph.core import explain, ids, journey_accounts, journey_starts, runs
 from heliograph.core import journeys as core_journeys
 from heliograph.core import people as core_people
 from heliograph.core import reports as core_reports
-from heliograph.core import segments as core_segments
 from heliograph.engine import backtests, journey, worker
 from heliograph.store import (
-    automations,
-    brands,
     campaigns,
-    communication_groups,
     conversations,
     database,
-    dates,
     history,
     journey_runs,
     journeys,
     messages,
     people,
     reports,
-    segments,
     teams,
-    templates,
     workspaces,
 )
-from heliograph.testing import outboxes, wishes
+from heliograph.testing import defining, outboxes, wishes
+from heliograph.testing.defining import identity_of
 from heliograph.testing.mailbox import Calls, Mail, Mailbox, Outbox, accepted, answering, down, refusing
 
 __all__ = [
@@ -81,7 +72,7 @@ def _make_ready(url: str) -> None:
     store.close()
 
 
-class World(wishes.Wishes, outboxes.Outboxes):
+class World(defining.Definitions, wishes.Wishes, outboxes.Outboxes):
     """The engine with a manual clock and captured channels, for one thread."""
 
     def __init__(self, database_url: str | None = None, *, start: int = START, **changed: Any):
@@ -152,34 +143,6 @@ class World(wishes.Wishes, outboxes.Outboxes):
         with self.app.store.writing() as connection:
             teams.put(connection, self.workspace_id, None, table, identity, values, self.clock.now())
 
-    def rule(self, **definition: Any) -> str:
-        """A rule; gives its id. `name` may be left out. Raises errors.InvalidInput as the API does."""
-        given = {"name": "A rule", **definition}
-        with self.app.store.writing() as connection:
-            made = automations.create_rule(
-                connection, self.workspace_id, None, rules.define(given), self.clock.now(), None
-            )
-        return ids.text(made.id)
-
-    def template(self, template_id: str, **content: Any) -> None:
-        """A template with `subject`, `text`, `html`, or of `elements`. Raises errors.InvalidInput as a file does."""
-        with self.app.store.writing() as connection:
-            said = message_templates.check(content).said if "elements" in content else content
-            templates.put(connection, self.workspace_id, template_id, said, self.clock.now())
-
-    def brand(self, brand_id: str, **definition: Any) -> None:
-        """A brand with `settings` and `snippets`; `name` may be left out."""
-        made = core_brands.define({"name": brand_id, **definition})
-        with self.app.store.writing() as connection:
-            brands.put(connection, self.workspace_id, brand_id, made, self.clock.now())
-
-    def journey(self, journey_id: str, *steps: Mapping[str, Any], **definition: Any) -> None:
-        """A journey of these steps. `name` may be left out. Raises errors.InvalidInput as the API does."""
-        given = {"name": journey_id, "steps": list(steps), **definition}
-        made = core_journeys.define(journey_id, given, self.app.sandbox, self.settings.allowed_hosts)
-        with self.app.store.writing() as connection:
-            journeys.put(connection, self.workspace_id, None, made, self.clock.now())
-
     def invoke(self, journey_id: str | None = None, *steps: Mapping[str, Any], **held: Any) -> str:
         """Invoke a journey, or steps of one's own; gives the run's id. `held` is what its run holds.
 
@@ -199,104 +162,6 @@ class World(wishes.Wishes, outboxes.Outboxes):
             asked = journey_starts.of_template(made, held, evaluator, now)
         return ids.wire(journey.begin(self.app.store, self.workspace_id, None, asked, now))
 
-    def run(self, run_id: str) -> journey_accounts.RunAccount:
-        """A run of a journey, with what became of its steps."""
-        with self.app.store.reading() as connection:
-            found = journey_runs.read(connection, self.workspace_id, None, ids.of_wire(run_id) or b"")
-        if found is None:
-            raise errors.NotFound(f"there is no run {run_id}")
-        return journey_accounts.run_of(found.run.status, runs.read(found.run.state), found.body)
-
-    def date_automation(self, **definition: Any) -> int:
-        """A date automation; gives its number. `name` and `summary` may be left out, and a template named by id.
-
-        Raises errors.InvalidInput as the API does.
-        """
-        given = {"name": "A birthday", "summary": None, **definition}
-        with self.app.store.writing() as connection:
-            template_id = given.pop("template", None)
-            if template_id is not None:
-                stored = templates.read(connection, self.workspace_id, template_id)
-                given |= {"actiontype": "email_autoresponder", "actiontarget": stored and stored.number}
-            made = dates.create(
-                connection, self.workspace_id, None, core_dates.define(given), self.clock.now(), 0
-            )
-        return made.number
-
-    def change_date_automation(self, number: int, **changes: Any) -> None:
-        """PUT a date automation."""
-        with self.app.store.writing() as connection:
-            stored = dates.lock(connection, self.workspace_id, None, number)
-            assert stored is not None, f"there is no date automation {number}"
-            changed = core_dates.change(stored.definition, changes)
-            dates.change(connection, self.workspace_id, stored, changed, self.clock.now())
-
-    def delete_date_automation(self, number: int) -> None:
-        """DELETE a date automation."""
-        with self.app.store.writing() as connection:
-            stored = dates.lock(connection, self.workspace_id, None, number)
-            assert stored is not None, f"there is no date automation {number}"
-            dates.delete(connection, stored, self.clock.now())
-
-    def company(self, **settings: str) -> None:
-        """Set the company's `timezone` or `leap_day_policy`."""
-        with self.app.store.writing() as connection:
-            dates.set_company(connection, self.workspace_id, settings, self.clock.now())
-
-    def segment(self, *conditions: Mapping[str, Any], name: str = "A segment") -> str:
-        """A segment of those for whom all conditions hold; gives its id. Everybody is in `all_users`."""
-        definition = core_segments.define({"name": name, "conditions": list(conditions)})
-        with self.app.store.writing() as connection:
-            made = segments.create(connection, self.workspace_id, None, definition, self.clock.now())
-        return ids.text(made.id)
-
-    def communication_group(self, **email: Any) -> str:
-        """A communication group whose e-mail has a `subject`, a `text_body` …; gives its id."""
-        definition = core_groups.define({"name": "A group", "email": email})
-        with self.app.store.writing() as connection:
-            made = communication_groups.create(
-                connection, self.workspace_id, None, definition, self.clock.now()
-            )
-        return made.id
-
-    def campaign(self, *, status: str = "active", **definition: Any) -> str:
-        """A campaign; gives its id. `group` or `groups` stand for its actions, `scheduled_at` for its trigger.
-
-        It is activated unless `status` says otherwise. Raises errors.InvalidInput as the API does.
-        """
-        given = {"name": "A campaign", "include_segments": ["all_users"], **definition}
-        groups = given.pop("groups", None) or [given.pop("group")]
-        given["action_data"] = [
-            {"action_type": core_campaigns.SEND, "action_metadata": {"communication_group_id": group}}
-            for group in groups
-        ]
-        if "scheduled_at" in given:
-            given["trigger_metadata"] = {"scheduled_at": given.pop("scheduled_at")}
-        with self.app.store.writing() as connection:
-            made = campaigns.create(
-                connection, self.workspace_id, None, core_campaigns.define(given), self.clock.now()
-            )
-        identity = ids.text(made.id)
-        if status != "draft":
-            self.change_campaign(identity, status=status)
-        return identity
-
-    def change_campaign(self, campaign_id: str, **changes: Any) -> None:
-        """PATCH a campaign."""
-        campaigns.change(
-            self.app.store,
-            self.workspace_id,
-            None,
-            _identity(campaign_id),
-            changes,
-            self.clock.now(),
-            self.app.lock_window,
-        )
-
-    def stop_campaign(self, campaign_id: str) -> None:
-        """Stop a campaign that runs."""
-        campaigns.stop(self.app.store, self.workspace_id, None, _identity(campaign_id), self.clock.now())
-
     def event(self, event_type: str, **fields: Any) -> str:
         """An event comes in; gives its id."""
         return self.events([{"event_type": event_type, **fields}])[0]
@@ -310,7 +175,7 @@ class World(wishes.Wishes, outboxes.Outboxes):
         """A provider tells that a message was `what`; `more` is what a core.reports.Report says besides."""
         now = self.clock.now()
         told = core_reports.Report(core_reports.What(what), more.pop("at", now), **more)
-        reports.take_in(self.app.store, self.workspace_id, [(_identity(message_id), told)], now)
+        reports.take_in(self.app.store, self.workspace_id, [(identity_of(message_id), told)], now)
 
     def pass_time(self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0) -> None:
         """Time passes, stopping at each instant at which something is due, and everything due is done."""
@@ -353,6 +218,14 @@ class World(wishes.Wishes, outboxes.Outboxes):
             raise errors.NotFound(f"there is no event {event_id}")
         return found
 
+    def run(self, run_id: str) -> journey_accounts.RunAccount:
+        """A run of a journey, with what became of its steps."""
+        with self.app.store.reading() as connection:
+            found = journey_runs.read(connection, self.workspace_id, None, ids.of_wire(run_id) or b"")
+        if found is None:
+            raise errors.NotFound(f"there is no run {run_id}")
+        return journey_accounts.run_of(found.run.status, runs.read(found.run.state), found.body)
+
     def stored_conversation(self, conversation_id: str) -> conversations.Conversation:
         """How a conversation stands. Raises errors.NotFound where nobody has written on it."""
         with self.app.store.reading() as connection:
@@ -379,7 +252,7 @@ class World(wishes.Wishes, outboxes.Outboxes):
 
     def _campaign(self, campaign_id: str) -> campaigns.Campaign:
         with self.app.store.reading() as connection:
-            found = campaigns.read(connection, self.workspace_id, None, _identity(campaign_id))
+            found = campaigns.read(connection, self.workspace_id, None, identity_of(campaign_id))
         if found is None:
             raise errors.NotFound(f"there is no campaign {campaign_id}")
         return found
@@ -390,10 +263,3 @@ class World(wishes.Wishes, outboxes.Outboxes):
             return messages.list_messages(
                 connection, self.workspace_id, messages.Filter(), most, self.app.clock.now()
             )
-
-
-def _identity(text: str) -> bytes:
-    identity = ids.parse(text) or ids.of_wire(text)
-    if identity is None:
-        raise errors.NotFound(f"there is nothing with the id {text!r}: an id is a UUID")
-    return identity
