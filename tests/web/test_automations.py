@@ -204,6 +204,7 @@ def test_clients_set_three_of_the_seven_states(api: client.Client) -> None:
     [
         ({"trigger_metadata": {"scheduled_at": "2026-11-27T09:00:00"}}, "trigger_metadata.scheduled_at"),
         ({"trigger_metadata": {"scheduled_at": "soon", "timezone": "Europe/Paris"}}, "trigger_metadata.scheduled_at"),
+        ({"trigger_metadata": {"scheduled_at": "2026-01-06T09:00:00"}}, "trigger_metadata.scheduled_at"),
         ({"trigger_metadata": {"timezone": "Mars/Base"}}, "trigger_metadata.timezone"),
         ({"trigger_type": "segment_entry"}, "trigger_type"),
         ({"trigger_metadata": {"trigger_type": "daily"}}, "trigger_metadata.trigger_type"),
@@ -255,6 +256,8 @@ def test_a_running_campaign_can_be_stopped(api: client.Client) -> None:
     stopped = data(api.post(f"{path}/stop"))
     assert (stopped["status"], stopped["last_error"]) == ("failed", "stopped")
     for _ in range(2):
+        progress = read(api, made["id"])["progress"]
+        assert (progress["pending"], progress["skipped"]) == (0, 4)
         jobs = data(api.get(f"{path}/recipients"))["results"]
         assert {(one["status"], one["skip_reason"]) for one in jobs} == {("skipped", "stopped")}
         api.patch("/api/automation/control", {"hold_deliveries": False})

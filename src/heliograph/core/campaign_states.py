@@ -157,6 +157,10 @@ class Progress(NamedTuple):
         """Jobs that are not ended."""
         return self.jobs - self.sent - self.failed - self.skipped - self.uncertain
 
+    def of_stopped(self) -> Progress:
+        """The same of a campaign that was stopped: what is open will not be sent, and counts as skipped at once."""
+        return self._replace(skipped=self.skipped + self.pending)
+
 
 def added(parts: Sequence[Progress]) -> Progress:
     """The sums of these."""

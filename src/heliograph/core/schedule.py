@@ -147,11 +147,14 @@ def parse_local(text: object, zone: str | None, path: str) -> int:
     Raises InvalidInput with the path: without an offset and a zone nothing is guessed.
     """
     try:
-        wall = whenever.PlainDateTime.parse_iso(text) if zone is not None and isinstance(text, str) else None
+        wall = whenever.PlainDateTime.parse_iso(text) if isinstance(text, str) else None
     except ValueError:
         wall = None
-    if wall is None or zone is None:
+    if wall is None:
         return parse_instant(text, path)
+    if zone is None:
+        fix = "name the `timezone` whose clocks it is on, or add Z or an offset such as +02:00"
+        raise errors.InvalidInput.at(path, f"has no offset: {fix}")
     at = int(wall.assume_tz(zone, disambiguation="compatible").timestamp(unit="microsecond"))
     if at < 0:
         raise errors.InvalidInput.at(path, _instant_fault(text))

@@ -127,9 +127,14 @@ def _states(status: JobStatus, *, stopped: bool) -> list[messages.State]:
 
 
 def _total(progress: campaigns.Progress, status: JobStatus | None, *, stopped: bool) -> int:
-    skipped = progress.skipped + (progress.pending if stopped else 0)
-    pending = progress.uncertain + (0 if stopped else progress.pending)
-    counts = {"pending": pending, "sent": progress.sent, "skipped": skipped, "failed": progress.failed}
+    if stopped:
+        progress = progress.of_stopped()
+    counts = {
+        "pending": progress.uncertain + progress.pending,
+        "sent": progress.sent,
+        "skipped": progress.skipped,
+        "failed": progress.failed,
+    }
     return progress.jobs if status is None else counts[status]
 
 

@@ -283,6 +283,8 @@ def _fields(connection: Connection, workspace_id: int, campaign: stored.Campaign
 
 
 def _progress(campaign: stored.Campaign, found: campaigns.Progress) -> CampaignProgress:
+    if campaign.standing.is_stopping:
+        found = found.of_stopped()
     whole = ids.PARTITIONS * max(1, len(campaign.definition.action_data))
     return CampaignProgress(
         100 * found.partitions // whole,
