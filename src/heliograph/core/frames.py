@@ -351,6 +351,17 @@ def text(value: Any, path: str) -> str:
     raise errors.RenderFailed.at(path, "is not there" if value is None else "is no text")
 
 
+LONGEST_NAME = 255
+
+
+def name(value: Any, path: str) -> str:
+    """A resolved value as the id or the key of something, which tables find it by. Raises RenderFailed."""
+    written = text(value, path)
+    if len(written) > LONGEST_NAME:
+        raise errors.RenderFailed.at(path, f"takes at most {LONGEST_NAME} characters")
+    return written
+
+
 def mapping(value: Any, path: str) -> dict[str, Any]:
     """A resolved value that is an object, or nothing. Raises RenderFailed for anything else."""
     if value is None:

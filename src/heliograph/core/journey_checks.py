@@ -28,7 +28,10 @@ def context_given(given: Mapping[str, Any], inner: Mapping[str, Any] | None = No
         if value in (None, ""):
             continue
         wanted: type = str if name in _TEXTS else dict
-        if isinstance(value, wanted):
+        if isinstance(value, str) and wanted is str and (len(value) > frames.LONGEST_NAME or "\0" in value):
+            told = f"is a text of at most {frames.LONGEST_NAME} characters, none of them NUL"
+            faults.append(errors.Fault(name, told))
+        elif isinstance(value, wanted):
             found[name] = value
         else:
             faults.append(errors.Fault(name, f"is {'a text' if wanted is str else 'an object'}, or null"))

@@ -266,6 +266,9 @@ def _meaning(fault: BaseException) -> errors.HeliographError | None:
             return meaning(text)
     if isinstance(fault, psycopg.errors.DiskFull):
         return errors.DiskFull()
+    if isinstance(fault, _TOO_MUCH):
+        # The input's fault, though the driver counts it among the database's.
+        return None
     if isinstance(fault, _TRY_AGAIN):
         return errors.Unavailable()
     if isinstance(fault, _GONE):
@@ -278,6 +281,12 @@ _TRY_AGAIN = (
     psycopg.errors.LockNotAvailable,
     psycopg.errors.DeadlockDetected,
     psycopg.errors.SerializationFailure,
+)
+_TOO_MUCH = (
+    psycopg.errors.ProgramLimitExceeded,
+    psycopg.errors.StatementTooComplex,
+    psycopg.errors.TooManyColumns,
+    psycopg.errors.TooManyArguments,
 )
 _GONE = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.IdleInTransactionSessionTimeout)
 

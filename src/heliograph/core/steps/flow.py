@@ -37,7 +37,7 @@ class Cancel(NamedTuple):
         path = f"{self.path}.cancelation_token"
         token = run.token
         if self.token is not None:
-            token = frames.text(fields.resolve(self.token, scope, path, fields.Role.MESSAGE), path)
+            token = frames.name(fields.resolve(self.token, scope, path, fields.Role.MESSAGE), path)
         if not token:
             return plans.failed(f"{path}: there is no token, neither here nor of the run itself")
         done = plans.done(effects.Cancel(token), output={"cancelation_token": token})
@@ -76,7 +76,7 @@ class Invoke(NamedTuple):
         """Start it."""
         assert self.template is not None
         path = f"{self.path}.template"
-        template = frames.text(fields.resolve(self.template, scope, path, fields.Role.MESSAGE), path)
+        template = frames.name(fields.resolve(self.template, scope, path, fields.Role.MESSAGE), path)
         context = f"{self.path}.context"
         if isinstance(self.context, Mapping):
             given = {n: fields.resolve(f, scope, f"{context}.{n}") for n, f in self.context.items()}
@@ -88,7 +88,7 @@ class Invoke(NamedTuple):
             whole[name] = frames.mapping(whole[name], f"{context}.{name}")
         for name in ("brand", "recipient", "template"):
             if whole[name] is not None:
-                whole[name] = frames.text(whole[name], f"{context}.{name}")
+                whole[name] = frames.name(whole[name], f"{context}.{name}")
         asked = run.invoke(template, whole)
         return plans.failed(asked) if isinstance(asked, str) else plans.pending(asked)
 

@@ -118,7 +118,7 @@ class SendList(NamedTuple):
     def _named(self, name: str, usual: str | None, scope: expressions.Scope) -> str:
         field, path = self.given.get(name), f"{self.path}.{name}"
         value = usual if field is None else fields.resolve(field, scope, path, fields.Role.MESSAGE)
-        return frames.text(value, path)
+        return frames.name(value, path)
 
     def _object(self, name: str, scope: expressions.Scope) -> dict[str, Any]:
         field, path = self.given.get(name), f"{self.path}.{name}"
@@ -187,7 +187,7 @@ class Subscribe(NamedTuple):
 
     def _named(self, name: str, scope: expressions.Scope) -> str:
         path = f"{self.path}.{name}"
-        return frames.text(fields.resolve(self.given[name], scope, path, fields.Role.MESSAGE), path)
+        return frames.name(fields.resolve(self.given[name], scope, path, fields.Role.MESSAGE), path)
 
 
 _JOINING = ("list_id", "recipient_id", "subscription")

@@ -81,7 +81,7 @@ class Send(NamedTuple):
         value = (
             run.context.brand if field is None else fields.resolve(field, scope, path, fields.Role.MESSAGE)
         )
-        return None if value is None else frames.text(value, path)
+        return None if value is None else frames.name(value, path)
 
     def _named(self, name: str, run: frames.Run, scope: expressions.Scope) -> str:
         path = f"{self.path}.{name}"
@@ -91,7 +91,7 @@ class Send(NamedTuple):
             if field is None
             else fields.resolve(field, scope, path, fields.Role.MESSAGE)
         )
-        return frames.text(value, path)
+        return frames.name(value, path)
 
     def _object(self, name: str, scope: expressions.Scope) -> dict[str, Any]:
         field, path = self.given.get(name), f"{self.path}.{name}"
@@ -130,7 +130,7 @@ class SendMessage(NamedTuple):
     def people(self, run: frames.Run, scope: expressions.Scope) -> Iterable[str]:
         """The recipients'."""
         named = [to.get("user_id") for to in self._recipients(scope)]
-        return [frames.text(one, "user_id") for one in named if isinstance(one, str | bool | int | float)]
+        return [frames.name(one, "user_id") for one in named if isinstance(one, str | bool | int | float)]
 
     def _recipients(self, scope: expressions.Scope) -> list[dict[str, Any]]:
         path = f"{self.path}.message.to"
@@ -165,7 +165,7 @@ class SendMessage(NamedTuple):
             )
         if self.template is not None:
             place = f"{path}.template"
-            template = frames.text(fields.resolve(self.template, scope, place, fields.Role.MESSAGE), place)
+            template = frames.name(fields.resolve(self.template, scope, place, fields.Role.MESSAGE), place)
             return _deliver(scene, recipients, template, None, self._brand(run, scope), **routed)
         if self.drawn is not None:
             return _deliver(scene, recipients, None, self.drawn, self._brand(run, scope), **routed)
@@ -184,7 +184,7 @@ class SendMessage(NamedTuple):
         value = run.context.brand
         if self.brand is not None:
             value = fields.resolve(self.brand, scope, path, fields.Role.MESSAGE)
-        return None if value is None else frames.text(value, path)
+        return None if value is None else frames.name(value, path)
 
 
 def _recipient(
@@ -194,7 +194,7 @@ def _recipient(
     if user_id is None and address is None:
         raise errors.RenderFailed.at(path, "names nobody: give `user_id` or `email`")
     if user_id is not None:
-        user_id = frames.text(user_id, f"{path}.user_id")
+        user_id = frames.name(user_id, f"{path}.user_id")
     profile = dict(run.people.get(user_id, {})) if user_id is not None else {}
     if user_id is not None and user_id == run.context.recipient:
         profile |= run.context.profile

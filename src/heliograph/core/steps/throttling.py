@@ -44,7 +44,7 @@ class Throttle(NamedTuple):
             raise errors.RenderFailed(faults=faults)
         period = delays.parse_period(values["period"], f"{self.path}.period")
         kind, key = str(values["scope"]), values.get("throttle_key")
-        group = [kind, None if key is None else frames.text(key, f"{self.path}.throttle_key")]
+        group = [kind, None if key is None else frames.name(key, f"{self.path}.throttle_key")]
         if kind != "dynamic":
             group += [run.automation, self.path]
         if kind == "user":
@@ -66,7 +66,7 @@ def _user(run: frames.Run, path: str) -> str:
         raise errors.RenderFailed.at(
             f"{path}.scope", "is user, and the run has none: neither a recipient nor a user_id in its data"
         )
-    return frames.text(found, f"{path}.scope")
+    return frames.name(found, f"{path}.scope")
 
 
 def _faults(values: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
