@@ -87,6 +87,35 @@ def url_fault(written: object) -> str | None:
     return None
 
 
+def header_fault(name: str, value: str | None) -> str | None:
+    """Why a header cannot be sent along, or None; `value` is None where nobody knows it yet."""
+    if not _TOKEN.fullmatch(name):
+        return f"{name!r} is not a header's name"
+    if name.lower() in _OURS:
+        return f"the header {name} is made from the request: leave it out"
+    if value is not None and not value.isprintable():
+        return f"the header {name} holds a line break or another control character"
+    return None
+
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_OURS = frozenset(
+    (
+        *(
+            "host",
+            "content-length",
+            "transfer-encoding",
+            "connection",
+            "upgrade",
+            "te",
+            "trailer",
+            "keep-alive",
+        ),
+        *("proxy-authorization", "proxy-connection", "accept-encoding", "expect"),
+    )
+)
+
+
 def is_allowed(host: str, port: int, allowed: Collection[str]) -> bool:
     """Whether the operator allows a host: an entry is a host, for ports 80 and 443, or a host with a port (A27).
 

@@ -158,12 +158,28 @@ def read_webhook(reader: frames.Reader) -> Webhook:
         field = found.get(name)
         if isinstance(field, fields.Literal) and (fault := check(field.value)):
             inner.fault(name, fault)
+    _check_headers(inner, found.get("headers"))
     reader.faults += inner.faults
     return Webhook(path, found)
 
 
+def _check_headers(inner: frames.Reader, field: fields.Field | None) -> None:
+    """Collect what is plainly wrong with headers, as far as they are known."""
+    given = field.value if isinstance(field, fields.Literal) else {}
+    if isinstance(field, fields.Entries):
+        given = {
+            name: one.value if isinstance(one, fields.Literal) else None for name, one in field.fields.items()
+        }
+    for name, value in given.items() if isinstance(given, dict) else ():
+        fault = destinations.header_fault(name, value if isinstance(value, str) else None)
+        if fault is not None:
+            inner.fault("headers", fault)
+
+
 def _url_fault(given: object) -> str | None:
-    return next(iter(url_faults(given if isinstance(given, str) else str(given))), None)
+    return next(
+        iter(url_faults(given if isinstance(given, str) else str(given))), destinations.url_fault(given)
+    )
 
 
 def _method_fault(given: object) -> str | None:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from heliograph.core import ids, plans, routes, schedule
+from heliograph.core import ids, outgoing, plans, routes, schedule
 
 
 class State(IntEnum):
@@ -47,7 +47,7 @@ TAKEN = frozenset({State.ACCEPTED, State.DELIVERED, State.BOUNCED})
 
 OPTED_OUT, SUPPRESSED, CONTACT_DELETED = "opted_out", "suppressed", "contact_deleted"
 NO_PROVIDER, CAPPED = "no_provider", "capped"
-UNPUBLISHED = "unpublished"
+UNPUBLISHED = outgoing.UNPUBLISHED
 """Why a message is UNROUTABLE though there is a way: its template has no published version."""
 UNWANTED = frozenset({OPTED_OUT, SUPPRESSED})
 """Why a message is UNROUTABLE though there is a way: its recipient wants none, or nothing is sent there any more."""

@@ -23,6 +23,9 @@ from heliograph.core import (
     routing,
 )
 
+UNPUBLISHED = "unpublished"
+"""Why nothing is sent by a template of which there is a draft alone."""
+
 
 class Recipient(NamedTuple):
     """One person who is written to."""

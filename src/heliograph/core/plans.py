@@ -134,6 +134,14 @@ class Library(NamedTuple):
     """The version of each brand, by id."""
     strategies: Mapping[str, Any] = {}
     """By which channels messages go (core.routing.Routing), by strategy."""
+    drafts: frozenset[str] = frozenset()
+    """The templates, by id and by alias, of which nothing is published."""
+
+    def lack(self, template: str) -> str:
+        """Why nothing is sent by a template that is not published."""
+        if template in self.drafts:
+            return f"the template {template!r} is a draft: publish it first"
+        return f"there is no template {template!r}"
 
     def look(self, pin: Pin | None, wanted: str | None = None) -> dict[str, Any] | None:
         """What a message's `content` says of its look: the brand that it names, else its template's, pinned.

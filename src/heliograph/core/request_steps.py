@@ -125,8 +125,8 @@ def _tenants(said: requests.Request) -> set[str]:
 def _missing(said: requests.Request, scene: plans.Scene, run: frames.Run) -> str | None:
     """What a request names and there is not, as far as a run can tell; a list or audience its turn looks for."""
     library = scene.library
-    if said.template is not None and said.template not in library.templates:
-        return f"there is no template {said.template!r}"
+    if said.template is not None and said.template not in library.templates.keys() | library.drafts:
+        return library.lack(said.template)
     if said.routing.strategy is not None and said.routing.strategy not in library.strategies:
         return f"there is no routing strategy {said.routing.strategy!r}"
     named = _tenants(said) | {one.member_of for one in said.to if one.member_of is not None}

@@ -160,7 +160,8 @@ def _fetched(message: rows.Message, answer: channels.Answer) -> channels.Answer:
             text = f"the answer is no object in JSON: {fault.message}"
             answer = answer._replace(outcome=channels.Outcome.PERMANENT, code="no_data", text=text)
     asked = fetches.told(_decode(message.content or b"{}"))
-    said = f"answered {answer.text}" if answer.detail and answer.code != "no_data" else answer.text
+    is_status = bool(answer.detail) and answer.code not in ("no_data", "too_large", "lost")
+    said = f"answered {answer.text}" if is_status else answer.text
     text = f"Fetch failed: {asked}: {said}"[: channels.LONGEST_TEXT]
     return answer._replace(text=text, detail=None)
 

@@ -180,17 +180,21 @@ def version(connection: sa.Connection, workspace_id: int) -> int:
 
 def library(connection: sa.Connection, workspace_id: int) -> plans.Library:
     """What is published of a workspace's templates and brands."""
-    published = connection.execute(
+    known = connection.execute(
         sa.select(
             _TEMPLATES.id, _TEMPLATES.alias, _TEMPLATES.version, _TEMPLATES.brand_id, _TEMPLATES.routing_id
         ).where(
             _TEMPLATES.workspace_id == workspace_id,
             _TEMPLATES.kind == "template",
-            _TEMPLATES.version > 0,
             _TEMPLATES.archived_at.is_(None),
         )
     ).all()
-    made = [(row, plans.Pin(row.id, row.version, row.brand_id, row.routing_id)) for row in published]
+    made = [
+        (row, plans.Pin(row.id, row.version, row.brand_id, row.routing_id))
+        for row in known
+        if row.version > 0
+    ]
+    drafts = {name for row in known if row.version == 0 for name in (row.id, row.alias) if name}
     # An id goes before an alias.
     pins = {row.alias: pin for row, pin in made if row.alias} | {row.id: pin for row, pin in made}
     brands = schema.brands.c
@@ -198,7 +202,7 @@ def library(connection: sa.Connection, workspace_id: int) -> plans.Library:
         sa.select(brands.id, brands.version).where(brands.workspace_id == workspace_id)
     )
     versions = {row.id: row.version for row in found}
-    return plans.Library(pins, versions, _routings(connection, workspace_id))
+    return plans.Library(pins, versions, _routings(connection, workspace_id), frozenset(drafts) - pins.keys())
 
 
 def _routings(connection: sa.Connection, workspace_id: int) -> dict[str, routing.Routing]:

@@ -18,14 +18,13 @@ import httpx2
 
 import heliograph
 from heliograph import channels
+from heliograph.core import destinations
 
 LONGEST_RETRY = 86_400
 """Seconds of a Retry-After that are believed."""
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HOST = re.compile(rb"[a-z0-9._-]+|[0-9a-f:.]+")  # a name in its ASCII form, or digits
-_OURS = frozenset(("host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer",
-                   "keep-alive", "proxy-authorization", "proxy-connection", "accept-encoding", "expect"))  # fmt: skip
 _GOES_ANYWHERE = frozenset(("accept", "accept-language", "content-type", "user-agent", "idempotency-key"))
 _DEFAULTS = (("Accept", "*/*"), ("User-Agent", f"Heliograph/{heliograph.__version__}"))
 
@@ -64,14 +63,8 @@ def fault_of(request: channels.HttpRequest) -> str | None:
     """Why a request cannot be written, or None."""
     if not _TOKEN.fullmatch(request.method):
         return f"{request.method!r} is not a method"
-    for name, value in request.headers:
-        if not _TOKEN.fullmatch(name):
-            return f"{name!r} is not a header's name"
-        if name.lower() in _OURS:
-            return f"the header {name} is made from the request: leave it out"
-        if not value.isprintable():
-            return f"the header {name} holds a line break or another control character"
-    return None
+    faults = (destinations.header_fault(name, value) for name, value in request.headers)
+    return next((fault for fault in faults if fault is not None), None)
 
 
 def parsed(url: str) -> httpx2.URL | str:

@@ -89,8 +89,11 @@ class SendList(NamedTuple):
             return plans.failed(f"there is no list {list_id!r}")
         pin = scene.library.templates.get(template)
         if pin is None:
-            return plans.failed(f"there is no template {template!r}")
-        letter = outgoing.letter_of(pin, scene.library, self._brand(run, scope), override=override or None)
+            return plans.failed(scene.library.lack(template))
+        brand = self._brand(run, scope)
+        letter = outgoing.letter_of(pin, scene.library, brand, override=override or None)
+        if brand is not None and letter.look is not None and brand not in scene.library.brands:
+            return plans.failed(f"there is no brand {brand!r}")
         by = None if letter.routing == routing.BY_EMAIL else letter
         asked = effects.SendMany(
             *(list_id, pin.template_id, pin.version, letter.look, data, request, strategy),

@@ -57,7 +57,7 @@ class SendMessage(
         if self.template_id is not None:
             pin = scene.library.templates.get(self.template_id)
             if pin is None:
-                return plans.failed(f"there is no template {self.template_id!r}")
+                return plans.failed(scene.library.lack(self.template_id))
         channel = self.channel or "email"
         address = people.address_of(scene.contact or {}, channel)
         plain = effects.Deliver(

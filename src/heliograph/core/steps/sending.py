@@ -218,9 +218,14 @@ def _deliver(
     said = {"default_subject": scene.default_subject, **how}
     if template is not None:
         pin = scene.library.templates.get(template)
-        if pin is None:
-            return plans.failed(f"there is no template {template!r}")
-        letter = outgoing.letter_of(pin, scene.library, brand, **said)
+        if pin is None and template not in scene.library.drafts:
+            return plans.failed(scene.library.lack(template))
+        # A draft makes messages that say so (A68).
+        letter = (
+            outgoing.Letter(template_id=template, fault=outgoing.UNPUBLISHED)
+            if pin is None
+            else outgoing.letter_of(pin, scene.library, brand, **said)
+        )
     else:
         letter = outgoing.letter_with(content or {}, scene.library, brand, **said)
     asked = [message for one in recipients for message in outgoing.messages(letter, one)]

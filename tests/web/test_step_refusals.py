@@ -1,0 +1,75 @@
+"""Steps that name what is not ready: a draft, a brand that is not there, a header or address that cannot be."""
+
+from typing import Any
+
+import pytest
+
+from tests.web.client import Client
+from tests.web.test_journeys import WELCOME, faults, invoke, status, steps_of
+from tests.web.test_requests import crowd
+
+ELEMENTS = {"version": "2022-01-01", "elements": [{"type": "text", "content": "Hello"}]}
+
+
+def template(api: Client, state: str) -> str:
+    """A template in Courier's shape; its id."""
+    nothing: dict[str, Any] = {"brand": None, "subscription": None, "routing": None, "tags": []}
+    body = {"notification": {"name": "n", "content": ELEMENTS, **nothing}, "state": state}
+    return str(api.post("/notifications", body).json()["id"])
+
+
+@pytest.mark.parametrize("more", [None, {}, {"metadata": {"tags": ["t"]}}])
+def test_a_draft_makes_a_message_that_says_so(api: Client, more: dict[str, Any] | None) -> None:
+    """UNROUTABLE with the reason UNPUBLISHED, and the run goes on: in every form of the step (A68)."""
+    api.world.contact("ana", email="ana@example.com")
+    draft = template(api, "DRAFT")
+    step: dict[str, Any] = {"action": "send", "recipient": "ana", "template": draft}
+    if more is not None:
+        step = {"action": "send", "message": {"to": {"user_id": "ana"}, "template": draft, **more}}
+    run_id = invoke(api, step, WELCOME, data={"name": "Ana"})
+    api.world.run_until_idle()
+    first, second = steps_of(api, run_id)
+    assert (first["status"], second["status"], status(api, run_id)) == ("ERROR", "PROCESSED", "PROCESSED")
+    message = api.get(f"/messages/{first['message_id']}").json()
+    assert (message["status"], message["reason"], message["notification"]) == (
+        "UNROUTABLE",
+        "UNPUBLISHED",
+        draft,
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "told"), [({}, "is a draft: publish it first"), ({"brand": "gone"}, "no brand 'gone'")]
+)
+def test_nobody_on_a_list_is_written_to_in_vain(api: Client, more: dict[str, Any], told: str) -> None:
+    """A draft, or a brand that is not there, fails the step once and not each of its messages."""
+    crowd(api, "news", "ana", "ben")
+    step = {
+        "action": "send-list",
+        "list": "news",
+        "template": template(api, "PUBLISHED" if more else "DRAFT"),
+    }
+    run_id = invoke(api, {**step, **more})
+    api.world.run_until_idle()
+    (one,) = steps_of(api, run_id)
+    assert one["status"] == "ERROR"
+    assert told in one["error"]["message"]
+    assert api.get("/messages").json()["results"] == []
+
+
+@pytest.mark.parametrize(
+    ("webhook", "place"),
+    [
+        ({"headers": {"a b": "x"}}, "headers"),
+        ({"headers": {"a": "x\ny", "b": "${data.x}"}}, "headers"),
+        ({"headers": {"Host": "${data.x}"}}, "headers"),
+        ({"url": "https://user:secret@example.com/"}, "url"),
+        ({"url": "https://exa mple/"}, "url"),
+    ],
+)
+def test_a_request_that_cannot_be_made_is_refused_beforehand(
+    api: Client, webhook: dict[str, Any], place: str
+) -> None:
+    """What is plainly wrong with an address or a header is told before a run starts."""
+    step = {"action": "fetch-data", "webhook": {"url": "https://example.com/", **webhook}}
+    assert faults(api, step).keys() == {f"steps[0].webhook.{place}"}
