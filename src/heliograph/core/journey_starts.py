@@ -112,7 +112,7 @@ def _token(given: Any, body: Body, evaluator: expressions.Evaluator, now: int) -
     field = fields.parse(given, path, evaluator)
     try:
         value = fields.resolve(field, expressions.Scope(context_of(body), evaluator, now, 0), path)
-        return None if value in (None, "") else frames.text(value, path)
+        return None if value in (None, "") else frames.name(value, path)
     except errors.RenderFailed as fault:
         raise errors.InvalidInput(faults=fault.faults) from None
 
