@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from heliograph import channels, testing
-from heliograph.store import delivery_proof
+from heliograph.store import delivery_proof, schema
+from tests import tables
 from tests.web.client import Client, faults
 from tests.web.test_journeys import invoke
 from tests.web.test_requests import messages, send, sent
@@ -199,6 +201,19 @@ def test_a_message_that_may_have_arrived_goes_on_too(api: Client) -> None:
     api.world.pass_time(minutes=5)
     assert api.get(f"/messages/{request_id}").json()["status"] == "DELIVERED"
     assert gone(api)["texts"] == ["+15005550001"] * 2
+
+
+def test_a_second_follower_is_found_out(api: Client) -> None:
+    """The proof of the ledger tells of a message that follows one which another one follows."""
+    sent(api, asked())
+    api.world.pass_time(minutes=2)
+    assert proved(api) == []
+    world, messages_of = api.world, schema.messages
+    (row,) = [one for one in tables.rows(world.app.store, "messages") if one["channel"] == "sms"]
+    with world.app.store.writing() as connection:
+        connection.execute(sa.insert(messages_of).values(**{**row, "id": row["id"][:-1] + b"\0"}))
+    (told,) = proved(api)
+    assert "was followed by another" in told
 
 
 def test_it_ends_with_the_message(api: Client) -> None:

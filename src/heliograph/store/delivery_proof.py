@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from heliograph.core import delivery_checks, ids, requests
+from heliograph.core import delivery_checks, ids, requests, routes
 from heliograph.core.delivery_checks import Entry
 from heliograph.core.messages import State
 from heliograph.store import database, delivery_walks, schema
@@ -109,12 +109,25 @@ def _by_instant(walk: delivery_walks.Walk, tally: _Tally, last: bytes, seen: See
                 tally.waiting.append(row.id)
             if row.run_id is not None:
                 kept.append(Entry(row.id, row.run_id, row.visit, row.ordinal, ids.created_at(row.id)))
+        _check_followers(walk, tally, page)
         if kept and kept[-1].at != kept[0].at:
             at = kept[-1].at
             yield [one for one in kept if one.at != at]
             kept = [one for one in kept if one.at == at]
         seen(0.6 * walk.share(page[-1].id, last))
     yield kept
+
+
+def _check_followers(walk: delivery_walks.Walk, tally: _Tally, page: Sequence[Any]) -> None:
+    """Each message that follows another is the one that this was followed by: so there is no second one."""
+    follows = {row.id: named for row in page if (named := routes.followed(row.route)[0]) is not None}
+    if not follows:
+        return
+    parents = {one: ids.parse(named) or ids.of_wire(named) or b"" for one, named in follows.items()}
+    followed = walk.followed({*parents.values()})
+    for one, parent in parents.items():
+        if parent in followed and followed[parent] != ids.text(one):
+            tally.tell(f"it follows {follows[one]}, which was followed by another, or by none", one)
 
 
 def _check(walk: delivery_walks.Walk, tally: _Tally, entries: list[Entry]) -> None:

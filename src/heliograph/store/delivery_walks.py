@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from heliograph.core import delivery_checks, effects, ids, journeys, runs
+from heliograph.core import delivery_checks, effects, ids, journeys, routes, runs
 from heliograph.core.delivery_checks import Asked
 from heliograph.core.messages import State
 from heliograph.store import database, definitions, rows, schema, waiting_requests
@@ -38,8 +38,18 @@ class Walk:
 
     def messages(self, last: bytes) -> Iterator[Sequence[Any]]:
         """The ledger in its order, up to an id."""
-        names = ("id", "run_id", "visit", "ordinal", "state")
+        names = ("id", "run_id", "visit", "ordinal", "state", "route")
         return self._pages(schema.messages, names, last)
+
+    def followed(self, wanted: Collection[bytes]) -> dict[bytes, str | None]:
+        """By which message each of these was followed; those that are forgotten are absent."""
+        found: dict[bytes, str | None] = {}
+        for some in _portions(sorted(wanted)):
+            query = sa.select(_MESSAGES.id, _MESSAGES.route).where(
+                _MESSAGES.workspace_id == self._workspace_id, _MESSAGES.id.in_(some)
+            )
+            found |= {row.id: routes.followed(row.route)[1] for row in self._read(query)}
+        return found
 
     def runs(self, last: bytes) -> Iterator[Sequence[Any]]:
         """The runs that have taken steps, in their order."""
