@@ -110,6 +110,7 @@ def test_a_wrong_routing_is_refused(api: Client) -> None:
         ({"routing": routing("some", "emial")}, {"message.routing.method", "message.routing.channels[0]"}),
         ({"routing": routing("all")}, {"message.routing.channels"}),
         ({"channels": {"fax": {}}}, {"message.channels.fax"}),
+        ({"timeout": {"channel": {"fax": 5}}}, {"message.timeout.channel.fax"}),
         ({"channels": {"sms": {"if": "data."}}}, {"message.channels.sms.if"}),
         ({"channels": {"email": {"override": {"from": "x"}}}}, {"message.channels.email.override.from"}),
         (
@@ -364,7 +365,7 @@ def test_what_is_not_served_is_refused(api: Client) -> None:
             {"providers": {"mine": {"if": "data.", "timeouts": 0}}},
             {"message.providers.mine.if", "message.providers.mine.timeouts"},
         ),
-        ({"providers": {"nobody": {"timeouts": 1000}}}, {"message.providers"}),
+        ({"providers": {"nobody": {"timeouts": 1000}}}, {"message.providers.nobody"}),
     ]
     for given, places in wrong:
         answer = api.post("/send", {"message": {**HELLO, "to": ANA, **given}})

@@ -112,7 +112,7 @@ def read(reading: courier_fields.Read, message: Mapping[str, Any], path: str) ->
     channels: dict[str, Channel] = {}
     said = reading.mapping(message, "channels", path)
     for name in {**said, **limits}:
-        place = documents.below(f"{path}.channels", name)
+        place = documents.below(f"{path}.{'channels' if name in said else 'timeout.channel'}", name)
         if name not in NAMES:
             reading.fault(place, errors.unknown("channel", name, CHANNELS))
             continue

@@ -82,7 +82,7 @@ def _provider_faults(
     connection: sa.Connection, workspace_id: int, said: routing.Routing, path: str
 ) -> Iterator[errors.Fault]:
     """Faults of the providers that a routing names."""
-    named = [(f"{path}.providers", name) for name in said.providers]
+    named = [(f"{path}.providers.{name}", name) for name in said.providers]
     for channel, one in said.channels.items():
         named += [(f"{path}.channels.{channel}.providers", name) for name in one.providers]
     if not named:
