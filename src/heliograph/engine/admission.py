@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from heliograph.core import consent, effects, ids, messages, plans, pseudonyms, routes, runs
+from heliograph.core import consent, effects, messages, plans, pseudonyms, routes, runs
 from heliograph.engine import desk as desks
-from heliograph.engine import match, pacing, run, wishes
+from heliograph.engine import match, pacing, replies, wishes
 from heliograph.engine import onward as onwards
 from heliograph.store import policy_rows, rows
 
@@ -277,9 +277,8 @@ def _tell(desk: desks.Desk, message: rows.Message) -> None:
     is_taken = state in messages.TAKEN
     if message.run_id is not None:
         status = plans.Status.SUCCEEDED if is_taken else plans.Status.SKIPPED
-        desk.writes.inbox.append(run.reply_to(message, status, message.error))
-    elif message.automation_id is not None:
-        state = messages.State.ACCEPTED if is_taken else state
-        body = messages.job_body(message.automation_id, message.visit, state)
-        kind, partition = int(effects.Inbox.JOB), ids.partition_of(message.id)
-        desk.writes.inbox.append(rows.Inbox(partition, message.workspace_id, message.id, kind, None, body, 0))
+        told: rows.Inbox | None = replies.to_run(message, status, None, message.error)
+    else:
+        told = replies.to_cursor(message, messages.State.ACCEPTED if is_taken else state)
+    if told is not None:
+        desk.writes.inbox.append(told)

@@ -13,10 +13,10 @@ from typing import Any, Protocol
 
 import msgspec
 
-from heliograph.core import effects, ids, messages, notices, plans, reports, rules
+from heliograph.core import effects, ids, notices, plans, reports, rules
 from heliograph.core.messages import State
 from heliograph.engine import desk as desks
-from heliograph.engine import records, run
+from heliograph.engine import records, replies, run
 from heliograph.store import database, report_rows, rows
 
 Key = tuple[int, bytes]
@@ -218,10 +218,8 @@ def _owe(desk: desks.Desk, key: Key, word: reports.Word, since: int = 0) -> None
 def _resolve(desk: desks.Desk, message: rows.Message) -> None:
     """Nobody knew whether it was handed over: it was. Whoever waits for it is told."""
     if message.run_id is not None:
-        desk.writes.inbox.append(run.reply_to(message, plans.Status.SUCCEEDED, None))
-    elif message.automation_id is not None:
-        body = messages.job_body(message.automation_id, message.visit, State.ACCEPTED, before=State.UNCERTAIN)
-        kind = int(effects.Inbox.JOB)
-        desk.writes.inbox.append(
-            rows.Inbox(message.partition, message.workspace_id, message.id, kind, None, body, 0)
-        )
+        told: rows.Inbox | None = replies.to_run(message, plans.Status.SUCCEEDED)
+    else:
+        told = replies.to_cursor(message, State.ACCEPTED, before=State.UNCERTAIN)
+    if told is not None:
+        desk.writes.inbox.append(told)

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import msgspec
 
 from heliograph.core import effects, ids, messages, plans, routes, rules, runs
-from heliograph.engine import batch_words, records, rooms, saving, throttling
+from heliograph.engine import batch_words, records, replies, rooms, saving, throttling
 from heliograph.engine import desk as desks
 from heliograph.store import request_rows, rows
 
@@ -293,7 +293,7 @@ def release(desk: desks.Desk, message: rows.Message) -> None:
     if message.state == _PLANNED:
         desk.planned.append(message)
     elif message.run_id is not None:
-        desk.writes.inbox.append(reply_to(message, plans.Status.FAILED, message.error))
+        desk.writes.inbox.append(replies.to_run(message, plans.Status.FAILED, None, message.error))
 
 
 def claim(
@@ -320,21 +320,6 @@ def claim(
         claimed.append(rows.Claimed(message, desk.now, lease_until, event))
         desk.writes.claims.append((message.workspace_id, message.id, lease_until, desk.now, worker))
     return claimed
-
-
-def reply_to(message: rows.Message, status: plans.Status, error: str | None) -> rows.Inbox:
-    """What the run that asked for a message is told of its end."""
-    assert message.run_id is not None
-    body = messages.answer_body(message.visit, message.ordinal, status, None, error)
-    return rows.Inbox(
-        ids.partition_of(message.run_id),
-        message.workspace_id,
-        message.id,
-        int(effects.Inbox.REPLY),
-        message.run_id,
-        body,
-        0,
-    )
 
 
 def _cause(origin: Origin, run_id: bytes, automation_id: bytes, visit: int, ordinal: int) -> records.Cause:

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import msgspec
 
 from heliograph import channels, errors
-from heliograph.core import effects, fetches, ids, messages, plans, provider_reports, reports, routes
-from heliograph.engine import onward
+from heliograph.core import effects, fetches, messages, plans, provider_reports, reports, routes
+from heliograph.engine import onward, replies
 from heliograph.store import request_rows, rows
 
 _encode = msgspec.json.Encoder().encode
@@ -64,23 +64,11 @@ def settled(
     `is_told_of`, whether its provider reports on what it took.
     """
     message = claimed.message
-    before = messages.read_attempts(message.attempts)
-    if answer is HELD:
-        return _untried(message, messages.State.HELD, "held: it was due for longer than the misfire grace")
-    if answer is STOPPED:
-        job = _job(message, messages.State.CANCELED)
-        return _untried(message, messages.State.CANCELED, "stopped", reply=job)._replace(settled_at=now)
-    if answer is PASSED_BY or answer.code == PUT_OFF:
-        wait = int((answer.retry_after or 0) * 1_000_000)
-        again_at = now + wait if answer.code == PUT_OFF else _later(message.id, terms.lease, now)
-        retry = messages.Following(messages.State.PLANNED, again_at, None)
-        return _untried(message, messages.State.PLANNED, None, _retry(message, retry))
     route = routes.read(message.route)
-    if answer is SUPPRESSED:
-        return _passed_by(message, route, routes.Passed(message.channel, messages.SUPPRESSED, at=now), answer)
-    if answer.code == NO_PROVIDER:
-        passed = routes.Passed(message.channel, messages.NO_PROVIDER, answer.text, now)
-        return _passed_by(message, route, passed, answer)
+    unsent = _unsent(message, answer, terms, now, route)
+    if unsent is not None:
+        return unsent
+    before = messages.read_attempts(message.attempts)
     if message.kind == effects.Kind.FETCH:
         answer = _fetched(message, answer)
     attempt = messages.Attempt(
@@ -116,6 +104,28 @@ def settled(
         _bounce(message, answer, now) if after.goes_on or after.state is messages.State.FAILED else None,
         answer.reference if is_told_of else None,
     )
+
+
+def _unsent(
+    message: rows.Message, answer: channels.Answer, terms: Terms, now: int, route: routes.Route
+) -> rows.Settled | None:
+    """What is stored of a message that was claimed and not handed over; None of one that was."""
+    if answer is HELD:
+        return _untried(message, messages.State.HELD, "held: it was due for longer than the misfire grace")
+    if answer is STOPPED:
+        job = replies.to_cursor(message, messages.State.CANCELED)
+        return _untried(message, messages.State.CANCELED, "stopped", reply=job)._replace(settled_at=now)
+    if answer is PASSED_BY or answer.code == PUT_OFF:
+        wait = int((answer.retry_after or 0) * 1_000_000)
+        again_at = now + wait if answer.code == PUT_OFF else _later(message.id, terms.lease, now)
+        retry = messages.Following(messages.State.PLANNED, again_at, None)
+        return _untried(message, messages.State.PLANNED, None, _retry(message, retry))
+    if answer is SUPPRESSED:
+        return _passed_by(message, route, routes.Passed(message.channel, messages.SUPPRESSED, at=now), answer)
+    if answer.code == NO_PROVIDER:
+        passed = routes.Passed(message.channel, messages.NO_PROVIDER, answer.text, now)
+        return _passed_by(message, route, passed, answer)
+    return None
 
 
 def _bounce(message: rows.Message, answer: channels.Answer, now: int) -> reports.Word | None:
@@ -211,33 +221,9 @@ def _reply(
     message: rows.Message, after: messages.Following, answer: channels.Answer, error: str | None
 ) -> rows.Inbox | None:
     if message.run_id is None:
-        return _job(message, after.state)
+        is_open = after.state in (messages.State.PLANNED, messages.State.HELD)
+        return None if is_open else replies.to_cursor(message, after.state)
     if after.reply is None:
         return None
     output = None if message.kind == effects.Kind.MESSAGE else answer.detail
-    body = messages.answer_body(
-        message.visit,
-        message.ordinal,
-        after.reply,
-        output,
-        error if after.reply is plans.Status.FAILED else None,
-    )
-    return rows.Inbox(
-        ids.partition_of(message.run_id),
-        message.workspace_id,
-        message.id,
-        int(effects.Inbox.REPLY),
-        message.run_id,
-        body,
-        0,
-    )
-
-
-def _job(message: rows.Message, state: messages.State) -> rows.Inbox | None:
-    """What the cursor of a fan-out is told of the end of a message that it made."""
-    if message.automation_id is None or state in (messages.State.PLANNED, messages.State.HELD):
-        return None
-    body = messages.job_body(message.automation_id, message.visit, state)
-    return rows.Inbox(
-        message.partition, message.workspace_id, message.id, int(effects.Inbox.JOB), None, body, 0
-    )
+    return replies.to_run(message, after.reply, output, error if after.reply is plans.Status.FAILED else None)
