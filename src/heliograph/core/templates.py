@@ -19,10 +19,10 @@ from liquid.builtin import content, output
 from liquid.builtin.expressions import FilteredExpression
 
 from heliograph import errors
-from heliograph.core import template_filters, template_sandbox
+from heliograph.core import template_filters, template_parsing, template_sandbox
 
 Context = Mapping[str, Any]
-Segments = template_sandbox.Segments
+Segments = template_parsing.Segments
 Writer = Callable[[Context, int], str]
 """How a text is filled: context and instant (µs) in, text out."""
 Builder = Callable[[Context, int], Any]
@@ -111,7 +111,7 @@ def compile_text(source: str, path: str = "", *, escape: bool = False) -> Text:
     """Read a text; raises InvalidInput at `path`, with the fault's line. With `escape`, outputs are HTML-escaped."""
     if _is_static(source):
         return Text(source, path)
-    parsed = template_sandbox.parse(source, path, escape)
+    parsed = template_parsing.parse(source, path, escape)
     write = _joined(parsed, path, escape) or _rendered(parsed, path)
     return Text(source, path, False, _roots(parsed), parsed.outputs, write)
 
@@ -149,7 +149,7 @@ def paths_read(source: str) -> frozenset[tuple[str, ...]]:
     """The first two names of the paths that a text reads, without the instant's. Raises InvalidInput."""
     if _is_static(source):
         return frozenset()
-    parsed = template_sandbox.parse(source, "", False)
+    parsed = template_parsing.parse(source, "", False)
     return frozenset(path for path in parsed.paths if path[0] not in template_sandbox.INSTANTS)
 
 
@@ -162,7 +162,7 @@ def _is_static(source: str) -> bool:
     return "{{" not in source and "{%" not in source
 
 
-def _roots(parsed: template_sandbox.Parsed) -> frozenset[str]:
+def _roots(parsed: template_parsing.Parsed) -> frozenset[str]:
     roots = parsed.roots.difference(template_sandbox.INSTANTS)
     return frozenset(roots.union(ROOTS) if parsed.is_open else roots)
 
@@ -199,7 +199,7 @@ class _Reading:
 
     def _string(self, source: str, path: str) -> Builder | None:
         try:
-            parsed = template_sandbox.parse(source, path, False)
+            parsed = template_parsing.parse(source, path, False)
         except errors.InvalidInput as fault:
             self.faults.extend(fault.faults)
             return None
@@ -242,7 +242,7 @@ def _kept_small(build: Builder, path: str) -> Builder:
 # ── filling without the library ─────────────────────────────────────────────────────────────────────
 
 
-def _joined(parsed: template_sandbox.Parsed, path: str, escape: bool) -> Writer | None:
+def _joined(parsed: template_parsing.Parsed, path: str, escape: bool) -> Writer | None:
     """How a text of literal parts and plain paths is filled, or None for any other."""
     pieces: list[str] = []
     lookups: list[tuple[int, Callable[[Context], str]]] = []
@@ -266,8 +266,8 @@ def _joined(parsed: template_sandbox.Parsed, path: str, escape: bool) -> Writer 
                 size += len(text)
                 if size > template_sandbox.LIMIT:
                     raise liquid.exceptions.OutputStreamLimitError("", token=None)
-        except template_sandbox.FAULTS as fault:
-            raise errors.RenderFailed.at(path, template_sandbox.described(fault)) from None
+        except template_parsing.FAULTS as fault:
+            raise errors.RenderFailed.at(path, template_parsing.described(fault)) from None
         return "".join(filled)
 
     return write
@@ -277,7 +277,7 @@ def _plain_output(node: liquid.Node) -> Segments | None:
     """The path of `{{ contact.given_name }}`, or None for any other node."""
     if type(node) is not output.OutputNode or not isinstance(node.expression, FilteredExpression):
         return None
-    segments = None if node.expression.filters else template_sandbox.plain_path(node.expression.left)
+    segments = None if node.expression.filters else template_parsing.plain_path(node.expression.left)
     return segments if segments and segments[0] not in template_sandbox.INSTANTS else None
 
 
@@ -337,17 +337,17 @@ def _json_value(found: Any) -> Any:
 # ── filling with it ─────────────────────────────────────────────────────────────────────────────────
 
 
-def _rendered(parsed: template_sandbox.Parsed, path: str) -> Writer:
+def _rendered(parsed: template_parsing.Parsed, path: str) -> Writer:
     def write(context: Context, now: int) -> str:
         try:
-            return template_sandbox.render(parsed, context, now)
-        except template_sandbox.FAULTS as fault:
-            raise errors.RenderFailed.at(path, template_sandbox.described(fault)) from None
+            return template_parsing.render(parsed, context, now)
+        except template_parsing.FAULTS as fault:
+            raise errors.RenderFailed.at(path, template_parsing.described(fault)) from None
 
     return write
 
 
-def _typed(parsed: template_sandbox.Parsed, node: output.OutputNode, path: str) -> Builder:
+def _typed(parsed: template_parsing.Parsed, node: output.OutputNode, path: str) -> Builder:
     """How a string that is one output tag becomes the value it names."""
     segments = _plain_output(node)
     if segments:
@@ -355,8 +355,8 @@ def _typed(parsed: template_sandbox.Parsed, node: output.OutputNode, path: str) 
 
     def build(context: Context, now: int) -> Any:
         try:
-            return template_sandbox.evaluate(parsed, node.expression, context, now)
-        except template_sandbox.FAULTS as fault:
-            raise errors.RenderFailed.at(path, template_sandbox.described(fault)) from None
+            return template_parsing.evaluate(parsed, node.expression, context, now)
+        except template_parsing.FAULTS as fault:
+            raise errors.RenderFailed.at(path, template_parsing.described(fault)) from None
 
     return build
