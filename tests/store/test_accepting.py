@@ -1,7 +1,9 @@
 """Events as they come in: stored once, put in line, known by their keys."""
 
+import sqlite3
 from collections.abc import Sequence
 
+import psycopg
 import pytest
 
 from heliograph import errors
@@ -52,6 +54,26 @@ def test_a_transaction_that_fails_leaves_nothing(store: database.Database, sessi
         _ = session.hot.accept(connection, [one], [key("k", one)]) / 0
     assert not any(tables.content(store, "events", "due", "idempotency_keys").values())
     assert accept(session, [one], [key("k", one)])
+
+
+def test_a_transaction_that_is_sent_at_once_is_whole(
+    store: database.Database, session: database.Session
+) -> None:
+    """One that reads nothing is stored whole; where the database or the program refuses a part, nothing of it is."""
+    one, two, three = (samples.event(n) for n in (1, 2, 3))
+    with session.transaction(writes_alone=True) as connection:
+        assert session.hot.accept(connection, [one], [])
+    for refused in ([two, one], [two, two]):
+        with pytest.raises((sqlite3.IntegrityError, psycopg.errors.UniqueViolation)):  # noqa: SIM117
+            with session.transaction(writes_alone=True) as connection:
+                session.hot.accept(connection, refused, [])
+    with pytest.raises(ZeroDivisionError), session.transaction(writes_alone=True) as connection:
+        _ = session.hot.accept(connection, [two], []) / 0
+    with session.transaction(writes_alone=True) as connection:
+        session.hot.accept(connection, [three], [])
+    stored = tables.content(store, "events", "due")
+    assert [row["id"] for row in stored["events"]] == [one.id, three.id]
+    assert len(stored["due"]) == 2
 
 
 def test_keys_are_found_in_their_own_workspace(session: database.Session) -> None:
