@@ -31,6 +31,7 @@ class Taken(NamedTuple):
 
 def taken(application: app.App) -> Taken:
     """Take turns until several in a row have found nothing: what is left may be in another worker's hands."""
+    application.settle_garbage()
     turns = application.turns(application.session())
     inputs, longest, busiest, vain = 0, 0.0, 0.0, 0
     with _swept(application):

@@ -280,7 +280,7 @@ class App:
         }
 
     @staticmethod
-    def _settle_garbage() -> None:
+    def settle_garbage() -> None:
         """A turn makes and drops a hundred thousand small values: the collector need not look at each thousand."""
         gc.collect()
         gc.freeze()
@@ -291,7 +291,7 @@ class App:
     @contextlib.asynccontextmanager
     async def engine_on_loop(self) -> AsyncIterator[None]:
         """Turns and deliveries on this loop (SQLite), until left; what is in flight is brought to its end."""
-        self._settle_garbage()
+        self.settle_garbage()
         self._loop = asyncio.get_running_loop()
         session = self.session()
         delivery = self._delivery = self.delivery(session)
@@ -318,7 +318,7 @@ class App:
     @contextlib.asynccontextmanager
     async def engine_in_threads(self) -> AsyncIterator[None]:
         """Turns in a thread and deliveries on this loop (PostgreSQL), until left."""
-        self._settle_garbage()
+        self.settle_garbage()
         loop = self._loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(1, "delivery") as executor, ThreadPoolExecutor(1, "housekeeping") as corner:
             delivery = self._delivery = self.delivery(self.session(), executor)

@@ -62,12 +62,14 @@ class Journeys:
     def wanted(self, desk: desks.Desk, row: rows.Run, start: rows.Start, plan: plans.Plan) -> started.Wanted:
         """The profiles that its next steps write to, and the messages of earlier sends that they ask about."""
         records = runs.read(row.state)
-        seen = self._run(row, start, plan, {}, {})
+        seen = self._run(row, start, plan)
         seen.look(len(records), records)
         scope = seen.scope(desk.now)
         # A step that is woken is still in its place: what follows it has not been taken.
         ahead = outlooks.of_plan(plan).ahead[len(records)]
         people = {user_id for step in ahead.steps for user_id in step.people(seen, scope)}
+        if not (ahead.placing or ahead.keyed or ahead.listing or ahead.read):
+            return started.Wanted(people)
         places = {place for step in ahead.placing for place in step.tenants(seen, scope)}
         read = [(visit, records[visit]) for visit in ahead.read if visit < len(records)]
         sent = [
@@ -110,9 +112,9 @@ class Journeys:
             found = [_status(desk, key) for key in asked if key in desk.messages]
             if found:
                 sent[visit] = found
-        people = _People(desk, row.workspace_id, start.tenant_id)
-        seen = self._run(row, start, plan, people, sent)
-        seen.mailed = _mailed(desk, row, named)
+        seen = self._run(row, start, plan)
+        seen.people = _People(desk, row.workspace_id, start.tenant_id)
+        seen.sent, seen.mailed = sent, _mailed(desk, row, named)
         body = journey_starts.read_body(start.body)
 
         def invoke(template: str, given: Mapping[str, Any]) -> Any:
@@ -157,24 +159,12 @@ class Journeys:
         journey = None if asked.template is None else workspace.journey(asked.template)
         return rule_journeys.of_rule(journey, asked, self._evaluator)
 
-    def _run(
-        self,
-        row: rows.Run,
-        start: rows.Start,
-        plan: plans.Plan,
-        people: Mapping[str, Mapping[str, Any]],
-        sent: Mapping[int, list[str]],
-    ) -> frames.Run:
+    def _run(self, row: rows.Run, start: rows.Start, plan: plans.Plan) -> frames.Run:
+        """The run as its steps see it, but for what is read of others."""
         outlook = outlooks.of_plan(plan)
+        context = journey_starts.context_of(journey_starts.read_body(start.body))
         return frames.Run(
-            row.id,
-            journey_starts.context_of(journey_starts.read_body(start.body)),
-            self._evaluator,
-            outlook.refs,
-            leaves=outlook.leaves,
-            token=start.token,
-            people=people,
-            sent=sent,
+            row.id, context, self._evaluator, outlook.refs, leaves=outlook.leaves, token=start.token
         )
 
 

@@ -58,11 +58,16 @@ class Looks:
 
     def add(self, workspace_id: int, wanted: Wanted) -> None:
         """A run of this workspace looks at this."""
-        self._contacts.update((workspace_id, user_id) for user_id in wanted.contacts)
-        self._messages.update((workspace_id, message_id) for message_id in wanted.messages)
-        self._tenants.update((workspace_id, *place) for place in wanted.tenants)
-        self._keys.update((workspace_id, *key) for key in wanted.keys)
-        self._lists.update((workspace_id, list_id) for list_id in wanted.lists)
+        for user_id in wanted.contacts:
+            self._contacts.add((workspace_id, user_id))
+        for message_id in wanted.messages:
+            self._messages.add((workspace_id, message_id))
+        for place in wanted.tenants:
+            self._tenants.add((workspace_id, *place))
+        for key in wanted.keys:
+            self._keys.add((workspace_id, *key))
+        for list_id in wanted.lists:
+            self._lists.add((workspace_id, list_id))
         self._cursors.update(wanted.cursors)
 
     def read(self, connection: Any, hot: ModuleType, desk: desks.Desk) -> None:
