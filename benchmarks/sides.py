@@ -70,8 +70,15 @@ def run(module: str, order: Order, python: str = sys.executable) -> Outcome:
     return ask(module, order, Outcome, python)
 
 
-def ask(module: str, order: msgspec.Struct, answer_type: type[_T], python: str = sys.executable) -> _T:
-    """Let a module work in a process of its own. Raises Failed with what it said last."""
+def ask(
+    module: str,
+    order: msgspec.Struct,
+    answer_type: type[_T],
+    python: str = sys.executable,
+    *,
+    time_out: float = TIME_OUT,
+) -> _T:
+    """Let a module work in a process of its own, for so many seconds. Raises Failed with what it said last."""
     if not Path(python).exists():
         raise Failed(f"there is no {python}: `make bench` sets it up")
     started = subprocess.Popen(
@@ -83,7 +90,7 @@ def ask(module: str, order: msgspec.Struct, answer_type: type[_T], python: str =
         start_new_session=True,
     )
     try:
-        answer, said = started.communicate(msgspec.json.encode(order), timeout=TIME_OUT)
+        answer, said = started.communicate(msgspec.json.encode(order), timeout=time_out)
     except BaseException:
         # Its own session: what it started ends with it.
         os.killpg(started.pid, signal.SIGKILL)
