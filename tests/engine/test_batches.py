@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from heliograph import testing
 from heliograph.core import batches, ids, plans, runs
+from heliograph.engine import batch_words
 from heliograph.store import batches as stored
 from heliograph.store import held
 from tests import environment, tables
@@ -354,3 +355,26 @@ def test_answers_to_earlier_steps_come_in_while_others_wait(world: testing.World
     assert world.run(first).status == "CANCELED"
     assert (world.run(second).status, world.run(second).steps) == ("PROCESSED", ("PROCESSED",) * 3)
     assert [mail.text for mail in world.mailbox.received] == ["1", "1"]
+
+
+def test_a_word_that_comes_again_after_the_release_changes_nothing(
+    world: testing.World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An owner that hears once more that it owns the batch, when it has its items already, goes on as it was."""
+    note, failed = batch_words.note, []
+
+    def once(*given: Any) -> None:
+        if not failed:
+            failed.append(given)
+            raise RuntimeError("not now")
+        note(*given)
+
+    monkeypatch.setattr(batch_words, "note", once)
+    full = {**COLLECT, "max_items": 1}
+    run_id = world.invoke(None, full, {"action": "delay", "duration": "1 hour"}, data={"n": 0})
+    world.run_until_idle()
+    assert len(failed) == 1
+    assert world.run(run_id).steps == ("PROCESSED", "WAITING")
+    world.pass_time(hours=2)
+    assert world.run(run_id).status == "PROCESSED"
+    assert not any(tables.content(world.app.store, *LEFT).values())

@@ -115,12 +115,16 @@ def foreseen(row: rows.Run, handed: rows.Inbox, now: int) -> rows.Run:
 
 def note(desk: desks.Desk, row: rows.Run, records: Sequence[runs.Record], word: batches.Word) -> None:
     """Let a run go on waiting as the owner, or end where another run goes on with its item."""
-    before = _told(records[word.visit])
+    record = records[word.visit]
+    if isinstance(record.output, dict) and plans.GAINED in record.output:
+        # It has the items: what it hears now was said before, and had to be taken in once more.
+        return
+    before = _told(record)
     output = {plans.BATCH: {**before, **word.told}}
     if word.told["owner"]:
         status, outcome = runs.Status.WAITING, runs.Outcome.PENDING
         made = runs.noted(records, word.visit, output)
-    elif before.get("owner") or records[word.visit].status != plans.Status.PENDING:
+    elif before.get("owner") or record.status != plans.Status.PENDING:
         return
     else:
         status, outcome = runs.Status.DONE, runs.Outcome.EXECUTED
