@@ -361,7 +361,8 @@ def test_a_word_that_comes_again_after_the_release_changes_nothing(
     world: testing.World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An owner that hears once more that it owns the batch, when it has its items already, goes on as it was."""
-    note, failed = batch_words.note, []
+    note = batch_words.note
+    failed: list[Any] = []
 
     def once(*given: Any) -> None:
         if not failed:

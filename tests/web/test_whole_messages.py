@@ -82,6 +82,8 @@ def test_a_message_means_in_a_step_what_it_means_at_send(api: Client, said: dict
     run_id = invoke(api, {"action": "send", "message": message})
     api.world.run_until_idle()
     (one,) = steps_of(api, run_id)
+    for each in messages(api, one["message_id"]):
+        assert (each["rule_id"], each["campaign_id"]) == (None, None)
     assert told(one["message_id"]) == asked
     assert status(api, run_id) == "PROCESSED"
     proven(api)
@@ -267,6 +269,9 @@ def test_what_is_wrong_is_found_before_a_run_starts(api: Client) -> None:
             "no template 'gone'",
         ),
         ({"to": {"list_id": "l"}, "routing": {"strategy_id": "gone"}}, "no routing strategy 'gone'"),
+        ({"to": {"user_id": "ana"}, "routing": {"strategy_id": "gone"}}, "no routing strategy 'gone'"),
+        ({"to": {"user_id": "ana"}, "metadata": {}, "brand_id": "gone"}, "no brand 'gone'"),
+        ({"to": {"user_id": "ana"}, "brand_id": "gone"}, "no brand 'gone'"),
     ],
 )
 def test_what_shows_only_in_a_run_fails_its_step(api: Client, said: dict[str, Any], fault: str) -> None:

@@ -137,6 +137,14 @@ class Library(NamedTuple):
     drafts: frozenset[str] = frozenset()
     """The templates, by id and by alias, of which nothing is published."""
 
+    def missing(self, brand: str | None, strategy: str | None) -> str | None:
+        """Which of these, that a message names itself, there is not; None: none."""
+        if brand is not None and brand not in self.brands:
+            return f"there is no brand {brand!r}"
+        if strategy is not None and strategy not in self.strategies:
+            return f"there is no routing strategy {strategy!r}"
+        return None
+
     def lack(self, template: str) -> str:
         """Why nothing is sent by a template that is not published."""
         if template in self.drafts:

@@ -58,11 +58,11 @@ class SendRequest(NamedTuple):
         used = self.once.used(self.action, run, scope)
         if used is not None:
             return plans.done(output={step_keys.REPEATS: used.run_id, "message_ids": used.answer})
-        said = self._of_run(self._read(scope, scene.region), run)
-        fault = _missing(said, scene, run)
+        said = self._read(scope, scene.region)
+        fault = scene.library.missing(said.brand, said.routing.strategy) or _missing(said, scene, run)
         if fault is not None:
             return plans.failed(fault)
-        said = requests.bound(said, scene.tenant_id)
+        said = requests.bound(self._of_run(said, run), scene.tenant_id)
         stored = [run.people.get(one, {}) for one in _by_whose_clock(said)]
         try:
             due_at = requests.due_at(said, stored[0] if stored else {}, scene.now)
@@ -127,8 +127,6 @@ def _missing(said: requests.Request, scene: plans.Scene, run: frames.Run) -> str
     library = scene.library
     if said.template is not None and said.template not in library.templates.keys() | library.drafts:
         return library.lack(said.template)
-    if said.routing.strategy is not None and said.routing.strategy not in library.strategies:
-        return f"there is no routing strategy {said.routing.strategy!r}"
     named = _tenants(said) | {one.member_of for one in said.to if one.member_of is not None}
     for tenant_id in sorted(named):
         is_strange = scene.tenant_id not in (None, tenant_id)

@@ -134,7 +134,7 @@ def _with_runs(connection: sa.Connection, workspace_id: int, found: list[Sent]) 
     )
     run_of = {askers[row.id]: row.run_id for row in connection.execute(query)}
     return [
-        one._replace(row=one.row._replace(run_id=run_of[one.row.automation_id]))
+        one._replace(row=one.row._replace(run_id=run_of[one.row.automation_id], automation_id=None))
         if one.row.run_id is None and one.row.automation_id in run_of
         else one
         for one in found

@@ -152,6 +152,9 @@ class SendMessage(NamedTuple):
 
     def _sent(self, scene: plans.Scene, run: frames.Run, scope: expressions.Scope) -> plans.Outcome:
         path = f"{self.path}.message"
+        brand = None if self.brand is None else self._brand(run, scope)
+        if (missing := scene.library.missing(brand, self.by.strategy)) is not None:
+            return plans.failed(missing)
         shared = dict(run.context.data)
         if self.data is not None:
             shared |= frames.mapping(fields.resolve(self.data, scope, f"{path}.data"), f"{path}.data")

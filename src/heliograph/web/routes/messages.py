@@ -8,7 +8,7 @@ import msgspec
 from litestar import Response, get, post
 
 from heliograph import errors
-from heliograph.core import explain, ids, messages, routes, schedule
+from heliograph.core import explain, ids, journey_starts, messages, routes, schedule
 from heliograph.core.messages import State
 from heliograph.store import message_orders, rows
 from heliograph.store import messages as ledger
@@ -276,6 +276,8 @@ def _fields(sent: ledger.Sent) -> dict[str, Any]:
     state = State(row.state)
     known = sent.known
     follows, followed_by = routes.followed(row.route)
+    # A run that brought its steps with it is of none.
+    is_of_one = row.run_id is not None and row.automation_id != journey_starts.OWN
     return {
         "id": _shown(row),
         "recipient": sent.recipient,
@@ -295,7 +297,7 @@ def _fields(sent: ledger.Sent) -> dict[str, Any]:
         "address": row.address,
         "tenant_id": row.tenant_id,
         "event_id": _text(row.event_id),
-        "rule_id": _text(row.automation_id if row.run_id is not None else None),
+        "rule_id": _text(row.automation_id if is_of_one else None),
         "campaign_id": _text(row.automation_id if row.run_id is row.request_id is None else None),
         "run_id": _text(row.run_id),
         "uncertain": state is State.UNCERTAIN,
