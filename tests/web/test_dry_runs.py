@@ -151,6 +151,12 @@ def test_a_cooldown_is_that_of_the_subject(api: client.Client) -> None:
     api.decide()
     ana = dry_run(api, rule_id=rule["id"], contact_id="ana")
     assert (ana["would_execute"], ana["reasons"]) == (False, ["cooldown"])
+    (gate,) = [gate for gate in ana["gates"] if gate["gate"] == "cooldown"]
+    event = api.happen(contact_id="ana")
+    api.decide()
+    (run,) = api.get(f"/api/automation/runs/by-event/{event}").json()["data"]
+    assert run["result"]["gates"] == [gate]
+    assert gate["open_at"] == "2026-01-05T12:01:00.000000Z"
     assert dry_run(api, rule_id=rule["id"], contact_id="ben")["would_execute"] is True
     assert gates(dry_run(api, rule_id=rule["id"]))["cooldown"] == "unknown"
     api.clock.move(60_000_000)

@@ -143,9 +143,11 @@ def _cooldown(rule: rules.Rule, subject: Subject, now: int) -> GateState:
         return GateState(gate=rules.Gate.COOLDOWN, state="unknown", note="give contact_id or conversation_id")
     if subject.matched_at is None:
         return GateState(gate=rules.Gate.COOLDOWN, state="open", note="has not matched for this subject yet")
-    note = f"matched for this subject at {schedule.write_instant(subject.matched_at)}"
-    closed = rules.cooling(rule, subject.matched_at, now)
-    return GateState(gate=rules.Gate.COOLDOWN, state="closed" if closed else "open", note=note)
+    name = rules.cooldown_subject(subject.contact_id, subject.conversation_id)
+    if rules.cooling(rule, subject.matched_at, now):
+        return explain.cooling(name, subject.matched_at, rule.cooldown_secs)
+    note = f"matched for {name} at {schedule.write_instant(subject.matched_at)}"
+    return GateState(gate=rules.Gate.COOLDOWN, state="open", note=note)
 
 
 # ── actions ─────────────────────────────────────────────────────────────────────────────────────────

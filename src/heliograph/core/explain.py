@@ -267,14 +267,16 @@ def rollout(rule_id: bytes, percentage: int, name: str, *, is_open: bool) -> Gat
 def _cooldown(
     definition: rules.Definition, subject: Subject, matched_at: int | None, *, is_open: bool
 ) -> GateState:
-    gate = GateState(gate=rules.Gate.COOLDOWN, state="open" if is_open else "closed")
     if is_open or matched_at is None:
-        return gate
+        return GateState(gate=rules.Gate.COOLDOWN, state="open" if is_open else "closed")
     name = rules.cooldown_subject(subject.contact_id, subject.conversation_id) or "this rule as a whole"
-    gate.matched_at, gate.open_at = (
-        instant(matched_at),
-        instant(matched_at + definition.cooldown_secs * 1_000_000),
-    )
+    return cooling(name, matched_at, definition.cooldown_secs)
+
+
+def cooling(name: str, matched_at: int, seconds: int) -> GateState:
+    """A cooldown that holds a rule back for the subject of this name."""
+    gate = GateState(gate=rules.Gate.COOLDOWN, state="closed")
+    gate.matched_at, gate.open_at = instant(matched_at), instant(matched_at + seconds * 1_000_000)
     gate.note = f"matched for {name} at {gate.matched_at}, over at {gate.open_at}"
     return gate
 
