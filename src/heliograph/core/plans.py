@@ -197,9 +197,9 @@ class Scene(msgspec.Struct, gc=False):
     started: Started | None = None
     """None for a rule's run."""
     team: Team = NOBODY
-    is_strange: bool = False
+    conversation_is_foreign: bool = False
     """Whether the conversation is another tenant's: to this event it does not exist."""
-    is_stranger: bool = False
+    contact_is_foreign: bool = False
     """Whether the contact is; what the event says of them is all that it sees."""
     lists: Mapping[str, str | None] = NO_LISTS
     """The tenant of each list that is there (None: the workspace's own), of those that its steps name."""

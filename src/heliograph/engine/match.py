@@ -337,52 +337,54 @@ def scene_of(
     previous = _decode(event.previous) if event.previous is not None else payload.get("previous")
     contact, conversation = event.contact_id, event.conversation_id
     stored = None if conversation is None else desk.conversations.get((event.workspace_id, conversation))
-    is_strange = stored is not None and event.tenant_id not in (None, stored.tenant_id)
-    is_stranger = event.tenant_id is not None and contact is not None and _is_stranger(event, contact, desk)
+    conversation_is_foreign = stored is not None and event.tenant_id not in (None, stored.tenant_id)
+    contact_is_foreign = contact is not None and _is_foreign(event, contact, desk)
     return plans.Scene(
         b"",
         event.id,
         event.event_type,
         event.source,
-        event.channel_source or channel_of(None if is_strange else stored, payload),
+        event.channel_source or channel_of(None if conversation_is_foreign else stored, payload),
         contact,
         conversation,
         event.tenant_id,
         event.depth,
         payload,
         previous if isinstance(previous, dict) else None,
-        _contact(event, desk, is_stranger=is_stranger),
-        _conversation(event, desk, is_strange=is_strange),
+        _contact(event, desk, is_foreign=contact_is_foreign),
+        _conversation(event, desk, is_foreign=conversation_is_foreign),
         workspace.default_subject or limits.default_subject,
         workspace.library,
         limits.default_region,
         desk.now,
         workspace.invoke,
         team=workspace.team,
-        is_strange=is_strange,
-        is_stranger=is_stranger,
+        conversation_is_foreign=conversation_is_foreign,
+        contact_is_foreign=contact_is_foreign,
         lists=desk.lists.get(event.workspace_id, plans.NO_LISTS),
     )
 
 
-def _is_stranger(event: rows.Event, contact_id: str, desk: desks.Desk) -> bool:
+def _is_foreign(event: rows.Event, contact_id: str, desk: desks.Desk) -> bool:
     """Whether a tenant's event names somebody who is another's, or the workspace's own."""
+    if event.tenant_id is None:
+        return False
     stored = desk.contacts.get((event.workspace_id, contact_id))
     return stored is not None and stored.tenant_id != event.tenant_id
 
 
-def _contact(event: rows.Event, desk: desks.Desk, *, is_stranger: bool) -> Mapping[str, Any] | None:
+def _contact(event: rows.Event, desk: desks.Desk, *, is_foreign: bool) -> Mapping[str, Any] | None:
     if event.contact_id is None:
         return None
-    if is_stranger:
+    if is_foreign:
         return {"id": event.contact_id}
     return desk.contact(event.workspace_id, event.contact_id)
 
 
-def _conversation(event: rows.Event, desk: desks.Desk, *, is_strange: bool) -> Mapping[str, Any] | None:
+def _conversation(event: rows.Event, desk: desks.Desk, *, is_foreign: bool) -> Mapping[str, Any] | None:
     if event.conversation_id is None:
         return None
-    if is_strange:
+    if is_foreign:
         return {"id": event.conversation_id}
     return desk.conversation(event.workspace_id, event.conversation_id)
 

@@ -133,8 +133,8 @@ def _scene(
         defaults.region,
         now,
         team=plans.Team(seen.agents, seen.divisions),
-        is_strange=seen.conversation_is_foreign,
-        is_stranger=seen.contact_is_foreign,
+        conversation_is_foreign=seen.conversation_is_foreign,
+        contact_is_foreign=seen.contact_is_foreign,
         lists=seen.lists,
     )
 

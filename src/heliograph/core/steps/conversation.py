@@ -204,7 +204,7 @@ def _set(scene: plans.Scene, name: str, text: templates.Text, words: Sequence[st
 def _changed(scene: plans.Scene, fields: Mapping[str, str | None], note: str | None = None) -> plans.Outcome:
     if scene.conversation_id is None:
         return plans.failed("the event has no conversation_id, so there is nothing to change")
-    if scene.is_strange:
+    if scene.conversation_is_foreign:
         return plans.failed(f"there is no conversation {scene.conversation_id!r}")
     told: dict[str, Any] = {"conversation_id": scene.conversation_id, **fields}
     if note is not None:

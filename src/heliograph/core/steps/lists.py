@@ -30,7 +30,7 @@ class AddToList(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
         """Put them on, where the list is there."""
         if scene.contact_id is None:
             return plans.failed("the event has no contact_id, so there is nobody to put on the list")
-        if scene.is_stranger:
+        if scene.contact_is_foreign:
             return plans.failed(f"there is no contact {scene.contact_id!r}")
         if not plans.can_join(scene, self.list_id):
             return plans.failed(f"there is no list {self.list_id!r}")

@@ -39,7 +39,7 @@ class UpdateContact(
         """Set them, checked as a write over HTTP is."""
         if scene.contact_id is None:
             return plans.failed("the event has no contact_id, so there is nobody to update")
-        if scene.is_stranger:
+        if scene.contact_is_foreign:
             return plans.failed(f"there is no contact {scene.contact_id!r}")
         try:
             clean = people.clean_profile(self.filled.fill(scene.context, scene.now), "fields", scene.region)
@@ -72,7 +72,7 @@ class _Tags(msgspec.Struct, frozen=True, dict=True):
         subject = scene.conversation_id if target == "conversation" else scene.contact_id
         if subject is None:
             return plans.failed(f"the event has no {target}_id, so there is nothing to tag")
-        if scene.is_strange if target == "conversation" else scene.is_stranger:
+        if scene.conversation_is_foreign if target == "conversation" else scene.contact_is_foreign:
             return plans.failed(f"there is no {target} {subject!r}")
         try:
             filled = self.filled.fill(scene.context, scene.now)
