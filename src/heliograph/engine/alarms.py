@@ -17,7 +17,7 @@ import msgspec
 
 from heliograph.core import alert_notices, effects, ids, messages, rules, schedule, statistics
 from heliograph.engine import desk as desks
-from heliograph.engine import faults, match, run
+from heliograph.engine import faults, match, posting
 from heliograph.store import alert_rows, database, rows
 
 TIMERS = frozenset({effects.Timer.ALARM})
@@ -187,4 +187,4 @@ def _tell(
             attempts=None,
             error=None,
         )
-        run.post(desk, message, timer.partition)
+        posting.post(desk, message, timer.partition)

@@ -14,7 +14,7 @@ import msgspec
 from heliograph.core import campaigns, consent, effects, exposures, ids, messages, segments, templates, values
 from heliograph.engine import desk as desks
 from heliograph.engine import fanout
-from heliograph.store import definitions, rows
+from heliograph.store import definitions, fanout_rows, rows
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -62,7 +62,7 @@ class Course(NamedTuple):
     merge: tuple[tuple[str, exposures.Reading], ...]
 
 
-def course(row: rows.Fanout) -> Course:
+def course(row: fanout_rows.Fanout) -> Course:
     """A stored fan-out, compiled."""
     body = _body.decode(row.body)
     member = segments.audience(segments.compiled(body.include), segments.compiled(body.exclude))
@@ -82,17 +82,17 @@ class Limits(NamedTuple):
 # ── the campaign ────────────────────────────────────────────────────────────────────────────────────
 
 
-def standing(row: rows.Campaign) -> campaigns.Standing:
+def standing(row: fanout_rows.Campaign) -> campaigns.Standing:
     """How a stored campaign stands."""
     return campaigns.Standing(campaigns.State(row.state), *row[4:9], bool(row.is_stopping))
 
 
-def stand(row: rows.Campaign, now: campaigns.Standing) -> rows.Campaign:
+def stand(row: fanout_rows.Campaign, now: campaigns.Standing) -> fanout_rows.Campaign:
     """The campaign's row for this standing."""
-    return rows.Campaign(row.workspace_id, row.automation_id, row.partition, int(now.state), *now[1:])
+    return fanout_rows.Campaign(row.workspace_id, row.automation_id, row.partition, int(now.state), *now[1:])
 
 
-def is_starting(row: rows.Campaign, now: int, limits: Limits) -> bool:
+def is_starting(row: fanout_rows.Campaign, now: int, limits: Limits) -> bool:
     """Whether a look at the clock lets a campaign run: then what it goes by has to be read."""
     before = standing(row)
     after = campaigns.at_time(before, now, limits.lock_window, limits.grace)
@@ -100,7 +100,7 @@ def is_starting(row: rows.Campaign, now: int, limits: Limits) -> bool:
 
 
 def look_at_clock(
-    desk: desks.Desk, row: rows.Campaign, limits: Limits, source: definitions.Campaign | None
+    desk: desks.Desk, row: fanout_rows.Campaign, limits: Limits, source: definitions.Campaign | None
 ) -> None:
     """Let a campaign go where time leads it; `source` is what it goes by, where it is to run now."""
     before = standing(row)
@@ -120,7 +120,7 @@ def look_at_clock(
         desk.writes.timers.append(timer(row, wake_at))
 
 
-def timer(row: rows.Campaign, wake_at: int) -> rows.Timer:
+def timer(row: fanout_rows.Campaign, wake_at: int) -> rows.Timer:
     """The timer by which a campaign is looked at."""
     return rows.Timer(
         row.partition, wake_at, row.workspace_id, int(effects.Timer.CAMPAIGN), row.automation_id
@@ -182,15 +182,15 @@ def _reads(content: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(sorted(frozenset().union(*(templates.roots_read(text) for text in texts))))
 
 
-def _begin(desk: desks.Desk, row: rows.Campaign, version: int, body: Body) -> None:
+def _begin(desk: desks.Desk, row: fanout_rows.Campaign, version: int, body: Body) -> None:
     fanout_id = ids.of_fanout(row.automation_id)
     desk.writes.fanouts.append(
-        rows.Fanout(row.workspace_id, fanout_id, row.automation_id, version, _encode(body), desk.now)
+        fanout_rows.Fanout(row.workspace_id, fanout_id, row.automation_id, version, _encode(body), desk.now)
     )
     fanout.begin_part(desk, row.workspace_id, fanout_id, 0)
 
 
-def cursors_of(row: rows.Campaign) -> list[tuple[int, bytes]]:
+def cursors_of(row: fanout_rows.Campaign) -> list[tuple[int, bytes]]:
     """The keys of every cursor that a campaign has so far."""
     fanout_id = ids.of_fanout(row.automation_id)
     return [
@@ -200,7 +200,7 @@ def cursors_of(row: rows.Campaign) -> list[tuple[int, bytes]]:
     ]
 
 
-def hear(desk: desks.Desk, row: rows.Campaign, actions: int) -> None:
+def hear(desk: desks.Desk, row: fanout_rows.Campaign, actions: int) -> None:
     """Let a campaign take in that one of its partitions has come further."""
     found = [desk.cursors[key] for key in cursors_of(row) if key in desk.cursors]
     before = standing(row)
@@ -218,7 +218,12 @@ def hear(desk: desks.Desk, row: rows.Campaign, actions: int) -> None:
 
 
 def step(
-    desk: desks.Desk, cursor: rows.Cursor, course: Course, people: Sequence[rows.Contact], *, is_last: bool
+    desk: desks.Desk,
+    cursor: fanout_rows.Cursor,
+    course: Course,
+    people: Sequence[rows.Contact],
+    *,
+    is_last: bool,
 ) -> None:
     """Judge the next people of a cursor and make their jobs; then it stands behind them."""
     walked = fanout.as_they_are(desk, cursor, people, is_last=is_last)
@@ -252,7 +257,7 @@ def step(
 
 def _job(
     desk: desks.Desk,
-    cursor: rows.Cursor,
+    cursor: fanout_rows.Cursor,
     course: Course,
     said: tuple[Group, str],
     to: tuple[rows.Contact, str | None, bytes | None],

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from heliograph.core import audience_filters, outgoing, segments
-from heliograph.store import rows
+from heliograph.store import fanout_rows
 
 
 class Body(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -84,7 +84,7 @@ OF_REQUEST = 0
 """The version of a fan-out that a request to send asked for; a campaign's begin at 1."""
 
 
-def read(row: rows.Fanout) -> Course:
+def read(row: fanout_rows.Fanout) -> Course:
     """A stored mailing."""
     body = _body.decode(row.body)
     is_in = None
@@ -93,6 +93,6 @@ def read(row: rows.Fanout) -> Course:
     return Course(row.automation_id, row.run_id, body, body.letter, is_in)
 
 
-def is_one(row: rows.Fanout) -> bool:
+def is_one(row: fanout_rows.Fanout) -> bool:
     """Whether a fan-out is a mailing, and no campaign's."""
     return row.run_id is not None or row.version == OF_REQUEST

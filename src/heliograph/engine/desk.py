@@ -23,7 +23,7 @@ from heliograph.core import (
     segment_moves,
     statistics,
 )
-from heliograph.store import alert_rows, birthdays, list_rows, report_rows, rows, step_rows
+from heliograph.store import alert_rows, birthdays, fanout_rows, list_rows, report_rows, rows, step_rows
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -80,8 +80,8 @@ class Desk:
         self.lists: dict[int, dict[str, str | None]] = {}
         """The tenants of lists that are there, by workspace and id."""
         self.lists_looked_up: set[tuple[int, str]] = set()
-        self.campaigns: dict[tuple[int, bytes], rows.Campaign] = {}
-        self.cursors: dict[tuple[int, bytes], rows.Cursor] = {}
+        self.campaigns: dict[tuple[int, bytes], fanout_rows.Campaign] = {}
+        self.cursors: dict[tuple[int, bytes], fanout_rows.Cursor] = {}
         self.alerts: dict[tuple[int, bytes], alert_rows.Alert] = {}
         self.planned: list[rows.Message] = []
         """New messages that are to go out."""
@@ -234,12 +234,12 @@ class Desk:
         if known is None or known.expires_at <= self.now:
             self.step_keys[key] = self.writes.kept.step_keys[key] = row
 
-    def put_campaign(self, row: rows.Campaign) -> None:
+    def put_campaign(self, row: fanout_rows.Campaign) -> None:
         """Let a campaign stand like this."""
         key = (row.workspace_id, row.automation_id)
         self.campaigns[key] = self.writes.campaigns[key] = row
 
-    def put_cursor(self, row: rows.Cursor) -> None:
+    def put_cursor(self, row: fanout_rows.Cursor) -> None:
         """Let a fan-out's cursor stand here."""
         key = (row.workspace_id, row.id)
         self.cursors[key] = self.writes.cursors[key] = row

@@ -13,7 +13,7 @@ from typing import Any
 
 from heliograph.core import effects, escalations, ids, messages, pseudonyms, routes, runs
 from heliograph.engine import desk as desks
-from heliograph.engine import faults, onward, run
+from heliograph.engine import faults, onward, posting
 from heliograph.store import database, report_rows, rows
 
 Key = tuple[int, bytes]
@@ -63,7 +63,7 @@ class Escalating:
         desk.writes.paced.moved.append((*key, onward.place(message._replace(route=routes.write(kept)))))
         if desk.now - timer.wake_at > self._misfire_grace:
             desk.late[identity] = timer.wake_at
-        run.release(desk, _following(onward.moved(message, way, before, fresh), identity))
+        posting.release(desk, _following(onward.moved(message, way, before, fresh), identity))
 
     def _is_over(self, desk: desks.Desk, message: rows.Message) -> bool:
         """Whether its recipient was deleted, or the run that asked for it canceled."""

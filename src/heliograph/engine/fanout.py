@@ -16,7 +16,7 @@ import structlog
 
 from heliograph.core import campaigns, effects, ids, messages, schedule
 from heliograph.engine import desk as desks
-from heliograph.store import list_rows, rows
+from heliograph.store import fanout_rows, list_rows, rows
 
 _log = structlog.get_logger(__name__)
 _decode = msgspec.json.Decoder().decode
@@ -42,7 +42,7 @@ def begin_part(desk: desks.Desk, workspace_id: int, fanout_id: bytes, part: int)
     for partition in range(ids.PARTITIONS):
         identity = ids.of_cursor(fanout_id, part, partition)
         desk.put_cursor(
-            rows.Cursor(
+            fanout_rows.Cursor(
                 workspace_id, identity, partition, fanout_id, part, "", 0, 0, 0, 0, 0, 0, None, 0, None
             )
         )
@@ -73,7 +73,7 @@ class Steps:
         self.room = room
         self._people: dict[tuple[int, bytes], tuple[Sequence[Any], bool]] = {}
 
-    def read(self, walk: Walk[Any], cursor: rows.Cursor) -> None:
+    def read(self, walk: Walk[Any], cursor: fanout_rows.Cursor) -> None:
         """Read the next people of a cursor, where there is room for them."""
         want = min(self.room, MOST_PEOPLE)
         if want > 0 and cursor.done_at is None:
@@ -81,13 +81,13 @@ class Steps:
             self.room -= len(people)
             self._people[cursor.workspace_id, cursor.id] = people, len(people) < want
 
-    def of(self, cursor: rows.Cursor) -> tuple[Sequence[Any], bool] | None:
+    def of(self, cursor: fanout_rows.Cursor) -> tuple[Sequence[Any], bool] | None:
         """The next people of a cursor and whether they are the last; None where there was no room."""
         return self._people.get((cursor.workspace_id, cursor.id))
 
 
 def as_they_are(
-    desk: desks.Desk, cursor: rows.Cursor, people: Sequence[rows.Contact], *, is_last: bool
+    desk: desks.Desk, cursor: fanout_rows.Cursor, people: Sequence[rows.Contact], *, is_last: bool
 ) -> Sequence[rows.Contact]:
     """The next people as earlier decisions of this turn left them, and those whom these made."""
     changed = [
@@ -106,7 +106,7 @@ def as_they_are(
 
 def move(
     desk: desks.Desk,
-    cursor: rows.Cursor,
+    cursor: fanout_rows.Cursor,
     automation_id: bytes,
     walked: Sequence[rows.Contact] | Sequence[list_rows.Subscriber],
     made: Sequence[rows.Message],
@@ -136,7 +136,7 @@ def move(
         _set_going(desk, cursor.workspace_id, cursor.id, cursor.partition)
 
 
-def finish(desk: desks.Desk, cursor: rows.Cursor, automation_id: bytes) -> None:
+def finish(desk: desks.Desk, cursor: fanout_rows.Cursor, automation_id: bytes) -> None:
     """A cursor has come to its end: another one begins, and the automation hears of it."""
     desk.put_cursor(cursor._replace(done_at=desk.now))
     following = cursor.partition + AT_ONCE
@@ -150,7 +150,7 @@ def finish(desk: desks.Desk, cursor: rows.Cursor, automation_id: bytes) -> None:
     _tell(desk, cursor, automation_id, effects.Inbox.WALKED)
 
 
-def _tell(desk: desks.Desk, cursor: rows.Cursor, automation_id: bytes, kind: effects.Inbox) -> None:
+def _tell(desk: desks.Desk, cursor: fanout_rows.Cursor, automation_id: bytes, kind: effects.Inbox) -> None:
     # Each is said once for each cursor, and its id is its own: no word can be lost for another one.
     partition = partition_of(cursor.workspace_id, automation_id)
     desk.writes.inbox.append(
@@ -167,7 +167,7 @@ def told_of(inbox: rows.Inbox) -> bytes:
     return identity
 
 
-def failed(desk: desks.Desk, cursor: rows.Cursor, automation_id: bytes, fault: Exception) -> None:
+def failed(desk: desks.Desk, cursor: fanout_rows.Cursor, automation_id: bytes, fault: Exception) -> None:
     """A step that could not be taken: again later, and after the last try it ends here, and its error is heard of."""
     tries = cursor.attempts + 1
     error = f"{type(fault).__name__}: {fault}"[:500]
@@ -196,7 +196,7 @@ _COUNTED: Mapping[int, str] = {
 }
 
 
-def progress(cursor: rows.Cursor) -> campaigns.Progress:
+def progress(cursor: fanout_rows.Cursor) -> campaigns.Progress:
     """How far a cursor has come, and what became of its jobs."""
     return campaigns.Progress(int(cursor.done_at is not None), *cursor[6:12], cursor.error)
 

@@ -30,7 +30,7 @@ from heliograph.core import (
 )
 from heliograph.engine import courses, fanout, run
 from heliograph.engine import desk as desks
-from heliograph.store import list_rows, rows
+from heliograph.store import fanout_rows, list_rows, rows
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -80,7 +80,7 @@ def begin(
     )
     fanout_id = ids.of_fanout(identity)
     desk.writes.fanouts.append(
-        rows.Fanout(start.workspace_id, fanout_id, identity, 1, _encode(body), desk.now, run_id)
+        fanout_rows.Fanout(start.workspace_id, fanout_id, identity, 1, _encode(body), desk.now, run_id)
     )
     fanout.begin_part(desk, start.workspace_id, fanout_id, 0)
 
@@ -91,7 +91,9 @@ def begin_of_request(
     """Lay out a mailing that a request to send asks for; `run_id` is whose step asked for that, if one's did."""
     fanout_id = ids.of_fanout(identity)
     desk.writes.fanouts.append(
-        rows.Fanout(workspace_id, fanout_id, identity, courses.OF_REQUEST, _encode(body), desk.now, run_id)
+        fanout_rows.Fanout(
+            workspace_id, fanout_id, identity, courses.OF_REQUEST, _encode(body), desk.now, run_id
+        )
     )
     fanout.begin_part(desk, workspace_id, fanout_id, 0)
 
@@ -107,7 +109,7 @@ def cursors_of(workspace_id: int, identity: bytes) -> list[tuple[int, bytes]]:
 
 def step(
     desk: desks.Desk,
-    cursor: rows.Cursor,
+    cursor: fanout_rows.Cursor,
     course: courses.Course,
     found: Sequence[list_rows.Subscriber],
     *,
@@ -133,7 +135,7 @@ def step(
 
 
 def _is_meant(
-    desk: desks.Desk, cursor: rows.Cursor, course: courses.Course, person: list_rows.Subscriber
+    desk: desks.Desk, cursor: fanout_rows.Cursor, course: courses.Course, person: list_rows.Subscriber
 ) -> bool:
     """Whether somebody who is walked over is one of those whom it is for."""
     body = course.body
@@ -151,7 +153,7 @@ def _is_meant(
 
 def _as_they_are(
     desk: desks.Desk,
-    cursor: rows.Cursor,
+    cursor: fanout_rows.Cursor,
     course: courses.Course,
     found: Sequence[list_rows.Subscriber],
     *,
@@ -171,7 +173,7 @@ def _as_they_are(
     return [whole[user_id] for user_id in sorted(whole)]
 
 
-def _follows(cursor: rows.Cursor, row: rows.Contact, last: str | None) -> bool:
+def _follows(cursor: fanout_rows.Cursor, row: rows.Contact, last: str | None) -> bool:
     """Whether a cursor comes to a contact in this step."""
     mine = row.workspace_id == cursor.workspace_id and row.partition == cursor.partition
     return mine and row.user_id > cursor.place and (last is None or row.user_id <= last)
@@ -179,7 +181,7 @@ def _follows(cursor: rows.Cursor, row: rows.Contact, last: str | None) -> bool:
 
 def _add_subscribed(
     desk: desks.Desk,
-    cursor: rows.Cursor,
+    cursor: fanout_rows.Cursor,
     course: courses.Course,
     whole: dict[str, list_rows.Subscriber],
     last: str | None,
@@ -223,7 +225,7 @@ def _refusal(course: courses.Course, person: list_rows.Subscriber) -> str | None
 
 def _messages(
     desk: desks.Desk,
-    cursor: rows.Cursor,
+    cursor: fanout_rows.Cursor,
     course: courses.Course,
     person: list_rows.Subscriber,
     ordinal: int,
@@ -263,7 +265,7 @@ def _messages(
 
 
 def _recipient(
-    desk: desks.Desk, cursor: rows.Cursor, body: courses.Body, person: list_rows.Subscriber
+    desk: desks.Desk, cursor: fanout_rows.Cursor, body: courses.Body, person: list_rows.Subscriber
 ) -> outgoing.Recipient:
     profile: Mapping[str, Any] = {} if person.profile is None else _decode(person.profile)
     there = desk.tenant_profiles.get((cursor.workspace_id, person.user_id, body.spoken_for or ""))
@@ -280,7 +282,11 @@ def places(body: courses.Body, people: Sequence[list_rows.Subscriber]) -> set[tu
 
 
 def _launch(
-    desk: desks.Desk, cursor: rows.Cursor, course: courses.Course, person: list_rows.Subscriber, ordinal: int
+    desk: desks.Desk,
+    cursor: fanout_rows.Cursor,
+    course: courses.Course,
+    person: list_rows.Subscriber,
+    ordinal: int,
 ) -> rows.Launch:
     """The run of one recipient, about whom something is asked first."""
     body = course.body

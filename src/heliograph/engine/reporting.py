@@ -16,7 +16,7 @@ import msgspec
 from heliograph.core import effects, ids, notices, plans, reports, rules
 from heliograph.core.messages import State
 from heliograph.engine import desk as desks
-from heliograph.engine import records, replies, run
+from heliograph.engine import posting, records, replies
 from heliograph.store import database, report_rows, rows
 
 Key = tuple[int, bytes]
@@ -180,8 +180,8 @@ class Reporting:
 def _repeat(desk: desks.Desk, inbox: rows.Inbox) -> None:
     """Send a message again, as a new one that no run asked for: whether its recipient wants it is asked anew."""
     values, repeats = _decode(inbox.body)
-    message = run.received(inbox._replace(body=_encode(values)))
-    run.release(desk, message)
+    message = posting.received(inbox._replace(body=_encode(values)))
+    posting.release(desk, message)
     key = (message.workspace_id, message.id)
     known = reports.Known(told=reports.Told(repeats=repeats))
     desk.writes.reports.reached[key] = report_rows.of(*key, known)

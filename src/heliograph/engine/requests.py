@@ -25,7 +25,7 @@ from heliograph.core import (
     runs,
     tenants,
 )
-from heliograph.engine import bounds, courses, faults, looking, mailing, match, requested, run
+from heliograph.engine import bounds, courses, faults, looking, mailing, match, posting, requested
 from heliograph.engine import desk as desks
 from heliograph.store import courier_audiences, database, request_rows, rows, waiting_requests
 from heliograph.store import lists as stored_lists
@@ -154,7 +154,7 @@ class Requests:
             desk.cancel_message(*key)
         elif row.due_at > desk.now:
             desk.writes.forgotten_timers.append(requested.timer_of(row))
-            run.release(desk, waiting_requests.as_canceled(row, desk.now))
+            posting.release(desk, waiting_requests.as_canceled(row, desk.now))
 
     def timer(self, desk: desks.Desk, timer: rows.Timer, fault: Exception | None) -> None:
         """Let a request become what it asks for; `fault` is why its turn failed with it alone, if it did."""
@@ -163,7 +163,7 @@ class Requests:
         mailed: list[tuple[bytes, courses.Body]] = []
         is_canceled = asked is not None and _is_canceled(desk, asked)
         if fault is None and asked is not None and is_canceled:
-            run.release(desk, waiting_requests.as_canceled(asked.row, desk.now))
+            posting.release(desk, waiting_requests.as_canceled(asked.row, desk.now))
         elif fault is None and asked is not None:
             try:
                 made, mailed = self._made(desk, asked)
@@ -177,7 +177,7 @@ class Requests:
         for message in made:
             if is_late:
                 desk.late[message.id] = timer.wake_at
-            run.post(desk, message, timer.partition)
+            posting.post(desk, message, timer.partition)
         asker = None if asked is None or asked.run is None or is_canceled else asked.run
         for identity, body in mailed:
             mailing.begin_of_request(desk, timer.workspace_id, identity, body, asker and asker.id)

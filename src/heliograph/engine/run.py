@@ -12,13 +12,12 @@ from typing import Any, Protocol
 import msgspec
 
 from heliograph.core import effects, ids, messages, plans, routes, rules, runs
-from heliograph.engine import batch_words, records, replies, rooms, saving, throttling
+from heliograph.engine import batch_words, posting, records, saving, throttling
 from heliograph.engine import desk as desks
-from heliograph.store import request_rows, rows
+from heliograph.store import rows
 
 _encode = msgspec.json.Encoder().encode
 _reply = msgspec.json.Decoder(tuple[int, int, int, Any, str | None])
-_row = msgspec.json.Decoder()
 
 _PLANNED, _UNROUTABLE = int(messages.State.PLANNED), int(messages.State.UNROUTABLE)
 
@@ -200,21 +199,7 @@ def _deliver(
         effect.fault,
         route=routes.write(effect.route),
     )
-    post(desk, message, origin.partition)
-
-
-def post(desk: desks.Desk, message: rows.Message, here: int) -> None:
-    """Release a message of this partition, or hand it to the one whose business it is."""
-    if message.partition == here:
-        release(desk, message)
-        return
-    written: list[Any] = list(message)
-    for place in _IDENTITIES:
-        written[place] = None if written[place] is None else ids.text(written[place])
-    body = _encode([value.decode() if isinstance(value, bytes) else value for value in written])
-    desk.writes.inbox.append(
-        rows.Inbox(message.partition, message.workspace_id, message.id, effects.Inbox.DELIVER, None, body, 0)
-    )
+    posting.post(desk, message, origin.partition)
 
 
 def place_of(origin: Origin, contact_id: str | None, address: str | None) -> int:
@@ -275,53 +260,6 @@ def launch(
     return rows.Launch(row, start, wake_at, asked_by)
 
 
-def received(inbox: rows.Inbox) -> rows.Message:
-    """The message that another partition decided on for one of ours."""
-    values = _row.decode(inbox.body)
-    # An older Heliograph, which knew fewer fields, may have written it.
-    for place in (place for place in _IDENTITIES if place < len(values)):
-        values[place] = None if values[place] is None else ids.parse(values[place])
-    return rows.Message(*values)
-
-
-_IDENTITIES = [rows.Message._fields.index(name) for name in request_rows.MESSAGE_IDENTITIES]
-
-
-def release(desk: desks.Desk, message: rows.Message) -> None:
-    """Put a message into the ledger, to be delivered unless it cannot go out at all."""
-    desk.writes.messages.append(message)
-    if message.state == _PLANNED:
-        desk.planned.append(message)
-    elif message.run_id is not None:
-        desk.writes.inbox.append(replies.to_run(message, plans.Status.FAILED, None, message.error))
-
-
-def claim(
-    desk: desks.Desk, taken: rows.Taken, offered: rooms.Rooms, worker: str, lease: int
-) -> list[rows.Claimed]:
-    """Put planned messages straight into the hands of the delivery beside us, where it has room; the rest in line.
-
-    `offered` is what it takes of each channel. A message that is claimed as it is planned is never put in line
-    to be taken from it: half the statements, and no waiting.
-    """
-    lease_until = desk.now + lease
-    events = {(event.workspace_id, event.id): event for event in taken.events} if desk.planned else {}
-    claimed: list[rows.Claimed] = []
-    for message in desk.planned:
-        key = None if message.event_id is None else (message.workspace_id, message.event_id)
-        event = None if key is None else events.get(key) or desk.events.get(key)
-        is_held = message.workspace_id in taken.held or (key is not None and event is None)
-        room = None if is_held else offered.of(message.workspace_id, message.channel)
-        due_at = desk.late.get(message.id)
-        if due_at is not None or room is None or not room.take(message.workspace_id):
-            place = (message.partition, message.workspace_id, message.id)
-            desk.writes.send_due.append((*place, desk.now if due_at is None else due_at))
-            continue
-        claimed.append(rows.Claimed(message, desk.now, lease_until, event))
-        desk.writes.claims.append((message.workspace_id, message.id, lease_until, desk.now, worker))
-    return claimed
-
-
 def _cause(origin: Origin, run_id: bytes, automation_id: bytes, visit: int, ordinal: int) -> records.Cause:
     return records.Cause(
         origin.workspace_id,
@@ -338,7 +276,7 @@ def _cause(origin: Origin, run_id: bytes, automation_id: bytes, visit: int, ordi
 
 
 DEBTS: Mapping[int, Callable[[desks.Desk, rows.Inbox], None]] = {
-    effects.Inbox.DELIVER: lambda desk, inbox: release(desk, received(inbox)),
+    effects.Inbox.DELIVER: lambda desk, inbox: posting.release(desk, posting.received(inbox)),
     effects.Inbox.SUBSCRIBE: saving.subscribed,
     effects.Inbox.PROFILE: saving.save,
     effects.Inbox.THROTTLE: throttling.decide,
@@ -379,5 +317,4 @@ def _emit(
     desk.writes.due.append((partition, event.workspace_id, event.id))
 
 
-_EMPTY: Mapping[str, Any] = {}
 _NOWHERE = plans.NOWHERE

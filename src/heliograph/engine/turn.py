@@ -29,6 +29,7 @@ from heliograph.engine import (
     faults,
     handover,
     match,
+    posting,
     records,
     requests,
     run,
@@ -154,7 +155,7 @@ class Turns:
                 self._attempt_event(desk, event)
             if desk.planned or desk.due_again:
                 admission.admit(connection, hot, desk, self._workspaces.__getitem__)
-                claimed = run.claim(
+                claimed = posting.claim(
                     desk, taken, self._handover.rooms(), self._handover.worker, self._handover.lease
                 )
             self._started.carry_out(connection, desk, self._plan)

@@ -13,7 +13,7 @@ from typing import Any
 from heliograph.core import campaigns, effects, ids
 from heliograph.engine import campaign, courses, crowds, fanout, faults, looking, mailing
 from heliograph.engine import desk as desks
-from heliograph.store import database, definitions, rows
+from heliograph.store import database, definitions, fanout_rows, rows
 
 _HEARD = (effects.Inbox.WALKED, effects.Inbox.SETTLED)
 TIMERS = frozenset({effects.Timer.CURSOR, effects.Timer.CAMPAIGN})
@@ -75,14 +75,14 @@ class Walks:
                 self._look(looks, cursor)
         looks.read(connection, hot, desk)
 
-    def _look(self, looks: looking.Looks, cursor: rows.Cursor) -> None:
+    def _look(self, looks: looking.Looks, cursor: fanout_rows.Cursor) -> None:
         """At what has to be known of a cursor's next people besides."""
         course, found = self._course(cursor), self._steps.of(cursor)
         if isinstance(course, courses.Course) and found is not None:
             places = mailing.places(course.body, found[0])
             looks.add(cursor.workspace_id, looking.Wanted(tenants=places))
 
-    def _walk_of(self, connection: Any, cursor: rows.Cursor) -> fanout.Walk[Any]:
+    def _walk_of(self, connection: Any, cursor: fanout_rows.Cursor) -> fanout.Walk[Any]:
         hot, course = self._session.hot, self._course(cursor)
         if isinstance(course, campaign.Course):
             return functools.partial(hot.walk_contacts, connection)
@@ -106,10 +106,10 @@ class Walks:
                 made = courses.read(row) if courses.is_one(row) else campaign.course(row)
                 self._courses[key] = made
 
-    def _course(self, cursor: rows.Cursor) -> campaign.Course | courses.Course:
+    def _course(self, cursor: fanout_rows.Cursor) -> campaign.Course | courses.Course:
         return self._courses[cursor.workspace_id, cursor.fanout_id]
 
-    def _is_running(self, desk: desks.Desk, cursor: rows.Cursor) -> bool:
+    def _is_running(self, desk: desks.Desk, cursor: fanout_rows.Cursor) -> bool:
         course = self._course(cursor)
         if isinstance(course, courses.Course):
             if course.run_id is None:
@@ -145,7 +145,7 @@ class Walks:
         if fault is not None:
             fanout.failed(desk, cursor, self._course(cursor).automation_id, fault)
 
-    def _step(self, desk: desks.Desk, timer: rows.Timer, cursor: rows.Cursor) -> None:
+    def _step(self, desk: desks.Desk, timer: rows.Timer, cursor: fanout_rows.Cursor) -> None:
         course = self._course(cursor)
         if not self._is_running(desk, cursor):
             fanout.finish(desk, cursor, course.automation_id)

@@ -31,7 +31,7 @@ providers = _table(
     clustered=False,
 )
 
-# A bucket of tokens for each provider whose rate is limited, which all workers share (core.providers.Rate).
+# A bucket of tokens for each provider whose rate is limited, which all workers share (core.provider_limits.Rate).
 provider_rates = _table(
     "provider_rates",
     _column("workspace_id", sa.Integer, primary_key=True),

@@ -15,6 +15,7 @@ from heliograph.store import (
     batch_rows,
     bulk_rows,
     calendar_rows,
+    fanout_rows,
     list_rows,
     policy_rows,
     report_rows,
@@ -175,54 +176,6 @@ class Note(NamedTuple):
     text: str
 
 
-class Campaign(NamedTuple):
-    """A row of `campaigns`: how a campaign stands."""
-
-    workspace_id: int
-    automation_id: bytes
-    partition: int
-    state: int
-    due_at: int | None
-    started_at: int | None
-    settled_at: int | None
-    action: int
-    error: str | None
-    is_stopping: bool
-
-
-class Fanout(NamedTuple):
-    """A row of `fanouts`; `body` is the JSON of what it goes by."""
-
-    workspace_id: int
-    id: bytes
-    automation_id: bytes
-    version: int
-    body: bytes | str
-    created_at: int
-    run_id: bytes | None = None
-    """The run that asked for it, where one did: then `automation_id` is the id of that effect."""
-
-
-class Cursor(NamedTuple):
-    """A row of `cursors`: how far a fan-out has come in a partition, and what became of its jobs there."""
-
-    workspace_id: int
-    id: bytes
-    partition: int
-    fanout_id: bytes
-    part: int
-    place: str
-    judged: int
-    jobs: int
-    sent: int
-    failed: int
-    skipped: int
-    uncertain: int
-    done_at: int | None
-    attempts: int
-    error: str | None
-
-
 class Start(NamedTuple):
     """A row of `starts`: what a run was started with; `body` is the JSON of its door's own."""
 
@@ -360,9 +313,9 @@ class Writes:
         self.notes: list[Note] = []
         self.cooldowns: dict[tuple[int, bytes, str], int] = {}
         """(workspace_id, automation_id, subject) to matched_at"""
-        self.campaigns: dict[tuple[int, bytes], Campaign] = {}
-        self.fanouts: list[Fanout] = []
-        self.cursors: dict[tuple[int, bytes], Cursor] = {}
+        self.campaigns: dict[tuple[int, bytes], fanout_rows.Campaign] = {}
+        self.fanouts: list[fanout_rows.Fanout] = []
+        self.cursors: dict[tuple[int, bytes], fanout_rows.Cursor] = {}
         """New ones, and those of the turn's partitions that were changed."""
         self.rule_counts: dict[tuple[int, bytes, int], list[int]] = {}
         """(workspace_id, automation_id, day) to [total, matched, executed, pending]"""

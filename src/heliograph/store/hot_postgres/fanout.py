@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import LiteralString
 
 from heliograph.core import ids
-from heliograph.store import packing, rows
+from heliograph.store import fanout_rows, packing, rows
 from heliograph.store.hot_postgres.connection import Connection, fetch
 from heliograph.store.packing import Bigints, Identities, Integers, Smallints, Texts
 
@@ -63,33 +63,33 @@ _STOPPING: LiteralString = (
 
 def read_campaigns(
     connection: Connection, keys: Collection[tuple[int, bytes]]
-) -> dict[tuple[int, bytes], rows.Campaign]:
+) -> dict[tuple[int, bytes], fanout_rows.Campaign]:
     """How campaigns stand, by (workspace, automation_id)."""
     query: LiteralString = (
         f"SELECT {_CAMPAIGN}{_BY_ID}campaigns WHERE workspace_id = w.a AND automation_id = w.b OFFSET 0) c"
     )
-    return {(row[0], row[1]): rows.Campaign._make(row) for row in fetch(connection, query, _ids(keys))}
+    return {(row[0], row[1]): fanout_rows.Campaign._make(row) for row in fetch(connection, query, _ids(keys))}
 
 
 def read_fanouts(
     connection: Connection, keys: Collection[tuple[int, bytes]]
-) -> dict[tuple[int, bytes], rows.Fanout]:
+) -> dict[tuple[int, bytes], fanout_rows.Fanout]:
     """Fan-outs by (workspace, id)."""
     query: LiteralString = (
         f"SELECT f.workspace_id, f.id, f.automation_id, f.version, f.body, f.created_at, f.run_id{_BY_ID}fanouts"
         " WHERE workspace_id = w.a AND id = w.b OFFSET 0) f"
     )
-    return {(row[0], row[1]): rows.Fanout._make(row) for row in fetch(connection, query, _ids(keys))}
+    return {(row[0], row[1]): fanout_rows.Fanout._make(row) for row in fetch(connection, query, _ids(keys))}
 
 
 def read_cursors(
     connection: Connection, keys: Collection[tuple[int, bytes]]
-) -> dict[tuple[int, bytes], rows.Cursor]:
+) -> dict[tuple[int, bytes], fanout_rows.Cursor]:
     """Cursors by (workspace, id)."""
     query: LiteralString = (
         f"SELECT {_CURSOR}{_BY_ID}cursors WHERE workspace_id = w.a AND id = w.b OFFSET 0) c"
     )
-    return {(row[0], row[1]): rows.Cursor._make(row) for row in fetch(connection, query, _ids(keys))}
+    return {(row[0], row[1]): fanout_rows.Cursor._make(row) for row in fetch(connection, query, _ids(keys))}
 
 
 def walk_contacts(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from heliograph.core import ids, runs
-from heliograph.store import rows
+from heliograph.store import fanout_rows, rows
 from heliograph.store.hot_sqlite.connection import Connection, by_pairs, wanted
 
 _CAMPAIGN = (
@@ -25,19 +25,19 @@ _PEOPLE = (
 
 def read_campaigns(
     connection: Connection, keys: Collection[tuple[int, bytes]]
-) -> dict[tuple[int, bytes], rows.Campaign]:
+) -> dict[tuple[int, bytes], fanout_rows.Campaign]:
     """How campaigns stand, by (workspace, automation_id)."""
     found = by_pairs(
         connection,
         f"SELECT {_CAMPAIGN} FROM wanted w JOIN campaigns c ON c.workspace_id = w.a AND c.automation_id = w.b",
         keys,
     )
-    return {(row[0], row[1]): rows.Campaign._make(row) for row in found}
+    return {(row[0], row[1]): fanout_rows.Campaign._make(row) for row in found}
 
 
 def read_fanouts(
     connection: Connection, keys: Collection[tuple[int, bytes]]
-) -> dict[tuple[int, bytes], rows.Fanout]:
+) -> dict[tuple[int, bytes], fanout_rows.Fanout]:
     """Fan-outs by (workspace, id)."""
     found = by_pairs(
         connection,
@@ -45,19 +45,19 @@ def read_fanouts(
         " JOIN fanouts f ON f.workspace_id = w.a AND f.id = w.b",
         keys,
     )
-    return {(row[0], row[1]): rows.Fanout._make(row) for row in found}
+    return {(row[0], row[1]): fanout_rows.Fanout._make(row) for row in found}
 
 
 def read_cursors(
     connection: Connection, keys: Collection[tuple[int, bytes]]
-) -> dict[tuple[int, bytes], rows.Cursor]:
+) -> dict[tuple[int, bytes], fanout_rows.Cursor]:
     """Cursors by (workspace, id)."""
     found = by_pairs(
         connection,
         f"SELECT {_CURSOR} FROM wanted w JOIN cursors c ON c.workspace_id = w.a AND c.id = w.b",
         keys,
     )
-    return {(row[0], row[1]): rows.Cursor._make(row) for row in found}
+    return {(row[0], row[1]): fanout_rows.Cursor._make(row) for row in found}
 
 
 def walk_contacts(
