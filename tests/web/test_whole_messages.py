@@ -119,6 +119,22 @@ def test_values_of_the_run_are_put_in_first(api: Client) -> None:
     assert len(api.get("/messages", params={"tag": "acme"}).json()["results"]) == 3
 
 
+@pytest.mark.parametrize("message", ["refs.data.said", {"$ref": "data.said"}, "${data.said}"])
+def test_a_whole_message_may_come_from_the_run(api: Client, message: Any) -> None:
+    """It means what it would mean as it stands there; what is no message fails the step."""
+    town(api)
+    assert faults(api, {"action": "send", "message": "hello"}).keys() == {"steps[0].message"}
+    said = {**SAID, "to": {"user_id": "ana"}, "data": {"word": "${data.name}"}}
+    runs = [
+        invoke(api, {"action": "send", "message": message}, data={"said": one, **WORDS})
+        for one in (said, {}, 5)
+    ]
+    api.world.run_until_idle()
+    # What stands in data is data, and is not looked through for expressions.
+    assert [(mail.subject, mail.text) for mail in api.mailbox.received] == [("Hello you", "${data.name} Ana")]
+    assert [status(api, one) for one in runs] == ["PROCESSED", "ERROR", "ERROR"]
+
+
 def test_channels_may_come_from_the_run(api: Client) -> None:
     """Routing and overrides are taken from the run; a channel's own `if` is judged of each recipient."""
     api.world.contact("ana", email="ana@example.com", given_name="Ana")

@@ -37,17 +37,24 @@ class SendRequest(NamedTuple):
     parts: Mapping[str, fields.Field]
     """What its message says, by name."""
     once: step_keys.Once
+    whole: fields.Field | None = None
+    """The message, where all of it is taken from the run."""
     action: str = "send"
     blocks: bool = False
 
     @property
     def reads(self) -> frozenset[str]:
         """What its fields look at."""
-        return self.once.reads.union(*(part.reads for part in self.parts.values()))
+        whole = () if self.whole is None else (self.whole,)
+        return self.once.reads.union(*(part.reads for part in (*self.parts.values(), *whole)))
 
     def people(self, run: frames.Run, scope: expressions.Scope) -> Iterable[str]:
         """The one by whose clock it is delayed."""
-        return () if "delay" not in self.parts else _by_whose_clock(self._read(scope, None))
+        return (
+            ()
+            if self.whole is None and "delay" not in self.parts
+            else _by_whose_clock(self._read(scope, None))
+        )
 
     def tenants(self, run: frames.Run, scope: expressions.Scope) -> Iterable[tuple[str, str]]:
         """Those in whose name it is sent."""
@@ -86,6 +93,8 @@ class SendRequest(NamedTuple):
             )
             for name, part in self.parts.items()
         }
+        if self.whole is not None:
+            message = frames.mapping(fields.resolve(self.whole, scope, path, fields.Role.MESSAGE), path)
         try:
             said, ignored = requests.read({"message": message}, region)
         except errors.InvalidInput as refusal:
@@ -138,8 +147,11 @@ def _missing(said: requests.Request, scene: plans.Scene, run: frames.Run) -> str
 # ── reading ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def read(reader: frames.Reader, given: Mapping[str, Any]) -> SendRequest:
+def read(reader: frames.Reader, given: Mapping[str, Any] | str) -> SendRequest:
     """The step with this message. Faults are collected by the reader."""
+    once = step_keys.Once(reader.path, None, None)
+    if isinstance(given, str) or "$ref" in given:
+        return SendRequest(reader.path, {}, once, reader.field("message"))
     parts: dict[str, fields.Field] = {}
     path = reader.at("message")
     for name, raw in given.items():
@@ -158,7 +170,7 @@ def read(reader: frames.Reader, given: Mapping[str, Any]) -> SendRequest:
         is_own = fault.path != "message" and not fault.path.endswith(".phone_number")
         if is_own and not any(_touch(fault.path, place) for place in open_places):
             reader.faults.append(errors.Fault(f"{reader.path}.{fault.path}", fault.message))
-    return SendRequest(reader.path, parts, step_keys.Once(reader.path, None, None))
+    return SendRequest(reader.path, parts, once)
 
 
 def _part(name: str, raw: Any, path: str, evaluator: expressions.Evaluator) -> fields.Field:

@@ -245,7 +245,7 @@ def read_send(reader: frames.Reader) -> Send | SendMessage | request_steps.SendR
             if reader.raw(name) is not None:
                 reader.fault(name, "stands in `message` in this form of the step")
         given = reader.raw("message")
-        if isinstance(given, dict) and not _is_plain(given):
+        if _is_dynamic(given) if isinstance(given, str) else isinstance(given, dict) and not _is_plain(given):
             return request_steps.read(reader, given)._replace(once=step_keys.read(reader))
         return _read_message(reader)._replace(once=step_keys.read(reader))
     given = {name: field for name in LEGACY if (field := reader.field(name)) is not None}
