@@ -279,6 +279,15 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"actions": [{"type": "call_webhook", "url": "http://["}]}, "actions[0].url"),
     ({"actions": [{"type": "call_webhook", "url": "http://a b/"}]}, "actions[0].url"),
     ({"actions": [{"type": "unassign", "on_error": "wait"}]}, "actions[0].on_error"),
+    ({"actions": [{"type": "add_tags", "tags": ["a"], "target": "both"}]}, "actions[0].target"),
+    (
+        {"actions": [{"type": "update_contact", "fields": {"birthdate": "soon"}}]},
+        "actions[0].fields.birthdate",
+    ),
+    (
+        {"actions": [{"type": "call_webhook", "url": "https://example.com", "headers": {"A": "a\nb"}}]},
+        "actions[0].headers.A",
+    ),
     (
         {"alert_settings": {"channels": {"webhook_url": "http://["}}},
         "alert_settings.channels.webhook_url",

@@ -13,10 +13,10 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from itertools import islice
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
@@ -270,6 +270,13 @@ def fault_of(refusal: msgspec.ValidationError, path: str = "") -> errors.Fault:
         return errors.Fault(place, _lowered(message))
     wrong = "is required" if field["fault"] == "missing required" else f"unknown key {_quoted(field['key'])}"
     return errors.Fault(below(place, field["key"]), wrong)
+
+
+def choices(kind: Any) -> Sequence[str]:
+    """The words of a Literal, also of one that may be left out; none of any other type."""
+    if get_origin(kind) is Literal:
+        return get_args(kind)
+    return next((words for one in get_args(kind) if (words := choices(one))), ())
 
 
 def unknown_keys(given: Mapping[str, Any], known: Iterable[str], path: str) -> list[errors.Fault]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_origin
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import parse_qsl, quote, unquote
 
 import msgspec
@@ -192,17 +192,10 @@ def _parameters(query: bytes) -> list[tuple[str, str]]:
 
 
 def _query_fault(name: str, text: str, kind: Any, refusal: msgspec.ValidationError) -> str:
-    words = _choices(kind)
+    words = documents.choices(kind)
     if words:
         return errors.unknown(name, text, words)
     return documents.fault_of(refusal).message
-
-
-def _choices(kind: Any) -> Sequence[str]:
-    """The words of a Literal, also of one that may be left out."""
-    if get_origin(kind) is Literal:
-        return get_args(kind)
-    return next((words for one in get_args(kind) if (words := _choices(one))), ())
 
 
 def ignored_header(names: Sequence[str]) -> dict[str, str]:

@@ -65,9 +65,10 @@ def _step(source: object, path: str) -> plans.Step:
         step: plans.Step = msgspec.convert(source, kind)
     except msgspec.ValidationError as fault:
         found_at = documents.fault_of(fault, path)
-        if found_at.path == f"{path}.on_error":
-            word = source["on_error"]
-            found_at = found_at._replace(message=errors.unknown("on_error", word, ("continue", "stop")))
+        for field in msgspec.structs.fields(kind):
+            words = documents.choices(field.type) if found_at.path == f"{path}.{field.name}" else ()
+            if words:
+                found_at = found_at._replace(message=errors.unknown(field.name, source[field.name], words))
         raise errors.InvalidInput(faults=[found_at]) from None
     found = [errors.Fault(f"{path}.{place}" if place else path, message) for place, message in step.faults()]  # type: ignore[attr-defined]
     if found:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 import msgspec
 
 from heliograph import errors
-from heliograph.core import destinations, effects, outgoing, people, plans, templates
+from heliograph.core import destinations, documents, effects, outgoing, people, plans, templates
 
 METHODS = ("POST", "PUT", "PATCH", "GET", "DELETE")
 
@@ -188,6 +188,10 @@ class CallWebhook(
             yield "method", errors.unknown("method", self.method, METHODS)
         if not 0.1 <= self.timeout_secs <= 30:
             yield "timeout_secs", "takes 0.1 to 30 seconds"
+        for name, value in (self.headers or {}).items():
+            fault = None if _is_text(name) or _is_text(value) else destinations.header_fault(name, value)
+            if fault:
+                yield documents.below("headers", name), fault
         yield from templates.faults(url=self.url, headers=self.headers, body=self.body)
 
     @cached_property

@@ -5,7 +5,7 @@ Law: these take effect in the turn that takes them, so their texts are filled he
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
@@ -28,7 +28,10 @@ class UpdateContact(
         """What its type does not say."""
         if not self.fields:
             yield "fields", "names no attribute to set"
-        yield from templates.faults(fields=self.fields)
+        found = list(templates.faults(fields=self.fields))
+        yield from found
+        if not found and self.filled.is_static:
+            yield from _plain_faults(self.fields)
 
     @cached_property
     def filled(self) -> templates.Value:
@@ -46,6 +49,17 @@ class UpdateContact(
         except (errors.InvalidInput, errors.RenderFailed) as fault:
             return plans.failed(fault.message)
         return plans.done(effects.SaveProfile(scene.contact_id, clean), output={"fields": sorted(clean)})
+
+
+def _plain_faults(fields: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """What is wrong with attributes that say the same for everybody; of numbers only a region's reading can tell."""
+    try:
+        people.clean_profile(fields, "fields", None)
+    except errors.InvalidInput as refusal:
+        yield from (fault for fault in refusal.faults if fault.path not in _NUMBERS)
+
+
+_NUMBERS = ("fields.phone_number", "fields.phone", "fields.msisdn")
 
 
 class _Tags(msgspec.Struct, frozen=True, dict=True):
