@@ -17,7 +17,7 @@ import msgspec
 import structlog
 
 from heliograph import errors
-from heliograph.core import effects, events, ids, journeys, plans, runs, steps
+from heliograph.core import effects, events, ids, runs
 from heliograph.engine import (
     admission,
     alarms,
@@ -28,6 +28,7 @@ from heliograph.engine import (
     escalating,
     faults,
     handover,
+    knowledge,
     match,
     posting,
     records,
@@ -38,7 +39,7 @@ from heliograph.engine import (
     walks,
 )
 from heliograph.engine import desk as desks
-from heliograph.store import database, definitions, rows
+from heliograph.store import database, rows
 
 _log = structlog.get_logger(__name__)
 _decode = msgspec.json.Decoder().decode
@@ -78,9 +79,9 @@ class Turns:
         self._refused: dict[tuple[int, bytes], Exception] = {}
         """Answers that the database would not store."""
         self._storing = False
-        self._workspaces: dict[int, match.Workspace] = {}
-        self._looked_up: set[int] = set()  # workspaces whose definitions are those of the present turn
-        self._plans: dict[tuple[bytes, int], plans.Plan] = {}
+        self._started = started.Started(store, session, doors, limits.misfire_grace, scripted)
+        self._knowledge = knowledge.Knowledge(store, self._started.invoke)
+        self._workspaces, self._plan = self._knowledge.workspaces, self._knowledge.plan
         self._calendar = calendar.Calendar(session, lambda known: self._workspaces[known].definitions)
         self._alarms = alarms.Alarms(session, lambda known: self._workspaces[known])
         self._walks = walks.Walks(store, session, campaign.Limits(limits.lock_window, limits.misfire_grace))
@@ -95,7 +96,6 @@ class Turns:
             (bulk.TIMERS, self._bulk.timer),
             (escalating.TIMERS, self._escalating.timer),
         )
-        self._started = started.Started(store, session, doors, limits.misfire_grace, scripted)
 
     # ── one turn ────────────────────────────────────────────────────────────────────────────────────
 
@@ -118,7 +118,7 @@ class Turns:
     def _turn(self, limit: int) -> Report:
         hot = self._session.hot
         self._taken, self._storing = [], False
-        self._looked_up.clear()
+        self._knowledge.forget_looks()
         most_answers = limit - limit // bounds.NOT_ANSWERS
         answers = self._handover.answers(most_answers)
         claimed: list[rows.Claimed] = []
@@ -134,7 +134,7 @@ class Turns:
             if not self._taken:
                 return Report(0, 0, 0, False, now)
             desk = desks.Desk(now)
-            desk.listens = self._listens
+            desk.listens = self._knowledge.listens
             desk.groups = lambda known: self._workspaces[known].definitions.moving
             desk.writes.timers += [answer.retry for answer in settled if answer.retry]
             self._read(connection, taken, desk)
@@ -193,7 +193,7 @@ class Turns:
     def _read(self, connection: Any, taken: rows.Taken, desk: desks.Desk) -> None:
         hot = self._session.hot
         for workspace_id, version in taken.versions.items():
-            self._know(workspace_id, version)
+            self._knowledge.know(workspace_id, version)
         retried = {(t.workspace_id, t.id) for t in taken.timers if t.kind == effects.Timer.EVENT}
         inbox = self._healthy(taken.inbox)
         resumed = {(i.workspace_id, i.run_id) for i in inbox if i.run_id is not None}
@@ -246,24 +246,6 @@ class Turns:
             desk.cooldowns = hot.read_cooldowns(connection, wanted.cooldowns)
         wanted.add_lists(desk.runs.values(), self._plan)
         desk.know_lists(hot.read_lists(connection, wanted.lists))
-
-    def _know(self, workspace_id: int, version: int) -> match.Workspace:
-        known = self._workspaces.get(workspace_id)
-        if known is None or known.version != version:
-            with self._store.reading() as connection:
-                loaded = definitions.load(connection, workspace_id)
-            known = match.Workspace(workspace_id, loaded, self._started.invoke)
-            self._workspaces[workspace_id] = known
-        self._looked_up.add(workspace_id)
-        return known
-
-    def _listens(self, workspace_id: int, tenant_id: str | None, event_type: str) -> bool:
-        """Whether any rule or journey waits for events of this type (engine.md E10)."""
-        if workspace_id not in self._looked_up:
-            with self._store.reading() as connection:
-                version = definitions.version(connection, workspace_id)
-            self._know(workspace_id, version)
-        return self._workspaces[workspace_id].trigger(tenant_id, event_type) is not None
 
     # ── one input ───────────────────────────────────────────────────────────────────────────────────
 
@@ -381,20 +363,3 @@ class Turns:
         for visit, ordinal, effect in run.resume(desk, plan, row, inbox, scene):
             assert event is not None
             run.carry_out(desk, event, row.id, row.automation_id, visit, ordinal, effect)
-
-    # ── what a decision looks at ────────────────────────────────────────────────────────────────────
-
-    def _plan(self, row: rows.Run) -> plans.Plan | None:
-        """The plan that a run started with, whatever became of its automation since."""
-        key = (row.automation_id, row.version)
-        plan = self._plans.get(key) or self._workspaces[row.workspace_id].plan(*key)
-        if plan is None:
-            with self._store.reading() as connection:
-                stored = definitions.version_of(connection, *key)
-            if stored is None or (rule := journeys.rule_in(stored)) is None:
-                return None
-            plan = plans.plan(steps.parse(rule.actions))
-        if len(self._plans) > 10_000:
-            self._plans.clear()
-        self._plans[key] = plan
-        return plan
