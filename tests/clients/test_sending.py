@@ -212,3 +212,44 @@ def test_a_strategy_says_by_which_channels(house: houses.House, client: courier.
         of.archive(one)
     with pytest.raises(courier.NotFoundError):
         of.retrieve(made.id)
+
+
+def test_a_journey_sends_what_a_request_may_say(house: houses.House, client: courier.Courier) -> None:
+    """To a list and a person, in a tenant's name, found by its tag, and taken back with its run as long as it waits."""
+    client.tenants.update("whole-acme", name="Acme", user_profile={"given_name": "Member"})
+    client.profiles.create("whole-uma", profile={"email": "uma@whole.example"})
+    client.lists.subscriptions.subscribe_user("whole-uma", list_id="whole.uma")
+    message: dict[str, Any] = {
+        "to": [{"list_id": "whole.uma"}, {"email": "guest@whole.example"}],
+        "content": {"title": "For {who}", "body": "{{profile.given_name}}"},
+        "context": {"tenant_id": "whole-acme"},
+        "metadata": {"tags": ["whole-uma"]},
+        "data": {"who": "${data.who}"},
+    }
+
+    def invoke(**more: Any) -> str:
+        automation: Any = {
+            "cancelation_token": "whole-uma",
+            "steps": [{"action": "send", "message": {**message, **more}}],
+        }
+        return client.automations.invoke.invoke_ad_hoc(automation=automation, data={"who": "all"}).run_id
+
+    def standing(run_id: str) -> str | None:
+        found = client.automations.runs.list(limit="50").runs
+        return next(one.status for one in found if one.run_id == run_id)
+
+    run_id = invoke()
+    assert house.mails("uma@whole.example") == [("For all", "Member")]
+    assert house.mails("guest@whole.example") == [("For all", "Member")]
+    assert houses.until(lambda: standing(run_id), lambda status: status == "PROCESSED")
+    assert len(client.messages.list(tags="whole-uma").results) == 2
+    late = invoke(delay={"duration": 3_600_000})
+    houses.until(lambda: client.messages.list(status=["DELAYED"], tags="whole-uma").results, bool)
+    stop: Any = {"steps": [{"action": "cancel", "cancelation_token": "whole-uma"}]}
+    client.automations.invoke.invoke_ad_hoc(automation=stop)
+    assert houses.until(lambda: standing(late), lambda status: status == "CANCELED")
+    (step,) = client.automations.runs.list_steps(late).steps
+    assert step.message_id is not None
+    assert houses.until(
+        lambda: client.messages.retrieve(str(step.message_id)).status, lambda told: told == "CANCELED"
+    )
