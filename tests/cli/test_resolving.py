@@ -1,6 +1,7 @@
 """`uncertain` and `inbox`: what the engine cannot settle by itself ends, or goes on, at an operator's word."""
 
 from collections.abc import Iterator
+from types import ModuleType
 
 import pytest
 import structlog
@@ -8,7 +9,7 @@ import structlog
 from heliograph import testing as helpers
 from heliograph.cli import choosing
 from heliograph.core import ids
-from heliograph.engine import run
+from heliograph.engine import posting, run
 from tests import tables
 from tests.cli import program
 from tests.engine import acts
@@ -159,14 +160,20 @@ def test_a_campaign_counts_what_became_of_its_job(
 # ── inbox ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-def refused(play: helpers.World, patch: pytest.MonkeyPatch, what: str, event_type: str = "custom.a") -> str:
+def refused(
+    play: helpers.World,
+    patch: pytest.MonkeyPatch,
+    chapter: ModuleType,
+    what: str,
+    event_type: str = "custom.a",
+) -> str:
     """An event, after turns have refused five times what became of it."""
 
     def choke(*_: object) -> None:
         raise RuntimeError("a fault of the program")
 
     with patch.context() as broken:
-        broken.setattr(run, what, choke)
+        broken.setattr(chapter, what, choke)
         event = play.event(event_type, contact_id="ana")
         for _ in range(10):
             play.run_until_idle()
@@ -183,7 +190,7 @@ def test_what_was_set_aside_is_listed_and_tried_again(
 ) -> None:
     """An answer that was refused five times stands in the list, and is taken in once the program is mended."""
     assert tell("inbox", "list").out == "Nothing was set aside in the workspace default.\n"
-    event = refused(play, monkeypatch, "resume")
+    event = refused(play, monkeypatch, run, "resume")
     (row,) = aside(play)
     (line,) = [line.split() for line in tell("inbox", "list").lines if row in line]
     assert line[1:4] == ["reply", play.explain(event).runs[0].id, "5"]
@@ -199,7 +206,7 @@ def test_an_answer_that_is_dropped_leaves_no_run_waiting(
     play: helpers.World, tell: program.Tell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The run hears that its action was skipped; the ledger keeps what the channel said."""
-    event = refused(play, monkeypatch, "resume")
+    event = refused(play, monkeypatch, run, "resume")
     assert tell("inbox", "drop", "--all").out == "1 dropped.\n"
     play.run_until_idle()
     assert acts.actions(play, event) == [[("send_message", "skipped", "dropped by an operator")]]
@@ -215,7 +222,7 @@ def test_a_message_for_another_that_is_dropped_is_never_sent(
         trigger_type="custom.b",
         actions=[{"type": "notify", "emails": ["shop@example.com"], "text": "Somebody came"}],
     )
-    event = refused(play, monkeypatch, "received", "custom.b")
+    event = refused(play, monkeypatch, posting, "received", "custom.b")
     (row,) = aside(play)
     (line,) = [line.split() for line in tell("inbox", "list").lines if row in line]
     assert line[1:3] == ["deliver", "5"]
