@@ -150,7 +150,12 @@ def postgres_database(worker_id: str) -> Iterator[Postgres]:
     if server is None:
         pytest.skip(SKIPPED)
     name = f"heliograph_test_{worker_id}_{secrets.token_hex(4)}"
-    _on(server, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    # Processes are killed here, the server never is: that a commit is on the disk is waited for where it matters.
+    _on(
+        server,
+        sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)),
+        sql.SQL("ALTER DATABASE {} SET synchronous_commit TO off").format(sql.Identifier(name)),
+    )
     made = Postgres(urlsplit(server)._replace(path=f"/{name}").geturl())
     yield made
     made.close()

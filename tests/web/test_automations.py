@@ -146,6 +146,23 @@ def test_jobs_are_listed(api: client.Client) -> None:
     }  # fmt: skip
 
 
+def test_text_messages_are_counted_apart(api: client.Client) -> None:
+    """The statistics say of each channel what became of its jobs; who did not ask for text messages is skipped."""
+    api.world.provider("twilio", "texts")
+    crowd(api, 2, phone_number="+442079460101")
+    topic = {"topic": {"status": "OPTED_IN", "has_custom_routing": True, "custom_routing": ["sms", "email"]}}
+    assert api.put("/users/c0/preferences/*", topic).status_code == 200
+    texts = {"name": "News", "email": None, "sms": {"message_body": "Come by"}}
+    said = data(api.post("/api/communication-groups", texts), 201)["id"]
+    made = campaign(api, action_data=[action(group(api)), action(said)])
+    set_status(api, made["id"], "active")
+    api.decide()
+    assert data(api.get(f"/api/automations/{made['id']}/statistics")) == {
+        "email": {"number_sent": 2, "number_failed": 0, "number_skipped": 0, "number_pending": 0},
+        "sms": {"number_sent": 1, "number_failed": 0, "number_skipped": 1, "number_pending": 0},
+    }
+
+
 @pytest.mark.spec("S0-11", "S0-17")
 def test_drafts_and_what_was_called_off_are_not_processed(api: client.Client) -> None:
     """Nothing happens to a draft or to a deactivated campaign, whatever their time is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Literal
 
 import msgspec
@@ -114,6 +115,8 @@ _STATUS: dict[messages.State, JobStatus] = {
     messages.State.CAPPED: "skipped",
     messages.State.SIMULATED: "sent",
 }
+_COUNTED: tuple[JobStatus, ...] = ("sent", "failed", "skipped", "pending")
+"""As the statistics of a channel have them, in order."""
 _OPEN = (messages.State.PLANNED, messages.State.HELD, messages.State.DELAYED)
 
 
@@ -171,14 +174,16 @@ def read_automation_statistics(request: Call) -> AutomationStatisticsAnswer:
     with request.services.database.reading() as connection:
         campaign = _there(connection, request)
         progress = stored.progress(connection, request.principal.workspace_id, campaign)
+        texts = stored.text_messages(connection, request.principal.workspace_id, campaign.id)
     stopped = campaign.standing.is_stopping
-    email = ChannelStatistics(
-        progress.sent,
-        progress.failed,
-        _total(progress, "skipped", stopped=stopped),
-        _total(progress, "pending", stopped=stopped),
+    sms = Counter[JobStatus]()
+    for state, count in texts.items():
+        sms[_status(state, stopped=stopped)] += count
+    # A job may have its end a moment before the progress tells of it.
+    email = {one: max(0, _total(progress, one, stopped=stopped) - sms[one]) for one in _COUNTED}
+    statistics = AutomationStatistics(
+        *(ChannelStatistics(*(found[one] for one in _COUNTED)) for found in (email, sms))
     )
-    statistics = AutomationStatistics(email, ChannelStatistics(0, 0, 0, 0))
     return AutomationStatisticsAnswer(True, "statistics", statistics)
 
 
