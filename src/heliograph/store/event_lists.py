@@ -81,6 +81,9 @@ def listed(
         connection.dialect.name == "postgresql" and chosen.status == "pending" and _is_unsettled(chosen)
     )
     look = _IN_LINE if in_lines else listings.LOOK
+    if chosen.rule_id is not None and _is_unsettled(chosen):
+        # Each of them is fetched, and asked whether the rule had a run for it.
+        look = min(look, listings.LOOK // 2)
     return listings.Listed(candidates, filters, key, lambda _sort, _row: None, look)
 
 

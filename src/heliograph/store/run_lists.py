@@ -43,7 +43,8 @@ def listed(
         return query.order_by(order.along(_RUNS.id)).limit(look)
 
     side_by_side = tenant_id is None and chosen.rule_id is None
-    look = listings.COUNTED if side_by_side else listings.LOOK
+    # A rule's runs lie apart, each on a page of its own.
+    look = listings.COUNTED if side_by_side else listings.LOOK * 3 // 4
     return listings.Listed(candidates, _filters(workspace_id, tenant_id, chosen), _key, _kind, look)
 
 
