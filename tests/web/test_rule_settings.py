@@ -66,6 +66,7 @@ def test_alert_settings_are_replaced_whole(api: client.Client) -> None:
             marks=pytest.mark.spec("S4-124"),
         ),
         pytest.param({"preset": "loud"}, "preset", marks=pytest.mark.spec("S4-124")),
+        ({"preset": "off", "alert_settings": None}, "preset"),
         ({"preset": 7}, "preset"),
         ({"preset": None}, "preset"),
         ({"alert_settings": []}, "alert_settings"),

@@ -46,7 +46,7 @@ def choose(stored: Mapping[str, Any] | None, given: Mapping[str, Any]) -> dict[s
     """
     faults = documents.unknown_keys(given, ("preset", "alert_settings"), "")
     preset, settings = given.get("preset"), given.get("alert_settings")
-    if preset is not None and settings is not None:
+    if preset is not None and "alert_settings" in given:
         faults.append(errors.Fault("preset", "goes without alert_settings: give one of them"))
     elif preset is None and "alert_settings" not in given:
         faults.append(
