@@ -119,7 +119,10 @@ def find(connection: sa.Connection, listed: Listed, order: Order, most: int | No
         found = _sorted(connection, listed, order, most, is_exact=is_exact)
         return Found(found, min(total, most), is_exact, None)
     total, is_exact = count(connection, listed, order)
-    found, after = walk(connection, listed, order)
+    if is_exact and not total:
+        return Found([], 0, True, None)
+    # Where no page is full there is nothing to be saved by looking at a few first.
+    found, after = walk(connection, listed, order, at_once=is_exact and total <= order.limit)
     if order.offset and after is not None and len(found) < order.limit:
         raise _refused(
             "page", "lies behind more rows than are looked at with these filters: use cursor instead"
@@ -158,11 +161,16 @@ def _counted(
     return int(looked_at), int(total)
 
 
-def walk(connection: sa.Connection, listed: Listed, order: Order) -> tuple[list[bytes], bytes | None]:
-    """A page in the order of creation, and after which id the next one begins."""
+def walk(
+    connection: sa.Connection, listed: Listed, order: Order, *, at_once: bool = False
+) -> tuple[list[bytes], bytes | None]:
+    """A page in the order of creation, and after which id the next one begins.
+
+    `at_once` looks at all candidates of a page at first, not at a few and then at more.
+    """
     wanted, looks = order.offset + order.limit + 1, _looks(listed)
     most = max(listed.look, order.limit + 1) if looks else wanted
-    few = min(most, wanted * _AT_FIRST)
+    few = most if at_once else min(most, wanted * _AT_FIRST)
     while True:
         found = _look(connection, listed, order, few, looks=looks)
         if len(found) > order.limit:
