@@ -14,7 +14,7 @@ from heliograph.core import ids, messages
 from tests import environment, tables
 from tests.engine import plays
 
-EXAMPLES = 300 if environment.is_torture() else 8
+EXAMPLES = 300 if environment.is_torture() else 6
 PHASES = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
 
 Moment = Literal["before", "after"] | None

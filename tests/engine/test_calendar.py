@@ -260,7 +260,7 @@ def test_what_cannot_be_decided_holds_up_nobody(
 
 # ── killed ──────────────────────────────────────────────────────────────────────────────────────────
 
-EXAMPLES = 200 if environment.is_torture() else 10
+EXAMPLES = 200 if environment.is_torture() else 6
 PEOPLE = 40
 
 
