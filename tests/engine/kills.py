@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 import hypothesis
@@ -66,6 +66,34 @@ class House:
         """Nothing is stored, nothing was received."""
         self.stage.clear()
         self.world.mailbox.received.clear()
+
+    def begin(self) -> None:
+        """What stands and comes in when a day begins."""
+        raise NotImplementedError
+
+    def outlives(
+        self,
+        check: Callable[[], None],
+        *,
+        least: int = EXAMPLES,
+        examples: int = EXAMPLES,
+        commits: tuple[int, int] = (20, 80),
+    ) -> None:
+        """Live the day again and again, killed at other commits, and `check` how it ends.
+
+        What becomes of a commit is drawn for so many of them, the others are survived; more than `least` of all were
+        the last thing that a process did.
+        """
+
+        @hypothesis.settings(max_examples=examples, phases=PHASES)
+        @hypothesis.given(st.lists(moment, min_size=commits[0], max_size=commits[1]))
+        def lived(moments: list[Moment]) -> None:
+            self.begin()
+            self.live(moments)
+            check()
+
+        lived()
+        assert self.hot.kills > least
 
     def live(self, moments: list[Moment]) -> None:
         """Time passes, and processes end at these commits."""

@@ -4,9 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-import hypothesis
 import pytest
-from hypothesis import strategies as st
 
 from heliograph import testing
 from heliograph.core import runs, schedule
@@ -285,11 +283,7 @@ def test_a_calendar_that_is_killed_goes_on_where_it_was(world: testing.World) ->
     """Wherever a process is killed: every birthday is celebrated once by each automation, or its repeat has a name."""
     house = Birthday(world)
 
-    @hypothesis.settings(max_examples=EXAMPLES, phases=kills.PHASES)
-    @hypothesis.given(st.lists(kills.moment, min_size=20, max_size=80))
-    def lived(moments: list[kills.Moment]) -> None:
-        house.begin()
-        house.live(moments)
+    def check() -> None:
         assert tables.waiting(world.app.store) == {"timers"}
         made = tables.content(world.app.store)
         assert made["calendar_walks"] == []
@@ -299,5 +293,4 @@ def test_a_calendar_that_is_killed_goes_on_where_it_was(world: testing.World) ->
         assert {row["outcome"] for row in made["runs"]} == {runs.Outcome.EXECUTED}
         house.lost(made["messages"])
 
-    lived()
-    assert house.hot.kills > EXAMPLES
+    house.outlives(check, least=EXAMPLES, examples=EXAMPLES)

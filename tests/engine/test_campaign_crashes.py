@@ -50,7 +50,7 @@ class House(kills.House):
         self.sink, self.INPUTS = Sink(), inputs
         world.app.ways = {"email": self.sink}
 
-    def begin(self, people: int) -> str:
+    def launch(self, people: int) -> str:
         """People, and a campaign to all of them but one in ten; gives its id."""
         world = self.world
         self.empty()
@@ -116,7 +116,7 @@ def test_a_campaign_killed_at_any_commit_reaches_everybody_once(world: testing.W
     @hypothesis.settings(max_examples=EXAMPLES, phases=kills.PHASES)
     @hypothesis.given(st.lists(kills.moment, min_size=30, max_size=120))
     def lived(moments: list[kills.Moment]) -> None:
-        campaign = house.begin(PEOPLE)
+        campaign = house.launch(PEOPLE)
         house.live(moments)
         house.check(campaign, PEOPLE)
 
@@ -134,7 +134,7 @@ def test_a_large_campaign_killed_in_the_middle_loses_and_repeats_nothing(
     # Laying 100,000 people down takes PostgreSQL most of the test's time, and proves nothing more there.
     people = scale(100_000 if world.app.store.is_sqlite else 20_000, 1_000_000)
     house = House(world, 500)
-    campaign = house.begin(people)
+    campaign = house.launch(people)
     deaths = scale(8, 80)
     moments: list[kills.Moment] = []
     for number in range(deaths):

@@ -3,10 +3,8 @@
 from collections import Counter
 from typing import ClassVar
 
-import hypothesis
 import msgspec
 import pytest
-from hypothesis import strategies as st
 
 from heliograph import channels, testing
 from heliograph.core import ids, messages, runs
@@ -92,15 +90,7 @@ def test_killed_at_any_commit_it_ends_as_if_it_were_not(world: testing.World) ->
     house = Working(world)
     uncertain: list[int] = []
 
-    @hypothesis.settings(max_examples=kills.EXAMPLES, phases=kills.PHASES)
-    @hypothesis.given(st.lists(kills.moment, min_size=20, max_size=80))
-    def lived(moments: list[kills.Moment]) -> None:
-        house.begin()
-        house.live(moments)
-        uncertain.append(check(house))
-
-    lived()
-    assert house.hot.kills > kills.EXAMPLES
+    house.outlives(lambda: uncertain.append(check(house)))
     assert sum(uncertain) > kills.EXAMPLES, "answers were lost"
 
 
@@ -139,11 +129,7 @@ def test_a_run_that_waits_outlives_its_process(world: testing.World) -> None:
     """Wherever a process is killed: a journey is entered once, its delay ends once, and each message goes out once."""
     house = Waiting(world)
 
-    @hypothesis.settings(max_examples=kills.EXAMPLES, phases=kills.PHASES)
-    @hypothesis.given(st.lists(kills.moment, min_size=20, max_size=80))
-    def lived(moments: list[kills.Moment]) -> None:
-        house.begin()
-        house.live(moments)
+    def check() -> None:
         assert tables.waiting(world.app.store) == set()
         found = tables.content(world.app.store)
         started = [row for row in found["runs"] if row["start_key"] is not None]
@@ -152,8 +138,7 @@ def test_a_run_that_waits_outlives_its_process(world: testing.World) -> None:
         assert len(found["messages"]) == 2 * EVENTS
         house.lost(found["messages"])
 
-    lived()
-    assert house.hot.kills > kills.EXAMPLES // 2
+    house.outlives(check, least=kills.EXAMPLES // 2)
 
 
 class Alarming(kills.House):
@@ -193,11 +178,7 @@ def test_an_alert_outlives_its_process(world: testing.World) -> None:
     """Wherever a process is killed: each alert is opened and ended once, to each address, in the ledger and outside."""
     house = Alarming(world)
 
-    @hypothesis.settings(max_examples=kills.EXAMPLES, phases=kills.PHASES)
-    @hypothesis.given(st.lists(kills.moment, min_size=20, max_size=60))
-    def lived(moments: list[kills.Moment]) -> None:
-        house.begin()
-        house.live(moments)
+    def check() -> None:
         assert tables.waiting(world.app.store) <= {"timers"}, "rules are looked at again"
         alerts = [row for row in tables.rows(world.app.store, "messages") if row["run_id"] is None]
         assert {row["state"] for row in alerts} == {messages.State.ACCEPTED}
@@ -214,8 +195,7 @@ def test_an_alert_outlives_its_process(world: testing.World) -> None:
             for number in range(ALARMS)
         }
 
-    lived()
-    assert house.hot.kills > kills.EXAMPLES // 2
+    house.outlives(check, least=kills.EXAMPLES // 2, commits=(20, 60))
 
 
 class Telling(kills.House):
@@ -281,11 +261,7 @@ def test_what_is_told_of_messages_outlives_its_process(world: testing.World) -> 
     """Wherever a process is killed: a report that was taken in counts once, whether it or the answer was first."""
     house = Telling(world)
 
-    @hypothesis.settings(max_examples=kills.EXAMPLES, phases=kills.PHASES)
-    @hypothesis.given(st.lists(kills.moment, min_size=20, max_size=80))
-    def lived(moments: list[kills.Moment]) -> None:
-        house.begin()
-        house.live(moments)
+    def check() -> None:
         assert tables.waiting(world.app.store) == set()
         found = tables.content(world.app.store)
         stands = {row["contact_id"]: row for row in found["messages"] if row["contact_id"] is not None}
@@ -308,5 +284,4 @@ def test_what_is_told_of_messages_outlives_its_process(world: testing.World) -> 
             assert of_them == ([] if what == "complained" else [f"message_{what}"])
         assert sum(row["contact_id"] is None for row in found["messages"]) == 2 * (len(house.TOLD) - 1)
 
-    lived()
-    assert house.hot.kills > kills.EXAMPLES // 2
+    house.outlives(check, least=kills.EXAMPLES // 2)

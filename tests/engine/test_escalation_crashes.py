@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hypothesis
 import pytest
-from hypothesis import strategies as st
 
 from heliograph import testing
 from heliograph.core import ids, messages, routes
@@ -50,11 +48,7 @@ def test_what_follows_a_message_outlives_its_process(world: testing.World) -> No
     """Wherever a process is killed: whoever took no notice is written to once more, and whoever did is not."""
     house = Unheard(world)
 
-    @hypothesis.settings(max_examples=kills.EXAMPLES, phases=kills.PHASES)
-    @hypothesis.given(st.lists(kills.moment, min_size=10, max_size=40))
-    def lived(moments: list[kills.Moment]) -> None:
-        house.begin()
-        house.live(moments)
+    def check() -> None:
         assert tables.waiting(world.app.store) == set()
         found = {row["id"]: row for row in tables.rows(world.app.store, "messages")}
         first = {key: row for key, row in found.items() if row["channel"] == "email"}
@@ -75,5 +69,4 @@ def test_what_follows_a_message_outlives_its_process(world: testing.World) -> No
         proof = delivery_proof.prove(world.app.store, world.workspace_id, lambda _: None)
         assert proof.faults == []
 
-    lived()
-    assert house.hot.kills > kills.EXAMPLES
+    house.outlives(check, commits=(10, 40))

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-import hypothesis
 import pytest
-from hypothesis import strategies as st
 
 from heliograph import testing
 from heliograph.core import messages, runs
@@ -53,11 +51,7 @@ def test_a_message_to_many_outlives_its_process(world: testing.World) -> None:
     """Wherever a process is killed: each has one message of each run that goes on, none of a canceled one."""
     house = ToMany(world)
 
-    @hypothesis.settings(max_examples=kills.EXAMPLES, phases=kills.PHASES)
-    @hypothesis.given(st.lists(kills.moment, min_size=20, max_size=80))
-    def lived(moments: list[kills.Moment]) -> None:
-        house.begin()
-        house.live(moments)
+    def check() -> None:
         assert tables.waiting(world.app.store) == set()
         found = tables.content(world.app.store)
         ended = Counter(row["status"] for row in found["runs"])
@@ -78,5 +72,4 @@ def test_a_message_to_many_outlives_its_process(world: testing.World) -> None:
         proof = delivery_proof.prove(world.app.store, world.workspace_id, lambda _: None)
         assert proof.faults == []
 
-    lived()
-    assert house.hot.kills > kills.EXAMPLES
+    house.outlives(check)
