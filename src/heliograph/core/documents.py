@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from itertools import islice
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -38,6 +38,8 @@ _PLAIN_KEY = re.compile(r"[^\W\d][\w-]*")
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},:]', re.DOTALL)
 _VALIDATION = re.compile(r"(?P<message>.*?)(?: - at (?:`key` in )?`\$(?P<place>.*)`)?", re.DOTALL)
 _FIELD = re.compile(r"Object (?P<fault>missing required|contains unknown) field `(?P<key>.*)`", re.DOTALL)
+
+Struct = TypeVar("Struct", bound=msgspec.Struct)
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -270,6 +272,17 @@ def fault_of(refusal: msgspec.ValidationError, path: str = "") -> errors.Fault:
         return errors.Fault(place, _lowered(message))
     wrong = "is required" if field["fault"] == "missing required" else f"unknown key {_quoted(field['key'])}"
     return errors.Fault(below(place, field["key"]), wrong)
+
+
+def as_struct(given: Mapping[str, Any], kind: type[Struct], path: str = "") -> Struct:
+    """An object as a value of this type, which has no other fields. Raises errors.InvalidInput with their places."""
+    strangers = unknown_keys(given, kind.__struct_fields__, path)
+    if strangers:
+        raise errors.InvalidInput(faults=strangers)
+    try:
+        return msgspec.convert(given, kind)
+    except msgspec.ValidationError as refusal:
+        raise errors.InvalidInput(faults=[fault_of(refusal, path)]) from None
 
 
 def choices(kind: Any) -> Sequence[str]:

@@ -184,13 +184,7 @@ def _check_trigger(given: Mapping[str, Any], _: expressions.Evaluator) -> None:
         return
     if not isinstance(trigger, dict):
         raise errors.InvalidInput.at("trigger", "is an object with an `event_type`")
-    faults = documents.unknown_keys(trigger, EventTrigger.__struct_fields__, "trigger")
-    if faults:
-        raise errors.InvalidInput(faults=faults)
-    try:
-        made = msgspec.convert(trigger, EventTrigger)
-    except msgspec.ValidationError as refusal:
-        raise errors.InvalidInput(faults=[documents.fault_of(refusal, "trigger")]) from None
+    made = documents.as_struct(trigger, EventTrigger, "trigger")
     try:
         rules.define(_as_rule("a", "a", made))
     except errors.InvalidInput as refusal:

@@ -94,13 +94,7 @@ def count_audience(request: Call) -> RecipientsAnswer:
 
 
 def _question(given: dict[str, Any]) -> AudienceQuestion:
-    faults = documents.unknown_keys(given, AudienceQuestion.__struct_fields__, "")
-    if faults:
-        raise errors.InvalidInput(faults=faults)
-    try:
-        asked = msgspec.convert(given, AudienceQuestion)
-    except msgspec.ValidationError as refusal:
-        raise errors.InvalidInput(faults=[documents.fault_of(refusal)]) from None
+    asked = documents.as_struct(given, AudienceQuestion)
     if not asked.include_segments and asked.automation_id is None:
         raise errors.InvalidInput.at(
             "include_segments", f'names at least one segment: everybody is in "{segments.ALL_USERS}"'

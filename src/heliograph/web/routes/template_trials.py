@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Response, post
 
-from heliograph import errors
 from heliograph.core import documents
 from heliograph.engine import trials
 from heliograph.web.calls import Call, in_thread
@@ -85,14 +84,7 @@ def send_test(request: Call) -> Response[TestSent]:
 
 def _asked(request: Call, kind: type[Trial]) -> trials.Asked:
     request.refuse_query()
-    given = request.read_object()
-    faults = documents.unknown_keys(given, kind.__struct_fields__, "")
-    if faults:
-        raise errors.InvalidInput(faults=faults)
-    try:
-        trial = msgspec.convert(given, kind)
-    except msgspec.ValidationError as refusal:
-        raise errors.InvalidInput(faults=[documents.fault_of(refusal)]) from None
+    trial = documents.as_struct(request.read_object(), kind)
     name = request.part("template_id")
     return trials.Asked(
         name,
