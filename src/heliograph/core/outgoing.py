@@ -114,6 +114,7 @@ def messages(letter: Letter, to: Recipient, fault: str | None = None) -> list[ef
         fault,
         _waiting(letter, to, _route_of(letter)),
     )
+    # Most go one way of which nothing is said: what follows would add nothing to them.
     is_bare = len(chains) == 1 and len(chains[0]) == 1 and not (passed or letter.override)
     if fault is not None or (is_bare and not (way.said or way.limit or way.via)):
         return [plain]

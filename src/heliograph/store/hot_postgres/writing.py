@@ -10,7 +10,7 @@ from heliograph.store.hot_postgres.alarms import write_alerts
 from heliograph.store.hot_postgres.batching import write_batches
 from heliograph.store.hot_postgres.bulk import write_bulk
 from heliograph.store.hot_postgres.calendar import write_calendar
-from heliograph.store.hot_postgres.connection import Connection, put
+from heliograph.store.hot_postgres.connection import Connection, at_once, put
 from heliograph.store.hot_postgres.fanout import write_fanouts
 from heliograph.store.hot_postgres.ingest import EVENT_KINDS, INSERT_EVENTS, insert_due
 from heliograph.store.hot_postgres.keys import write_passes, write_step_keys
@@ -124,7 +124,7 @@ def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int]
     A turn that got none has only put by what others are to see to.
     """
     lane = min(partitions, default=None)
-    with connection.pipeline():
+    with at_once(connection):
         put(
             connection,
             _DECISIONS,
