@@ -166,7 +166,7 @@ def test_an_override_says_what_the_mail_is_instead(api: Client) -> None:
 
 
 def test_an_override_that_cannot_be_ends_the_run(api: Client) -> None:
-    """What is no address or header is told with its place; one that is no object is refused beforehand."""
+    """What is no address or header is told with its place: beforehand, or at the step where the run makes it."""
     assert set(faults(api, {**NUDGE, "override": "x"})) == {"steps[0].override"}
     api.world.contact("ana", email="ana@example.com")
     api.world.template("nudge", subject="s", text="t")
@@ -175,7 +175,15 @@ def test_an_override_that_cannot_be_ends_the_run(api: Client) -> None:
         ({"from": "nobody"}, "from"),
         ({"headers": {"To": "x"}}, "headers"),
     ):
-        run_id = invoke(api, {**NUDGE, "override": {"email": email}})
+        assert set(faults(api, {**NUDGE, "override": {"email": {**email, "text": "${data.x}"}}})) == {
+            f"steps[0].override.email.{place}"
+        }
+    for email, place in (
+        ({"cc": ["${data.no}"]}, "cc"),
+        ({"from": "${data.no}"}, "from"),
+        ({"headers": "${({To: data.no})}"}, "headers"),
+    ):
+        run_id = invoke(api, {**NUDGE, "override": {"email": email}}, data={"no": "x"})
         api.world.run_until_idle()
         assert status(api, run_id) == "ERROR"
         assert f"steps[0].override.email.{place}" in steps_of(api, run_id)[0]["error"]["message"]

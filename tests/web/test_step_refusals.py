@@ -73,3 +73,65 @@ def test_a_request_that_cannot_be_made_is_refused_beforehand(
     """What is plainly wrong with an address or a header is told before a run starts."""
     step = {"action": "fetch-data", "webhook": {"url": "https://example.com/", **webhook}}
     assert faults(api, step).keys() == {f"steps[0].webhook.{place}"}
+
+
+SEND = {"action": "send", "recipient": "ana", "template": "t"}
+TO = {"to": {"user_id": "ana"}, "template": "t"}
+FETCH = {"action": "fetch-data", "webhook": {"url": "https://example.com/"}}
+JOIN = {"action": "subscribe", "list_id": "l", "recipient_id": "ana"}
+THROTTLE = {"action": "throttle", "max_allowed": 1, "period": "PT1H", "scope": "global"}
+
+
+def within(step: dict[str, Any], place: str, value: Any) -> dict[str, Any]:
+    """The step with this value at a place such as `message.to.email`."""
+    first, _, rest = place.partition(".")
+    return {**step, first: within(step.get(first, {}), rest, value) if rest else value}
+
+
+@pytest.mark.parametrize(
+    ("step", "place", "value"),
+    [
+        (SEND, "recipient", ["ana"]),
+        (SEND, "recipient", "a" * 256),
+        (SEND, "template", {}),
+        (SEND, "brand", {"id": "${data.x}"}),
+        (SEND, "data", ["${data.x}"]),
+        ({"action": "send", "message": TO}, "message.template", []),
+        ({"action": "send", "message": TO}, "message.brand_id", {}),
+        ({"action": "send", "message": TO}, "message.data", "x ${data.x}"),
+        ({"action": "send", "message": TO}, "message.to.user_id", ["ana"]),
+        ({"action": "send", "message": TO}, "message.to.email", "nobody"),
+        ({"action": "send", "message": TO}, "message.to.data", 5),
+        ({"action": "send-list", "list": "l", "template": "t"}, "template", {}),
+        ({"action": "send-list", "list": "l", "template": "t"}, "brand", ["b"]),
+        ({"action": "send-list", "list": "l", "template": "t"}, "override.email.from", "x"),
+        ({"action": "cancel"}, "cancelation_token", ["t"]),
+        ({"action": "invoke"}, "template", {}),
+        ({"action": "invoke", "template": "w"}, "context.data", 5),
+        ({"action": "invoke", "template": "w"}, "context.profile", "x ${data.x}"),
+        ({"action": "invoke", "template": "w"}, "context.recipient", {}),
+        ({"action": "get-profile"}, "user_id", {"a": "${data.x}"}),
+        ({"action": "get-profile", "user_id": "ana"}, "tenant_id", ["t"]),
+        ({"action": "update-profile", "profile": {"a": 1}}, "recipient_id", {}),
+        (JOIN, "recipient_id", {}),
+        (JOIN, "subscription", "x"),
+        (JOIN, "subscription.preferences", 5),
+        (JOIN, "subscription.prefer", {}),
+        (THROTTLE, "throttle_key", ["k"]),
+        (FETCH, "webhook.params.a", {"b": 1}),
+        (FETCH, "webhook.headers.a", {"b": 1}),
+        (FETCH, "webhook.params", ["${data.x}"]),
+    ],
+)
+def test_what_can_never_be_what_a_field_takes_is_refused_beforehand(
+    lone_api: Client, step: dict[str, Any], place: str, value: Any
+) -> None:
+    """A list where an id is wanted, a text where an object is: told with its place, not when the step is reached."""
+    given = within(step, place, value)
+    assert faults(lone_api, given, recipient="ana").keys() == {f"steps[0].{place}"}
+    if place != "subscription.prefer":
+        dynamic = within(step, place, "${data.x}")
+        answer = lone_api.post(
+            "/automations/invoke", {"automation": {"steps": [dynamic]}, "recipient": "ana"}
+        )
+        assert answer.status_code == 200, answer.json()

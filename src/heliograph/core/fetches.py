@@ -150,30 +150,34 @@ def read_webhook(reader: frames.Reader) -> Webhook:
         inner.fault("url", "is required: an https address")
     found = {name: field for name in _WEBHOOK if (field := inner.field(name)) is not None}
     for name in ("headers", "params"):
-        if isinstance(found.get(name), fields.Literal | fields.Text) and not isinstance(
-            inner.raw(name), dict
-        ):
-            inner.fault(name, "is an object")
+        _check_pairs(inner, found.get(name), name)
     for name, check in (("url", _url_fault), ("method", _method_fault)):
         field = found.get(name)
         if isinstance(field, fields.Literal) and (fault := check(field.value)):
             inner.fault(name, fault)
-    _check_headers(inner, found.get("headers"))
     reader.faults += inner.faults
     return Webhook(path, found)
 
 
-def _check_headers(inner: frames.Reader, field: fields.Field | None) -> None:
-    """Collect what is plainly wrong with headers, as far as they are known."""
-    given = field.value if isinstance(field, fields.Literal) else {}
-    if isinstance(field, fields.Entries):
-        given = {
-            name: one.value if isinstance(one, fields.Literal) else None for name, one in field.fields.items()
-        }
-    for name, value in given.items() if isinstance(given, dict) else ():
-        fault = destinations.header_fault(name, value if isinstance(value, str) else None)
-        if fault is not None:
-            inner.fault("headers", fault)
+def _check_pairs(inner: frames.Reader, field: fields.Field | None, place: str) -> None:
+    """Collect what is plainly wrong with names and texts, as far as they are known."""
+    if field is None or isinstance(field, fields.Accessor | expressions.Script):
+        return
+    known = fields.known(field)
+    if not isinstance(known, dict):
+        inner.fault(place, "is an object")
+        return
+    names = field.fields if isinstance(field, fields.Entries) else known
+    for name in names:
+        value = known.get(name)
+        try:
+            texts: list[str | None] = [text for _, text in _pairs({name: value}, inner.at(place))]
+        except errors.RenderFailed as refusal:
+            inner.faults += refusal.faults
+            continue
+        if place == "headers":
+            told = (destinations.header_fault(name, text) for text in texts or [None])
+            inner.faults += [errors.Fault(inner.at(place), fault) for fault in told if fault is not None]
 
 
 def _url_fault(given: object) -> str | None:

@@ -139,6 +139,28 @@ def _is_literal(fields: Iterable[Field]) -> bool:
     return all(isinstance(field, Literal) for field in fields)
 
 
+def is_dynamic(given: object) -> bool:
+    """Whether something in this is taken from the run; an `if` in it is nothing that is."""
+    if isinstance(given, str):
+        return given.startswith("refs.") or "${" in given
+    if isinstance(given, dict):
+        return "$ref" in given or any(is_dynamic(one) for key, one in given.items() if key != "if")
+    return isinstance(given, list) and any(map(is_dynamic, given))
+
+
+def known(field: Field | None) -> Any:
+    """What of a field is known before any run, without what is not; MISSING where nothing is."""
+    if isinstance(field, Literal):
+        return field.value
+    if isinstance(field, Items):
+        return [value for one in field.fields if (value := known(one)) is not values.MISSING]
+    if isinstance(field, Entries):
+        return {
+            key: value for key, one in field.fields.items() if (value := known(one)) is not values.MISSING
+        }
+    return values.MISSING
+
+
 def _read_by(fields: Iterable[Field]) -> frozenset[str]:
     return frozenset().union(*(field.reads for field in fields))
 

@@ -317,14 +317,25 @@ class Reader:
             self.faults += refusal.faults
             return None
 
-    def literal(self, name: str, kind: type, told: str) -> Any:
-        """A field's value where it is literal and of this kind; a fault where it is of another."""
-        value = self.raw(name)
-        if value is None or not isinstance(value, kind):
-            if value is not None:
-                self.fault(name, told)
-            return None
-        return value
+    def named(self, place: str) -> fields.Field | None:
+        """A field that comes to an id or a key; one that plainly never will is a fault."""
+        field = self.field(place)
+        if isinstance(field, fields.Literal):
+            try:
+                name(field.value, self.at(place))
+            except errors.RenderFailed as refusal:
+                self.faults += refusal.faults
+        elif isinstance(field, fields.Items | fields.Entries):
+            self.fault(place, "is no text")
+        return field
+
+    def mapped(self, place: str) -> fields.Field | None:
+        """A field that comes to an object; one that plainly never will is a fault."""
+        field = self.field(place)
+        is_literal = isinstance(field, fields.Literal) and not isinstance(field.value, dict)
+        if is_literal or isinstance(field, fields.Items | fields.Text):
+            self.fault(place, "is an object")
+        return field
 
     def fault(self, name: str, message: str) -> None:
         """Something is wrong with a field."""

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from heliograph import errors
-from heliograph.core import frames, mime, people
+from heliograph.core import fields, frames, mime, people
 
 TEXTS = ("subject", "text", "html")
 MOST_COPIES = 50
@@ -29,6 +29,16 @@ def of_email(given: Mapping[str, Any], path: str) -> dict[str, Any]:
     return found
 
 
+def faults_of(given: fields.Field | None, path: str) -> list[errors.Fault]:
+    """What is wrong with a step's override, as far as it is known before a run."""
+    known = fields.known(given)
+    try:
+        of_email(known if isinstance(known, dict) else {}, path)
+    except (errors.InvalidInput, errors.RenderFailed) as refusal:
+        return list(refusal.faults)
+    return []
+
+
 def of_channel(channel: str, given: Mapping[str, Any], path: str) -> tuple[dict[str, Any], list[str]]:
     """What an override says of a message on one channel, and the places of what is passed over.
 
@@ -36,17 +46,17 @@ def of_channel(channel: str, given: Mapping[str, Any], path: str) -> tuple[dict[
     """
     if channel == "email":
         return _checked(given, path), [f"{path}.{name}" for name in given.keys() - {*_EMAIL}]
-    fields = _WORDS.get(channel, {})
+    words = _WORDS.get(channel, {})
     faults = [
         errors.Fault(f"{path}.{name}", f"is not served: {takes(channel)}")
-        for name in sorted(given.keys() - fields.keys())
+        for name in sorted(given.keys() - words.keys())
     ]
     if faults:
         raise errors.InvalidInput(faults=faults)
     found: dict[str, Any] = {}
     for name, value in given.items():
         if value not in (None, ""):
-            found[fields[name]] = _READERS[name](value, f"{path}.{name}")
+            found[words[name]] = _READERS[name](value, f"{path}.{name}")
     return found, []
 
 
@@ -65,8 +75,8 @@ def of_any_channel(given: Mapping[str, Any], path: str) -> dict[str, dict[str, A
 
 def takes(channel: str) -> str:
     """What an override may say on a channel, in words."""
-    fields = _EMAIL if channel == "email" else _WORDS.get(channel, {})
-    return f"{channel} takes {', '.join(fields) or 'no override'}"
+    words = _EMAIL if channel == "email" else _WORDS.get(channel, {})
+    return f"{channel} takes {', '.join(words) or 'no override'}"
 
 
 LONGEST_DATA = 4_096

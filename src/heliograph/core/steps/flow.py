@@ -47,7 +47,7 @@ class Cancel(NamedTuple):
 def read_cancel(reader: frames.Reader) -> Cancel:
     """A `cancel` step; the token's older spellings are taken too."""
     named = next((name for name in TOKENS if reader.raw(name) is not None), TOKENS[0])
-    return Cancel(reader.path, reader.field(named))
+    return Cancel(reader.path, reader.named(named))
 
 
 _CONTEXT = ("brand", "data", "profile", "recipient", "template")
@@ -102,13 +102,17 @@ def read_invoke(reader: frames.Reader) -> Invoke:
     if isinstance(given, dict) and "$ref" not in given:
         inner = frames.Reader(given, reader.at("context"), reader.evaluator)
         inner.strangers(_CONTEXT)
-        context = {name: field for name in _CONTEXT if (field := inner.field(name)) is not None}
+        found = {
+            name: inner.mapped(name) if name in ("data", "profile") else inner.named(name)
+            for name in _CONTEXT
+        }
+        context = {name: field for name, field in found.items() if field is not None}
         reader.faults += inner.faults
     elif given is not None:
         context = reader.field("context") or {}
         if isinstance(context, fields.Literal):
             reader.fault("context", "is an object, or a reference to one")
-    return Invoke(reader.path, reader.field("template"), context)
+    return Invoke(reader.path, reader.named("template"), context)
 
 
 KINDS = {"cancel": (read_cancel, TOKENS), "invoke": (read_invoke, ("template", "context"))}

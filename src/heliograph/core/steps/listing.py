@@ -25,8 +25,8 @@ from heliograph.core import (
     step_keys,
 )
 
-_OWN = ("list", "template", "brand", "data", "override")
-FIELDS = (*_OWN, "data_source", *step_keys.FIELDS)
+_NAMES, _OBJECTS = ("list", "template", "brand"), ("data", "override")
+FIELDS = (*_NAMES, *_OBJECTS, "data_source", *step_keys.FIELDS)
 _SOURCE = ("webhook", "merge_strategy")
 _SPEAKING = frozenset({"data", "profile", "override"})
 """An answer that has no other keys than these says which is which; any other is data."""
@@ -130,15 +130,14 @@ class SendList(NamedTuple):
 
 def read_send_list(reader: frames.Reader) -> SendList:
     """A `send-list` step. Faults are collected by the reader."""
-    given = {name: field for name in _OWN if (field := reader.field(name)) is not None}
+    found = {name: reader.named(name) for name in _NAMES} | {name: reader.mapped(name) for name in _OBJECTS}
+    given = {name: field for name, field in found.items() if field is not None}
+    reader.faults += overrides.faults_of(given.get("override"), reader.at("override"))
     if "list" not in given and not reader.faults:
         reader.fault("list", "is required: the id of a list")
     named = given.get("list")
     if isinstance(named, fields.Literal) and (fault := lists.id_fault(named.value)):
         reader.fault("list", fault)
-    for name in ("data", "override"):
-        if isinstance(given.get(name), fields.Literal) and not isinstance(reader.raw(name), dict):
-            reader.fault(name, "is an object")
     return SendList(reader.path, given, _read_source(reader), step_keys.read(reader))
 
 
@@ -198,22 +197,23 @@ _JOINING = ("list_id", "recipient_id", "subscription")
 
 def read_subscribe(reader: frames.Reader) -> Subscribe:
     """A `subscribe` step. Faults are collected by the reader."""
-    given = {name: field for name in _JOINING if (field := reader.field(name)) is not None}
+    found = {name: reader.named(name) for name in _JOINING[:2]} | {"subscription": reader.mapped(_JOINING[2])}
+    given = {name: field for name, field in found.items() if field is not None}
     for name, told in (("list_id", "the id of a list"), ("recipient_id", "who is to be on it")):
         if reader.raw(name) is None:
             reader.fault(name, f"is required: {told}")
     named = given.get("list_id")
     if isinstance(named, fields.Literal) and (fault := lists.id_fault(named.value)):
         reader.fault("list_id", fault)
-    said = reader.raw("subscription")
-    if isinstance(given.get("subscription"), fields.Literal):
+    said = fields.known(given.get("subscription"))
+    if isinstance(said, dict):
+        inner = frames.Reader(reader.given["subscription"], reader.at("subscription"), reader.evaluator)
+        inner.strangers(("preferences",))
         try:
-            lists.check_preferences(
-                said.get("preferences") if isinstance(said, dict) else said,
-                f"{reader.path}.subscription.preferences",
-            )
+            lists.check_preferences(said.get("preferences"), inner.at("preferences"))
         except errors.InvalidInput as refusal:
-            reader.faults += refusal.faults
+            inner.faults += refusal.faults
+        reader.faults += inner.faults
     return Subscribe(reader.path, given)
 
 

@@ -16,6 +16,7 @@ from heliograph.core import effects, expressions, fetches, fields, frames, peopl
 
 MAX_BYTES = 256 * 1024
 _PROFILE, _DATA = "profile", "data."
+_NAMES = ("user_id", "path", "tenant_id")
 
 
 class GetProfile(NamedTuple):
@@ -93,10 +94,9 @@ def _path_fault(given: object) -> str | None:
 
 def read_get_profile(reader: frames.Reader) -> GetProfile:
     """A `get-profile` step."""
-    given = {name: field for name in _GET if (field := reader.field(name)) is not None}
+    given = {name: field for name in _NAMES if (field := reader.named(name)) is not None}
     if reader.raw("user_id") is None:
         reader.fault("user_id", "is required: whose profile is to be read")
-    given.pop("merge_strategy", None)
     strategy = fetches.read_strategy(reader, "merge_strategy")
     if strategy is not None:
         given["merge_strategy"] = strategy
@@ -174,11 +174,10 @@ def read_update_profile(reader: frames.Reader) -> UpdateProfile:
     elif isinstance(profile, fields.Text | fields.Items):
         reader.fault("profile", "is an object")
     strategy = fetches.read_strategy(reader, "merge")
-    return UpdateProfile(reader.path, reader.field("recipient_id"), profile, strategy)
+    return UpdateProfile(reader.path, reader.named("recipient_id"), profile, strategy)
 
 
-_GET = ("user_id", "path", "merge_strategy", "tenant_id")
 KINDS = {
-    "get-profile": (read_get_profile, _GET),
+    "get-profile": (read_get_profile, (*_NAMES, "merge_strategy")),
     "update-profile": (read_update_profile, ("recipient_id", "profile", "merge")),
 }

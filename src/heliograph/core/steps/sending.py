@@ -245,13 +245,17 @@ def read_send(reader: frames.Reader) -> Send | SendMessage | request_steps.SendR
             if reader.raw(name) is not None:
                 reader.fault(name, "stands in `message` in this form of the step")
         given = reader.raw("message")
-        if _is_dynamic(given) if isinstance(given, str) else isinstance(given, dict) and not _is_plain(given):
+        if (
+            fields.is_dynamic(given)
+            if isinstance(given, str)
+            else isinstance(given, dict) and not _is_plain(given)
+        ):
             return request_steps.read(reader, given)._replace(once=step_keys.read(reader))
         return _read_message(reader)._replace(once=step_keys.read(reader))
-    given = {name: field for name in LEGACY if (field := reader.field(name)) is not None}
-    for name in ("data", "profile", "override"):
-        if isinstance(given.get(name), fields.Literal) and not isinstance(reader.raw(name), dict):
-            reader.fault(name, "is an object")
+    found = {name: reader.named(name) for name in ("recipient", "template", "brand")}
+    found |= {name: reader.mapped(name) for name in ("data", "profile", "override")}
+    given = {name: field for name, field in found.items() if field is not None}
+    reader.faults += overrides.faults_of(given.get("override"), reader.at("override"))
     return Send(reader.path, given, step_keys.read(reader))
 
 
@@ -263,17 +267,8 @@ def _is_plain(message: Mapping[str, Any]) -> bool:
         all(value is None or value == "" or key in _MESSAGE for key, value in message.items())
         and len(listed) <= MAX_RECIPIENTS
         and all(isinstance(one, dict) and one.keys() <= {*_TO} for one in listed)
-        and not any(_is_dynamic(message.get(name)) for name in _ROUTED)
+        and not any(fields.is_dynamic(message.get(name)) for name in _ROUTED)
     )
-
-
-def _is_dynamic(given: object) -> bool:
-    """Whether something in this is taken from the run."""
-    if isinstance(given, str):
-        return given.startswith("refs.") or "${" in given
-    if isinstance(given, dict):
-        return "$ref" in given or any(_is_dynamic(one) for key, one in given.items() if key != "if")
-    return isinstance(given, list) and any(map(_is_dynamic, given))
 
 
 def _read_message(reader: frames.Reader) -> SendMessage:
@@ -284,14 +279,11 @@ def _read_message(reader: frames.Reader) -> SendMessage:
     inner = frames.Reader(given, reader.at("message"), reader.evaluator)
     inner.strangers(_MESSAGE)
     to = _read_to(inner)
-    template, raw = inner.field("template"), inner.raw("content")
+    template, raw = inner.named("template"), inner.raw("content")
     if (template is None) == (raw is None) and not inner.faults:
         inner.fault("", "takes either `template` or `content`, not both")
     content, drawn = _read_content(raw, inner)
-    data = inner.field("data")
-    if isinstance(data, fields.Literal) and not isinstance(inner.raw("data"), dict):
-        inner.fault("data", "is an object")
-    brand = inner.field("brand_id")
+    data, brand = inner.mapped("data"), inner.named("brand_id")
     by, timeout = _read_routing(given, inner)
     topic = _read_topic(inner)
     reader.faults += inner.faults
@@ -310,7 +302,7 @@ def _read_topic(inner: frames.Reader) -> fields.Field | None:
         return None
     words = frames.Reader(raw, inner.at("preferences"), inner.evaluator)
     words.strangers((_TOPIC,))
-    topic = words.field(_TOPIC)
+    topic = words.named(_TOPIC)
     if topic is None and not words.faults:
         words.fault(_TOPIC, "is required: the id of a topic")
     inner.faults += words.faults
@@ -379,7 +371,7 @@ def _read_to(inner: frames.Reader) -> tuple[fields.Field, ...]:
 
 
 def _to_faults(one: object, path: str) -> list[errors.Fault]:
-    if isinstance(one, str) and (one.startswith("refs.") or "${" in one):
+    if isinstance(one, str) and fields.is_dynamic(one):
         return []
     if not isinstance(one, dict):
         return [errors.Fault(path, "is an object with `user_id` or `email`")]
@@ -388,7 +380,21 @@ def _to_faults(one: object, path: str) -> list[errors.Fault]:
     faults = documents.unknown_keys(one, _TO, path)
     if not faults and not any(one.get(name) for name in ("user_id", "email")):
         faults = [errors.Fault(path, "names nobody: give `user_id` or `email`")]
+    for name, check in _CHECKS.items():
+        if one.get(name) not in (None, "") and not fields.is_dynamic(one[name]):
+            try:
+                check(one[name], documents.below(path, name))
+            except (errors.InvalidInput, errors.RenderFailed) as refusal:
+                faults += refusal.faults
     return faults
+
+
+def _address(value: Any, path: str) -> str:
+    return people.check_email(frames.text(value, path), path)
+
+
+_CHECKS = {"user_id": frames.name, "email": _address, "data": frames.mapping}
+"""What a recipient says, where it is known beforehand."""
 
 
 KINDS = {"send": (read_send, (*LEGACY, *ONCE, "message"))}

@@ -81,7 +81,8 @@ def _faults(values: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
 
 def read_throttle(reader: frames.Reader) -> Throttle:
     """A `throttle` step; what of it is literal is checked now."""
-    given = {name: field for name in FIELDS[:4] if (field := reader.field(name)) is not None}
+    found = {name: reader.field(name) for name in FIELDS[:3]} | {FIELDS[3]: reader.named(FIELDS[3])}
+    given = {name: field for name, field in found.items() if field is not None}
     dynamic = {name for name, field in given.items() if not isinstance(field, fields.Literal)}
     for name in ("max_allowed", "period", "scope"):
         if reader.raw(name) is None:
