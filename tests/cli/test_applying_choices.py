@@ -118,7 +118,7 @@ def test_everything_that_messages_go_by_is_kept_in_files(
 @pytest.mark.parametrize(
     ("name", "changed", "told"),
     [
-        ("strategy", ("[push, sms]", "[fax]"), "strategy.yaml:4: routing.channels[0]: "),
+        ("strategy", ("[push, sms]", "[fax]"), "strategy.yaml: routing.channels[0]: there is no channel"),
         ("strategy", ("name: Urgent", "name: Urgent\ncolour: red"), "strategy.yaml:4: colour: "),
         ("strategy", ('if: "data.n === 1"', "colour: red"), "strategy.yaml:6: channels.sms.colour: "),
         ("strategy", ("id: urgent", "id: ''"), "strategy.yaml:2: id: "),

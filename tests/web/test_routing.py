@@ -107,7 +107,8 @@ def test_a_wrong_routing_is_refused(api: Client) -> None:
     """Every fault of a routing has its place."""
     wrong: list[tuple[dict[str, Any], set[str]]] = [
         ({"routing": "email"}, {"message.routing"}),
-        ({"routing": routing("some", "emial")}, {"message.routing.method", "message.routing.channels[0]"}),
+        ({"routing": routing("some", "")}, {"message.routing.method", "message.routing.channels[0]"}),
+        ({"routing": routing("single", "email", 7)}, {"message.routing.channels[1]"}),
         ({"routing": routing("all")}, {"message.routing.channels"}),
         ({"channels": {"fax": {}}}, {"message.channels.fax"}),
         ({"timeout": {"channel": {"fax": 5}}}, {"message.timeout.channel.fax"}),
@@ -457,7 +458,7 @@ def test_a_wrong_strategy_is_refused(api: Client) -> None:
     fine = {"name": "n", "routing": routing("single", "email")}
     wrong: list[tuple[dict[str, Any], set[str]]] = [
         ({}, {"name", "routing"}),
-        ({**fine, "routing": routing("some", "fax")}, {"routing.method", "routing.channels[0]"}),
+        ({**fine, "routing": routing("some", "a fax")}, {"routing.method", "routing.channels[0]"}),
         ({**fine, "channels": {"sms": {"if": "data."}}}, {"channels.sms.if"}),
         ({**fine, "providers": {"twilio": {"override": {"x": 1}}}}, {"providers.twilio.override.x"}),
         ({**fine, "tags": "a"}, {"tags"}),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from heliograph import errors
-from heliograph.core import frames
+from heliograph.core import frames, request_steps, routing_trees
 from heliograph.core.steps import listing, profiles, sending
 
 _TEXTS = ("brand", "recipient", "template")
@@ -53,6 +53,37 @@ def of_addresses(allowed: Collection[str]) -> Check:
         return [fault for one in asked if one is not None and (fault := one.fault(allowed)) is not None]
 
     return check
+
+
+Providers = Callable[[], Mapping[str, str]]
+"""Gives the channel of each of a workspace's own providers, by its name."""
+
+
+def of_providers(read: Providers) -> Check:
+    """Finds the steps whose messages are to go by a provider that there is not."""
+
+    def check(steps: Sequence[frames.Step]) -> list[errors.Fault]:
+        trees = [
+            (step, tree)
+            for step in steps
+            if isinstance(step.body, sending.SendMessage | request_steps.SendRequest)
+            if (tree := _tree(step.body)) is not None
+        ]
+        named = [
+            one
+            for step, tree in trees
+            for one in routing_trees.open_names(tree, f"{step.path}.message.routing")
+        ]
+        known = read() if named else {}
+        return [
+            errors.Fault(place, routing_trees.lack(name, known)) for place, name in named if name not in known
+        ]
+
+    return check
+
+
+def _tree(body: sending.SendMessage | request_steps.SendRequest) -> routing_trees.Node | None:
+    return body.by.root if isinstance(body, sending.SendMessage) else body.tree
 
 
 def of_sends(given: Mapping[str, Any]) -> Check:

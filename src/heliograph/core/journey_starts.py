@@ -148,9 +148,15 @@ def of_own(
     now: int,
     *,
     allowed_hosts: Collection[str] = (),
+    providers: journey_checks.Providers | None = None,
 ) -> effects.Start:
-    """The start of a run that brings its steps with it, checked whole. Raises InvalidInput."""
+    """The start of a run that brings its steps with it, checked whole. Raises InvalidInput.
+
+    `providers` reads those of the workspace, where they are to be looked for.
+    """
     checks = [journey_checks.of_sends(given), journey_checks.of_addresses(allowed_hosts)]
+    if providers is not None:
+        checks.append(journey_checks.of_providers(providers))
     try:
         read_steps(steps, evaluator, checks=checks)
     except errors.InvalidInput as refusal:

@@ -144,11 +144,15 @@ def define(
     given: Mapping[str, Any],
     evaluator: expressions.Evaluator,
     allowed_hosts: Collection[str] = (),
+    providers: journey_checks.Providers | None = None,
 ) -> Definition:
     """The journey of this id. Raises InvalidInput with its faults.
 
-    `allowed_hosts` are those that its steps may ask though they are not on the public internet, or over plain http.
+    `allowed_hosts` are those that its steps may ask though they are not on the public internet, or over plain http;
+    `providers` reads those of the workspace, where they are to be looked for.
     """
+    checks = [journey_checks.of_addresses(allowed_hosts)]
+    checks += [] if providers is None else [journey_checks.of_providers(providers)]
     faults = []
     for name, most in (("name", MAX_NAME), ("alias", MAX_NAME)):
         value = given.get(name)
@@ -164,7 +168,7 @@ def define(
         except errors.InvalidInput as refusal:
             faults += refusal.faults
     try:
-        read_steps(given.get("steps"), evaluator, checks=[journey_checks.of_addresses(allowed_hosts)])
+        read_steps(given.get("steps"), evaluator, checks=checks)
     except errors.InvalidInput as refusal:
         faults += refusal.faults
     if faults:

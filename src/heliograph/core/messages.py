@@ -46,7 +46,7 @@ TAKEN = frozenset({State.ACCEPTED, State.DELIVERED, State.BOUNCED})
 """The provider took it, whatever became of it then."""
 
 OPTED_OUT, SUPPRESSED, CONTACT_DELETED = "opted_out", "suppressed", "contact_deleted"
-NO_PROVIDER, CAPPED = "no_provider", "capped"
+NO_PROVIDER, CAPPED = routes.NO_PROVIDER, "capped"
 UNPUBLISHED = outgoing.UNPUBLISHED
 """Why a message is UNROUTABLE though there is a way: its template has no published version."""
 UNWANTED = frozenset({OPTED_OUT, SUPPRESSED})
@@ -218,12 +218,14 @@ def following(
     if onward is not None:
         return onward
     free = UNCOUNTED if policy.outages_count else UNCOUNTED | {"unreachable"}
-    is_used_up = sum(attempt.code not in free for attempt in attempts) >= policy.attempts
+    # A route may come to a channel twice, by other providers: what was tried there before counts no more.
+    here = [attempt for attempt in attempts if attempt.at >= route.since] or attempts[-1:]
+    is_used_up = sum(attempt.code not in free for attempt in here) >= policy.attempts
     if outcome == "uncertain" and (is_used_up or not policy.repeat_uncertain):
         return Following(State.UNCERTAIN, None, None)
     if outcome == "permanent" or is_used_up:
         return ended(State.FAILED, route, now)
-    tried = len(begun(attempts))
+    tried = len(begun(here))
     retry_at = max(schedule.delivery_retry_at(tried, now, message_id), now + int(wait * 1_000_000))
     left_at = routes.next_provider_at(route, [(one.provider, one.at) for one in attempts], now)
     if left_at is not None and outcome != "uncertain":

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from heliograph.core import (
+    chains,
     courier_text,
     delays,
     effects,
@@ -21,6 +22,7 @@ from heliograph.core import (
     plans,
     routes,
     routing,
+    routing_trees,
 )
 
 UNPUBLISHED = "unpublished"
@@ -64,7 +66,7 @@ class Letter(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 def letter_of(pin: plans.Pin, library: plans.Library, brand: str | None, **said: Any) -> Letter:
     """A stored template, in the look of the brand that is named, else of its own."""
-    by = routing.chosen(said.pop("routing", routing.LEFT_OPEN), pin.strategy_id, library.strategies)
+    by = routing.chosen(said.pop("routing", routing.LEFT_OPEN), pin.strategy_id, library)
     look, looks = library.look(pin, brand), _looks(pin, library, by)
     version = pin.version
     return Letter(
@@ -74,7 +76,7 @@ def letter_of(pin: plans.Pin, library: plans.Library, brand: str | None, **said:
 
 def letter_with(content: Mapping[str, Any], library: plans.Library, brand: str | None, **said: Any) -> Letter:
     """Words of the sender's own."""
-    by = routing.chosen(said.pop("routing", routing.LEFT_OPEN), None, library.strategies)
+    by = routing.chosen(said.pop("routing", routing.LEFT_OPEN), None, library)
     if is_literal(content):
         return Letter(content=dict(content), routing=by, **said)
     look, looks = library.look(None, brand), _looks(None, library, by)
@@ -98,10 +100,10 @@ def messages(letter: Letter, to: Recipient, fault: str | None = None) -> list[ef
     `fault` is why they are not to have it, where that is known already.
     """
     written, filling = _texts(letter, to)
-    chains, passed = routing.ways(letter.routing, to.profile, to.data, letter.looks)
-    named = [] if chains else routing.named(letter.routing.root)
-    fault = letter.fault or fault or (None if chains else _no_address(to, named))
-    way = chains[0][0] if chains else routes.Way(named[0], "")
+    found, passed = chains.ways(letter.routing, to.profile, to.data, letter.looks)
+    nowhere, lack = ("", None) if found else _nowhere(letter.routing, to, passed)
+    fault = letter.fault or fault or lack
+    way = found[0][0] if found else routes.Way(nowhere, "")
     plain = effects.Deliver(
         effects.Kind.MESSAGE,
         way.channel,
@@ -115,10 +117,10 @@ def messages(letter: Letter, to: Recipient, fault: str | None = None) -> list[ef
         _waiting(letter, to, _route_of(letter)),
     )
     # Most go one way of which nothing is said: what follows would add nothing to them.
-    is_bare = len(chains) == 1 and len(chains[0]) == 1 and not (passed or letter.override)
+    is_bare = len(found) == 1 and len(found[0]) == 1 and not (passed or letter.override)
     if fault is not None or (is_bare and not (way.said or way.limit or way.via)):
         return [plain]
-    return _by(plain, letter, chains, passed)
+    return _by(plain, letter, found, passed)
 
 
 def along(
@@ -128,21 +130,21 @@ def along(
 
     `plain` is as it is where nobody says any.
     """
-    by = routing.chosen(routing.LEFT_OPEN, None if pin is None else pin.strategy_id, library.strategies)
+    by = routing.chosen(routing.LEFT_OPEN, None if pin is None else pin.strategy_id, library)
     if by == routing.BY_EMAIL:
         return [plain]
     letter = Letter(routing=by, looks=_looks(pin, library, by))
-    chains, passed = routing.ways(by, to.profile, to.data, letter.looks)
-    if chains:
-        return _by(plain._replace(fault=None), letter, chains, passed)
-    named = routing.named(by.root)
-    return [plain._replace(channel=named[0], address=None, fault=_no_address(to, named))]
+    found, passed = chains.ways(by, to.profile, to.data, letter.looks)
+    if found:
+        return _by(plain._replace(fault=None), letter, found, passed)
+    channel, lack = _nowhere(by, to, passed)
+    return [plain._replace(channel=channel, address=None, fault=lack)]
 
 
 def _by(
     plain: effects.Deliver,
     letter: Letter,
-    chains: Sequence[tuple[routes.Way, ...]],
+    found: Sequence[tuple[routes.Way, ...]],
     passed: tuple[routes.Passed, ...],
 ) -> list[effects.Deliver]:
     """A message by each of these chains of ways."""
@@ -150,7 +152,7 @@ def _by(
     told = plain._replace(route=msgspec.structs.replace(plain.route, passed=passed)) if passed else plain
     return [
         one
-        for place, chain in enumerate(chains)
+        for place, chain in enumerate(found)
         for one in _on_its_way(plain if place else told, chain, letter.override, letter.routing.escalation)
     ]
 
@@ -205,8 +207,17 @@ def reaching(letter: Letter, to: Recipient) -> Letter:
     if letter.routing.root is not routing.BY_EMAIL.root or people.email_of(to.profile) is not None:
         return letter
     return msgspec.structs.replace(
-        letter, routing=msgspec.structs.replace(letter.routing, root=routing.ANYWHERE)
+        letter, routing=msgspec.structs.replace(letter.routing, root=routing_trees.ANYWHERE)
     )
+
+
+def _nowhere(by: routing.Routing, to: Recipient, passed: Sequence[routes.Passed]) -> tuple[str, str]:
+    """The channel of a message that goes by none, and why."""
+    named = routing_trees.named(by.root)
+    if named:
+        return named[0], _no_address(to, named)
+    # It names but providers that there were when it was said.
+    return "email", f"{routes.NO_PROVIDER}: {passed[0].text}"
 
 
 def _no_address(to: Recipient, channels: Sequence[str]) -> str:

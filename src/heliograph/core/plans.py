@@ -136,6 +136,8 @@ class Library(NamedTuple):
     """By which channels messages go (core.routing.Routing), by strategy."""
     drafts: frozenset[str] = frozenset()
     """The templates, by id and by alias, of which nothing is published."""
+    providers: Mapping[str, str] = {}
+    """The channel of each of the workspace's own providers, by name."""
 
     def missing(self, brand: str | None, strategy: str | None) -> str | None:
         """Which of these, that a message names itself, there is not; None: none."""

@@ -13,6 +13,7 @@ import msgspec
 
 from heliograph import errors
 from heliograph.core import (
+    courier_fields,
     documents,
     effects,
     expressions,
@@ -20,6 +21,8 @@ from heliograph.core import (
     frames,
     plans,
     requests,
+    routing,
+    routing_trees,
     schedule,
     step_keys,
 )
@@ -48,6 +51,12 @@ class SendRequest(NamedTuple):
         whole = () if self.whole is None else (self.whole,)
         return self.once.reads.union(*(part.reads for part in (*self.parts.values(), *whole)))
 
+    @property
+    def tree(self) -> routing_trees.Node | None:
+        """By which channels it goes, as far as that is known before the run."""
+        said = self.parts.get("routing")
+        return None if said is None else routing_trees.read(courier_fields.Read(), _still(said), "")
+
     def people(self, run: frames.Run, scope: expressions.Scope) -> Iterable[str]:
         """The one by whose clock it is delayed."""
         return (
@@ -66,9 +75,10 @@ class SendRequest(NamedTuple):
         if used is not None:
             return plans.done(output={step_keys.REPEATS: used.run_id, "message_ids": used.answer})
         said = self._read(scope, scene.region)
-        fault = scene.library.missing(said.brand, said.routing.strategy) or _missing(said, scene, run)
+        fault = routing.missing(said.routing, said.brand, scene.library) or _missing(said, scene, run)
         if fault is not None:
             return plans.failed(fault)
+        said = requests.placed(said, scene.library.providers)
         said = requests.bound(self._of_run(said, run), scene.tenant_id)
         stored = [run.people.get(one, {}) for one in _by_whose_clock(said)]
         try:

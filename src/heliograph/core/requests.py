@@ -21,6 +21,7 @@ from heliograph.core import (
     message_delays,
     people,
     routing,
+    routing_trees,
     schedule,
     timeouts,
 )
@@ -119,6 +120,14 @@ def due_at(said: Request, stored: Mapping[str, Any], now: int) -> int:
     known = (said.to[0].profile, stored) if said.is_single else ()
     zone = delays.zone_of(said.delay.zone, *(people.attribute(one, "zoneinfo") for one in known))
     return message_delays.due_at(said.delay, zone, now)
+
+
+def placed(said: Request, known: Mapping[str, str]) -> Request:
+    """The request with the channels told of the providers that it lists; `known` is that of each that there is."""
+    root = routing_trees.placed(said.routing.root, known)
+    if root is said.routing.root:
+        return said
+    return msgspec.structs.replace(said, routing=msgspec.structs.replace(said.routing, root=root))
 
 
 def bound(said: Request, tenant_id: str | None) -> Request:

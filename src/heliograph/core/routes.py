@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-NO_ADDRESS, CONDITION = "no_address", "condition"
+NO_ADDRESS, NO_PROVIDER, CONDITION = "no_address", "no_provider", "condition"
 DELIVERED, VIEWED, ENGAGED = "delivered", "viewed", "engaged"
 """What counts as notice that somebody took of a message: a delivery, an opening, a click."""
 
@@ -37,6 +37,8 @@ class Via(msgspec.Struct, frozen=True, omit_defaults=True):
     """Milliseconds after which a provider is left for the next, where there is one."""
     limits: dict[str, int] = {}
     """Likewise, of single providers."""
+    first: tuple[str, ...] = ()
+    """Those that are asked before all others, in this order."""
 
     def limit_of(self, names: Collection[str]) -> int | None:
         """How long (ms) a provider with these names is tried."""

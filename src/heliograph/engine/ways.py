@@ -341,9 +341,9 @@ class Ways:
 def _goes_by(order: Sequence[Way], via: routes.Via) -> list[Way]:
     """Those of these providers that a message goes by, in its order."""
     allowed = [way for way in order if not any(name in via.never for name in way.names)]
-    if not via.only:
-        return allowed
-    return list(dict.fromkeys(way for name in via.only for way in allowed if name in way.names))
+    named = via.only or via.first
+    ahead = [way for name in named for way in allowed if name in way.names]
+    return list(dict.fromkeys(ahead if via.only else [*ahead, *allowed]))
 
 
 def _had_its_time(

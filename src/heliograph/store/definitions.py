@@ -202,7 +202,8 @@ def library(connection: sa.Connection, workspace_id: int) -> plans.Library:
         sa.select(brands.id, brands.version).where(brands.workspace_id == workspace_id)
     )
     versions = {row.id: row.version for row in found}
-    return plans.Library(pins, versions, _routings(connection, workspace_id), frozenset(drafts) - pins.keys())
+    routings, names = _routings(connection, workspace_id), providers.channels(connection, workspace_id)
+    return plans.Library(pins, versions, routings, frozenset(drafts) - pins.keys(), names)
 
 
 def _routings(connection: sa.Connection, workspace_id: int) -> dict[str, routing.Routing]:

@@ -70,6 +70,13 @@ def named(connection: sa.Connection, name: str) -> list[tuple[int, Provider]]:
     return [(row.workspace_id, _provider(row[:-1])) for row in connection.execute(query)]
 
 
+def channels(connection: sa.Connection, workspace_id: int) -> dict[str, str]:
+    """The channel of each of a workspace's own providers, by its name."""
+    query = sa.select(_PROVIDERS.provider, _PROVIDERS.number, _PROVIDERS.alias, _PROVIDERS.channel)
+    found = connection.execute(query.where(_PROVIDERS.workspace_id == workspace_id))
+    return {providers.name_of(row.provider, row.number, row.alias): row.channel for row in found}
+
+
 def sends(connection: sa.Connection, workspace_id: int, channel: str) -> bool:
     """Whether a workspace has a provider of its own for a channel."""
     query = sa.select(_PROVIDERS.id).where(

@@ -13,8 +13,7 @@ import msgspec
 import sqlalchemy as sa
 
 from heliograph import errors
-from heliograph.core import effects, ids, messages, overrides, requested, requests, routing
-from heliograph.core import providers as core_providers
+from heliograph.core import effects, ids, messages, requested, requests, routing_trees
 from heliograph.store import (
     answers,
     birthdays,
@@ -23,6 +22,7 @@ from heliograph.store import (
     lists,
     providers,
     request_rows,
+    routing_checks,
     routing_strategies,
     rows,
     schema,
@@ -43,11 +43,16 @@ _FIELDS = tuple(_REQUESTS[name] for name in request_rows.Request._fields)
 
 def check(
     connection: sa.Connection, workspace_id: int, given: requests.Request, path: str = "message"
-) -> None:
-    """Raises errors.InvalidInput for what a request names and there is not."""
+) -> requests.Request:
+    """The request as its workspace reads it: with the channels of the providers that it lists.
+
+    Raises errors.InvalidInput for what it names and there is not.
+    """
     faults = [*_faults(connection, workspace_id, given, path)]
     if faults:
         raise errors.InvalidInput(faults=faults)
+    named = next(routing_trees.open_names(given.routing.root, ""), None)
+    return given if named is None else requests.placed(given, providers.channels(connection, workspace_id))
 
 
 def _faults(
@@ -60,7 +65,7 @@ def _faults(
             yield errors.Fault(f"{path}.template", f"there is no template {given.template!r}")
     if given.brand is not None and brands.read(connection, workspace_id, given.brand) is None:
         yield errors.Fault(f"{path}.brand_id", f"there is no brand {given.brand!r}")
-    yield from _provider_faults(connection, workspace_id, given.routing, path)
+    yield from routing_checks.faults(connection, workspace_id, given.routing, path)
     strategy = given.routing.strategy
     if strategy is not None and routing_strategies.read(connection, workspace_id, strategy) is None:
         yield errors.Fault(f"{path}.routing.strategy_id", f"there is no routing strategy {strategy!r}")
@@ -76,27 +81,6 @@ def _faults(
             courier_audiences.read(connection, workspace_id, bound, one.audience_id) is None
         ):
             yield errors.Fault(f"{at}.audience_id", f"there is no audience {one.audience_id!r}")
-
-
-def _provider_faults(
-    connection: sa.Connection, workspace_id: int, said: routing.Routing, path: str
-) -> Iterator[errors.Fault]:
-    """Faults of the providers that a routing names."""
-    named = [(f"{path}.providers.{name}", name) for name in said.providers]
-    for channel, one in said.channels.items():
-        named += [(f"{path}.channels.{channel}.providers", name) for name in one.providers]
-    if not named:
-        return
-    kinds = {one.name: one.provider for one in providers.listed(connection, workspace_id)}
-    for place, name in named:
-        if name not in kinds and name not in core_providers.KINDS:
-            yield errors.Fault(place, f"there is no provider {name!r}")
-    for name, said_of in said.providers.items():
-        if said_of.by_name and name in kinds:
-            way = core_providers.channel_of(kinds[name])
-            if way not in said_of.by_name:
-                place = f"{path}.providers.{name}.override"
-                yield errors.Fault(place, f"is not served: {overrides.takes(way)}")
 
 
 def _tenant_faults(

@@ -14,8 +14,9 @@ import sqlalchemy as sa
 
 from heliograph import errors
 from heliograph.core import ids
+from heliograph.core import routing_strategies as core
 from heliograph.core.routing_strategies import Definition
-from heliograph.store import identities, numbered, schema, templates, workspaces
+from heliograph.store import identities, numbered, routing_checks, schema, templates, workspaces
 
 PREFIX = "rs_"
 """How the id of a strategy begins, as Courier's do."""
@@ -41,6 +42,17 @@ _table = numbered.Table(schema.routing_strategies, Strategy._fields, _strategy)
 read, lock, listed = _table.read, _table.lock, _table.listed
 
 
+def check(connection: sa.Connection, workspace_id: int, definition: Definition) -> None:
+    """Raises errors.InvalidInput for the providers that a strategy names and there are not."""
+    said = core.routing_of(definition)
+    found = [
+        errors.Fault(fault.path.lstrip("."), fault.message)
+        for fault in routing_checks.faults(connection, workspace_id, said, "")
+    ]
+    if found:
+        raise errors.InvalidInput(faults=found)
+
+
 def create(
     connection: sa.Connection,
     workspace_id: int,
@@ -48,8 +60,9 @@ def create(
     now: int,
     identity: str | None = None,
 ) -> Strategy:
-    """Store a new strategy; without an id it gets one."""
+    """Store a new strategy; without an id it gets one. Raises errors.InvalidInput."""
     workspaces.raise_version(connection, workspace_id)
+    check(connection, workspace_id, definition)
     named = identity or f"{PREFIX}{ids.text(identities.fresh(now))}"
     number = workspaces.next_number(connection, workspace_id, "routing_strategies")
     made = Strategy(named, number, now, now, definition)
@@ -64,7 +77,8 @@ def create(
 def change(
     connection: sa.Connection, workspace_id: int, stored: Strategy, definition: Definition, now: int
 ) -> Strategy:
-    """Let a strategy that was read by `lock` say this; who made it is kept."""
+    """Let a strategy that was read by `lock` say this; who made it is kept. Raises errors.InvalidInput."""
+    check(connection, workspace_id, definition)
     said = msgspec.structs.replace(
         definition, creator=stored.definition.creator, updater=definition.creator or None
     )

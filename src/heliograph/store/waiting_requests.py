@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from heliograph.core import effects, ids, messages, requests, routing
+from heliograph.core import effects, ids, messages, requests, routing_trees
 from heliograph.store import message_rows, request_rows, rows, schema
 
 _REQUESTS, _TIMERS, _ARCHIVES = schema.requests.c, schema.timers.c, schema.archives.c
@@ -55,7 +55,7 @@ def as_message(row: request_rows.Request) -> rows.Message:
         row.partition,
         one.tenant_id or said.tenant_id,
         int(effects.Kind.MESSAGE),
-        routing.named(said.routing.root)[0],
+        next(iter(routing_trees.named(said.routing.root)), "email"),
         None,
         None,
         0,

@@ -153,7 +153,7 @@ class SendMessage(NamedTuple):
     def _sent(self, scene: plans.Scene, run: frames.Run, scope: expressions.Scope) -> plans.Outcome:
         path = f"{self.path}.message"
         brand = None if self.brand is None else self._brand(run, scope)
-        if (missing := scene.library.missing(brand, self.by.strategy)) is not None:
+        if (missing := routing.missing(self.by, brand, scene.library)) is not None:
             return plans.failed(missing)
         shared = dict(run.context.data)
         if self.data is not None:

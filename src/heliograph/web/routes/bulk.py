@@ -130,13 +130,13 @@ def create_job(request: Call) -> Response[BulkCreated]:
     identity = identities.fresh(services.now(), partition)
     job = bulk_rows.Job(
         *(who.workspace_id, identity, partition, who.tenant_id),
-        *(msgspec.json.encode(made.definition), msgspec.json.encode(said)),
+        *(msgspec.json.encode(made.definition), b""),
         *(int(bulk.State.CREATED), 0, 0, 0, 0),
         error=None,
     )
     with services.database.writing() as connection:
-        stored_requests.check(connection, who.workspace_id, said)
-        store.create(connection, job)
+        said = stored_requests.check(connection, who.workspace_id, said)
+        store.create(connection, job._replace(said=msgspec.json.encode(said)))
     return Response(BulkCreated(ids.text(identity)), headers=ignored_header([*ignored, *made.ignored]))
 
 

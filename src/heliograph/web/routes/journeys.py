@@ -5,6 +5,7 @@ Law: an invocation is checked whole before a run starts, and answered when its r
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -15,6 +16,7 @@ from heliograph import errors
 from heliograph.core import effects, ids, journey_checks, journey_starts, journeys, schedule
 from heliograph.engine import journey
 from heliograph.store import journeys as store
+from heliograph.store import providers
 from heliograph.web.calls import Call, ignored_header, in_thread
 
 TAG = "Journeys"
@@ -140,6 +142,7 @@ def invoke_ad_hoc(request: Call) -> Response[Invoked]:
         evaluator,
         now,
         allowed_hosts=request.services.settings.allowed_hosts,
+        providers=functools.partial(_providers, request),
     )
     started = _start(request, asked, now)
     known = {*_AUTOMATION, "recipient", "data", "profile"}
@@ -170,6 +173,12 @@ def _body(request: Call) -> dict[str, Any]:
     if len(request.content.body) > _MOST_BYTES:
         raise errors.TooLarge(f"an invocation takes at most {_MOST_BYTES // 1024**2} MiB")
     return request.read_object()
+
+
+def _providers(request: Call) -> dict[str, str]:
+    """The channel of each of the workspace's own providers."""
+    with request.services.database.reading() as connection:
+        return providers.channels(connection, request.principal.workspace_id)
 
 
 def _start(request: Call, asked: effects.Start, now: int) -> Invoked:
@@ -230,7 +239,8 @@ def put_template(request: Call) -> Response[Template]:
     if not 1 <= len(identity) <= _MOST_ID:
         raise errors.InvalidInput.at("id", f"takes 1 to {_MOST_ID} characters")
     services = request.services
-    definition = journeys.define(identity, given, services.evaluator, services.settings.allowed_hosts)
+    allowed, known = services.settings.allowed_hosts, functools.partial(_providers, request)
+    definition = journeys.define(identity, given, services.evaluator, allowed, known)
     with request.services.database.writing() as connection:
         now = request.services.now()
         made = store.put(connection, who.workspace_id, who.tenant_id, definition, now)

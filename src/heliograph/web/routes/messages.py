@@ -332,7 +332,8 @@ def _reason(row: rows.Message, state: State) -> Reason | None:
             return "UNSUBSCRIBED"
         if row.error == messages.UNPUBLISHED:
             return "UNPUBLISHED"
-        return "NO_PROVIDERS" if row.address else "NO_CHANNELS"
+        is_alone = bool(row.address) or (row.error or "").startswith(messages.NO_PROVIDER)
+        return "NO_PROVIDERS" if is_alone else "NO_CHANNELS"
     return None
 
 

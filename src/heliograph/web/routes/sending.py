@@ -50,7 +50,7 @@ def send(request: Call) -> Response[Sent]:
     said, strangers = requests.read(request.read_object(), services.settings.default_region or None)
     said = courier.bound(said, who)
     with services.database.writing() as connection:
-        store.check(connection, who.workspace_id, said)
+        said = store.check(connection, who.workspace_id, said)
         now = services.now()
         stored = store.profile(connection, who.workspace_id, said)
         due_at = requests.due_at(said, stored, now)
