@@ -186,6 +186,24 @@ def test_a_change_replaces_the_given_fields_alone(api: client.Client, fields: tu
     assert changed["version"] == made["version"] + 1
 
 
+def test_what_changes_nothing_makes_no_version(api: client.Client) -> None:
+    """Saying once more what a rule says leaves it as it is, whoever asks; `true` where it said 1 is a change."""
+    made = api.make_rule(**{**FULL, "conditions": [{"field": "n", "operator": "equals", "value": 1}]})
+    rule = api.get(f"{PATH}/{made['id']}").json()
+    api.clock.move(1_000_000)
+    other = api.key("supervisor")
+    again = {name: rule[name] for name in FULL if name != "alert_settings"}
+    for body in ({}, {"name": rule["name"]}, again):
+        answer = api.patch(f"{PATH}/{rule['id']}", body, key=other)
+        assert answer.status_code == 200, answer.text
+        assert {**answer.json(), "warnings": None} == {**rule, "warnings": None}
+    assert api.post(f"{PATH}/{rule['id']}/snooze", {"snoozed_until": None}).status_code == 200
+    assert api.get(f"{PATH}/{rule['id']}").json() == rule
+    truth = [{"field": "n", "operator": "equals", "value": True}]
+    changed = api.patch(f"{PATH}/{rule['id']}", {"conditions": truth}).json()
+    assert (changed["version"], changed["conditions"]) == (rule["version"] + 1, truth)
+
+
 def test_null_takes_settings_back_to_their_defaults(api: client.Client) -> None:
     """A null for settings, conditions or description empties them."""
     made = api.make_rule(**FULL)

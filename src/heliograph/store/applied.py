@@ -95,9 +95,15 @@ def _is_there(state: State, wanted: object) -> bool:
     return state.name.lower() == wanted
 
 
+_in_order = msgspec.json.Encoder(order="deterministic")
+
+
 def changed_fields(before: msgspec.Struct, after: msgspec.Struct) -> list[str]:
-    """The names of the fields in which two definitions differ."""
-    return [name for name in before.__struct_fields__ if getattr(before, name) != getattr(after, name)]
+    """The names of the fields in which two definitions differ, as JSON: `true` is not 1."""
+    said = _in_order.encode
+    return [
+        name for name in before.__struct_fields__ if said(getattr(before, name)) != said(getattr(after, name))
+    ]
 
 
 def _refuse_known(connection: sa.Connection, table: sa.Table, identity: bytes) -> None:

@@ -42,6 +42,8 @@ class Rule(NamedTuple):
 
 
 _kept = msgspec.json.Decoder(Kept)
+_in_order = msgspec.json.Encoder(order="deterministic")
+_SAID = rules.Definition.__struct_fields__
 
 
 # ── rules ───────────────────────────────────────────────────────────────────────────────────────────
@@ -74,7 +76,20 @@ def change_rule(
     now: int,
     by: str | None,
 ) -> Rule:
-    """Store the next version of a rule that was read by `lock_rule`."""
+    """Store the next version of a rule that was read by `lock_rule`; one that says so already stays as it is."""
+    if not changed_fields(stored.definition, changed):
+        return stored
+    return _next_version(connection, workspace_id, stored, changed, now, by)
+
+
+def _next_version(
+    connection: sa.Connection,
+    workspace_id: int,
+    stored: Rule,
+    changed: rules.Definition,
+    now: int,
+    by: str | None,
+) -> Rule:
     kept = _keep(changed, stored.definition.created_by, by)
     # Versions of one rule begin one after the other, also where the clock has not moved.
     made = stored._replace(
@@ -120,15 +135,14 @@ def put_rule(
         connection.execute(
             sa.update(schema.automations).where(_AUTOMATIONS.id == identity).values(deleted_at=None)
         )
-        return None, change_rule(connection, workspace_id, stored, wanted, now, None)
-    if not changed_fields(stored.definition, wanted):
-        return stored, stored
+        return None, _next_version(connection, workspace_id, stored, wanted, now, None)
     return stored, change_rule(connection, workspace_id, stored, wanted, now, None)
 
 
 def changed_fields(before: rules.Definition, after: rules.Definition) -> list[str]:
-    """The names of the fields in which two definitions differ."""
-    return [name for name in rules.WRITABLE if getattr(before, name) != getattr(after, name)]
+    """The names of the fields in which two definitions differ, as JSON: `true` is not 1."""
+    said = _in_order.encode
+    return [name for name in _SAID if said(getattr(before, name)) != said(getattr(after, name))]
 
 
 def delete_rule(connection: sa.Connection, workspace_id: int, stored: Rule, now: int) -> None:
