@@ -214,6 +214,10 @@ class Scene(msgspec.Struct, gc=False):
             self._context = context_of(self)
         return self._context
 
+    def said(self, text: templates.Text) -> str:
+        """What a text of a step that names something comes to, without what surrounds it. Raises RenderFailed."""
+        return text.source if text.is_static else text.fill(self.context, self.now).strip()
+
 
 def context_of(scene: Scene) -> dict[str, Any]:
     """What texts are filled from: everything that conditions see (E9) and the event by its name (E31)."""

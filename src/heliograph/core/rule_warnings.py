@@ -108,7 +108,9 @@ def emitted(action: Mapping[str, Any]) -> tuple[str, ...]:
     """The types of the events that an action lets come in, be it that the engine tells of what it did."""
     kind = action["type"]
     if kind == "emit_event":
-        return (str(action["event_type"]),)
+        event_type = str(action["event_type"])
+        # What a text comes to is known when the rule acts.
+        return () if "{" in event_type else (event_type,)
     if kind in ("add_tags", "remove_tags") and action.get("target") == "contact":
         return notices.OF_CONTACTS
     return _TOLD.get(kind, ())

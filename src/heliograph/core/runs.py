@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from heliograph import errors
 from heliograph.core import effects, plans, schedule
 
 
@@ -129,6 +130,9 @@ def go_on(plan: plans.Plan, records: Sequence[Record], scene: plans.Scene | None
             outcome = steps[visit].take(scene)
         except plans.Unseen:
             return Moved(Status.WAITING, Outcome.PENDING, tuple(made), asked, True)
+        except errors.RenderFailed as fault:
+            # A text that cannot be filled fails its action, and neither the others nor the event (rules.md C30).
+            outcome = plans.failed(fault.message)
         made.append(_begun(outcome, now))
         for ordinal, effect in enumerate(outcome.effects):
             asked.append((visit, ordinal, effect))

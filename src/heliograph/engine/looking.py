@@ -5,13 +5,15 @@ Law: what a step looks at was asked for beforehand, whether it is there or not; 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+import contextlib
+from collections.abc import Callable, Collection, Iterable, Sequence
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import msgspec
 
-from heliograph.core import fetches, ids, runs, schedule, step_keys
+from heliograph import errors
+from heliograph.core import fetches, ids, plans, runs, schedule, step_keys, templates
 from heliograph.engine import desk as desks
 from heliograph.store import rows, step_rows
 
@@ -94,6 +96,18 @@ class Looks:
         cursors = self._cursors - desk.cursors.keys()
         if cursors:
             desk.cursors |= hot.read_cursors(connection, cursors)
+
+
+def lists_said(
+    workspace_id: int, scene: plans.Scene, texts: Iterable[templates.Text]
+) -> set[tuple[int, str]]:
+    """The lists that texts of a rule's actions name in this scene."""
+    found = set()
+    for text in texts:
+        # One that cannot be filled fails its action.
+        with contextlib.suppress(errors.RenderFailed):
+            found.add((workspace_id, scene.said(text)))
+    return found
 
 
 def keep_keys(

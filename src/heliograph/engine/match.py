@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from heliograph.core import alerts, conditions, effects, ids, journeys, plans, runs
+from heliograph.core import alerts, conditions, effects, ids, journeys, plans, runs, templates
 from heliograph.core import rules as rule_book
 from heliograph.core.steps import lists, messaging
 from heliograph.engine import bounds, wishes
@@ -35,6 +35,8 @@ class Trigger(NamedTuple):
     has_cooldowns: bool
     lists: frozenset[str]
     """The lists that the rules' actions name."""
+    list_texts: tuple[templates.Text, ...]
+    """The texts by which they name others."""
     traces: dict[bytes, Callable[[conditions.Facts], bytes]]
     """The functions that trace a rule's conditions, by rule, made when they are first needed."""
 
@@ -136,6 +138,7 @@ class Workspace:
             reads,
             any(rule.cooldown_secs for rule in listening),
             frozenset().union(*(lists.named(rule.plan) for rule in listening)),
+            tuple(text for rule in listening for text in lists.texts(rule.plan)),
             {},
         )
 

@@ -17,7 +17,8 @@ import msgspec
 import structlog
 
 from heliograph import errors
-from heliograph.core import effects, events, ids, runs
+from heliograph.core import effects, events, ids, plans, runs, templates
+from heliograph.core.steps import lists
 from heliograph.engine import (
     admission,
     alarms,
@@ -29,6 +30,7 @@ from heliograph.engine import (
     faults,
     handover,
     knowledge,
+    looking,
     match,
     posting,
     records,
@@ -79,6 +81,8 @@ class Turns:
         self._refused: dict[tuple[int, bytes], Exception] = {}
         """Answers that the database would not store."""
         self._storing = False
+        self._connection: Any = None
+        """That of the present turn's transaction."""
         self._started = started.Started(store, session, doors, limits.misfire_grace, scripted)
         self._knowledge = knowledge.Knowledge(store, self._started.invoke)
         self._workspaces, self._plan = self._knowledge.workspaces, self._knowledge.plan
@@ -137,6 +141,7 @@ class Turns:
             desk.listens = self._knowledge.listens
             desk.groups = lambda known: self._workspaces[known].definitions.moving
             desk.writes.timers += [answer.retry for answer in settled if answer.retry]
+            self._connection = connection
             self._read(connection, taken, desk)
             self._started.reporting.tell_failed(connection, desk, settled)
             room = limit * bounds.PEOPLE_PER_INPUT
@@ -245,7 +250,38 @@ class Turns:
         if wanted.cooldowns:
             desk.cooldowns = hot.read_cooldowns(connection, wanted.cooldowns)
         wanted.add_lists(desk.runs.values(), self._plan)
-        desk.know_lists(hot.read_lists(connection, wanted.lists))
+        self._read_lists(connection, wanted.lists, (*events, *known), desk)
+
+    def _read_lists(
+        self, connection: Any, wanted: set[tuple[int, str]], events: Sequence[rows.Event], desk: desks.Desk
+    ) -> None:
+        """Those lists, and those that the rules of these events name by texts."""
+        for event in events:
+            workspace = self._workspaces[event.workspace_id]
+            trigger = workspace.trigger(event.tenant_id, event.event_type)
+            if trigger is not None and trigger.list_texts:
+                scene = match.scene_of(workspace, event, desk, self._limits)
+                wanted |= looking.lists_said(event.workspace_id, scene, trigger.list_texts)
+        desk.lists_looked_up |= wanted
+        desk.know_lists(self._session.hot.read_lists(connection, wanted))
+
+    def _scene(
+        self,
+        desk: desks.Desk,
+        workspace: match.Workspace,
+        event: rows.Event,
+        list_texts: Sequence[templates.Text],
+    ) -> plans.Scene:
+        """What the rules of an event see, with the lists that these texts name."""
+        scene = match.scene_of(workspace, event, desk, self._limits)
+        if list_texts:
+            # Nearly all were read with the others; those are left that what came before in this turn has changed.
+            unseen = looking.lists_said(event.workspace_id, scene, list_texts) - desk.lists_looked_up
+            if unseen:
+                desk.lists_looked_up |= unseen
+                desk.know_lists(self._session.hot.read_lists(self._connection, unseen))
+            scene.lists = desk.lists.get(event.workspace_id, plans.NO_LISTS)
+        return scene
 
     # ── one input ───────────────────────────────────────────────────────────────────────────────────
 
@@ -274,9 +310,8 @@ class Turns:
         trigger = workspace.trigger(event.tenant_id, event.event_type)
         if trigger is None:
             return None
-        return match.match(
-            trigger, event, match.scene_of(workspace, event, desk, self._limits), desk.cooldowns, desk.head
-        )
+        scene = self._scene(desk, workspace, event, trigger.list_texts)
+        return match.match(trigger, event, scene, desk.cooldowns, desk.head)
 
     def _put(self, desk: desks.Desk, event: rows.Event, made: match.Made) -> None:
         """Everything was decided: only now may the desk change."""
@@ -357,7 +392,7 @@ class Turns:
             return
         event = None if row.event_id is None else desk.events.get((row.workspace_id, row.event_id))
         workspace = self._workspaces[row.workspace_id]
-        scene = None if event is None else match.scene_of(workspace, event, desk, self._limits)
+        scene = None if event is None else self._scene(desk, workspace, event, lists.texts(plan))
         if scene is not None:
             scene.rule_id = row.automation_id
         for visit, ordinal, effect in run.resume(desk, plan, row, inbox, scene):

@@ -39,7 +39,12 @@ class InvokeAutomation(
             yield "", "give either `template` or `steps`"
         if self.template == "":
             yield "template", "names a journey by its id or alias"
-        yield from templates.faults(data=self.data, entry_key=self.entry_key)
+        yield from templates.faults(template=self.template, data=self.data, entry_key=self.entry_key)
+
+    @cached_property
+    def named(self) -> templates.Text:
+        """Its journey, ready to be filled; empty where it has steps of its own."""
+        return templates.compile_text(self.template or "", "template")
 
     @cached_property
     def filled(self) -> templates.Value:
@@ -61,9 +66,12 @@ class InvokeAutomation(
             if scene.contact_id is None:
                 return plans.failed("the event has no contact_id, so nobody can enter once")
             key = f"once:{scene.contact_id}"
+        template = None if self.template is None else scene.said(self.named)
+        if template == "":
+            return plans.failed("template: it is empty")
         assert scene.invoke is not None
         data = {**scene.payload, **filled["data"]}
-        asked = scene.invoke(plans.Invocation(self.template, data, key, scene, self.steps))
+        asked = scene.invoke(plans.Invocation(template, data, key, scene, self.steps))
         return plans.failed(asked) if isinstance(asked, str) else plans.pending(asked)
 
 

@@ -35,9 +35,15 @@ class SendMessage(
         """What its type does not say."""
         if (self.text is None) == (self.template_id is None):
             yield "", "give either `text` or `template_id`"
-        if self.channel is not None and self.channel not in people.CHANNELS:
+        if self.channel is not None and not _is_text(self.channel) and self.channel not in people.CHANNELS:
             yield "channel", errors.unknown("channel", self.channel, people.CHANNELS)
-        yield from templates.faults(subject=self.subject, text=self.text, data=self.data)
+        yield from templates.faults(
+            subject=self.subject,
+            text=self.text,
+            template_id=self.template_id,
+            channel=self.channel,
+            data=self.data,
+        )
 
     @cached_property
     def reads(self) -> frozenset[str]:
@@ -47,18 +53,29 @@ class SendMessage(
     @cached_property
     def given(self) -> templates.Value | None:
         """Its own data, ready to be filled."""
-        return templates.compile_value(self.data) if self.data else None
+        return templates.compile_value(self.data, "data") if self.data else None
+
+    @cached_property
+    def named(self) -> tuple[templates.Text, templates.Text]:
+        """Its template and its channel, ready to be filled; empty where it names none."""
+        template, channel = self.template_id or "", self.channel or ""
+        return templates.compile_text(template, "template_id"), templates.compile_text(channel, "channel")
 
     def take(self, scene: plans.Scene) -> plans.Outcome:
         """One message to the contact of the event."""
         if scene.contact_id is None:
             return plans.failed("the event has no contact_id, so there is nobody to send to")
+        template_id, named = map(scene.said, self.named)
+        if named and named not in people.CHANNELS:
+            return plans.failed(f"channel: {errors.unknown('channel', named, people.CHANNELS)}")
         pin = None
         if self.template_id is not None:
-            pin = scene.library.templates.get(self.template_id)
+            pin = scene.library.templates.get(template_id)
             if pin is None:
-                return plans.failed(scene.library.lack(self.template_id))
-        channel = self.channel or "email"
+                return plans.failed(
+                    scene.library.lack(template_id) if template_id else "template_id: it is empty"
+                )
+        channel = named or "email"
         address = people.address_of(scene.contact or {}, channel)
         plain = effects.Deliver(
             effects.Kind.MESSAGE,
@@ -73,7 +90,7 @@ class SendMessage(
             self._data(scene),
             None if address else f"contact {scene.contact_id!r} has no {people.ADDRESSES[channel]}",
         )
-        if self.channel is not None or not scene.library.strategies:
+        if named or not scene.library.strategies:
             return plans.pending(plain)
         data = {**scene.payload, **plain.data.get("data", {})}
         to = outgoing.Recipient(scene.contact_id, scene.contact or {}, data)
@@ -184,7 +201,7 @@ class CallWebhook(
         fault = None if _is_text(self.url) else destinations.url_fault(self.url)
         if fault:
             yield "url", fault
-        if self.method.upper() not in METHODS:
+        if not _is_text(self.method) and self.method.upper() not in METHODS:
             yield "method", errors.unknown("method", self.method, METHODS)
         if not 0.1 <= self.timeout_secs <= 30:
             yield "timeout_secs", "takes 0.1 to 30 seconds"
@@ -192,18 +209,26 @@ class CallWebhook(
             fault = None if _is_text(name) or _is_text(value) else destinations.header_fault(name, value)
             if fault:
                 yield documents.below("headers", name), fault
-        yield from templates.faults(url=self.url, headers=self.headers, body=self.body)
+        yield from templates.faults(url=self.url, method=self.method, headers=self.headers, body=self.body)
 
     @cached_property
     def reads(self) -> frozenset[str]:
         """The roots that its texts read."""
-        return templates.roots_read((self.url, self.headers, self.body))
+        return templates.roots_read((self.url, self.method, self.headers, self.body))
+
+    @cached_property
+    def said_method(self) -> templates.Text:
+        """Its method, ready to be filled."""
+        return templates.compile_text(self.method, "method")
 
     def take(self, scene: plans.Scene) -> plans.Outcome:
         """One call."""
+        method = scene.said(self.said_method).upper()
+        if method not in METHODS:
+            return plans.failed(f"method: {errors.unknown('method', method, METHODS)}")
         content = {
             "url": self.url,
-            "method": self.method.upper(),
+            "method": method,
             "headers": self.headers or {},
             "body": self.body,
             "timeout_secs": self.timeout_secs,

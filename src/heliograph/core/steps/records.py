@@ -5,7 +5,7 @@ Law: these take effect in the turn that takes them, so their texts are filled he
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
@@ -36,7 +36,7 @@ class UpdateContact(
     @cached_property
     def filled(self) -> templates.Value:
         """Its attributes, ready to be filled."""
-        return templates.compile_value(self.fields)
+        return templates.compile_value(self.fields, "fields")
 
     def take(self, scene: plans.Scene) -> plans.Outcome:
         """Set them, checked as a write over HTTP is."""
@@ -79,7 +79,7 @@ class _Tags(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def filled(self) -> templates.Value:
         """Its tags, ready to be filled."""
-        return templates.compile_value(self.tags)
+        return templates.compile_value(self.tags, "tags")
 
     def _ask(self, scene: plans.Scene, *, adds: bool) -> plans.Outcome:
         target = self.target or ("conversation" if scene.conversation_id else "contact")
@@ -137,29 +137,57 @@ class EmitEvent(
 
     def faults(self) -> Iterable[tuple[str, str]]:
         """What its type does not say."""
-        fault = events.type_fault(self.event_type)
-        if fault:
-            yield "event_type", fault
-        yield from templates.faults(payload=self.payload)
+        for name, fault_of in _NAMED.items():
+            text = getattr(self, name)
+            fault = None if text is None or "{{" in text or "{%" in text else fault_of(text)
+            if fault:
+                yield name, fault
+        yield from templates.faults(
+            event_type=self.event_type,
+            contact_id=self.contact_id,
+            conversation_id=self.conversation_id,
+            payload=self.payload,
+        )
 
     @cached_property
     def filled(self) -> templates.Value:
         """Its payload, ready to be filled."""
-        return templates.compile_value(self.payload)
+        return templates.compile_value(self.payload, "payload")
+
+    @cached_property
+    def named(self) -> Mapping[str, templates.Text | None]:
+        """Its type and whom it is about, ready to be filled; None: as the event of the rule."""
+        said = {name: getattr(self, name) for name in _NAMED}
+        return {name: templates.compile_text(text, name) if text else None for name, text in said.items()}
 
     def take(self, scene: plans.Scene) -> plans.Outcome:
         """Emit it, unless events have caused each other too often already."""
         if scene.depth >= plans.MAX_DEPTH:
             return plans.failed(f"depth: events have caused each other {plans.MAX_DEPTH} times already")
-        try:
-            payload = self.filled.fill(scene.context, scene.now)
-        except errors.RenderFailed as fault:
-            return plans.failed(fault.message)
-        contact, conversation = (
-            self.contact_id or scene.contact_id,
-            self.conversation_id or scene.conversation_id,
+        said: list[str | None] = []
+        for name, text in self.named.items():
+            said.append(None if text is None else scene.said(text))
+            # Whoever a text was to name and did not is nobody else: the event's own contact least of all.
+            fault = None if text is None or text.is_static else _NAMED[name](said[-1] or "")
+            if fault:
+                return plans.failed(f"{name}: {fault if said[-1] else 'it is empty'}")
+        event_type, contact_id, conversation_id = said
+        payload = self.filled.fill(scene.context, scene.now)
+        return plans.done(
+            effects.Emit(
+                event_type or "",
+                payload,
+                contact_id or scene.contact_id,
+                conversation_id or scene.conversation_id,
+            )
         )
-        return plans.done(effects.Emit(self.event_type, payload, contact, conversation))
 
+
+_NAMED: Mapping[str, Callable[[str], str | None]] = {
+    "event_type": events.type_fault,
+    "contact_id": conversations.id_fault,
+    "conversation_id": conversations.id_fault,
+}
+"""What an emitted event names, and why a text cannot be it."""
 
 KINDS = (UpdateContact, AddTags, RemoveTags, EmitEvent)
