@@ -17,6 +17,7 @@ from heliograph.core import (
     conditions,
     effects,
     explain,
+    messages,
     plans,
     renderings,
     rules,
@@ -28,26 +29,31 @@ from heliograph.core import (
 Contents = Callable[[str, int, Sequence[Any] | None], renderings.Design]
 """(template, version, brand and its version) to what there is to draw; raises errors.NotFound."""
 
-Unwanted = Callable[[effects.Deliver], str | None]
-"""Why the recipient of a message does not want it, or nothing is sent to its address; None: it goes."""
+
+class Admission(NamedTuple):
+    """What becomes of a message before it goes."""
+
+    channel: str
+    address: str
+    refusal: str | None = None
+    """Why it goes nowhere: it is not wanted, or its recipient has had enough; None: it goes."""
+    waits_until: int | None = None
+    """When the quiet hours end through which it waits; None: it is not quiet."""
+    may_go_on: bool = True
+    """Whether it may still be wanted on its next way, where it was refused."""
 
 
 class Outside(NamedTuple):
     """What is asked while the actions are taken."""
 
     contents: Contents
-    unwanted: Unwanted
+    admission: Callable[[effects.Deliver], Admission]
 
 
 _AS_WRITTEN = frozenset(
     (
         "type",
         "on_error",
-        "template_id",
-        "channel",
-        "event_type",
-        "contact_id",
-        "conversation_id",
         "target",
         "steps",
     )
@@ -205,9 +211,14 @@ class _Rehearsal:
         self._deliveries.setdefault(visit, []).append(shown)
         if error:
             return runs.Reply(visit, ordinal, plans.Status.FAILED, None, error)
-        refusal = self._outside.unwanted(effect) if effect.kind is effects.Kind.MESSAGE else None
-        status = plans.Status.SKIPPED if refusal else plans.Status.SUCCEEDED
-        return runs.Reply(visit, ordinal, status, None, refusal)
+        if effect.kind is not effects.Kind.MESSAGE:
+            return runs.Reply(visit, ordinal, plans.Status.SUCCEEDED, None, None)
+        found = self._outside.admission(effect)
+        shown |= {"channel": found.channel, "address": found.address}
+        if found.waits_until is not None:
+            shown |= {"waits": messages.QUIET_HOURS, "until": schedule.write_instant(found.waits_until)}
+        status = plans.Status.SKIPPED if found.refusal else plans.Status.SUCCEEDED
+        return runs.Reply(visit, ordinal, status, None, found.refusal)
 
     # ── texts ───────────────────────────────────────────────────────────────────────────────────────
 

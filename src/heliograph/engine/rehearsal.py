@@ -11,18 +11,16 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from heliograph.core import consent, control, dry_runs, effects, ids, messages, plans, renderings, rules
+from heliograph.core import control, dry_runs, effects, ids, plans, renderings, rules
 from heliograph.core.steps import lists
-from heliograph.engine import desk, match, rendering
-from heliograph.store import consent as consents
+from heliograph.engine import desk, foresight, looking, match, rendering
 from heliograph.store import (
     definitions,
     journeys,
-    preference_topics,
     rehearsals,
-    suppressions,
     workspaces,
 )
+from heliograph.store import lists as stored_lists
 
 
 class Event(NamedTuple):
@@ -64,6 +62,8 @@ def rehearse(
         lists.named(rule.plan),
     )
     scene = _scene(rule, event, seen, defaults, now)
+    said = {name for _, name in looking.lists_said(workspace_id, scene, lists.texts(rule.plan))}
+    scene.lists = {**seen.lists, **stored_lists.tenants(connection, workspace_id, said)}
 
     def invoke(asked: plans.Invocation) -> effects.Start | str:
         found = asked.template and journeys.find(connection, workspace_id, None, asked.template)
@@ -83,29 +83,9 @@ def rehearse(
     def content(template_id: str, version: int, brand: Sequence[Any] | None) -> renderings.Design:
         return renders.design(workspace_id, template_id, version, brand)
 
-    def unwanted(asked: effects.Deliver) -> str | None:
-        return _refusal(connection, workspace_id, event.tenant_id, asked)
-
-    outside = dry_runs.Outside(content, unwanted)
+    admitting = foresight.Foresight(connection, workspace_id, event.tenant_id, scene.contact, now)
+    outside = dry_runs.Outside(content, admitting.admission)
     return dry_runs.rehearse(rule, actions, match.facts_of(scene), scene, subject, paused, outside)
-
-
-def _refusal(
-    connection: sa.Connection, workspace_id: int, tenant_id: str | None, asked: effects.Deliver
-) -> str | None:
-    """Why a message would not be wanted, as admission would find; quiet hours and caps are not asked."""
-    if asked.address is not None:
-        suppressing = {asked.address: suppressions.tenants(connection, workspace_id, asked.address)}
-        if consent.is_suppressed(suppressing, asked.address, tenant_id):
-            return messages.SUPPRESSED
-    if asked.contact_id is None:
-        return None
-    tenants = (None,) if tenant_id is None else (tenant_id, None)
-    said = [consents.read(connection, workspace_id, one, asked.contact_id) for one in tenants]
-    topic = definitions.topics(connection, workspace_id).get(asked.template_id or "")
-    topics = [one for one in (asked.template_id, topic) if one is not None]
-    defaults = preference_topics.defaults(connection, workspace_id).of(tenant_id)
-    return messages.OPTED_OUT if consent.refuses(said, asked.channel, topics, defaults) else None
 
 
 def _scene(

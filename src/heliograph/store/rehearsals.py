@@ -6,17 +6,20 @@ Law: reading only, a handful of look-ups by key, in one look at the database.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
 
-from heliograph.core import plans, rules
-from heliograph.store import definitions, lists, rows, schema, teams, workspaces
+from heliograph.core import plans, rules, sending_policies
+from heliograph.core import tenants as core_tenants
+from heliograph.store import definitions, lists, rows, schema, teams, tenants, workspaces
 
 _CONTACTS, _CONVERSATIONS = schema.contacts.c, schema.conversations.c
 _COOLDOWNS = schema.cooldowns.c
+_MEMBERS = schema.tenant_users.c
 _decode = msgspec.json.Decoder().decode
+_counts = msgspec.json.Decoder(sending_policies.Counts)
 
 
 class Record(NamedTuple):
@@ -108,3 +111,34 @@ def _conversation(
     if row is None or tenant_id not in (None, row.tenant_id):
         return None, row is not None
     return rows.Conversation._make(row), False
+
+
+# ── whether a message would go ──────────────────────────────────────────────────────────────────────
+
+
+def of_tenant(
+    connection: sa.Connection, workspace_id: int, tenant_id: str | None, user_id: str
+) -> tuple[Mapping[str, Any], list[core_tenants.Definition]]:
+    """What is stored of somebody in a tenant, and what it and those above it say, from below."""
+    if tenant_id is None:
+        return {}, []
+    own = connection.execute(
+        sa.select(_MEMBERS.profile).where(
+            _MEMBERS.workspace_id == workspace_id,
+            _MEMBERS.user_id == user_id,
+            _MEMBERS.tenant_id == tenant_id,
+        )
+    ).scalar_one_or_none()
+    found = [
+        tenants.read(connection, workspace_id, None, one)
+        for one in tenants.line(connection, workspace_id, tenant_id)
+    ]
+    return {} if own is None else _decode(own), [one.definition for one in found if one is not None]
+
+
+def recent_sends(connection: sa.Connection, workspace_id: int, user_id: str) -> sending_policies.Counts:
+    """What somebody was lately sent, as caps count it."""
+    columns = schema.recent_sends.c
+    query = sa.select(columns.counts).where(columns.workspace_id == workspace_id, columns.user_id == user_id)
+    stored = connection.execute(query).scalar_one_or_none()
+    return {} if stored is None else _counts.decode(stored)
