@@ -240,6 +240,47 @@ def test_days_follow_the_clocks_of_the_persons_zone(api: Client) -> None:
     assert steps_of(api, run_id)[0]["explain"]["wakes_at"] == "2026-03-29T17:00:00.000000Z"
 
 
+def test_a_tenants_zone_stands_between_the_persons_and_the_workspaces(api: Client) -> None:
+    """What is said of the person in the tenant, the profile, the tenant's people, the tenant, the workspace (E32)."""
+    api.world.company(timezone="Asia/Tokyo")
+    api.clock.at = 1774720800000000  # 2026-03-28 18:00 UTC: in the night the clocks of Europe go forward
+    shop = api.key("admin", tenant="shop")
+    steps = {"automation": {"steps": [{"action": "delay", "duration": "1 day"}]}, "recipient": "ana"}
+
+    def hour(key: str = shop) -> str:
+        run_id = api.post("/automations/invoke", steps, key=key).json()["runId"]
+        api.world.run_until_idle()
+        return str(steps_of(api, run_id)[0]["explain"]["wakes_at"])[11:13]
+
+    assert hour() == "18"
+    api.put("/tenants/all", {"name": "All", "properties": {"timezone": "Europe/Berlin"}})
+    api.put("/tenants/shop", {"name": "Shop", "parent_tenant_id": "all"})
+    assert (hour(), hour(api.admin)) == ("17", "18")
+    api.put("/tenants/all", {"name": "All", "user_profile": {"timezone": "Asia/Tokyo"}})
+    api.put(
+        "/tenants/shop",
+        {"name": "Shop", "parent_tenant_id": "all", "user_profile": {"timezone": "Europe/Berlin"}},
+    )
+    assert hour() == "17"
+    assert api.put("/profiles/ana", {"profile": {"zoneinfo": "Asia/Tokyo"}}, key=shop).status_code == 200
+    assert hour() == "18"
+    api.put("/users/ana/tenants/shop", {"profile": {"timezone": "Europe/Berlin"}})
+    assert hour() == "17"
+
+
+def test_a_moment_that_the_run_does_not_say_leaves_the_duration(api: Client) -> None:
+    """`until` counts where it is there; without a duration it has to be; a duration that is none is refused at once."""
+    until = {"action": "delay", "until": "${data.at}"}
+    assert set(faults(api, {**until, "duration": "soon"})) == {"steps[0].duration"}
+    for given, wakes_at in (({}, in_two_hours(api)), ({"at": "2026-01-07"}, "2026-01-07T00:00:00.000000Z")):
+        run_id = invoke(api, {**until, "duration": "2 hours"}, data=given)
+        api.world.run_until_idle()
+        assert steps_of(api, run_id)[0]["explain"]["wakes_at"] == wakes_at
+    run_id = invoke(api, until)
+    api.world.run_until_idle()
+    assert status(api, run_id) == "ERROR"
+
+
 @pytest.mark.spec("S2-35", "S2-36", "S2-76", "S2-82", "S2-27", "S2-29")
 def test_a_step_is_taken_where_its_condition_holds(api: Client) -> None:
     """`if` is JavaScript over the run and over what earlier steps with a `ref` came to."""
@@ -515,14 +556,26 @@ def test_a_profile_of_the_request_is_laid_over_the_stored_one(api: Client) -> No
 
 
 def test_a_circle_of_journeys_says_where_it_ended(api: Client) -> None:
-    """The step that would go on says how often runs have started each other, and which."""
-    put(api, "again", {"action": "invoke", "template": "again"})
-    api.post("/automations/again/invoke", {"recipient": None})
-    api.world.run_until_idle()
-    ran = [one["run_id"] for one in api.get("/automations/runs").json()["runs"]]
-    (told,) = [step["error"]["message"] for one in ran for step in steps_of(api, one) if step["error"]]
-    assert told == "depth: runs have started each other 5 times already, and 'again' would be one more"
-    assert len(ran) == 6
+    """The step that would go on says how often runs have started each other, and which, round in the cycle."""
+
+    def ended(journey: str) -> str:
+        put(api, "start", {"action": "invoke", "template": journey})
+        api.post("/automations/start/invoke", {"recipient": None})
+        before = {one["run_id"] for one in api.get("/automations/runs?limit=50").json()["runs"]}
+        api.world.run_until_idle()
+        ran = [one["run_id"] for one in api.get("/automations/runs?limit=50").json()["runs"]]
+        assert len({*ran} - before) == 5
+        new = {*ran} - before
+        (told,) = [step["error"]["message"] for one in new for step in steps_of(api, one) if step["error"]]
+        return str(told.removeprefix("depth: runs have started each other 5 times already, and "))
+
+    for journey, following in (("again", "again"), ("a", "b"), ("b", "a")):
+        put(api, journey, {"action": "invoke", "template": following})
+    for number in range(7):
+        put(api, f"n{number}", {"action": "invoke", "template": f"n{number + 1}"})
+    assert ended("again") == "'again' would be one more, in a cycle: again -> again"
+    assert ended("a") == "'b' would be one more, in a cycle: b -> a -> b"
+    assert ended("n0") == "'n5' would be one more: start -> n0 -> n1 -> n2 -> n3 -> n4 -> n5"
 
 
 def test_journeys_that_start_each_other_come_to_an_end(api: Client) -> None:

@@ -50,6 +50,8 @@ class InTenant(NamedTuple):
     levels: Sequence[Mapping[str, Any]]
     """Of everybody in it, by each level, the root first."""
     own: Mapping[str, Any] | None
+    properties: Sequence[Mapping[str, Any]] = ()
+    """Of each level itself, the root first."""
 
 
 class Run:
@@ -89,6 +91,8 @@ class Run:
         self.tenants: Mapping[tuple[str, str], InTenant] = {} if tenants is None else tenants
         self.keys: Mapping[tuple[str, str], Used] = {} if keys is None else keys
         self.zone = zone
+        self.tenant_id: str | None = None
+        """Whose it is, where it is a tenant's."""
         self.automation = ""
         """The automation that it is a run of: what a group of its runs is known by."""
         self._visit = 0
@@ -232,9 +236,14 @@ class Step:
         except (errors.InvalidInput, errors.RenderFailed):
             return ()
 
+    @property
+    def is_placing(self) -> bool:
+        """Whether it may ask what is said of people in tenants."""
+        return hasattr(self.body, "tenants") and bool(getattr(self.body, "is_placing", True))
+
     def tenants(self, run: Run, scope: expressions.Scope) -> Iterable[tuple[str, str]]:
         """Of whom it needs to know what is said of them in a tenant; such a kind has a method of this name."""
-        named = getattr(self.body, "tenants", None)
+        named = getattr(self.body, "tenants", None) if self.is_placing else None
         try:
             return () if named is None else tuple(named(run, scope))
         except (errors.InvalidInput, errors.RenderFailed):

@@ -34,6 +34,8 @@ class Body(msgspec.Struct, frozen=True, omit_defaults=True):
     template: str | None = None
     recipient: str | None = None
     depth: int = 0
+    above: tuple[str, ...] = ()
+    """The journeys whose runs have started each other before it, the first one first."""
     steps: list[dict[str, Any]] | None = None
     """The steps that it brought with it."""
     journey: str | None = None
@@ -117,6 +119,13 @@ def _token(given: Any, body: Body, evaluator: expressions.Evaluator, now: int) -
         raise errors.InvalidInput(faults=fault.faults) from None
 
 
+_OF_ITS_OWN = "(steps of its own)"
+
+
+def _path(*names: str) -> str:
+    return " -> ".join(names)
+
+
 def child(
     journey: Journey | None,
     template: str,
@@ -129,11 +138,18 @@ def child(
     if journey is None:
         return f"there is no published journey {template!r}"
     run_id, before = parent
-    depth = 0 if now - ids.created_at(run_id) >= _HOUR else before.depth + 1
+    depth, above = 0, tuple[str, ...]()
+    if now - ids.created_at(run_id) < _HOUR:
+        depth, above = before.depth + 1, (*before.above, before.journey or _OF_ITS_OWN)
+    identity = journey.definition.id
     if depth > MAX_DEPTH:
-        return f"depth: runs have started each other {MAX_DEPTH} times already, and {template!r} would be one more"
-    source = (f"invoke/{journey.definition.id}", f"run/{ids.wire(run_id)}")
-    body = Body(source, **given, depth=depth, journey=journey.definition.id)
+        told = f"depth: runs have started each other {MAX_DEPTH} times already, and {template!r} would be one more"
+        if identity not in above:
+            return f"{told}: {_path(*above, identity)}"
+        *_, since = (place for place, name in enumerate(above) if name == identity)
+        return f"{told}, in a cycle: {_path(*above[since:], identity)}"
+    source = (f"invoke/{identity}", f"run/{ids.wire(run_id)}")
+    body = Body(source, **given, depth=depth, above=above, journey=identity)
     return start(journey, body, journey.definition.cancelation_token, evaluator, now)
 
 

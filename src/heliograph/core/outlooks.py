@@ -50,7 +50,7 @@ def _from(left: tuple[plans.Step, ...], refs: Mapping[str, int]) -> Ahead:
     reads = frozenset().union(*(step.reads for step in steps))
     return Ahead(
         steps,
-        tuple(step for step in steps if hasattr(step.body, "tenants")),
+        tuple(step for step in steps if step.is_placing),
         tuple(step for step in steps if step.has_key),
         tuple(step for step in steps if hasattr(step.body, "lists")),
         tuple(visit for ref, visit in refs.items() if "refs" in reads or f"refs.{ref}" in reads),

@@ -163,9 +163,11 @@ class Journeys:
         """The run as its steps see it, but for what is read of others."""
         outlook = outlooks.of_plan(plan)
         context = journey_starts.context_of(journey_starts.read_body(start.body))
-        return frames.Run(
+        made = frames.Run(
             row.id, context, self._evaluator, outlook.refs, leaves=outlook.leaves, token=start.token
         )
+        made.tenant_id = start.tenant_id
+        return made
 
 
 def _status(desk: desks.Desk, key: tuple[int, bytes]) -> str:
@@ -288,9 +290,11 @@ class _Tenants(_OnDesk):
         if self._tenant_id not in (None, place[1]):
             raise KeyError(place)
         levels, own = self._desk.tenant_profiles[key]
+        read = [_tenant.decode(level) for level in levels]
         return frames.InTenant(
-            [_tenant.decode(level).user_profile for level in levels],
+            [level.user_profile for level in read],
             None if own is None else msgspec.json.decode(own),
+            [level.properties for level in read],
         )
 
 

@@ -1,13 +1,13 @@
 """The step that waits: `delay` (journeys.md J5, J6).
 
 Law: `until` wins over `duration`; a moment that has passed is no wait. Days and longer follow the clocks of the run's
-zone.
+zone: of the profile, else of its tenant, else of the workspace (engine.md E32).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 from heliograph import errors
 from heliograph.core import delays, effects, expressions, fields, frames, plans, schedule
@@ -27,9 +27,23 @@ class Delay(NamedTuple):
         """What its fields look at; the run's profile for its zone."""
         return frozenset().union(*(field.reads for field in (self.duration, self.until) if field is not None))
 
+    @property
+    def is_placing(self) -> bool:
+        """Whether a zone may matter: to days and longer."""
+        if self.duration is None or isinstance(self.until, fields.Literal):
+            return False
+        if not isinstance(self.duration, fields.Literal):
+            return True
+        span = delays.parse_duration(self.duration.value)
+        return bool(span.months or span.days)
+
     def people(self, run: frames.Run, scope: expressions.Scope) -> Iterable[str]:
         """The run's recipient, for the zone."""
         return () if run.context.recipient is None else (run.context.recipient,)
+
+    def tenants(self, run: frames.Run, scope: expressions.Scope) -> Iterable[tuple[str, str]]:
+        """The run's own, for the zone."""
+        return () if run.tenant_id is None else ((run.context.recipient or "", run.tenant_id),)
 
     def take(self, scene: plans.Scene, run: frames.Run, scope: expressions.Scope) -> plans.Outcome:
         """Wait until then."""
@@ -38,20 +52,30 @@ class Delay(NamedTuple):
         return plans.pending(effects.Wait(at), output=output) if at > scene.now else plans.done(output=output)
 
     def _at(self, scene: plans.Scene, run: frames.Run, scope: expressions.Scope) -> int:
-        if self.until is not None:
-            path = f"{self.path}.until"
-            return delays.parse_until(fields.resolve(self.until, scope, path), path)
-        assert self.duration is not None
+        path = f"{self.path}.until"
+        until = None if self.until is None else fields.resolve(self.until, scope, path)
+        # A moment that the run does not say is none that was given: the duration counts, where there is one.
+        if self.duration is None or until not in (None, ""):
+            return delays.parse_until(until, path)
         path = f"{self.path}.duration"
         duration = delays.parse_duration(fields.resolve(self.duration, scope, path), path)
-        recipient = run.context.recipient
-        stored = {} if recipient is None else run.people.get(recipient, {})
-        zones = [
-            profile.get(name)
-            for profile in (run.context.profile, stored)
-            for name in ("zoneinfo", "timezone")
-        ]
-        return delays.after(scene.now, duration, delays.zone_of(*zones, run.zone))
+        if not (duration.months or duration.days):
+            return scene.now + duration.elapsed
+        return delays.after(scene.now, duration, _zone(run))
+
+
+def _zone(run: frames.Run) -> str:
+    """The zone by whose clocks it waits: whoever is nearer to the person says it (E32)."""
+    recipient = run.context.recipient
+    told: list[Mapping[str, Any]] = [run.context.profile]
+    there = None if run.tenant_id is None else run.tenants.get((recipient or "", run.tenant_id))
+    if there is not None and there.own is not None:
+        told.append(there.own)
+    if recipient is not None:
+        told.append(run.people.get(recipient, {}))
+    if there is not None:
+        told += [*reversed(there.levels), *reversed(there.properties)]
+    return delays.zone_of(*(one.get(name) for one in told for name in ("zoneinfo", "timezone")), run.zone)
 
 
 def read_delay(reader: frames.Reader) -> Delay:
@@ -61,7 +85,7 @@ def read_delay(reader: frames.Reader) -> Delay:
         reader.fault("", "needs `duration` or `until`")
     elif isinstance(until, fields.Literal):
         _check(reader, "until")
-    elif until is None and isinstance(duration, fields.Literal):
+    elif isinstance(duration, fields.Literal):
         _check(reader, "duration")
     return Delay(reader.path, duration, until)
 
