@@ -1,19 +1,21 @@
 """Runs of journeys as people start, read and cancel them (journeys.md 1.1).
 
 Law: a run is started by the same keyed insert as everywhere, in the caller's transaction; what is read is what stands
-in the tables. The newest come first, and a page goes on where the last one ended.
+in the tables. The newest come first, and a page goes on where the last one ended; however many there are, and however
+few of them pass, it looks at a bounded number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from heliograph.core import effects, ids, journey_starts, runs
-from heliograph.store import database, rows, schema
+from heliograph.core import effects, journey_starts, runs
+from heliograph.store import database, listings, rows, schema
 
+_AUTOMATIONS = schema.automations.c
 _RUNS = schema.runs.c
 _STARTS = schema.starts.c
 
@@ -31,7 +33,7 @@ class Stored(NamedTuple):
 
 
 class Filter(NamedTuple):
-    """Which runs are listed."""
+    """Which runs are listed; None = any."""
 
     statuses: Collection[runs.Status] | None = None
     automations: Collection[bytes] | None = None
@@ -62,20 +64,113 @@ def read(connection: sa.Connection, workspace_id: int, tenant_id: str | None, ru
 
 
 def listed(
-    connection: sa.Connection, workspace_id: int, tenant_id: str | None, wanted: Filter, limit: int
-) -> list[Stored]:
-    """The newest runs that pass, at most so many."""
-    query = _visible(workspace_id, tenant_id).order_by(_STARTS.run_id.desc()).limit(limit)
-    if wanted.statuses is not None:
-        query = query.where(_RUNS.status.in_([int(status) for status in wanted.statuses]))
-    if wanted.automations is not None:
-        query = query.where(_RUNS.automation_id.in_(wanted.automations))
-    if wanted.since is not None:
-        query = query.where(_STARTS.run_id >= ids.head(wanted.since) + bytes(8))
-    if wanted.until is not None:
-        query = query.where(_STARTS.run_id <= ids.head(wanted.until) + b"\xff" * 8)
-    if wanted.before is not None:
-        query = query.where(_STARTS.run_id < wanted.before)
+    connection: sa.Connection,
+    workspace_id: int,
+    tenant_id: str | None,
+    wanted: Filter,
+    limit: int,
+    passes: Callable[[Stored], bool] | None = None,
+) -> tuple[list[Stored], bytes | None]:
+    """The newest runs that pass, at most so many, and behind which run there may be more.
+
+    `passes` is a filter that the tables do not know. Takes a connection of `listings.looking`.
+    """
+    if wanted.statuses is not None and not wanted.statuses:
+        return [], None
+    automations = _there(connection, workspace_id, wanted.automations)
+    if automations is not None and not automations:
+        return [], None
+    along = _along(workspace_id, tenant_id, automations, wanted.statuses)
+    until = None if wanted.until is None else wanted.until + 1
+    order = listings.Order(after=wanted.before, limit=limit, created_from=wanted.since, created_to=until)
+    found: list[Stored] = []
+    looked_at = 0
+    while True:
+        chosen, after = listings.walk(connection, along, order)
+        page = _read(connection, workspace_id, chosen)
+        if passes is None:
+            return page, after
+        found += filter(passes, page)
+        looked_at += len(page)
+        if len(found) > limit:
+            return found[:limit], found[limit - 1].run.id
+        # A page that is not full has been looked for among as many as a page looks at.
+        if after is None or len(page) < order.limit or looked_at >= along.look:
+            return found, after
+        order = order._replace(after=after, limit=_READ_AT_ONCE)
+
+
+_READ_AT_ONCE = 500
+
+
+def _there(
+    connection: sa.Connection, workspace_id: int, automations: Collection[bytes] | None
+) -> list[bytes] | None:
+    """Those of these automations that there are, or were before they were deleted."""
+    if automations is None:
+        return None
+    query = sa.select(_AUTOMATIONS.id).where(
+        _AUTOMATIONS.workspace_id == workspace_id, _AUTOMATIONS.id.in_(automations)
+    )
+    return list(connection.execute(query).scalars())
+
+
+def _along(
+    workspace_id: int,
+    tenant_id: str | None,
+    automations: Sequence[bytes] | None,
+    statuses: Collection[runs.Status] | None,
+) -> listings.Listed:
+    """The runs of these journeys, each by the index that leads to it; else all that were started, in their order."""
+
+    def candidates(order: listings.Order, from_cursor: bool, look: int, looks: bool) -> sa.Select[Any]:
+        if automations is None:
+            parts = [
+                sa.select(_STARTS.run_id.label("id")).where(
+                    _STARTS.workspace_id == workspace_id,
+                    *order.bounds(_STARTS.run_id, from_cursor=from_cursor),
+                )
+            ]
+            column: Any = _STARTS.run_id
+        else:
+            column = _RUNS.id
+            parts = [
+                sa.select(column).where(
+                    _RUNS.automation_id == one, *order.bounds(column, from_cursor=from_cursor)
+                )
+                for one in automations
+            ]
+        walked = listings.merged(order, look, [part.order_by(order.along(column)) for part in parts])
+        if not looks:
+            return walked
+        line = walked.subquery()
+        return sa.select(line.c.id, _RUNS.status, _STARTS.door, _STARTS.tenant_id).where(
+            _RUNS.workspace_id == workspace_id,
+            _RUNS.id == line.c.id,
+            _STARTS.workspace_id == workspace_id,
+            _STARTS.run_id == line.c.id,
+        )
+
+    def filters(row: Any) -> list[sa.ColumnElement[bool]]:
+        found = [row.door == int(effects.Door.JOURNEY)]
+        if statuses is not None:
+            found.append(row.status.in_([int(status) for status in statuses]))
+        if tenant_id is not None:
+            found.append(row.tenant_id == tenant_id)
+        return found
+
+    def by_creation_alone(*_: Any) -> Any:
+        raise NotImplementedError
+
+    # What is looked at is fetched from two tables.
+    return listings.Listed(candidates, filters, by_creation_alone, by_creation_alone, listings.LOOK // 2)
+
+
+def _read(connection: sa.Connection, workspace_id: int, chosen: Sequence[bytes]) -> list[Stored]:
+    """These runs, in their order."""
+    if not chosen:
+        return []
+    query = _visible(workspace_id, None).where(_STARTS.run_id.in_(chosen)).order_by(_STARTS.run_id.desc())
     return [_stored(row) for row in connection.execute(query)]
 
 

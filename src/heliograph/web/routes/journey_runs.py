@@ -25,7 +25,7 @@ from heliograph.core import (
 )
 from heliograph.engine import askings, desk, mailing, started
 from heliograph.store import batches as stored_batches
-from heliograph.store import definitions, journey_runs, rows
+from heliograph.store import definitions, journey_runs, listings, rows
 from heliograph.web import moments
 from heliograph.web.calls import Call, ignored_header, in_thread
 
@@ -90,7 +90,7 @@ def list_journey_runs(request: Call) -> Response[Runs]:
     """List runs, newest first."""
     query, ignored = request.read_courier_query(RunsQuery)
     who = request.principal
-    statuses = None if query.status is None else [one.strip() for one in query.status.split(",")]
+    statuses = [one.strip() for one in query.status.split(",")] if query.status else None
     limit = _limit(query.limit)
     wanted = journey_runs.Filter(
         None if statuses is None else journey_accounts.wanted(statuses),
@@ -99,17 +99,13 @@ def list_journey_runs(request: Call) -> Response[Runs]:
         moments.read(query.end_date, "end_date", last=True),
         None if query.cursor is None else _cursor(query.cursor),
     )
-    made: list[JourneyRun] = []
-    with request.services.database.reading() as connection:
-        while len(made) <= limit:
-            page = journey_runs.listed(connection, who.workspace_id, who.tenant_id, wanted, limit + 1)
-            # PROCESSING and WAITING are one state in the tables: which of them it is stands in the records.
-            made += [told for told in map(_told, page) if statuses is None or told.status in statuses]
-            if len(page) <= limit:
-                break
-            wanted = wanted._replace(before=page[-1].run.id)
-    following = made[limit - 1].run_id if len(made) > limit else None
-    return Response(Runs(made[:limit], following), headers=ignored_header(ignored))
+    # PROCESSING and WAITING are one state in the tables: which of them it is stands in the records.
+    is_split = statuses is not None and ("PROCESSING" in statuses) != (frames.WAITING in statuses)
+    passes = (lambda run: _told(run).status in (statuses or ())) if is_split else None
+    with listings.looking(request.services.database) as connection:
+        found, after = journey_runs.listed(connection, who.workspace_id, who.tenant_id, wanted, limit, passes)
+    following = None if after is None else ids.wire(after)
+    return Response(Runs([_told(one) for one in found], following), headers=ignored_header(ignored))
 
 
 @get(_RUN, opt={"tag": TAG})
@@ -224,7 +220,7 @@ def _told(stored: journey_runs.Stored) -> JourneyRun:
 
 
 def _automations(workspace_id: int, given: str | None) -> list[bytes] | None:
-    if given is None:
+    if not given:
         return None
     return [journeys.automation_id(workspace_id, one.strip()) for one in given.split(",")]
 

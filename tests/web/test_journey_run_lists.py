@@ -1,0 +1,91 @@
+"""Runs of journeys in lists: every filter and any of them together, walked by cursor, however few of them pass."""
+
+import itertools
+from typing import Any
+
+import pytest
+
+from heliograph import testing
+from heliograph.store import listings
+from tests.engine import acts
+from tests.web.client import Client
+from tests.web.test_journeys import WELCOME
+
+DELAY = {"action": "delay", "duration": "1 day"}
+BROKEN = {"action": "delay", "duration": "${data.missing.at}"}
+JOURNEYS = ("w", "sch/1 a.b", "never")
+SECOND = 1_000_000
+
+
+@pytest.fixture
+def ran(api: Client) -> list[dict[str, Any]]:
+    """Runs of two journeys and of none, of every status, oldest first, a second after each other."""
+    for journey in JOURNEYS:
+        path = "/automations/templates/" + journey.replace("/", "%2F").replace(" ", "%20")
+        assert api.put(path, {"name": journey, "steps": [WELCOME, DELAY]}).status_code == 200
+    made: list[str] = []
+    for number in range(24):
+        api.clock.move(SECOND)
+        api.mailbox.answer = acts.busy if number % 5 == 3 else testing.accepted
+        if number % 3 == 0:
+            path = f"/automations/{JOURNEYS[number % 2].replace('/', '%2F').replace(' ', '%20')}/invoke"
+            answer = api.post(path, {"recipient": None})
+        else:
+            step = BROKEN if number == 2 else DELAY if number % 4 == 1 else WELCOME
+            answer = api.post("/automations/invoke", {"automation": {"steps": [step]}})
+        api.decide()
+        made.append(answer.json()["runId"])
+    return [api.get(f"/automations/runs/{one}").json() for one in made]
+
+
+def walked(api: Client, limit: int, **query: str) -> list[list[str]]:
+    """The pages of a list."""
+    pages: list[list[str]] = []
+    given: dict[str, str] = {**query, "limit": str(limit)}
+    while True:
+        told = api.get("/automations/runs", params=given).json()
+        pages.append([one["run_id"] for one in told["runs"]])
+        if "next_cursor" not in told:
+            return pages
+        given["cursor"] = told["next_cursor"]
+
+
+@pytest.mark.parametrize("look", [8, 4_000])
+def test_every_filter_and_any_together_show_each_run_once(
+    api: Client, ran: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, look: int
+) -> None:
+    """By status, journey (its id may hold anything) and time, together too; a walk shows each once, newest first."""
+    monkeypatch.setattr(listings, "LOOK", 2 * look)
+    statuses = (None, "WAITING", "PROCESSING", "PROCESSED,ERROR", "ERROR", "WAITING, PROCESSING", "SENT")
+    journeys = (None, "w", f"{JOURNEYS[1]}, w", "never", "unknown")
+    spans = ((None, None), (ran[5]["created_at"], ran[19]["created_at"]), ("2026-01-05", "2026-01-05"))
+    assert {one["status"] for one in ran} == {"WAITING", "PROCESSING", "PROCESSED", "ERROR"}
+    for chosen, journey, (since, until) in itertools.product(statuses, journeys, spans):
+        query = {"status": chosen, "template_id": journey, "start_date": since, "end_date": until}
+        given = {name: value for name, value in query.items() if value is not None}
+        wanted = [
+            one["run_id"]
+            for one in reversed(ran)
+            if chosen is None or one["status"] in chosen.split(", " if ", " in chosen else ",")
+            if journey is None or one["template_id"] in journey.split(", ")
+            if since is None or len(since) == 10 or since <= one["created_at"] <= str(until)
+        ]
+        pages = walked(api, 3, **given)
+        assert list(itertools.chain(*pages)) == wanted, given
+        assert all(len(page) <= 3 for page in pages)
+        if look > len(ran):
+            assert [len(page) for page in pages] == [3] * (len(wanted) // 3) + [len(wanted) % 3] * (
+                len(wanted) % 3 > 0 or not wanted
+            )
+
+
+def test_a_page_looks_at_a_bounded_number_of_runs(
+    api: Client, ran: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where few pass, a page holds what was found so far and says where to go on; what nobody has is told at once."""
+    monkeypatch.setattr(listings, "LOOK", 16)
+    (error,) = [one["run_id"] for one in ran if one["status"] == "ERROR"]
+    assert walked(api, 3, status="ERROR") == [[], [], [error], []]
+    for nothing in ({"status": "SENT"}, {"template_id": "unknown"}, {"template_id": "never"}):
+        assert walked(api, 3, **nothing) == [[]]
+    assert len(walked(api, 50, status="", template_id="")[0]) == len(ran)
