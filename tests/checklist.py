@@ -5,6 +5,7 @@ A kind says how an item can be proved: `endpoint`, `field` and `error` only over
 """
 
 import csv
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -43,3 +44,14 @@ def items() -> dict[str, Item]:
         rows = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
         next(rows)
         return {row[0]: Item(*row) for row in rows}
+
+
+def chosen(names: Iterable[str]) -> set[str]:
+    """The items that these names stand for: `S4` is all of a document, `S4-33` one item. Raises ValueError."""
+    found: set[str] = set()
+    for name in names:
+        those = {item.id for item in items().values() if name in (item.id, item.source)}
+        if not those:
+            raise ValueError(f"{name}: neither one of {', '.join(SOURCES)} nor an item of {FILE.name}")
+        found |= those
+    return found
