@@ -32,7 +32,7 @@ check: setup ## format, lint, types, import contracts, laws, and tests put to th
 	$(STEP) "laws" $(BIN)/pytest -q --no-header tests/laws
 	$(STEP) "conformance" $(BIN)/python -m tests.conformance --sabotage 20 --only-drawn
 
-conformance: setup ## how much of the source documents is proved (ARGS="--missing" or "--sabotage N")
+conformance: setup ## how much of the source documents is proved (ARGS="--missing", "--sabotage N", "--only S4")
 	@$(BIN)/python -m tests.conformance $(ARGS)
 
 # Its tests are long and do not hang; to have their stacks told in the middle can end the interpreter.

@@ -71,12 +71,12 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     drawn = draw.items(set(tests))
     proofs.tell({"total": len(drawn)})
     trial = Trial(draw.seconds)
-    for name in _taken(folder, drawn):
+    for name in taken(folder, drawn):
         proofs.tell({"done": name, "faults": trial.faults(checklist.items()[name], tests[name])})
     return True
 
 
-def _taken(folder: Path, drawn: Sequence[str]) -> Iterator[str]:
+def taken(folder: Path, drawn: Sequence[str]) -> Iterator[str]:
     """Items that no other process has taken."""
     for start in range(0, len(drawn), _AT_ONCE):
         try:

@@ -86,7 +86,7 @@ def _run_all(options: Sequence[str]) -> tuple[bool, dict[str, Any]]:
     """Run every marked test; whether any failed, and what each came to."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "proofs.json"
-        failed, _ = _shown("marked tests", _heard(1, *_PARALLEL, f"--proofs={file}", *options))
+        failed, _ = shown("marked tests", _heard(1, *_PARALLEL, f"--proofs={file}", *options))
         if not file.exists():
             sys.exit("the tests could not be run")
         return failed, json.loads(file.read_text(encoding="utf-8"))
@@ -134,7 +134,7 @@ def _run_sabotage(draw: breaking.Draw, options: Sequence[str]) -> Mapping[str, S
     """Break the items drawn; those whose tests did not notice, with what was not noticed."""
     with tempfile.TemporaryDirectory() as folder:
         draw.write(Path(folder))
-        failed, told = _shown("items broken", _heard(_PROCESSES, f"--sabotage={folder}", *options))
+        failed, told = shown("items broken", _heard(_PROCESSES, f"--sabotage={folder}", *options))
     if failed:
         sys.exit("the items drawn could not all be broken")
     found = {one["done"]: one["faults"] for one in told}
@@ -172,7 +172,7 @@ def _heard(processes: int, *options: str) -> Generator[dict[str, Any], None, boo
     return bool(failed)
 
 
-def _shown(what: str, told: Generator[dict[str, Any], None, bool]) -> tuple[bool, list[dict[str, Any]]]:
+def shown(what: str, told: Generator[dict[str, Any], None, bool]) -> tuple[bool, list[dict[str, Any]]]:
     """Whether a run failed, and all that was done in it: with a bar on a terminal, a line now and then elsewhere."""
     console = Console(stderr=True, highlight=False)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

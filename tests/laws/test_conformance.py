@@ -2,12 +2,14 @@
 
 import asyncio
 import json
-from typing import Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, cast
 
 import pytest
 
 from heliograph.core import ids
-from tests import checklist, conformance, proofs, sabotage
+from tests import breaking, checklist, conformance, proofs, sabotage
 from tests.sabotage import named, texts, wire
 
 RULE = texts.RULES_API[8]
@@ -85,6 +87,103 @@ def test_a_claim_is_modest_and_about_known_items() -> None:
     assert proofs.wrong_with(["S4-02"]) is None
     assert "not in tests/checklist.tsv" in str(proofs.wrong_with(["S4-02", "S4-1000"]))
     assert "7 items" in str(proofs.wrong_with([f"S4-{number:02}" for number in range(1, 8)]))
+
+
+def test_items_are_chosen_by_document_or_by_name() -> None:
+    """`S3` stands for all of a document, `S4-33` for itself, and anything else is said to be unknown."""
+    assert len(checklist.chosen(["S3"])) == 41
+    assert checklist.chosen(["S4-33", "S2-10"]) == {"S4-33", "S2-10"}
+    with pytest.raises(ValueError, match="S9"):
+        checklist.chosen(["S4-33", "S9"])
+
+
+def test_a_draw_is_of_what_is_asked_for_and_marked() -> None:
+    """A seed draws the same items again, never one that is not marked or was not asked for, and each once."""
+    draw = breaking.Draw(7, 2, ["S4-02", "S4-03", "S4-04", "S4-05"], {})
+    drawn = draw.items({"S4-02", "S4-03", "S4-04", "S2-10"})
+    assert drawn == draw.items({"S2-10", "S4-04", "S4-03", "S4-02"})
+    assert len(set(drawn)) == 2
+    assert set(drawn) <= {"S4-02", "S4-03", "S4-04"}
+    assert draw._replace(size=581).items({"S4-03", "S4-02"}) == ["S4-02", "S4-03"]
+
+
+def test_processes_share_the_items_drawn(tmp_path: Path) -> None:
+    """However many processes take items from one folder, each item is taken once."""
+    drawn = [f"S4-{number}" for number in range(100, 111)]
+    one, other = breaking.taken(tmp_path, drawn), breaking.taken(tmp_path, drawn)
+    found = [next(one), next(other), next(one), *one, *other]
+    assert sorted(found) == drawn
+
+
+class Stub(NamedTuple):
+    """A test that may have failed before anything was broken, and may look at the ids of runs."""
+
+    nodeid: str
+    is_whole: bool = True
+    is_sharp: bool = False
+
+    def iter_markers(self, _: str) -> Iterator[pytest.Mark]:
+        """No marks: what it proves is said by whoever hands it over."""
+        return iter(())
+
+
+@pytest.mark.parametrize(
+    ("tests", "fault"),
+    [
+        ([Stub("sharp", is_sharp=True)], None),
+        ([Stub("blunt"), Stub("sharp", is_sharp=True)], None),
+        ([Stub("blunt"), Stub("dull")], "its tests still pass when heliograph.core.ids:of_run replaced"),
+        (
+            [Stub("blunt"), Stub("failing", is_whole=False, is_sharp=True)],
+            "its tests still pass when heliograph.core.ids:of_run replaced",
+        ),
+        ([Stub("failing", is_whole=False, is_sharp=True)], "no marked test passes"),
+    ],
+)
+def test_one_test_that_passed_before_must_notice(
+    monkeypatch: pytest.MonkeyPatch, tests: list[Stub], fault: str | None
+) -> None:
+    """An item is struck unless a test that passes as the program is fails once the item is broken."""
+    original, whole = ids.of_run, list[str]()
+
+    def passes(test: Stub) -> bool:
+        if ids.of_run is original:
+            whole.append(test.nodeid)
+        return test.is_whole and not (test.is_sharp and ids.of_run is not original)
+
+    monkeypatch.setattr(breaking, "_passes", passes)
+    trial, item = breaking.Trial({}), checklist.items()["S4-294"]
+    items = cast("list[pytest.Item]", tests)
+    assert trial.faults(item, items) == ([fault] if fault else [])
+    assert trial.faults(item, items) == ([fault] if fault else [])
+    assert len(set(whole)) == len(whole), "a test was run twice as the program is"
+
+
+def test_the_quickest_tests_are_asked_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it is known what tests took, a slow one is not run when a quick one has noticed."""
+    asked: list[str] = []
+
+    def passes(test: Stub) -> bool:
+        asked.append(test.nodeid)
+        return len(asked) == 1
+
+    monkeypatch.setattr(breaking, "_passes", passes)
+    tests = cast("list[pytest.Item]", [Stub("slow"), Stub("quick")])
+    assert breaking.Trial({"slow": 9.0, "quick": 0.1}).faults(checklist.items()["S4-294"], tests) == []
+    assert asked == ["quick", "quick"]
+
+
+@pytest.mark.parametrize(("done", "has_failed"), [(2, True), (3, False)])
+def test_a_run_that_ended_early_has_failed(done: int, has_failed: bool) -> None:
+    """Where a process dies, what it had taken is missed."""
+
+    def told() -> Any:
+        yield {"total": 3}
+        yield from [{"done": str(number)} for number in range(done)]
+        return False
+
+    came, found = conformance.shown("items", told())
+    assert (came, len(found)) == (has_failed, done)
 
 
 def test_the_texts_of_event_rules_say_how_they_are_broken() -> None:
