@@ -242,6 +242,15 @@ def test_a_packed_body_is_unpacked() -> None:
     assert (answer.status, answer.is_whole) == (200, False)
 
 
+@pytest.mark.parametrize("fetches", [True, False])
+def test_data_is_not_guessed_from_other_letters(fetches: bool) -> None:
+    """What a fetch is answered is UTF-8, or no data; a call was taken, whatever is said of it."""
+    said = reply("200 OK", '{"name": "Müller"}'.encode("latin-1"))
+    answer, _ = call(always(said), POST._replace(fetches=fetches))
+    assert answer.outcome is (PERMANENT if fetches else ACCEPTED)
+    assert ("UTF-8" in answer.text) is fetches
+
+
 def test_an_expired_claim_is_not_called() -> None:
     """At the instant a claim runs out nothing is written any more, though the connection may stand."""
     answer, seen = call(always(reply()), expires_at=NOW)

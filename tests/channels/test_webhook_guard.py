@@ -252,6 +252,7 @@ def test_redirects_end_after_three() -> None:
         allowed=("shop.example:PORT",),
     )
     assert (answer.status, [call.target for call in seen]) == (302, ["/", "/x", "/xx", "/xxx"])
+    assert answer.text == "302 Found, and was sent on 3 times before"
 
 
 def test_a_redirect_without_a_place_is_an_answer() -> None:
@@ -288,13 +289,14 @@ def test_a_fetch_takes_https_alone() -> None:
 
 @pytest.mark.parametrize("status", ["301 Moved Permanently", "302 Found", "303 See Other"])
 def test_a_redirected_fetch_asks_for_the_result(status: str) -> None:
-    """A POST becomes a GET, and five steps are gone (A71)."""
+    """A POST becomes a GET that speaks of no body, and five steps are gone (A71)."""
     answer, seen = visit(
         "http://shop.example:PORT/",
         lambda call: reply(status, b"", f"Location: {call.target}x"),
         names=Names(shop_example=["127.0.0.1"]),
         allowed=("shop.example:PORT",),
-        request=FETCH._replace(method="POST", body=b"body"),
+        request=FETCH._replace(method="POST", headers=(("Content-Type", "text/plain"),), body=b"body"),
     )
-    assert answer.status == int(status[:3])
+    assert (answer.status, answer.text) == (int(status[:3]), f"{status}, and was sent on 5 times before")
+    assert [call.headers.get("content-type") for call in seen] == ["text/plain", *[None] * 5]
     assert [(call.method, call.body) for call in seen] == [("POST", b"body"), *[("GET", b"")] * 5]

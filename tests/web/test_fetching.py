@@ -52,6 +52,12 @@ def test_an_answer_becomes_the_runs_data(api: Client) -> None:
     assert first["explain"]["request"] == "GET https://crm.example/people/a%2Fb"
 
 
+def test_a_byte_order_mark_is_no_part_of_an_answer(api: Client) -> None:
+    """Some programs begin with one; what follows it is the data."""
+    answers(api, '\ufeff{"a": 1, "b": 2}')
+    assert told(api, FETCH) == ["1 2 {c}"]
+
+
 def test_an_answer_may_name_who_is_written_to(api: Client) -> None:
     """Whoever is named by it is looked up before they are written to."""
     api.world.contact("bob", email="bob@example.com", given_name="Bob")

@@ -102,8 +102,11 @@ def told(request: Mapping[str, Any]) -> str:
 
 
 def read_answer(body: str) -> dict[str, Any]:
-    """The object that an answer's body is. Raises InvalidInput or MalformedJson for anything else."""
-    given = documents.read(body.encode())
+    """The object that an answer's body is, after a byte order mark, which other programs may begin with.
+
+    Raises InvalidInput or MalformedJson for anything else.
+    """
+    given = documents.read(body.removeprefix("\ufeff").encode())
     if not isinstance(given, dict):
         raise errors.InvalidInput.at("", "the answer is JSON, but no object")
     return given

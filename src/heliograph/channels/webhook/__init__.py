@@ -123,6 +123,8 @@ class HttpDoor:
             going.take(response)
             onward = going.onward()
             if onward is None or steps == most:
+                if onward is not None:
+                    going.too_far(steps)
                 await going.read(response, max_body)
                 return going.answered(self._now())
             await response.aclose()
@@ -164,11 +166,19 @@ class WebhookChannel:
             outgoing.address, request, max_body=largest, expires_at=outgoing.expires_at
         )
         judged = _judged(answer)
-        if request.fetches and judged.outcome is channels.Outcome.ACCEPTED and not answer.is_whole:
+        if not request.fetches or judged.outcome is not channels.Outcome.ACCEPTED:
+            return judged
+        if not answer.is_whole:
             is_full = len(answer.body) >= largest
             text = f"the answer has more than {largest >> 20} MiB" if is_full else "the answer was cut short"
             outcome = channels.Outcome.PERMANENT if is_full else channels.Outcome.TEMPORARY
             return judged._replace(outcome=outcome, code="too_large" if is_full else "lost", text=text)
+        try:
+            answer.body.decode()
+        except UnicodeDecodeError:
+            # Read in other letters it would be data that nobody has sent.
+            text = "the answer is no object in JSON: it is not in UTF-8"
+            return judged._replace(outcome=channels.Outcome.PERMANENT, code="no_data", text=text)
         return judged
 
     async def close(self) -> None:

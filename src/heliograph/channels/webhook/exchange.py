@@ -165,12 +165,17 @@ class Exchange:
         )
         if is_get and self.method not in ("GET", "HEAD"):
             self.method, self.content = "GET", b""
+            self.fields = tuple(field for field in self.fields if not field[0].lower().startswith("content-"))
         else:
             self.is_begun = False
         self.url, self._status, self._headers = target, None, ()
         return None
 
     # ── the end ─────────────────────────────────────────────────────────────────────────────────────
+
+    def too_far(self, steps: int) -> None:
+        """It was sent on for so many steps, and is not followed any further."""
+        self._text = f"{self._text}, and was sent on {steps} times before"
 
     def answered(self, now: int) -> HttpAnswer:
         """The answer to a request that has a status."""
