@@ -40,7 +40,7 @@ from heliograph.engine import (
     turn,
     worker,
 )
-from heliograph.store import database, definitions, facts, rows, safe, webhook_secrets
+from heliograph.store import database, definitions, facts, recipient_secrets, rows, safe, webhook_secrets
 from heliograph.web import server, services
 
 _log = structlog.get_logger(__name__)
@@ -163,6 +163,7 @@ class App:
             self._tracked() if settings.public_url else None,
             settings.bounce_address,
             ours=f"{settings.public_url.rstrip('/')}/unsubscribe/",
+            opened=functools.partial(recipient_secrets.opened, self.store.safe),
         )
         return deliver.Delivery(
             session,

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from heliograph import errors
-from heliograph.core import documents, requests
+from heliograph.core import documents, hooks, requests
 
 MOST_USERS = 10_000
 """The most users who are added at once."""
@@ -138,8 +138,10 @@ def _user(given: object, path: str, region: str | None) -> User:
     if given.get("preferences") is not None:
         to["preferences"] = given["preferences"]
     ignored += [f"{path}.{key}" for key in given.keys() - {*_USER}]
-    kept = {key: value for key, value in given.items() if value is not None}
-    if not to.get("user_id") and not any(to["profile"].get(key) for key in requests.REACHED_BY):
+    kept = _shown({key: value for key, value in given.items() if value is not None})
+    if not to.get("user_id") and not any(
+        to.get(key) or to["profile"].get(key) for key in requests.REACHED_BY
+    ):
         return User(kept, None, ignored)
     try:
         said, strangers = requests.read({"message": {"to": to, "content": _NOBODY}}, region)
@@ -148,6 +150,17 @@ def _user(given: object, path: str, region: str | None) -> User:
             faults=[errors.Fault(_place(one.path, path), one.message) for one in refusal.faults]
         ) from None
     return User(kept, said.to[0], [*ignored, *(_place(name, path) for name in strangers)])
+
+
+def _shown(given: dict[str, Any]) -> dict[str, Any]:
+    """A user as answers repeat them: without the secrets of their webhook."""
+    found = dict(given)
+    for name in ("to", "profile"):
+        if isinstance(inner := found.get(name), dict):
+            found[name] = _shown(inner)
+    if isinstance(hook := found.get("webhook"), dict):
+        found["webhook"] = hooks.shown(hook)
+    return found
 
 
 def _together(first: object, second: object, path: str) -> dict[str, Any]:

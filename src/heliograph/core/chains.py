@@ -31,7 +31,7 @@ def ways(
 ) -> Ways:
     """The messages that one person is sent.
 
-    `looks` is what a message's `content` says of its look, on the channels that name a brand.
+    `looks` is what a message's `content` says on single channels: of its look, where they name a brand, and the like.
     """
     alone = _alone(by)
     if alone is not None:

@@ -17,9 +17,12 @@ LONGEST_TEXT = 255
 class Read:
     """What one request says, and what of it nobody knows."""
 
-    def __init__(self, region: str | None = None):
-        """`region` is where a telephone number without a country code is read."""
-        self.region = region
+    def __init__(self, region: str | None = None, *, can_lock: bool = True):
+        """`region` is where a telephone number without a country code is read.
+
+        `can_lock`: whether secrets are locked before what is read is kept.
+        """
+        self.region, self.can_lock = region, can_lock
         self.faults: list[errors.Fault] = []
         self.ignored: list[str] = []
 

@@ -16,6 +16,7 @@ from heliograph.core import (
     courier_text,
     delays,
     effects,
+    hooks,
     message_delays,
     overrides,
     people,
@@ -37,6 +38,8 @@ class Recipient(NamedTuple):
     data: Mapping[str, Any]
     tenant: Mapping[str, Any] | None = None
     """The tenant in whose name it is sent, as texts see it."""
+    sealed: hooks.Sealed | None = None
+    """The secret headers of their webhook, locked."""
 
 
 class Letter(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -89,6 +92,12 @@ def _looks(pin: plans.Pin | None, library: plans.Library, by: routing.Routing) -
     return {name: look for name, look in found.items() if look is not None}
 
 
+def _looks_of(letter: Letter, to: Recipient) -> Mapping[str, dict[str, Any]]:
+    """What `content` says on single channels: how it looks there, and what request a webhook gets."""
+    hook = hooks.said(to.profile, to.sealed)
+    return {**letter.looks, "webhook": {**letter.looks.get("webhook", {}), **hook}} if hook else letter.looks
+
+
 def is_literal(content: Mapping[str, Any] | None) -> bool:
     """Whether content is a title and a body."""
     return content is not None and "elements" not in content
@@ -100,7 +109,8 @@ def messages(letter: Letter, to: Recipient, fault: str | None = None) -> list[ef
     `fault` is why they are not to have it, where that is known already.
     """
     written, filling = _texts(letter, to)
-    found, passed = chains.ways(letter.routing, to.profile, to.data, letter.looks)
+    looks = _looks_of(letter, to)
+    found, passed = chains.ways(letter.routing, to.profile, to.data, looks)
     nowhere, lack = ("", None) if found else _nowhere(letter.routing, to, passed)
     fault = letter.fault or fault or lack
     way = found[0][0] if found else routes.Way(nowhere, "")
@@ -134,7 +144,7 @@ def along(
     if by == routing.BY_EMAIL:
         return [plain]
     letter = Letter(routing=by, looks=_looks(pin, library, by))
-    found, passed = chains.ways(by, to.profile, to.data, letter.looks)
+    found, passed = chains.ways(by, to.profile, to.data, _looks_of(letter, to))
     if found:
         return _by(plain._replace(fault=None), letter, found, passed)
     channel, lack = _nowhere(by, to, passed)

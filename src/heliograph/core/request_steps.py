@@ -106,7 +106,7 @@ class SendRequest(NamedTuple):
         if self.whole is not None:
             message = frames.mapping(fields.resolve(self.whole, scope, path, fields.Role.MESSAGE), path)
         try:
-            said, ignored = requests.read({"message": message}, region)
+            said, ignored = requests.read({"message": message}, region, can_lock=False)
         except errors.InvalidInput as refusal:
             raise errors.InvalidInput(faults=self._placed(refusal.faults)) from None
         strange = [errors.Fault(place, requests.STRANGE) for place in requests.strangers(ignored)]

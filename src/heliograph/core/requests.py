@@ -17,6 +17,7 @@ from heliograph.core import (
     delays,
     documents,
     elemental,
+    hooks,
     lists,
     message_delays,
     people,
@@ -44,6 +45,7 @@ _MESSAGE = (
     *("routing", "channels", "providers", "timeout", "delay"),
 )
 STRANGE = "is none of the fields that there are"
+_NOBODY = "names nobody: give `user_id`, `email`, `phone_number`, `list_id` or `audience_id`"
 _METADATA = ("event", "tags", "trace_id", "utm")
 
 
@@ -61,6 +63,13 @@ class To(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     audience_id: str | None = None
     member_of: str | None = None
     """The tenant of which a group's people have to be members."""
+    secret: dict[str, str] = {}
+    """The headers of their webhook, until they are locked: they are never written."""
+    sealed: hooks.Sealed | None = None
+    """The same, locked."""
+
+    def __repr__(self) -> str:
+        return f"To({self.user_id!r})"  # no secret in a log
 
     @property
     def is_group(self) -> bool:
@@ -141,6 +150,20 @@ def bound(said: Request, tenant_id: str | None) -> Request:
     return msgspec.structs.replace(said, tenant_id=tenant_id, is_bound=True)
 
 
+def sealed(to: To, lock: hooks.Lock) -> To:
+    """A recipient whose secrets are locked."""
+    url = people.address_of(to.profile, "webhook") or ""
+    return (
+        msgspec.structs.replace(to, secret={}, sealed=hooks.sealed(to.secret, url, lock)) if to.secret else to
+    )
+
+
+def write(said: Request | To) -> bytes:
+    """A request, or a recipient, as it is kept."""
+    assert not any(one.secret for one in (said.to if isinstance(said, Request) else (said,)))
+    return msgspec.json.encode(said)
+
+
 _request = msgspec.json.Decoder(Request)
 
 
@@ -152,9 +175,14 @@ def stored(body: bytes | str) -> Request:
 # ── reading ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def read(given: Mapping[str, Any], region: str | None = None) -> tuple[Request, list[str]]:
-    """The request that a body is, and the places of what was passed over. Raises InvalidInput with its faults."""
-    reading = courier_fields.Read(region)
+def read(
+    given: Mapping[str, Any], region: str | None = None, *, can_lock: bool = True
+) -> tuple[Request, list[str]]:
+    """The request that a body is, and the places of what was passed over. Raises InvalidInput with its faults.
+
+    `can_lock`: whether secrets that it holds are locked before it is kept; else they are refused.
+    """
+    reading = courier_fields.Read(region, can_lock=can_lock)
     reading.known(given, ("message",), "")
     message = given.get("message")
     if not isinstance(message, dict):
@@ -173,7 +201,7 @@ def strangers(ignored: Iterable[str]) -> list[str]:
 
 def faults_of(message: Mapping[str, Any]) -> list[errors.Fault]:
     """What is wrong with a message where nothing is passed over: what nobody knows is a fault as well."""
-    reading = courier_fields.Read()
+    reading = courier_fields.Read(can_lock=False)
     _message(reading, message)
     strange = [errors.Fault(place, STRANGE) for place in strangers(reading.ignored)]
     return [*reading.faults, *strange]
@@ -295,34 +323,39 @@ def _recipient(reading: courier_fields.Read, given: object, path: str) -> To | N
         return _group(reading, given, groups[0], path, data, tenant)
     reading.known(given, (*_TO, *_GROUPS, *PROFILE), path)
     user_id = reading.text(given, "user_id", path, people.MAX_ID)
-    profile = _profile(reading, given, path)
+    profile, secret = _profile(reading, given, path)
     preferences = None
     try:
         preferences = lists.check_preferences(given.get("preferences"), f"{path}.preferences")
     except errors.InvalidInput as refusal:
         reading.faults += refusal.faults
-    if isinstance(hook := profile.get("webhook"), dict):
-        # What a webhook's request says is ours: see docs/providers.md.
-        reading.known(hook, ("url",), f"{path}.webhook")
-    said = {**given, **profile}
+    said = {**given, **(given["profile"] if isinstance(given.get("profile"), dict) else {})}
     if not any(said.get(key) for key in ("user_id", *REACHED_BY)):
-        reading.fault(
-            path, "names nobody: give `user_id`, `email`, `phone_number`, `list_id` or `audience_id`"
-        )
-    return To(user_id=user_id, profile=profile, data=data, tenant_id=tenant, preferences=preferences)
+        reading.fault(path, _NOBODY)
+    return To(
+        user_id=user_id, profile=profile, data=data, tenant_id=tenant, preferences=preferences, secret=secret
+    )
 
 
-def _profile(reading: courier_fields.Read, given: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """What a recipient's fields say of their profile; `profile` goes before."""
+def _profile(
+    reading: courier_fields.Read, given: Mapping[str, Any], path: str
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """What a recipient's fields say of their profile (`profile` goes before), and what of their webhook is secret."""
     own = reading.mapping(given, "profile", path)
     beside = {key: given[key] for key in PROFILE if given.get(key) not in (None, "")}
     cleaned: dict[str, Any] = {}
+    secret: dict[str, str] = {}
     for said, place in ((beside, path), (own, f"{path}.profile")):
+        kept = said
         try:
-            cleaned |= people.clean_profile(said, place, reading.region)
+            if isinstance(hook := said.get("webhook"), dict):
+                reading.known(hook, hooks.KEYS, f"{place}.webhook")
+                plain, secret = hooks.read(hook, f"{place}.webhook", can_lock=reading.can_lock)
+                kept = {**said, "webhook": plain}
+            cleaned |= people.clean_profile(kept, place, reading.region)
         except errors.InvalidInput as refusal:
             reading.faults += refusal.faults
-    return cleaned
+    return cleaned, secret
 
 
 def _group(

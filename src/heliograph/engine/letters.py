@@ -16,6 +16,7 @@ from heliograph import channels, errors
 from heliograph.core import (
     consent,
     effects,
+    hooks,
     ids,
     links,
     mime,
@@ -33,6 +34,8 @@ _decode = msgspec.json.Decoder().decode
 
 Tracked = Callable[[rows.Message, str, Collection[str] | None], str]
 """(message, HTML, what its workspace says that is tracked) to HTML that tells of its reader."""
+Opened = Callable[[int, hooks.Sealed], Mapping[str, str]]
+"""(workspace, headers that are locked) to the headers. Raises errors.NoSecretKey and errors.WrongSecretKey."""
 Secrets = Callable[[int, int], Sequence[str]]
 """(workspace, now) to the secrets by which its webhooks are signed, the newest first."""
 
@@ -68,13 +71,15 @@ class Letters:
         bounces: str = "",
         *,
         ours: str = "\0",
+        opened: Opened = lambda _workspace, _sealed: _NOTHING,
     ):
         """`unsubscribing` gives the address at which somebody says that they want no more; None: there is none.
 
         `tracked` makes of the HTML of a message one that tells of its reader; None: none does. `bounces` is the
         address to which e-mails come back; empty: to their sender. Links that begin with `ours` are left as they are.
+        `opened` opens the secret headers of webhooks.
         """
-        self._ours = ours
+        self._ours, self._opened = ours, opened
         self._bounces = bounces
         self._tracked = tracked
         self._renders, self._default_subject, self._secrets = renders, default_subject, secrets
@@ -145,21 +150,39 @@ class Letters:
         content: channels.Words | channels.HttpRequest = channels.Words(made.subject, made.text.strip(), data)
         if message.channel == "webhook":
             secrets = sending.secrets or self._secrets(message.workspace_id, now)
+            said: dict[str, Any] = {
+                "recipient": message.contact_id,
+                "tenant_id": message.tenant_id,
+                "template": message.template_id,
+                "subject": made.subject,
+                "text": made.text,
+            }
+            hook = hooks.PLAIN
+            if _says_hook(message.content):
+                hook = hooks.stored(_decode(message.content or b"{}"))
+            if hook.profile is not None:
+                said["profile"] = hook.profile
             told = {
                 "type": "message",
                 "message_id": identity,
                 "timestamp": schedule.write_instant(now),
-                "data": {
-                    "recipient": message.contact_id,
-                    "tenant_id": message.tenant_id,
-                    "template": message.template_id,
-                    "subject": made.subject,
-                    "text": made.text,
-                },
+                "data": said,
             }
             content = signed(told, secrets, identity, now)
+            content = self._as_asked(content, hook, message)
         sender = override.get("from", "") if message.channel == "sms" else ""
         return channels.Outgoing(identity, message.channel, address, content, sender, start_by)
+
+    def _as_asked(
+        self, request: channels.HttpRequest, hook: hooks.Hook, message: rows.Message
+    ) -> channels.HttpRequest:
+        """A request as its recipient's webhook wants it. Raises errors.NoSecretKey and errors.WrongSecretKey."""
+        if hook is hooks.PLAIN:
+            return request
+        own = dict(hook.headers)
+        if hook.sealed is not None and hook.sealed.to == message.address:
+            own |= self._opened(message.workspace_id, hook.sealed)
+        return request._replace(method=hook.method, headers=(*request.headers, *own.items()))
 
     def _headers(self, message: rows.Message) -> tuple[tuple[str, str], ...]:
         """How a contact unsubscribes with one click (RFC 8058)."""
@@ -177,6 +200,11 @@ class Letters:
             ("List-Unsubscribe", f"<{self._unsubscribing(said)}>"),
             ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
         )
+
+
+def _says_hook(content: bytes | str | None) -> bool:
+    """Whether content may say something of its request."""
+    return content is not None and (b'"hook"' if isinstance(content, bytes) else '"hook"') in content  # type: ignore[operator]
 
 
 def _says_override(content: bytes | str | None) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from heliograph.core import effects, ids, requested, runs
+from heliograph.core import effects, ids, requested, requests, runs
 from heliograph.engine import askings
 from heliograph.engine import desk as desks
 from heliograph.store import request_rows, rows
@@ -28,7 +28,7 @@ def begin(desk: desks.Desk, start: rows.Start, key: tuple[bytes, int], asked: ef
     said = msgspec.structs.replace(asked.said, asked_by=(ids.text(run_id), visit))
     identity = askings.request_id(start, run_id, visit, desk.head, said.subject)
     row = request_rows.Request(
-        *(start.workspace_id, identity, ids.partition_of(identity), said.tenant_id, _encode(said)),
+        *(start.workspace_id, identity, ids.partition_of(identity), said.tenant_id, requests.write(said)),
         *(asked.due_at, said.event, said.trace_id, _encode(said.tags) if said.tags else None, None),
     )
     desk.writes.bulk.requests.append(row)

@@ -263,7 +263,7 @@ class Requests:
         known = stored if tenant is None else tenant.profile(stored)
         data = {**said.data, **to.data}
         seen = None if tenant is None else tenant.seen
-        return outgoing.Recipient(to.user_id, {**known, **to.profile}, data, seen)
+        return outgoing.Recipient(to.user_id, {**known, **to.profile}, data, seen, to.sealed)
 
     def _message(
         self,

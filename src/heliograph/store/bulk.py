@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 import sqlalchemy as sa
 
-from heliograph.core import bulk, effects
+from heliograph.core import bulk, effects, requests
 from heliograph.store import birthdays, bulk_rows, rows, schema
 
 _JOBS, _USERS = schema.bulk_jobs.c, schema.bulk_users.c
@@ -48,7 +48,8 @@ def read(
 def add(connection: sa.Connection, job: bulk_rows.Job, users: Iterable[bulk.User]) -> bool:
     """Add users behind those who are there; False where the job has begun."""
     listed = [
-        {"given": _encode(one.given), "said": None if one.to is None else _encode(one.to)} for one in users
+        {"given": _encode(one.given), "said": None if one.to is None else requests.write(one.to)}
+        for one in users
     ]
     received = _changed(connection, job, {"received": _JOBS.received + len(listed)})
     if received is None:

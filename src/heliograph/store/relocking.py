@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from heliograph import errors
-from heliograph.store import facts, providers, schema, webhook_secrets
+from heliograph.store import facts, providers, recipient_secrets, schema, webhook_secrets
 from heliograph.store import safe as safes
 
 
@@ -25,4 +25,5 @@ def relock(connection: sa.Connection, safe: safes.Safe, *, plain_only: bool = Fa
         count += webhook_secrets.relock(connection, safe, workspace_id, plain_only=plain_only)
         if not plain_only:
             count += providers.relock(connection, safe, workspace_id)
+            count += recipient_secrets.relock(connection, safe, workspace_id)
     return count

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 import msgspec
 
 from heliograph import errors
-from heliograph.core import destinations, documents, effects, outgoing, people, plans, templates
+from heliograph.core import destinations, documents, effects, hooks, outgoing, people, plans, templates
 
 METHODS = ("POST", "PUT", "PATCH", "GET", "DELETE")
 
@@ -90,6 +90,8 @@ class SendMessage(
             self._data(scene),
             None if address else f"contact {scene.contact_id!r} has no {people.ADDRESSES[channel]}",
         )
+        if channel == "webhook" and (hook := hooks.said(scene.contact or {})):
+            plain = plain._replace(content={**(plain.content or {}), **hook})
         if named or not scene.library.strategies:
             return plans.pending(plain)
         data = {**scene.payload, **plain.data.get("data", {})}

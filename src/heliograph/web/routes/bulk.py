@@ -14,7 +14,7 @@ from litestar import Response, get, post
 from heliograph import errors
 from heliograph.core import bulk, ids
 from heliograph.store import bulk as store
-from heliograph.store import bulk_rows, identities
+from heliograph.store import bulk_rows, identities, recipient_secrets
 from heliograph.store import requests as stored_requests
 from heliograph.web import courier, paging
 from heliograph.web.calls import Call, ignored_header, in_thread
@@ -149,6 +149,11 @@ def add_users(request: Call) -> Response[BulkAdded]:
     found, strangers = bulk.users(request.read_object(), services.settings.default_region or None)
     for one in found:
         request.speaking_for(None if one.to is None else one.to.tenant_id)
+    safe, workspace = services.database.safe, request.principal.workspace_id
+    found = [
+        one if one.to is None else one._replace(to=recipient_secrets.recipient(safe, workspace, one.to))
+        for one in found
+    ]
     with services.database.writing() as connection:
         if not store.add(connection, _there(request, connection), found):
             raise errors.Conflict("the job runs, or has run: make another one for more users")

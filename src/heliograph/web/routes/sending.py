@@ -13,7 +13,7 @@ from litestar import Response, post, put
 
 from heliograph import errors
 from heliograph.core import ids, requests, rules
-from heliograph.store import identities, request_rows
+from heliograph.store import identities, recipient_secrets, request_rows
 from heliograph.store import requests as store
 from heliograph.web import auth, courier
 from heliograph.web.calls import Call, ignored_header, in_thread
@@ -49,6 +49,7 @@ def send(request: Call) -> Response[Sent]:
     services, who = request.services, request.principal
     said, strangers = requests.read(request.read_object(), services.settings.default_region or None)
     said = courier.bound(said, who)
+    said = recipient_secrets.sealed(services.database.safe, who.workspace_id, said)
     with services.database.writing() as connection:
         said = store.check(connection, who.workspace_id, said)
         now = services.now()
@@ -74,7 +75,7 @@ def _row(
         identity,
         partition,
         said.tenant_id,
-        msgspec.json.encode(said),
+        requests.write(said),
         due_at,
         said.event,
         said.trace_id,
