@@ -127,6 +127,45 @@ def test_many_events_come_in_at_once(api: client.Client) -> None:
     assert types == ["custom.a", "custom.b"]
 
 
+def test_null_says_of_a_field_that_it_is_not_given(api: client.Client) -> None:
+    """A program that writes null for what it does not know is taken as one that leaves it out, by either key."""
+    bare = {"event_type": "custom.a", "idempotency_key": "once"}
+    (known,) = api.post(PATH, bare).json()["ids"]
+    named = (
+        "contact_id",
+        "conversation_id",
+        "source",
+        "channel_source",
+        "payload",
+        "previous",
+        "occurred_at",
+    )
+    answer = api.post(PATH, {**bare, **dict.fromkeys(named)})
+    assert (answer.status_code, answer.json()) == (202, {"ids": [known]})
+    (other,) = api.post(PATH, {**bare, **dict.fromkeys((*named, "idempotency_key"))}).json()["ids"]
+    shown = api.get(f"{PATH}/{other}").json()
+    assert other != known
+    assert (shown["source"], shown["payload"], shown["previous"]) == ("api", {}, None)
+    assert api.post(PATH, {"event_type": None}).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (b'{"event_type": "custom.a"}\n\n{"event_type": 7,}\n', "line 3, column 18: "),
+        (b'\n{"event_type": oops}', "line 2, column 16: "),
+        (b'{"event_type": "custom.a"}\n\n[1]\n', "line 3 is not a JSON object"),
+    ],
+)
+def test_a_line_that_is_no_json_is_told_by_its_number(
+    lone_api: client.Client, lines: bytes, told: str
+) -> None:
+    """What cannot be read of lines of JSON has the line and column at which it was sent, blank lines counted."""
+    answer = lone_api.send("POST", PATH, content=lines, headers={"Content-Type": "application/x-ndjson"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "malformed_json")
+    assert answer.json()["error"]["message"].startswith(told)
+
+
 def test_one_bad_event_keeps_all_out(api: client.Client) -> None:
     """Where one item of an array is wrong nothing is stored, and the place of every fault is told."""
     answer = api.post(PATH, [{"event_type": "custom.a"}, {"event_type": "Bad"}, {"contact_id": 7}])

@@ -18,18 +18,21 @@ MOST_EVENTS = 10_000
 MOST_BYTES = 8 * 1024 * 1024
 MOST_EVENT_BYTES = 256 * 1024
 MOST_FAULTS = 100
+SOURCE = "api"
+"""Where an event comes from that does not say it."""
+NO_PAYLOAD = msgspec.Raw(b"{}")
 _MOST_AHEAD = 5 * 60 * 1_000_000
 
 
 class Arrival(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """One event as it is sent in (engine.md E8)."""
+    """One event as it is sent in (engine.md E8); null says of a field that it is not given."""
 
     event_type: str
     contact_id: str | None = None
     conversation_id: str | None = None
-    source: str = "api"
+    source: str | None = SOURCE
     channel_source: str | None = None
-    payload: msgspec.Raw = msgspec.Raw(b"{}")
+    payload: msgspec.Raw = NO_PAYLOAD
     previous: msgspec.Raw = msgspec.Raw(b"null")
     occurred_at: str | None = None
     idempotency_key: str | None = None
@@ -60,8 +63,9 @@ def read(body: bytes, content_type: str, workspace_id: int, now: int) -> tuple[l
     if len(body) > MOST_BYTES:
         raise errors.TooLarge(f"the body has {len(body)} bytes; send at most {MOST_BYTES} at a time")
     if "ndjson" in content_type or "jsonl" in content_type:
-        body = _joined(body)
-    plain = documents.read(body)
+        plain, body = _lines(body)
+    else:
+        plain = documents.read(body)
     is_array = isinstance(plain, list)
     if not is_array and not isinstance(plain, dict):
         raise errors.InvalidInput.at("", "takes an event object or an array of event objects")
@@ -74,12 +78,23 @@ def read(body: bytes, content_type: str, workspace_id: int, now: int) -> tuple[l
     return _ready(arrivals, plain if is_array else [plain], is_array, workspace_id, now), is_array
 
 
-def _joined(body: bytes) -> bytes:
-    lines = [line for line in body.split(b"\n") if line.strip()]
-    for number, line in enumerate(lines):
+def _lines(body: bytes) -> tuple[Any, bytes]:
+    """Lines of JSON as the array that they make, and its bytes; what is wrong is told of the line as it was sent."""
+    lines = [(number, line) for number, line in enumerate(body.split(b"\n"), 1) if line.strip()]
+    for number, line in lines:
         if not (line.lstrip().startswith(b"{") and line.rstrip().endswith(b"}")):
-            raise errors.MalformedJson(f"line {number + 1} is not a JSON object")
-    return b"[" + b",".join(lines) + b"]"
+            raise errors.MalformedJson(f"line {number} is not a JSON object")
+    joined = b"[" + b",".join(line for _, line in lines) + b"]"
+    try:
+        return documents.read(joined), joined
+    except errors.MalformedJson:
+        for number, line in lines:
+            try:
+                documents.read(line)
+            except errors.MalformedJson as refusal:
+                told = refusal.message.removeprefix("line 1, ")
+                raise errors.MalformedJson(f"line {number}, {told}") from None
+        raise
 
 
 def _faults_of(plain: Sequence[Any], is_array: bool) -> errors.InvalidInput:
@@ -113,6 +128,9 @@ def _ready(
     found: list[errors.Fault] = []
     for index, arrival in enumerate(arrivals):
         occurred_at = None
+        arrival.source = SOURCE if arrival.source is None else arrival.source
+        if plain[index].get("payload", _EMPTY) is None:
+            arrival.payload = NO_PAYLOAD
         for name, message in _faults(arrival, plain[index]):
             found.append(_fault(index, is_array, name, message))
         if arrival.occurred_at is not None:
@@ -130,7 +148,7 @@ def _ready(
                 arrival,
                 ids.partition_of_subject(workspace_id, subject),
                 occurred_at,
-                bytes.fromhex(events.fingerprint(plain[index].get("payload", {}))) if keyed else None,
+                bytes.fromhex(events.fingerprint(plain[index].get("payload") or {})) if keyed else None,
             )
         )
     if found:
@@ -147,7 +165,7 @@ def _faults(arrival: Arrival, plain: Mapping[str, Any]) -> list[tuple[str, str]]
     fault = events.type_fault(arrival.event_type)
     if fault:
         found.append(("event_type", fault))
-    if type(plain.get("payload", _EMPTY)) is not dict:
+    if type(plain.get("payload", _EMPTY)) not in _OBJECT_OR_NULL:
         found.append(("payload", "takes an object"))
     elif len(bytes(arrival.payload)) > MOST_EVENT_BYTES:
         found.append(("payload", f"is larger than {MOST_EVENT_BYTES} bytes"))

@@ -228,7 +228,7 @@ class Ingest:
             arrival.event_type,
             arrival.contact_id,
             arrival.conversation_id,
-            arrival.source,
+            arrival.source or arrivals.SOURCE,
             arrival.channel_source,
             ready.occurred_at,
             0,

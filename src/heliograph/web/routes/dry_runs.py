@@ -30,7 +30,7 @@ class DryRunRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     actions: list[dict[str, Any]] | msgspec.UnsetType = msgspec.UNSET
     contact_id: str | msgspec.UnsetType | None = msgspec.UNSET
     conversation_id: str | msgspec.UnsetType | None = msgspec.UNSET
-    source: str | msgspec.UnsetType = msgspec.UNSET
+    source: str | msgspec.UnsetType | None = msgspec.UNSET
     channel_source: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
@@ -109,7 +109,7 @@ def _event(
     arrival = ready.arrival
     return rehearsal.Event(
         event_type,
-        arrival.source,
+        arrival.source or arrivals.SOURCE,
         arrival.channel_source,
         arrival.contact_id,
         arrival.conversation_id,

@@ -26,9 +26,9 @@ class NewEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
     event_type: str
     contact_id: str | None = None
     conversation_id: str | None = None
-    source: str = "api"
+    source: str | None = "api"
     channel_source: str | None = None
-    payload: dict[str, Any] = {}
+    payload: dict[str, Any] | None = {}
     previous: dict[str, Any] | None = None
     occurred_at: explain.Instant | None = None
     idempotency_key: str | None = None
