@@ -154,6 +154,9 @@ def test_the_highest_or_the_lowest_items_are_retained(api: Client) -> None:
     deep = [{"n": number, "a": {"b": [0, number]}} for number in (3, 1, 2)]
     add(api, *deep, retain=retain("lowest", 2, "a.b.1"), max_items=3)
     assert said(api)[-1] == ("3 new", "1 2")
+    dotted = [{"n": number, "a.b": number, "a": {"b": -number}} for number in (3, 1, 2)]
+    add(api, *dotted, retain=retain("lowest", 2, "a.b"), max_items=3)
+    assert said(api)[-1] == ("3 new", "1 2")
 
 
 @pytest.mark.spec("S2-19")

@@ -131,7 +131,7 @@ def test_a_send_with_a_key_is_sent_once(api: Client) -> None:
     api.world.run_until_idle()
     api.world.pass_time(days=2)
     invoke(api, long)
-    invoke(api, step, data={"n": 1})
+    invoke(api, {**step, "idempotency_expiry": "${data.until}"}, data={"n": 1, "until": ""})
     api.world.run_until_idle()
     assert len(api.mailbox.received) == 4
 

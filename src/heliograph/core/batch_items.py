@@ -28,7 +28,7 @@ def retained(batch: batches.Batch, items: Iterable[batches.Item]) -> list[batche
     """The items that are passed on, in their order (A15), as far as they are not too large together."""
     ordered = sorted(items, key=lambda item: item.number)
     if batch.retain_type in batches.SORTED:
-        ordered = _ranked(ordered, (batch.sort_key or "").split("."), batch.retain_type == "highest")
+        ordered = _ranked(ordered, batch.sort_key or "", batch.retain_type == "highest")
     chosen = ordered[-batch.retain_count :] if batch.retain_type == "last" else ordered[: batch.retain_count]
     kept, room = [], batches.MOST_BYTES
     for item in chosen:
@@ -50,12 +50,16 @@ def _bytes(data: bytes | str) -> bytes:
     return data.encode() if isinstance(data, str) else data
 
 
-def _ranked(items: Sequence[batches.Item], path: Sequence[str], is_descending: bool) -> list[batches.Item]:
-    """By what stands at the path: numbers, then texts, then the rest, then those that have nothing there (A17)."""
-    decode = msgspec.json.Decoder().decode
+def _ranked(items: Sequence[batches.Item], sort_key: str, is_descending: bool) -> list[batches.Item]:
+    """By what stands at the path: numbers, then texts, then the rest, then those that have nothing there (A17).
+
+    A key that has dots in it is that key before it is a path.
+    """
+    decode, path = msgspec.json.Decoder().decode, sort_key.split(".")
     ranks: tuple[list[tuple[Any, batches.Item]], ...] = ([], [], [], [])
     for item in items:
-        value = _at(decode(item.data), path)
+        data = decode(item.data)
+        value = data[sort_key] if sort_key in data else _at(data, path)
         ranks[_rank(value)].append((value, item))
     for comparable in ranks[:2]:
         # Python keeps the order of equals, in reverse too: ties stay in order of arrival.

@@ -72,7 +72,9 @@ class Once(NamedTuple):
         if self.expiry is not None:
             path = f"{self.path}.idempotency_expiry"
             value = fields.resolve(self.expiry, scope, path)
-            expires_at = delays.parse_expiry(value, scope.now, path) if value is not None else expires_at
+            expires_at = (
+                delays.parse_expiry(value, scope.now, path) if value not in (None, "") else expires_at
+            )
         return {KEPT: {"action": action, "key": key, "expires_at": schedule.write_instant(expires_at)}}
 
 

@@ -82,8 +82,8 @@ def list_batches(request: Call) -> Response[Batches]:
     """List the batches that are open, newest first: how many items, whose, and when they are released."""
     query, ignored = request.read_courier_query(BatchesQuery)
     who, limit = request.principal, _limit(query.limit)
-    before = None if query.cursor is None else ids.parse(query.cursor)
-    if query.cursor is not None and before is None:
+    before = ids.parse(query.cursor) if query.cursor else None
+    if query.cursor and before is None:
         raise errors.InvalidQuery(
             "Invalid cursor format", faults=[errors.Fault("cursor", "is none of a list")]
         )

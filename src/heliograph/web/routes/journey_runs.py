@@ -97,7 +97,7 @@ def list_journey_runs(request: Call) -> Response[Runs]:
         _automations(who.workspace_id, query.template_id),
         moments.read(query.start_date, "start_date"),
         moments.read(query.end_date, "end_date", last=True),
-        None if query.cursor is None else _cursor(query.cursor),
+        _cursor(query.cursor) if query.cursor else None,
     )
     # PROCESSING and WAITING are one state in the tables: which of them it is stands in the records.
     is_split = statuses is not None and ("PROCESSING" in statuses) != (frames.WAITING in statuses)

@@ -223,7 +223,7 @@ def _cursor(query: ListQuery) -> int:
             f'Invalid version parameter "{query.version}". Accepted values are: published (for published'
             " templates) or draft (for draft templates)"
         )
-    if query.cursor is None:
+    if not query.cursor:
         return 0
     if not query.cursor.isascii() or not query.cursor.isdigit() or len(query.cursor) > _LONGEST_CURSOR:
         raise errors.InvalidQuery("Invalid cursor format")
