@@ -1,5 +1,6 @@
 """Runs of journeys in lists: every filter and any of them together, walked by cursor, however few of them pass."""
 
+import asyncio
 import itertools
 from typing import Any
 
@@ -90,3 +91,29 @@ def test_a_page_looks_at_a_bounded_number_of_runs(
         assert walked(api, 3, **nothing) == [[]]
     everything = {"status": "", "template_id": "", "cursor": ""}
     assert len(api.get("/automations/runs", params={**everything, "limit": "50"}).json()["runs"]) == len(ran)
+
+
+def test_a_run_is_told_of_for_as_long_as_history_is_kept(database_url: str) -> None:
+    """With 95 days, as at Courier: so long after its end, with its steps; one that waits is there for longer."""
+    delay = {"action": "delay", "duration": "1 year"}
+    with Client(database_url, retention_days=95) as api:
+
+        def made(step: dict[str, Any]) -> str:
+            answer = api.post("/automations/invoke", {"automation": {"steps": [step]}})
+            return str(answer.json()["runId"])
+
+        def told(days: int) -> list[str]:
+            api.world.pass_time(days=days)
+            asyncio.run(api.world.app.housekeeping().prune())
+            listed = [one["run_id"] for one in api.get("/automations/runs").json()["runs"]]
+            assert all(api.get(f"/automations/runs/{one}/steps").status_code == 200 for one in listed)
+            assert {api.get(f"/automations/runs/{one}").status_code for one in {*runs} - {*listed}} <= {404}
+            return listed
+
+        runs = [made(WELCOME), made(delay)]
+        api.decide()
+        assert sorted(told(94)) == sorted(runs)
+        assert told(2) == runs[1:]
+        assert told(365 - 96 + 94) == runs[1:]
+        assert api.get(f"/automations/runs/{runs[1]}").json()["status"] == "PROCESSED"
+        assert told(2) == []
