@@ -698,7 +698,12 @@ def test_empty_texts_in_optional_fields_are_nothing(api: Client) -> None:
 
 def test_faults_of_a_journey_have_their_places(api: Client) -> None:
     """A template is checked as an invocation is, and its name, alias and status with it."""
-    body = {"alias": "", "status": "live", "steps": [{"action": "dance"}]}
+    body = {
+        "alias": "",
+        "status": "live",
+        "steps": [{"action": "dance"}],
+        "cancelation_token": {"of": "${data.id}"},
+    }
     answer = api.put("/automations/templates/w", body)
     assert answer.status_code == 400
     assert {one["path"] for one in answer.json()["errors"]} == {
@@ -706,6 +711,7 @@ def test_faults_of_a_journey_have_their_places(api: Client) -> None:
         "status",
         "steps[0].action",
         "alias",
+        "cancelation_token",
     }
 
 

@@ -15,7 +15,6 @@ from heliograph import errors
 from heliograph.core import (
     documents,
     expressions,
-    fields,
     frames,
     journey_checks,
     plans,
@@ -178,8 +177,9 @@ def define(
 
 
 def _check_token(given: Mapping[str, Any], evaluator: expressions.Evaluator) -> None:
-    if given.get("cancelation_token") is not None:
-        fields.parse(given["cancelation_token"], "cancelation_token", evaluator)
+    reader = frames.Reader(given, "", evaluator)
+    reader.named("cancelation_token")
+    reader.done()
 
 
 def _check_trigger(given: Mapping[str, Any], _: expressions.Evaluator) -> None:
