@@ -156,6 +156,17 @@ def test_what_a_text_names_is_tried_as_it_will_act(api: client.Client) -> None:
     assert told == [(one["status"], one["error"]) for one in acted(api, event)[0]]
 
 
+def test_a_header_that_is_no_text_is_named(api: client.Client) -> None:
+    """Every header at fault has its own place, written as its field is."""
+    headers = {"X-Good": "a", "X-Id": 5, "X Odd": None}
+    call = {"type": "call_webhook", "url": "https://example.com/", "headers": headers}
+    answer = api.post("/api/automation/rules", {**client.RULE, "actions": [call]})
+    assert client.faults(answer) == {
+        "actions[0].headers.X-Id": "expected `str`, got `int`",
+        'actions[0].headers["X Odd"]': "expected `str`, got `null`",
+    }
+
+
 def test_what_is_no_text_is_checked_when_the_rule_is_saved(api: client.Client) -> None:
     """A name without braces is refused where it can be none, and a text where it is none; each at its place."""
     long = "x" * 256

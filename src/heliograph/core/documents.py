@@ -274,6 +274,28 @@ def fault_of(refusal: msgspec.ValidationError, path: str = "") -> errors.Fault:
     return errors.Fault(below(place, field["key"]), wrong)
 
 
+def faults_of(
+    refusal: msgspec.ValidationError, given: Mapping[str, Any], kind: type[Any], path: str = ""
+) -> list[errors.Fault]:
+    """The same of an object of this type: each key at fault has its own, of which msgspec names none."""
+    found = fault_of(refusal, path)
+    name, is_below, _ = found.path.removeprefix(path).removeprefix(".").partition(_SOME_KEY)
+    if not is_below or not isinstance(given.get(name), Mapping):
+        return [found]
+    at_keys = []
+    for key, value in given[name].items():
+        try:
+            msgspec.convert({**given, name: {key: value}}, kind)
+        except msgspec.ValidationError as again:
+            before, is_here, after = fault_of(again, path).path.partition(_SOME_KEY)
+            if is_here and before == below(path, name):
+                at_keys.append(errors.Fault(below(before, key) + after, fault_of(again, path).message))
+    return at_keys[:MAX_FAULTS] or [found]
+
+
+_SOME_KEY = "[...]"
+
+
 def as_struct(given: Mapping[str, Any], kind: type[Struct], path: str = "") -> Struct:
     """An object as a value of this type, which has no other fields. Raises errors.InvalidInput with their places."""
     strangers = unknown_keys(given, kind.__struct_fields__, path)
@@ -282,7 +304,7 @@ def as_struct(given: Mapping[str, Any], kind: type[Struct], path: str = "") -> S
     try:
         return msgspec.convert(given, kind)
     except msgspec.ValidationError as refusal:
-        raise errors.InvalidInput(faults=[fault_of(refusal, path)]) from None
+        raise errors.InvalidInput(faults=faults_of(refusal, given, kind, path)) from None
 
 
 def choices(kind: Any) -> Sequence[str]:

@@ -64,12 +64,12 @@ def _step(source: object, path: str) -> plans.Step:
     try:
         step: plans.Step = msgspec.convert(source, kind)
     except msgspec.ValidationError as fault:
-        found_at = documents.fault_of(fault, path)
+        (found_at, *others) = documents.faults_of(fault, source, kind, path)
         for field in msgspec.structs.fields(kind):
             words = documents.choices(field.type) if found_at.path == f"{path}.{field.name}" else ()
             if words:
                 found_at = found_at._replace(message=errors.unknown(field.name, source[field.name], words))
-        raise errors.InvalidInput(faults=[found_at]) from None
+        raise errors.InvalidInput(faults=[found_at, *others]) from None
     found = [errors.Fault(f"{path}.{place}" if place else path, message) for place, message in step.faults()]  # type: ignore[attr-defined]
     if found:
         raise errors.InvalidInput(faults=found)
