@@ -72,7 +72,7 @@ TRANSITIONS: Mapping[State | None, frozenset[State]] = {
     State.DELAYED: frozenset({State.PLANNED, State.DELAYED, State.UNROUTABLE, State.CAPPED, State.CANCELED}),
     State.HELD: frozenset({State.PLANNED, State.CANCELED}),
     State.ACCEPTED: frozenset({State.DELIVERED, State.BOUNCED}),
-    State.FAILED: frozenset(),
+    State.FAILED: frozenset({State.DELIVERED, State.BOUNCED}),
     State.UNROUTABLE: frozenset(),
     State.CANCELED: frozenset(),
     State.CAPPED: frozenset(),
@@ -83,7 +83,8 @@ TRANSITIONS: Mapping[State | None, frozenset[State]] = {
 }
 """Where a message may go; None is before it exists. Out of UNCERTAIN it goes at an operator's word, or a report's.
 
-A planned message is delivered, or bounced, at once where a report came before its channel's answer was stored.
+A planned message is delivered, or bounced, at once where a report came before its channel's answer was stored; a failed
+one is where the answer to an attempt was lost that had handed it over.
 """
 
 COURIER_STATUS: Mapping[State, str] = {
@@ -169,10 +170,9 @@ def read_attempts(stored: bytes | str | None) -> tuple[Attempt, ...]:
     return _attempts.decode(stored) if stored else ()
 
 
-def is_lost(stored: bytes | str) -> bool:
-    """Whether the answer to the last of these stored attempts was lost."""
-    attempts = begun(read_attempts(stored))
-    return bool(attempts) and attempts[-1].outcome == "uncertain"
+def was_lost(attempts: Sequence[Attempt], channel: str) -> bool:
+    """Whether the answer to any attempt by a channel was lost: then a report may say that it was handed over."""
+    return any(one.outcome == "uncertain" and one.channel in (None, channel) for one in attempts)
 
 
 def refused_by(attempts: Sequence[Attempt]) -> frozenset[str]:

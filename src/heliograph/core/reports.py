@@ -106,8 +106,8 @@ NOTHING = Known()
 
 TAKES = frozenset({State.PLANNED, State.ACCEPTED, State.DELIVERED, State.BOUNCED, State.UNCERTAIN})
 """Of messages in these states reports are kept: a provider may tell before its own answer was stored."""
-AFTER = frozenset({State.ACCEPTED, State.DELIVERED, State.BOUNCED, State.UNCERTAIN})
-"""The states that a report changes at once; a planned message takes it up when it is accepted."""
+AFTER = frozenset({State.ACCEPTED, State.DELIVERED, State.BOUNCED, State.UNCERTAIN, State.FAILED})
+"""The states that a report changes at once, where it is kept; a planned message takes it up when it is accepted."""
 
 
 def status(state: State, known: Known) -> str:

@@ -10,14 +10,14 @@ other channel.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import TypeVar
 
 import structlog
 
 from heliograph import channels, errors
-from heliograph.core import ids
+from heliograph.core import ids, messages
 from heliograph.engine import handover, lanes, letters, limiting, rooms, settlements, ways
 from heliograph.store import database, rows
 
@@ -148,8 +148,8 @@ class Delivery:
         self._claimed += len(expired) + len(claimed) + len(stopped)
         for one in expired:
             self._answered(one, settlements.LOST)
-        for one in stopped:
-            self._answered(one, settlements.SUPPRESSED if one.is_suppressed else settlements.STOPPED)
+        for one, why in stopped:
+            self._answered(one, why)
         await self._begin(claimed, now, versions)
         if claimed:
             self._start = claimed[-1].message.workspace_id
@@ -157,8 +157,8 @@ class Delivery:
 
     def _taken(
         self, room: int, now: int, *, expires: bool
-    ) -> tuple[list[rows.Claimed], list[rows.Claimed], list[rows.Claimed], bool, dict[int, int]]:
-        """Expired claims, new ones, those that were stopped or are suppressed, and whether more may be in line.
+    ) -> tuple[list[rows.Claimed], list[rows.Claimed], list[_Stopped], bool, dict[int, int]]:
+        """Expired claims, new ones, those that go nowhere and why, and whether more may be in line.
 
         With them by which definitions the new ones' workspaces stand.
         """
@@ -166,6 +166,7 @@ class Delivery:
         expired: list[rows.Claimed] = []
         claimed: list[rows.Claimed] = []
         stopping: frozenset[tuple[int, bytes]] = frozenset()
+        reported: frozenset[tuple[int, bytes]] = frozenset()
         cut = False
         versions: dict[int, int] = {}
         with self._session.transaction() as connection:
@@ -181,12 +182,17 @@ class Delivery:
                 if jobs:
                     # After the claim: a stop that was committed before it is seen.
                     stopping = hot.read_stopping(connection, jobs)
+                lost = {one.message[:2] for one in claimed if _may_be_out(one.message)}
+                if lost:
+                    told = hot.read_reached(connection, lost)
+                    reported = frozenset(key for key, one in told.items() if one.reached is not None)
         if expires:
             # Where there were as many as it takes at once, there may be more: they are not left for the next look.
             self._looked_at = now if len(expired) < _CLAIM_AT_ONCE else None
-        stopped = [one for one in claimed if one.is_suppressed or _campaign_of(one) in stopping]
+        judged = [(one, _refusal(one, stopping, reported)) for one in claimed]
+        stopped = [(one, why) for one, why in judged if why is not None]
         if stopped:
-            claimed = [one for one in claimed if not (one.is_suppressed or _campaign_of(one) in stopping)]
+            claimed = [one for one, why in judged if why is None]
         return expired, claimed, stopped, cut, versions
 
     async def _sleep(self) -> None:
@@ -337,6 +343,25 @@ class Delivery:
         """See to every claim there is at the next step: for a process that is the only one of its database."""
         with self._session.transaction() as connection:
             self._session.hot.end_leases(connection)
+
+
+_Stopped = tuple[rows.Claimed, channels.Answer]
+
+
+def _refusal(
+    one: rows.Claimed, stopping: Collection[tuple[int, bytes]], reported: Collection[tuple[int, bytes]]
+) -> channels.Answer | None:
+    """Why a message that was claimed goes nowhere; None: it goes."""
+    if one.message[:2] in reported:
+        return settlements.REPORTED
+    if one.is_suppressed:
+        return settlements.SUPPRESSED
+    return settlements.STOPPED if _campaign_of(one) in stopping else None
+
+
+def _may_be_out(message: rows.Message) -> bool:
+    """Whether an answer was lost of a message that stands in line again."""
+    return messages.was_lost(messages.read_attempts(message.attempts), message.channel)
 
 
 def _refused(code: str, text: str) -> channels.Answer:

@@ -8,21 +8,23 @@ of the address. What the engine tells of it by itself are events, written where 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
-from heliograph.core import effects, ids, notices, plans, reports, rules
+from heliograph.core import effects, ids, messages, notices, plans, reports, routes, rules
 from heliograph.core.messages import State
 from heliograph.engine import desk as desks
-from heliograph.engine import posting, records, replies
+from heliograph.engine import onward, posting, records, replies
 from heliograph.store import database, report_rows, rows
 
 Key = tuple[int, bytes]
 
 INBOX = frozenset({effects.Inbox.REPORT, effects.Inbox.ADDRESS, effects.Inbox.REPEAT})
 _UNCERTAIN = int(State.UNCERTAIN)
+_CLOSED = frozenset({State.UNCERTAIN, State.FAILED})
+"""The states out of which a report leads, of what was counted there."""
 _AT_HAND_OVER = 2
 _VISITS = {what: number for number, what in enumerate(reports.What)}
 _encode = msgspec.json.Encoder().encode
@@ -47,6 +49,20 @@ class Reporting:
         self._events: dict[Key, rows.Event] = {}
         self._depths: dict[Key, int] = {}
         """Of runs that no rule started, of which the present turn's messages are."""
+
+    def settle(
+        self, connection: Any, worker: str, answers: Sequence[rows.Settled], now: int
+    ) -> list[rows.Settled]:
+        """Store answers, and give those of claims that are this worker's.
+
+        What was not taken now, though an earlier answer was lost, stands as it was reported, if it was.
+        """
+        lost = {(one.workspace_id, one.message_id) for one in answers if one.lost is not None}
+        told = self._session.hot.read_reached(connection, lost) if lost else {}
+        known = {key: State(one.reached) for key, one in told.items() if one.reached is not None}
+        standing = [_as_reported(one, known.get((one.workspace_id, one.message_id)), now) for one in answers]
+        settled: list[rows.Settled] = self._session.hot.settle(connection, worker, standing)
+        return settled
 
     def tell_failed(self, connection: Any, desk: desks.Desk, settled: Collection[rows.Settled]) -> None:
         """Tell of the messages that have failed for good, where anybody listens; and their addresses, why they did.
@@ -138,7 +154,7 @@ class Reporting:
 
     def _report(self, desk: desks.Desk, inbox: rows.Inbox) -> None:
         message = self._messages.get((inbox.workspace_id, reports.message_of(inbox.body)))
-        if message is None or message.state not in reports.TAKES:
+        if message is None or not _takes(message):
             return
         key = (message.workspace_id, message.id)
         before = self._reached[key].known
@@ -156,7 +172,7 @@ class Reporting:
             counts = account is not None and account.since < ids.created_at(inbox.id)
             for word in reports.words(message.address, before, after, counts=counts):
                 _owe(desk, key, word)
-        if message.state == State.UNCERTAIN and after.reached is not None:
+        if message.state in _CLOSED and after.reached is not None:
             _resolve(desk, message)
             self._messages[key] = message._replace(state=int(after.reached))
         for notice in told_of:
@@ -177,6 +193,25 @@ class Reporting:
         desk.writes.reports.soft_bounces[key] = reports.write_account(account)
 
 
+def _as_reported(one: rows.Settled, reached: State | None, now: int) -> rows.Settled:
+    """What is stored of a message by an answer, where a report says that it was handed over before."""
+    if one.lost is None or reached is None:
+        return one
+    message = one.lost.message
+    route = routes.read(message.route)
+    return rows.Settled(
+        *(one.workspace_id, one.message_id, int(reached), now, one.attempts, None),
+        onward.escalation(message, route, now),
+        _told_handed_over(message),
+    )
+
+
+def _told_handed_over(message: rows.Message) -> rows.Inbox | None:
+    if message.run_id is None:
+        return replies.to_cursor(message, State.ACCEPTED)
+    return replies.to_run(message, plans.Status.SUCCEEDED)
+
+
 def _repeat(desk: desks.Desk, inbox: rows.Inbox) -> None:
     """Send a message again, as a new one that no run asked for: whether its recipient wants it is asked anew."""
     values, repeats = _decode(inbox.body)
@@ -185,6 +220,13 @@ def _repeat(desk: desks.Desk, inbox: rows.Inbox) -> None:
     key = (message.workspace_id, message.id)
     known = reports.Known(told=reports.Told(repeats=repeats))
     desk.writes.reports.reached[key] = report_rows.of(*key, known)
+
+
+def _takes(message: rows.Message) -> bool:
+    """Whether a report is kept of a message: of one that has failed, where an answer was lost before."""
+    if message.state != State.FAILED:
+        return message.state in reports.TAKES
+    return messages.was_lost(messages.read_attempts(message.attempts), message.channel)
 
 
 def _depth(message: rows.Message, event: rows.Event | None, depths: Mapping[Key, int]) -> int:
@@ -217,9 +259,11 @@ def _owe(desk: desks.Desk, key: Key, word: reports.Word, since: int = 0) -> None
 
 def _resolve(desk: desks.Desk, message: rows.Message) -> None:
     """Nobody knew whether it was handed over: it was. Whoever waits for it is told."""
+    before = State(message.state) if message.state in _CLOSED else State.UNCERTAIN
     if message.run_id is not None:
-        told: rows.Inbox | None = replies.to_run(message, plans.Status.SUCCEEDED)
+        # Of one that has failed its run was told, and is told nothing twice.
+        told = replies.to_run(message, plans.Status.SUCCEEDED) if before is State.UNCERTAIN else None
     else:
-        told = replies.to_cursor(message, State.ACCEPTED, before=State.UNCERTAIN)
+        told = replies.to_cursor(message, State.ACCEPTED, before=before)
     if told is not None:
         desk.writes.inbox.append(told)

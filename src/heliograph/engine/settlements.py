@@ -21,6 +21,7 @@ _decode = msgspec.json.Decoder().decode
 HELD = channels.Answer(channels.Outcome.TEMPORARY, "", None, "held")
 PASSED_BY = channels.Answer(channels.Outcome.TEMPORARY, "", None, "passed_by")
 STOPPED = channels.Answer(channels.Outcome.TEMPORARY, "", None, "stopped")
+REPORTED = channels.Answer(channels.Outcome.TEMPORARY, "", None, "reported")
 SUPPRESSED = channels.Answer(channels.Outcome.TEMPORARY, "", None, "suppressed")
 NO_PROVIDER = messages.NO_PROVIDER
 LOST = channels.Answer(
@@ -66,9 +67,9 @@ def settled(
     message = claimed.message
     route = routes.read(message.route)
     unsent = _unsent(message, answer, terms, now, route)
-    if unsent is not None:
-        return unsent
     before = messages.read_attempts(message.attempts)
+    if unsent is not None:
+        return unsent._replace(lost=claimed) if messages.was_lost(before, message.channel) else unsent
     if message.kind == effects.Kind.FETCH:
         answer = _fetched(message, answer)
     attempt = messages.Attempt(
@@ -103,7 +104,11 @@ def settled(
         _moved(message, route, now) if after.goes_on else None,
         _bounce(message, answer, now) if after.goes_on or after.state is messages.State.FAILED else None,
         answer.reference if is_told_of else None,
+        claimed if after.state in _NOT_TAKEN and messages.was_lost(attempts, message.channel) else None,
     )
+
+
+_NOT_TAKEN = frozenset({messages.State.PLANNED, messages.State.FAILED})
 
 
 def _unsent(
@@ -115,9 +120,9 @@ def _unsent(
     if answer is STOPPED:
         job = replies.to_cursor(message, messages.State.CANCELED)
         return _untried(message, messages.State.CANCELED, "stopped", reply=job)._replace(settled_at=now)
-    if answer is PASSED_BY or answer.code == PUT_OFF:
+    if answer in (PASSED_BY, REPORTED) or answer.code == PUT_OFF:
         wait = int((answer.retry_after or 0) * 1_000_000)
-        again_at = now + wait if answer.code == PUT_OFF else _later(message.id, terms.lease, now)
+        again_at = _later(message.id, terms.lease, now) if answer is PASSED_BY else now + wait
         retry = messages.Following(messages.State.PLANNED, again_at, None)
         return _untried(message, messages.State.PLANNED, None, _retry(message, retry))
     if answer is SUPPRESSED:

@@ -130,7 +130,7 @@ class Turns:
         with self._session.transaction() as connection:
             now = max(self._now(), hot.last_now(connection))
             self._taken = [(answer.workspace_id, answer.message_id) for answer in answers]
-            settled = self._settled(connection, answers) if answers else []
+            settled = self._settled(connection, answers, now) if answers else []
             taken = hot.take(connection, now, limit, self._start, [a.reply for a in settled if a.reply])
             inputs = [(row.workspace_id, row.id) for row in (*taken.inbox, *taken.timers, *taken.events)]
             # An answer and what its run is told of it have one id.
@@ -179,7 +179,7 @@ class Turns:
         more = taken.more or len(answers) == most_answers or bool(desk.writes.due or desk.writes.inbox)
         return Report(len(inputs), len(answers), len(desk.writes.send_due), more or desk.goes_on, now)
 
-    def _settled(self, connection: Any, answers: Sequence[rows.Settled]) -> list[rows.Settled]:
+    def _settled(self, connection: Any, answers: Sequence[rows.Settled], now: int) -> list[rows.Settled]:
         """Store the answers, but for those that the database refuses: their claims stay until their leases end."""
         storable = []
         for answer in answers:
@@ -189,7 +189,7 @@ class Turns:
             else:
                 _log.error("answer_refused", message_id=ids.text(answer.message_id), error=str(fault))
         self._storing = True
-        settled: list[rows.Settled] = self._session.hot.settle(connection, self._handover.worker, storable)
+        settled = self._started.reporting.settle(connection, self._handover.worker, storable, now)
         self._storing = False
         return settled
 

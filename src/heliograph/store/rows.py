@@ -351,3 +351,10 @@ class Settled(NamedTuple):
     """By which way it goes on, where it does by another one."""
     bounce: reports.Word | None = None  # what its address is told of a refusal that says as much as a bounce
     reference: str | None = None  # what its provider calls it, where that reports on it
+    lost: Claimed | None = None
+    """What was claimed, of one that was not taken now but may have been before: then it stands as it is reported."""
+
+    @property
+    def yields(self) -> bool:
+        """Whether it ends here, unless a report tells that it was handed over."""
+        return self.lost is not None and self.settled_at is not None

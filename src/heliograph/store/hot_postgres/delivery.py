@@ -73,14 +73,15 @@ def read_versions(connection: Connection, workspaces: Collection[int]) -> dict[i
     return dict(fetch(connection, query, (packing.pack(Integers, list(workspaces)),)))
 
 
-# What is accepted (3) has the state that reports gave it, where one came before its answer was stored.
+# What is accepted (3), or may have been before, has the state that reports gave it, where one came before.
 # By place, for the plan; by holder once more, for a claim that somebody else takes over this very moment.
 _SETTLE: LiteralString = (
     "WITH released AS (DELETE FROM claims c USING (SELECT u.*, p.place FROM"
-    " unnest(%s::int4[], %s::uuid[], %s::int2[], %s::int8[], %s::text[], %s::text[]) u(w, i, s, t, a, e)"
+    " unnest(%s::int4[], %s::uuid[], %s::int2[], %s::int8[], %s::text[], %s::text[], %s::int2[])"
+    " u(w, i, s, t, a, e, y)"
     " CROSS JOIN LATERAL (SELECT ctid AS place FROM claims WHERE workspace_id = u.w AND message_id = u.i OFFSET 0) p"
     " OFFSET 0) f WHERE c.ctid = f.place AND c.claimed_by = %s RETURNING f.*)"
-    " UPDATE messages m SET state = CASE WHEN r.s = 3 THEN coalesce(m.reached, r.s) ELSE r.s END,"
+    " UPDATE messages m SET state = CASE WHEN r.s = 3 OR r.y = 1 THEN coalesce(m.reached, r.s) ELSE r.s END,"
     " settled_at = r.t, attempts = r.a, error = r.e FROM released r"
     " WHERE m.workspace_id = r.w AND m.id = r.i RETURNING m.id"
 )
@@ -98,8 +99,8 @@ def settle(connection: Connection, worker: str, settled: Sequence[rows.Settled])
     What follows from it (`retry`, `reply`) is for the turn to see to.
     """
     values = packing.columns(
-        (Integers, Identities, Smallints, Bigints, Texts, Texts),
-        [(s.workspace_id, s.message_id, s.state, s.settled_at, s.attempts, s.error) for s in settled],
+        (Integers, Identities, Smallints, Bigints, Texts, Texts, Smallints),
+        [(*s[:6], int(s.yields)) for s in settled],
     )
     ours = {row[0] for row in fetch(connection, _SETTLE, (*values, worker))}
     held = [entry for entry in settled if entry.message_id in ours]

@@ -21,7 +21,7 @@ _READ_SOFT: LiteralString = (
 # The states are reports.AFTER. Somebody else may store the channel's answer at this very moment: whoever comes second
 # sees what the first one wrote.
 _REACHED: LiteralString = (
-    "UPDATE messages m SET state = CASE WHEN m.state IN (3, 7, 8, 9) THEN coalesce(u.r, m.state) ELSE m.state END,"
+    "UPDATE messages m SET state = CASE WHEN m.state IN (3, 4, 7, 8, 9) THEN coalesce(u.r, m.state) ELSE m.state END,"
     " reached = u.r, delivered_at = u.d, opened_at = u.o, clicked_at = u.c, told = u.t FROM"
     " unnest(%s::int4[], %s::uuid[], %s::int2[], %s::int8[], %s::int8[], %s::int8[], %s::text[])"
     " u(w, i, r, d, o, c, t) WHERE m.workspace_id = u.w AND m.id = u.i"

@@ -61,9 +61,10 @@ def read_versions(connection: Connection, workspaces: Collection[int]) -> dict[i
     return dict(found)
 
 
-# What is accepted has the state that reports gave it, where one came before its answer was stored.
+# What is accepted, or may have been before, has the state that reports gave it, where one came before.
 _SETTLE = (
-    f"UPDATE messages SET state = CASE WHEN ?1 = {int(messages.State.ACCEPTED)} THEN coalesce(reached, ?1) ELSE ?1 END,"
+    f"UPDATE messages SET state = CASE WHEN ?1 = {int(messages.State.ACCEPTED)} OR ?7 THEN coalesce(reached, ?1)"
+    " ELSE ?1 END,"
     " settled_at=?2, attempts=?3, error=?4 WHERE workspace_id=?5 AND id=?6"
 )
 
@@ -85,7 +86,7 @@ def settle(connection: Connection, worker: str, settled: Sequence[rows.Settled])
     held = [entry for entry in settled if entry.message_id in ours]
     connection.executemany(
         _SETTLE,
-        [(s.state, s.settled_at, s.attempts, s.error, s.workspace_id, s.message_id) for s in held],
+        [(s.state, s.settled_at, s.attempts, s.error, s.workspace_id, s.message_id, s.yields) for s in held],
     )
     connection.executemany(
         MOVE,
