@@ -93,6 +93,32 @@ def test_a_page_looks_at_a_bounded_number_of_runs(
     assert len(api.get("/automations/runs", params={**everything, "limit": "50"}).json()["runs"]) == len(ran)
 
 
+def test_a_limit_is_brought_into_its_bounds(api: Client, ran: list[dict[str, Any]]) -> None:
+    """A whole number is 1 to 50, whatever it was; anything else is 20 (A79)."""
+    whole = {"2": 2, "0": 1, "-3": 1, "+2": 2, "9999999999": 24}
+    for limit, shown in {**whole, "2.5": 20, "1e1": 20, "": 20, "x": 20}.items():
+        listed = api.get("/automations/runs", params={"limit": limit}).json()["runs"]
+        assert len(listed) == shown, limit
+
+
+def test_days_and_moments_bound_a_list(api: Client, ran: list[dict[str, Any]]) -> None:
+    """A date is all of its day; a moment without a zone is UTC; anything else is refused with its place."""
+    since = ran[20]["created_at"].removesuffix("Z")
+    for span, shown in (
+        ({"start_date": since}, 4),
+        ({"start_date": since.replace("-", "").replace(":", "")}, 4),
+        ({"start_date": f"{since}+01:00"}, 24),
+        ({"end_date": since}, 21),
+        ({"start_date": "20260105", "end_date": "20260105"}, 24),
+        ({"end_date": "2026-01-04"}, 0),
+    ):
+        answer = api.get("/automations/runs", params={**span, "limit": "50"})
+        assert len(answer.json()["runs"]) == shown, span
+    for bad in ("", "soon", "2026-02-30", "1767614400"):
+        answer = api.get("/automations/runs", params={"start_date": bad})
+        assert (answer.status_code, answer.json()["errors"][0]["path"]) == (400, "start_date"), bad
+
+
 def test_a_run_is_told_of_for_as_long_as_history_is_kept(database_url: str) -> None:
     """With 95 days, as at Courier: so long after its end, with its steps; one that waits is there for longer."""
     delay = {"action": "delay", "duration": "1 year"}

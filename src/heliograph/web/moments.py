@@ -1,11 +1,11 @@
-"""Moments in queries: an ISO 8601 date, or a moment."""
+"""Moments in queries: an ISO 8601 date, or a moment, which without a zone is UTC (journeys.md J6, 1.1)."""
 
 from __future__ import annotations
 
 from datetime import date
 
 from heliograph import errors
-from heliograph.core import schedule
+from heliograph.core import delays
 
 _DAY = 86_400_000_000
 
@@ -18,11 +18,17 @@ def read(given: str | None, name: str, *, last: bool = False) -> int | None:
     if given is None:
         return None
     try:
-        day = date.fromisoformat(given) if len(given) == 10 else None
-        written = given if day is None else f"{day.isoformat()}T00:00:00Z"
-        at = schedule.parse_instant(written, name)
-    except (ValueError, errors.InvalidInput):
+        at = delays.parse_until(given, name)
+    except errors.InvalidInput:
         raise errors.InvalidQuery(
             faults=[errors.Fault(name, "is an ISO 8601 date or timestamp, such as 2026-04-08")]
         ) from None
-    return at + _DAY - 1 if last and day is not None else at
+    return at + _DAY - 1 if last and _is_date(given) else at
+
+
+def _is_date(given: str) -> bool:
+    try:
+        date.fromisoformat(given.strip())
+    except ValueError:
+        return False
+    return True

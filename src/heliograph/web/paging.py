@@ -5,6 +5,7 @@ Law: a cursor is what the page before gave; one that no page can have given is r
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
@@ -28,6 +29,18 @@ class CursorQuery(msgspec.Struct):
     """Which page."""
 
     cursor: str | None = None
+
+
+def limit_of(given: str | None, usual: int, most: int) -> int:
+    """How many a page holds: 1 to `most`, and the usual number where it is no whole number (journeys.md 1.1, A79)."""
+    written = (given or "").strip()
+    if not _WHOLE.fullmatch(written):
+        return usual
+    # So many digits are more than enough, with whatever sign.
+    return min(max(int(written[:9]), 1), most)
+
+
+_WHOLE = re.compile(r"[+-]?[0-9]+")
 
 
 class Page(NamedTuple, Generic[One]):

@@ -13,6 +13,7 @@ from litestar import Response, get, post
 from heliograph import errors
 from heliograph.core import batches, ids, schedule
 from heliograph.store import batches as stored
+from heliograph.web import paging
 from heliograph.web.calls import Call, ignored_header, in_thread
 
 TAG = "Journeys"
@@ -81,7 +82,7 @@ class Batches(msgspec.Struct, omit_defaults=True):
 def list_batches(request: Call) -> Response[Batches]:
     """List the batches that are open, newest first: how many items, whose, and when they are released."""
     query, ignored = request.read_courier_query(BatchesQuery)
-    who, limit = request.principal, _limit(query.limit)
+    who, limit = request.principal, paging.limit_of(query.limit, _USUAL, _MOST)
     before = ids.parse(query.cursor) if query.cursor else None
     if query.cursor and before is None:
         raise errors.InvalidQuery(
@@ -141,12 +142,6 @@ def _told(batch: batches.Batch) -> OpenBatch:
         Retain(batch.retain_type, batch.retain_count, batch.sort_key),
         ids.wire(batch.owner_run_id),
     )
-
-
-def _limit(given: str | None) -> int:
-    if given is None or not given.isascii() or not given.isdigit() or len(given) > len("1000000"):
-        return _USUAL
-    return min(max(int(given), 1), _MOST)
 
 
 HANDLERS = (list_batches, read_batch, release_batch)

@@ -26,7 +26,7 @@ from heliograph.core import (
 from heliograph.engine import askings, desk, mailing, started
 from heliograph.store import batches as stored_batches
 from heliograph.store import definitions, journey_runs, listings, rows
-from heliograph.web import moments
+from heliograph.web import moments, paging
 from heliograph.web.calls import Call, ignored_header, in_thread
 
 TAG = "Journeys"
@@ -91,7 +91,7 @@ def list_journey_runs(request: Call) -> Response[Runs]:
     query, ignored = request.read_courier_query(RunsQuery)
     who = request.principal
     statuses = [one.strip() for one in query.status.split(",")] if query.status else None
-    limit = _limit(query.limit)
+    limit = paging.limit_of(query.limit, _USUAL_RUNS, _MOST_RUNS)
     wanted = journey_runs.Filter(
         None if statuses is None else journey_accounts.wanted(statuses),
         _automations(who.workspace_id, query.template_id),
@@ -223,12 +223,6 @@ def _automations(workspace_id: int, given: str | None) -> list[bytes] | None:
     if not given:
         return None
     return [journeys.automation_id(workspace_id, one.strip()) for one in given.split(",")]
-
-
-def _limit(given: str | None) -> int:
-    if given is None or not given.isascii() or not given.isdigit() or len(given) > 6:
-        return _USUAL_RUNS
-    return min(max(int(given), 1), _MOST_RUNS)
 
 
 def _cursor(given: str) -> bytes:
