@@ -52,6 +52,29 @@ def test_an_answer_becomes_the_runs_data(api: Client) -> None:
     assert first["explain"]["request"] == "GET https://crm.example/people/a%2Fb"
 
 
+def test_all_of_a_request_may_be_taken_from_the_run(api: Client) -> None:
+    """As it stands there, whichever way it is named; what is no request ends the run with its place."""
+    answers(api, {"a": 1, "b": 2})
+    api.world.contact("ana", email="ana@example.com")
+    asked = {
+        "url": "https://crm.example/x/y?${z}",
+        "method": "post",
+        "headers": {"X-A": "refs.data"},
+        "body": [1],
+    }
+    for named in ({"$ref": "data.ask"}, "refs.data.ask", "${data.ask}"):
+        assert told(api, {"action": "fetch-data", "webhook": named}, data={"ask": asked}) == ["1 2 {c}"]
+    assert {(address, request.method, request.body) for address, request in api.world.calls.received} == {
+        ("https://crm.example/x/y?${z}", "POST", b"[1]")
+    }
+    assert ("X-A", "refs.data") in api.world.calls.received[0][1].headers
+    for said, place in (({"urls": "x"}, ".urls"), ({"url": "ftp://x"}, ".url"), ({}, ".url"), ("x", "")):
+        run_id = invoke(api, {"action": "fetch-data", "webhook": "refs.data.ask"}, data={"ask": said})
+        api.world.run_until_idle()
+        assert status(api, run_id) == "ERROR"
+        assert f"steps[0].webhook{place}: " in steps_of(api, run_id)[0]["error"]["message"]
+
+
 def test_a_byte_order_mark_is_no_part_of_an_answer(api: Client) -> None:
     """Some programs begin with one; what follows it is the data."""
     answers(api, '\ufeff{"a": 1, "b": 2}')

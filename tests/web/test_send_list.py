@@ -233,6 +233,25 @@ def test_an_answer_is_merged_as_the_step_says(api: Client, strategy: str, text: 
     assert run(api, step, data={"words": "hi"})[1] == {"ana@example.com": text}
 
 
+def test_what_is_asked_may_be_taken_from_the_run(api: Client) -> None:
+    """All of the `data_source`, or its webhook; what is none ends the run with its place, and nobody is written to."""
+    crowd(api, "ana", template="{{ data.words }} {{ data.points }}")
+    answers(api, {"ana": {"points": 1}})
+    said = {"ask": {**SOURCE, "merge_strategy": "overwrite"}, "words": "hi"}
+    for source in ("refs.data.ask", {"$ref": "data.ask"}):
+        assert run(api, {**SEND, "data_source": source}, data=said)[1] == {"ana@example.com": "hi 1"}
+    source = {"webhook": "${data.ask.webhook}", "merge_strategy": "refs.data.ask.merge_strategy"}
+    assert run(api, {**SEND, "data_source": source}, data=said)[1] == {"ana@example.com": "hi 1"}
+    before = len(api.mailbox.received)
+    for ask, place in (({"x": 1}, ".x"), ({}, ".webhook.url"), ({**SOURCE, "merge_strategy": "deep"}, "")):
+        run_id = invoke(api, {**SEND, "data_source": "refs.data.ask"}, data={"ask": ask})
+        api.world.run_until_idle()
+        (step,) = steps_of(api, run_id)
+        assert step["status"] == "ERROR"
+        assert f"steps[0].data_source{place}" in step["error"]["message"]
+    assert len(api.mailbox.received) == before
+
+
 def test_an_answer_may_say_what_it_is(api: Client) -> None:
     """One with `data` and `profile` alone is data and profile; who has no address of their own may be given one."""
     crowd(api, "ana", template="{{ profile.given_name }} {{ data.points }}")

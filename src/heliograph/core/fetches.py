@@ -27,11 +27,14 @@ class Webhook(NamedTuple):
 
     path: str
     given: Mapping[str, fields.Field]
+    whole: fields.Field | None = None
+    """All of it, where it is taken from the run."""
 
     @property
     def reads(self) -> frozenset[str]:
         """What its fields look at."""
-        return frozenset().union(*(field.reads for field in self.given.values()))
+        whole = frozenset[str]() if self.whole is None else self.whole.reads
+        return whole.union(*(field.reads for field in self.given.values()))
 
     def request(
         self, scope: expressions.Scope, more: Mapping[str, str] | None = None, key: str | None = None
@@ -40,6 +43,9 @@ class Webhook(NamedTuple):
 
         Raises RenderFailed where a field cannot be resolved, or comes to something that is no request.
         """
+        if self.whole is not None:
+            said = frames.mapping(fields.resolve(self.whole, scope, self.path), self.path)
+            return as_said(said, self.path).request(scope, more, key)
         url = frames.text(self._resolved("url", scope, fields.Role.URL), f"{self.path}.url")
         method = self._resolved("method", scope) or "GET"
         headers = frames.mapping(self._resolved("headers", scope), f"{self.path}.headers")
@@ -82,6 +88,14 @@ class Webhook(NamedTuple):
         elif kind not in (None, "not an address"):
             fault = f"{host} is an address that is {kind}: to allow it, name it in HELIOGRAPH_ALLOWED_HOSTS"
         return None if fault is None else errors.Fault(f"{self.path}.url", fault)
+
+
+def as_said(said: Mapping[str, Any], path: str) -> Webhook:
+    """What a run says is to be asked, which is as it stands there. Raises RenderFailed."""
+    faults = documents.unknown_keys(said, _WEBHOOK, path)
+    if faults:
+        raise errors.RenderFailed(faults=faults)
+    return Webhook(path, {name: fields.Literal(value) for name, value in said.items()})
 
 
 def with_query(request: Mapping[str, Any], more: Mapping[str, str]) -> dict[str, Any]:
@@ -144,6 +158,8 @@ def read_webhook(reader: frames.Reader) -> Webhook:
     """The `webhook` of a step. Faults are collected by the reader."""
     given = reader.raw("webhook")
     path = reader.at("webhook")
+    if "$ref" in given if isinstance(given, dict) else isinstance(given, str) and fields.is_dynamic(given):
+        return Webhook(path, {}, reader.mapped("webhook"))
     if not isinstance(given, dict):
         reader.fault("webhook", "is required: an object with the `url` of what is asked")
         return Webhook(path, {})

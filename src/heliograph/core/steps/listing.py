@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from heliograph import errors
 from heliograph.core import (
+    documents,
     effects,
     expressions,
     fetches,
@@ -39,6 +40,27 @@ class Source(NamedTuple):
     path: str
     webhook: fetches.Webhook
     strategy: fields.Field | None
+    whole: fields.Field | None = None
+    """All of it, where it is taken from the run."""
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """What its fields look at."""
+        return self.webhook.reads.union(
+            *(one.reads for one in (self.strategy, self.whole) if one is not None)
+        )
+
+    def of_run(self, scope: expressions.Scope) -> Source:
+        """As it is in this scope. Raises RenderFailed."""
+        if self.whole is None:
+            return self
+        said = frames.mapping(fields.resolve(self.whole, scope, self.path), self.path)
+        faults = documents.unknown_keys(said, _SOURCE, self.path)
+        if faults:
+            raise errors.RenderFailed(faults=faults)
+        path = f"{self.path}.webhook"
+        webhook = fetches.as_said(frames.mapping(said.get("webhook"), path), path)
+        return Source(self.path, webhook, fields.Literal(said.get("merge_strategy")))
 
 
 class SendList(NamedTuple):
@@ -57,10 +79,7 @@ class SendList(NamedTuple):
     def reads(self) -> frozenset[str]:
         """What its fields look at."""
         found = self.once.reads.union(*(field.reads for field in self.given.values()))
-        if self.source is None:
-            return found
-        strategy = self.source.strategy
-        return found | self.source.webhook.reads | (strategy.reads if strategy else frozenset())
+        return found if self.source is None else found | self.source.reads
 
     @property
     def webhook(self) -> fetches.Webhook | None:
@@ -114,9 +133,9 @@ class SendList(NamedTuple):
     def _asked(self, scope: expressions.Scope) -> tuple[dict[str, Any] | None, str]:
         if self.source is None:
             return None, "replace"
-        path = f"{self.source.path}.merge_strategy"
-        strategy = fetches.strategy_of(self.source.strategy, "replace", scope, path)
-        return self.source.webhook.request(scope), strategy
+        source = self.source.of_run(scope)
+        path = f"{source.path}.merge_strategy"
+        return source.webhook.request(scope), fetches.strategy_of(source.strategy, "replace", scope, path)
 
     def _named(self, name: str, usual: str | None, scope: expressions.Scope) -> str:
         field, path = self.given.get(name), f"{self.path}.{name}"
@@ -145,6 +164,9 @@ def _read_source(reader: frames.Reader) -> Source | None:
     raw = reader.raw("data_source")
     if raw is None:
         return None
+    if "$ref" in raw if isinstance(raw, dict) else isinstance(raw, str) and fields.is_dynamic(raw):
+        path = reader.at("data_source")
+        return Source(path, fetches.Webhook(f"{path}.webhook", {}), None, reader.mapped("data_source"))
     if not isinstance(raw, dict):
         reader.fault("data_source", "is an object with a `webhook`")
         return None
