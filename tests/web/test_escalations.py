@@ -1,5 +1,6 @@
 """Escalation over HTTP: a message of which nobody takes notice goes on by the channels that are left."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -236,3 +237,50 @@ def test_it_ends_with_the_message(api: Client) -> None:
     api.mailbox.answer = testing.accepted
     api.world.pass_time(days=1)
     assert gone(api)["texts"] == []
+
+
+@pytest.mark.parametrize("criteria", ["delivered", "viewed", "engaged"])
+def test_a_hard_bounce_is_not_waited_after(api: Client, criteria: str) -> None:
+    """It goes on at once, one time, and says why; a soft bounce waits, and so does what was met before it bounced."""
+    request_id, _ = sent(api, asked(criteria))
+    for _ in range(2):
+        api.world.report(request_id, "bounced", bounce="hard")
+    api.world.run_until_idle()
+    assert gone(api)["texts"] == ["+15005550001"]
+    (told,) = history(api, request_id, "ESCALATED")
+    assert told["error"] == "it bounced for good"
+    assert api.get(f"/messages/{request_id}").json()["reason"] == "BOUNCED"
+    api.world.pass_time(days=1)
+    assert gone(api)["texts"] == ["+15005550001"]
+    assert proved(api) == []
+    other = {**ANA, "email": "other@example.com"}
+    for told_before in (
+        [("bounced", {"bounce": "soft"})],
+        [("clicked", {}), ("bounced", {"bounce": "hard"})],
+    ):
+        request_id, _ = sent(api, {**asked(criteria), "to": other})
+        for what, said in told_before:
+            api.world.report(request_id, what, **said)
+        api.world.run_until_idle()
+        assert len(gone(api)["texts"]) == 1
+    api.world.pass_time(minutes=1)
+    assert len(gone(api)["texts"]) == 2
+
+
+def test_a_hard_bounce_that_overtakes_the_hand_over(api: Client) -> None:
+    """What bounced before its provider's answer was stored, or whose answer was lost, goes on at once too."""
+    for answer in (testing.accepted, lost):
+
+        def bouncing(
+            outgoing: channels.Outgoing, answer: Callable[[channels.Outgoing], channels.Answer] = answer
+        ) -> channels.Answer:
+            api.world.report(outgoing.message_id, "bounced", bounce="hard")
+            while api.world.turns.take().inputs:
+                pass
+            return answer(outgoing)
+
+        api.mailbox.answer = bouncing
+        before = len(gone(api)["texts"])
+        request_id, _ = sent(api, {**asked(), "to": {**ANA, "email": f"{before}@example.com"}})
+        assert len(gone(api)["texts"]) == before + 1
+        assert len(history(api, request_id, "ESCALATED")) == 1

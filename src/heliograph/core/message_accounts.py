@@ -44,7 +44,7 @@ def history(
         *_told_in_order(row, attempts),
         *_ended(row, attempts),
         *_reported(row, attempts, known),
-        *_escalated(routes.read(row.route)),
+        *_escalated(routes.read(row.route), known),
     ]
 
 
@@ -161,7 +161,7 @@ def _reported(row: Asked, attempts: Sequence[messages.Attempt], known: reports.K
     return [{"type": name, "ts": at // 1000, **way, **more} for at, name, more in ordered]
 
 
-def _escalated(route: routes.Route) -> Iterator[dict[str, Any]]:
+def _escalated(route: routes.Route, known: reports.Known) -> Iterator[dict[str, Any]]:
     """That a message was followed by another because nobody took notice of it, or will not be."""
     ended, terms = route.escalated, route.escalation
     if ended is None or terms is None:
@@ -172,4 +172,7 @@ def _escalated(route: routes.Route) -> Iterator[dict[str, Any]]:
         yield {"type": messages.COURIER_STATUS[State.CANCELED], "ts": ts, "error": error}
         return
     told = {"message_id": ended.by, "criteria": terms.criterion, "escalation": terms.after}
-    yield {"type": "ESCALATED", "ts": ts, **told, "error": f"not {terms.criterion} within {terms.after} ms"}
+    bounce = known.told.bounce
+    is_lost = known.is_lost and bounce is not None and bounce.at <= ended.at
+    why = "it bounced for good" if is_lost else f"not {terms.criterion} within {terms.after} ms"
+    yield {"type": "ESCALATED", "ts": ts, **told, "error": why}

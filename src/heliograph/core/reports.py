@@ -97,6 +97,11 @@ class Known(NamedTuple):
         return None if bounce is None else State.BOUNCED
 
     @property
+    def is_lost(self) -> bool:
+        """Whether nobody will take notice of it any more than they have: its address takes no mail at all."""
+        return self.told.bounce is not None and self.told.bounce.kind == HARD
+
+    @property
     def status(self) -> str | None:
         """The reached state in Courier's words; None where nothing is known."""
         return None if self.reached is None else status(self.reached, self)

@@ -88,7 +88,7 @@ def _reported(
         return {}
     told = {**hot.read_reached(connection, lost.keys()), **desk.writes.reports.reached}
     looks = (
-        onwards.escalation(message, routes.read(message.route), desk.now)
+        onwards.escalation(message, routes.read(message.route), desk.now, told[key].known)
         for key, message in lost.items()
         if message.route is not None and told[key].reached is not None
     )

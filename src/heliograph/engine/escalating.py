@@ -1,9 +1,9 @@
 """Escalating: messages of which nobody took notice go on by their next channel (a chapter of the turn).
 
-Law: whether they do is decided when their time is over, by what reports have told until then, in the partition of the
-message. The one that follows is written in the transaction that takes the timer, and the first one's route is closed
-in it: there is one follower, or none. It is planned as any new message is, so whether its recipient wants it there is
-asked anew; no run waits for it.
+Law: whether they do is decided when their time is over, or as soon as their address turns out to take no mail, by what
+reports have told until then, in the partition of the message. The one that follows is written in the transaction that
+takes the timer, and the first one's route is closed in it: there is one follower, or none. It is planned as any new
+message is, so whether its recipient wants it there is asked anew; no run waits for it.
 """
 
 from __future__ import annotations
@@ -60,7 +60,10 @@ class Escalating:
         way, rest = routes.onward(before, desk.now)
         identity = ids.of_effect(message.id, 0, 0, desk.head, message.partition)
         kept, fresh = escalations.parted(before, rest, _shown(message), ids.text(identity), desk.now)
-        desk.writes.paced.moved.append((*key, onward.place(message._replace(route=routes.write(kept)))))
+        closed = message._replace(route=routes.write(kept))
+        desk.writes.paced.moved.append((*key, onward.place(closed)))
+        # A bounce sets a second timer, which this turn may have taken too.
+        self._messages[key] = closed
         if desk.now - timer.wake_at > self._misfire_grace:
             desk.late[identity] = timer.wake_at
         posting.release(desk, _following(onward.moved(message, way, before, fresh), identity))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from heliograph.core import effects, messages, routes
+from heliograph.core import effects, messages, reports, routes
 from heliograph.store import request_rows, rows
 
 _decode = msgspec.json.Decoder().decode
@@ -54,11 +54,16 @@ def is_fresh(message: rows.Message) -> bool:
     return message.route is not None and routes.read(message.route).is_fresh
 
 
-def escalation(message: rows.Message, route: routes.Route, now: int) -> rows.Timer | None:
-    """When it is looked at whether anybody took notice of a message that was handed over, or may have been."""
+def escalation(
+    message: rows.Message, route: routes.Route, now: int, known: reports.Known = reports.NOTHING
+) -> rows.Timer | None:
+    """When it is looked at whether anybody took notice of a message that was handed over, or may have been.
+
+    By what is `known` of it that may be decided: then it is looked at now.
+    """
     if route.escalation is None or not routes.escalates(route, now):
         return None
-    at = now + route.escalation.after * 1000
+    at = now if known.is_lost else now + route.escalation.after * 1000
     return rows.Timer(message.partition, at, message.workspace_id, int(effects.Timer.ESCALATION), message.id)
 
 

@@ -57,9 +57,11 @@ class Reporting:
 
         What was not taken now, though an earlier answer was lost, stands as it was reported, if it was.
         """
-        lost = {(one.workspace_id, one.message_id) for one in answers if one.lost is not None}
-        told = self._session.hot.read_reached(connection, lost) if lost else {}
-        known = {key: State(one.reached) for key, one in told.items() if one.reached is not None}
+        keys = {
+            (one.workspace_id, one.message_id) for one in answers if one.lost is not None or _escalates(one)
+        }
+        told = self._session.hot.read_reached(connection, keys) if keys else {}
+        known = {key: one.known for key, one in told.items() if one.reached is not None}
         standing = [_as_reported(one, known.get((one.workspace_id, one.message_id)), now) for one in answers]
         settled: list[rows.Settled] = self._session.hot.settle(connection, worker, standing)
         return settled
@@ -175,6 +177,9 @@ class Reporting:
         if message.state in _CLOSED and after.reached is not None:
             _resolve(desk, message)
             self._messages[key] = message._replace(state=int(after.reached))
+        if after.is_lost and not before.is_lost and message.state in reports.AFTER and message.route:
+            timer = onward.escalation(message, routes.read(message.route), desk.now, after)
+            desk.writes.timers += [] if timer is None else [timer]
         for notice in told_of:
             records.tell_of_message(desk, message, event, depth, notice, _place(notice))
         self._reached[key] = desk.writes.reports.reached[key] = report_rows.of(*key, after)
@@ -193,15 +198,24 @@ class Reporting:
         desk.writes.reports.soft_bounces[key] = reports.write_account(account)
 
 
-def _as_reported(one: rows.Settled, reached: State | None, now: int) -> rows.Settled:
-    """What is stored of a message by an answer, where a report says that it was handed over before."""
-    if one.lost is None or reached is None:
+def _escalates(one: rows.Settled) -> bool:
+    """Whether it is to be looked at later whether anybody took notice of a message."""
+    return one.retry is not None and one.retry.kind == effects.Timer.ESCALATION
+
+
+def _as_reported(one: rows.Settled, known: reports.Known | None, now: int) -> rows.Settled:
+    """What is stored of a message by an answer, where this was reported of it before."""
+    reached = None if known is None else known.reached
+    if known is None or reached is None:
         return one
+    if one.lost is None:
+        assert one.retry is not None
+        return one._replace(retry=one.retry._replace(wake_at=now)) if known.is_lost else one
     message = one.lost.message
     route = routes.read(message.route)
     return rows.Settled(
         *(one.workspace_id, one.message_id, int(reached), now, one.attempts, None),
-        onward.escalation(message, route, now),
+        onward.escalation(message, route, now, known),
         _told_handed_over(message),
     )
 

@@ -178,14 +178,16 @@ class Walk:
                     identity = ids.parse(values[_ID_PLACE])
                     assert identity is not None
                     found[request_id][identity] = values[_RUN_PLACE + 1], values[_RUN_PLACE + 2]
-        query = sa.select(_MESSAGES.request_id, _MESSAGES.id, _MESSAGES.visit, _MESSAGES.ordinal).where(
+        names = ("request_id", "id", "visit", "ordinal", "route")
+        query = sa.select(*(_MESSAGES[name] for name in names)).where(
             _MESSAGES.workspace_id == self._workspace_id,
             _MESSAGES.request_id.in_(wanted),
             _MESSAGES.automation_id.is_(None),
         )
         for row in self._read(query):
-            # Those that follow others, of which nobody took notice, were made later than their request.
-            if ids.created_at(row.id) == ids.created_at(row.request_id):
+            # Those that follow others, of which nobody took notice, are not what it has become.
+            is_first = ids.created_at(row.id) == ids.created_at(row.request_id)
+            if is_first and routes.followed(row.route)[0] is None:
                 found[row.request_id][row.id] = row.visit, row.ordinal
         return found
 
