@@ -1,5 +1,6 @@
 """What actions name by texts is known when the rule acts; a text that cannot be filled fails its action alone."""
 
+import hashlib
 from typing import Any
 
 from tests.web import client
@@ -129,6 +130,39 @@ def test_a_text_that_cannot_be_filled_fails_its_action_alone(api: client.Client)
     assert {one["error"].split(": line 1: ")[1] for one in first[:-1]} == {"divided_by: can't divide by 0"}
     assert first[0]["error"].startswith("data.n: ")
     assert [one["status"] for one in second] == ["succeeded"]
+
+
+def test_what_no_database_finds_fails_its_action_alone(api: client.Client) -> None:
+    """A name with a NUL character, or a key longer than an index bears, comes of a text and keeps nobody else out."""
+    journey = {"name": "Wait", "steps": [{"action": "delay", "duration": "1 day"}]}
+    assert api.put("/automations/templates/wait", journey).status_code < 300
+    named = "{{ payload.name }}"
+    keyed = {"type": "invoke_automation", "template": "wait", "entry_key": named}
+    actions = [
+        {"type": "add_to_list", "list_id": named},
+        {"type": "cancel_automation", "cancelation_token": named},
+        {"type": "send_message", "template_id": named},
+        {"type": "emit_event", "event_type": "custom.b", "conversation_id": named},
+        keyed,
+    ]
+    api.make_rule(trigger_type="custom.a", conditions=[], actions=actions)
+    api.make_rule(trigger_type="custom.b", conditions=[], actions=[keyed])
+    tried = {
+        "event_payload": {"name": "a\x00b"},
+        "trigger_type": "custom.a",
+        "actions": actions,
+        "contact_id": "ana",
+    }
+    dry_run = api.post("/api/automation/rules/dry-run", tried)
+    assert {one["outcome"]["status"] for one in dry_run.json()["actions"]} == {"failed"}
+    torn = api.happen("custom.a", contact_id="ana", payload={"name": "a\x00b"})
+    # What repeats itself is small in an index: this does not.
+    long = "".join(hashlib.sha512(bytes([number])).hexdigest() for number in range(100))
+    endless = api.happen("custom.b", contact_id="ana", payload={"name": long})
+    api.decide()
+    assert {one["status"] for one in acted(api, torn)[0]} == {"failed"}
+    ((refused,),) = acted(api, endless)
+    assert (refused["status"], refused["error"]) == ("failed", "entry_key: takes at most 255 characters")
 
 
 def test_what_a_text_names_is_tried_as_it_will_act(api: client.Client) -> None:

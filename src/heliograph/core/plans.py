@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
+from heliograph import errors
 from heliograph.core import effects, ids, schedule, templates
 
 MAX_DEPTH = 5
@@ -170,6 +171,13 @@ class Library(NamedTuple):
 NO_LIBRARY = Library({}, {})
 
 
+def storable(said: str, path: str) -> str:
+    """A text by which something is looked for. Raises RenderFailed where no database takes it."""
+    if "\x00" in said:
+        raise errors.RenderFailed.at(path, "holds a NUL character, which no database takes")
+    return said
+
+
 class Scene(msgspec.Struct, gc=False):
     """What the steps of one run may see: the event and the records as they stood before it (engine.md E9)."""
 
@@ -216,7 +224,8 @@ class Scene(msgspec.Struct, gc=False):
 
     def said(self, text: templates.Text) -> str:
         """What a text of a step that names something comes to, without what surrounds it. Raises RenderFailed."""
-        return text.source if text.is_static else text.fill(self.context, self.now).strip()
+        said = text.source if text.is_static else text.fill(self.context, self.now).strip()
+        return storable(said, text.path)
 
 
 def context_of(scene: Scene) -> dict[str, Any]:

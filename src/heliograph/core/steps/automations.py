@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 import msgspec
 
 from heliograph import errors
-from heliograph.core import effects, plans, templates
+from heliograph.core import effects, frames, plans, templates
 
 
 class InvokeAutomation(
@@ -59,9 +59,12 @@ class InvokeAutomation(
             return plans.failed(fault.message)
         key = None
         if self.entry_key is not None:
-            key = f"key:{filled['entry_key'][0]}"
-            if key == "key:":
+            said = plans.storable(str(filled["entry_key"][0]), "entry_key")
+            if not said:
                 return plans.failed("entry_key: it is empty")
+            if len(said) > frames.LONGEST_NAME:
+                return plans.failed(f"entry_key: takes at most {frames.LONGEST_NAME} characters")
+            key = f"key:{said}"
         elif self.once:
             if scene.contact_id is None:
                 return plans.failed("the event has no contact_id, so nobody can enter once")
@@ -102,10 +105,7 @@ class CancelAutomation(
 
     def take(self, scene: plans.Scene) -> plans.Outcome:
         """Cancel them."""
-        try:
-            token = self.filled.fill(scene.context, scene.now).strip()
-        except errors.RenderFailed as fault:
-            return plans.failed(fault.message)
+        token = scene.said(self.filled)
         if not token:
             return plans.failed("cancelation_token: it is empty")
         return plans.done(effects.Cancel(token), output={"cancelation_token": token})
