@@ -99,6 +99,13 @@ _step = st.one_of(
     ),
     st.fixed_dictionaries(
         {
+            "type": st.just("add_to_list"),
+            "list_id": st.sampled_from(("l{{contact.score}}", "l{{payload.n}}", "l3")),
+            "on_error": _on_error,
+        }
+    ),
+    st.fixed_dictionaries(
+        {
             "type": st.just("send_message"),
             "text": st.just("{{contact.plan}} {{payload.n}} {{contact.score}}"),
             "on_error": _on_error,
@@ -536,6 +543,8 @@ class Stage:
         for name in AGENTS:
             world.agent(name)
         world.division("billing")
+        for number in range(5):
+            world.subscribe(f"l{number}", "dot")
         self._define([*play.rules, _CANCELS])
         for name, steps in JOURNEYS.items():
             world.journey(name, *steps, cancelation_token="n${data.n}")
