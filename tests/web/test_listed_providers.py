@@ -53,6 +53,9 @@ def test_a_listed_provider_narrows_its_channel(town: Client) -> None:
         town, {**HELLO, "to": ANA, "routing": routing("single", "two", "email"), "providers": when}
     )
     assert filtered(town, request_id) == [("sms", "FILTERED", "condition: of the provider 'two'")]
+    request_id, _ = sent(town, {**HELLO, "to": ANA, "routing": routing("single", "two"), "providers": when})
+    told = town.get(f"/messages/{request_id}").json()
+    assert (told["status"], told["error"]) == ("UNROUTABLE", "condition: none of its routing holds (sms)")
 
 
 def test_what_a_listed_provider_refuses_goes_on_along_the_list(town: Client) -> None:

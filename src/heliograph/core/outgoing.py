@@ -224,6 +224,8 @@ def reaching(letter: Letter, to: Recipient) -> Letter:
 def _nowhere(by: routing.Routing, to: Recipient, passed: Sequence[routes.Passed]) -> tuple[str, str]:
     """The channel of a message that goes by none, and why."""
     named = routing_trees.named(by.root)
+    if named and passed and all(one.why == routes.CONDITION for one in passed):
+        return named[0], f"{routes.CONDITION}: none of its routing holds ({', '.join(named)})"
     if named:
         return named[0], _no_address(to, named)
     # It names but providers that there were when it was said.
