@@ -144,11 +144,17 @@ def _along(
         if not looks:
             return walked
         line = walked.subquery()
-        return sa.select(line.c.id, _RUNS.status, _STARTS.door, _STARTS.tenant_id).where(
-            _RUNS.workspace_id == workspace_id,
-            _RUNS.id == line.c.id,
-            _STARTS.workspace_id == workspace_id,
-            _STARTS.run_id == line.c.id,
+
+        def of(column: Any, key: Any, name: str) -> Any:
+            # A look-up for each, not a join: that would be planned from whatever end seems the shorter.
+            here = sa.select(column).where(column.table.c.workspace_id == workspace_id, key == line.c.id)
+            return here.scalar_subquery().label(name)
+
+        return sa.select(
+            line.c.id,
+            of(_RUNS.status, _RUNS.id, "status"),
+            of(_STARTS.door, _STARTS.run_id, "door"),
+            of(_STARTS.tenant_id, _STARTS.run_id, "tenant_id"),
         )
 
     def filters(row: Any) -> list[sa.ColumnElement[bool]]:
