@@ -91,6 +91,26 @@ def test_counts_agree_with_their_rows(world: testing.World, monkeypatch: pytest.
     assert differences(world) == []
 
 
+def test_triggers_of_journeys_count_as_the_rules_that_they_are(world: testing.World) -> None:
+    """What events made of a journey's trigger is counted and found again; the journey's own runs are not."""
+    wait = {"action": "delay", "duration": "1 day"}
+    trigger = {"event_type": "custom.a", "conditions": [{"field": "n", "operator": "less_than", "value": 2}]}
+    world.journey("once", wait, trigger={**trigger, "once": True})
+    world.journey("invoked", wait)
+    world.rule(trigger_type="custom.a", actions=[{"type": "invoke_automation", "template": "invoked"}])
+    world.events(
+        [{"event_type": "custom.a", "contact_id": one, "payload": {"n": n}} for n, one in enumerate("aabc")]
+    )
+    world.run_until_idle()
+    assert differences(world) == []
+    with world.app.store.reading() as connection:
+        counted = connection.execute(sa.select(sa.func.sum(schema.rule_statistics.c.total))).scalar_one()
+        made = connection.execute(sa.select(sa.func.count()).select_from(schema.runs)).scalar_one()
+    assert (counted, made) == (8, 8 + 5)
+    world.pass_time(days=2)
+    assert differences(world) == []
+
+
 def test_a_count_that_is_wrong_is_found(world: testing.World) -> None:
     """A difference names the day, what was counted, and both counts."""
     rule = world.rule(trigger_type="custom.a", actions=[{"type": "add_tags", "tags": ["a"]}])

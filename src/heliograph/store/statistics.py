@@ -252,10 +252,13 @@ def _differing(
 
 def _recounted_runs(connection: sa.Connection, workspace_id: int, day: int) -> dict[bytes, tuple[int, ...]]:
     columns = schema.runs.c
+    # The trigger of a journey is a rule of one action, whose runs are counted by the journey's id (engine.md E11).
+    of_trigger = columns.start_key.is_(None) & columns.event_id.is_not(None)
     query = (
         sa.select(columns.automation_id, columns.outcome, sa.func.count())
         .join_from(schema.runs, schema.automations, _AUTOMATIONS.id == columns.automation_id)
-        .where(columns.workspace_id == workspace_id, *_of_day(columns.id, day), _AUTOMATIONS.kind == "rule")
+        .where(columns.workspace_id == workspace_id, *_of_day(columns.id, day))
+        .where(sa.or_(_AUTOMATIONS.kind == "rule", of_trigger))
         .group_by(columns.automation_id, columns.outcome)
     )
     found: dict[bytes, statistics.Counts] = {}
