@@ -7,6 +7,9 @@ PYTEST := $(BIN)/pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --maxprocesse
 CODE := $(wildcard src tests benchmarks examples)
 STEP := @.ci/step
 
+# Tests start hundreds of processes: each would compile the program anew, and each worker rewrite every test's asserts.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check conformance torture bench
 
