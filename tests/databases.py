@@ -4,17 +4,19 @@ A test that asks for `database_url` or `empty_database_url` runs on both kinds. 
 line that says so, where `HELIOGRAPH_TEST_POSTGRES` names no server.
 
 Making the tables takes longer than most tests: they are made once in each test process, then emptied on PostgreSQL
-and copied on SQLite.
+and copied on SQLite. The toolkit's statements are compiled once in each test process too, as they are in a server.
 """
 
 import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 from psycopg import sql
 
 from heliograph.store import database
@@ -22,6 +24,28 @@ from tests import environment
 
 SKIPPED = "PostgreSQL tests skipped: set HELIOGRAPH_TEST_POSTGRES"
 KINDS = ["sqlite", "postgresql"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_once() -> Iterator[None]:
+    """Let every database that is opened have the statements that earlier ones of its kind compiled."""
+    compiled: dict[str, dict[Any, Any]] = {kind: {} for kind in KINDS}
+    dialects: dict[str, sa.Dialect] = {}
+    opened = database._engine
+
+    def sharing(store: database.Database, pool_size: int) -> sa.Engine:
+        engine = opened(store, pool_size)
+        if store.dialect in dialects:
+            engine.dialect = dialects[store.dialect]
+        else:
+            # The toolkit asks a server once what it can do, at the first connection of a dialect.
+            sa.event.listen(engine, "connect", lambda *_: dialects.setdefault(store.dialect, engine.dialect))
+        engine.update_execution_options(compiled_cache=compiled[store.dialect])
+        return engine
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "_engine", sharing)
+        yield
 
 
 # ── SQLite ──────────────────────────────────────────────────────────────────────────────────────────
@@ -98,10 +122,18 @@ class Postgres:
             self._connection = None
 
 
-_END_OTHERS = (
-    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-)
+# The server's own way of waiting looks every tenth of a second, and sessions that were closed are mostly gone at once.
+_END_OTHERS = """
+    DO $$ BEGIN
+        FOR look IN 1..5000 LOOP
+            PERFORM pg_stat_clear_snapshot();
+            PERFORM pg_terminate_backend(pid) FROM pg_stat_activity
+                WHERE datname = current_database() AND pid <> pg_backend_pid();
+            EXIT WHEN NOT FOUND;
+            PERFORM pg_sleep(0.001);
+        END LOOP;
+    END $$
+"""
 # The few rows that migrations lay in are kept in a schema beside, to be put back.
 _KEEP = """
     DO $$ DECLARE t name; is_filled bool; BEGIN

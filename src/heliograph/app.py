@@ -68,7 +68,11 @@ class App:
             pool_size=settings.pool_size,
             safe=safe.opened(settings.secret_key, settings.secret_key_file),
         )
-        self.store.check()
+        try:
+            self.store.check()
+        except errors.HeliographError:
+            self.store.close()
+            raise
         self.worker_name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self.handover = handover.Handover(self.worker_name, self.clock.span(settings.lease_seconds))
         self.outlets = outlets.Outlets(settings, self.store, self.clock, ways, opener)

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from heliograph.store import database
 from tests.cli import program
 
 
@@ -24,18 +23,12 @@ def tell(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
 @pytest.fixture
 def house(database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """The URL of a database that is ready and that commands take, on each kind in turn."""
-    return _made_ready(database_url, monkeypatch)
+    monkeypatch.setenv("HELIOGRAPH_DATABASE_URL", database_url)
+    return database_url
 
 
 @pytest.fixture
 def lone_house(ready_sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """The same on SQLite, for what no database has a part in."""
-    return _made_ready(ready_sqlite_url, monkeypatch)
-
-
-def _made_ready(url: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    store = database.Database(url)
-    store.migrate()
-    store.close()
-    monkeypatch.setenv("HELIOGRAPH_DATABASE_URL", url)
-    return url
+    monkeypatch.setenv("HELIOGRAPH_DATABASE_URL", ready_sqlite_url)
+    return ready_sqlite_url

@@ -176,10 +176,9 @@ def test_a_database_knows_one_clock(
 
 
 @pytest.fixture
-def server_url(postgres_url: str, tell: program.Tell) -> str:
+def server_url(ready_postgres_url: str) -> str:
     """A PostgreSQL database that is ready."""
-    tell("migrate", "--database", postgres_url)
-    return postgres_url
+    return ready_postgres_url
 
 
 def test_a_worker_that_died_is_started_again(server_url: str) -> None:

@@ -184,12 +184,12 @@ def test_a_delivery_that_died_is_noticed_by_its_lease(world: testing.World, *, h
     assert acts.outcomes(world, event) == ["executed"]
 
 
-def test_a_process_that_is_alone_need_not_wait(sqlite_url: str) -> None:
+def test_a_process_that_is_alone_need_not_wait(ready_sqlite_url: str) -> None:
     """On SQLite the next process knows that its predecessor is gone and takes over all it held at once."""
-    with testing.World(sqlite_url) as world:
+    with testing.World(ready_sqlite_url) as world:
         greet(world, 5)
         die_holding(world, handed_over=False)
-    with testing.World(sqlite_url) as world:
+    with testing.World(ready_sqlite_url) as world:
         world.delivery.adopt_all()
         world.pass_time(minutes=1)
         assert len(world.mailbox.received) == 5

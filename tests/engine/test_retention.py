@@ -208,10 +208,10 @@ def test_a_bite_costs_what_it_looks_at(keeping: testing.World) -> None:
     assert there(keeping)["events"] == 200
 
 
-def test_the_plan_of_a_walk_is_a_range_of_the_key(sqlite_url: str) -> None:
+def test_the_plan_of_a_walk_is_a_range_of_the_key(ready_sqlite_url: str) -> None:
     """Old rows are found by the key that begins with time, not by looking at all there are."""
     told: list[str] = []
-    with testing.World(sqlite_url, retention_days=10) as world:
+    with testing.World(ready_sqlite_url, retention_days=10) as world:
         happen(world)
         world.clock.move(20 * DAY)
         store = world.app.store

@@ -15,9 +15,9 @@ RUNS = 12
 
 
 @pytest.fixture
-def pair(postgres_url: str) -> Iterator[tuple[testing.World, testing.World]]:
+def pair(ready_postgres_url: str) -> Iterator[tuple[testing.World, testing.World]]:
     """Two engines on one database."""
-    with testing.World(postgres_url) as one, testing.World(postgres_url) as other:
+    with testing.World(ready_postgres_url) as one, testing.World(ready_postgres_url) as other:
         yield one, other
 
 

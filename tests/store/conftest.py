@@ -9,9 +9,8 @@ from tests.store import samples
 
 
 def ready(url: str) -> database.Database:
-    """A database with the schema in it and three workspaces: 1, 2 and 3."""
+    """A database that is ready, with three workspaces in it: 1, 2 and 3."""
     store = database.Database(url)
-    store.migrate()
     with store.writing() as connection:
         for name in ("default", "second", "third"):
             workspaces.ensure(connection, name, samples.NOW)

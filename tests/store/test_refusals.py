@@ -17,9 +17,9 @@ from tests.store.conftest import ready
 
 
 @pytest.fixture
-def lone_store(sqlite_url: str) -> Iterator[database.Database]:
+def lone_store(ready_sqlite_url: str) -> Iterator[database.Database]:
     """A SQLite database that is ready."""
-    made = ready(sqlite_url)
+    made = ready(ready_sqlite_url)
     yield made
     made.close()
 

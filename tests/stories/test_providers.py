@@ -63,7 +63,7 @@ async def happen(made: app.App, workspace_id: int) -> None:
     await made.ingest.accept(batch)
 
 
-def test_the_second_server_delivers_what_the_first_refuses(empty_database_url: str) -> None:
+def test_the_second_server_delivers_what_the_first_refuses(database_url: str) -> None:
     """The first wants none of ours, the second has a login and takes all ten once; a third is never called."""
 
     def refuses(step: smtp_sink.Step) -> bytes | None:
@@ -73,7 +73,7 @@ def test_the_second_server_delivers_what_the_first_refuses(empty_database_url: s
         async with Sink(refuses) as first, Sink() as second, Sink() as third:
             mail = {"provider": "smtp", "settings": {"host": "127.0.0.1", "port": first.port}}
             workspace_id = furnish(
-                empty_database_url,
+                database_url,
                 {
                     **mail,
                     "alias": "second",
@@ -84,7 +84,7 @@ def test_the_second_server_delivers_what_the_first_refuses(empty_database_url: s
             )
             allowed = (f"127.0.0.1:{first.port}", f"127.0.0.1:{second.port}")
             url = f"smtp://127.0.0.1:{third.port}"
-            async with working(empty_database_url, smtp_url=url, allowed_hosts=allowed) as made:
+            async with working(database_url, smtp_url=url, allowed_hosts=allowed) as made:
                 await happen(made, workspace_id)
                 await until(lambda: len(second.mails) == 10)
                 await until(lambda: made.engine_state()["in_flight"] == 0)
@@ -95,15 +95,15 @@ def test_the_second_server_delivers_what_the_first_refuses(empty_database_url: s
     asyncio.run(play())
 
 
-def test_a_server_inside_is_reached_for_the_operator_alone(empty_database_url: str) -> None:
+def test_a_server_inside_is_reached_for_the_operator_alone(database_url: str) -> None:
     """A workspace's own provider that leads behind our walls is passed by; the installation's mail server is there."""
 
     async def play() -> None:
         async with Sink() as inner:
             provider = {"provider": "smtp", "settings": {"host": "127.0.0.1", "port": inner.port}}
-            workspace_id = furnish(empty_database_url, {**provider, "alias": "inside"})
+            workspace_id = furnish(database_url, {**provider, "alias": "inside"})
             async with Sink() as own:
-                async with working(empty_database_url, smtp_url=f"smtp://127.0.0.1:{own.port}") as made:
+                async with working(database_url, smtp_url=f"smtp://127.0.0.1:{own.port}") as made:
                     await happen(made, workspace_id)
                     await until(lambda: len(own.mails) == 10)
                     await until(lambda: made.engine_state()["in_flight"] == 0)
@@ -116,7 +116,7 @@ def test_a_server_inside_is_reached_for_the_operator_alone(empty_database_url: s
     asyncio.run(play())
 
 
-def test_text_messages_go_on_while_a_mail_server_is_dead(empty_database_url: str) -> None:
+def test_text_messages_go_on_while_a_mail_server_is_dead(database_url: str) -> None:
     """Nobody listens where the e-mails go: text messages arrive all the same, and the e-mails wait."""
 
     async def play() -> None:
@@ -126,7 +126,7 @@ def test_text_messages_go_on_while_a_mail_server_is_dead(empty_database_url: str
         async with HttpSink(lambda _: http_sink.reply("201 Created", taken)) as service:
             account = {"account_sid": "AC1", "auth_token": "t", "from": "+15005550006"}
             workspace_id = furnish(
-                empty_database_url,
+                database_url,
                 {"provider": "smtp", "settings": {"host": "127.0.0.1", "port": port}},
                 {
                     "provider": "twilio",
@@ -135,7 +135,7 @@ def test_text_messages_go_on_while_a_mail_server_is_dead(empty_database_url: str
                 by=("email", "sms"),
             )
             allowed = (f"127.0.0.1:{service.port}", f"127.0.0.1:{port}")
-            async with working(empty_database_url, allowed_hosts=allowed) as made:
+            async with working(database_url, allowed_hosts=allowed) as made:
                 await happen(made, workspace_id)
                 await until(lambda: len(service.calls) == 10)
                 await until(lambda: made.engine_state()["in_flight"] == 0)
@@ -147,7 +147,7 @@ def test_text_messages_go_on_while_a_mail_server_is_dead(empty_database_url: str
     asyncio.run(play())
 
 
-def test_a_provider_is_changed_while_the_engine_works(empty_database_url: str) -> None:
+def test_a_provider_is_changed_while_the_engine_works(database_url: str) -> None:
     """What was set up anew is asked from the next message on; the connections of before are closed."""
 
     async def play() -> None:
@@ -157,9 +157,9 @@ def test_a_provider_is_changed_while_the_engine_works(empty_database_url: str) -
                 "alias": "mail",
                 "settings": {"host": "127.0.0.1", "port": before.port},
             }
-            workspace_id = furnish(empty_database_url, mail)
+            workspace_id = furnish(database_url, mail)
             allowed = (f"127.0.0.1:{before.port}", f"127.0.0.1:{after.port}")
-            async with working(empty_database_url, allowed_hosts=allowed) as made:
+            async with working(database_url, allowed_hosts=allowed) as made:
                 await happen(made, workspace_id)
                 await until(lambda: len(before.mails) == 10 and not made.engine_state()["in_flight"])
                 with made.store.writing() as connection:

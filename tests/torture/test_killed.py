@@ -212,12 +212,12 @@ def test_killed_at_random_nothing_is_lost_or_doubled(
     record_property("possibly_repeated", repeated)
 
 
-def test_a_frozen_worker_holds_nobody_up(postgres_url: str, tmp_path: Path) -> None:
+def test_a_frozen_worker_holds_nobody_up(ready_postgres_url: str, tmp_path: Path) -> None:
     """With one of two workers frozen in the middle of its work, the other decides and delivers everything."""
     (tmp_path / "sink.log").touch()
     posted = 1_000
-    with sinks.started(log=tmp_path / "sink.log") as running, opened(postgres_url) as store:
-        place = crew.Place(postgres_url, running.smtp, tmp_path)
+    with sinks.started(log=tmp_path / "sink.log") as running, opened(ready_postgres_url) as store:
+        place = crew.Place(ready_postgres_url, running.smtp, tmp_path)
         key = prepared(store)
         port = crew.free_port()
         members = [crew.Member(place, "web", "serve", "--workers", "0", "--port", str(port))]

@@ -84,10 +84,11 @@ class World(defining.Definitions, wishes.Wishes, outboxes.Outboxes):
         self.outboxes: dict[str, Outbox] = {}
         """The providers of workspaces by name, once anything goes out by them or `provider` made them."""
         self.settings = settings.load({}, database_url=url, **{"secret_key": _KEY, **changed})
-        _make_ready(url)
-        self.app = app.App(
-            self.settings, self.clock, {"email": self.mailbox, "webhook": self.calls}, self._outbox
-        )
+        try:
+            self.app = self._opened()
+        except errors.DatabaseOutdated:
+            _make_ready(url)
+            self.app = self._opened()
         self.app.backtests = backtests.Backtests(url, self.settings.backtests_at_once, backtests.beside)
         self._session = self.app.session()
         # A turn here takes no time: how much it takes must not depend on how busy the machine is.
@@ -99,6 +100,11 @@ class World(defining.Definitions, wishes.Wishes, outboxes.Outboxes):
         self._loop = asyncio.new_event_loop()
         with self.app.store.writing() as connection:
             self.workspace_id = workspaces.ensure(connection, "default", self.clock.now())
+
+    def _opened(self) -> app.App:
+        return app.App(
+            self.settings, self.clock, {"email": self.mailbox, "webhook": self.calls}, self._outbox
+        )
 
     def __enter__(self) -> Self:
         return self
