@@ -46,7 +46,7 @@ class Received(msgspec.Struct):
     message_id: str | None = msgspec.field(name="messageId")
 
 
-@post("/inbound/courier", status_code=202, opt={"tag": TAG, "body": Track})
+@post("/inbound/courier", status_code=200, opt={"tag": TAG, "body": Track})
 async def receive_courier(request: Call) -> Response[Received]:
     """Take in an event in Courier's words: what was sent before, by its `messageId`, is refused."""
     given = request.read_object()

@@ -39,7 +39,7 @@ class Sent(msgspec.Struct):
     request_id: str = msgspec.field(name="requestId")
 
 
-@post("/send", status_code=202, opt={"tag": TAG, "body": SendBody})
+@post("/send", status_code=200, opt={"tag": TAG, "body": SendBody})
 @in_thread
 def send(request: Call) -> Response[Sent]:
     """Send a message to somebody, to several, to a list, to the lists of a pattern, or to an audience."""
