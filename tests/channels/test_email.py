@@ -4,7 +4,10 @@
 """
 
 import asyncio
+import gc
 
+import aiosmtplib
+import aiosmtplib.protocol
 import pytest
 
 from heliograph import channels, errors
@@ -91,6 +94,26 @@ def test_a_connection_carries_no_more_than_it_may() -> None:
     sink = deliver(story, messages=3)
     assert [mail.connection for mail in sink.mails] == [1, 1, 1, 2, 2, 2, 3]
     assert sum(step.name == "QUIT" for step in sink.steps) == 3
+
+
+def test_who_opened_a_connection_leaves_nothing_in_memory() -> None:
+    """However many connections are opened, nothing that only opened them is kept, and no collector is needed."""
+    kept: list[object] = []
+
+    async def story(sink: Sink, post: Post) -> None:
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(20):
+                assert (await post.send()).outcome is ACCEPTED
+            kinds = (aiosmtplib.SMTP, aiosmtplib.protocol.SMTPProtocol)
+            kept.extend(type(one).__name__ for one in gc.get_objects() if isinstance(one, kinds))
+        finally:
+            gc.enable()
+
+    sink = deliver(story, messages=1)
+    assert sink.connections == 20
+    assert kept == []
 
 
 def test_an_idle_connection_is_closed() -> None:

@@ -120,7 +120,21 @@ async def opened(
     if failed is not None:
         client.close()
         return failed
-    return session.Session(cast("asyncio.Transport", client.transport), client.esmtp_extensions, to.waits)
+    return _taken_over(client, to)
+
+
+def _taken_over(client: aiosmtplib.SMTP, to: Server) -> session.Session:
+    """The session goes on with the client's connection, and nothing of the client stays in memory.
+
+    Client, protocol and transport hold each other. A process that has its collector look rarely would keep all that
+    it ever opened for minutes.
+    """
+    transport, extensions, protocol = client.transport, client.esmtp_extensions, client.protocol
+    client.transport = None
+    client.close()
+    if protocol is not None:
+        protocol.transport = None
+    return session.Session(cast("asyncio.Transport", transport), extensions, to.waits)
 
 
 async def _prepared(client: aiosmtplib.SMTP, to: Server, trusted: ssl.SSLContext | None) -> Failed | None:
