@@ -46,6 +46,7 @@ from heliograph.store import database, rows
 _log = structlog.get_logger(__name__)
 _decode = msgspec.json.Decoder().decode
 _Input = TypeVar("_Input", rows.Inbox, rows.Event)
+_Met = tuple[rows.Event, match.Trigger | None]
 
 Limits = bounds.Limits
 Report = bounds.Report
@@ -233,8 +234,9 @@ class Turns:
         for event in known:
             # A run that goes on may be of a rule that is gone: what it writes has to be known all the same.
             wanted.add_people(event)
-        for event in (*events, *known):
-            trigger = self._workspaces[event.workspace_id].trigger(event.tenant_id, event.event_type)
+        spaces = self._workspaces
+        met = [(e, spaces[e.workspace_id].trigger(e.tenant_id, e.event_type)) for e in (*events, *known)]
+        for event, trigger in met:
             if trigger is not None:
                 wanted.add(event, trigger)
         for inbox in inboxes:
@@ -250,17 +252,15 @@ class Turns:
         if wanted.cooldowns:
             desk.cooldowns = hot.read_cooldowns(connection, wanted.cooldowns)
         wanted.add_lists(desk.runs.values(), self._plan)
-        self._read_lists(connection, wanted.lists, (*events, *known), desk)
+        self._read_lists(connection, wanted.lists, met, desk)
 
     def _read_lists(
-        self, connection: Any, wanted: set[tuple[int, str]], events: Sequence[rows.Event], desk: desks.Desk
+        self, connection: Any, wanted: set[tuple[int, str]], met: Sequence[_Met], desk: desks.Desk
     ) -> None:
-        """Those lists, and those that the rules of these events name by texts."""
-        for event in events:
-            workspace = self._workspaces[event.workspace_id]
-            trigger = workspace.trigger(event.tenant_id, event.event_type)
+        """Those lists, and those that the rules which these events meet name by texts."""
+        for event, trigger in met:
             if trigger is not None and trigger.list_texts:
-                scene = match.scene_of(workspace, event, desk, self._limits)
+                scene = match.scene_of(self._workspaces[event.workspace_id], event, desk, self._limits)
                 wanted |= looking.lists_said(event.workspace_id, scene, trigger.list_texts)
         desk.lists_looked_up |= wanted
         desk.know_lists(self._session.hot.read_lists(connection, wanted))
