@@ -32,6 +32,17 @@ def sized(turns: turn.Turns, inputs: int, seconds: float = 1e9) -> None:
     turns._size.inputs = inputs
 
 
+def written_to(world: testing.World) -> tuple[str, str]:
+    """A rule writes to Ana and a campaign to Bob; gives the ids of the event and of the campaign."""
+    world.contact("ana", email="ana@example.com")
+    world.rule(trigger_type="custom.a", actions=[{"type": "send_message", "text": "Hello"}])
+    event = world.event("custom.a", contact_id="ana")
+    world.contact("bob", email="bob@example.com")
+    crowd = world.segment({"field": "user_id", "operator": "equals", "value": "bob"})
+    group = world.communication_group(subject="News", text_body="New")
+    return event, world.campaign(group=group, include_segments=[crowd])
+
+
 def workspace(world: testing.World, name: str) -> int:
     """Another workspace; gives its id."""
     with world.app.store.writing() as connection:

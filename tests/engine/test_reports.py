@@ -10,6 +10,7 @@ from heliograph.core import ids, messages, reports
 from heliograph.store import people, suppressions
 from heliograph.store import reports as stored_reports
 from tests import tables
+from tests.engine import acts
 
 
 def suppressed(world: testing.World) -> dict[str, str]:
@@ -245,13 +246,7 @@ def test_a_report_that_came_before_its_answer_was_lost(database_url: str, what: 
             return channels.Answer(channels.Outcome.UNCERTAIN, "world", None, None, "cut")
 
         world.mailbox.answer = answer
-        world.contact("ana", email="ana@example.com")
-        world.rule(trigger_type="custom.a", actions=[{"type": "send_message", "text": "Hello"}])
-        event = world.event("custom.a", contact_id="ana")
-        world.contact("bob", email="bob@example.com")
-        crowd = world.segment({"field": "user_id", "operator": "equals", "value": "bob"})
-        group = world.communication_group(subject="News", text_body="New")
-        campaign = world.campaign(group=group, include_segments=[crowd])
+        event, campaign = acts.written_to(world)
         world.pass_time(hours=1)
         assert {messages.State(one.row.state).name for one in world.ledger()} == {what.upper()}
         assert len(world.mailbox.received) == 2

@@ -25,17 +25,6 @@ def told(world: testing.World, message_id: str, reports: list[Report]) -> None:
         pass
 
 
-def planned(world: testing.World) -> tuple[Any, Any]:
-    """A rule writes to Ana and a campaign to Bob: the event, and the campaign."""
-    world.contact("ana", email="ana@example.com")
-    world.rule(trigger_type="custom.a", actions=[{"type": "send_message", "text": "Hello"}])
-    event = world.event("custom.a", contact_id="ana")
-    world.contact("bob", email="bob@example.com")
-    crowd = world.segment({"field": "user_id", "operator": "equals", "value": "bob"})
-    group = world.communication_group(subject="News", text_body="New")
-    return event, world.campaign(group=group, include_segments=[crowd])
-
-
 def stand(world: testing.World) -> list[str]:
     """How the messages stand."""
     return sorted({messages.State(one.row.state).name for one in world.ledger()})
@@ -47,7 +36,7 @@ def test_what_is_reported_while_it_stands_in_line_again(
 ) -> None:
     """It is not sent again, nor called suppressed: it stands as reported, and who waits for it goes on."""
     world.mailbox.answer = lambda _: LOST
-    event, campaign = planned(world)
+    event, campaign = acts.written_to(world)
     world.run_until_idle()
     acts.steer(world, hold_deliveries=True)
     world.mailbox.answer = testing.accepted
@@ -72,7 +61,7 @@ def test_what_is_reported_before_a_later_attempt_is_refused(
     """An attempt that fails for good takes nothing back: it stands as reported, and nobody hears of a failure."""
     world.rule(trigger_type="message_failed", actions=[{"type": "send_message", "text": "Failed"}])
     world.mailbox.answer = lambda _: LOST
-    event, campaign = planned(world)
+    event, campaign = acts.written_to(world)
     world.run_until_idle()
 
     def refuse(outgoing: channels.Outgoing) -> channels.Answer:
@@ -115,7 +104,7 @@ def test_what_is_reported_goes_on_by_no_other_channel(world: testing.World) -> N
 def test_a_report_of_what_has_failed_since(world: testing.World) -> None:
     """It stands as reported, and its campaign counts it as sent; a run that was told of the failure stays as it is."""
     world.mailbox.answer = lambda _: LOST
-    event, campaign = planned(world)
+    event, campaign = acts.written_to(world)
     world.run_until_idle()
     world.mailbox.answer = testing.refusing
     world.pass_time(minutes=5)
@@ -133,7 +122,7 @@ def test_a_report_of_what_has_failed_since(world: testing.World) -> None:
 def test_a_report_of_what_was_never_handed_over(world: testing.World) -> None:
     """Where no answer was lost, a report changes nothing of a message that has failed."""
     world.mailbox.answer = testing.refusing
-    planned(world)
+    acts.written_to(world)
     world.run_until_idle()
     for one in world.ledger():
         told(world, ids.text(one.row.id), [("delivered", {})])

@@ -128,7 +128,6 @@ def _ready(
     found: list[errors.Fault] = []
     for index, arrival in enumerate(arrivals):
         occurred_at = None
-        arrival.source = SOURCE if arrival.source is None else arrival.source
         if plain[index].get("payload", _EMPTY) is None:
             arrival.payload = NO_PAYLOAD
         for name, message in _faults(arrival, plain[index]):

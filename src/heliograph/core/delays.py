@@ -8,9 +8,9 @@ show twice is the first of the two.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import whenever
 
@@ -101,6 +101,14 @@ def after(now: int, duration: Duration, zone: str) -> int:
 def zone_of(*names: object) -> str:
     """The first of these that is a time zone's name, else UTC: profile, tenant, workspace (E32)."""
     return next((str(name) for name in names if schedule.zone_fault(name) is None), "UTC")
+
+
+def zone_told(told: Iterable[Mapping[str, Any]], of_workspace: object) -> str:
+    """The zone that the first of these profiles and properties names, else the workspace's, else UTC."""
+    return zone_of(*(one.get(name) for one in told for name in _ZONE), of_workspace)
+
+
+_ZONE = ("zoneinfo", "timezone")
 
 
 # ── until ───────────────────────────────────────────────────────────────────────────────────────────

@@ -43,6 +43,7 @@ Struct = TypeVar("Struct", bound=msgspec.Struct)
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
+_in_order = msgspec.json.Encoder(order="deterministic")
 
 
 # ── reading ─────────────────────────────────────────────────────────────────────────────────────────
@@ -305,6 +306,12 @@ def as_struct(given: Mapping[str, Any], kind: type[Struct], path: str = "") -> S
         return msgspec.convert(given, kind)
     except msgspec.ValidationError as refusal:
         raise errors.InvalidInput(faults=faults_of(refusal, given, kind, path)) from None
+
+
+def changed_fields(before: msgspec.Struct, after: msgspec.Struct, names: Iterable[str]) -> list[str]:
+    """Those of these fields in which two values differ, as JSON: `true` is not 1."""
+    said = _in_order.encode
+    return [name for name in names if said(getattr(before, name)) != said(getattr(after, name))]
 
 
 def choices(kind: Any) -> Sequence[str]:

@@ -158,7 +158,7 @@ def read_webhook(reader: frames.Reader) -> Webhook:
     """The `webhook` of a step. Faults are collected by the reader."""
     given = reader.raw("webhook")
     path = reader.at("webhook")
-    if "$ref" in given if isinstance(given, dict) else isinstance(given, str) and fields.is_dynamic(given):
+    if fields.is_whole(given):
         return Webhook(path, {}, reader.mapped("webhook"))
     if not isinstance(given, dict):
         reader.fault("webhook", "is required: an object with the `url` of what is asked")
@@ -213,11 +213,7 @@ def _method_fault(given: object) -> str | None:
 def read_strategy(reader: frames.Reader, name: str) -> fields.Field | None:
     """A merge strategy of a step. Faults are collected by the reader."""
     field = reader.field(name)
-    if isinstance(field, fields.Literal):
-        try:
-            check_strategy(field.value, reader.at(name))
-        except errors.InvalidInput as refusal:
-            reader.faults += refusal.faults
+    reader.check(field, name, check_strategy)
     return field
 
 

@@ -148,6 +148,11 @@ def is_dynamic(given: object) -> bool:
     return isinstance(given, list) and any(map(is_dynamic, given))
 
 
+def is_whole(given: object) -> bool:
+    """Whether all of an object is taken from the run: by a reference, or a text that comes to one."""
+    return "$ref" in given if isinstance(given, dict) else isinstance(given, str) and is_dynamic(given)
+
+
 def known(field: Field | None) -> Any:
     """What of a field is known before any run, without what is not; MISSING where nothing is."""
     if isinstance(field, Literal):

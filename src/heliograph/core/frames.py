@@ -329,12 +329,8 @@ class Reader:
     def named(self, place: str) -> fields.Field | None:
         """A field that comes to an id or a key; one that plainly never will is a fault."""
         field = self.field(place)
-        if isinstance(field, fields.Literal):
-            try:
-                name(field.value, self.at(place))
-            except errors.RenderFailed as refusal:
-                self.faults += refusal.faults
-        elif isinstance(field, fields.Items | fields.Entries):
+        self.check(field, place, name)
+        if isinstance(field, fields.Items | fields.Entries):
             self.fault(place, "is no text")
         return field
 
@@ -345,6 +341,18 @@ class Reader:
         if is_literal or isinstance(field, fields.Items | fields.Text):
             self.fault(place, "is an object")
         return field
+
+    def check(self, field: fields.Field | None, place: str, parse: Callable[[Any, str], object]) -> None:
+        """A fault where a field is literal and `parse` refuses what it is."""
+        if isinstance(field, fields.Literal):
+            self.refused(parse, field.value, place)
+
+    def refused(self, parse: Callable[[Any, str], object], value: Any, place: str) -> None:
+        """A fault where `parse` refuses a value."""
+        try:
+            parse(value, self.at(place))
+        except (errors.InvalidInput, errors.RenderFailed) as refusal:
+            self.faults += refusal.faults
 
     def fault(self, name: str, message: str) -> None:
         """Something is wrong with a field."""

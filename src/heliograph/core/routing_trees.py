@@ -37,8 +37,8 @@ ANYWHERE = Node("single", people.CHANNELS)
 def read(reading: courier_fields.Read, given: object, path: str, depth: int = 1) -> Node | None:
     """What a `routing` lists."""
     if not isinstance(given, dict) or depth > DEEPEST:
-        told = f'is an object, {DEEPEST} deep at most: {{"method": "single", "channels": ["email"]}}'
-        reading.fault(path, told if depth == 1 else f"is a channel, a provider, or {told[3:]}")
+        what = f'an object, {DEEPEST} deep at most: {{"method": "single", "channels": ["email"]}}'
+        reading.fault(path, f"is {what}" if depth == 1 else f"is a channel, a provider, or {what}")
         return None
     reading.known(given, ("method", "channels"), path)
     method, listed = given.get("method"), given.get("channels")

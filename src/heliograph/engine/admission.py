@@ -79,11 +79,7 @@ def _reported(
     connection: Any, hot: Any, desk: desks.Desk, again: Sequence[rows.Message]
 ) -> dict[Key, pacing.Standing]:
     """Messages of which a report says that they were handed over, though the answer was lost: they end there."""
-    lost = {
-        one[:2]: one
-        for one in again
-        if one.attempts and messages.was_lost(messages.read_attempts(one.attempts), one.channel)
-    }
+    lost = {one[:2]: one for one in again if onwards.may_be_out(one)}
     if not lost:
         return {}
     told = {**hot.read_reached(connection, lost.keys()), **desk.writes.reports.reached}

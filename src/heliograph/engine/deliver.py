@@ -17,8 +17,8 @@ from typing import TypeVar
 import structlog
 
 from heliograph import channels, errors
-from heliograph.core import ids, messages
-from heliograph.engine import handover, lanes, letters, limiting, rooms, settlements, ways
+from heliograph.core import ids
+from heliograph.engine import handover, lanes, letters, limiting, onward, rooms, settlements, ways
 from heliograph.store import database, rows
 
 _log = structlog.get_logger(__name__)
@@ -182,7 +182,7 @@ class Delivery:
                 if jobs:
                     # After the claim: a stop that was committed before it is seen.
                     stopping = hot.read_stopping(connection, jobs)
-                lost = {one.message[:2] for one in claimed if _may_be_out(one.message)}
+                lost = {one.message[:2] for one in claimed if onward.may_be_out(one.message)}
                 if lost:
                     told = hot.read_reached(connection, lost)
                     reported = frozenset(key for key, one in told.items() if one.reached is not None)
@@ -357,11 +357,6 @@ def _refusal(
     if one.is_suppressed:
         return settlements.SUPPRESSED
     return settlements.STOPPED if _campaign_of(one) in stopping else None
-
-
-def _may_be_out(message: rows.Message) -> bool:
-    """Whether an answer was lost of a message that stands in line again."""
-    return messages.was_lost(messages.read_attempts(message.attempts), message.channel)
 
 
 def _refused(code: str, text: str) -> channels.Answer:

@@ -27,8 +27,6 @@ from heliograph.store import (
     sending_policies as policies,
 )
 
-_ZONE = ("zoneinfo", "timezone")
-
 
 class Foresight:
     """The words of admission in one rehearsal, of the records that one tenant (None: the workspace) may see."""
@@ -46,6 +44,7 @@ class Foresight:
         self._contact, self._now = contact or {}, now
         self._policies = policies.standing(connection, workspace_id)
         self._topics = definitions.topics(connection, workspace_id)
+        self._defaults = preference_topics.defaults(connection, workspace_id).of(tenant_id)
         self._counts: dict[str, sending_policies.Counts] = {}
 
     def admission(self, asked: effects.Deliver) -> dry_runs.Admission:
@@ -95,8 +94,7 @@ class Foresight:
             return None
         tenants = (None,) if tenant_id is None else (tenant_id, None)
         said = [consents.read(connection, workspace_id, one, contact_id) for one in tenants]
-        defaults = preference_topics.defaults(connection, workspace_id).of(tenant_id)
-        return messages.OPTED_OUT if consent.refuses(said, way.channel, topics, defaults) else None
+        return messages.OPTED_OUT if consent.refuses(said, way.channel, topics, self._defaults) else None
 
     def _zone(self, contact_id: str) -> str:
         """The zone by whose clock somebody lives (engine.md E32)."""
@@ -108,7 +106,7 @@ class Foresight:
             *(one.properties for one in levels),
         ]
         of_workspace = workspaces.settings(self._connection, self._workspace_id).get("timezone")
-        return delays.zone_of(*(one.get(name) for one in told for name in _ZONE), of_workspace)
+        return delays.zone_told(told, of_workspace)
 
     def _counted(self, contact_id: str) -> sending_policies.Counts:
         if contact_id not in self._counts:

@@ -158,7 +158,7 @@ class Letters:
                 "text": made.text,
             }
             hook = hooks.PLAIN
-            if _says_hook(message.content):
+            if _says(message.content, '"hook"'):
                 hook = hooks.stored(_decode(message.content or b"{}"))
             if hook.profile is not None:
                 said["profile"] = hook.profile
@@ -202,19 +202,14 @@ class Letters:
         )
 
 
-def _says_hook(content: bytes | str | None) -> bool:
-    """Whether content may say something of its request."""
-    return content is not None and (b'"hook"' if isinstance(content, bytes) else '"hook"') in content  # type: ignore[operator]
-
-
-def _says_override(content: bytes | str | None) -> bool:
-    """Whether content may say something of its e-mail: a campaign's is long, and never does."""
-    return content is not None and (b'"override"' if isinstance(content, bytes) else '"override"') in content  # type: ignore[operator]
+def _says(content: bytes | str | None, word: str) -> bool:
+    """Whether content may say something by this word: a campaign's is long, and is not read for it."""
+    return content is not None and (word.encode() if isinstance(content, bytes) else word) in content  # type: ignore[operator]
 
 
 def _override_of(message: rows.Message, sending: Sending) -> Mapping[str, Any]:
     """What a message's send says of it instead, by this provider, by those of its kind, by all."""
-    if not _says_override(message.content):
+    if not _says(message.content, '"override"'):
         return _NOTHING
     override: dict[str, Any] = _decode(message.content or b"{}").get("override") or {}
     by = override.get("by", _NOTHING)

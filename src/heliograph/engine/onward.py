@@ -43,6 +43,11 @@ def was_let_go(message: rows.Message) -> bool:
     return message.state == messages.State.PLANNED and message.attempts is not None
 
 
+def may_be_out(message: rows.Message) -> bool:
+    """Whether an answer was lost on the channel that it is on: then a report may say that it was handed over."""
+    return messages.was_lost(messages.read_attempts(message.attempts), message.channel)
+
+
 def counted(message: rows.Message) -> rows.Message:
     """A message that was let go on the way that it is on."""
     route = msgspec.structs.replace(routes.read(message.route), is_fresh=False)

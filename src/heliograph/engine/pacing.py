@@ -22,7 +22,6 @@ _encode = msgspec.json.Encoder().encode
 _profile = msgspec.json.Decoder(dict[str, Any])
 _tenant = msgspec.json.Decoder(tenants.Definition)
 _counts = msgspec.json.Decoder(sending_policies.Counts)
-_ZONE = ("zoneinfo", "timezone")
 
 
 class End(NamedTuple):
@@ -173,4 +172,4 @@ def _zone(profile: bytes | str | None, recipient: policy_rows.Recipient, of_work
     people = [_profile.decode(one) for one in (recipient.own, profile) if one is not None]
     levels = [_tenant.decode(one) for one in recipient.levels if one is not None]
     told = [*people, *(one.user_profile for one in levels), *(one.properties for one in levels)]
-    return delays.zone_of(*(one.get(name) for one in told for name in _ZONE), of_workspace)
+    return delays.zone_told(told, of_workspace)

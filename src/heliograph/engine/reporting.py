@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from heliograph.core import effects, ids, messages, notices, plans, reports, routes, rules
+from heliograph.core import effects, ids, notices, plans, reports, routes, rules
 from heliograph.core.messages import State
 from heliograph.engine import desk as desks
 from heliograph.engine import onward, posting, records, replies
@@ -240,7 +240,7 @@ def _takes(message: rows.Message) -> bool:
     """Whether a report is kept of a message: of one that has failed, where an answer was lost before."""
     if message.state != State.FAILED:
         return message.state in reports.TAKES
-    return messages.was_lost(messages.read_attempts(message.attempts), message.channel)
+    return onward.may_be_out(message)
 
 
 def _depth(message: rows.Message, event: rows.Event | None, depths: Mapping[Key, int]) -> int:

@@ -14,7 +14,7 @@ import msgspec
 import sqlalchemy as sa
 
 from heliograph import errors
-from heliograph.core import campaigns, communication_groups, ids, segments
+from heliograph.core import campaigns, communication_groups, documents, ids, segments
 from heliograph.core.campaigns import State
 from heliograph.store import campaigns as stored_campaigns
 from heliograph.store import communication_groups as stored_groups
@@ -95,15 +95,9 @@ def _is_there(state: State, wanted: object) -> bool:
     return state.name.lower() == wanted
 
 
-_in_order = msgspec.json.Encoder(order="deterministic")
-
-
 def changed_fields(before: msgspec.Struct, after: msgspec.Struct) -> list[str]:
     """The names of the fields in which two definitions differ, as JSON: `true` is not 1."""
-    said = _in_order.encode
-    return [
-        name for name in before.__struct_fields__ if said(getattr(before, name)) != said(getattr(after, name))
-    ]
+    return documents.changed_fields(before, after, before.__struct_fields__)
 
 
 def _refuse_known(connection: sa.Connection, table: sa.Table, identity: bytes) -> None:

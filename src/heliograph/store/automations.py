@@ -15,7 +15,7 @@ import msgspec
 import sqlalchemy as sa
 
 from heliograph import errors
-from heliograph.core import alerts, effects, ids, rules
+from heliograph.core import alerts, documents, effects, ids, rules
 from heliograph.store import alert_rows, identities, rows, schema, versions, workspaces
 
 _RULE = "rule"
@@ -42,8 +42,6 @@ class Rule(NamedTuple):
 
 
 _kept = msgspec.json.Decoder(Kept)
-_in_order = msgspec.json.Encoder(order="deterministic")
-_SAID = rules.Definition.__struct_fields__
 
 
 # ── rules ───────────────────────────────────────────────────────────────────────────────────────────
@@ -141,8 +139,7 @@ def put_rule(
 
 def changed_fields(before: rules.Definition, after: rules.Definition) -> list[str]:
     """The names of the fields in which two definitions differ, as JSON: `true` is not 1."""
-    said = _in_order.encode
-    return [name for name in _SAID if said(getattr(before, name)) != said(getattr(after, name))]
+    return documents.changed_fields(before, after, rules.Definition.__struct_fields__)
 
 
 def delete_rule(connection: sa.Connection, workspace_id: int, stored: Rule, now: int) -> None:

@@ -7,7 +7,7 @@ Everything literal is checked beforehand; what is taken from the run is checked 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from heliograph import errors
@@ -184,12 +184,14 @@ def read_batch(reader: frames.Reader) -> AddToBatch:
     for name in ("wait_period", "max_wait_period"):
         if reader.raw(name) is None:
             reader.fault(name, 'is required: an ISO 8601 duration such as "PT10M"')
-    _check(reader, given, key, _key)
-    _check(reader, given, "wait_period", _period)
-    _check(reader, given, "max_wait_period", _period)
-    _check(reader, given, "max_items", lambda value, path: _whole(value, path, batches.MOST_ITEMS))
-    _check(reader, given, "category_key", _category)
-    _check(reader, given, "scope", _scope)
+    reader.check(given.get(key), key, _key)
+    reader.check(given.get("wait_period"), "wait_period", _period)
+    reader.check(given.get("max_wait_period"), "max_wait_period", _period)
+    reader.check(
+        given.get("max_items"), "max_items", lambda value, path: _whole(value, path, batches.MOST_ITEMS)
+    )
+    reader.check(given.get("category_key"), "category_key", _category)
+    reader.check(given.get("scope"), "scope", _scope)
     return AddToBatch(reader.path, {**given, **_read_retain(reader)}, key)
 
 
@@ -212,27 +214,13 @@ def _read_retain(reader: frames.Reader) -> _Given:
         found["sort_key"] = fields.Literal(sort_key)
     for name, parse in (("type", _order), ("count", _count)):
         if inner.raw(name) is None:
-            _refused(inner, parse, None, name)
-        _check(inner, found, name, parse)
-    _check(inner, found, "sort_key", _sort_key)
+            inner.refused(parse, None, name)
+        inner.check(found.get(name), name, parse)
+    inner.check(found.get("sort_key"), "sort_key", _sort_key)
     if inner.raw("type") in batches.SORTED and sort_key is None:
         inner.fault("sort_key", f"is required where type is {inner.raw('type')}")
     reader.faults += inner.faults
     return {f"retain.{name}": field for name, field in found.items()}
-
-
-def _check(reader: frames.Reader, given: _Given, name: str, parse: Callable[[Any, str], object]) -> None:
-    """A fault where the field is literal and `parse` refuses it."""
-    field = given.get(name)
-    if isinstance(field, fields.Literal):
-        _refused(reader, parse, field.value, name)
-
-
-def _refused(reader: frames.Reader, parse: Callable[[Any, str], object], value: Any, name: str) -> None:
-    try:
-        parse(value, reader.at(name))
-    except (errors.InvalidInput, errors.RenderFailed) as refusal:
-        reader.faults += refusal.faults
 
 
 KINDS = {"add-to-batch": (read_batch, FIELDS)}

@@ -164,7 +164,7 @@ def _read_source(reader: frames.Reader) -> Source | None:
     raw = reader.raw("data_source")
     if raw is None:
         return None
-    if "$ref" in raw if isinstance(raw, dict) else isinstance(raw, str) and fields.is_dynamic(raw):
+    if fields.is_whole(raw):
         path = reader.at("data_source")
         return Source(path, fetches.Webhook(f"{path}.webhook", {}), None, reader.mapped("data_source"))
     if not isinstance(raw, dict):

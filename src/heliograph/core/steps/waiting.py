@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from heliograph import errors
 from heliograph.core import delays, effects, expressions, fields, frames, plans, schedule
 
 
@@ -75,7 +74,7 @@ def _zone(run: frames.Run) -> str:
         told.append(run.people.get(recipient, {}))
     if there is not None:
         told += [*reversed(there.levels), *reversed(there.properties)]
-    return delays.zone_of(*(one.get(name) for one in told for name in ("zoneinfo", "timezone")), run.zone)
+    return delays.zone_told(told, run.zone)
 
 
 def read_delay(reader: frames.Reader) -> Delay:
@@ -84,18 +83,10 @@ def read_delay(reader: frames.Reader) -> Delay:
     if reader.raw("duration") is None and reader.raw("until") is None:
         reader.fault("", "needs `duration` or `until`")
     elif isinstance(until, fields.Literal):
-        _check(reader, "until")
-    elif isinstance(duration, fields.Literal):
-        _check(reader, "duration")
+        reader.check(until, "until", delays.parse_until)
+    else:
+        reader.check(duration, "duration", delays.parse_duration)
     return Delay(reader.path, duration, until)
-
-
-def _check(reader: frames.Reader, name: str) -> None:
-    parse = delays.parse_until if name == "until" else delays.parse_duration
-    try:
-        parse(reader.raw(name), reader.at(name))
-    except errors.InvalidInput as refusal:
-        reader.faults += refusal.faults
 
 
 KINDS = {"delay": (read_delay, ("duration", "until"))}

@@ -128,15 +128,15 @@ def create_job(request: Call) -> Response[BulkCreated]:
     said = courier.bound(made.said, who)
     partition = secrets.randbelow(ids.PARTITIONS)
     identity = identities.fresh(services.now(), partition)
-    job = bulk_rows.Job(
-        *(who.workspace_id, identity, partition, who.tenant_id),
-        *(msgspec.json.encode(made.definition), b""),
-        *(int(bulk.State.CREATED), 0, 0, 0, 0),
-        error=None,
-    )
     with services.database.writing() as connection:
         said = stored_requests.check(connection, who.workspace_id, said)
-        store.create(connection, job._replace(said=msgspec.json.encode(said)))
+        job = bulk_rows.Job(
+            *(who.workspace_id, identity, partition, who.tenant_id),
+            *(msgspec.json.encode(made.definition), msgspec.json.encode(said)),
+            *(int(bulk.State.CREATED), 0, 0, 0, 0),
+            error=None,
+        )
+        store.create(connection, job)
     return Response(BulkCreated(ids.text(identity)), headers=ignored_header([*ignored, *made.ignored]))
 
 
