@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import multiprocessing
 import time
 import traceback
@@ -32,6 +33,8 @@ REQUEST = 500
 CLIENTS = 4
 """Requests that are under way at once."""
 WORKERS = 2
+_LOOK = 0.005
+"""Seconds between two looks at how far the engine is."""
 STALLED = 60.0
 """Seconds without any progress after which the engine is said to stand still."""
 
@@ -45,6 +48,7 @@ class Bench:
 
     def __init__(self, application: app.App, runner: asyncio.Runner, decided: Progress, seed: int) -> None:
         self._ingest, self._runner, self._decided, self._seed = application.ingest, runner, decided, seed
+        self._called = application.callers.note
         self._expected = 0
 
     def work(self, first: int, count: int) -> float:
@@ -80,10 +84,11 @@ class Bench:
                 progress, seen_at = decided, time.perf_counter()
             elif time.perf_counter() - seen_at > STALLED:
                 raise sides.Failed(f"{decided} inputs were decided of {self._expected}, then no more")
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(_LOOK)
 
     async def _client(self, waiting: Iterator[bytes]) -> None:
         for body in waiting:
+            self._called()  # as the web's door tells of a request
             batch = self._ingest.read(body, "application/json", tables.WORKSPACE, None)
             await self._ingest.accept(batch)
 
@@ -91,7 +96,7 @@ class Bench:
 def opened(order: sides.Order) -> app.App:
     """The application on the order's database, with the sink as its way out."""
     chosen = settings.load({}, database_url=tables.opened(order).url)
-    return app.App(chosen, ways={"email": our_channel.SinkChannel(order.sink)})
+    return app.App(chosen, ways=functools.partial(our_channel.ways, order.sink))
 
 
 # ── SQLite: one process ─────────────────────────────────────────────────────────────────────────────
@@ -160,9 +165,11 @@ async def _at_work(application: app.App, decided: MutableSequence[int], place: i
     async with application.engine_in_threads():
         assert application.pace is not None
         pipe.send("well")
-        while not pipe.poll():
+        over = asyncio.Event()
+        asyncio.get_running_loop().add_reader(pipe.fileno(), over.set)
+        while not over.is_set():
             decided[place] = application.pace.taken
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(_LOOK)
 
 
 # ── the side ────────────────────────────────────────────────────────────────────────────────────────

@@ -8,46 +8,47 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import gc
 import os
 import secrets
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import structlog
 
-from heliograph import channels, errors, javascript, outlets
 from heliograph import clock as clocks
+from heliograph import deliveries, errors, javascript, outlets
 from heliograph import settings as settings_module
 from heliograph.channels import webhook
-from heliograph.core import effects, ids, links, messages, tracking
+from heliograph.core import effects
 from heliograph.engine import (
     backtests,
+    bounds,
+    claiming,
     dates,
     deliver,
     handover,
     housekeeping,
     ingest,
     journey,
-    letters,
+    outpost,
     pruning,
-    rendering,
-    settlements,
     started,
     turn,
     worker,
 )
-from heliograph.store import database, definitions, facts, recipient_secrets, rows, safe, webhook_secrets
+from heliograph.store import database, definitions, safe
 from heliograph.web import server, services
 
 _log = structlog.get_logger(__name__)
 _SECOND = 1_000_000
 _HOUR = 3_600 * _SECOND
 _DAY = 24 * _HOUR
-_SQLITE_SECONDS, _POSTGRESQL_SECONDS = 0.015, 0.100
+_POSTGRESQL_SECONDS = 0.100
+_SQLITE_SECONDS, _HURRIED_SECONDS = 0.040, 0.015
+"""A larger turn writes fewer pages for each message, and holds up who waits for an answer."""
 
 
 class App:
@@ -57,10 +58,13 @@ class App:
         self,
         settings: settings_module.Settings,
         clock: clocks.Clock | None = None,
-        ways: Mapping[str, channels.Channel] | None = None,
+        ways: deliveries.Installed | None = None,
         opener: outlets.Opener | None = None,
     ):
-        """`ways` replaces the channels that the settings name, `opener` what opens the providers of workspaces."""
+        """`ways` replaces the channels that the settings name, `opener` what opens the providers of workspaces.
+
+        Only what makes ways goes to another process: with ways that are made, deliveries stay in this one.
+        """
         self.settings = settings
         self.clock = clock or clocks.WallClock()
         self.store = database.Database(
@@ -75,8 +79,7 @@ class App:
             raise
         self.worker_name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self.handover = handover.Handover(self.worker_name, self.clock.span(settings.lease_seconds))
-        self.outlets = outlets.Outlets(settings, self.store, self.clock, ways, opener)
-        self.ways = self.outlets.installed
+        self.deliveries = deliveries.Deliveries(settings, self.store, self.clock, ways, opener)
         self.sandbox = sandbox()
         # What people ask to be checked must not hold up what runs ask.
         self._checking = sandbox()
@@ -87,14 +90,13 @@ class App:
             effects.Door.DATE: dates.Door(settings.default_subject, settings.default_region or None),
         }
         """What runs of each core.effects.Door do."""
-        self.renders = rendering.Rendering(self._template, self._look)
+        self.renders = self.deliveries.renders
         self.fetch: Callable[[str], Awaitable[bytes]] = functools.partial(webhook.fetched, self.clock.now)
         self._executor = None if self.store.is_sqlite else ThreadPoolExecutor(1, "ingest")
         self._session: database.Session | None = None
-        self._link_secret: bytes | None = None
         self._sessions: list[database.Session] = []
         self._worker: worker.LoopWorker | worker.ThreadWorker | None = None
-        self._delivery: deliver.Delivery | None = None
+        self._delivery: deliver.Delivery | outpost.Outpost | None = None
         self.ingest = ingest.Ingest(
             self.session(),
             self.clock.now,
@@ -102,6 +104,7 @@ class App:
             backlog_limit=settings.backlog_limit,
             executor=self._executor,
         )
+        self.callers = bounds.Callers(time.perf_counter)
         self.pace: worker.Pace | None = None
         self.backtests = backtests.Backtests(
             settings.database_url, settings.backtests_at_once, backtests.apart
@@ -126,10 +129,11 @@ class App:
     ) -> turn.Turns:
         """The turns, on a connection; `stopwatch` (seconds) paces them."""
         settings = self.settings
-        seconds = _SQLITE_SECONDS if self.store.is_sqlite else _POSTGRESQL_SECONDS
+        is_sqlite = self.store.is_sqlite
         limits = turn.Limits(
             settings.turn_inputs,
-            seconds,
+            _SQLITE_SECONDS if is_sqlite else _POSTGRESQL_SECONDS,
+            _HURRIED_SECONDS if is_sqlite else _POSTGRESQL_SECONDS,
             int(settings.max_event_age_hours * _HOUR),
             int(settings.misfire_grace_hours * _HOUR),
             settings.default_subject,
@@ -145,39 +149,40 @@ class App:
             self.handover,
             self.doors,
             scripted=lambda: self.sandbox.spent,
+            hurried=self.callers.there,
+        )
+
+    def claims(
+        self, session: database.Session, executor: ThreadPoolExecutor | None = None
+    ) -> claiming.OwnClaims:
+        """What writes for a delivery, on a connection; `executor` runs its statements."""
+        return claiming.OwnClaims(
+            session, self.worker_name, self.clock.span(self.settings.lease_seconds), executor
         )
 
     def delivery(
         self, session: database.Session, executor: ThreadPoolExecutor | None = None
     ) -> deliver.Delivery:
-        """The delivery, on a connection."""
-        settings = self.settings
-        terms = settlements.Terms(
-            self.worker_name,
-            self.clock.span(settings.lease_seconds),
-            int(settings.misfire_grace_hours * _HOUR),
-            messages.Policy(settings.delivery_attempts, settings.uncertain_policy == "at_least_once"),
-        )
-        writer = letters.Letters(
-            self.renders,
-            settings.sender,
-            settings.default_subject,
-            self._secrets,
-            self._unsubscribing(),
-            self._tracked() if settings.public_url else None,
-            settings.bounce_address,
-            ours=f"{settings.public_url.rstrip('/')}/unsubscribe/",
-            opened=functools.partial(recipient_secrets.opened, self.store.safe),
-        )
-        return deliver.Delivery(
-            session,
-            self.outlets.known(self.ways),
-            writer,
-            self.clock.now,
-            self.clock.wall_seconds,
-            terms,
+        """A delivery of this process."""
+        return self.deliveries.here(
+            self.claims(session, executor),
+            self.deliveries.terms(self.worker_name),
             self.handover,
-            executor=executor,
+            answered=self.wake,
+        )
+
+    def _delivery_of_loop(self, session: database.Session) -> deliver.Delivery | outpost.Outpost:
+        """The delivery beside turns on a loop: in a process of its own, where that has a processor to itself."""
+        wanted = self.settings.delivery
+        if wanted == "auto":
+            wanted = "apart" if self.deliveries.can_be_apart and _processors() > 1 else "beside"
+        if wanted == "beside":
+            self.claims(session).adopt_all()
+            return self.delivery(session)
+        return self.deliveries.apart(
+            self.claims(session),
+            self.deliveries.terms(self.worker_name),
+            self.handover,
             answered=self.wake,
         )
 
@@ -198,48 +203,6 @@ class App:
         taken = 0 if self.pace is None else self.pace.taken
         return taken + (0 if self._delivery is None else sum(self._delivery.counts.values()))
 
-    def _template(self, workspace_id: int, template_id: str, version: int) -> bytes | str | None:
-        with self.store.reading() as connection:
-            return definitions.template(connection, workspace_id, template_id, version)
-
-    def _look(self, workspace_id: int, brand_id: str, version: int) -> bytes | str | None:
-        with self.store.reading() as connection:
-            return definitions.look(connection, workspace_id, brand_id, version)
-
-    def link_secret(self) -> bytes:
-        """What links that carry their own proof are signed with: drawn once for a database."""
-        if self._link_secret is None:
-            with self.store.writing() as connection:
-                self._link_secret = facts.secret(connection, secrets.token_hex(32), self.store.safe)
-        return self._link_secret
-
-    def _tracked(self) -> letters.Tracked:
-        place, secret = self.settings.public_url.rstrip("/"), self.link_secret()
-
-        def tracked(message: rows.Message, markup: str, own: Collection[str] | None) -> str:
-            wanted = self.settings.tracking if own is None else own
-
-            def address(link: str | None) -> str:
-                said = links.Visit(message.workspace_id, ids.text(message.id), link)
-                return f"{place}/t/{links.sign_visit(said, secret)}"
-
-            if "clicks" in wanted:
-                markup = tracking.with_links(markup, f"{place}/unsubscribe/", address)
-            return tracking.with_picture(markup, address(None)) if "opens" in wanted else markup
-
-        return tracked
-
-    def _unsubscribing(self) -> Callable[[links.Preference], str] | None:
-        place = self.settings.public_url.rstrip("/")
-        if not place:
-            return None
-        secret = self.link_secret()
-        return lambda said: f"{place}/unsubscribe/{links.sign(said, secret)}"
-
-    def _secrets(self, workspace_id: int, now: int) -> list[str]:
-        with self.store.reading() as connection:
-            return webhook_secrets.read(connection, workspace_id, now, self.store.safe)
-
     def wake(self) -> None:
         """Something was committed that a turn has to see."""
         if self._worker is not None:
@@ -257,9 +220,10 @@ class App:
                 self.engine_state,
                 self.backtests,
                 self._checking,
-                self.link_secret,
+                self.deliveries.link_secret,
                 self.renders,
                 self._fetched,
+                called=self.callers.note,
             )
         )
 
@@ -284,27 +248,19 @@ class App:
             "handed_over": {} if self._delivery is None else dict(self._delivery.counts),
         }
 
-    @staticmethod
-    def settle_garbage() -> None:
-        """A turn makes and drops a hundred thousand small values: the collector need not look at each thousand."""
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(100_000, 20, 50)
-
     # ── running ─────────────────────────────────────────────────────────────────────────────────────
 
     @contextlib.asynccontextmanager
     async def engine_on_loop(self) -> AsyncIterator[None]:
         """Turns and deliveries on this loop (SQLite), until left; what is in flight is brought to its end."""
-        self.settle_garbage()
+        worker.settle_garbage()
         self._loop = asyncio.get_running_loop()
         session = self.session()
-        delivery = self._delivery = self.delivery(session)
+        delivery = self._delivery = self._delivery_of_loop(session)
         self.pace = worker.Pace(
             self.turns(session), session, self.clock.now, self.clock.wall_seconds, delivery.wake
         )
         turns = self._worker = worker.LoopWorker(self.pace)
-        delivery.adopt_all()
         with ThreadPoolExecutor(1, "housekeeping") as corner:
             broom = self.housekeeping(corner)
             running = [asyncio.create_task(part.run()) for part in (turns, delivery, broom)]
@@ -318,12 +274,12 @@ class App:
                 await running[1]
                 turns.stop()
                 await running[0]
-                await deliver.closed(self.ways)
+                await self.deliveries.close()
 
     @contextlib.asynccontextmanager
     async def engine_in_threads(self) -> AsyncIterator[None]:
         """Turns in a thread and deliveries on this loop (PostgreSQL), until left."""
-        self.settle_garbage()
+        worker.settle_garbage()
         loop = self._loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(1, "delivery") as executor, ThreadPoolExecutor(1, "housekeeping") as corner:
             delivery = self._delivery = self.delivery(self.session(), executor)
@@ -352,7 +308,7 @@ class App:
                 delivery.stop()
                 await asyncio.gather(*running)
                 await loop.run_in_executor(None, turns.stop)
-                await deliver.closed(self.ways)
+                await self.deliveries.close()
                 self._worker = None
                 listener.close()
 
@@ -365,6 +321,11 @@ class App:
         for session in self._sessions:
             session.close()
         self.store.close()
+
+
+def _processors() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def sandbox() -> javascript.Sandbox:

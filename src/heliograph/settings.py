@@ -65,6 +65,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How often a message is tried before it counts as failed."""
     lease_seconds: float = 60
     """How long a delivery may hold a message before it counts as uncertain."""
+    delivery: str = "auto"
+    """Where messages are written and handed over on SQLite: `apart`, in a process of its own, or `beside` everything
+    else, on the server's loop; `auto`: apart where there is more than one processor."""
     turn_inputs: int = 500
     """The most inputs that one turn takes."""
     secret_key: str = ""
@@ -169,6 +172,11 @@ def _checked(settings: Settings) -> Settings:
         settings.uncertain_policy in ("at_least_once", "at_most_once"),
         "UNCERTAIN_POLICY",
         f"takes at_least_once or at_most_once, not {settings.uncertain_policy!r}",
+    )
+    _require(
+        settings.delivery in ("auto", "apart", "beside"),
+        "DELIVERY",
+        f"takes auto, apart or beside, not {settings.delivery!r}",
     )
     _require(
         settings.log_level in ("debug", "info", "warning", "error"),

@@ -28,7 +28,7 @@ def steer(world: testing.World, **change: object) -> None:
 
 def sized(turns: turn.Turns, inputs: int, seconds: float = 1e9) -> None:
     """Let turns begin with this size; what they take changes it only where it may not take as long as that."""
-    turns._size = bounds.Size(turns._limits._replace(inputs=inputs, seconds=seconds))
+    turns._size = bounds.Size(turns._limits._replace(inputs=inputs, seconds=seconds, hurried_seconds=seconds))
     turns._size.inputs = inputs
 
 

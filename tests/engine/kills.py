@@ -106,7 +106,7 @@ class House:
         self.world.turns = self.stage.turns(self.INPUTS)
         self.world.delivery = self.world.app.delivery(self.world._session)
         try:
-            self.world.delivery.adopt_all()
+            self.world.app.claims(self.world._session).adopt_all()
             self.pass_time()
         except Killed:
             return False

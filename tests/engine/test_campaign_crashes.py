@@ -48,7 +48,7 @@ class House(kills.House):
     def __init__(self, world: testing.World, inputs: int):
         super().__init__(world)
         self.sink, self.INPUTS = Sink(), inputs
-        world.app.ways = {"email": self.sink}
+        world.app.deliveries.installed = {"email": self.sink}
 
     def launch(self, people: int) -> str:
         """People, and a campaign to all of them but one in ten; gives its id."""

@@ -190,7 +190,7 @@ def test_a_process_that_is_alone_need_not_wait(ready_sqlite_url: str) -> None:
         greet(world, 5)
         die_holding(world, handed_over=False)
     with testing.World(ready_sqlite_url) as world:
-        world.delivery.adopt_all()
+        world.app.claims(world._session).adopt_all()
         world.pass_time(minutes=1)
         assert len(world.mailbox.received) == 5
 
@@ -285,7 +285,7 @@ def slow(world: testing.World, send: Any) -> None:
     way = Way(world.clock.now)
     way.send = send  # type: ignore[method-assign]
     del Way
-    world.app.ways = {**world.app.ways, "email": way}
+    world.app.deliveries.installed = {**world.app.deliveries.installed, "email": way}
     world.delivery = world.app.delivery(world._session)
     # What is in flight is waited for by the wall, which the clock of a world knows nothing of.
     world.delivery._wall_seconds = clock.WallClock().wall_seconds

@@ -100,7 +100,7 @@ def test_workers_share_a_bucket(world: World) -> None:
 def test_a_warming_sender_leaves_the_rest_to_the_next_and_to_tomorrow(world: World) -> None:
     """Three a day and domain; the next provider takes what is beyond, and where there is none it waits for its day."""
     warm_up = {"started_on": "2026-01-01", "first": 3, "growth": 2, "days": 10}
-    world.app.ways.pop("email")
+    world.app.deliveries.installed.pop("email")
     world.delivery = world.app.delivery(world._session)
     fresh = world.provider("smtp", "fresh", settings={"host": "h", "warm_up": warm_up})
     mailing(world)

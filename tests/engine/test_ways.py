@@ -79,7 +79,7 @@ def test_a_refusal_is_remembered_over_a_restart(database_url: str) -> None:
         assert attempts(world, event) == [("first", "permanent")]
         moment = world.clock.now()
     with World(database_url, start=moment) as world:
-        world.app.delivery(world._session).adopt_all()
+        world.app.claims(world._session).adopt_all()
         world.pass_time(minutes=2)
         assert attempts(world, event)[-1] == ("second", "accepted")
         assert world.outboxes["first"].asked == 0
@@ -108,7 +108,7 @@ def test_a_provider_that_is_down_is_passed_by_and_comes_back(world: World) -> No
 
 def test_an_outage_of_an_hour_costs_no_message_and_slows_nobody(world: World) -> None:
     """A workspace's only server is dead for an hour: all arrive once, and another workspace's go out at once."""
-    world.app.ways.pop("email")
+    world.app.deliveries.installed.pop("email")
     world.delivery = world.app.delivery(world._session)
     dead = world.provider("smtp", "dead")
     dead.answer = testing.down

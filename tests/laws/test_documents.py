@@ -247,7 +247,7 @@ def test_every_metric_is_documented() -> None:
             world.app.engine_state,
             world.app.backtests,
             world.app.sandbox,
-            world.app.link_secret,
+            world.app.deliveries.link_secret,
             world.app.renders,
             world.app.fetch,
         )

@@ -50,9 +50,9 @@ def test_a_token_ends(lone_api: Client) -> None:
     with lone_api.store.reading() as connection:
         key = keys.find(connection, lone_api.admin)
     assert key is not None
-    grant = access_tokens.read(token, lone_api.world.app.link_secret(), lone_api.clock.now())
+    grant = access_tokens.read(token, lone_api.world.app.deliveries.link_secret(), lone_api.clock.now())
     assert grant is None
-    again = access_tokens.read(other, lone_api.world.app.link_secret(), lone_api.clock.now())
+    again = access_tokens.read(other, lone_api.world.app.deliveries.link_secret(), lone_api.clock.now())
     assert again is not None
     assert again.key_id == ids.text(key.id)
     with lone_api.store.writing() as connection:

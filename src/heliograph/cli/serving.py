@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from heliograph import clock, errors, settings
-from heliograph.cli import crew, logs, options, stopping, terminal
+from heliograph import clock, errors, logs, settings
+from heliograph.cli import crew, options, stopping, terminal
 from heliograph.core import schedule
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ import functools
 import os
 from typing import TYPE_CHECKING
 
-from heliograph import errors, settings
-from heliograph.cli import logs, options, stopping, terminal
+from heliograph import errors, logs, settings
+from heliograph.cli import options, stopping, terminal
 
 if TYPE_CHECKING:
     from heliograph.app import App

@@ -5,6 +5,7 @@ Law: values, and one decision about time; how much of its bounds a turn uses, it
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from heliograph.core import events, ids
@@ -19,6 +20,8 @@ class Limits(NamedTuple):
     """The most inputs it takes."""
     seconds: float
     """About how long it may take, commit and all: the next turn is made smaller or larger to keep to it."""
+    hurried_seconds: float
+    """The same, while somebody waits for answers of the loop that turns share with them."""
     max_event_age: int
     """Events older than this (µs) when a pause ends are not matched any more (C14)."""
     misfire_grace: int
@@ -27,6 +30,27 @@ class Limits(NamedTuple):
     default_region: str | None
     lock_window: int
     """How long before its time (µs) a campaign can be changed no more."""
+
+
+LASTING = 0.25
+"""Seconds after a caller for which others are expected."""
+
+
+class Callers:
+    """Whether anybody calls, who waits for an answer of the loop that turns share."""
+
+    def __init__(self, stopwatch: Callable[[], float]):
+        """`stopwatch` gives seconds that only ever grow."""
+        self._stopwatch = stopwatch
+        self._last = -LASTING
+
+    def note(self) -> None:
+        """Somebody called."""
+        self._last = self._stopwatch()
+
+    def there(self) -> bool:
+        """Whether somebody called a moment ago."""
+        return self._stopwatch() - self._last < LASTING
 
 
 FIRST_INPUTS = 64
@@ -52,8 +76,9 @@ SHARED_FOR = 50
 class Size:
     """How many inputs a turn takes: as many as fit into its time, found out from turn to turn."""
 
-    def __init__(self, limits: Limits):
-        self._limits = limits
+    def __init__(self, limits: Limits, hurried: Callable[[], bool] = lambda: False):
+        """`hurried` tells whether somebody waits beside the turns."""
+        self._limits, self._hurried = limits, hurried
         self._shared = 0
         self.inputs = min(limits.inputs, FIRST_INPUTS)
 
@@ -68,7 +93,9 @@ class Size:
         smaller one would only do less in the same time. Such turns grow until a quarter of each is its commit.
         """
         self._shared = SHARED_FOR if workspaces > 1 else max(0, self._shared - 1)
-        wanted = self._limits.seconds / SHARED_BY if self._shared else self._limits.seconds
+        wanted = self._limits.hurried_seconds if self._hurried() else self._limits.seconds
+        if self._shared:
+            wanted /= SHARED_BY
         wanted = max(wanted, COMMITS * committing)
         if seconds > wanted:
             self.inputs = max(min(limit, LEAST), limit * 2 // 3)

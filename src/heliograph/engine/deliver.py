@@ -10,23 +10,19 @@ other channel.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from concurrent.futures import Executor
-from typing import TypeVar
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import structlog
 
 from heliograph import channels, errors
 from heliograph.core import ids
-from heliograph.engine import handover, lanes, letters, limiting, onward, rooms, settlements, ways
-from heliograph.store import database, rows
+from heliograph.engine import claiming, handover, lanes, letters, limiting, rooms, settlements, ways
+from heliograph.store import rows
 
 _log = structlog.get_logger(__name__)
-_T = TypeVar("_T")
 
 START_SHARE = 0.4
 """The part of a lease within which a hand-over must begin; the rest is for it to end."""
-_CLAIM_AT_ONCE = 500
 _LONGEST_SLEEP = 5.0
 _SMALL, _PAUSE = 250, 0.008
 """Fewer answers than this wait so many seconds for others, so that they share a commit."""
@@ -41,7 +37,7 @@ class Delivery:
 
     def __init__(  # noqa: PLR0913 - everything a delivery works with is handed in
         self,
-        session: database.Session,
+        claims: claiming.Claims,
         known: ways.Ways,
         writer: letters.Letters,
         now: Callable[[], int],
@@ -49,18 +45,17 @@ class Delivery:
         terms: settlements.Terms,
         handed: handover.Handover,
         *,
-        executor: Executor | None = None,
         answered: Callable[[], None] = lambda: None,
+        stepped: Callable[[], None] = lambda: None,
     ):
-        """Put together: `known` is by whom messages go out.
+        """Put together: `claims` is who writes for it, `known` by whom messages go out.
 
-        `executor` runs the statements (None: on the loop itself, as on SQLite); `answered` is told when answers wait
-        for a turn.
+        `answered` is told when answers wait for a turn, `stepped` when more may have room.
         """
-        self._session, self._ways, self._writer, self._now, self._terms = session, known, writer, now, terms
-        self._wall_seconds, self._executor, self._tell = wall_seconds, executor, answered
+        self._claims, self._ways, self._writer, self._now, self._terms = claims, known, writer, now, terms
+        self._wall_seconds, self._tell, self._told_room = wall_seconds, answered, stepped
         self._handover = handed
-        self._limiting = limiting.Limiting(session, known, self._do)
+        self._limiting = limiting.Limiting(known, claims)
         handed.open(self._room, self._given)
         self._awake = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -112,7 +107,9 @@ class Delivery:
 
     async def _stepped(self) -> bool:
         try:
-            return await self.step()
+            found = await self.step()
+            self._told_room()
+            return found
         except errors.HeliographError as fault:
             _log.error("delivery_failed", error=fault.message)
         except Exception as fault:  # noqa: BLE001 - a delivery never ends for a fault of one step
@@ -134,66 +131,29 @@ class Delivery:
         now = self._now()
         given = self._handover.receive()
         await self._begin(given, now, self._handover.versions)
-        room = lanes.room(self._ways.lanes, now - self._slow, _CLAIM_AT_ONCE) if self._line else 0
+        room = lanes.room(self._ways.lanes, now - self._slow, claiming.AT_ONCE) if self._line else 0
         # Own claims come back as answers long before their lease ends: once in a third of it is often enough.
         expires = self._looked_at is None or not 0 <= now - self._looked_at < self._terms.lease // 3
         if not (room or expires):
             return bool(given)
         # Before it looks: who plans a message while it looks says so again.
         self._line = self._line and not room
-        expired, claimed, stopped, cut, versions = await self._do(
-            lambda: self._taken(room, now, expires=expires)
+        expired, claimed, stopped, is_cut, versions = await self._claims.take(
+            room, now, self._start, expires=expires
         )
-        self._line = self._line or cut
+        if expires:
+            # Where there were as many as it takes at once, there may be more: they are not left for the next look.
+            self._looked_at = now if len(expired) < claiming.AT_ONCE else None
+        self._line = self._line or is_cut
         self._claimed += len(expired) + len(claimed) + len(stopped)
         for one in expired:
             self._answered(one, settlements.LOST)
         for one, why in stopped:
-            self._answered(one, why)
+            self._answered(one, settlements.UNTAKEN[why])
         await self._begin(claimed, now, versions)
         if claimed:
             self._start = claimed[-1].message.workspace_id
         return bool(given or expired or claimed or stopped)
-
-    def _taken(
-        self, room: int, now: int, *, expires: bool
-    ) -> tuple[list[rows.Claimed], list[rows.Claimed], list[_Stopped], bool, dict[int, int]]:
-        """Expired claims, new ones, those that go nowhere and why, and whether more may be in line.
-
-        With them by which definitions the new ones' workspaces stand.
-        """
-        hot, worker = self._session.hot, self._terms.worker
-        expired: list[rows.Claimed] = []
-        claimed: list[rows.Claimed] = []
-        stopping: frozenset[tuple[int, bytes]] = frozenset()
-        reported: frozenset[tuple[int, bytes]] = frozenset()
-        cut = False
-        versions: dict[int, int] = {}
-        with self._session.transaction() as connection:
-            lease_until = now + self._terms.lease
-            if expires:
-                expired = hot.take_expired(connection, now, _CLAIM_AT_ONCE, worker, lease_until)
-            if room:
-                claimed, cut = hot.claim(connection, now, room, worker, lease_until, self._start)
-                if claimed:
-                    workspaces = {one.message.workspace_id for one in claimed}
-                    versions = hot.read_versions(connection, workspaces)
-                jobs = {campaign for one in claimed if (campaign := _campaign_of(one)) is not None}
-                if jobs:
-                    # After the claim: a stop that was committed before it is seen.
-                    stopping = hot.read_stopping(connection, jobs)
-                lost = {one.message[:2] for one in claimed if onward.may_be_out(one.message)}
-                if lost:
-                    told = hot.read_reached(connection, lost)
-                    reported = frozenset(key for key, one in told.items() if one.reached is not None)
-        if expires:
-            # Where there were as many as it takes at once, there may be more: they are not left for the next look.
-            self._looked_at = now if len(expired) < _CLAIM_AT_ONCE else None
-        judged = [(one, _refusal(one, stopping, reported)) for one in claimed]
-        stopped = [(one, why) for one, why in judged if why is not None]
-        if stopped:
-            claimed = [one for one, why in judged if why is None]
-        return expired, claimed, stopped, cut, versions
 
     async def _sleep(self) -> None:
         seconds = _LONGEST_SLEEP
@@ -206,11 +166,6 @@ class Delivery:
             # Whoever planned a message may be another process, or have died before it could say so.
             self._line = True
 
-    async def _do(self, work: Callable[[], _T]) -> _T:
-        if self._executor is None:
-            return work()
-        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
-
     # ── what the turns ask and give ─────────────────────────────────────────────────────────────────
 
     def _room(self, place: rooms.Place) -> rooms.Room | None:
@@ -218,6 +173,10 @@ class Delivery:
         if self._stopping or self._looked_at is None:
             return None
         return self._ways.room(place, self._now(), in_line=self._line)
+
+    def rooms(self, workspaces: Collection[int]) -> Iterator[tuple[rooms.Place, rooms.Room | None]]:
+        """What turns may claim of the installation's channels, and of those that these workspaces have themselves."""
+        return ((place, self._room(place)) for place in self._ways.places(workspaces))
 
     def _given(self) -> None:
         if self._loop is not None:
@@ -339,43 +298,10 @@ class Delivery:
         self._told = None
         self._tell()
 
-    def adopt_all(self) -> None:
-        """See to every claim there is at the next step: for a process that is the only one of its database."""
-        with self._session.transaction() as connection:
-            self._session.hot.end_leases(connection)
-
-
-_Stopped = tuple[rows.Claimed, channels.Answer]
-
-
-def _refusal(
-    one: rows.Claimed, stopping: Collection[tuple[int, bytes]], reported: Collection[tuple[int, bytes]]
-) -> channels.Answer | None:
-    """Why a message that was claimed goes nowhere; None: it goes."""
-    if one.message[:2] in reported:
-        return settlements.REPORTED
-    if one.is_suppressed:
-        return settlements.SUPPRESSED
-    return settlements.STOPPED if _campaign_of(one) in stopping else None
-
 
 def _refused(code: str, text: str) -> channels.Answer:
     return channels.Answer(channels.Outcome.PERMANENT, "", None, code, text)
 
 
-def _campaign_of(claimed: rows.Claimed) -> tuple[int, bytes] | None:
-    """The campaign whose job a message is: of messages, those that no run asked for."""
-    message = claimed.message
-    if message.run_id is not None or message.automation_id is None:
-        return None
-    return message.workspace_id, message.automation_id
-
-
 def _no_way(claimed: rows.Claimed) -> str:
     return f"no provider is set for the channel {claimed.message.channel!r}"
-
-
-async def closed(installed: Mapping[str, channels.Channel]) -> None:
-    """Let go of every channel."""
-    closing: list[Awaitable[None]] = [way.close() for way in installed.values()]
-    await asyncio.gather(*closing)

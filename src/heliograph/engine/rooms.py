@@ -13,6 +13,10 @@ Place = str | tuple[int, str]
 """A channel; of a workspace with providers of its own, its channel."""
 
 
+Told = tuple[int, int, int, Mapping[int, int]]
+"""What a room is made of."""
+
+
 class Room:
     """How many more messages a delivery takes of one channel, used up by the turn that asked."""
 
@@ -23,6 +27,11 @@ class Room:
         """
         self.messages, self._beside, self._few, self._in_hand = messages, beside, few, in_hand
         self._taken: Counter[int] = Counter()
+
+    @property
+    def told(self) -> Told:
+        """What it is made of, for who is elsewhere."""
+        return self.messages, self._beside, self._few, self._in_hand
 
     def take(self, workspace_id: int) -> bool:
         """Whether one more of this workspace has room, which it then has."""

@@ -23,6 +23,8 @@ PASSED_BY = channels.Answer(channels.Outcome.TEMPORARY, "", None, "passed_by")
 STOPPED = channels.Answer(channels.Outcome.TEMPORARY, "", None, "stopped")
 REPORTED = channels.Answer(channels.Outcome.TEMPORARY, "", None, "reported")
 SUPPRESSED = channels.Answer(channels.Outcome.TEMPORARY, "", None, "suppressed")
+UNTAKEN = {str(answer.code): answer for answer in (STOPPED, REPORTED, SUPPRESSED)}
+"""What is stored of a message that was claimed and goes nowhere, by its code."""
 NO_PROVIDER = messages.NO_PROVIDER
 LOST = channels.Answer(
     channels.Outcome.UNCERTAIN, "", None, "lost", "the delivery that held it ended before it stored an answer"

@@ -66,15 +66,15 @@ class Turns:
         doors: Mapping[int, started.Door],
         *,
         scripted: Callable[[], int],
+        hurried: Callable[[], bool],
     ):
-        """`stopwatch` gives seconds that only ever grow; it measures, it is never stored.
+        """`stopwatch` gives seconds that only ever grow, to measure by. `doors` are those whose runs no rule starts.
 
-        `doors` are those whose runs no rule starts; `scripted` tells what their expressions have taken in all (µs).
+        `scripted` tells what their expressions have taken in all (µs), `hurried` whether somebody waits for the turns.
         """
-        self._store, self._session, self._now = store, session, now
-        self._stopwatch, self._limits, self._handover = stopwatch, limits, handed
-        self._size = bounds.Size(limits)
-        self._start = 0
+        self._store, self._session, self._now, self._stopwatch = store, session, now, stopwatch
+        self._limits, self._handover = limits, handed
+        self._size, self._start = bounds.Size(limits, hurried), 0
         self._taken: list[tuple[int, bytes]] = []
         """(workspace, id) of what the present turn took."""
         self._culprits: dict[tuple[int, bytes], Exception] = {}

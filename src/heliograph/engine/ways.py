@@ -324,6 +324,11 @@ class Ways:
 
     # ── room ────────────────────────────────────────────────────────────────────────────────────────
 
+    def places(self, workspaces: Collection[int]) -> list[rooms.Place]:
+        """The installation's channels, and those for which these workspaces have providers of their own."""
+        own = [(space, way.channel.name) for space in workspaces for way in self._own.get(space, {}).values()]
+        return [*self._installed, *dict.fromkeys(own)]
+
     def room(self, place: rooms.Place, now: int, *, in_line: bool) -> rooms.Room | None:
         """What a turn may claim of a channel, of that of a workspace with providers of its own apart."""
         if isinstance(place, str):

@@ -80,14 +80,24 @@ class Database:
     """One database, opened; nothing is read or written until it is asked for."""
 
     def __init__(
-        self, url: str, *, pool_size: int = 4, must_exist: bool = False, safe: safes.Safe | None = None
+        self,
+        url: str,
+        *,
+        pool_size: int = 4,
+        must_exist: bool = False,
+        safe: safes.Safe | None = None,
+        only_reads: bool = False,
     ):
-        """`safe` locks and opens the secrets in it; without one none can be kept."""
+        """`safe` locks and opens the secrets in it; without one none can be kept.
+
+        `only_reads`: SQLite refuses whatever would change the file.
+        """
         self.url, self.safe = url, safe or safes.Safe()
         self.is_sqlite = urlsplit(url).scheme == "sqlite"
         self.path = _path_of(url) if self.is_sqlite else None
         if self.path is not None:
             _prepare_folder(self.path, must_exist)
+        self._only_reads = only_reads
         self._gate = threading.RLock()
         self._engine = _engine(self, pool_size)
 
@@ -173,6 +183,7 @@ class Database:
             f"cache_size = -{cache}",
             "wal_autocheckpoint = 32000",
             "journal_size_limit = 268435456",
+            f"query_only = {self._only_reads:d}",
         ):
             connection.execute(f"PRAGMA {pragma}")
         return connection

@@ -79,6 +79,7 @@ class Door:
         if scope["type"] != "http":
             await self.routes(scope, receive, send)  # type: ignore[arg-type]
             return
+        self._services.called()
         began = self._services.stopwatch()
         exchange = _Exchange(scope, receive, send)
         with contextlib.suppress(_GoneError):

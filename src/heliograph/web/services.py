@@ -61,3 +61,5 @@ class Services(NamedTuple):
     """Reads what is at an address on the public internet. Raises errors.Unavailable."""
     stopwatch: Callable[[], float] = time.perf_counter
     """Seconds that only ever grow: they measure requests and age the cache of keys, and are never stored."""
+    called: Callable[[], None] = lambda: None
+    """Is told of each request, before it is answered."""
