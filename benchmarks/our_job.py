@@ -4,8 +4,9 @@ Nothing is left out but HTTP itself: bodies of 500 events are read and checked, 
 rules that were made through the store as the API makes them, rendered from Liquid templates into MIME, claimed with
 a lease, handed over, settled, and their runs moved on by the answer. A job is done when its run is executed.
 
-How it is set up. SQLite: all in one process on one loop, as `serve` runs there. PostgreSQL: two workers, each a
-process with turns in a thread and deliveries on a loop, beside the process that takes events in, as in production.
+How it is set up. SQLite: one loop for all but the delivery, which has a process of its own, as `serve` runs there.
+PostgreSQL: two workers, each a process with turns in a thread and deliveries on a loop, beside the process that takes
+events in, as in production.
 All settings are the defaults.
 """
 
@@ -216,7 +217,9 @@ def work(order: sides.Order) -> sides.Outcome:
         jobs=crews.jobs(order),
         versions={},
         settings=[
-            "one process" if on_sqlite else f"{WORKERS} workers beside the process that takes events in",
+            "one process and the one that delivers for it"
+            if on_sqlite
+            else f"{WORKERS} workers beside the process that takes events in",
             f"bodies of {REQUEST} events, {CLIENTS} under way",
             "default settings",
         ],

@@ -173,18 +173,13 @@ class App:
 
     def _delivery_of_loop(self, session: database.Session) -> deliver.Delivery | outpost.Outpost:
         """The delivery beside turns on a loop: in a process of its own, where that has a processor to itself."""
+        claims, terms = self.claims(session), self.deliveries.terms(self.worker_name)
+        claims.adopt_all()
         wanted = self.settings.delivery
         if wanted == "auto":
             wanted = "apart" if self.deliveries.can_be_apart and _processors() > 1 else "beside"
-        if wanted == "beside":
-            self.claims(session).adopt_all()
-            return self.delivery(session)
-        return self.deliveries.apart(
-            self.claims(session),
-            self.deliveries.terms(self.worker_name),
-            self.handover,
-            answered=self.wake,
-        )
+        put_together = self.deliveries.apart if wanted == "apart" else self.deliveries.here
+        return put_together(claims, terms, self.handover, answered=self.wake)
 
     def housekeeping(self, executor: ThreadPoolExecutor | None = None) -> housekeeping.Housekeeping:
         """The broom of an engine process."""

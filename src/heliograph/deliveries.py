@@ -9,6 +9,8 @@ import asyncio
 import functools
 import pickle
 import secrets
+import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable, Collection, Mapping
 
@@ -197,8 +199,11 @@ def _manned(
 
 def main() -> None:
     """Be the outpost that the socket with this number orders."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # Whoever has it says when it ends, also where all processes of a service are told at once.
+        signal.signal(number, signal.SIG_IGN)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(posts.man(int(sys.argv[1]), _manned))
+        runner.run(posts.man(socket.socket(fileno=int(sys.argv[1])), _manned))
 
 
 if __name__ == "__main__":

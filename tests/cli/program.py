@@ -73,7 +73,8 @@ def start(*arguments: str, **settings: Any) -> subprocess.Popen[str]:
     """The program in a process of its own, with nothing set but these settings."""
     return subprocess.Popen(
         [sys.executable, "-m", "heliograph", *arguments],
-        env=environment.for_program(**settings),
+        # A process less for each server: those with one are tested by themselves (tests/engine/test_outposts.py).
+        env=environment.for_program(**{"delivery": "beside", **settings}),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

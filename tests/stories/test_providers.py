@@ -176,3 +176,24 @@ def test_a_provider_is_changed_while_the_engine_works(database_url: str) -> None
             assert len(before.mails) == 10
 
     asyncio.run(play())
+
+
+def test_a_rate_is_kept_whoever_delivers(database_url: str) -> None:
+    """A provider with a rate takes its tokens from the bucket that is stored, and every message arrives once."""
+
+    async def play() -> None:
+        async with Sink() as sink:
+            rate = {"rate": 20, "period": "second"}
+            where = {"host": "127.0.0.1", "port": sink.port, "rate_limit": rate}
+            workspace_id = furnish(database_url, {"provider": "smtp", "settings": where})
+            async with working(database_url, allowed_hosts=(f"127.0.0.1:{sink.port}",)) as made:
+                began = made.clock.now()
+                await happen(made, workspace_id)
+                await until(lambda: len(sink.mails) == 10 and not made.engine_state()["in_flight"])
+                (bucket,) = tables.rows(made.store, "provider_rates")
+                ledger = tables.rows(made.store, "messages")
+            assert bucket["full_at"] >= began + 10 * 1_000_000 // 20
+            assert {mail.recipient for mail in sink.mails} == {f"c{n}@example.com" for n in range(10)}
+            assert {len(json.loads(row["attempts"])) for row in ledger} == {1}
+
+    asyncio.run(play())

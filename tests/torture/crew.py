@@ -5,8 +5,10 @@ Law: whatever dies, the sender knows what was acknowledged; everything else is a
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
+import os
 import random
 import signal
 import socket
@@ -18,6 +20,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from heliograph import deliveries
 from tests import environment
 
 PATIENCE = 300.0
@@ -58,6 +61,12 @@ class Member:
             cwd=self._place.folder,
         )
 
+    @property
+    def pid(self) -> int:
+        """The present process."""
+        assert self._child is not None
+        return self._child.pid
+
     def signal(self, number: int) -> None:
         """Send it a signal."""
         assert self._child is not None
@@ -76,6 +85,41 @@ class Member:
             self._child.kill()
             self._child.wait()
         self._log.close()
+
+
+class Outpost:
+    """The process that delivers for a server: that one starts it again when it is killed."""
+
+    def __init__(self, server: Member):
+        self._server = server
+
+    def kill(self) -> None:
+        """End it as a power cut would, where it is there just then."""
+        for child in outposts(self._server.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+
+    def start(self) -> None:
+        """Its server does."""
+
+    def end(self) -> None:
+        """It leaves with its server."""
+
+
+Victim = Member | Outpost
+
+
+def outposts(pid: int) -> list[int]:
+    """The processes that deliver for this one."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [int(child) for child in children if deliveries.__name__ in _command_of(child)]
+    except FileNotFoundError:
+        return []
+
+
+def _command_of(pid: str) -> list[str]:
+    return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
 
 
 def free_port() -> int:
@@ -141,7 +185,7 @@ def until(holds: Callable[[], bool], what: str, patience: float = PATIENCE) -> N
 
 
 def kill_at_random(
-    members: Sequence[Member], kills: int, progress: Callable[[], int], whole: int, seed: int
+    members: Sequence[Victim], kills: int, progress: Callable[[], int], whole: int, seed: int
 ) -> None:
     """Kill one of the members each time progress passes a random mark, and start it again."""
     chance = random.Random(seed)

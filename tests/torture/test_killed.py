@@ -169,11 +169,12 @@ def place(database_url: str, tmp_path: Path) -> Iterator[crew.Place]:
         yield crew.Place(database_url, running.smtp, tmp_path)
 
 
-def hired(place: crew.Place, ports: list[int]) -> list[crew.Member]:
-    """One process on SQLite; two web and three worker processes on PostgreSQL."""
+def hired(place: crew.Place, ports: list[int]) -> list[crew.Victim]:
+    """A server and its outpost on SQLite; two web and three worker processes on PostgreSQL."""
     if place.database_url.startswith("sqlite"):
-        return [crew.Member(place, "serve", "serve", "--port", str(ports[0]))]
-    webs = [
+        server = crew.Member(place, "serve", "serve", "--port", str(ports[0]))
+        return [server, crew.Outpost(server)]
+    webs: list[crew.Victim] = [
         crew.Member(place, f"web{port}", "serve", "--workers", "0", "--port", str(port)) for port in ports
     ]
     return webs + [crew.Member(place, f"worker{number}", "worker") for number in range(3)]

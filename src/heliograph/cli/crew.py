@@ -15,10 +15,9 @@ from collections.abc import Mapping
 
 import structlog
 
-_log = structlog.get_logger(__name__)
+from heliograph.engine import restarts
 
-_SHORT_LIFE = 10.0
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 15.0
+_log = structlog.get_logger(__name__)
 
 
 class Crew:
@@ -42,7 +41,7 @@ class Crew:
                 child.terminate()
 
     async def _keep(self, number: int) -> None:
-        pause = 0.0
+        pauses = restarts.Pauses()
         loop = asyncio.get_running_loop()
         while not self._stopping.is_set():
             began = loop.time()
@@ -52,11 +51,7 @@ class Crew:
             code = await child.wait()
             if self._stopping.is_set():
                 return
-            pause = (
-                _FIRST_PAUSE
-                if loop.time() - began > _SHORT_LIFE
-                else min(max(_FIRST_PAUSE, pause * 2), _LONGEST_PAUSE)
-            )
+            pause = pauses.after(loop.time() - began)
             _log.error("worker_ended", worker=number + 1, code=code, again_in_seconds=pause)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)

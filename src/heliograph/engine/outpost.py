@@ -18,13 +18,11 @@ import msgspec
 import structlog
 
 from heliograph import errors
-from heliograph.engine import claiming, handover, rooms, settlements, wire
+from heliograph.engine import claiming, handover, restarts, rooms, settlements, wire
 from heliograph.engine.wire import Word
 
 _log = structlog.get_logger(__name__)
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 15.0
-_SHORT_LIFE = 10.0
 _LOOK = 0.008
 """Seconds between two looks whether the turns have stored everything."""
 
@@ -120,38 +118,44 @@ class Outpost:
 
     async def run(self) -> None:
         """Have an outpost until stopped: one that ends before is followed by another. Turns have to go on meanwhile."""
-        pause, clock = 0.0, asyncio.get_running_loop().time
+        pauses, clock = restarts.Pauses(), asyncio.get_running_loop().time
         while not self._stopping.is_set():
-            # What the one before had in hand is nobody's: nothing but this process claims.
-            self._claims.adopt_all()
             began = clock()
-            code = await self._had()
+            why = await self._had()
             await self._until_stored()
             if self._stopping.is_set():
-                break
-            pause = (
-                _FIRST_PAUSE
-                if clock() - began > _SHORT_LIFE
-                else min(max(_FIRST_PAUSE, pause * 2), _LONGEST_PAUSE)
-            )
-            _log.error("delivery_ended", code=code, again_in_seconds=pause)
+                return
+            pause = pauses.after(clock() - began)
+            _log.error("delivery_ended", why=why, again_in_seconds=pause)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
+            self._adopt()
 
-    async def _had(self) -> int:
-        """From the start of one to its end; its exit code."""
+    def _adopt(self) -> None:
+        """What the one before had in hand is nobody's: the next one finds it at its first look."""
+        try:
+            self._claims.adopt_all()
+        except errors.HeliographError as fault:
+            # Then it finds it as the leases end.
+            _log.error("claims_not_adopted", error=fault.message)
+
+    async def _had(self) -> str:
+        """From the start of one to its end; why it ended."""
         self._handover.open(self._room, self._give)
         self._given = self._received = self._elsewhere = 0
         self._rooms = {}
-        started = await self._start(self._hear)
+        try:
+            started = await self._start(self._hear)
+        except OSError as fault:
+            return f"it cannot be started: {fault}"
         self._line = started.line
         if self._stopping.is_set():
             self._line.say(Word.STOP, None)
         await self._line.ended.wait()
         self._line = None
-        self._rooms, self._elsewhere = {}, 0
+        self._rooms, self._given, self._received, self._elsewhere = {}, 0, 0, 0
         self._counted, self._counts = self.counts, {}
-        return await started.wait()
+        return f"exit code {await started.wait()}"
 
     async def _until_stored(self) -> None:
         """Let turns store what was answered: an answer is worth more than the end of a claim."""
@@ -173,10 +177,10 @@ class Outpost:
     def _give(self) -> None:
         given = self._handover.receive()
         self._given += len(given)
-        versions = {one.message.workspace_id: 0 for one in given}
         known = self._handover.versions
+        versions = {space: known[space] for space in {one.message.workspace_id for one in given}}
         if self._line is not None:
-            self._line.say(Word.GIVEN, [given, {space: known[space] for space in versions}])
+            self._line.say(Word.GIVEN, [given, versions])
 
     # ── what the outpost says ───────────────────────────────────────────────────────────────────────
 

@@ -128,10 +128,11 @@ Made = Callable[[Any, "Post"], tuple[Delivering, handover.Handover, Callable[[],
 """The order and its post to the delivery of this process, its handover, and what closes its ways."""
 
 
-async def man(fd: int, made: Made) -> None:
+async def man(end: socket.socket, made: Made, leave: Callable[[int], object] = os._exit) -> None:
     """Be an outpost: take the order from this socket, deliver until told to stop, tell the rest and end.
 
-    Where the socket ends before, so does the process: whoever had it is gone, and what it claimed is another's.
+    Where the socket ends before, so does the process (`leave`): whoever had it is gone, and what it claimed is
+    another's.
     """
     loop = asyncio.get_running_loop()
     ordered: asyncio.Future[Any] = loop.create_future()
@@ -144,8 +145,8 @@ async def man(fd: int, made: Made) -> None:
         else:
             hear[0](word, said)
 
-    _, line = await loop.create_connection(lambda: wire.Line(heard), sock=socket.socket(fileno=fd))
-    watching = asyncio.create_task(_leave_with(line))
+    _, line = await loop.create_connection(lambda: wire.Line(heard), sock=end)
+    watching = asyncio.create_task(_leave_with(line, leave))
     post = Post(line)
     delivery, handed, close = made(await ordered, post)
     post.man(delivery, handed)
@@ -160,6 +161,6 @@ async def man(fd: int, made: Made) -> None:
     await line.ended.wait()
 
 
-async def _leave_with(line: wire.Line) -> None:
+async def _leave_with(line: wire.Line, leave: Callable[[int], object]) -> None:
     await line.ended.wait()
-    os._exit(_ABANDONED)
+    leave(_ABANDONED)

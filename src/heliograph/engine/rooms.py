@@ -31,7 +31,7 @@ class Room:
     @property
     def told(self) -> Told:
         """What it is made of, for who is elsewhere."""
-        return self.messages, self._beside, self._few, self._in_hand
+        return self.messages, self._beside, self._few, dict(self._in_hand)
 
     def take(self, workspace_id: int) -> bool:
         """Whether one more of this workspace has room, which it then has."""
