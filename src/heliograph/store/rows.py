@@ -81,6 +81,19 @@ class Run(NamedTuple):
     state: bytes | str | None
 
 
+PASSED_RUN = (
+    "workspace_id",
+    "id",
+    "automation_id",
+    "version",
+    "event_id",
+    "outcome",
+    "reason",
+    "trace",
+)
+"""What is known of a run that ended where it began."""
+
+
 class Message(NamedTuple):
     """A row of `messages`; `content` and `data` are JSON text: the pinned text and what fills it."""
 
@@ -278,8 +291,8 @@ class Writes:
         self.runs: list[tuple[Any, ...]] = []
         """rows.Run, or a plain tuple of the same"""
         self.passed_runs: list[tuple[int, bytes, bytes, int, bytes, int, str | None, bytes]] = []
-        """Runs that ended where they began: (workspace_id, id, automation_id, version, event_id, outcome, reason,
-        trace); most runs are such, and the fewer values a row binds the cheaper it is."""
+        """Runs that ended where they began, as PASSED_RUN has them; most runs are such, and the fewer values a row
+        binds the cheaper it is."""
         self.run_changes: dict[tuple[int, bytes], tuple[int, int, str | None, bytes]] = {}
         """(workspace_id, id) to (status, outcome, reason, state)"""
         self.messages: list[Message] = []

@@ -11,7 +11,7 @@ Connection = sqlite3.Connection
 
 # The driver looks for an adapter of every value that is no plain number or text, and looks long where there is
 # none. These give the value itself, and cost a quarter less for each row.
-sqlite3.register_adapter(bytes, bytes)
+sqlite3.register_adapter(bytes, bytes.__bytes__)
 _ITSELF: Any = {}.get
 sqlite3.register_adapter(type(None), _ITSELF)
 

@@ -9,6 +9,7 @@ from heliograph.core import messages
 from heliograph.store import rows
 from heliograph.store.hot_sqlite.connection import Connection, wanted
 from heliograph.store.hot_sqlite.pacing import MOVE
+from heliograph.store.hot_sqlite.portions import Insertion, Work
 from heliograph.store.hot_sqlite.reading import EVENT, MESSAGE
 from heliograph.store.hot_sqlite.taking import Line, take_line
 
@@ -26,6 +27,8 @@ _SEND_DUE = Line(
     2,
 )
 
+INSERT_CLAIMS = Insertion("claims", ("workspace_id", "message_id", "lease_until", "claimed_at", "claimed_by"))
+
 
 def claim(
     connection: Connection, now: int, limit: int, worker: str, lease_until: int, start: int
@@ -37,9 +40,7 @@ def claim(
     """
     held = {row[0] for row in connection.execute("SELECT id FROM workspaces WHERE hold_deliveries")}
     taken, cut = take_line(connection, _SEND_DUE, limit, held, start)
-    connection.executemany(
-        "INSERT INTO claims VALUES (?,?,?,?,?)", [(row[1], row[2], lease_until, now, worker) for row in taken]
-    )
+    INSERT_CLAIMS(connection, [(row[1], row[2], lease_until, now, worker) for row in taken])
     return [_claimed(row, lease_until) for row in taken], cut
 
 
@@ -69,20 +70,19 @@ _SETTLE = (
 )
 
 
+_RELEASE = Work("DELETE FROM claims WHERE claimed_by = ? AND", "message_id")
+_RELEASE_TELLING = (
+    "WITH wanted(a, b) AS (VALUES {}) DELETE FROM claims WHERE (workspace_id, message_id) IN"
+    " (SELECT a, b FROM wanted) AND claimed_by = ? RETURNING message_id"
+)
+
+
 def settle(connection: Connection, worker: str, settled: Sequence[rows.Settled]) -> list[rows.Settled]:
     """Store what became of claimed messages, and give those: one whose claim is no longer this worker's is left.
 
     What follows from it (`retry`, `reply`) is for the turn to see to.
     """
-    released = wanted(
-        connection,
-        "WITH wanted(a, b) AS (VALUES {}) DELETE FROM claims WHERE (workspace_id, message_id) IN"
-        " (SELECT a, b FROM wanted) AND claimed_by = ? RETURNING message_id",
-        "(?,?)",
-        {(entry.workspace_id, entry.message_id) for entry in settled},
-        (worker,),
-    )
-    ours = {row[0] for row in released}
+    ours = _release(connection, worker, {(entry.workspace_id, entry.message_id) for entry in settled})
     held = [entry for entry in settled if entry.message_id in ours]
     connection.executemany(
         _SETTLE,
@@ -97,6 +97,23 @@ def settle(connection: Connection, worker: str, settled: Sequence[rows.Settled])
         [(s.workspace_id, s.reference, s.message_id) for s in held if s.reference is not None],
     )
     return held
+
+
+def _release(connection: Connection, worker: str, claimed: Collection[tuple[int, bytes]]) -> set[bytes]:
+    """Give these claims up, but for those that are somebody else's; gives the messages of which they were."""
+    by_workspace: dict[int, list[bytes]] = {}
+    for workspace_id, message_id in sorted(claimed):
+        by_workspace.setdefault(workspace_id, []).append(message_id)
+    connection.execute("SAVEPOINT release")
+    released = sum(_RELEASE(connection, (worker,), *one) for one in by_workspace.items())
+    if released == len(claimed):
+        ours = {message_id for _, message_id in claimed}
+    else:
+        # Only then it matters which: to have each told costs as much as to delete it.
+        connection.execute("ROLLBACK TO release")
+        ours = {row[0] for row in wanted(connection, _RELEASE_TELLING, "(?,?)", claimed, (worker,))}
+    connection.execute("RELEASE release")
+    return ours
 
 
 def take_expired(

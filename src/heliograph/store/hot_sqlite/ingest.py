@@ -6,8 +6,10 @@ from collections.abc import Collection, Sequence
 
 from heliograph.store import rows
 from heliograph.store.hot_sqlite.connection import Connection, by_pairs
+from heliograph.store.hot_sqlite.portions import Insertion
 
-INSERT_EVENT = "INSERT INTO events VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"
+INSERT_EVENTS = Insertion("events", rows.Event._fields)
+INSERT_DUE = Insertion("due", ("partition", "workspace_id", "event_id"))
 
 
 def find_keys(connection: Connection, keys: Collection[tuple[int, str]]) -> dict[tuple[int, str], rows.Key]:
@@ -23,8 +25,8 @@ def find_keys(connection: Connection, keys: Collection[tuple[int, str]]) -> dict
 
 def accept(connection: Connection, events: Sequence[rows.Event], keys: Sequence[rows.Key]) -> bool:
     """Insert events, their places in the queue, and their idempotency keys (an outlived key is replaced)."""
-    connection.executemany(INSERT_EVENT, events)
-    connection.executemany("INSERT INTO due VALUES (?,?,?)", [(e[2], e[0], e[1]) for e in events])
+    INSERT_EVENTS(connection, events)
+    INSERT_DUE(connection, [(e[2], e[0], e[1]) for e in events])
     if keys:
         connection.executemany("INSERT OR REPLACE INTO idempotency_keys VALUES (?,?,?,?,?)", keys)
     return True

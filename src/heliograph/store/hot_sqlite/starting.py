@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from heliograph.core import effects, ids, messages, runs
 from heliograph.store import rows
 from heliograph.store.hot_sqlite.connection import Connection, by_pairs
+from heliograph.store.hot_sqlite.portions import Insertion
 
 _IN_PROGRESS = ", ".join(str(int(status)) for status in sorted(runs.IN_PROGRESS))
 _STOPPABLE = f"{int(messages.State.PLANNED)}, {int(messages.State.HELD)}, {int(messages.State.DELAYED)}"
@@ -15,6 +16,9 @@ _TAKEN = (
     "SELECT k.automation_id, k.start_key FROM wanted w JOIN start_keys k ON k.automation_id = w.a"
     " AND k.start_key = w.b"
 )
+_RUNS = Insertion("runs", rows.Run._fields, conflict="IGNORE")
+_STARTS = Insertion("starts", rows.Start._fields, conflict="IGNORE")
+INSERT_TIMERS = Insertion("timers", rows.Timer._fields, conflict="IGNORE")
 _THERE = "SELECT r.id FROM wanted w JOIN runs r ON r.workspace_id = w.a AND r.id = w.b"
 
 
@@ -26,16 +30,12 @@ def start(connection: Connection, launches: Sequence[rows.Launch]) -> set[bytes]
     launches = _unless_taken(connection, launches)
     keys = {(one.run.workspace_id, one.run.id) for one in launches}
     before = set(by_pairs(connection, _THERE, keys))
-    connection.executemany(
-        "INSERT OR IGNORE INTO runs VALUES (?,?,?,?,?,?,?,?,?,?,?)", [one.run for one in launches]
-    )
+    _RUNS(connection, [one.run for one in launches])
     begun = {row[0] for row in by_pairs(connection, _THERE, keys) if row not in before}
     fresh = [one for one in launches if one.run.id in begun]
-    connection.executemany(
-        "INSERT OR IGNORE INTO starts VALUES (?,?,?,?,?,?,?,?)", [one.start for one in fresh]
-    )
-    connection.executemany(
-        "INSERT OR IGNORE INTO timers VALUES (?,?,?,?,?)",
+    _STARTS(connection, [one.start for one in fresh])
+    INSERT_TIMERS(
+        connection,
         [
             (ids.partition_of(o.run.id), o.wake_at, o.run.workspace_id, int(effects.Timer.RUN), o.run.id)
             for o in fresh

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from heliograph.core import runs
 from heliograph.store import rows
@@ -13,44 +13,46 @@ from heliograph.store.hot_sqlite.batching import write_batches
 from heliograph.store.hot_sqlite.bulk import write_bulk
 from heliograph.store.hot_sqlite.calendar import write_calendar
 from heliograph.store.hot_sqlite.connection import Connection, by_pairs
+from heliograph.store.hot_sqlite.delivery import INSERT_CLAIMS
 from heliograph.store.hot_sqlite.fanout import write_fanouts
-from heliograph.store.hot_sqlite.ingest import INSERT_EVENT
+from heliograph.store.hot_sqlite.ingest import INSERT_DUE, INSERT_EVENTS
 from heliograph.store.hot_sqlite.keys import write_passes, write_step_keys
 from heliograph.store.hot_sqlite.lists import put_subscriptions
 from heliograph.store.hot_sqlite.pacing import write_pacing
+from heliograph.store.hot_sqlite.portions import Insertion, Work
 from heliograph.store.hot_sqlite.reports import write_reports
+from heliograph.store.hot_sqlite.starting import INSERT_TIMERS
 
-# What is the same in every such row stands in the statement: each value bound costs as much as a look at an index.
-_PASSED_RUNS = f"INSERT INTO runs VALUES (?,?,?,?,?,NULL,{int(runs.Status.DONE)},?,?,?,NULL)"
-
-_MESSAGES = (
-    f"INSERT INTO messages ({', '.join(rows.Message._fields)})"
-    f" VALUES ({','.join('?' * len(rows.Message._fields))})"
-)
+_DECISIONS = Insertion("decisions", rows.Decision._fields, conflict="REPLACE")
+_RUNS = Insertion("runs", rows.Run._fields)
+_PASSED_RUNS = Insertion("runs", rows.PASSED_RUN, same={"status": int(runs.Status.DONE)})
+_CHANGE_RUNS = Work("UPDATE OR FAIL runs SET status = ?, outcome = ?, reason = ?, state = ? WHERE", "id")
+_CHANGE_RUN = "UPDATE runs SET status=?, outcome=?, reason=?, state=? WHERE workspace_id=? AND id=?"
+_MANY = 8
+_MESSAGES = Insertion("messages", rows.Message._fields)
+_SEND_DUE = Insertion("send_due", ("partition", "workspace_id", "message_id", "due_at"), conflict="IGNORE")
+_INBOX = Insertion("inbox", rows.Inbox._fields, conflict="IGNORE")
 
 
 def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int], now: int) -> None:
     """Everything that the turn decided, table by table."""
     many = connection.executemany
-    many("INSERT OR REPLACE INTO decisions VALUES (?,?,?,?,?,?,?,?)", writes.decisions)
-    many("INSERT INTO runs VALUES (?,?,?,?,?,?,?,?,?,?,?)", writes.runs)
-    many(_PASSED_RUNS, writes.passed_runs)
-    many(_MESSAGES, writes.messages)
-    many("INSERT OR IGNORE INTO send_due VALUES (?,?,?,?)", writes.send_due)
-    many("INSERT INTO claims VALUES (?,?,?,?,?)", writes.claims)
-    many(
-        "UPDATE runs SET status=?, outcome=?, reason=?, state=? WHERE workspace_id=? AND id=?",
-        [(*change, *key) for key, change in writes.run_changes.items()],
-    )
-    many(INSERT_EVENT, writes.events)
-    many("INSERT INTO due VALUES (?,?,?)", writes.due)
+    _DECISIONS(connection, writes.decisions)
+    _RUNS(connection, writes.runs)
+    _PASSED_RUNS(connection, writes.passed_runs)
+    _MESSAGES(connection, writes.messages)
+    _SEND_DUE(connection, writes.send_due)
+    INSERT_CLAIMS(connection, writes.claims)
+    _change_runs(connection, writes)
+    INSERT_EVENTS(connection, writes.events)
+    INSERT_DUE(connection, writes.due)
     if writes.forgotten_timers:
         many(
             "DELETE FROM timers WHERE wake_at=? AND workspace_id=? AND kind=? AND id=?",
             [t[1:] for t in writes.forgotten_timers],
         )
-    many("INSERT OR IGNORE INTO timers VALUES (?,?,?,?,?)", writes.timers)
-    many("INSERT OR IGNORE INTO inbox VALUES (?,?,?,?,?,?,?)", writes.inbox)
+    INSERT_TIMERS(connection, writes.timers)
+    _INBOX(connection, writes.inbox)
     many(
         "INSERT INTO cooldowns VALUES (?,?,?,?) ON CONFLICT DO UPDATE SET matched_at = excluded.matched_at",
         [(*key, matched_at) for key, matched_at in writes.cooldowns.items()],
@@ -79,6 +81,20 @@ def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int]
     connection.execute(
         "UPDATE partitions SET last_now = max(last_now, ?) WHERE partition = ?", (now, partitions[0])
     )
+
+
+def _change_runs(connection: Connection, writes: rows.Writes) -> None:
+    # What runs have become since the last turn is the same for most of them.
+    same: dict[tuple[int, tuple[Any, ...]], list[bytes]] = {}
+    for (workspace_id, run_id), change in writes.run_changes.items():
+        same.setdefault((workspace_id, change), []).append(run_id)
+    others: list[tuple[Any, ...]] = []
+    for (workspace_id, change), changed in same.items():
+        if len(changed) < _MANY:
+            others += [(*change, workspace_id, run_id) for run_id in changed]
+        else:
+            _CHANGE_RUNS(connection, change, workspace_id, changed)
+    connection.executemany(_CHANGE_RUN, others)
 
 
 def _write_kept(connection: Connection, writes: rows.Writes, now: int) -> None:
