@@ -7,6 +7,7 @@ show twice is the first of the two.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -55,7 +56,12 @@ _EXAMPLES: Final = '"5 minutes", "1 day 2 hours" or "P1DT2H"'
 
 def parse_duration(given: object, path: str = "duration") -> Duration:
     """The span that `5 minutes` or `PT5M` names; zero is one too (A12, A14). Raises InvalidInput with the path."""
-    text = given.strip() if isinstance(given, str) else ""
+    return _duration(given.strip() if isinstance(given, str) else "", path)
+
+
+@functools.lru_cache(maxsize=1_024)
+def _duration(text: str, path: str) -> Duration:
+    """The span, remembered: steps of plans say the same one for every run."""
     if text.startswith("-") or text[1:].startswith("-"):
         raise errors.InvalidInput.at(path, f"may not be negative: write it as {_EXAMPLES}")
     iso = _ISO.fullmatch(text.upper())

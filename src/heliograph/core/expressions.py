@@ -7,8 +7,7 @@ Law: everything that can be wrong with the text of an expression is found when i
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any, NamedTuple, Protocol
 from zlib import crc32
@@ -84,16 +83,19 @@ def step_reference(status: str) -> dict[str, Any]:
     return {"status": status}
 
 
-def send_reference(statuses: Iterable[str] | Mapping[str, int]) -> dict[str, Any]:
+def send_reference(statuses: Sequence[str] | Mapping[str, int]) -> dict[str, Any]:
     """What `refs.<ref>` is for a send: the least of its messages' statuses (A57), and how many have which.
 
     `statuses` is that of each message, or how many have which.
 
     Where several are the least, it is the first of them by name; a send that made no message is UNROUTABLE.
     """
-    counts = Counter(statuses)
-    least = min(sorted(counts), key=lambda status: scripts.RANKS.get(status, 0), default="UNROUTABLE")
-    return {"status": least, "counts": dict(sorted(counts.items()))}
+    if isinstance(statuses, Mapping):
+        counts = dict(sorted(statuses.items()))
+    else:
+        counts = {status: statuses.count(status) for status in sorted({*statuses})}
+    least = min(counts, key=lambda status: scripts.RANKS.get(status, 0), default="UNROUTABLE")
+    return {"status": least, "counts": counts}
 
 
 _REF = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")

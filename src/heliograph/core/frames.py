@@ -93,8 +93,8 @@ class Run:
         self.zone = zone
         self.tenant_id: str | None = None
         """Whose it is, where it is a tenant's."""
-        self.automation = ""
-        """The automation that it is a run of: what a group of its runs is known by."""
+        self.automation = b""
+        """The id of the automation that it is a run of: what a group of its runs is known by."""
         self._visit = 0
         self._records: Sequence[Any] = ()
 
@@ -107,12 +107,12 @@ class Run:
                 context = left(context, records[place].output)
         self.context = context
 
-    def scope(self, now: int) -> expressions.Scope:
-        """What the step that is taken next sees."""
+    def scope(self, now: int, reads: frozenset[str]) -> expressions.Scope:
+        """What the step that is taken next sees, of other steps no more than it reads (as Kind.reads says it)."""
         steps = {
             ref: self._left(visit, self._records[visit])
-            for ref, visit in self.refs.items()
-            if visit < len(self._records)
+            for ref, visit in (self.refs.items() if reads else ())
+            if visit < len(self._records) and is_read(ref, reads)
         }
         seed = expressions.seed(self.run_id, self._visit)
         context = self.context._replace(steps=steps) if steps else self.context
@@ -132,6 +132,11 @@ class Run:
             return expressions.step_reference(status_of(record))
         told = self.sent.get(visit)
         return expressions.send_reference(told if told is not None else ["ENQUEUED"] * len(recipients))
+
+
+def is_read(ref: str, reads: frozenset[str]) -> bool:
+    """Whether a step with these `reads` looks at the step of this name."""
+    return "refs" in reads or f"refs.{ref}" in reads
 
 
 def recipients_in(output: Any) -> Sequence[Any] | None:
@@ -217,7 +222,7 @@ class Step:
         """Take the step, where its condition holds."""
         run = scene.started
         assert isinstance(run, Run)
-        scope = run.scope(scene.now)
+        scope = run.scope(scene.now, self.reads)
         judgement = expressions.judge(self.condition, scope)
         if judgement.holds:
             try:
@@ -227,7 +232,9 @@ class Step:
         else:
             told = judgement.fault or "the condition does not hold"
             outcome = plans.Outcome(plans.Status.SKIPPED, error=told)
-        return self._with_reads(outcome, scope)
+        # What it read stands in its record: a replay needs nothing else.
+        steps = scope.context.steps
+        return outcome._replace(output={**(outcome.output or {}), "read": steps}) if steps else outcome
 
     def people(self, run: Run, scope: expressions.Scope) -> Iterable[str]:
         """Whose stored profiles it needs; a field that cannot be resolved yet names nobody."""
@@ -273,14 +280,6 @@ class Step:
         except (errors.InvalidInput, errors.RenderFailed):
             return ()
 
-    def _with_reads(self, outcome: plans.Outcome, scope: expressions.Scope) -> plans.Outcome:
-        steps = scope.context.steps
-        if "refs" not in self.reads:
-            steps = {name: told for name, told in steps.items() if f"refs.{name}" in self.reads}
-        if not steps:
-            return outcome
-        return outcome._replace(output={**(outcome.output or {}), "read": steps})
-
 
 def leaves_of(steps: Iterable[Any]) -> dict[int, Leaves]:
     """The visit of every step that changes what the run holds, and how: such a kind has a method `left`."""
@@ -293,7 +292,7 @@ def leaves_of(steps: Iterable[Any]) -> dict[int, Leaves]:
 
 def refs_of(steps: Iterable[Any]) -> dict[str, int]:
     """The visit of every step that has a name."""
-    return {step.ref: visit for visit, step in enumerate(steps) if step.ref is not None}
+    return {step.ref: visit for visit, step in enumerate(steps) if isinstance(step, Step) and step.ref}
 
 
 # ── reading steps ───────────────────────────────────────────────────────────────────────────────────

@@ -6,6 +6,7 @@ to the same person are the same messages. Nothing is rendered but title and body
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -75,6 +76,12 @@ def letter_of(pin: plans.Pin, library: plans.Library, brand: str | None, **said:
     return Letter(
         template_id=pin.template_id, template_version=version, look=look, looks=looks, routing=by, **said
     )
+
+
+@functools.lru_cache(maxsize=1_024)
+def plain_letter(pin: plans.Pin, library: plans.Library, brand: str | None, default_subject: str) -> Letter:
+    """A stored template of which nothing more is said: one letter for all runs that send it."""
+    return letter_of(pin, library, brand, default_subject=default_subject)
 
 
 def letter_with(content: Mapping[str, Any], library: plans.Library, brand: str | None, **said: Any) -> Letter:

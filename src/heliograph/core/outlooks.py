@@ -24,6 +24,8 @@ class Ahead(NamedTuple):
     """Those that name lists."""
     read: tuple[int, ...]
     """The visits of the steps of whose outcome they may read."""
+    fields: frozenset[str]
+    """What their fields may look at, without their conditions (as frames.Kind.reads says it)."""
 
 
 class Outlook(NamedTuple):
@@ -53,5 +55,6 @@ def _from(left: tuple[plans.Step, ...], refs: Mapping[str, int]) -> Ahead:
         tuple(step for step in steps if step.is_placing),
         tuple(step for step in steps if step.has_key),
         tuple(step for step in steps if hasattr(step.body, "lists")),
-        tuple(visit for ref, visit in refs.items() if "refs" in reads or f"refs.{ref}" in reads),
+        tuple(visit for ref, visit in refs.items() if frames.is_read(ref, reads)),
+        frozenset().union(*(step.body.reads for step in steps)),
     )

@@ -123,6 +123,8 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
 
 def _said(given: Mapping[str, Any], path: str) -> Sequence[tuple[str, Mapping[str, Any]]]:
     """The places that speak of e-mail, the longer one last: it wins."""
+    if not given:
+        return ()
     channel = given.get("channel")
     places = [(f"{path}.email", given.get("email"))]
     if isinstance(channel, Mapping):

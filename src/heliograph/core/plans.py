@@ -126,18 +126,19 @@ class Pin(NamedTuple):
     """The routing strategy that it is sent by."""
 
 
-class Library(NamedTuple):
-    """What is published of a workspace's templates and brands."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class Library:
+    """What is published of a workspace's templates and brands; what is found out of one is kept by which one it is."""
 
     templates: Mapping[str, Pin]
     """By id and by alias."""
     brands: Mapping[str, int]
     """The version of each brand, by id."""
-    strategies: Mapping[str, Any] = {}
+    strategies: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """By which channels messages go (core.routing.Routing), by strategy."""
     drafts: frozenset[str] = frozenset()
     """The templates, by id and by alias, of which nothing is published."""
-    providers: Mapping[str, str] = {}
+    providers: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """The channel of each of the workspace's own providers, by name."""
 
     def missing(self, brand: str | None, strategy: str | None) -> str | None:
@@ -303,13 +304,21 @@ class Plan:
     """What an automation does, in order; what is found out of it once is kept by which one it is."""
 
     steps: tuple[Step, ...]
-    stops: bool
-    """Whether any of them is waited for before the next one begins."""
+    holding: tuple[tuple[int, frozenset[int]], ...]
+    """The visits of those that are waited for before the next one begins, and how they stand while they hold it up."""
 
 
 def plan(steps: tuple[Step, ...]) -> Plan:
     """The plan of these steps."""
-    return Plan(steps, any(step.on_error != "continue" for step in steps))
+    found = ((visit, _HOLDING.get(step.on_error)) for visit, step in enumerate(steps))
+    return Plan(steps, tuple((visit, held) for visit, held in found if held is not None))
+
+
+_HOLDING: Mapping[str, frozenset[int]] = {
+    "wait": frozenset({int(Status.PENDING)}),
+    "stop": frozenset({int(Status.PENDING), int(Status.FAILED)}),
+}
+"""How a step stands that holds up the next one, by its `on_error`."""
 
 
 def failed(error: str) -> Outcome:

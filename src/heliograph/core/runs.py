@@ -101,7 +101,14 @@ class Moved(NamedTuple):
 
 def may_go_on(plan: plans.Plan, records: Sequence[Record]) -> bool:
     """Whether a run takes a step now: there is one, and it need not wait for one before it."""
-    return len(records) < len(plan.steps) and not (plan.stops and _is_stopped(plan.steps, records))
+    if len(records) >= len(plan.steps):
+        return False
+    for visit, held in plan.holding:
+        if visit >= len(records):
+            break
+        if records[visit].status in held:
+            return False
+    return True
 
 
 def advance(
@@ -178,13 +185,6 @@ def waits_until(record: Record) -> int | None:
     return schedule.parse_instant(found, plans.WAKES_AT) if isinstance(found, str) else found
 
 
-def _is_stopped(steps: Sequence[plans.Step], made: Sequence[Record]) -> bool:
-    """Whether the next step may not begin: a step is waited for, or one that stops on error has failed."""
-    return any(
-        record.status in _HOLDING.get(step.on_error, ()) for step, record in zip(steps, made, strict=False)
-    )
-
-
 def _begun(outcome: plans.Outcome, now: int) -> Record:
     settled = outcome.status is not plans.Status.PENDING
     return Record(
@@ -234,15 +234,15 @@ def _answered(record: Record, reply: Reply, now: int) -> Record:
     error = record.error
     if reply.status is plans.Status.FAILED:
         error = error or reply.error or "failed"
-    status = plans.Status(record.status)
+    status = record.status
     if answered == record.asked:
-        status = _settled(error is not None, skipped == answered)
-        if status is plans.Status.SKIPPED:
+        status = int(_settled(error is not None, skipped == answered))
+        if status == plans.Status.SKIPPED:
             error = reply.error
     return Record(
-        int(status),
+        status,
         record.started_at,
-        now if status.settled else None,
+        None if status == _PENDING else now,
         _with(record.output, reply.output),
         error,
         record.asked,
@@ -265,8 +265,6 @@ def _settled(failed: bool, all_skipped: bool) -> plans.Status:
 
 
 _PENDING, _FAILED = int(plans.Status.PENDING), int(plans.Status.FAILED)
-_HOLDING: Mapping[str, tuple[int, ...]] = {"wait": (_PENDING,), "stop": (_PENDING, _FAILED)}
-"""How the record of a step stands that holds up the next one, by its `on_error`."""
 
 
 def _standing(plan: plans.Plan, made: Sequence[Record]) -> tuple[Status, Outcome]:

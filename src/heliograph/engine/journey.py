@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -44,6 +44,7 @@ class Journeys:
 
     def __init__(self, evaluator: expressions.Evaluator, default_subject: str, region: str | None = None):
         self._evaluator, self._default_subject, self._region = evaluator, default_subject, region
+        self._views: _Views | None = None
 
     def is_own(self, row: rows.Run) -> bool:
         """Whether the run brought its steps with it."""
@@ -62,16 +63,16 @@ class Journeys:
     def wanted(self, desk: desks.Desk, row: rows.Run, start: rows.Start, plan: plans.Plan) -> started.Wanted:
         """The profiles that its next steps write to, and the messages of earlier sends that they ask about."""
         records = runs.read(row.state)
-        seen = self._run(row, start, plan)
+        seen = self._run(desk, row, start, plan)
         seen.look(len(records), records)
-        scope = seen.scope(desk.now)
         # A step that is woken is still in its place: what follows it has not been taken.
         ahead = outlooks.of_plan(plan).ahead[len(records)]
+        scope = seen.scope(desk.now, ahead.fields)
         people = {user_id for step in ahead.steps for user_id in step.people(seen, scope)}
-        if not (ahead.placing or ahead.keyed or ahead.listing or ahead.read):
+        read = [(visit, records[visit]) for visit in ahead.read if visit < len(records)]
+        if not (ahead.placing or ahead.keyed or ahead.listing or read):
             return started.Wanted(people)
         places = {place for step in ahead.placing for place in step.tenants(seen, scope)}
-        read = [(visit, records[visit]) for visit in ahead.read if visit < len(records)]
         sent = [
             message_id
             for visit, record in read
@@ -104,17 +105,18 @@ class Journeys:
         """What its next steps see."""
         records = runs.read(row.state)
         sent = {}
-        # Only what has a name can be asked about.
-        refs = outlooks.of_plan(plan).refs
-        named = [(visit, records[visit]) for visit in refs.values() if visit < len(records)]
+        ahead = outlooks.of_plan(plan).ahead[len(records)]
+        named = [(visit, records[visit]) for visit in ahead.read if visit < len(records)]
         for visit, record in named:
             asked = [(row.workspace_id, one) for one in askings.message_ids(start, row.id, visit, record)]
             found = [_status(desk, key) for key in asked if key in desk.messages]
             if found:
                 sent[visit] = found
-        seen = self._run(row, start, plan)
-        seen.people = _People(desk, row.workspace_id, start.tenant_id)
-        seen.sent, seen.mailed = sent, _mailed(desk, row, named)
+        views = self._views_of(desk)
+        view = views.of(row.workspace_id, start.tenant_id)
+        seen = views.runs.get((row.workspace_id, row.id)) or self._run(desk, row, start, plan)
+        seen.people, seen.stored, seen.tenants, seen.keys = view.people, view.stored, view.tenants, view.keys
+        seen.sent, seen.mailed = sent, _mailed(desk, row, named) if named else {}
         body = journey_starts.read_body(start.body)
 
         def invoke(template: str, given: Mapping[str, Any]) -> Any:
@@ -122,10 +124,7 @@ class Journeys:
             return journey_starts.child(journey, template, given, (row.id, body), self._evaluator, desk.now)
 
         seen.invoke, seen.zone = invoke, workspace.zone
-        seen.stored = _Stored(desk, row.workspace_id, start.tenant_id)
-        seen.tenants = _Tenants(desk, row.workspace_id, start.tenant_id)
-        seen.automation = ids.text(row.automation_id)
-        seen.keys = _Keys(desk, row.workspace_id, start.tenant_id)
+        seen.automation = row.automation_id
         return plans.Scene(
             row.automation_id,
             b"",
@@ -145,7 +144,7 @@ class Journeys:
             self._region,
             desk.now,
             started=seen,
-            lists=_Lists(desk, row.workspace_id),
+            lists=view.lists,
         )
 
     def ended(
@@ -159,7 +158,13 @@ class Journeys:
         journey = None if asked.template is None else workspace.journey(asked.template)
         return rule_journeys.of_rule(journey, asked, self._evaluator)
 
-    def _run(self, row: rows.Run, start: rows.Start, plan: plans.Plan) -> frames.Run:
+    def _views_of(self, desk: desks.Desk) -> _Views:
+        views = self._views
+        if views is None or views.desk is not desk:
+            views = self._views = _Views(desk)
+        return views
+
+    def _run(self, desk: desks.Desk, row: rows.Run, start: rows.Start, plan: plans.Plan) -> frames.Run:
         """The run as its steps see it, but for what is read of others."""
         outlook = outlooks.of_plan(plan)
         context = journey_starts.context_of(journey_starts.read_body(start.body))
@@ -167,6 +172,7 @@ class Journeys:
             row.id, context, self._evaluator, outlook.refs, leaves=outlook.leaves, token=start.token
         )
         made.tenant_id = start.tenant_id
+        self._views_of(desk).runs[row.workspace_id, row.id] = made
         return made
 
 
@@ -224,13 +230,12 @@ class _Lists(Mapping[str, str | None]):
     """The lists on a desk, by id. Raises plans.Unseen for what nobody asked for beforehand."""
 
     def __init__(self, desk: desks.Desk, workspace_id: int):
-        self._found = desk.lists.get(workspace_id, plans.NO_LISTS)
-        self._looked_up, self._workspace_id = desk.lists_looked_up, workspace_id
+        self._desk, self._workspace_id = desk, workspace_id
 
     def __getitem__(self, list_id: str) -> str | None:
-        if (self._workspace_id, list_id) not in self._looked_up:
+        if (self._workspace_id, list_id) not in self._desk.lists_looked_up:
             raise plans.Unseen(list_id)
-        return self._found[list_id]
+        return self._desk.lists.get(self._workspace_id, plans.NO_LISTS)[list_id]
 
     def __iter__(self) -> Any:
         return iter(())
@@ -310,3 +315,34 @@ class _Keys(_OnDesk):
         if found.expires_at <= self._desk.now:
             raise KeyError(place)
         return frames.Used(ids.wire(found.run_id), msgspec.json.decode(found.answer))
+
+
+class _View(NamedTuple):
+    """What the runs of one tenant see of a desk."""
+
+    people: _People
+    stored: _Stored
+    tenants: _Tenants
+    keys: _Keys
+    lists: _Lists
+
+
+class _Views:
+    """What runs see of one desk: made once for all runs of a tenant."""
+
+    def __init__(self, desk: desks.Desk):
+        self.desk = desk
+        self.runs: dict[tuple[int, bytes], frames.Run] = {}
+        """The runs of which it was asked what they look at."""
+        self._views: dict[tuple[int, str | None], _View] = {}
+
+    def of(self, workspace_id: int, tenant_id: str | None) -> _View:
+        """What runs of a tenant see (None: of the workspace)."""
+        whose = (workspace_id, tenant_id)
+        found = self._views.get(whose)
+        if found is None:
+            there = (self.desk, *whose)
+            lists = _Lists(self.desk, workspace_id)
+            found = _View(_People(*there), _Stored(*there), _Tenants(*there), _Keys(*there), lists)
+            self._views[whose] = found
+        return found

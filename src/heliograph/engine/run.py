@@ -6,7 +6,7 @@ concerns another subject becomes an inbox row in that subject's partition, uniqu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol
 
 import msgspec
@@ -17,7 +17,7 @@ from heliograph.engine import desk as desks
 from heliograph.store import rows
 
 _encode = msgspec.json.Encoder().encode
-_reply = msgspec.json.Decoder(tuple[int, int, int, Any, str | None])
+_reply = msgspec.json.Decoder(runs.Reply)
 
 _PLANNED, _UNROUTABLE = int(messages.State.PLANNED), int(messages.State.UNROUTABLE)
 
@@ -55,10 +55,9 @@ class Origin(Protocol):
 
 
 def resume(
-    desk: desks.Desk, plan: plans.Plan, row: rows.Run, inbox: rows.Inbox, scene: plans.Scene | None
+    desk: desks.Desk, plan: plans.Plan, row: rows.Run, reply: runs.Reply, scene: plans.Scene | None
 ) -> list[Any]:
     """Let a waiting run take in one answer; gives what it asks for next: (visit, ordinal, effect)."""
-    reply = reply_in(inbox)
     if row.status != runs.Status.WAITING:
         return []
     # Without a scene there is no further step to take: the plan was asked for all it has.
@@ -74,7 +73,7 @@ def resume(
 
 
 def hear_now(
-    desk: desks.Desk, inbox: rows.Inbox, place: int, plan_of: Callable[[rows.Run], plans.Plan | None]
+    desk: desks.Desk, told: runs.Reply, place: int, plan_of: Callable[[rows.Run], plans.Plan | None]
 ) -> bool:
     """Let a run that this turn has made, at its place among those, take in an answer; gives whether it did.
 
@@ -84,17 +83,32 @@ def hear_now(
     plan = plan_of(row)
     if plan is None or len(runs.read(row.state)) < len(plan.steps):
         return False
-    resume(desk, plan, row, inbox, None)
+    resume(desk, plan, row, told, None)
     key = (row.workspace_id, row.id)
     desk.writes.runs[place] = desk.runs.pop(key)
     del desk.writes.run_changes[key]
     return True
 
 
+def told_of(one: rows.Launch, begun: Collection[bytes]) -> runs.Reply:
+    """What the run hears that asked for another one; `begun` are the ids of those that did begin."""
+    assert one.asked_by is not None
+    _, visit, ordinal = one.asked_by
+    output = {"run_id": ids.wire(one.run.id)} if one.run.id in begun else {"already_entered": True}
+    return runs.Reply(visit, ordinal, plans.Status.SUCCEEDED, output, None)
+
+
+def heard_later(one: rows.Launch, told: runs.Reply) -> rows.Inbox:
+    """The row by which the run that asked for another one hears of it in a turn of its own."""
+    assert one.asked_by is not None
+    run_id, kind = one.asked_by[0], int(effects.Inbox.REPLY)
+    body = messages.answer_body(*told)
+    return rows.Inbox(ids.partition_of(run_id), one.run.workspace_id, one.run.id, kind, run_id, body, 0)
+
+
 def reply_in(inbox: rows.Inbox) -> runs.Reply:
     """The answer that an inbox row of kind REPLY brings."""
-    visit, ordinal, status, output, error = _reply.decode(inbox.body)
-    return runs.Reply(visit, ordinal, plans.Status(status), output, error)
+    return _reply.decode(inbox.body)
 
 
 def moving(
@@ -112,8 +126,13 @@ def moving(
     made = {}
     for key, row in found.items():
         plan = None if key in woken else plan_of(row)
-        if plan is None or runs.may_go_on(plan, runs.take_in(runs.read(row.state), heard.get(key, ()), now)):
-            made[key] = row
+        if plan is not None:
+            before = runs.read(row.state)
+            if len(before) == len(plan.steps):
+                continue
+            if not runs.may_go_on(plan, runs.take_in(before, heard.get(key, ()), now)):
+                continue
+        made[key] = row
     return made
 
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from heliograph.core import batches, effects, ids, messages, plans, runs
+from heliograph.core import batches, effects, outlooks, plans, runs
 from heliograph.engine import (
     askings,
     batch_words,
@@ -152,12 +152,12 @@ class Started:
 
     def _plan(self, row: rows.Run, start: rows.Start) -> plans.Plan | None:
         """The plan that a run began with, whatever became of its automation since."""
-        door = self._doors[start.door]
-        if door.is_own(row):
-            return door.plan(row, start, None)
         key = (row.automation_id, row.version)
         plan = self._plans.get(key)
         if plan is None:
+            door = self._doors[start.door]
+            if door.is_own(row):
+                return door.plan(row, start, None)
             with self._store.reading() as connection:
                 definition = definitions.version_of(connection, *key)
             if definition is None:
@@ -299,10 +299,27 @@ class Started:
         # From here on nothing is decided any more.
         state = runs.write(moved.records)
         desk.put_run(row._replace(status=int(moved.status), outcome=int(moved.outcome), state=state))
-        looking.keep_keys(desk, row, start.tenant_id, records, moved.records, askings.messages_of(start))
-        depth = 0 if scene is None else scene.depth
+        if outlooks.of_plan(plan).ahead[0].keyed:
+            looking.keep_keys(desk, row, start.tenant_id, records, moved.records, askings.messages_of(start))
+        if moved.asked:
+            self._ask(desk, workspace, row, start, 0 if scene is None else scene.depth, moved.asked)
+        if moved.status is runs.Status.CANCELED:
+            askings.stop_messages(desk, row, start, moved.records)
+        if moved.status not in runs.IN_PROGRESS:
+            self._doors[start.door].ended(desk, row, start, moved.records)
+
+    def _ask(
+        self,
+        desk: desks.Desk,
+        workspace: match.Workspace,
+        row: rows.Run,
+        start: rows.Start,
+        depth: int,
+        asked: Sequence[tuple[int, int, effects.Effect]],
+    ) -> None:
+        """Carry out what a run's steps ask for."""
         origin = askings.origin_of(start, depth)
-        for visit, ordinal, effect in moved.asked:
+        for visit, ordinal, effect in asked:
             if isinstance(effect, effects.SendMany):
                 topic = workspace.wishes.topic_of(effect.template_id)
                 mailing.begin(desk, start, (row.id, visit), depth, effect, topic)
@@ -310,10 +327,6 @@ class Started:
                 requested.begin(desk, start, (row.id, visit), effect)
             else:
                 run.carry_out(desk, origin, row.id, row.automation_id, visit, ordinal, effect)
-        if moved.status is runs.Status.CANCELED:
-            askings.stop_messages(desk, row, start, moved.records)
-        if moved.status not in runs.IN_PROGRESS:
-            self._doors[start.door].ended(desk, row, start, moved.records)
 
     # ── starting and canceling ──────────────────────────────────────────────────────────────────────
 
@@ -355,26 +368,15 @@ class Started:
             for one in launches:
                 if one.asked_by is None:
                     continue
-                told, place = _told(one, begun), made.get(one.asked_by[0])
+                told, place = run.told_of(one, begun), made.get(one.asked_by[0])
                 if place is None or not run.hear_now(desk, told, place, plan_of):
-                    desk.writes.inbox.append(told)
+                    desk.writes.inbox.append(run.heard_later(one, told))
         if desk.writes.canceled:
             hot.cancel_messages(connection, desk.now, desk.writes.canceled)
 
 
 def _is_canceled(row: rows.Run) -> bool:
     return row.status == runs.Status.CANCELED
-
-
-def _told(one: rows.Launch, begun: Collection[bytes]) -> rows.Inbox:
-    """What the run hears that asked for another one."""
-    assert one.asked_by is not None
-    run_id, visit, ordinal = one.asked_by
-    is_begun = one.run.id in begun
-    output = {"run_id": ids.wire(one.run.id)} if is_begun else {"already_entered": True}
-    body = messages.answer_body(visit, ordinal, plans.Status.SUCCEEDED, output, None)
-    kind = int(effects.Inbox.REPLY)
-    return rows.Inbox(ids.partition_of(run_id), one.run.workspace_id, one.run.id, kind, run_id, body, 0)
 
 
 def _reason(inbox: rows.Inbox) -> str:

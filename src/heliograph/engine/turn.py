@@ -395,6 +395,6 @@ class Turns:
         scene = None if event is None else self._scene(desk, workspace, event, lists.texts(plan))
         if scene is not None:
             scene.rule_id = row.automation_id
-        for visit, ordinal, effect in run.resume(desk, plan, row, inbox, scene):
+        for visit, ordinal, effect in run.resume(desk, plan, row, run.reply_in(inbox), scene):
             assert event is not None
             run.carry_out(desk, event, row.id, row.automation_id, visit, ordinal, effect)

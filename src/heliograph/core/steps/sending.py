@@ -71,8 +71,8 @@ class Send(NamedTuple):
         own = {**run.context.profile, **self._object("profile", scope)}
         recipient = outgoing.Recipient(user_id, {**run.people.get(user_id, {}), **own}, data)
         override = overrides.of_email(self._object("override", scope), f"{self.path}.override")
-        brand = self._brand(run, scope)
-        outcome = _deliver(scene, [recipient], template, None, brand, override=override)
+        said = {"override": override} if override else {}
+        outcome = _deliver(scene, [recipient], template, None, self._brand(run, scope), **said)
         return self.once.noted(outcome, self.action, scope)
 
     def _brand(self, run: frames.Run, scope: expressions.Scope) -> str | None:
@@ -218,19 +218,19 @@ def _deliver(
     **how: Any,
 ) -> plans.Outcome:
     """A message to each of these, and to whoever is to have a copy of it; `how` is of outgoing.Letter."""
-    said = {"default_subject": scene.default_subject, **how}
-    if template is not None:
-        pin = scene.library.templates.get(template)
-        if pin is None and template not in scene.library.drafts:
-            return plans.failed(scene.library.lack(template))
+    library, subject = scene.library, scene.default_subject
+    pin = None if template is None else library.templates.get(template)
+    if template is None:
+        letter = outgoing.letter_with(content or {}, library, brand, default_subject=subject, **how)
+    elif pin is not None and how:
+        letter = outgoing.letter_of(pin, library, brand, default_subject=subject, **how)
+    elif pin is not None:
+        letter = outgoing.plain_letter(pin, library, brand, subject)
+    elif template in library.drafts:
         # A draft makes messages that say so (A68).
-        letter = (
-            outgoing.Letter(template_id=template, fault=outgoing.UNPUBLISHED)
-            if pin is None
-            else outgoing.letter_of(pin, scene.library, brand, **said)
-        )
+        letter = outgoing.Letter(template_id=template, fault=outgoing.UNPUBLISHED)
     else:
-        letter = outgoing.letter_with(content or {}, scene.library, brand, **said)
+        return plans.failed(library.lack(template))
     asked = [message for one in recipients for message in outgoing.messages(letter, one)]
     return plans.pending(*asked, output={plans.RECIPIENTS: [(one.contact_id, one.address) for one in asked]})
 

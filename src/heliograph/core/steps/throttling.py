@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from heliograph import errors
-from heliograph.core import delays, effects, expressions, fields, frames, plans
+from heliograph.core import delays, effects, expressions, fields, frames, ids, plans
 
 SCOPES = ("user", "global", "dynamic")
 MOST_ALLOWED = 1_000
@@ -46,7 +46,7 @@ class Throttle(NamedTuple):
         kind, key = str(values["scope"]), values.get("throttle_key")
         group = [kind, None if key is None else frames.name(key, f"{self.path}.throttle_key")]
         if kind != "dynamic":
-            group += [run.automation, self.path]
+            group += [ids.text(run.automation), self.path]
         if kind == "user":
             group.append(_user(run, self.path))
         asked = effects.Throttle(tuple(group), int(values["max_allowed"]), period)
