@@ -46,8 +46,10 @@ def test_many_rows_come_in_as_each_would(
     rows = [tuple(None if place == unsaid else value for place, value in enumerate(row)) for row in rows]
     plain, many = table(), table()
     plain.executemany("INSERT INTO things VALUES (?,?,?,?,7)", rows)
-    portions.Insertion("things", COLUMNS, same={"state": 7})(many, rows)
-    portions.Insertion("things", COLUMNS, same={"state": 8}, conflict="IGNORE")(many, rows[:again])
+    assert portions.Insertion("things", COLUMNS, same={"state": 7})(many, rows) == len(rows)
+    assert (
+        portions.Insertion("things", COLUMNS, same={"state": 8}, conflict="IGNORE")(many, rows[:again]) == 0
+    )
     assert stored(many) == stored(plain)
     if rows[:again]:
         with pytest.raises(sqlite3.IntegrityError):

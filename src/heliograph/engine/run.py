@@ -64,7 +64,7 @@ def resume(
     moved = runs.advance(plan, runs.read(row.state), (reply,), scene or _NOWHERE, desk.now)
     state = runs.write(moved.records)
     key = (row.workspace_id, row.id)
-    desk.runs[key] = row._replace(status=moved.status, outcome=moved.outcome, state=state)
+    desk.runs[key] = row.moved(moved.status, moved.outcome, state)
     desk.writes.run_changes[key] = (int(moved.status), int(moved.outcome), None, state)
     if moved.outcome is not runs.Outcome.PENDING:
         executed = int(moved.outcome is runs.Outcome.EXECUTED)

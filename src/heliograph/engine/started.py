@@ -298,7 +298,7 @@ class Started:
             desk.goes_on = True
         # From here on nothing is decided any more.
         state = runs.write(moved.records)
-        desk.put_run(row._replace(status=int(moved.status), outcome=int(moved.outcome), state=state))
+        desk.put_run(row.moved(int(moved.status), int(moved.outcome), state))
         if outlooks.of_plan(plan).ahead[0].keyed:
             looking.keep_keys(desk, row, start.tenant_id, records, moved.records, askings.messages_of(start))
         if moved.asked:

@@ -80,6 +80,10 @@ class Run(NamedTuple):
     trace: bytes | str | None
     state: bytes | str | None
 
+    def moved(self, status: int, outcome: int, state: bytes) -> Run:
+        """The run after it has moved: `status` and `outcome` are of core.runs, `state` is its records."""
+        return Run(*self[:6], status, outcome, self.reason, self.trace, state)
+
 
 PASSED_RUN = (
     "workspace_id",

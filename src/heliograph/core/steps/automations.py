@@ -54,7 +54,10 @@ class InvokeAutomation(
     def take(self, scene: plans.Scene) -> plans.Outcome:
         """Start it; it has succeeded when the run is there, or was there before."""
         try:
-            filled = self.filled.fill(scene.context, scene.now)
+            # What a text would see is put together only where there is one.
+            filled = (
+                self.filled.source if self.filled.is_static else self.filled.fill(scene.context, scene.now)
+            )
         except errors.RenderFailed as fault:
             return plans.failed(fault.message)
         key = None

@@ -56,10 +56,10 @@ class Insertion:
         self._head, self._columns, self._same = f"INSERT OR {conflict} INTO {table}", columns, same or {}
         self._known: dict[tuple[bool, ...], _Statements] = {}
 
-    def __call__(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
-        """Insert these rows."""
+    def __call__(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> int:
+        """Insert these rows; gives how many came in."""
         if not rows:
-            return
+            return 0
         by_column = list(zip(*rows, strict=True))
         is_said = tuple([values[0] is not None or values.count(None) < len(values) for values in by_column])
         known = self._known.get(is_said)
@@ -67,8 +67,11 @@ class Insertion:
             known = self._known[is_said] = self._statements(is_said)
         # Plain tuples too: the driver takes values out of a named one ten times as slowly.
         plain = list(zip(*[by_column[place] for place in known.places], strict=True))
+        done = 0
         for size, found in portions(plain):
-            connection.executemany(known.by_size[size], [[*chain.from_iterable(part)] for part in found])
+            flat = [[*chain.from_iterable(part)] for part in found]
+            done += connection.executemany(known.by_size[size], flat).rowcount
+        return done
 
     def _statements(self, is_said: tuple[bool, ...]) -> _Statements:
         places = [place for place, said in enumerate(is_said) if said]

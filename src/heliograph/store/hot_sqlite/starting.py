@@ -30,8 +30,12 @@ def start(connection: Connection, launches: Sequence[rows.Launch]) -> set[bytes]
     launches = _unless_taken(connection, launches)
     keys = {(one.run.workspace_id, one.run.id) for one in launches}
     before = set(by_pairs(connection, _THERE, keys))
-    _RUNS(connection, [one.run for one in launches])
-    begun = {row[0] for row in by_pairs(connection, _THERE, keys) if row not in before}
+    came_in = _RUNS(connection, [one.run for one in launches])
+    # Where no more stayed out than were there before, it was those; else it is looked up who has come in.
+    if came_in == len(launches) - len(before):
+        begun = {one.run.id for one in launches} - {row[0] for row in before}
+    else:
+        begun = {row[0] for row in by_pairs(connection, _THERE, keys) if row not in before}
     fresh = [one for one in launches if one.run.id in begun]
     _STARTS(connection, [one.start for one in fresh])
     INSERT_TIMERS(
