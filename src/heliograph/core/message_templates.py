@@ -96,12 +96,6 @@ class Texts(NamedTuple):
     is_drawn: bool
     """Whether it is Elemental: then `{name}` is looked up in the message's data too."""
 
-    @property
-    def reads(self) -> frozenset[str]:
-        """The roots that they read."""
-        parts = (self.subject, self.text, *([] if self.html is None else [self.html]))
-        return frozenset().union(*(one.roots for one in parts))
-
 
 def compiled(said: Said, channel: str = "email", locale: str = "", look: brands.Look = brands.PLAIN) -> Texts:
     """The texts of a template; `locale` is one of `locales`, or empty. Raises errors.InvalidInput."""

@@ -14,7 +14,8 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import NamedTuple
+
+import msgspec
 
 from heliograph import errors
 
@@ -24,14 +25,14 @@ LONGEST_LINE = 998
 LONGEST_ADDRESS = 254
 
 
-class Mailbox(NamedTuple):
+class Mailbox(msgspec.Struct, frozen=True):
     """Whom a letter is from or for."""
 
     address: str  # local@domain; either side may hold letters beyond ASCII
     name: str = ""  # what people see beside it; spaces around it do not count
 
 
-class Letter(NamedTuple):
+class Letter(msgspec.Struct, frozen=True):
     """Everything that a message is made of."""
 
     message_id: str  # the ledger's id: makes the Message-ID and the boundary
@@ -114,10 +115,14 @@ _ASCII_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _NAMED = re.compile(r"(?P<name>.*?)\s*<(?P<address>[^<>]*)>", re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)")
 _SPECIAL = re.compile(r'["\\]')
+_ATOM = re.compile(rf"[{_ATEXT}]+")
 _ATOMS = re.compile(rf"[{_ATEXT}]+(?: [{_ATEXT}]+)*")
 _WORDS = re.compile(r"(?:[!-~]+(?: [!-~]+)*)?")
 _TOKEN = re.compile(r"[!-9;-~]{1,50}")
 _OURS = frozenset(("from", "to", "reply-to", "subject", "date", "message-id", "mime-version", "bcc"))
+_AS_THEY_ARE = b"\t\n" + bytes(range(0x20, 0x7F))
+"""The octets that a body may travel with."""
+_PART = b"Content-Type: text/%b; charset=utf-8\r\nContent-Transfer-Encoding: %b\r\n\r\n%b"
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -134,14 +139,12 @@ def _assembled(letter: Letter) -> bytes:
     if letter.headers:
         headers += "".join(map(_extra_line, letter.headers))
     if letter.html is None:
-        return f"{headers}MIME-Version: 1.0\r\n{_part('plain', letter.text, 'text')}".encode()
+        return f"{headers}MIME-Version: 1.0\r\n".encode() + _part("plain", letter.text, "text")
     boundary = f"=_{letter.message_id}"
-    return (
-        f'{headers}MIME-Version: 1.0\r\nContent-Type: multipart/alternative;\r\n boundary="{boundary}"\r\n\r\n'
-        f"--{boundary}\r\n{_part('plain', letter.text, 'text')}\r\n"
-        f"--{boundary}\r\n{_part('html', letter.html, 'html')}\r\n"
-        f"--{boundary}--\r\n"
-    ).encode()
+    headers += f'MIME-Version: 1.0\r\nContent-Type: multipart/alternative;\r\n boundary="{boundary}"\r\n'
+    between = f"\r\n--{boundary}".encode()
+    parts = (_part("plain", letter.text, "text"), _part("html", letter.html, "html"))
+    return b"%b%b\r\n%b%b\r\n%b%b--\r\n" % (headers.encode(), between, parts[0], between, parts[1], between)
 
 
 def _faults(letter: Letter) -> list[errors.Fault]:
@@ -223,7 +226,7 @@ def _extra_line(field: tuple[str, str]) -> str:
 
 
 def _checked_id(message_id: str) -> str:
-    if not _ATOMS.fullmatch(message_id) or " " in message_id:
+    if not _ATOM.fullmatch(message_id):
         raise errors.InvalidInput.at("message_id", f"{message_id!r} cannot stand in a Message-ID")
     return message_id
 
@@ -234,27 +237,21 @@ def _date(second: int) -> str:
     return f"{_DAYS[at.weekday()]}, {at.day:02} {_MONTHS[at.month - 1]} {at:%Y %H:%M:%S} +0000"
 
 
-def _part(kind: str, text: str, path: str) -> str:
+def _part(kind: str, text: str, path: str) -> bytes:
     """A body with its Content headers: as it stands where every line may travel so, else quoted-printable.
 
     The `--=_` of a boundary cannot stand in a quoted-printable body, whose every `=` is followed by digits.
     """
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if not text.endswith("\n"):
-        text += "\n"
-    body, encoding = text.replace("\n", "\r\n"), "7bit"
-    bare = text.replace("\n", "").replace("\t", "")
-    if not (bare.isascii() and bare.isprintable()) or "--=_" in text or _longest(text) > LONGEST_LINE:
-        body, encoding = _quoted_printable(body, path), "quoted-printable"
-    return f"Content-Type: text/{kind}; charset=utf-8\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n{body}"
-
-
-def _longest(text: str) -> int:
-    return len(text) if len(text) <= LONGEST_LINE else max(map(len, text.split("\n")))
-
-
-def _quoted_printable(body: str, path: str) -> str:
-    return binascii.b2a_qp(_octets(body, path), istext=True).decode("ascii")
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    lines = _octets(text, path)
+    if lines[-1:] != b"\n":
+        lines += b"\n"
+    body, encoding = lines.replace(b"\n", b"\r\n"), b"7bit"
+    is_long = len(lines) > LONGEST_LINE and max(map(len, lines.split(b"\n"))) > LONGEST_LINE
+    if is_long or lines.translate(None, _AS_THEY_ARE) or "--=_" in text:
+        body, encoding = binascii.b2a_qp(body, istext=True), b"quoted-printable"
+    return _PART % (kind.encode(), encoding, body)
 
 
 def _folded(text: str, used: int) -> str:

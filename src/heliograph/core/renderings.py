@@ -7,16 +7,18 @@ and locale that its messages need, and filled for each of them.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
+
+import msgspec
 
 from heliograph.core import brands, message_templates, mime, templates
 
 _EMPTY_LINES = re.compile(r"\n{3,}")
 
 
-class Rendered(NamedTuple):
+class Rendered(msgspec.Struct, frozen=True):
     """A message as it is read."""
 
     subject: str
@@ -42,6 +44,8 @@ class Content(NamedTuple):
     is_drawn: bool = False
     is_plain: bool = False
     """Whether its texts see nothing but what they are filled from, as most do."""
+    reads_payload_alone: bool = False
+    """Whether of `event` they read its payload and nothing else."""
 
     def fill(self, context: templates.Context, now: int) -> Rendered:
         """The message. Raises errors.HeliographError where a text cannot be filled."""
@@ -113,10 +117,21 @@ class Design:
 @lru_cache(maxsize=4096)
 def of_texts(subject: str, text: str, html: str | None) -> Content:
     """Texts of a message's own, compiled."""
-    texts = [templates.compile_text(subject, "subject"), templates.compile_text(text, "text")]
+    titled, said = templates.compile_text(subject, "subject"), templates.compile_text(text, "text")
     markup = None if html is None else templates.compile_text(html, "html", escape=True)
-    reads = frozenset().union(*(compiled.roots for compiled in (*texts, *([markup] if markup else []))))
-    return Content(texts[0], texts[1], markup, reads, is_plain=True)
+    every = (titled, said) if markup is None else (titled, said, markup)
+    return Content(
+        titled,
+        said,
+        markup,
+        frozenset().union(*(compiled.roots for compiled in every)),
+        is_plain=True,
+        reads_payload_alone=_read_payload_alone(every),
+    )
+
+
+def _read_payload_alone(texts: Iterable[templates.Text]) -> bool:
+    return all(text.of_event is not None and text.of_event <= {"payload"} for text in texts)
 
 
 def _of_template(
@@ -125,14 +140,18 @@ def _of_template(
     texts = message_templates.compiled(said, channel, locale, look or brands.PLAIN)
     sender = templates.compile_text(said.sender, "from") if said.sender else None
     reply_to = templates.compile_text(said.reply_to, "reply_to") if said.reply_to else None
-    reads = texts.reads.union(*(one.roots for one in (sender, reply_to) if one is not None))
+    every = [one for one in (texts.subject, texts.text, texts.html, sender, reply_to) if one is not None]
+    reads = frozenset().union(*(one.roots for one in every))
     if texts.is_drawn:
         reads |= {"data"}
     if "profile" in reads:
         reads |= {"contact"}
     is_plain = not texts.is_drawn and sender is reply_to is None and reads.isdisjoint(("brand", "profile"))
     return Content(
-        texts.subject, texts.text, texts.html, reads, sender, reply_to, look, texts.is_drawn, is_plain
+        *(texts.subject, texts.text, texts.html, reads, sender, reply_to, look),
+        is_drawn=texts.is_drawn,
+        is_plain=is_plain,
+        reads_payload_alone=_read_payload_alone(every),
     )
 
 

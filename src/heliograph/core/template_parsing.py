@@ -46,7 +46,8 @@ class Parsed:
         self.template = template
         self.roots: set[str] = set()
         """The names at the head of its paths, its own variables among them."""
-        self._paths: set[tuple[str, ...]] = set()
+        self.all_paths: set[tuple[str, ...]] = set()
+        """The first two names of the paths that it reads, its own variables among them."""
         self.is_open = False
         """Whether it has a path whose head is only known when it is filled: `{{ [name] }}`."""
         self.unknown: list[tuple[str, liquid.Token]] = []
@@ -64,7 +65,7 @@ class Parsed:
     @property
     def paths(self) -> frozenset[tuple[str, ...]]:
         """The first two names of the paths that it reads, its own variables left out."""
-        return frozenset(path for path in self._paths if path[0] not in self._own)
+        return frozenset(path for path in self.all_paths if path[0] not in self._own)
 
     def _nodes(self, nodes: Iterable[ast.Node]) -> int:
         """Bound the ranges and loops among these nodes; gives what passing them once costs."""
@@ -90,7 +91,7 @@ class Parsed:
             self._root(one.path[0])
             if isinstance(one.path[0], str):
                 second = one.path[1:2]
-                self._paths.add((one.path[0], *(name for name in second if isinstance(name, str))))
+                self.all_paths.add((one.path[0], *(name for name in second if isinstance(name, str))))
         steps = 1
         if isinstance(one, expressions.FilteredExpression):
             filters = one.filters or []

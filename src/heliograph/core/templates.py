@@ -63,6 +63,8 @@ class Text(msgspec.Struct, frozen=True):
     is_static: bool = True
     """Whether it has no tags: then filling gives the source."""
     roots: frozenset[str] = frozenset()
+    of_event: frozenset[str] | None = frozenset()
+    """The names of `event` that it reads; None: that is only known when it is filled."""
     outputs: tuple[Segments, ...] = ()
     """The paths that it puts out without a `default`."""
     _write: Writer | None = None
@@ -113,7 +115,7 @@ def compile_text(source: str, path: str = "", *, escape: bool = False) -> Text:
         return Text(source, path)
     parsed = template_parsing.parse(source, path, escape)
     write = _joined(parsed, path, escape) or _rendered(parsed, path)
-    return Text(source, path, False, _roots(parsed), parsed.outputs, write)
+    return Text(source, path, False, _roots(parsed), _of_event(parsed), parsed.outputs, write)
 
 
 def compile_value(source: Any, path: str = "") -> Value:
@@ -165,6 +167,11 @@ def _is_static(source: str) -> bool:
 def _roots(parsed: template_parsing.Parsed) -> frozenset[str]:
     roots = parsed.roots.difference(template_sandbox.INSTANTS)
     return frozenset(roots.union(ROOTS) if parsed.is_open else roots)
+
+
+def _of_event(parsed: template_parsing.Parsed) -> frozenset[str] | None:
+    names = [path[1:] for path in parsed.all_paths if path[0] == "event"]
+    return None if parsed.is_open or () in names else frozenset(name for [name] in names)
 
 
 def _written(path: Segments) -> str:
@@ -245,27 +252,42 @@ def _kept_small(build: Builder, path: str) -> Builder:
 def _joined(parsed: template_parsing.Parsed, path: str, escape: bool) -> Writer | None:
     """How a text of literal parts and plain paths is filled, or None for any other."""
     pieces: list[str] = []
-    lookups: list[tuple[int, Callable[[Context], str]]] = []
+    lookups: list[tuple[int, Segments, bool]] = []
     for node in parsed.template.nodes:
         segments = _plain_output(node)
         if segments:
-            lookups.append((len(pieces), _looked_up(segments, escape)))
+            # An index is left to `_found`: Python would find characters in a text where Liquid finds nothing.
+            lookups.append((len(pieces), segments, all(isinstance(name, str) for name in segments)))
             pieces.append("")
         elif isinstance(node, content.ContentNode):
             pieces.append(node.text)
         else:
             return None
+    return _filling(pieces, lookups, path, escape)
 
+
+def _filling(pieces: list[str], lookups: list[tuple[int, Segments, bool]], path: str, escape: bool) -> Writer:
+    """How pieces are joined: `lookups` says for empty ones of which path they are, and whether all of it are names."""
     literal = sum(map(len, pieces))
+    as_text = _escaped if escape else _unescaped
 
     def write(context: Context, _now: int) -> str:
+        # Written out in one piece: most texts of most messages are filled here.
         filled, size = pieces.copy(), literal
         try:
-            for index, look in lookups:
-                text = filled[index] = look(context)
-                size += len(text)
-                if size > template_sandbox.LIMIT:
-                    raise liquid.exceptions.OutputStreamLimitError("", token=None)
+            for index, segments, is_named in lookups:
+                value: Any = context if is_named else _found(context, segments)
+                if is_named:
+                    try:
+                        for name in segments:
+                            value = value[name]
+                    except template_sandbox.ABSENT:
+                        value = _found(context, segments)
+                if value is not _MISSING:
+                    text = filled[index] = value if type(value) is str and not escape else as_text(value)
+                    size += len(text)
+                    if size > template_sandbox.LIMIT:
+                        raise liquid.exceptions.OutputStreamLimitError("", token=None)
         except template_parsing.FAULTS as fault:
             raise errors.RenderFailed.at(path, template_parsing.described(fault)) from None
         return "".join(filled)
@@ -279,27 +301,6 @@ def _plain_output(node: liquid.Node) -> Segments | None:
         return None
     segments = None if node.expression.filters else template_parsing.plain_path(node.expression.left)
     return segments if segments and segments[0] not in template_sandbox.INSTANTS else None
-
-
-def _looked_up(segments: Segments, escape: bool) -> Callable[[Context], str]:
-    """How a path becomes text; a text found straight along the keys, the usual case, comes first."""
-    root, *rest = segments
-    # An index is left to `_found`: Python would find characters in a text where Liquid finds nothing.
-    is_named = all(isinstance(segment, str) for segment in segments)
-
-    def look(context: Context) -> str:
-        try:
-            value = context[root]  # type: ignore[index]
-            for name in rest:
-                value = value[name]
-        except template_sandbox.ABSENT:
-            value = _found(context, segments)
-            if value is _MISSING:
-                return ""
-        return as_text(value)
-
-    as_text = _escaped if escape else _unescaped
-    return look if is_named else lambda context: as_text(_found(context, segments))
 
 
 def _unescaped(value: Any) -> str:

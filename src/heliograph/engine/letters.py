@@ -30,6 +30,7 @@ from heliograph.engine import rendering
 from heliograph.store import rows
 
 _decode = msgspec.json.Decoder().decode
+_changed = msgspec.structs.replace
 
 
 Tracked = Callable[[rows.Message, str, Collection[str] | None], str]
@@ -121,13 +122,10 @@ class Letters:
             self._headers(message),
         )
         override = _override_of(message, sending)
-        letter = _overridden(letter, override)
-        if override.get("utm") and letter.html is not None:
-            letter = letter._replace(
-                html=core_tracking.with_campaign(letter.html, self._ours, override["utm"])
-            )
+        if override:
+            letter = self._overridden(letter, override)
         if self._tracked is not None and letter.html is not None:
-            letter = letter._replace(html=self._tracked(message, letter.html, tracking))
+            letter = _changed(letter, html=self._tracked(message, letter.html, tracking))
         return channels.Outgoing(
             letter.message_id,
             message.channel,
@@ -143,22 +141,20 @@ class Letters:
         """A message of a channel that shows words, or of one that hands them on to a program."""
         identity, address = ids.text(message.id), message.address or ""
         override = _override_of(message, sending)
-        made = made._replace(
-            subject=override.get("subject", made.subject), text=override.get("text", made.text)
-        )
+        subject, text = override.get("subject", made.subject), override.get("text", made.text)
         data = tuple(override.get("data", _NOTHING).items())
-        content: channels.Words | channels.HttpRequest = channels.Words(made.subject, made.text.strip(), data)
+        content: channels.Words | channels.HttpRequest = channels.Words(subject, text.strip(), data)
         if message.channel == "webhook":
             secrets = sending.secrets or self._secrets(message.workspace_id, now)
             said: dict[str, Any] = {
                 "recipient": message.contact_id,
                 "tenant_id": message.tenant_id,
                 "template": message.template_id,
-                "subject": made.subject,
-                "text": made.text,
+                "subject": subject,
+                "text": text,
             }
             hook = hooks.PLAIN
-            if _says(message.content, '"hook"'):
+            if _says(message.content, b'"hook"'):
                 hook = hooks.stored(_decode(message.content or b"{}"))
             if hook.profile is not None:
                 said["profile"] = hook.profile
@@ -184,6 +180,24 @@ class Letters:
             own |= self._opened(message.workspace_id, hook.sealed)
         return request._replace(method=hook.method, headers=(*request.headers, *own.items()))
 
+    def _overridden(self, letter: mime.Letter, override: Mapping[str, Any]) -> mime.Letter:
+        """The letter with what its send says of it instead (core.overrides); a copy is still for whom it was."""
+        said: dict[str, Any] = {
+            name: mime.mailbox(override[key], key)
+            for name, key in (("sender", "from"), ("reply_to", "reply_to"), ("recipient", "to"))
+            if key in override
+        }
+        said |= {name: override[name] for name in ("text", "html") if name in override}
+        if "subject" in override:
+            said["subject"] = " ".join(override["subject"].split())
+        headers = [*override.get("headers", {}).items()]
+        if override.get("cc"):
+            headers.append(("Cc", ", ".join(override["cc"])))
+        markup = said.get("html", letter.html)
+        if override.get("utm") and markup is not None:
+            said["html"] = core_tracking.with_campaign(markup, self._ours, override["utm"])
+        return _changed(letter, **said, headers=(*letter.headers, *headers))
+
     def _headers(self, message: rows.Message) -> tuple[tuple[str, str], ...]:
         """How a contact unsubscribes with one click (RFC 8058)."""
         if self._unsubscribing is None or message.contact_id is None or message.address is None:
@@ -202,39 +216,31 @@ class Letters:
         )
 
 
-def _says(content: bytes | str | None, word: str) -> bool:
+def _says(content: bytes | str | None, word: bytes) -> bool:
     """Whether content may say something by this word: a campaign's is long, and is not read for it."""
-    return content is not None and (word.encode() if isinstance(content, bytes) else word) in content  # type: ignore[operator]
+    if content is None:
+        return False
+    # To ask whether bytes are `in` others costs five times as much: Python first asks whether they are a number.
+    return content.find(word) >= 0 if isinstance(content, bytes) else word.decode() in content
+
+
+@lru_cache(maxsize=4096)
+def _overriding(content: bytes | str | None) -> Mapping[str, Any]:
+    return (
+        _decode(content or b"{}").get("override") or _NOTHING if _says(content, b'"override"') else _NOTHING
+    )
 
 
 def _override_of(message: rows.Message, sending: Sending) -> Mapping[str, Any]:
     """What a message's send says of it instead, by this provider, by those of its kind, by all."""
-    if not _says(message.content, '"override"'):
-        return _NOTHING
-    override: dict[str, Any] = _decode(message.content or b"{}").get("override") or {}
+    override = _overriding(message.content)
+    if not override:
+        return override
     by = override.get("by", _NOTHING)
     return {**override, **by.get(sending.kind, _NOTHING), **by.get(sending.name, _NOTHING)}
 
 
 _NOTHING: Mapping[str, Any] = {}
-
-
-def _overridden(letter: mime.Letter, override: Mapping[str, Any]) -> mime.Letter:
-    """The letter with what its send says of it instead (core.overrides); a copy is still for whom it was."""
-    if not override:
-        return letter
-    boxes: dict[str, Any] = {
-        name: mime.mailbox(override[key], key)
-        for name, key in (("sender", "from"), ("reply_to", "reply_to"), ("recipient", "to"))
-        if key in override
-    }
-    said = {name: override[name] for name in ("text", "html") if name in override}
-    if "subject" in override:
-        said["subject"] = " ".join(override["subject"].split())
-    headers = [*override.get("headers", {}).items()]
-    if override.get("cc"):
-        headers.append(("Cc", ", ".join(override["cc"])))
-    return letter._replace(**boxes, **said, headers=(*letter.headers, *headers))
 
 
 @lru_cache(maxsize=1024)

@@ -7,6 +7,7 @@ sent.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -38,15 +39,14 @@ class Rendering:
         content = self._content(message)
         if isinstance(content, Rendered):
             return content
-        return content.fill(context_of(message, event, content.reads), now)
+        seen = context_of(message, event, content.reads, payload_alone=content.reads_payload_alone)
+        return content.fill(seen, now)
 
     def _content(self, message: rows.Message) -> renderings.Content | Rendered:
         if message.template_id is None:
-            written = _decode(message.content or b"{}")
-            if written.get("literal"):
-                return Rendered(written["subject"], written["text"])
-            if "elements" not in written:
-                return renderings.of_texts(written["subject"], written["text"], written.get("html"))
+            own = _own_texts(message.content or b"{}")
+            if own is not None:
+                return own
         design = self._design(message)
         data = _decode(message.data) if message.data and design.locales else _NOTHING
         return design.content(data, None, message.channel)
@@ -55,7 +55,7 @@ class Rendering:
         look: Any = message.content
         if message.template_id is not None and look is not None:
             # What else is said of this message alone makes no other design of its template.
-            look = tuple(_decode(look).get("brand") or ())
+            look = _brand_of(look)
         key = (message.workspace_id, message.template_id, message.template_version, look)
         found = self._designs.get(key)
         if found is None:
@@ -94,8 +94,30 @@ class Rendering:
         return _look.decode(stored)
 
 
-def context_of(message: rows.Message, event: rows.Event | None, reads: frozenset[str]) -> Mapping[str, Any]:
-    """What the texts are filled from: no more than they read."""
+@lru_cache(maxsize=4096)
+def _own_texts(content: bytes | str) -> renderings.Content | Rendered | None:
+    """The texts that stand in the content of messages without a template; None: they are drawn in a look."""
+    written = _decode(content)
+    if written.get("literal"):
+        return Rendered(written["subject"], written["text"])
+    if "elements" in written:
+        return None
+    return renderings.of_texts(written["subject"], written["text"], written.get("html"))
+
+
+@lru_cache(maxsize=4096)
+def _brand_of(content: bytes | str) -> tuple[Any, ...]:
+    """The brand that content names, and its version."""
+    return tuple(_decode(content).get("brand") or ())
+
+
+def context_of(
+    message: rows.Message, event: rows.Event | None, reads: frozenset[str], *, payload_alone: bool = False
+) -> Mapping[str, Any]:
+    """What the texts are filled from: no more than they read.
+
+    `payload_alone`: of `event` they read nothing but its payload.
+    """
     if not reads:
         return _NOTHING
     data: dict[str, Any] = _decode(message.data) if message.data else {}
@@ -107,7 +129,11 @@ def context_of(message: rows.Message, event: rows.Event | None, reads: frozenset
         return data
     payload = _decode(event.payload)
     if "event" in reads:
-        data["event"] = plans.event_of(event.id, event.event_type, event.source, payload)
+        data["event"] = (
+            {"payload": payload}
+            if payload_alone
+            else plans.event_of(event.id, event.event_type, event.source, payload)
+        )
         if reads <= data.keys():
             return data
     return templates.context_for(
