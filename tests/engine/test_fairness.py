@@ -1,6 +1,7 @@
 """Fairness: who has little waiting is served beside who has much. Counted in turns, never in seconds."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from heliograph import channels, testing
@@ -109,8 +110,13 @@ class Slow:
     name = "slow"
     concurrency = 2
 
+    def __init__(self, send: Callable[[channels.Outgoing], Awaitable[channels.Answer]] | None = None):
+        self._send = send
+
     async def send(self, outgoing: channels.Outgoing) -> channels.Answer:
-        """Take it at once."""
+        """Take it at once, or as it was told to."""
+        if self._send is not None:
+            return await self._send(outgoing)
         return channels.Answer(channels.Outcome.ACCEPTED, "slow")
 
     async def close(self) -> None:
@@ -143,7 +149,7 @@ def test_workspaces_take_turns_in_a_lane() -> None:
             if len(gone) == 8:
                 all_gone.set()
 
-        working = asyncio.create_task(lane.work(Slow().send, answered))
+        working = asyncio.create_task(lane.work(answered))
         await all_gone.wait()
         working.cancel()
 
@@ -173,7 +179,8 @@ def test_messages_to_one_person_go_one_after_the_other() -> None:
             if len(gone) == 4:
                 all_gone.set()
 
-        working = [asyncio.create_task(lane.work(send, answered)) for _ in range(Slow.concurrency)]
+        lane.way = Slow(send)
+        working = [asyncio.create_task(lane.work(answered)) for _ in range(Slow.concurrency)]
         await all_gone.wait()
         for one in working:
             one.cancel()
@@ -204,7 +211,8 @@ def test_very_many_messages_to_one_person_hold_up_nobody() -> None:
         def answered(one: rows.Claimed, _: channels.Answer) -> None:
             gone.append(one.message.id)
 
-        working = [asyncio.create_task(lane.work(send, answered)) for _ in range(Slow.concurrency)]
+        lane.way = Slow(send)
+        working = [asyncio.create_task(lane.work(answered)) for _ in range(Slow.concurrency)]
         await half.wait()
         assert lane.room == room - 1, "one is being handed over, all others wait for it"
         for one in working:

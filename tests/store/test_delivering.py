@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import sqlalchemy as sa
+from msgspec.structs import replace
 
 from heliograph.core import messages, reports
 from heliograph.store import database, report_rows, rows, schema
@@ -133,8 +134,8 @@ def test_what_became_of_a_message_is_stored(store: database.Database, session: d
     done, again = samples.message(1), samples.message(2)
     plan(session, done, again)
     claim(session)
-    answered = settled(done)._replace(attempts=b'[{"at":1}]', error=None, reply=samples.reply(1))
-    retried = settled(again, messages.State.PLANNED)._replace(settled_at=None, retry=samples.timer(2))
+    answered = replace(settled(done), attempts=b'[{"at":1}]', error=None, reply=samples.reply(1))
+    retried = replace(settled(again, messages.State.PLANNED), settled_at=None, retry=samples.timer(2))
     assert settle(session, "w1", answered, retried) == [answered, retried]
     found = tables.content(store, "claims", "messages")
     assert found["claims"] == []
@@ -154,7 +155,7 @@ def test_settling_twice_changes_nothing(store: database.Database, session: datab
     claim(session)
     assert settle(session, "w1", settled(one)) == [settled(one)]
     before = tables.content(store)
-    assert settle(session, "w1", settled(one, messages.State.FAILED)._replace(reply=samples.reply(1))) == []
+    assert settle(session, "w1", replace(settled(one, messages.State.FAILED), reply=samples.reply(1))) == []
     assert tables.content(store) == before
 
 
@@ -167,7 +168,7 @@ def test_who_lost_the_claim_changes_nothing(store: database.Database, session: d
     plan(session, kept)
     claim(session, "slow")
     before = tables.content(store)
-    answer = settled(lost)._replace(reply=samples.reply(1), retry=samples.timer(1))
+    answer = replace(settled(lost), reply=samples.reply(1), retry=samples.timer(1))
     assert settle(session, "slow", answer) == []
     assert tables.content(store) == before
     held = settle(session, "slow", answer, settled(kept))

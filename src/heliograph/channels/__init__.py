@@ -61,6 +61,9 @@ class Outcome(Enum):
     UNCERTAIN = "uncertain"
     """It was handed over and the answer was lost."""
 
+    # An outcome is itself and no other: the library would look up its name for each hash.
+    __hash__ = object.__hash__
+
 
 class Answer(NamedTuple):
     """What a channel says of one hand-over."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -299,7 +300,14 @@ _REPLIES: Mapping[State, plans.Status] = {
 
 def answer_body(visit: int, ordinal: int, status: plans.Status, output: Any, error: str | None) -> bytes:
     """The reply as it lies in an inbox; `runs.Reply` is read from it."""
+    if output is None and error is None:
+        return _plain_answer(visit, ordinal, status)
     return _encode((visit, ordinal, int(status), output, error))
+
+
+@lru_cache(maxsize=1024)
+def _plain_answer(visit: int, ordinal: int, status: plans.Status) -> bytes:
+    return _encode((visit, ordinal, int(status), None, None))
 
 
 def job_body(automation_id: bytes, part: int, state: State, *, before: State | None = None) -> bytes:

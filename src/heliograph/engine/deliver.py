@@ -95,7 +95,7 @@ class Delivery:
     async def run(self) -> None:
         """Deliver until stopped, then let what is in flight end: turns have to go on until this returns."""
         self._loop = asyncio.get_running_loop()
-        self._ways.start(self._sent, self._heard)
+        self._ways.start(self._heard)
         try:
             while not self._stopping:
                 self._awake.clear()
@@ -230,9 +230,8 @@ class Delivery:
             _log.error("render_failed", message_id=ids.text(one.message.id), exc_info=fault)
             self._answered(one, _refused("unrenderable", str(fault)[:500]))
             return
-        send_now = getattr(way.channel, "send_now", None)
-        if send_now is not None:
-            self._heard(way, one, send_now(outgoing))
+        if way.send_now is not None:
+            self._heard(way, one, way.send_now(outgoing))
         else:
             way.lane.put(one, outgoing, now)
 
@@ -248,14 +247,6 @@ class Delivery:
         if isinstance(way, ways.Way) and way.lane.is_slow(now - self._slow):
             return settlements.PASSED_BY
         return way
-
-    async def _sent(self, way: channels.Channel, outgoing: channels.Outgoing) -> channels.Answer:
-        try:
-            return await way.send(outgoing)
-        except Exception as fault:  # noqa: BLE001 - a worker of a channel never ends
-            # A channel never raises; should one do so all the same, the hand-over may have happened.
-            _log.error("channel_raised", channel=way.name, exc_info=fault)
-            return channels.Answer(channels.Outcome.UNCERTAIN, way.name, None, "lost", str(fault)[:500])
 
     def _heard(self, way: ways.Way, claimed: rows.Claimed, answer: channels.Answer) -> None:
         """A provider answered."""

@@ -11,12 +11,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+
+import structlog
 
 from heliograph import channels
 from heliograph.core import effects
 from heliograph.engine import rooms
 from heliograph.store import rows
+
+_log = structlog.get_logger(__name__)
 
 _AHEAD = 24
 """Messages claimed ahead for each that a channel wants in flight."""
@@ -33,6 +37,7 @@ class Lane:
 
     def __init__(self, way: channels.Channel):
         self.way = way
+        self._most = way.concurrency * _AHEAD
         self._lines: dict[int, deque[tuple[rows.Claimed, channels.Outgoing]]] = {}
         """By workspace; empty ones are gone."""
         self._turns: deque[int] = deque()
@@ -57,7 +62,7 @@ class Lane:
     @property
     def room(self) -> int:
         """How many more it takes."""
-        return max(0, self.way.concurrency * _AHEAD - self._counted)
+        return max(0, self._most - self._counted)
 
     @property
     def _counted(self) -> int:
@@ -72,7 +77,9 @@ class Lane:
 
     def is_slow(self, before: int) -> bool:
         """Whether it is full, and its oldest message was claimed before this instant (µs)."""
-        return not self.room and next(iter(self._begun.values())) < before
+        # What is in hand is counted first: of most lanes that is enough.
+        is_full = len(self._begun) >= self._most and not self.room
+        return is_full and next(iter(self._begun.values())) < before
 
     def put(self, claimed: rows.Claimed, outgoing: channels.Outgoing, now: int) -> None:
         """Line a message up."""
@@ -85,11 +92,7 @@ class Lane:
                 worker.set_result(None)
                 break
 
-    async def work(
-        self,
-        send: Callable[[channels.Outgoing], Awaitable[channels.Answer]],
-        answered: Callable[[rows.Claimed, channels.Answer], None],
-    ) -> None:
+    async def work(self, answered: Callable[[rows.Claimed, channels.Answer], None]) -> None:
         """Hand over one message after the other, for ever; as many of these run as the channel wants."""
         loop = asyncio.get_running_loop()
         while True:
@@ -98,7 +101,13 @@ class Lane:
                 self._idle.append(idle)
                 await idle
             claimed, outgoing = found
-            answer = await send(outgoing)
+            try:
+                answer = await self.way.send(outgoing)
+            except Exception as fault:  # noqa: BLE001 - a worker of a channel never ends
+                # A channel never raises; should one do so all the same, the hand-over may have happened.
+                _log.error("channel_raised", channel=self.way.name, exc_info=fault)
+                words = str(fault)[: channels.LONGEST_TEXT]
+                answer = channels.Answer(channels.Outcome.UNCERTAIN, self.way.name, None, "lost", words)
             self._begun.pop(claimed.message.id, None)
             self._let_go(claimed.message.workspace_id)
             self._let_follow(claimed.message)

@@ -210,7 +210,7 @@ def _as_reported(one: rows.Settled, known: reports.Known | None, now: int) -> ro
         return one
     if one.lost is None:
         assert one.retry is not None
-        return one._replace(retry=one.retry._replace(wake_at=now)) if known.is_lost else one
+        return msgspec.structs.replace(one, retry=one.retry._replace(wake_at=now)) if known.is_lost else one
     message = one.lost.message
     route = routes.read(message.route)
     return rows.Settled(

@@ -17,6 +17,8 @@ from heliograph.store import request_rows, rows
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
+_changed = msgspec.structs.replace
+_MESSAGE = int(effects.Kind.MESSAGE)
 
 HELD = channels.Answer(channels.Outcome.TEMPORARY, "", None, "held")
 PASSED_BY = channels.Answer(channels.Outcome.TEMPORARY, "", None, "passed_by")
@@ -32,6 +34,7 @@ LOST = channels.Answer(
 
 
 PUT_OFF = "put_off"
+_CODES_OF_UNSENT = frozenset((PUT_OFF, NO_PROVIDER))
 
 
 def put_off(wait: int) -> channels.Answer:
@@ -67,11 +70,56 @@ def settled(
     `is_told_of`, whether its provider reports on what it took.
     """
     message = claimed.message
+    if _is_plainly_taken(message, answer):
+        return _taken(message, answer, claimed_at, now, answer.reference if is_told_of else None)
+    return _settled(claimed, answer, terms, claimed_at, now, others, is_told_of)
+
+
+def _is_plainly_taken(message: rows.Message, answer: channels.Answer) -> bool:
+    """Whether the first who was asked took a message that has one way, as most are."""
+    return (
+        answer.outcome is channels.Outcome.ACCEPTED
+        and message.attempts is None
+        and message.route is None
+        and message.kind == _MESSAGE
+        and answer.code not in _CODES_OF_UNSENT
+    )
+
+
+def _taken(
+    message: rows.Message, answer: channels.Answer, claimed_at: int, now: int, reference: str | None
+) -> rows.Settled:
+    """What `_settled` says of such a message, at a third of its cost."""
+    state = messages.State.SIMULATED if answer.code == messages.SIMULATED else messages.State.ACCEPTED
+    attempt = messages.Attempt(
+        claimed_at, "accepted", answer.provider, answer.code, answer.text, answer.reference, now
+    )
+    if message.run_id is None:
+        reply = replies.to_cursor(message, state)
+    else:
+        reply = replies.to_run(message, plans.Status.SUCCEEDED)
+    return rows.Settled(
+        *(message.workspace_id, message.id, int(state), now, _encode((attempt,)), None, None, reply),
+        reference=reference,
+    )
+
+
+def _settled(
+    claimed: rows.Claimed,
+    answer: channels.Answer,
+    terms: Terms,
+    claimed_at: int,
+    now: int,
+    others: Mapping[str, bool] | None,
+    is_told_of: bool,
+) -> rows.Settled:
+    """The same for every message and every answer."""
+    message = claimed.message
     route = routes.read(message.route)
     unsent = _unsent(message, answer, terms, now, route)
     before = messages.read_attempts(message.attempts)
     if unsent is not None:
-        return unsent._replace(lost=claimed) if messages.was_lost(before, message.channel) else unsent
+        return _changed(unsent, lost=claimed) if messages.was_lost(before, message.channel) else unsent
     if message.kind == effects.Kind.FETCH:
         answer = _fetched(message, answer)
     attempt = messages.Attempt(
@@ -121,7 +169,7 @@ def _unsent(
         return _untried(message, messages.State.HELD, "held: it was due for longer than the misfire grace")
     if answer is STOPPED:
         job = replies.to_cursor(message, messages.State.CANCELED)
-        return _untried(message, messages.State.CANCELED, "stopped", reply=job)._replace(settled_at=now)
+        return _untried(message, messages.State.CANCELED, "stopped", reply=job, settled_at=now)
     if answer in (PASSED_BY, REPORTED) or answer.code == PUT_OFF:
         wait = int((answer.retry_after or 0) * 1_000_000)
         again_at = _later(message.id, terms.lease, now) if answer is PASSED_BY else now + wait
@@ -150,11 +198,11 @@ def _passed_by(
     after, error = messages.ended(messages.State.UNROUTABLE, route, passed.at), passed.text or passed.why
     if after.goes_on:
         unsent = _untried(message, after.state, error, _retry(message, after))
-        return unsent._replace(moved=_moved(message, route, passed.at, passed))
+        return _changed(unsent, moved=_moved(message, route, passed.at, passed))
     if passed.why == messages.SUPPRESSED:
         after = after._replace(reply=plans.Status.SKIPPED)
     reply = _reply(message, after, answer, error)
-    return _untried(message, after.state, error, reply=reply)._replace(settled_at=passed.at)
+    return _untried(message, after.state, error, reply=reply, settled_at=passed.at)
 
 
 def _moved(
@@ -205,10 +253,13 @@ def _untried(
     error: str | None,
     retry: rows.Timer | None = None,
     reply: rows.Inbox | None = None,
+    settled_at: int | None = None,
 ) -> rows.Settled:
     """A message that was claimed and not handed over: its attempts stay as they are."""
     attempts = _encode(messages.read_attempts(message.attempts))
-    return rows.Settled(message.workspace_id, message.id, int(state), None, attempts, error, retry, reply)
+    return rows.Settled(
+        message.workspace_id, message.id, int(state), settled_at, attempts, error, retry, reply
+    )
 
 
 def _retry(message: rows.Message, after: messages.Following) -> rows.Timer | None:

@@ -8,7 +8,8 @@ is dead or slow holds up nobody else. What a workspace has set up is read once f
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from heliograph import channels
@@ -25,7 +26,7 @@ _KINDS: Mapping[str, str] = {"email": "smtp", "webhook": "webhook"}
 """Of which kind the installation's own ways are, by channel."""
 _NO_ROOM: Mapping[int, int] = {}
 
-Send = Callable[[channels.Channel, channels.Outgoing], Awaitable[channels.Answer]]
+SendNow = Callable[[channels.Outgoing], channels.Answer]
 Answered = Callable[["Way", rows.Claimed, channels.Answer], None]
 
 
@@ -96,6 +97,8 @@ class Way:
         self.put_off_until = 0
         """Up to when messages were put off because of its rate."""
         self.lane = lanes.Lane(way)
+        self.send_now: SendNow | None = getattr(way, "send_now", None)
+        """How it hands over at once, where it need not be waited for."""
         self.tasks: list[asyncio.Task[None]] = []
         self._rest, self._rests_until = 0, 0
         self._trouble: channels.Answer | None = None
@@ -176,17 +179,12 @@ class Ways:
 
     # ── running ─────────────────────────────────────────────────────────────────────────────────────
 
-    def start(self, send: Send, answered: Answered) -> None:
+    def start(self, answered: Answered) -> None:
         """Let every lane be worked on, those of providers too that are met later."""
 
         def begun(way: Way) -> list[asyncio.Task[None]]:
-            def told(claimed: rows.Claimed, answer: channels.Answer) -> None:
-                answered(way, claimed, answer)
-
-            def sent(outgoing: channels.Outgoing) -> Awaitable[channels.Answer]:
-                return send(way.channel, outgoing)
-
-            return [asyncio.create_task(way.lane.work(sent, told)) for _ in range(way.channel.concurrency)]
+            told = functools.partial(answered, way)
+            return [asyncio.create_task(way.lane.work(told)) for _ in range(way.channel.concurrency)]
 
         self._begin = begun
         for way in (
@@ -280,11 +278,11 @@ class Ways:
         if message.workspace_id in self._sandboxes and message.kind != _FETCH:
             return self._sandbox
         order = self._order and self._order.get((message.workspace_id, message.channel))
-        if message.kind != _MESSAGE:
-            return self._installed.get(message.channel)
+        installed = self._installed.get(message.channel)
+        if message.kind != _MESSAGE or (not order and message.route is None):
+            return installed
         via = routes.via(message.route)
         if not order:
-            installed = self._installed.get(message.channel)
             return installed if via is None or installed is None or _goes_by([installed], via) else None
         attempts = messages.read_attempts(message.attempts)
         refused = messages.refused_by(attempts)

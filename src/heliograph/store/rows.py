@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
+import msgspec
+
 from heliograph.core import ids, reports
 from heliograph.store import (
     alert_rows,
@@ -351,7 +353,7 @@ class Claimed(NamedTuple):
     """Whether nothing is sent to its address any more, as it was claimed."""
 
 
-class Settled(NamedTuple):
+class Settled(msgspec.Struct, frozen=True, array_like=True):
     """What a delivery stores about one message: its new state, and what follows from it."""
 
     workspace_id: int

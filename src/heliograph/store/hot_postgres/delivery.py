@@ -100,7 +100,10 @@ def settle(connection: Connection, worker: str, settled: Sequence[rows.Settled])
     """
     values = packing.columns(
         (Integers, Identities, Smallints, Bigints, Texts, Texts, Smallints),
-        [(*s[:6], int(s.yields)) for s in settled],
+        [
+            (s.workspace_id, s.message_id, s.state, s.settled_at, s.attempts, s.error, int(s.yields))
+            for s in settled
+        ],
     )
     ours = {row[0] for row in fetch(connection, _SETTLE, (*values, worker))}
     held = [entry for entry in settled if entry.message_id in ours]
