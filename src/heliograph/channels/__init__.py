@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any, NamedTuple, Protocol
 
+import msgspec
+
 LONGEST_TEXT = 500
 """Characters of a provider's words that the ledger keeps."""
 
@@ -36,7 +38,7 @@ class Words(NamedTuple):
     data: tuple[tuple[str, str], ...] = ()  # what a program beside its reader is told, for push
 
 
-class Outgoing(NamedTuple):
+class Outgoing(msgspec.Struct, frozen=True):
     """One message or call, rendered and ready to go."""
 
     message_id: str  # the ledger's id, a UUID in text: the same in every attempt

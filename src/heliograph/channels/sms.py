@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
+import msgspec
+
 from heliograph import channels
 
 BASE = "https://api.twilio.com"
@@ -64,7 +66,7 @@ class TwilioChannel:
         if account.callback:
             form["StatusCallback"] = f"{account.callback}?message={outgoing.message_id}"
         request = channels.HttpRequest("POST", self._headers, urlencode(form).encode(), _PATIENCE)
-        answer = await self._http.send(outgoing._replace(address=self._url, content=request))
+        answer = await self._http.send(msgspec.structs.replace(outgoing, address=self._url, content=request))
         return _judged(answer)
 
     async def close(self) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 from heliograph.core import effects, ids, messages, plans
 from heliograph.store import rows
 
+_REPLY, _JOB = int(effects.Inbox.REPLY), int(effects.Inbox.JOB)
+
 
 def to_run(
     message: rows.Message, status: plans.Status, output: Any = None, error: str | None = None
@@ -21,7 +23,7 @@ def to_run(
         ids.partition_of(message.run_id),
         message.workspace_id,
         message.id,
-        int(effects.Inbox.REPLY),
+        _REPLY,
         message.run_id,
         body,
         0,
@@ -38,6 +40,4 @@ def to_cursor(
     if message.automation_id is None:
         return None
     body = messages.job_body(message.automation_id, message.visit, state, before=before)
-    return rows.Inbox(
-        message.partition, message.workspace_id, message.id, int(effects.Inbox.JOB), None, body, 0
-    )
+    return rows.Inbox(message.partition, message.workspace_id, message.id, _JOB, None, body, 0)

@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import NamedTuple
 
+import msgspec
+
 LONGEST_REPLY = 65_536
 """Octets of a reply after which the server is taken for no SMTP server."""
 CHUNK = 65_536
@@ -22,7 +24,7 @@ CHUNK = 65_536
 _BARE_LINE_END = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 
 
-class Envelope(NamedTuple):
+class Envelope(msgspec.Struct, frozen=True):
     """What a transaction carries."""
 
     sender: bytes  # empty for a bounce
@@ -39,7 +41,7 @@ class Waits(NamedTuple):
     idle: float = 30  # unused, before the connection is closed
 
 
-class Reply(NamedTuple):
+class Reply(msgspec.Struct, frozen=True):
     """What the server said to one command."""
 
     code: int
@@ -66,7 +68,7 @@ class Stage(Enum):
     """The hand-over was begun."""
 
 
-class Verdict(NamedTuple):
+class Verdict(msgspec.Struct, frozen=True):
     """How a transaction ended: at which stage, with what reply; without one the session's fault says why."""
 
     stage: Stage
@@ -231,13 +233,15 @@ class Session(asyncio.Protocol):
         """Replies, a line at a time: `250-text` goes on, `250 text` ends one."""
         *lines, self._buffer = (self._buffer + data).split(b"\n")
         for line in lines:
-            if not line[:3].isdigit() or line[3:4] not in (b" ", b"-", b"\r", b""):
+            mark = line[3:4]
+            if not line[:3].isdigit() or mark not in (b" ", b"-", b"\r", b""):
                 return self.end(f"the server speaks no SMTP: {Reply(0, line[:80]).text}")
             self._lines.append(line[4:])
-            if line[3:4] != b"-":
+            if mark != b"-":
                 self._replies.append(Reply(int(line[:3]), b" ".join(self._lines)))
                 self._lines = []
-        if len(self._buffer) + sum(map(len, self._lines)) + 4 * len(self._replies) > LONGEST_REPLY:
+        unread = len(self._buffer) + 4 * len(self._replies)
+        if unread + (sum(map(len, self._lines)) if self._lines else 0) > LONGEST_REPLY:
             return self.end("the server's reply does not end")
         self._wake()
         return None
