@@ -17,6 +17,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from heliograph import app, errors, settings
 from heliograph.core import ids, messages, reports
@@ -77,7 +78,9 @@ def test_rows_arrive_as_they_were_said(claimed: rows.Claimed, settled: rows.Sett
     assert wire.claimed(sent(claimed)) == claimed
     arrived = wire.settled(sent(settled))
     assert arrived == settled
-    assert [type(value) for value in arrived] == [type(value) for value in settled]
+    assert [type(value) for value in structs.astuple(arrived)] == [
+        type(value) for value in structs.astuple(settled)
+    ]
     taken = claiming.Taken([claimed], [claimed], [(claimed, "stopped")], True, {7: 3})
     assert wire.taken(sent(taken)) == taken
 
