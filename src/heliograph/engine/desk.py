@@ -18,6 +18,7 @@ from heliograph.core import (
     ids,
     messages,
     people,
+    plans,
     rules,
     runs,
     segment_moves,
@@ -29,6 +30,10 @@ _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
 DAY = 86_400_000_000
+
+
+RunChange = tuple[int, int, str | None, bytes]
+"""How a run that was there is to stand, as rows.Writes.run_changes has it."""
 
 
 class DueAgain(NamedTuple):
@@ -48,6 +53,15 @@ class ContactChange(NamedTuple):
     due_again: int
     """Likewise those whose time had come."""
     before: rows.Contact | None
+
+
+class _Tally(NamedTuple):
+    """What was counted of runs, and is not put together yet."""
+
+    made: dict[tuple[int, bytes, int], int]
+    """(workspace, rule, outcome)"""
+    settled: dict[tuple[int, bytes, bytes, bool], int]
+    """(workspace, rule, head of the id, whether it was executed), of those that waited."""
 
 
 class Desk:
@@ -95,13 +109,15 @@ class Desk:
         """How many people of fan-outs and of the calendar were looked at."""
         self.goes_on = False
         """Whether a timer was set that is due at once."""
-        self.debts = 0
-        """How much this turn has laid into inboxes that is worked in its order."""
+        self.debts = 0  # how much this turn has laid into inboxes that is worked in its order
         self.listens: Callable[[int, str | None, str], bool] = lambda *_: False
         """(workspace, tenant, event type) to whether any rule or journey waits for such events."""
         self.groups: Callable[[int], segment_moves.Groups] = lambda _: segment_moves.NOBODY
         """The segments of a workspace of whose moves somebody waits to hear; known once `listens` was asked of it."""
-        self._outcomes: dict[tuple[int, bytes, int], int] = {}
+        # What a run of (plan, state) that takes no further step is to be after an answer, by the answer's body: most
+        # answers of a turn say the same to runs that stand the same.
+        self.answered: dict[tuple[plans.Plan, Any, Any], RunChange] = {}
+        self._tally = _Tally({}, {})
         self._roots: dict[tuple[str, int, str], dict[str, Any]] = {}
 
     # ── the records, as conditions and texts see them ───────────────────────────────────────────────
@@ -255,30 +271,35 @@ class Desk:
 
     def count_runs(self, workspace_id: int, made: Iterable[tuple[bytes, int]]) -> None:
         """New runs, each (rule_id, outcome), in their rules' statistics of today."""
-        counts = self._outcomes
+        counts = self._tally.made
         for rule_id, outcome in made:
             key = (workspace_id, rule_id, outcome)
             counts[key] = counts.get(key, 0) + 1
 
     def counted(self, workspace_id: int, rule_id: bytes, days: statistics.Window) -> statistics.Counts:
         """What this turn has counted so far of a rule's runs of these days."""
+        self.close()
         found = statistics.Counts()
         for (workspace, rule, day), counts in self.writes.rule_counts.items():
             if (workspace, rule) == (workspace_id, rule_id) and days.first <= day <= days.last:
                 found = found.plus(statistics.Counts(*counts))
-        for (workspace, rule, outcome), count in self._outcomes.items():
-            if (workspace, rule) == (workspace_id, rule_id):
-                found = found.plus(statistics.Counts(*_counts(outcome, count)))
         return found
 
     def close(self) -> None:
-        """Nothing more is decided: put together what was counted."""
-        for (workspace_id, rule_id, outcome), count in self._outcomes.items():
+        """Put together what was counted so far."""
+        made, settled = self._tally
+        for (workspace_id, rule_id, outcome), count in made.items():
             self._rule_counts(workspace_id, rule_id, self.now, _counts(outcome, count))
+        for (workspace_id, rule_id, made_at, executed), count in settled.items():
+            counts = (0, 0, count * executed, -count)
+            self._rule_counts(workspace_id, rule_id, ids.created_at(made_at), counts)
+        self._tally = _Tally({}, {})
 
-    def count_settled(self, workspace_id: int, rule_id: bytes, at: int, executed: int) -> None:
+    def count_settled(self, workspace_id: int, rule_id: bytes, run_id: bytes, *, executed: bool) -> None:
         """A run that waited has settled; it counts on the day it was made."""
-        self._rule_counts(workspace_id, rule_id, at, (0, 0, executed, -1))
+        key = (workspace_id, rule_id, run_id[:8], executed)
+        counts = self._tally.settled
+        counts[key] = counts.get(key, 0) + 1
 
     def _rule_counts(
         self, workspace_id: int, rule_id: bytes, at: int, more: tuple[int, int, int, int]

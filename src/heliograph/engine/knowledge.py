@@ -5,9 +5,9 @@ Law: a turn goes by the versions that it read when it took what is due; a run by
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from heliograph.core import effects, journeys, plans, steps
+from heliograph.core import effects, journeys, plans, runs, steps
 from heliograph.engine import match
 from heliograph.store import database, definitions, rows
 
@@ -49,10 +49,28 @@ class Knowledge:
             self.know(workspace_id, version)
         return self.workspaces[workspace_id].trigger(tenant_id, event_type) is not None
 
+    def going_on(self, found: Iterable[rows.Run]) -> set[tuple[int, bytes]]:
+        """The events of those of these runs of rules that have a step left, which looks at its event."""
+        events, known = set(), dict[tuple[bytes, int, bytes | str | None], bool]()
+        for row in found:
+            if row.event_id is None:
+                continue
+            key = (row.automation_id, row.version, row.state)
+            goes_on = known.get(key)
+            if goes_on is None:
+                plan = self.plan(row)
+                goes_on = known[key] = plan is not None and len(runs.read(row.state)) < len(plan.steps)
+            if goes_on:
+                events.add((row.workspace_id, row.event_id))
+        return events
+
     def plan(self, row: rows.Run) -> plans.Plan | None:
         """The plan that a run started with, whatever became of its automation since."""
         key = (row.automation_id, row.version)
-        plan = self._plans.get(key) or self.workspaces[row.workspace_id].plan(*key)
+        known = self._plans.get(key)
+        if known is not None:
+            return known
+        plan = self.workspaces[row.workspace_id].plan(*key)
         if plan is None:
             with self._store.reading() as connection:
                 stored = definitions.version_of(connection, *key)

@@ -20,7 +20,6 @@ from heliograph.engine import desk as desks
 from heliograph.store import definitions, rows
 
 _RECORDS = frozenset({"contact", "conversation"})
-_OF_CONVERSATIONS = frozenset({"conversation", "channel_source"})
 _decode = msgspec.json.Decoder().decode
 _journey = msgspec.json.Decoder(journeys.Definition)
 
@@ -171,45 +170,6 @@ def _by_type(
 def _reads(step: plans.Step) -> frozenset[str]:
     """The records that a step looks at; of a call it is known, anything else may write them or fill a template."""
     return step.reads if isinstance(step, messaging.CallWebhook) else _RECORDS
-
-
-class Wanted(NamedTuple):
-    """The records that a turn's events need."""
-
-    contacts: set[tuple[int, str]]
-    conversations: set[tuple[int, str]]
-    cooldowns: set[tuple[int, bytes, str]]
-    lists: set[tuple[int, str]]
-
-    def add_people(self, event: rows.Event) -> None:
-        """Whom an event is about, whatever its rules read."""
-        if event.contact_id is not None:
-            self.contacts.add((event.workspace_id, event.contact_id))
-        if event.conversation_id is not None:
-            self.conversations.add((event.workspace_id, event.conversation_id))
-
-    def add_lists(
-        self, waiting: Iterable[rows.Run], plan_of: Callable[[rows.Run], plans.Plan | None]
-    ) -> None:
-        """The lists that runs of rules name which go on: it may be a version that is none any more."""
-        for row in waiting:
-            plan = None if row.event_id is None else plan_of(row)
-            if plan is not None:
-                self.lists.update((row.workspace_id, list_id) for list_id in lists.named(plan))
-
-    def add(self, event: rows.Event, trigger: Trigger) -> None:
-        """What the rules of one event's type read."""
-        workspace_id = event.workspace_id
-        if event.contact_id is not None and "contact" in trigger.reads:
-            self.contacts.add((workspace_id, event.contact_id))
-        # A conversation's channel is that of its events that name none (rules.md R8).
-        if event.conversation_id is not None and not trigger.reads.isdisjoint(_OF_CONVERSATIONS):
-            self.conversations.add((workspace_id, event.conversation_id))
-        if trigger.lists:
-            self.lists.update((workspace_id, list_id) for list_id in trigger.lists)
-        if trigger.has_cooldowns:
-            subject = rule_book.cooldown_subject(event.contact_id, event.conversation_id)
-            self.cooldowns.update((workspace_id, r.id, subject) for r in trigger.rules if r.cooldown_secs)
 
 
 class Made(NamedTuple):

@@ -19,6 +19,8 @@ from heliograph.store import rows
 _encode = msgspec.json.Encoder().encode
 _reply = msgspec.json.Decoder(runs.Reply)
 
+_WAITING = int(runs.Status.WAITING)
+_PENDING, _EXECUTED = int(runs.Outcome.PENDING), int(runs.Outcome.EXECUTED)
 _PLANNED, _UNROUTABLE = int(messages.State.PLANNED), int(messages.State.UNROUTABLE)
 
 
@@ -55,21 +57,41 @@ class Origin(Protocol):
 
 
 def resume(
-    desk: desks.Desk, plan: plans.Plan, row: rows.Run, reply: runs.Reply, scene: plans.Scene | None
+    desk: desks.Desk, plan: plans.Plan, row: rows.Run, reply: runs.Reply, scene: plans.Scene
 ) -> list[Any]:
     """Let a waiting run take in one answer; gives what it asks for next: (visit, ordinal, effect)."""
-    if row.status != runs.Status.WAITING:
+    if row.status != _WAITING:
         return []
-    # Without a scene there is no further step to take: the plan was asked for all it has.
-    moved = runs.advance(plan, runs.read(row.state), (reply,), scene or _NOWHERE, desk.now)
-    state = runs.write(moved.records)
-    key = (row.workspace_id, row.id)
-    desk.runs[key] = row.moved(moved.status, moved.outcome, state)
-    desk.writes.run_changes[key] = (int(moved.status), int(moved.outcome), None, state)
-    if moved.outcome is not runs.Outcome.PENDING:
-        executed = int(moved.outcome is runs.Outcome.EXECUTED)
-        desk.count_settled(row.workspace_id, row.automation_id, ids.created_at(row.id), executed)
+    moved = runs.advance(plan, runs.read(row.state), (reply,), scene, desk.now)
+    _put(desk, row, _change_to(moved))
     return moved.asked
+
+
+def end(desk: desks.Desk, plan: plans.Plan, row: rows.Run, inbox: rows.Inbox) -> None:
+    """Let a waiting run take in one answer that has no step left: its plan was asked for all it has."""
+    if row.status != _WAITING:
+        return
+    same = (plan, row.state, inbox.body)
+    change = desk.answered.get(same)
+    if change is None:
+        moved = runs.advance(plan, runs.read(row.state), (reply_in(inbox),), _NOWHERE, desk.now)
+        assert not moved.asked
+        change = desk.answered[same] = _change_to(moved)
+    _put(desk, row, change)
+
+
+def _change_to(moved: runs.Moved) -> desks.RunChange:
+    return int(moved.status), int(moved.outcome), None, runs.write(moved.records)
+
+
+def _put(desk: desks.Desk, row: rows.Run, change: desks.RunChange) -> None:
+    """Let a run that waited stand like this."""
+    status, outcome, _, state = change
+    key = (row.workspace_id, row.id)
+    desk.runs[key] = row.moved(status, outcome, state)
+    desk.writes.run_changes[key] = change
+    if outcome != _PENDING:
+        desk.count_settled(row.workspace_id, row.automation_id, row.id, executed=outcome == _EXECUTED)
 
 
 def hear_now(
@@ -83,7 +105,7 @@ def hear_now(
     plan = plan_of(row)
     if plan is None or len(runs.read(row.state)) < len(plan.steps):
         return False
-    resume(desk, plan, row, told, None)
+    resume(desk, plan, row, told, _NOWHERE)
     key = (row.workspace_id, row.id)
     desk.writes.runs[place] = desk.runs.pop(key)
     del desk.writes.run_changes[key]

@@ -17,7 +17,7 @@ import msgspec
 import structlog
 
 from heliograph import errors
-from heliograph.core import effects, events, ids, plans, runs, templates
+from heliograph.core import effects, events, ids, plans, templates
 from heliograph.core.steps import lists
 from heliograph.engine import (
     admission,
@@ -41,12 +41,15 @@ from heliograph.engine import (
     walks,
 )
 from heliograph.engine import desk as desks
+from heliograph.engine import wanted as wanted_records
 from heliograph.store import database, rows
 
 _log = structlog.get_logger(__name__)
 _decode = msgspec.json.Decoder().decode
 _Input = TypeVar("_Input", rows.Inbox, rows.Event)
 _Met = tuple[rows.Event, match.Trigger | None]
+
+_REPLY = int(effects.Inbox.REPLY)
 
 Limits = bounds.Limits
 Report = bounds.Report
@@ -206,9 +209,7 @@ class Turns:
         due_again = {(t.workspace_id, t.id) for t in taken.timers if t.kind == effects.Timer.SEND}
         if resumed:
             desk.runs = hot.read_runs(connection, resumed)
-            retried |= {
-                (r.workspace_id, r.event_id) for r in desk.runs.values() if r.event_id and self._goes_on(r)
-            }
+            retried |= self._knowledge.going_on(desk.runs.values())
         if retried:
             desk.events = {(e.workspace_id, e.id): e for e in hot.read_events(connection, retried)}
             desk.attempts = hot.read_attempts(connection, retried)
@@ -222,14 +223,10 @@ class Turns:
             return taken
         return [row for row in taken if (row.workspace_id, row.id) not in self._culprits]
 
-    def _goes_on(self, row: rows.Run) -> bool:
-        plan = self._plan(row)
-        return plan is not None and len(runs.read(row.state)) < len(plan.steps)
-
     def _read_people(
         self, connection: Any, inboxes: Sequence[rows.Inbox], events: Sequence[rows.Event], desk: desks.Desk
     ) -> None:
-        hot, wanted = self._session.hot, match.Wanted(set(), set(), set(), set())
+        hot, wanted = self._session.hot, wanted_records.Wanted(set(), set(), set(), set())
         known = self._healthy(tuple(desk.events.values()))
         for event in known:
             # A run that goes on may be of a rule that is gone: what it writes has to be known all the same.
@@ -370,7 +367,9 @@ class Turns:
             faults.failed_inbox(desk, inbox, raised)
 
     def _inbox(self, desk: desks.Desk, inbox: rows.Inbox) -> None:
-        if inbox.kind in run.DEBTS:
+        if inbox.kind == _REPLY:
+            self._resume(desk, inbox)
+        elif inbox.kind in run.DEBTS:
             run.DEBTS[inbox.kind](desk, inbox)
         elif inbox.kind in walks.INBOX:
             self._walks.inbox(desk, inbox)
@@ -378,8 +377,6 @@ class Turns:
             self._requests.inbox(desk, inbox)
         elif inbox.kind in started.INBOX:
             self._started.inbox(desk, self._workspaces[inbox.workspace_id], inbox)
-        else:
-            self._resume(desk, inbox)
 
     def _resume(self, desk: desks.Desk, inbox: rows.Inbox) -> None:
         assert inbox.run_id is not None
@@ -391,10 +388,10 @@ class Turns:
         if row is None or plan is None:
             return
         event = None if row.event_id is None else desk.events.get((row.workspace_id, row.event_id))
-        workspace = self._workspaces[row.workspace_id]
-        scene = None if event is None else self._scene(desk, workspace, event, lists.texts(plan))
-        if scene is not None:
-            scene.rule_id = row.automation_id
+        if event is None:
+            run.end(desk, plan, row, inbox)
+            return
+        scene = self._scene(desk, self._workspaces[row.workspace_id], event, lists.texts(plan))
+        scene.rule_id = row.automation_id
         for visit, ordinal, effect in run.resume(desk, plan, row, run.reply_in(inbox), scene):
-            assert event is not None
             run.carry_out(desk, event, row.id, row.automation_id, visit, ordinal, effect)
