@@ -29,6 +29,8 @@ _VERSION = 0x7000
 _VARIANT = 0x8000_0000_0000_0000
 _TAIL = (1 << 36) - 1
 _COUNTER = (1 << COUNTER_BITS) - 1
+_UP_TO_COUNTER = (1 << 64) - (1 << 42)
+_low_half = Struct("!8xQ").unpack
 
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
@@ -62,6 +64,7 @@ def mint(at: int, counter: int, partition: int, tail: int) -> bytes:
     return head(at) + foot(counter, partition, tail)
 
 
+_OF_RUNS = ((1 << 64) - 1) ^ _TAIL | 0xFFFFF
 NEXT_RUN = 1 << 20
 """What lies between the places of an event's runs."""
 
@@ -72,8 +75,8 @@ def run_place(event_id: bytes) -> int:
     The event's counter and the low bits of its tail are kept, so the runs of one event lie side by side,
     in evaluation order, and the runs of one turn in the order of their events.
     """
-    low = int.from_bytes(event_id[8:], "big")
-    return low & ~_TAIL | low & 0xFFFFF
+    low: int = _low_half(event_id)[0]
+    return low & _OF_RUNS
 
 
 def of_run(event_id: bytes, ordinal: int, run_head: bytes) -> bytes:
@@ -86,10 +89,12 @@ def of_effect(run_id: bytes, visit: int, ordinal: int, effect_head: bytes, parti
 
     Of one run and instant, ids come in the order of its steps and of what each asks for, the first of them at least.
     """
-    low = int.from_bytes(run_id[8:], "big")
-    digest = blake2b(run_id + visit.to_bytes(4, "big") + ordinal.to_bytes(4, "big"), digest_size=5).digest()
-    tail = min(visit, 63) << 30 | min(ordinal, 15) << 26 | int.from_bytes(digest, "big") & 0x3FF_FFFF
-    return effect_head + (low >> 42 << 42 | partition << 36 | tail).to_bytes(8, "big")
+    low: int = _low_half(run_id)[0]
+    key = run_id + (visit << 32 | ordinal).to_bytes(8, "big")
+    tail = int.from_bytes(blake2b(key, digest_size=5).digest(), "big") & 0x3FF_FFFF
+    if visit or ordinal:
+        tail |= min(visit, 63) << 30 | min(ordinal, 15) << 26
+    return effect_head + (low & _UP_TO_COUNTER | partition << 36 | tail).to_bytes(8, "big")
 
 
 def of_fanout(automation_id: bytes, occurrence: int = 0) -> bytes:

@@ -46,8 +46,8 @@ def compile_judge(conditions: Sequence[predicates.Condition]) -> Judge:
 def compile_trace(condition: predicates.Condition) -> Callable[[predicates.Facts], bytes]:
     """A function that gives `pack_trace(observe(condition, facts))`, in a fraction of the time.
 
-    It is quick where the leaves' positive operators are true of what they see, as in most conditions that hold;
-    the others are observed the plain way.
+    It is quick where the leaves' positive operators are true of what they see, or are asked of what they can be asked
+    of; the others are observed the plain way.
     """
     names = judge_comparisons.Names()
     variables = judge_functions.Variables(names)
@@ -59,8 +59,13 @@ def compile_trace(condition: predicates.Condition) -> Callable[[predicates.Facts
 
 def _entry(variables: judge_functions.Variables, number: int, leaf: predicates.Leaf) -> str:
     test, raw = judge_functions.compared(variables, leaf), variables.name((leaf.place, None))
-    quick = f"({number}, {raw}, {not leaf.meaning.negative}, None)"
-    return f"{quick} if {test} and {raw} is not M else observation({number}, {variables.names.bind(leaf)}, facts)"
+    bind, negative = variables.names.bind, leaf.meaning.negative
+    held, not_held = (f"({number}, {raw}, {answer}, None)" for answer in (not negative, negative))
+    slow = f"observation({number}, {bind(leaf)}, facts)"
+    unnoted = traces.unnoted(leaf)
+    if unnoted:
+        slow = f"{not_held} if type({raw}) in {bind(unnoted)} else {slow}"
+    return f"{held} if {test} and {raw} is not M else {slow}"
 
 
 def _made(name: str, lines: list[str], names: judge_comparisons.Names) -> object:

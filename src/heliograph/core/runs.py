@@ -121,6 +121,42 @@ def advance(
     return go_on(plan, take_in(records, replies, now), scene, now)
 
 
+def begin(
+    plan: plans.Plan, scene: plans.Scene, now: int
+) -> tuple[int, int, bytes, list[tuple[int, int, effects.Effect]]]:
+    """Let a rule's run take its first steps: (status, outcome, state, asked), as `advance` and `write` give them.
+
+    Most plans have one step, and how such a run is kept that leaves nothing to be read is known by a few numbers.
+    """
+    if len(plan.steps) != 1:
+        status, outcome, made, asked, _ = advance(plan, (), (), scene, now)
+        return int(status), int(outcome), write(made), asked
+    step = _taken(plan.steps[0], scene)
+    asked = [(0, ordinal, effect) for ordinal, effect in enumerate(step.effects)]
+    if step.output is None and step.error is None and step.end is None:
+        return *_began(step.status, len(asked), now), asked
+    record = _begun(step, now)
+    status, outcome = _standing(1, (record,)) if step.end is None else _ENDS[step.end]
+    return int(status), int(outcome), write((record,)), asked
+
+
+@functools.lru_cache(64)
+def _began(status: plans.Status, asked: int, now: int) -> tuple[int, int, bytes]:
+    """How a run of one step is kept that left nothing to be read: (status, outcome, state)."""
+    is_settled = status is not plans.Status.PENDING
+    record = Record(int(status), now, now if is_settled else None, asked=0 if is_settled else asked)
+    stands, outcome = _standing(1, (record,))
+    return int(stands), int(outcome), write((record,))
+
+
+def _taken(step: plans.Step, scene: plans.Scene) -> plans.Outcome:
+    try:
+        return step.take(scene)
+    except errors.RenderFailed as fault:
+        # A text that cannot be filled fails its action, and neither the others nor the event (rules.md C30).
+        return plans.failed(fault.message)
+
+
 def go_on(plan: plans.Plan, records: Sequence[Record], scene: plans.Scene | None, now: int) -> Moved:
     """Take steps, as `advance` does, where what was answered stands in the records already."""
     made = list(records)
@@ -134,18 +170,15 @@ def go_on(plan: plans.Plan, records: Sequence[Record], scene: plans.Scene | None
         if scene.started is not None:
             scene.started.look(visit, made)
         try:
-            outcome = steps[visit].take(scene)
+            outcome = _taken(steps[visit], scene)
         except plans.Unseen:
             return Moved(Status.WAITING, Outcome.PENDING, tuple(made), asked, True)
-        except errors.RenderFailed as fault:
-            # A text that cannot be filled fails its action, and neither the others nor the event (rules.md C30).
-            outcome = plans.failed(fault.message)
         made.append(_begun(outcome, now))
         for ordinal, effect in enumerate(outcome.effects):
             asked.append((visit, ordinal, effect))
         if outcome.end is not None:
             return Moved(*_ENDS[outcome.end], tuple(made), asked)
-    status, told = _standing(plan, made)
+    status, told = _standing(len(plan.steps), made)
     return Moved(status, told, tuple(made), asked)
 
 
@@ -267,8 +300,8 @@ def _settled(failed: bool, all_skipped: bool) -> plans.Status:
 _PENDING, _FAILED = int(plans.Status.PENDING), int(plans.Status.FAILED)
 
 
-def _standing(plan: plans.Plan, made: Sequence[Record]) -> tuple[Status, Outcome]:
-    has_failed = len(made) < len(plan.steps)
+def _standing(steps: int, made: Sequence[Record]) -> tuple[Status, Outcome]:
+    has_failed = len(made) < steps
     for record in made:
         if record.status == _PENDING:
             return Status.WAITING, Outcome.PENDING

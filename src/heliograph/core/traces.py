@@ -7,6 +7,7 @@ anything else becomes the beginning of its JSON text.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -74,6 +75,14 @@ def _note(leaf: predicates.Leaf, observed: object) -> str | None:
         return _note_on_kind(leaf.meaning, observed, name)
     fitting, other = _fitting(leaf.meaning)
     return None if name in fitting else f"type mismatch: {name} compared with {other}"
+
+
+def unnoted(leaf: predicates.Leaf) -> frozenset[type]:
+    """The types of values of which nothing is noted even where the positive operator is not true of them."""
+    if leaf.meaning.kind is not None or leaf.meaning.decides in operators.LOOK_BACK:
+        return frozenset()
+    fitting, _ = _fitting(leaf.meaning)
+    return frozenset(kind for kind, name in values.NAMES.items() if name in fitting)
 
 
 def _fitting(meaning: operators.Meaning) -> tuple[frozenset[str], str]:
@@ -171,6 +180,8 @@ def _ended(text: str) -> str:
 
 def pack_failing(failing: predicates.Failing) -> bytes:
     """The bytes in which a judge's answer is stored: leaf numbers and what they saw, cut."""
+    if len(failing) == 1 and type(seen := failing[0][1]) is str and len(seen) <= LONGEST:
+        return _pack_text(failing[0][0], seen)
     return _encode(
         [
             pair
@@ -179,6 +190,12 @@ def pack_failing(failing: predicates.Failing) -> bytes:
             for pair in failing
         ]
     )
+
+
+@functools.lru_cache(4_096)
+def _pack_text(leaf: int, seen: str) -> bytes:
+    """A short text at one leaf: events meet rules of few other plans, countries, states over and over."""
+    return _encode(((leaf, seen),))
 
 
 def pack_trace(observations: Iterable[tuple[int, object, bool, str | None]]) -> bytes:

@@ -36,10 +36,10 @@ CONTAINERS: Final = (list, dict)
 
 def name_of(value: object) -> str:
     """What a value is called in messages and traces: null, boolean, number, string, array, object or missing."""
-    return _NAMES.get(type(value), "missing")
+    return NAMES.get(type(value), "missing")
 
 
-_NAMES: Final[Mapping[type, str]] = {
+NAMES: Final[Mapping[type, str]] = {
     type(None): "null",
     bool: "boolean",
     int: "number",

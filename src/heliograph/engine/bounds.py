@@ -5,6 +5,7 @@ Law: values, and one decision about time; how much of its bounds a turn uses, it
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -117,10 +118,18 @@ class Report(NamedTuple):
     now: int
 
 
+@functools.lru_cache(1)
+def _fresh(now: int, age: int) -> bytes:
+    """The head of the ids that are no older than this."""
+    return ids.head(max(0, now - age))
+
+
 def late(
     desk: desks.Desk, limits: Limits, control_updated_at: int, event: rows.Event
 ) -> tuple[events.State, str] | None:
     """What becomes of an event that has waited too long to be decided, and why; None where it is not too late."""
+    if event.id >= _fresh(desk.now, min(limits.max_event_age, limits.misfire_grace)):
+        return None
     waited = desk.now - ids.created_at(event.id)
     if waited > limits.max_event_age and control_updated_at >= ids.created_at(event.id):
         return events.State.PROCESSED, "expired_while_paused"

@@ -7,7 +7,9 @@ after the last; nothing here touches the database.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import operator
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -30,6 +32,10 @@ _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
 DAY = 86_400_000_000
+_NO_FOOT = bytes(8)
+_COUNTED = ("workspace_id", "automation_id", "outcome")
+_OF_RUN = operator.itemgetter(*map(rows.Run._fields.index, _COUNTED))
+_OF_PASSED_RUN = operator.itemgetter(*map(rows.PASSED_RUN.index, _COUNTED))
 
 
 RunChange = tuple[int, int, str | None, bytes]
@@ -56,12 +62,16 @@ class ContactChange(NamedTuple):
 
 
 class _Tally(NamedTuple):
-    """What was counted of runs, and is not put together yet."""
+    """What was counted, and is not put together yet; whose day is asked of the head of their ids."""
 
-    made: dict[tuple[int, bytes, int], int]
-    """(workspace, rule, outcome)"""
-    settled: dict[tuple[int, bytes, bytes, bool], int]
-    """(workspace, rule, head of the id, whether it was executed), of those that waited."""
+    settled: Counter[tuple[int, bytes, bytes, bool]]
+    """Runs that waited: (workspace, rule, head, whether it was executed)."""
+    events: Counter[tuple[int, str | None, bytes, bool, int, int]]
+    """(workspace, tenant, head, whether it is looked at for the first time, processed, failed)"""
+    runs: int
+    """So many of `writes.runs` are counted."""
+    passed_runs: int
+    """Likewise."""
 
 
 class Desk:
@@ -117,7 +127,7 @@ class Desk:
         # What a run of (plan, state) that takes no further step is to be after an answer, by the answer's body: most
         # answers of a turn say the same to runs that stand the same.
         self.answered: dict[tuple[plans.Plan, Any, Any], RunChange] = {}
-        self._tally = _Tally({}, {})
+        self._tally = _Tally(Counter(), Counter(), 0, 0)
         self._roots: dict[tuple[str, int, str], dict[str, Any]] = {}
 
     # ── the records, as conditions and texts see them ───────────────────────────────────────────────
@@ -269,13 +279,6 @@ class Desk:
 
     # ── counts ──────────────────────────────────────────────────────────────────────────────────────
 
-    def count_runs(self, workspace_id: int, made: Iterable[tuple[bytes, int]]) -> None:
-        """New runs, each (rule_id, outcome), in their rules' statistics of today."""
-        counts = self._tally.made
-        for rule_id, outcome in made:
-            key = (workspace_id, rule_id, outcome)
-            counts[key] = counts.get(key, 0) + 1
-
     def counted(self, workspace_id: int, rule_id: bytes, days: statistics.Window) -> statistics.Counts:
         """What this turn has counted so far of a rule's runs of these days."""
         self.close()
@@ -286,20 +289,27 @@ class Desk:
         return found
 
     def close(self) -> None:
-        """Put together what was counted so far."""
-        made, settled = self._tally
+        """Put together what was counted so far, and new runs as they stand."""
+        settled, seen, runs_before, passed_before = self._tally
+        writes = self.writes
+        made = Counter(map(_OF_RUN, writes.runs[runs_before:]))
+        made.update(map(_OF_PASSED_RUN, writes.passed_runs[passed_before:]))
         for (workspace_id, rule_id, outcome), count in made.items():
             self._rule_counts(workspace_id, rule_id, self.now, _counts(outcome, count))
         for (workspace_id, rule_id, made_at, executed), count in settled.items():
             counts = (0, 0, count * executed, -count)
-            self._rule_counts(workspace_id, rule_id, ids.created_at(made_at), counts)
-        self._tally = _Tally({}, {})
+            self._rule_counts(workspace_id, rule_id, ids.created_at(made_at + _NO_FOOT), counts)
+        for (workspace_id, tenant_id, head, is_first, processed, failed), count in seen.items():
+            of_day = (workspace_id, tenant_id or "", ids.created_at(head + _NO_FOOT) // DAY)
+            event_counts = writes.event_counts.setdefault(of_day, [0, 0, 0])
+            event_counts[0] += count * is_first
+            event_counts[1] += count * processed
+            event_counts[2] += count * failed
+        self._tally = _Tally(Counter(), Counter(), len(writes.runs), len(writes.passed_runs))
 
     def count_settled(self, workspace_id: int, rule_id: bytes, run_id: bytes, *, executed: bool) -> None:
         """A run that waited has settled; it counts on the day it was made."""
-        key = (workspace_id, rule_id, run_id[:8], executed)
-        counts = self._tally.settled
-        counts[key] = counts.get(key, 0) + 1
+        self._tally.settled[workspace_id, rule_id, run_id[:8], executed] += 1
 
     def _rule_counts(
         self, workspace_id: int, rule_id: bytes, at: int, more: tuple[int, int, int, int]
@@ -316,11 +326,9 @@ class Desk:
 
     def count_event(self, event: rows.Event, *, processed: int = 0, failed: int = 0) -> None:
         """An event that was looked at, and whether that was the end of it; it counts on the day it came in."""
-        key = (event.workspace_id, event.tenant_id or "", ids.created_at(event.id) // DAY)
-        counts = self.writes.event_counts.setdefault(key, [0, 0, 0])
-        counts[0] += (event.workspace_id, event.id) not in self.attempts
-        counts[1] += processed
-        counts[2] += failed
+        workspace_id, identity = event.workspace_id, event.id
+        is_first = not self.attempts or (workspace_id, identity) not in self.attempts
+        self._tally.events[workspace_id, event.tenant_id, identity[:8], is_first, processed, failed] += 1
 
 
 def _counts(outcome: int, count: int) -> tuple[int, int, int, int]:

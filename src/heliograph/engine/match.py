@@ -183,8 +183,6 @@ class Made(NamedTuple):
     """(run_id, rule_id, visit, ordinal, effect), in order."""
     matched: list[tuple[bytes, str]]
     """(rule_id, cooldown subject) of every rule with a cooldown that matched."""
-    counts: list[tuple[bytes, int]]
-    """(rule_id, outcome) of every run."""
 
 
 # Bound to columns a hundred thousand times a second, where an enum's member costs three times a number.
@@ -195,7 +193,7 @@ def match(
     trigger: Trigger, event: rows.Event, scene: plans.Scene, cooldowns: Mapping[Any, int], head: bytes
 ) -> Made:
     """Meet every rule of the event's type, in order; `cooldowns` is (workspace, rule, subject) to last match."""
-    made = Made([], [], [], [], [])
+    made = Made([], [], [], [])
     facts = facts_of(scene)
     gates = _Gates(event, cooldowns, scene.now)
     packed: dict[int, bytes] = {}
@@ -225,7 +223,6 @@ def match(
         made.passed.append(
             (event.workspace_id, run_id, rule.id, rule.version, event.id, outcome, reason, trace)
         )
-        made.counts.append((rule.id, outcome))
     return made
 
 
@@ -253,9 +250,7 @@ def _start(
     made: Made, event: rows.Event, run_id: bytes, rule: rule_book.Rule, scene: plans.Scene, trace: bytes
 ) -> None:
     scene.rule_id = rule.id
-    moved = runs.advance(rule.plan, (), (), scene, scene.now)
-    status, outcome = int(moved.status), int(moved.outcome)
-    state = runs.write(moved.records)
+    status, outcome, state, asked = runs.begin(rule.plan, scene, scene.now)
     made.runs.append(
         (
             event.workspace_id,
@@ -271,9 +266,8 @@ def _start(
             state,
         )
     )
-    for visit, ordinal, effect in moved.asked:
+    for visit, ordinal, effect in asked:
         made.asked.append((run_id, rule.id, visit, ordinal, effect))
-    made.counts.append((rule.id, outcome))
 
 
 def facts_of(scene: plans.Scene) -> conditions.Facts:

@@ -105,6 +105,7 @@ def hear_now(
     plan = plan_of(row)
     if plan is None or len(runs.read(row.state)) < len(plan.steps):
         return False
+    desk.close()  # as it was made it is counted like any other
     resume(desk, plan, row, told, _NOWHERE)
     key = (row.workspace_id, row.id)
     desk.writes.runs[place] = desk.runs.pop(key)
@@ -216,29 +217,33 @@ def _deliver(
 ) -> None:
     own = effect.kind is not effects.Kind.MESSAGE
     partition = origin.partition if own else place_of(origin, effect.contact_id, effect.address)
-    message = rows.Message(
-        origin.workspace_id,
-        ids.of_effect(run_id, visit, ordinal, desk.head, partition),
-        partition,
-        origin.tenant_id,
-        int(effect.kind),
-        effect.channel,
-        automation_id,
-        run_id,
-        visit,
-        ordinal,
-        origin.id,
-        effect.contact_id,
-        effect.address,
-        effect.template_id,
-        effect.template_version,
-        _encode(effect.content) if effect.content is not None else None,
-        _encode(effect.data) if effect.data else None,
-        _UNROUTABLE if effect.fault else _PLANNED,
-        desk.now if effect.fault else None,
-        None,
-        effect.fault,
-        route=routes.write(effect.route),
+    kind, channel, contact_id, address, template_id, version, content, data, fault, route = effect
+    message = rows.Message._make(
+        (
+            origin.workspace_id,
+            ids.of_effect(run_id, visit, ordinal, desk.head, partition),
+            partition,
+            origin.tenant_id,
+            int(kind),
+            channel,
+            automation_id,
+            run_id,
+            visit,
+            ordinal,
+            origin.id,
+            contact_id,
+            address,
+            template_id,
+            version,
+            None if content is None else _encode(content),
+            _encode(data) if data else None,
+            _UNROUTABLE if fault else _PLANNED,
+            desk.now if fault else None,
+            None,
+            fault,
+            None,
+            routes.write(route),
+        )
     )
     posting.post(desk, message, origin.partition)
 

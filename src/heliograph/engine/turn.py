@@ -316,7 +316,6 @@ class Turns:
         desk.writes.passed_runs += made.passed
         for rule_id, subject in made.matched:
             desk.matched(event.workspace_id, rule_id, subject)
-        desk.count_runs(event.workspace_id, made.counts)
         for run_id, rule_id, visit, ordinal, effect in made.asked:
             run.carry_out(desk, event, run_id, rule_id, visit, ordinal, effect)
 
