@@ -39,9 +39,10 @@ _words = st.one_of(st.none(), st.text(max_size=8))
 
 def _row(kind: type[Any], **wanted: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     hints = kind.__annotations__
+    names = kind.__struct_fields__ if issubclass(kind, msgspec.Struct) else kind._fields
 
     def of(name: str) -> st.SearchStrategy[Any]:
-        hint = hints[name].__forward_arg__
+        hint = str(getattr(hints[name], "__forward_arg__", hints[name]))
         if name in wanted:
             return wanted[name]
         if "bytes | str" in hint:
@@ -51,7 +52,7 @@ def _row(kind: type[Any], **wanted: st.SearchStrategy[Any]) -> st.SearchStrategy
         ]
         return st.one_of(st.none(), base) if "None" in hint else base
 
-    return st.builds(lambda values: kind(*values), st.tuples(*(of(name) for name in kind._fields)))
+    return st.builds(lambda values: kind(*values), st.tuples(*(of(name) for name in names)))
 
 
 _claimed = _row(rows.Claimed, message=_row(rows.Message), event=st.one_of(st.none(), _row(rows.Event)))
