@@ -171,7 +171,9 @@ class Session(asyncio.Protocol):
     async def _told(self, words: bytes, count: int, patience: float) -> list[Reply]:
         if self.fault is None:
             self._transport.write(words)
-            await self._until(lambda: len(self._replies) >= count, patience)
+            self._ends_at = self._loop.time() + patience
+            while len(self._replies) < count and self.fault is None:
+                await self._woken()
         replies, self._replies = self._replies[:count], self._replies[count:]
         return replies
 
@@ -209,8 +211,12 @@ class Session(asyncio.Protocol):
         """Returns when it is done, or the session is over; the session is over when patience is."""
         self._ends_at = self._loop.time() + patience
         while not is_done() and self.fault is None:
-            self._waiter = self._loop.create_future()
-            await self._waiter
+            await self._woken()
+
+    def _woken(self) -> asyncio.Future[None]:
+        """Ends when the transport has told something."""
+        self._waiter = self._loop.create_future()
+        return self._waiter
 
     def _watch(self) -> None:
         """Looks at the deadline now and then: a timer for each reply would cost more than the reply."""
