@@ -112,8 +112,18 @@ def on_one_loop(order: sides.Order) -> Iterator[Bench]:
         return 0 if application.pace is None else application.pace.taken
 
     with _runner() as runner, _entered(runner, application.engine_on_loop()):
+        runner.run(_manned(application))
         yield Bench(application, runner, decided, order.seed)
     application.close()
+
+
+async def _manned(application: app.App) -> None:
+    """Ends when the process that delivers is there: every side's processes are, before the clock is started."""
+    began = time.perf_counter()
+    while application.handover.rooms().of(tables.WORKSPACE, our_channel.SinkChannel.name) is None:
+        if time.perf_counter() - began > STALLED:
+            raise sides.Failed("nothing delivers")
+        await asyncio.sleep(_LOOK)
 
 
 # ── PostgreSQL: workers beside us ───────────────────────────────────────────────────────────────────
