@@ -17,6 +17,7 @@ from heliograph.engine import onward as onwards
 from heliograph.store import policy_rows, rows
 
 _PLANNED, _UNROUTABLE = int(messages.State.PLANNED), int(messages.State.UNROUTABLE)
+_MESSAGE = int(effects.Kind.MESSAGE)
 _OF_ALL = ""
 """The tenant of a suppression that holds for the whole workspace."""
 _WAITING = frozenset({messages.State.PLANNED, messages.State.DELAYED})
@@ -41,9 +42,15 @@ def admit(
 ) -> None:
     """Let those messages go that are wanted, and wanted now."""
     again = [one for one in desk.due_again if _still_waits(desk, one.message)]
-    waiting = {one[:2]: pacing.Standing(one, end) for one in desk.planned if (end := _waits(one, desk.now))}
-    looked_at = [one for one in desk.planned if one.kind == effects.Kind.MESSAGE and one[:2] not in waiting]
-    looked_at += [one.message for one in again if one.message.kind == effects.Kind.MESSAGE]
+    waiting = {
+        one[:2]: pacing.Standing(one, end)
+        for one in desk.planned
+        if one.route is not None and (end := _waits(one, desk.now))
+    }
+    looked_at = [one for one in desk.planned if one.kind == _MESSAGE]
+    if waiting:
+        looked_at = [one for one in looked_at if one[:2] not in waiting]
+    looked_at += [one.message for one in again if one.message.kind == _MESSAGE]
     deleted = pacing.End(messages.State.CANCELED, messages.CONTACT_DELETED)
     standing = waiting | {
         one.message[:2]: pacing.Standing(one.message, deleted) for one in again if _is_of_nobody(one.message)

@@ -220,20 +220,22 @@ class Ingest:
         self._counter += 1
         arrival = ready.arrival
         previous = bytes(arrival.previous)
-        return rows.Event(
-            batch.workspace_id,
-            head + ids.foot(self._counter, ready.partition, int.from_bytes(tail, "big")),
-            ready.partition,
-            batch.tenant_id,
-            arrival.event_type,
-            arrival.contact_id,
-            arrival.conversation_id,
-            arrival.source or arrivals.SOURCE,
-            arrival.channel_source,
-            ready.occurred_at,
-            0,
-            bytes(arrival.payload),
-            None if previous == b"null" else previous,
+        return rows.Event._make(
+            (
+                batch.workspace_id,
+                head + ids.foot(self._counter, ready.partition, int.from_bytes(tail, "big")),
+                ready.partition,
+                batch.tenant_id,
+                arrival.event_type,
+                arrival.contact_id,
+                arrival.conversation_id,
+                arrival.source or arrivals.SOURCE,
+                arrival.channel_source,
+                ready.occurred_at,
+                0,
+                bytes(arrival.payload),
+                None if previous == b"null" else previous,
+            )
         )
 
 

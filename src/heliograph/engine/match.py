@@ -32,6 +32,8 @@ class Trigger(NamedTuple):
     reads: frozenset[str]
     """Which roots the rules' conditions or actions read: only those records are loaded."""
     has_cooldowns: bool
+    has_gates: bool
+    """Whether any rule has a rollout or a cooldown."""
     lists: frozenset[str]
     """The lists that the rules' actions name."""
     list_texts: tuple[templates.Text, ...]
@@ -136,6 +138,7 @@ class Workspace:
             conditions.compile_judge([rule.condition for rule in listening]),
             reads,
             any(rule.cooldown_secs for rule in listening),
+            any(rule.has_gates for rule in listening),
             frozenset().union(*(lists.named(rule.plan) for rule in listening)),
             tuple(text for rule in listening for text in lists.texts(rule.plan)),
             {},
@@ -195,18 +198,19 @@ def match(
     """Meet every rule of the event's type, in order; `cooldowns` is (workspace, rule, subject) to last match."""
     made = Made([], [], [], [])
     facts = facts_of(scene)
-    gates = _Gates(event, cooldowns, scene.now)
+    gates = _Gates(event, cooldowns, scene.now) if trigger.has_gates else None
+    workspace_id, event_id = event.workspace_id, event.id
     packed: dict[int, bytes] = {}
-    place = ids.run_place(event.id)
+    place = ids.run_place(event_id)
     for rule, failing in zip(trigger.rules, trigger.judge(facts), strict=True):
         if rule.is_timed and rule_book.closed_by(rule, scene.now) is not None:
             continue
         run_id = head + place.to_bytes(8, "big")
         place += ids.NEXT_RUN
-        skipped = gates.skips(rule) if rule.has_gates else None
+        skipped = gates.skips(rule) if gates is not None and rule.has_gates else None
         if skipped is None and failing is None:
             _start(made, event, run_id, rule, scene, trigger.trace(rule, facts))
-            if rule.cooldown_secs:
+            if gates is not None and rule.cooldown_secs:
                 made.matched.append((rule.id, gates.cooldown_subject))
             if rule.stop_on_match:
                 break
@@ -220,9 +224,7 @@ def match(
         else:
             assert failing is not None
             trace = packed[id(failing)] = conditions.pack_failing(failing)
-        made.passed.append(
-            (event.workspace_id, run_id, rule.id, rule.version, event.id, outcome, reason, trace)
-        )
+        made.passed.append((workspace_id, run_id, rule.id, rule.version, event_id, outcome, reason, trace))
     return made
 
 

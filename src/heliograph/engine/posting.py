@@ -75,6 +75,6 @@ def claim(
             place = (message.partition, message.workspace_id, message.id)
             desk.writes.send_due.append((*place, desk.now if due_at is None else due_at))
             continue
-        claimed.append(rows.Claimed(message, desk.now, lease_until, event))
+        claimed.append(rows.Claimed._make((message, desk.now, lease_until, event, False)))
         desk.writes.claims.append((message.workspace_id, message.id, lease_until, desk.now, worker))
     return claimed

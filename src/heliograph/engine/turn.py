@@ -329,8 +329,8 @@ class Turns:
         error: str | None,
     ) -> None:
         desk.writes.decisions.append(
-            rows.Decision(
-                event.workspace_id, event.id, int(status), tries, None, desk.now, workspace.version, error
+            rows.Decision._make(
+                (event.workspace_id, event.id, int(status), tries, None, desk.now, workspace.version, error)
             )
         )
         desk.count_event(event, processed=int(status is not events.State.HELD))

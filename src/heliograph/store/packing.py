@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 from psycopg.abc import Buffer
@@ -58,35 +59,31 @@ class Blobs(Packed):
     """A column of bytea."""
 
 
-def _smallints(values: Sequence[int | None]) -> list[bytes]:
-    return [_NULL if value is None else _short(2, value) for value in values]
+def _smallints(values: Sequence[int]) -> bytes:
+    return b"".join([_short(2, value) for value in values])
 
 
-def _integers(values: Sequence[int | None]) -> list[bytes]:
-    return [_NULL if value is None else _int(4, value) for value in values]
+def _integers(values: Sequence[int]) -> bytes:
+    return b"".join([_int(4, value) for value in values])
 
 
-def _bigints(values: Sequence[int | None]) -> list[bytes]:
-    return [_NULL if value is None else _long(8, value) for value in values]
+def _bigints(values: Sequence[int]) -> bytes:
+    return b"".join([_long(8, value) for value in values])
 
 
-def _texts(values: Sequence[str | bytes | None]) -> list[bytes]:
+def _texts(values: Sequence[str | bytes]) -> bytes:
     encoded = [value.encode() if type(value) is str else value for value in values]
-    return [
-        _NULL
-        if value is None
-        else (_LENGTHS[size] if (size := len(value)) < _KNOWN else _length(size)) + value  # type: ignore[operator]
-        for value in encoded
-    ]
+    sizes = [_LENGTHS[size] if size < _KNOWN else _length(size) for size in map(len, encoded)]
+    return b"".join(chain.from_iterable(zip(sizes, encoded, strict=True)))  # type: ignore[arg-type]
 
 
-def _identities(values: Sequence[bytes | None]) -> list[bytes]:
-    return [_NULL if value is None else _SIXTEEN + value for value in values]
+def _identities(values: Sequence[bytes]) -> bytes:
+    return _SIXTEEN + _SIXTEEN.join(values)
 
 
 _KNOWN = 1024
 _LENGTHS = [_length(size) for size in range(_KNOWN)]
-_KINDS: dict[type[Packed], tuple[int, int, Callable[[Sequence[Any]], list[bytes]]]] = {
+_KINDS: dict[type[Packed], tuple[int, int, Callable[[Sequence[Any]], bytes]]] = {
     Smallints: (1005, 21, _smallints),
     Integers: (1007, 23, _integers),
     Bigints: (1016, 20, _bigints),
@@ -94,7 +91,7 @@ _KINDS: dict[type[Packed], tuple[int, int, Callable[[Sequence[Any]], list[bytes]
     Identities: (2951, 2950, _identities),
     Blobs: (1001, 17, _texts),
 }
-"""Array type, element type, and how elements are packed (each with its length)."""
+"""Array type, element type, and how elements that are no nulls are packed (each with its length)."""
 
 
 def pack(kind: type[Packed], values: Sequence[Any]) -> Packed:
@@ -104,8 +101,14 @@ def pack(kind: type[Packed], values: Sequence[Any]) -> Packed:
         return kind(_header(0, 0, element, 0, 0)[:12])
     first, count = values[0], len(values)
     # Half of a turn's columns say the same in every row. (True is 1 here as there.)
-    packed = each((first,))[0] * count if values.count(first) == count else b"".join(each(values))
-    return kind(_header(1, int(None in values), element, count, 1) + packed)
+    if first == values[-1] and values.count(first) == count:
+        has_nulls = first is None
+        packed = (_NULL if has_nulls else each((first,))) * count
+    elif has_nulls := None in values:
+        packed = b"".join([_NULL if value is None else each((value,)) for value in values])
+    else:
+        packed = each(values)
+    return kind(_header(1, int(has_nulls), element, count, 1) + packed)
 
 
 def columns(kinds: Sequence[type[Packed]], rows: Iterable[Sequence[Any]]) -> list[Packed]:

@@ -15,7 +15,9 @@ sqlite3.register_adapter(bytes, bytes.__bytes__)
 _ITSELF: Any = {}.get
 sqlite3.register_adapter(type(None), _ITSELF)
 
-_SIZES = (1, 4, 16, 64, 256)
+_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+_NOTHING = 0
+"""What no key has, and the driver binds more quickly than a NULL."""
 _VALUES_AT_ONCE = _SIZES[-1]
 """Keys in one VALUES list: well under SQLite's limit of bound variables."""
 
@@ -84,7 +86,7 @@ def wanted(
         part = ordered[first : first + _VALUES_AT_ONCE]
         # Padded to a few sizes, so that the driver's cache of prepared statements is of use.
         size = next(size for size in _SIZES if size >= len(part))
-        part += [(None,) * len(part[0])] * (size - len(part))
+        part += [(_NOTHING,) * len(part[0])] * (size - len(part))
         flat = [value for key in part for value in key]
         found += connection.execute(query.format(",".join([mark] * size)), (*flat, *more)).fetchall()
     return found

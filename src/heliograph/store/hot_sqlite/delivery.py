@@ -70,6 +70,12 @@ _SETTLE = (
 )
 
 
+_ACCEPTED = int(messages.State.ACCEPTED)
+# The same of most of them, with less to bind.
+_ACCEPT = (
+    f"UPDATE messages SET state = coalesce(reached, {_ACCEPTED}), settled_at=?, attempts=?, error=NULL"
+    " WHERE workspace_id=? AND id=?"
+)
 _RELEASE = Work("DELETE FROM claims WHERE claimed_by = ? AND", "message_id")
 _RELEASE_TELLING = (
     "WITH wanted(a, b) AS (VALUES {}) DELETE FROM claims WHERE (workspace_id, message_id) IN"
@@ -84,10 +90,17 @@ def settle(connection: Connection, worker: str, settled: Sequence[rows.Settled])
     """
     ours = _release(connection, worker, {(entry.workspace_id, entry.message_id) for entry in settled})
     held = [entry for entry in settled if entry.message_id in ours]
-    connection.executemany(
-        _SETTLE,
-        [(s.state, s.settled_at, s.attempts, s.error, s.workspace_id, s.message_id, s.yields) for s in held],
-    )
+    accepted = [(s.settled_at, s.attempts, s.workspace_id, s.message_id) for s in held if _is_accepted(s)]
+    connection.executemany(_ACCEPT, accepted)
+    if len(accepted) < len(held):
+        connection.executemany(
+            _SETTLE,
+            [
+                (s.state, s.settled_at, s.attempts, s.error, s.workspace_id, s.message_id, s.yields)
+                for s in held
+                if not _is_accepted(s)
+            ],
+        )
     connection.executemany(
         MOVE,
         [(*s.moved, s.workspace_id, s.message_id) for s in held if s.moved is not None],
@@ -114,6 +127,10 @@ def _release(connection: Connection, worker: str, claimed: Collection[tuple[int,
         ours = {row[0] for row in wanted(connection, _RELEASE_TELLING, "(?,?)", claimed, (worker,))}
     connection.execute("RELEASE release")
     return ours
+
+
+def _is_accepted(settled: rows.Settled) -> bool:
+    return settled.state == _ACCEPTED and settled.error is None
 
 
 def take_expired(

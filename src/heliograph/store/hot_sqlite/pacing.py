@@ -19,7 +19,7 @@ _RECIPIENTS = (
     " LEFT JOIN tenants t ON t.workspace_id = w.a AND t.id = w.c"
     " LEFT JOIN tenants t2 ON t2.workspace_id = w.a AND t2.id = t.parent_tenant_id"
     " LEFT JOIN tenants t3 ON t3.workspace_id = w.a AND t3.id = t2.parent_tenant_id"
-    " LEFT JOIN tenants t4 ON t4.workspace_id = w.a AND t4.id = t3.parent_tenant_id WHERE w.a IS NOT NULL"
+    " LEFT JOIN tenants t4 ON t4.workspace_id = w.a AND t4.id = t3.parent_tenant_id WHERE w.a <> 0"
 )
 
 
