@@ -42,7 +42,10 @@ def _told(mail: Message, at: int) -> Iterator[Told]:
         for block in blocks:
             yield from _of_recipient(block, at)
         return
-    temporary, permanent = heuristics.all_failures(mail)
+    try:
+        temporary, permanent = heuristics.all_failures(mail)
+    except Exception:  # noqa: BLE001 - guesses at what anybody may write: what they stumble over is no bounce they know
+        return
     if permanent or temporary:
         subject = str(mail.get("Subject", ""))
         yield Told(What.BOUNCED, at, subject, HARD if permanent else SOFT)
