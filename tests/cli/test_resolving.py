@@ -190,7 +190,7 @@ def test_what_was_set_aside_is_listed_and_tried_again(
 ) -> None:
     """An answer that was refused five times stands in the list, and is taken in once the program is mended."""
     assert tell("inbox", "list").out == "Nothing was set aside in the workspace default.\n"
-    event = refused(play, monkeypatch, run, "resume")
+    event = refused(play, monkeypatch, run, "end")
     (row,) = aside(play)
     (line,) = [line.split() for line in tell("inbox", "list").lines if row in line]
     assert line[1:4] == ["reply", play.explain(event).runs[0].id, "5"]
@@ -206,7 +206,7 @@ def test_an_answer_that_is_dropped_leaves_no_run_waiting(
     play: helpers.World, tell: program.Tell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The run hears that its action was skipped; the ledger keeps what the channel said."""
-    event = refused(play, monkeypatch, run, "resume")
+    event = refused(play, monkeypatch, run, "end")
     assert tell("inbox", "drop", "--all").out == "1 dropped.\n"
     play.run_until_idle()
     assert acts.actions(play, event) == [[("send_message", "skipped", "dropped by an operator")]]
