@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import NameOID
 
 from heliograph import channels, testing
-from heliograph.core import bounce_mails, ids, schedule
+from heliograph.core import ids, schedule
 from heliograph.store import retention, safe
 from tests import tables
 from tests.channels import certificates
@@ -436,7 +436,7 @@ def test_guesses_that_stumble_tell_nothing(api: Client, monkeypatch: pytest.Monk
     def stumble(_mail: object) -> None:
         raise IndexError("no address")
 
-    monkeypatch.setattr(bounce_mails.heuristics, "all_failures", stumble)
+    monkeypatch.setattr("flufl.bounce.all_failures", stumble)
     write_to(api, "ana")
     answer = api.send("POST", "/inbound/bounces", content=b"Subject: Undelivered\n\nSorry.")
     assert (answer.status_code, answer.json()) == (202, {"reports": 0})
