@@ -57,7 +57,7 @@ def _swept(application: app.App) -> Iterator[None]:
     def sweep() -> None:
         while not is_over.wait(housekeeping.TIDY_SECONDS):
             with contextlib.closing(application.store.session()) as session:
-                session.hot.tidy(session.connection)
+                session.tidy()
 
     broom = threading.Thread(target=sweep)
     broom.start()

@@ -275,6 +275,22 @@ def test_turns_are_shorter_while_workspaces_share_them(world: testing.World) -> 
     assert size.inputs > shared
 
 
+def test_who_calls_does_not_wait_for_a_long_turn(world: testing.World) -> None:
+    """While somebody waits beside them turns have a size of their own, however large they are while nobody does."""
+    calls = False
+    limits = world.turns._limits._replace(inputs=500, seconds=1.0, hurried_seconds=0.1)
+    size = bounds.Size(limits, lambda: calls)
+    for _ in range(20):
+        size.learn(size.inputs, size.inputs, 0.5, 0.0, 1)
+    assert size.inputs == 500
+    calls = True
+    assert size.inputs == bounds.FIRST_INPUTS
+    size.learn(size.inputs, size.inputs, 0.2, 0.0, 1)
+    assert size.inputs < bounds.FIRST_INPUTS
+    calls = False
+    assert size.inputs == 500
+
+
 def test_a_slow_disk_does_not_make_turns_ever_smaller(world: testing.World) -> None:
     """Where most of a turn is its commit, turns grow until that is a quarter of them."""
     size = bounds.Size(world.turns._limits._replace(inputs=1_000, seconds=0.015))

@@ -179,9 +179,28 @@ def test_on_sqlite_the_log_is_copied_into_the_file(tmp_path: Path) -> None:
     with testing.World(f"sqlite:///{file}") as world:
         world.events([{"event_type": "custom.a", "payload": {"text": "x" * 1000}} for _ in range(500)])
         before = file.stat().st_size
-        world.app.store.session().hot.tidy(world.app.session().connection)
+        world.app.session().tidy()
         assert file.stat().st_size > before + 500_000
         assert world.app.session().connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[0] == 0
+
+
+def test_a_log_that_is_written_all_the_time_begins_anew(tmp_path: Path) -> None:
+    """What is committed while the log is copied is copied too, and a log that somebody reads is left to go on."""
+    log = tmp_path / "world.db-wal"
+    with testing.World(f"sqlite:///{tmp_path / 'world.db'}") as world:
+        session, events = world.app.session(), [{"event_type": "custom.a"} for _ in range(200)]
+        world.events(events)
+        session.tidy()
+        size = log.stat().st_size
+        for _ in range(3):
+            world.events(events)
+            session.tidy()
+        assert log.stat().st_size < 2 * size
+        with world.app.store.reading() as connection:
+            connection.exec_driver_sql("SELECT count(*) FROM events").scalar()
+            world.events(events)
+            session.tidy()
+        assert session.connection.execute("PRAGMA busy_timeout").fetchone()[0] == 5_000
 
 
 def test_a_round_that_fails_is_followed_by_others(monkeypatch: pytest.MonkeyPatch) -> None:

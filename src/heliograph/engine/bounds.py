@@ -75,13 +75,29 @@ SHARED_FOR = 50
 
 
 class Size:
-    """How many inputs a turn takes: as many as fit into its time, found out from turn to turn."""
+    """How many inputs a turn takes: as many as fit into its time, found out from turn to turn.
+
+    It is found out by itself for the time while somebody waits beside the turns: whoever calls while turns are long
+    would otherwise wait for one of those.
+    """
 
     def __init__(self, limits: Limits, hurried: Callable[[], bool] = lambda: False):
         """`hurried` tells whether somebody waits beside the turns."""
         self._limits, self._hurried = limits, hurried
         self._shared = 0
-        self.inputs = min(limits.inputs, FIRST_INPUTS)
+        self._is_hurried = False
+        """Whether the present turn is."""
+        self._found = dict.fromkeys((False, True), min(limits.inputs, FIRST_INPUTS))
+
+    @property
+    def inputs(self) -> int:
+        """The most inputs of the turn that begins now."""
+        self._is_hurried = self._hurried()
+        return self._found[self._is_hurried]
+
+    @inputs.setter
+    def inputs(self, most: int) -> None:
+        self._found = dict.fromkeys(self._found, most)
 
     def halve(self, taken: int) -> None:
         """The database refused a turn that took so many."""
@@ -94,15 +110,15 @@ class Size:
         smaller one would only do less in the same time. Such turns grow until a quarter of each is its commit.
         """
         self._shared = SHARED_FOR if workspaces > 1 else max(0, self._shared - 1)
-        wanted = self._limits.hurried_seconds if self._hurried() else self._limits.seconds
+        wanted = self._limits.hurried_seconds if self._is_hurried else self._limits.seconds
         if self._shared:
             wanted /= SHARED_BY
         wanted = max(wanted, COMMITS * committing)
         if seconds > wanted:
-            self.inputs = max(min(limit, LEAST), limit * 2 // 3)
+            self._found[self._is_hurried] = max(min(limit, LEAST), limit * 2 // 3)
         elif worked * 2 > limit < self._limits.inputs and seconds * 5 / 4 < wanted:
             # A turn that had little to do says nothing of a larger one.
-            self.inputs = min(self._limits.inputs, limit * 5 // 4 + 1)
+            self._found[self._is_hurried] = min(self._limits.inputs, limit * 5 // 4 + 1)
 
 
 class Report(NamedTuple):

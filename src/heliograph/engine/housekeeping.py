@@ -177,8 +177,8 @@ class Housekeeping:
         return True
 
     def _tidy_now(self) -> None:
-        with contextlib.closing(self._open()) as session, database.refusals():
-            session.hot.tidy(session.connection)
+        with contextlib.closing(self._open()) as session:
+            session.tidy()
 
     async def place(self) -> int:
         """Give events their places, by which they are found (store/places.py); gives how many rows were looked at."""

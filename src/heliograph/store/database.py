@@ -71,6 +71,13 @@ class Session:
             finally:
                 self.hot.rollback(connection)
 
+    def tidy(self) -> None:
+        """See to what writing leaves behind, beside whoever writes: only the last of it holds them up, for a moment."""
+        with refusals():
+            self.hot.tidy(self.connection)
+            with self._gate:
+                self.hot.begin_log_anew(self.connection)
+
     def close(self) -> None:
         """Give the connection back."""
         self._connection.close()
@@ -181,7 +188,8 @@ class Database:
             "foreign_keys = ON",
             "temp_store = MEMORY",
             f"cache_size = -{cache}",
-            "wal_autocheckpoint = 32000",
+            # Housekeeping copies the log (hot_sqlite.tidy); this is for when it does not come to it.
+            "wal_autocheckpoint = 256000",
             "journal_size_limit = 268435456",
             f"query_only = {self._only_reads:d}",
         ):

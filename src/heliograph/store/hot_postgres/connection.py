@@ -119,6 +119,10 @@ def lock_partitions(connection: Connection, partitions: Collection[int]) -> None
         connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", (LOCKS, partition))
 
 
+def begin_log_anew(_connection: Connection) -> None:
+    """Nothing: the server sees to its log."""
+
+
 def tidy(connection: Connection) -> None:
     """Clear the queues of their dead entries, outside any transaction.
 

@@ -55,7 +55,19 @@ def is_closed(_connection: Connection) -> bool:
 
 def tidy(connection: Connection) -> None:
     """Copy what was committed from the log into the file, beside the writer, so that no commit has to."""
-    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    for _ in range(2):  # the second time, what was committed during the first
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+
+
+def begin_log_anew(connection: Connection) -> None:
+    """Let the next writer begin the log anew, where nobody reads in it just then; nobody may write meanwhile.
+
+    Beside a writer that never rests the log is never copied to its end, and would grow until some commit has to do it.
+    """
+    (patience,) = connection.execute("PRAGMA busy_timeout").fetchone()
+    connection.execute("PRAGMA busy_timeout = 0")
+    connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+    connection.execute(f"PRAGMA busy_timeout = {patience}")
 
 
 def lock_partitions(connection: Connection, partitions: Collection[int]) -> None:
