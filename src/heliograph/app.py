@@ -78,8 +78,9 @@ class App:
             self.store.close()
             raise
         self.worker_name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-        self.handover = handover.Handover(self.worker_name, self.clock.span(settings.lease_seconds))
         self.deliveries = deliveries.Deliveries(settings, self.store, self.clock, ways, opener)
+        self._terms = self.deliveries.terms(self.worker_name)
+        self.handover = handover.Handover(self._terms.worker, self._terms.lease)
         self.sandbox = sandbox()
         # What people ask to be checked must not hold up what runs ask.
         self._checking = sandbox()
@@ -156,30 +157,25 @@ class App:
         self, session: database.Session, executor: ThreadPoolExecutor | None = None
     ) -> claiming.OwnClaims:
         """What writes for a delivery, on a connection; `executor` runs its statements."""
-        return claiming.OwnClaims(
-            session, self.worker_name, self.clock.span(self.settings.lease_seconds), executor
-        )
+        return claiming.OwnClaims(session, self._terms, executor)
 
     def delivery(
         self, session: database.Session, executor: ThreadPoolExecutor | None = None
     ) -> deliver.Delivery:
         """A delivery of this process."""
         return self.deliveries.here(
-            self.claims(session, executor),
-            self.deliveries.terms(self.worker_name),
-            self.handover,
-            answered=self.wake,
+            self.claims(session, executor), self._terms, self.handover, answered=self.wake
         )
 
     def _delivery_of_loop(self, session: database.Session) -> deliver.Delivery | outpost.Outpost:
         """The delivery beside turns on a loop: in a process of its own, where that has a processor to itself."""
-        claims, terms = self.claims(session), self.deliveries.terms(self.worker_name)
+        claims = self.claims(session)
         claims.adopt_all()
         wanted = self.settings.delivery
         if wanted == "auto":
             wanted = "apart" if self.deliveries.can_be_apart and _processors() > 1 else "beside"
         put_together = self.deliveries.apart if wanted == "apart" else self.deliveries.here
-        return put_together(claims, terms, self.handover, answered=self.wake)
+        return put_together(claims, self._terms, self.handover, answered=self.wake)
 
     def housekeeping(self, executor: ThreadPoolExecutor | None = None) -> housekeeping.Housekeeping:
         """The broom of an engine process."""

@@ -74,12 +74,9 @@ class Claims(Protocol):
 class OwnClaims:
     """Claims on a connection of this process."""
 
-    def __init__(self, session: database.Session, worker: str, lease: int, executor: Executor | None = None):
-        """`worker` is the name in claims, which hold for `lease` (µs).
-
-        `executor` runs the statements (None: on the loop itself, as on SQLite).
-        """
-        self._session, self._worker, self._lease, self._executor = session, worker, lease, executor
+    def __init__(self, session: database.Session, terms: settlements.Terms, executor: Executor | None = None):
+        """`executor` runs the statements (None: on the loop itself, as on SQLite)."""
+        self._session, self._terms, self._executor = session, terms, executor
 
     async def take(self, room: int, now: int, start: int, *, expires: bool) -> Taken:
         """Claim from the line, in one transaction."""
@@ -100,7 +97,7 @@ class OwnClaims:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
     def _taken(self, room: int, now: int, start: int, *, expires: bool) -> Taken:
-        hot, worker = self._session.hot, self._worker
+        hot, worker = self._session.hot, self._terms.worker
         expired: list[rows.Claimed] = []
         claimed: list[rows.Claimed] = []
         stopping: frozenset[tuple[int, bytes]] = frozenset()
@@ -108,7 +105,7 @@ class OwnClaims:
         is_cut = False
         versions: dict[int, int] = {}
         with self._session.transaction() as connection:
-            lease_until = now + self._lease
+            lease_until = now + self._terms.lease
             if expires:
                 expired = hot.take_expired(connection, now, AT_ONCE, worker, lease_until)
             if room:

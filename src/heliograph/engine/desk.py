@@ -119,7 +119,8 @@ class Desk:
         """How many people of fan-outs and of the calendar were looked at."""
         self.goes_on = False
         """Whether a timer was set that is due at once."""
-        self.debts = 0  # how much this turn has laid into inboxes that is worked in its order
+        self.debts = 0
+        """How much this turn has laid into inboxes that is worked in its order."""
         self.listens: Callable[[int, str | None, str], bool] = lambda *_: False
         """(workspace, tenant, event type) to whether any rule or journey waits for such events."""
         self.groups: Callable[[int], segment_moves.Groups] = lambda _: segment_moves.NOBODY

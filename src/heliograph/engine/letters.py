@@ -153,9 +153,7 @@ class Letters:
                 "subject": subject,
                 "text": text,
             }
-            hook = hooks.PLAIN
-            if _says(message.content, b'"hook"'):
-                hook = hooks.stored(_decode(message.content or b"{}"))
+            hook = hooks.stored(rendering.said_in(message.content))
             if hook.profile is not None:
                 said["profile"] = hook.profile
             told = {
@@ -216,24 +214,9 @@ class Letters:
         )
 
 
-def _says(content: bytes | str | None, word: bytes) -> bool:
-    """Whether content may say something by this word: a campaign's is long, and is not read for it."""
-    if content is None:
-        return False
-    # To ask whether bytes are `in` others costs five times as much: Python first asks whether they are a number.
-    return content.find(word) >= 0 if isinstance(content, bytes) else word.decode() in content
-
-
-@lru_cache(maxsize=4096)
-def _overriding(content: bytes | str | None) -> Mapping[str, Any]:
-    return (
-        _decode(content or b"{}").get("override") or _NOTHING if _says(content, b'"override"') else _NOTHING
-    )
-
-
 def _override_of(message: rows.Message, sending: Sending) -> Mapping[str, Any]:
     """What a message's send says of it instead, by this provider, by those of its kind, by all."""
-    override = _overriding(message.content)
+    override: Mapping[str, Any] = rendering.said_in(message.content).get("override") or _NOTHING
     if not override:
         return override
     by = override.get("by", _NOTHING)

@@ -88,7 +88,7 @@ class Outpost:
         self._line: wire.Line | None = None
         self._given = self._received = self._elsewhere = 0
         self._rooms: dict[int, dict[rooms.Place, rooms.Told | None]] = {}
-        """By workspace, and under 0 those of the installation."""
+        """By whose they are (rooms.whose)."""
         self._counts: dict[str, int] = {}
         self._counted: dict[str, int] = {}
         """What those before the present one have handed over."""
@@ -142,8 +142,6 @@ class Outpost:
     async def _had(self) -> str:
         """From the start of one to its end; why it ended."""
         self._handover.open(self._room, self._give)
-        self._given = self._received = self._elsewhere = 0
-        self._rooms = {}
         try:
             started = await self._start(self._hear)
         except OSError as fault:
@@ -168,7 +166,7 @@ class Outpost:
     # ── what the turns ask and give ─────────────────────────────────────────────────────────────────
 
     def _room(self, place: rooms.Place) -> rooms.Room | None:
-        told = self._rooms.get(0 if isinstance(place, str) else place[0], _NO_ROOMS).get(place)
+        told = self._rooms.get(rooms.whose(place), _NO_ROOMS).get(place)
         if told is None or self._stopping.is_set():
             return None
         messages, beside, few, in_hand = told
@@ -176,11 +174,12 @@ class Outpost:
 
     def _give(self) -> None:
         given = self._handover.receive()
+        if self._line is None:
+            return  # nobody has them: their claims are seen to by the next one
         self._given += len(given)
         known = self._handover.versions
         versions = {space: known[space] for space in {one.message.workspace_id for one in given}}
-        if self._line is not None:
-            self._line.say(Word.GIVEN, [given, versions])
+        self._line.say(Word.GIVEN, [given, versions])
 
     # ── what the outpost says ───────────────────────────────────────────────────────────────────────
 

@@ -110,11 +110,11 @@ class Post:
         answers: Sequence[rows.Settled] = self._handover.answers(sys.maxsize)
         self._touched |= {answer.workspace_id for answer in answers}
         places: dict[int, list[tuple[rooms.Place, rooms.Told | None]]] = {
-            workspace_id: [] for workspace_id in (0, *self._touched)
+            workspace_id: [] for workspace_id in (rooms.INSTALLATION, *self._touched)
         }
         for place, room in self._delivery.rooms(self._touched):
             told = None if room is None else room.told
-            places[0 if isinstance(place, str) else place[0]].append((place, told))
+            places[rooms.whose(place)].append((place, told))
         if not answers and places == self._rooms:
             return
         self._rooms, self._touched = places, set()
@@ -135,24 +135,22 @@ async def man(end: socket.socket, made: Made, leave: Callable[[int], object] = o
     another's.
     """
     loop = asyncio.get_running_loop()
-    ordered: asyncio.Future[Any] = loop.create_future()
-    early: list[tuple[int, Any]] = []
-    hear: list[wire.Hear] = [lambda word, said: early.append((word, said))]
+    begun: asyncio.Future[tuple[Delivering, Callable[[], Awaitable[None]]]] = loop.create_future()
 
     def heard(word: int, said: Any) -> None:
+        # What raises here ends the socket, and the process with it.
         if word == Word.ORDER:
-            ordered.set_result(said)
+            delivery, handed, close = made(said, post)
+            post.man(delivery, handed)
+            begun.set_result((delivery, close))
         else:
-            hear[0](word, said)
+            post.hear(word, said)
 
-    _, line = await loop.create_connection(lambda: wire.Line(heard), sock=end)
-    watching = asyncio.create_task(_leave_with(line, leave))
+    line = wire.Line(heard)
     post = Post(line)
-    delivery, handed, close = made(await ordered, post)
-    post.man(delivery, handed)
-    hear[0] = post.hear
-    for word, said in early:
-        post.hear(word, said)
+    await loop.create_connection(lambda: line, sock=end)
+    watching = asyncio.create_task(_leave_with(line, leave))
+    delivery, close = await begun
     await delivery.run()
     post.tell()
     await close()

@@ -44,9 +44,11 @@ class Rendering:
 
     def _content(self, message: rows.Message) -> renderings.Content | Rendered:
         if message.template_id is None:
-            own = _own_texts(message.content or b"{}")
-            if own is not None:
-                return own
+            written = said_in(message.content)
+            if written.get("literal"):
+                return Rendered(written["subject"], written["text"])
+            if "elements" not in written:
+                return renderings.of_texts(written["subject"], written["text"], written.get("html"))
         design = self._design(message)
         data = _decode(message.data) if message.data and design.locales else _NOTHING
         return design.content(data, None, message.channel)
@@ -55,7 +57,7 @@ class Rendering:
         look: Any = message.content
         if message.template_id is not None and look is not None:
             # What else is said of this message alone makes no other design of its template.
-            look = _brand_of(look)
+            look = tuple(said_in(look).get("brand") or ())
         key = (message.workspace_id, message.template_id, message.template_version, look)
         found = self._designs.get(key)
         if found is None:
@@ -94,21 +96,14 @@ class Rendering:
         return _look.decode(stored)
 
 
-@lru_cache(maxsize=4096)
-def _own_texts(content: bytes | str) -> renderings.Content | Rendered | None:
-    """The texts that stand in the content of messages without a template; None: they are drawn in a look."""
-    written = _decode(content)
-    if written.get("literal"):
-        return Rendered(written["subject"], written["text"])
-    if "elements" in written:
-        return None
-    return renderings.of_texts(written["subject"], written["text"], written.get("html"))
+@lru_cache(maxsize=256)
+def said_in(content: bytes | str | None) -> Mapping[str, Any]:
+    """What stands in the content of messages: of a rule, a template or a campaign many have the same.
 
-
-@lru_cache(maxsize=4096)
-def _brand_of(content: bytes | str) -> tuple[Any, ...]:
-    """The brand that content names, and its version."""
-    return tuple(_decode(content).get("brand") or ())
+    Few are remembered, because one may be long, and a message may have one of its own.
+    """
+    said: Mapping[str, Any] = _decode(content) if content else _NOTHING
+    return said
 
 
 def context_of(

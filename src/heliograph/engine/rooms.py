@@ -13,6 +13,14 @@ Place = str | tuple[int, str]
 """A channel; of a workspace with providers of its own, its channel."""
 
 
+INSTALLATION = 0
+
+
+def whose(place: Place) -> int:
+    """The workspace whose place it is, or the installation."""
+    return INSTALLATION if isinstance(place, str) else place[0]
+
+
 Told = tuple[int, int, int, Mapping[int, int]]
 """What a room is made of."""
 
