@@ -191,7 +191,7 @@ class App:
         )
 
     def _worked(self) -> int:
-        taken = 0 if self.pace is None else self.pace.taken
+        taken = self.ingest.accepted + (0 if self.pace is None else self.pace.taken)
         return taken + (0 if self._delivery is None else sum(self._delivery.counts.values()))
 
     def wake(self) -> None:

@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
+from typing import cast
 
 import pytest
 import sqlalchemy as sa
@@ -11,7 +13,8 @@ from heliograph import errors, testing
 from heliograph.core import ids, schedule
 from heliograph.core import statistics as core_statistics
 from heliograph.engine import housekeeping
-from heliograph.store import database, places, schema, statistics
+from heliograph.store import database, hot_sqlite, places, schema, statistics
+from heliograph.store.hot_sqlite import connection as hot_connection
 from tests import tables
 
 TAG = [{"type": "add_tags", "tags": ["a"], "target": "conversation"}]
@@ -184,8 +187,52 @@ def test_on_sqlite_the_log_is_copied_into_the_file(tmp_path: Path) -> None:
         assert world.app.session().connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[0] == 0
 
 
-def test_a_log_that_is_written_all_the_time_begins_anew(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_long", [True, False])
+def test_only_a_long_log_holds_up_who_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_long: bool
+) -> None:
+    """A log is copied beside whoever writes; only when it has become long must they wait until it is begun anew."""
+    held_up: list[object] = []
+    monkeypatch.setattr(hot_connection, "LONG_LOG", 10 if is_long else 10_000)
+    monkeypatch.setattr(hot_sqlite, "begin_log_anew", held_up.append)
+    with testing.World(f"sqlite:///{tmp_path / 'world.db'}") as world:
+        world.events([{"event_type": "custom.a"} for _ in range(200)])
+        world.app.session().tidy()
+    assert len(held_up) == int(is_long)
+
+
+def test_what_comes_fast_is_copied_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On SQLite a round is taken as well whenever so much came that the disk would be busy with more for long."""
+    monkeypatch.setattr(housekeeping, "COPY_SECONDS", 0)
+    a_little = housekeeping.COPY_AT // 4
+    came, copied = 0, list[int]()
+
+    class Session:
+        def tidy(self) -> None:
+            copied.append(came)
+            if len(copied) == 4:
+                broom.stop()
+
+        def close(self) -> None:
+            pass
+
+    def look() -> int:
+        nonlocal came
+        came += a_little
+        return came
+
+    broom = housekeeping.Housekeeping(
+        lambda: cast(database.Session, Session()), lambda: 0, look, watches=False
+    )
+    asyncio.run(broom.run())
+    assert [later - sooner for sooner, later in pairwise(copied)] == [housekeeping.COPY_AT] * 3
+
+
+def test_a_log_that_is_written_all_the_time_begins_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What is committed while the log is copied is copied too, and a log that somebody reads is left to go on."""
+    monkeypatch.setattr(hot_connection, "LONG_LOG", 1)
     log = tmp_path / "world.db-wal"
     with testing.World(f"sqlite:///{tmp_path / 'world.db'}") as world:
         session, events = world.app.session(), [{"event_type": "custom.a"} for _ in range(200)]

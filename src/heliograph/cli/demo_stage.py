@@ -123,11 +123,16 @@ def _make_key(store: database.Database) -> tuple[int, str]:
     return owner, text
 
 
+def _free_port() -> int:
+    with web.bound("127.0.0.1", 0) as place:
+        return int(place.getsockname()[1])
+
+
 def _settings(folder: Path, running: sinks.Running) -> settings.Settings:
     """The defaults, whatever is set outside, but for where things go."""
     return settings.Settings(
         database_url=f"sqlite:///{folder}/shop.db",
-        port=web.free_address("127.0.0.1", 0).port,
+        port=_free_port(),
         smtp_url=f"smtp://127.0.0.1:{running.smtp}?security=none",
         sender="Lamplight & Fern <hello@shop.example.com>",
         allowed_hosts=(f"127.0.0.1:{running.http}",),

@@ -56,13 +56,15 @@ def serve(
         raise errors.BadSetting(_NEEDS_POSTGRESQL)
     played = None if play is None else _clock(play, is_sqlite)
     logs.configure(chosen.log_level)
-    address = web.free_address(chosen.host, chosen.port)
-    with _alone(chosen.database_url) if is_sqlite else contextlib.nullcontext():
+    with (
+        web.bound(chosen.host, chosen.port) as place,
+        _alone(chosen.database_url) if is_sqlite else contextlib.nullcontext(),
+    ):
         application = _opened(chosen, played)
         try:
             _introduce(application, 0 if is_sqlite else _size(workers))
             engine = _engine(application, _size(workers))
-            stopping.run(functools.partial(web.serve, application, address, engine), follow=follow)
+            stopping.run(functools.partial(web.serve, application, place, engine), follow=follow)
         finally:
             application.close()
     terminal.say("stopped: everything that was accepted is kept")

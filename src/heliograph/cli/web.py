@@ -6,11 +6,11 @@ import asyncio
 import contextlib
 import errno
 import socket
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
-from granian.constants import Interfaces
-from granian.server.embed import Server
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from heliograph import errors
 from heliograph.cli import terminal
@@ -19,13 +19,32 @@ if TYPE_CHECKING:
     from heliograph.app import App
 
 _BACKLOG = 2048
-"""Connections that may wait to be taken, and requests that may be under way."""
-_GRACE = 5.0
+"""Connections that may wait to be taken."""
+_GRACE = 5
 """Seconds for which requests under way are waited for once the server stops: some never end by themselves."""
+_KEEP_ALIVE = 75
+"""Seconds for which a connection is kept that no request comes on: longer than most clients keep theirs."""
+MOST_HEAD = 65_536
+"""Bytes of a request's line and headers, and what one read brings: who never ends them would fill the memory."""
+HEAD_SECONDS = 30.0
+"""Seconds within which a head has to be whole."""
+_REFUSAL = "HTTP/1.1 {}\r\ncontent-type: text/plain\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{}\n"
+
+
+def _refusal(status: str, why: str) -> bytes:
+    return _REFUSAL.format(status, len(why) + 1, why).encode()
+
+
+_TOO_LARGE = _refusal(
+    "431 Request Header Fields Too Large", f"a request's line and headers take at most {MOST_HEAD} bytes"
+)
+_TOO_SLOW = _refusal(
+    "408 Request Timeout", f"a request's headers have to come within {HEAD_SECONDS:.0f} seconds"
+)
 
 
 class Address(NamedTuple):
-    """Where to listen."""
+    """Where it listens."""
 
     host: str
     port: int
@@ -37,93 +56,127 @@ class Address(NamedTuple):
         return f"http://{f'[{host}]' if ':' in host and host[0] != '[' else host}:{self.port}"
 
 
-def free_address(host: str, port: int) -> Address:
-    """Where to listen, with a free port where 0 is asked for. Raises errors.BadSetting where nobody can listen."""
+def bound(host: str, port: int) -> socket.socket:
+    """A socket with this address (port 0: a free one), on which nobody listens yet.
+
+    Raises errors.BadSetting where nobody can listen.
+    """
     try:
         family, kind, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except OSError as fault:
         raise errors.BadSetting(f"cannot listen on {host!r}: {fault.strerror}") from None
-    # The server shares its port with whoever asks; this probe does not, and so finds out who is there already.
-    with socket.socket(family, kind) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(place)
-            probe.listen()
-        except OSError as fault:
-            option = "--host" if fault.errno == errno.EADDRNOTAVAIL else "--port"
-            raise errors.BadSetting(
-                f"cannot listen on {host}:{port}: {fault.strerror}; {option} takes another"
-            ) from None
-        return Address(*probe.getsockname()[:2])
+    made = socket.socket(family, kind)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind(place)
+    except OSError as fault:
+        made.close()
+        option = "--host" if fault.errno == errno.EADDRNOTAVAIL else "--port"
+        raise errors.BadSetting(
+            f"cannot listen on {host}:{port}: {fault.strerror}; {option} takes another"
+        ) from None
+    return made
 
 
 async def serve(
     application: App,
-    address: Address,
+    place: socket.socket,
     engine: contextlib.AbstractAsyncContextManager[None],
     stop: asyncio.Event,
 ) -> None:
-    """Answer requests while the engine runs, until `stop` is set; what is under way comes to its end."""
+    """Answer requests on this socket while the engine runs, until `stop` is set; what is under way comes to its end."""
     async with engine:
-        doors = _Doors(application.asgi())
-        server = Server(
-            doors,
-            address=address.host,
-            port=address.port,
-            interface=Interfaces.ASGI,
-            backlog=_BACKLOG,
-            backpressure=_BACKLOG,
-            websockets=False,
-            log_enabled=False,
-            log_access=False,
+        url = Address(*place.getsockname()[:2]).url
+        server = _Server(
+            uvicorn.Config(
+                application.asgi(),
+                http=_Connection,
+                ws="none",
+                lifespan="off",
+                interface="asgi3",
+                backlog=_BACKLOG,
+                timeout_keep_alive=_KEEP_ALIVE,
+                timeout_graceful_shutdown=_GRACE,
+                proxy_headers=False,
+                server_header=False,
+                access_log=False,
+                log_config=None,
+                log_level="critical",
+            ),
+            lambda: terminal.say(f"ready: {url}/api/automation, described at {url}/schema"),
         )
-        serving = asyncio.create_task(server.serve())
-        await _listening(address, serving)
-        terminal.say(f"ready: {address.url}/api/automation, described at {address.url}/schema")
+        serving = asyncio.create_task(server.serve([place]))
         await asyncio.wait((serving, asyncio.create_task(stop.wait())), return_when=asyncio.FIRST_COMPLETED)
         if not stop.is_set():
-            raise errors.Unavailable("the web server ended by itself")
-        server.stop()  # type: ignore[no-untyped-call]
-        await asyncio.wait((serving,), timeout=_GRACE)
-        doors.cut_off()
+            why = serving.exception() if not serving.cancelled() else None
+            raise errors.Unavailable(f"the web server ended by itself: {why or 'no reason was given'}")
+        server.should_exit = True
         await serving
 
 
-async def _listening(address: Address, serving: asyncio.Task[None]) -> None:
-    """Return once a connection is taken. Raises errors.Unavailable where the server ended instead."""
-    while not serving.done():
-        with contextlib.suppress(OSError):
-            _, writer = await asyncio.open_connection(address.host, address.port)
-            writer.close()
-            return
-        await asyncio.sleep(0.01)
-    raise errors.Unavailable(f"the web server did not start: {serving.exception() or 'no reason was given'}")
+class _Server(uvicorn.Server):
+    """One that tells when it is ready, and leaves signals to whoever runs it."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]):
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen."""
+        await super().startup(sockets)
+        self._ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
 
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Answering = Callable[[Message, Receive, Send], Awaitable[None]]
+class _Connection(HttpToolsProtocol):
+    """One whose requests have heads that end soon and are not endless."""
 
+    _patience: asyncio.TimerHandle
+    _is_in_head = True
+    _head = _begun = 0
 
-class _Doors:
-    """An application that knows which requests it is answering."""
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for a request."""
+        super().connection_made(transport)
+        self._expect_head()
 
-    def __init__(self, application: Answering):
-        self._application = application
-        self._answering: set[asyncio.Task[Any]] = set()
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait for nothing more."""
+        self._patience.cancel()
+        super().connection_lost(exc)
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        task = asyncio.current_task()
-        assert task is not None
-        self._answering.add(task)
-        try:
-            await self._application(scope, receive, send)
-        finally:
-            self._answering.discard(task)
+    def data_received(self, data: bytes) -> None:
+        """Read on; the parser keeps what it has of a head, however long that becomes."""
+        begun = self._begun
+        super().data_received(data)
+        # What one read brings of a later request is not counted: before it there may be others' bodies.
+        if self._is_in_head and self._begun in (begun, 1):
+            self._head += len(data)
+            if self._head > MOST_HEAD:
+                self._give_up(_TOO_LARGE)
 
-    def cut_off(self) -> None:
-        """Give up what is still being answered: clients that neither send on nor hang up."""
-        for task in self._answering:
-            task.cancel()
+    def on_message_begin(self) -> None:
+        """Another request begins."""
+        self._begun += 1
+        self._head, self._is_in_head = 0, True
+        self._expect_head()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """The head is whole."""
+        self._is_in_head = False
+        self._patience.cancel()
+        super().on_headers_complete()
+
+    def _expect_head(self) -> None:
+        if self._begun:
+            self._patience.cancel()
+        self._patience = self.loop.call_later(HEAD_SECONDS, self._give_up, _TOO_SLOW)
+
+    def _give_up(self, answer: bytes) -> None:
+        self.transport.write(answer)
+        self.transport.close()

@@ -36,6 +36,8 @@ TIDY_AFTER = 20_000
 """So many rows taken out of queues leave enough dead entries to be worth a round."""
 COPY_AFTER = 500
 """So many inputs, each in a turn of its own, fill a good part of SQLite's log: when it is full a commit copies it."""
+COPY_SECONDS, COPY_AT = 0.25, 10_000
+"""So many inputs are copied out of SQLite's log at once: while the disk takes what is copied, commits wait for it."""
 PLACE_SECONDS = 2.0
 EVENTS_AT_ONCE, RUNS_AT_ONCE = 50, 200
 BITES_WHEN_BUSY = 10
@@ -67,9 +69,9 @@ class Housekeeping:
     ):
         """Make one.
 
-        `worked` tells how many inputs and messages this process has been through; `watches` is for PostgreSQL, where
-        other processes may freeze; `places_in` is where events get places; `pruner` is there where history is not kept
-        for ever; `executor` runs the statements (None: on the loop itself).
+        `worked` tells how many events, inputs and messages this process has been through; `watches` is for PostgreSQL,
+        where other processes may freeze; `places_in` is where events get places; `pruner` is there where history is not
+        kept for ever; `executor` runs the statements (None: on the loop itself).
         """
         self._open, self._now, self._worked, self._executor = open_session, now, worked, executor
         self._watches, self._places_in, self._pruner = watches, places_in, pruner
@@ -91,6 +93,8 @@ class Housekeeping:
             self._keep(FORGET_SECONDS, self.forget),
             self._keep(TIDY_SECONDS, self.tidy),
         ]
+        if not self._watches:
+            rounds.append(self._keep(COPY_SECONDS, functools.partial(self.tidy, COPY_AT)))
         if self._places_in is not None:
             rounds += [self._keep(PLACE_SECONDS, self.place), self._keep(FOLD_SECONDS, self.fold)]
             rounds.append(self._keep(ERASE_SECONDS, self.erase))
@@ -167,10 +171,13 @@ class Housekeeping:
                 break
         return forgotten
 
-    async def tidy(self) -> bool:
-        """Clear the queues of dead entries where enough was worked since the last time; whether it was."""
+    async def tidy(self, enough: int | None = None) -> bool:
+        """See to what writing leaves behind where enough was worked since the last time; whether it was.
+
+        `enough` is so much, where it is another measure than that of every round.
+        """
         worked = self._worked()
-        if worked - self._tidied_at < self._tidy_after:
+        if worked - self._tidied_at < (enough or self._tidy_after):
             return False
         await self._do(self._tidy_now)
         self._tidied_at = worked

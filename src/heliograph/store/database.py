@@ -72,11 +72,11 @@ class Session:
                 self.hot.rollback(connection)
 
     def tidy(self) -> None:
-        """See to what writing leaves behind, beside whoever writes: only the last of it holds them up, for a moment."""
+        """See to what writing leaves behind, beside whoever writes: a log that is long holds them up, for a moment."""
         with refusals():
-            self.hot.tidy(self.connection)
-            with self._gate:
-                self.hot.begin_log_anew(self.connection)
+            if self.hot.tidy(self.connection):
+                with self._gate:
+                    self.hot.begin_log_anew(self.connection)
 
     def close(self) -> None:
         """Give the connection back."""

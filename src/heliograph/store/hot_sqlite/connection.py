@@ -53,10 +53,21 @@ def is_closed(_connection: Connection) -> bool:
     return False
 
 
-def tidy(connection: Connection) -> None:
-    """Copy what was committed from the log into the file, beside the writer, so that no commit has to."""
-    for _ in range(2):  # the second time, what was committed during the first
-        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+LONG_LOG = 25_000
+"""Pages: a log that has become so long (100 MB) is begun anew, for which whoever writes waits some ten milliseconds."""
+
+
+def tidy(connection: Connection) -> bool:
+    """Copy what was committed from the log into the file, beside the writer, so that no commit has to.
+
+    Gives whether the log has become long, and is to be begun anew.
+    """
+    _, pages, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    if pages < LONG_LOG:
+        return False
+    # Once more, or what was committed meanwhile would be copied while nobody may write.
+    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    return True
 
 
 def begin_log_anew(connection: Connection) -> None:

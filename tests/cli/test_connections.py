@@ -1,0 +1,134 @@
+"""Connections to `serve`: what comes of requests that are none, never end, or never come."""
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, cast
+from unittest import mock
+from urllib.parse import urlsplit
+
+import pytest
+import uvicorn
+from uvicorn.server import ServerState
+
+from heliograph.cli import web
+from tests.cli import program
+
+Answer = Callable[[bytes], bytes]
+
+
+@pytest.fixture(scope="module")
+def answer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Answer]:
+    """Send a running server these bytes; gives all it says until it hangs up."""
+    folder: Path = tmp_path_factory.mktemp("connections")
+    with program.served(f"sqlite:///{folder / 'house.db'}") as server:
+        place = urlsplit(server.url)
+
+        def ask(said: bytes) -> bytes:
+            with socket.create_connection(
+                (str(place.hostname), place.port or 0), program.ENDS_WITHIN
+            ) as line:
+                line.sendall(said)
+                return b"".join(iter(lambda: line.recv(65_536), b""))
+
+        yield ask
+
+
+@pytest.mark.parametrize(
+    "said", [b"good morning\r\n\r\n", b"GET /healthz HTTP/9.9\r\n\r\n", b"\x16\x03\x01\x02\x00\x01"]
+)
+def test_what_is_no_request(answer: Answer, said: bytes) -> None:
+    """Whoever does not speak HTTP hears so with a 400, and is hung up on."""
+    assert answer(said).startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize("head", [b"GET /?", b"GET /healthz HTTP/1.1\r\nx-long: "])
+def test_a_head_that_does_not_end(answer: Answer, head: bytes) -> None:
+    """A request's line and headers are read up to a bound, not until the memory is full."""
+    told = answer(head + b"a" * web.MOST_HEAD)
+    assert told.startswith(b"HTTP/1.1 431 ")
+    assert str(web.MOST_HEAD).encode() in told
+
+
+def test_requests_one_after_the_other(answer: Answer) -> None:
+    """Requests that come at once on one connection are answered in order."""
+    asked = b"GET /healthz HTTP/1.1\r\nhost: here\r\n\r\n"
+    last = b"GET /nowhere HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n"
+    told = answer(asked * 3 + last)
+    states = [line.split(b" ")[1] for line in told.split(b"\r\n") if b"HTTP/1.1 " in line]
+    assert [state[:3] for state in states] == [b"200", b"200", b"200", b"404"]
+
+
+# ── time ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Timers:
+    """A loop's timers, which run when the test says so."""
+
+    def __init__(self) -> None:
+        self.set: list[tuple[float, asyncio.TimerHandle]] = []
+
+    def call_later(self, seconds: float, call: Callable[..., Any], *given: Any) -> asyncio.TimerHandle:
+        """Note it."""
+        loop = cast(asyncio.AbstractEventLoop, self)
+        handle = asyncio.TimerHandle(seconds, call, given, loop)
+        self.set.append((seconds, handle))
+        return handle
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        pass
+
+    def get_debug(self) -> bool:
+        """It is none."""
+        return False
+
+    def create_task(self, work: Any, **_: Any) -> Any:
+        """Nobody answers here."""
+        work.close()
+        return mock.Mock()
+
+    def run_out(self) -> None:
+        """Let every timer that is still set run."""
+        for _, handle in self.set:
+            if not handle.cancelled():
+                handle._run()
+
+
+class Line(asyncio.Transport):
+    """A connection's other side."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told, self.closed = b"", False
+
+    def write(self, data: Any) -> None:
+        """Keep it."""
+        self.told += bytes(data)
+
+    def close(self) -> None:
+        """Hang up."""
+        self.closed = True
+
+
+@pytest.mark.parametrize(
+    ("said", "is_patient"),
+    [
+        (b"", False),
+        (b"POST /send HTTP/1.1\r\nhost: he", False),
+        (b"POST /send HTTP/1.1\r\ncontent-length: 9\r\n\r\n12", True),
+        (b"POST /send HTTP/1.1\r\ncontent-length: 2\r\n\r\n12POST /se", False),
+    ],
+)
+def test_a_head_that_does_not_come(said: bytes, is_patient: bool) -> None:
+    """A connection whose request's head is not whole in time is ended with a 408; a body may take its time."""
+    timers, line = Timers(), Line()
+    config = uvicorn.Config(lambda: None, lifespan="off", ws="none", log_config=None)
+    made = web._Connection(config, ServerState(), {}, cast(asyncio.AbstractEventLoop, timers))
+    made.connection_made(line)
+    if said:
+        made.data_received(said)
+    assert {seconds for seconds, _ in timers.set} == {web.HEAD_SECONDS}
+    timers.run_out()
+    assert line.closed is not is_patient
+    assert line.told.startswith(b"HTTP/1.1 408 ") is not is_patient
