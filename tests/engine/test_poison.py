@@ -196,3 +196,27 @@ def test_a_rule_that_cannot_be_read_stops_its_own_events(world: testing.World) -
     assert acts.decided(world) == set(ids) - {ids[3]}
     assert all(acts.outcomes(world, one) == ["executed"] for one in ids if one != ids[3])
     assert "dance" in acts.decision(world, ids[3])["error"]
+
+
+@pytest.mark.parametrize("place", [0, 7, 59])
+def test_a_first_step_that_the_database_refuses_stops_its_run_alone(world: testing.World, place: int) -> None:
+    """What the database refuses of a first step marks neither the event that started the run nor other runs."""
+    send = {
+        "action": "send",
+        "message": {"to": {"user_id": "${data.who}"}, "content": {"title": "a", "body": "b"}},
+    }
+    world.journey("hello", send, trigger={"event_type": "custom.a"})
+    people = [f"person-{n}" if n != place else "mallory" for n in range(60)]
+    for person in people:
+        world.contact(person, email=f"{person}@example.com")
+    acts.refuse(world, "messages", "contact_id", "mallory")
+    ids = world.events(
+        [{"event_type": "custom.a", "contact_id": person, "payload": {"who": person}} for person in people]
+    )
+    world.run_until_idle()
+    assert acts.decided(world) == set(ids)
+    written = {one.row.contact_id for one in world.ledger()}
+    assert written == set(people) - {"mallory"}
+    acts.relent(world, "messages")
+    world.pass_time(days=1)
+    assert {one.row.contact_id for one in world.ledger()} == set(people)

@@ -392,3 +392,17 @@ def test_an_older_database_keeps_the_keys_it_knew(world: testing.World, stage: S
     assert after == before
     assert start(world, key="a") is None
     assert start(world, key="c") is not None
+
+
+def test_a_turn_takes_the_first_steps_of_what_it_starts(world: testing.World) -> None:
+    """What begins at once has gone as far as it can when the turn of its event is over; no timer stands for it."""
+    world.template("hello", subject="a", text="b")
+    delay = {"action": "delay", "duration": "1 hour"}
+    world.journey("hello", {"action": "send", "template": "hello"}, delay, trigger={"event_type": "custom.a"})
+    world.contact("ana", email="ana@example.com")
+    world.event("custom.a", contact_id="ana")
+    report = world.turns.take()
+    (timer,) = tables.rows(world.app.store, "timers")
+    assert timer["wake_at"] == testing.START + 60 * MINUTE
+    assert [one.row.contact_id for one in world.ledger()] == ["ana"]
+    assert (report.inputs, report.messages, report.more) == (1, 1, False)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -55,10 +54,6 @@ class InTenant(NamedTuple):
     """Of each level itself, the root first."""
 
 
-_SKIPPED = int(plans.Status.SKIPPED)
-_NONE: Mapping[Any, Any] = MappingProxyType({})
-
-
 class Run:
     """A journey's run, as its steps see it."""
 
@@ -69,15 +64,15 @@ class Run:
         evaluator: expressions.Evaluator,
         refs: Mapping[str, int],
         *,
-        leaves: Mapping[int, Leaves] = _NONE,
+        leaves: Mapping[int, Leaves] | None = None,
         token: str | None = None,
-        people: Mapping[str, Mapping[str, Any]] = _NONE,
-        stored: Mapping[str, Mapping[str, Any]] = _NONE,
-        tenants: Mapping[tuple[str, str], InTenant] = _NONE,
-        keys: Mapping[tuple[str, str], Used] = _NONE,
-        sent: Mapping[int, Sequence[str]] = _NONE,
+        people: Mapping[str, Mapping[str, Any]] | None = None,
+        stored: Mapping[str, Mapping[str, Any]] | None = None,
+        tenants: Mapping[tuple[str, str], InTenant] | None = None,
+        keys: Mapping[tuple[str, str], Used] | None = None,
+        sent: Mapping[int, Sequence[str]] | None = None,
         invoke: Invoke = lambda template, _: f"there is no journey {template!r}",
-        mailed: Mapping[int, Mapping[str, int]] = _NONE,
+        mailed: Mapping[int, Mapping[str, int]] | None = None,
         zone: str | None = None,
     ):
         """`refs` is the visit of each step with a name; `people` the stored profiles, by user_id.
@@ -89,9 +84,12 @@ class Run:
         sends to lists stand how; `zone` the workspace's.
         """
         self.run_id, self.context, self.evaluator, self.refs = run_id, context, evaluator, refs
-        self._begun, self._leaves = context, leaves
-        self.token, self.sent, self.mailed, self.invoke = token, sent, mailed, invoke
-        self.people, self.stored, self.tenants, self.keys = people, stored, tenants, keys
+        self._begun, self._leaves = context, leaves or {}
+        self.token, self.sent, self.mailed, self.invoke = token, sent or {}, mailed or {}, invoke
+        self.people: Mapping[str, Mapping[str, Any]] = {} if people is None else people
+        self.stored: Mapping[str, Mapping[str, Any]] = {} if stored is None else stored
+        self.tenants: Mapping[tuple[str, str], InTenant] = {} if tenants is None else tenants
+        self.keys: Mapping[tuple[str, str], Used] = {} if keys is None else keys
         self.zone = zone
         self.tenant_id: str | None = None
         """Whose it is, where it is a tenant's."""
@@ -111,27 +109,25 @@ class Run:
 
     def scope(self, now: int, reads: frozenset[str]) -> expressions.Scope:
         """What the step that is taken next sees, of other steps no more than it reads (as Kind.reads says it)."""
-        context, visit = self.context, self._visit
-        if reads and self.refs:
-            steps = {
-                ref: self._left(place, self._records[place])
-                for ref, place in self.refs.items()
-                if place < visit and is_read(ref, reads)
-            }
-            context = msgspec.structs.replace(context, steps=steps) if steps else context
-        return expressions.Scope(context, self.evaluator, now, expressions.seed(self.run_id, visit))
+        steps = {
+            ref: self._left(visit, self._records[visit])
+            for ref, visit in (self.refs.items() if reads else ())
+            if visit < len(self._records) and is_read(ref, reads)
+        }
+        seed = expressions.seed(self.run_id, self._visit)
+        context = self.context._replace(steps=steps) if steps else self.context
+        return expressions.Scope(context, self.evaluator, now, seed)
 
     def _left(self, visit: int, record: Any) -> dict[str, Any]:
-        output, status = record.output if isinstance(record.output, dict) else {}, record.status
-        if plans.REQUESTED in output:
-            counts = self.mailed.get(visit) or walked_in(output)
+        if isinstance(record.output, dict) and plans.REQUESTED in record.output:
+            counts = self.mailed.get(visit) or walked_in(record.output)
             return expressions.send_reference([*self.sent.get(visit, ()), *counts] or ["ENQUEUED"])
-        mailed = counts_in(output)
+        status, recipients = record.status, recipients_in(record.output)
+        mailed = counts_in(record.output)
         if mailed is not None:
             return expressions.send_reference(self.mailed.get(visit, mailed))
-        if status == _SKIPPED and not record.answered:
+        if status == plans.Status.SKIPPED and not record.answered:
             return expressions.step_reference("SKIPPED")
-        recipients = output.get(plans.RECIPIENTS)
         if recipients is None:
             return expressions.step_reference(status_of(record))
         told = self.sent.get(visit)
@@ -141,6 +137,11 @@ class Run:
 def is_read(ref: str, reads: frozenset[str]) -> bool:
     """Whether a step with these `reads` looks at the step of this name."""
     return "refs" in reads or f"refs.{ref}" in reads
+
+
+def recipients_in(output: Any) -> Sequence[Any] | None:
+    """To whom a send's messages go, by its record; None for a step that sends nothing."""
+    return output.get(plans.RECIPIENTS) if isinstance(output, dict) else None
 
 
 def counts_in(output: Any) -> Mapping[str, int] | None:
@@ -222,20 +223,18 @@ class Step:
         run = scene.started
         assert isinstance(run, Run)
         scope = run.scope(scene.now, self.reads)
-        judged = None if self.condition is None else expressions.judge(self.condition, scope)
-        if judged is None or judged.holds:
+        judgement = expressions.judge(self.condition, scope)
+        if judgement.holds:
             try:
                 outcome = self.body.take(scene, run, scope)
             except (errors.InvalidInput, errors.RenderFailed) as fault:
                 outcome = plans.Outcome(plans.Status.FAILED, error=str(fault), end=plans.End.FAILED)
         else:
-            told = judged.fault or "the condition does not hold"
+            told = judgement.fault or "the condition does not hold"
             outcome = plans.Outcome(plans.Status.SKIPPED, error=told)
         # What it read stands in its record: a replay needs nothing else.
         steps = scope.context.steps
-        if not steps:
-            return outcome
-        return msgspec.structs.replace(outcome, output={**(outcome.output or {}), "read": steps})
+        return outcome._replace(output={**(outcome.output or {}), "read": steps}) if steps else outcome
 
     def people(self, run: Run, scope: expressions.Scope) -> Iterable[str]:
         """Whose stored profiles it needs; a field that cannot be resolved yet names nobody."""
@@ -370,9 +369,9 @@ class Reader:
 
 def text(value: Any, path: str) -> str:
     """A resolved value as text: numbers and truths as JSON writes them. Raises RenderFailed for anything else."""
+    if isinstance(value, str) and "\0" in value:
+        raise errors.RenderFailed.at(path, "holds a NUL character, which no database takes")
     if isinstance(value, str):
-        if "\0" in value:
-            raise errors.RenderFailed.at(path, "holds a NUL character, which no database takes")
         return value
     if isinstance(value, bool | int | float):
         return msgspec.json.encode(value).decode()

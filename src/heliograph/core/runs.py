@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -77,7 +77,7 @@ class Record(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How many of the answers said that nothing was to be sent (consent, caps)."""
 
 
-class Reply(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class Reply(NamedTuple):
     """The answer to one effect."""
 
     visit: int
@@ -88,7 +88,7 @@ class Reply(msgspec.Struct, frozen=True, array_like=True, gc=False):
     error: str | None
 
 
-class Moved(msgspec.Struct, frozen=True, gc=False):
+class Moved(NamedTuple):
     """A run after `advance`, and what it asks for: (visit, ordinal, effect)."""
 
     status: Status
@@ -111,18 +111,6 @@ def may_go_on(plan: plans.Plan, records: Sequence[Record]) -> bool:
     return True
 
 
-def would_go_on(plan: plans.Plan, records: Sequence[Record], replies: Sequence[Reply], now: int) -> bool:
-    """Whether a run takes a step once it has taken in these answers."""
-    if len(records) >= len(plan.steps):
-        return False
-    told = [reply.visit for reply in replies]
-    for visit, held in plan.holding:
-        # What was not answered stands as before.
-        if visit < len(records) and visit not in told and records[visit].status in held:
-            return False
-    return may_go_on(plan, take_in(records, replies, now))
-
-
 def advance(
     plan: plans.Plan, records: Sequence[Record], replies: Sequence[Reply], scene: plans.Scene | None, now: int
 ) -> Moved:
@@ -141,8 +129,8 @@ def begin(
     Most plans have one step, and how such a run is kept that leaves nothing to be read is known by a few numbers.
     """
     if len(plan.steps) != 1:
-        moved = advance(plan, (), (), scene, now)
-        return int(moved.status), int(moved.outcome), write(moved.records), moved.asked
+        status, outcome, made, asked, _ = advance(plan, (), (), scene, now)
+        return int(status), int(outcome), write(made), asked
     step = _taken(plan.steps[0], scene)
     asked = [(0, ordinal, effect) for ordinal, effect in enumerate(step.effects)]
     if step.output is None and step.error is None and step.end is None:
@@ -172,8 +160,7 @@ def _taken(step: plans.Step, scene: plans.Scene) -> plans.Outcome:
 def go_on(plan: plans.Plan, records: Sequence[Record], scene: plans.Scene | None, now: int) -> Moved:
     """Take steps, as `advance` does, where what was answered stands in the records already."""
     made = list(records)
-    # It is the last one where it is: nothing was taken after it.
-    if made and is_throttled(made[-1]):
+    if any(map(is_throttled, made)):
         return Moved(Status.THROTTLED, Outcome.SKIPPED, tuple(made), [])
     asked: list[tuple[int, int, effects.Effect]] = []
     steps = plan.steps

@@ -248,7 +248,6 @@ def _start(desk: desks.Desk, start: Start) -> None:
     desk.writes.launches.append(
         run.launch(person.workspace_id, _run_id(desk, start), start.rule.tenant_id, effect, start.due_at)
     )
-    desk.goes_on = desk.goes_on or start.due_at <= desk.now
 
 
 def _starts(

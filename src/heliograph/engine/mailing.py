@@ -130,7 +130,6 @@ def step(
             made += _messages(desk, cursor, course, person, ordinal, refusal)
     # Everything was decided: only now does the desk change.
     desk.writes.launches += launched
-    desk.goes_on = desk.goes_on or bool(launched)
     fanout.move(desk, cursor, course.automation_id, walked, made, is_last=is_last, launched=len(launched))
 
 

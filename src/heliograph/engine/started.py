@@ -1,14 +1,13 @@
 """Started: runs that no rule started, how they begin, go on, and are canceled (a chapter of the turn).
 
-Law: a run begins by one keyed insert, whoever starts it, with no step taken and a timer at its time; the turn of its
-partition takes the first step when the timer is due, and each further one when an answer or the next timer comes. What
-a door's runs do and see is the door's to say; here they are only moved. A cancel comes through the inbox, before any
-timer: from then on no step begins, and of the run's messages none goes out that nobody holds.
+Law: a run begins by one keyed insert, whoever starts it (launching.py); its first step is taken by the turn that starts
+it where that may, else at its time by a turn of its partition, and each further one when an answer or the next timer
+comes. What a door's runs do and see is the door's to say; here they are only moved. A cancel comes through the inbox,
+before any timer: from then on no step begins, and of the run's messages none goes out that nobody holds.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -21,6 +20,7 @@ from heliograph.engine import (
     batching,
     budgets,
     faults,
+    launching,
     looking,
     mailing,
     match,
@@ -87,6 +87,7 @@ class Started:
         self._store, self._session, self._doors, self._grace = store, session, doors, grace
         self._budget = budgets.Budget(scripted)
         self._batches = batching.Batches(session, grace)
+        self._launching = launching.Launching(session, grace)
         self.reporting = reporting.Reporting(session, doors)
         self._moved: set[Key] = set()
         """Runs that this turn has moved: they may have got beyond what was read for them."""
@@ -348,31 +349,36 @@ class Started:
             cancel(desk, row, start, reason=_reason(inbox))
         self._doors[start.door].ended(desk, row, start, ())
 
-    def carry_out(
-        self, connection: Any, desk: desks.Desk, plan_of: Callable[[rows.Run], plans.Plan | None]
+    def begin(
+        self,
+        connection: Any,
+        desk: desks.Desk,
+        workspaces: Mapping[int, match.Workspace],
+        plan_of: launching.PlanOf,
+        taken: rows.Taken,
+        most: int,
     ) -> None:
-        """Start what is to be started and cancel what is to be canceled, in the order in which it was decided.
+        """Start what is to be started, cancel what is to be canceled, and take the first steps of `most` runs at once.
 
-        `plan_of` gives the plan of a rule's run: one of this turn hears at once whether it started something.
+        `plan_of` gives the plan of a rule's run.
         """
-        hot = self._session.hot
+        stepping = self._launching.carry_out(connection, desk, plan_of, taken.partitions, most)
+        if not stepping:
+            return
+        new = {one.run[:2]: one for one in stepping}
+        desk.starts |= {key: one.start for key, one in new.items()}
+        desk.runs |= {key: one.run for key, one in new.items()}
+        self._read_wanted(connection, {key: one.run for key, one in new.items()}, desk)
+        for (workspace_id, run_id), one in new.items():
+            timer = rows.Timer(one.start.partition, one.wake_at, workspace_id, int(effects.Timer.RUN), run_id)
+            self.timer(desk, workspaces[workspace_id], timer, None)
+
+    def carry_out(self, connection: Any, desk: desks.Desk, plan_of: launching.PlanOf) -> None:
+        """Write what batches came to, and start, cancel and stop what the first steps asked for."""
         self._batches.carry_out(connection, desk)
-        made = {row[1]: n for n, row in enumerate(desk.writes.runs)} if desk.writes.launches else {}
-        for kind, group in itertools.groupby(desk.writes.launches, type):
-            if kind is rows.TokenCancel:
-                hot.cancel_by_token(connection, {*group})
-                desk.goes_on = True
-                continue
-            launches = [one for one in group if isinstance(one, rows.Launch)]
-            begun = hot.start(connection, launches)
-            for one in launches:
-                if one.asked_by is None:
-                    continue
-                told, place = run.told_of(one, begun), made.get(one.asked_by[0])
-                if place is None or not run.hear_now(desk, told, place, plan_of):
-                    desk.writes.inbox.append(run.heard_later(one, told))
+        self._launching.carry_out(connection, desk, plan_of, (), 0)
         if desk.writes.canceled:
-            hot.cancel_messages(connection, desk.now, desk.writes.canceled)
+            self._session.hot.cancel_messages(connection, desk.now, desk.writes.canceled)
 
 
 def _is_canceled(row: rows.Run) -> bool:

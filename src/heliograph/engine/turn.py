@@ -11,13 +11,13 @@ leaves nothing half done. match.py and run.py are its chapters.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 import structlog
 
 from heliograph import errors
-from heliograph.core import effects, events, ids, plans, templates
+from heliograph.core import effects, events, ids
 from heliograph.core.steps import lists
 from heliograph.engine import (
     admission,
@@ -30,24 +30,19 @@ from heliograph.engine import (
     faults,
     handover,
     knowledge,
-    looking,
     match,
     posting,
-    records,
+    reading,
     requests,
     run,
-    saving,
     started,
     walks,
 )
 from heliograph.engine import desk as desks
-from heliograph.engine import wanted as wanted_records
 from heliograph.store import database, rows
 
 _log = structlog.get_logger(__name__)
 _decode = msgspec.json.Decoder().decode
-_Input = TypeVar("_Input", rows.Inbox, rows.Event)
-_Met = tuple[rows.Event, match.Trigger | None]
 
 _REPLY = int(effects.Inbox.REPLY)
 
@@ -84,12 +79,12 @@ class Turns:
         """Inputs whose turn failed with them alone: they are marked instead of decided."""
         self._refused: dict[tuple[int, bytes], Exception] = {}
         """Answers that the database would not store."""
-        self._storing = False
-        self._connection: Any = None
-        """That of the present turn's transaction."""
+        self._storing = self._is_careful = False
+        """Whether answers are being stored; whether a turn was refused: until one is not, no input begins another."""
         self._started = started.Started(store, session, doors, limits.misfire_grace, scripted)
         self._knowledge = knowledge.Knowledge(store, self._started.invoke)
         self._workspaces, self._plan = self._knowledge.workspaces, self._knowledge.plan
+        self._reading = reading.Reading(session, self._knowledge, limits, self._culprits)
         self._calendar = calendar.Calendar(session, lambda known: self._workspaces[known].definitions)
         self._alarms = alarms.Alarms(session, lambda known: self._workspaces[known])
         self._walks = walks.Walks(store, session, campaign.Limits(limits.lock_window, limits.misfire_grace))
@@ -118,9 +113,10 @@ class Turns:
             if not self._taken:
                 raise
             _log.warning("turn_refused", error=str(fault), inputs=len(self._taken), exc_info=fault)
-            if len(self._taken) == 1:
+            if len(self._taken) == 1 and self._is_careful:
                 (self._refused if self._storing else self._culprits)[self._taken[0]] = fault
             self._size.halve(len(self._taken))
+            self._is_careful = True
             return Report(0, 0, 0, True, self._now())
 
     def _turn(self, limit: int) -> Report:
@@ -129,7 +125,6 @@ class Turns:
         self._knowledge.forget_looks()
         most_answers = limit - limit // bounds.NOT_ANSWERS
         answers = self._handover.answers(most_answers)
-        claimed: list[rows.Claimed] = []
         began = self._stopwatch()
         with self._session.transaction() as connection:
             now = max(self._now(), hot.last_now(connection))
@@ -145,8 +140,7 @@ class Turns:
             desk.listens = self._knowledge.listens
             desk.groups = lambda known: self._workspaces[known].definitions.moving
             desk.writes.timers += [answer.retry for answer in settled if answer.retry]
-            self._connection = connection
-            self._read(connection, taken, desk)
+            self._reading.read(connection, taken, desk)
             self._started.reporting.tell_failed(connection, desk, settled)
             room = limit * bounds.PEOPLE_PER_INPUT
             self._walks.read(connection, taken, self._culprits, desk, room)
@@ -162,16 +156,15 @@ class Turns:
                 self._timer(desk, timer)
             for event in taken.events:
                 self._attempt_event(desk, event)
-            if desk.planned or desk.due_again:
-                admission.admit(connection, hot, desk, self._workspaces.__getitem__)
-                claimed = posting.claim(
-                    desk, taken, self._handover.rooms(), self._handover.worker, self._handover.lease
-                )
+            most = 0 if self._is_careful else limit
+            self._started.begin(connection, desk, self._workspaces, self._plan, taken, most)
+            claimed = self._claimed(connection, desk, taken)
             self._started.carry_out(connection, desk, self._plan)
             desk.close()
             self._alarms.note(desk)
             hot.write(connection, desk.writes, taken.partitions, now)
             written = self._stopwatch()
+        self._is_careful = False
         self._handover.stored(len(answers))
         if claimed:
             self._handover.give(claimed, lambda space: self._workspaces[space].version)
@@ -197,88 +190,13 @@ class Turns:
         self._storing = False
         return settled
 
-    # ── reading, in bulk ────────────────────────────────────────────────────────────────────────────
-
-    def _read(self, connection: Any, taken: rows.Taken, desk: desks.Desk) -> None:
-        hot = self._session.hot
-        for workspace_id, version in taken.versions.items():
-            self._knowledge.know(workspace_id, version)
-        retried = {(t.workspace_id, t.id) for t in taken.timers if t.kind == effects.Timer.EVENT}
-        inbox = self._healthy(taken.inbox)
-        resumed = {(i.workspace_id, i.run_id) for i in inbox if i.run_id is not None}
-        due_again = {(t.workspace_id, t.id) for t in taken.timers if t.kind == effects.Timer.SEND}
-        if resumed:
-            desk.runs = hot.read_runs(connection, resumed)
-            retried |= self._knowledge.going_on(desk.runs.values())
-        if retried:
-            desk.events = {(e.workspace_id, e.id): e for e in hot.read_events(connection, retried)}
-            desk.attempts = hot.read_attempts(connection, retried)
-        if due_again:
-            desk.messages = hot.read_messages(connection, due_again)
-        self._read_people(connection, inbox, self._healthy(taken.events), desk)
-
-    def _healthy(self, taken: Sequence[_Input]) -> Sequence[_Input]:
-        """Without the culprits: looking at what they are about may be what failed."""
-        if not self._culprits:
-            return taken
-        return [row for row in taken if (row.workspace_id, row.id) not in self._culprits]
-
-    def _read_people(
-        self, connection: Any, inboxes: Sequence[rows.Inbox], events: Sequence[rows.Event], desk: desks.Desk
-    ) -> None:
-        hot, wanted = self._session.hot, wanted_records.Wanted(set(), set(), set(), set())
-        known = self._healthy(tuple(desk.events.values()))
-        for event in known:
-            # A run that goes on may be of a rule that is gone: what it writes has to be known all the same.
-            wanted.add_people(event)
-        spaces = self._workspaces
-        met = [(e, spaces[e.workspace_id].trigger(e.tenant_id, e.event_type)) for e in (*events, *known)]
-        for event, trigger in met:
-            if trigger is not None:
-                wanted.add(event, trigger)
-        for inbox in inboxes:
-            if inbox.kind in records.INBOX:
-                wanted.conversations.add((inbox.workspace_id, records.conversation_in(inbox)))
-            elif inbox.kind == effects.Inbox.PROFILE:
-                wanted.contacts.add((inbox.workspace_id, saving.contact_in(inbox)))
-        if wanted.contacts:
-            desk.contacts = hot.read_contacts(connection, wanted.contacts)
-            desk.contacts_looked_up |= wanted.contacts
-        if wanted.conversations:
-            desk.conversations = hot.read_conversations(connection, wanted.conversations)
-        if wanted.cooldowns:
-            desk.cooldowns = hot.read_cooldowns(connection, wanted.cooldowns)
-        wanted.add_lists(desk.runs.values(), self._plan)
-        self._read_lists(connection, wanted.lists, met, desk)
-
-    def _read_lists(
-        self, connection: Any, wanted: set[tuple[int, str]], met: Sequence[_Met], desk: desks.Desk
-    ) -> None:
-        """Those lists, and those that the rules which these events meet name by texts."""
-        for event, trigger in met:
-            if trigger is not None and trigger.list_texts:
-                scene = match.scene_of(self._workspaces[event.workspace_id], event, desk, self._limits)
-                wanted |= looking.lists_said(event.workspace_id, scene, trigger.list_texts)
-        desk.lists_looked_up |= wanted
-        desk.know_lists(self._session.hot.read_lists(connection, wanted))
-
-    def _scene(
-        self,
-        desk: desks.Desk,
-        workspace: match.Workspace,
-        event: rows.Event,
-        list_texts: Sequence[templates.Text],
-    ) -> plans.Scene:
-        """What the rules of an event see, with the lists that these texts name."""
-        scene = match.scene_of(workspace, event, desk, self._limits)
-        if list_texts:
-            # Nearly all were read with the others; those are left that what came before in this turn has changed.
-            unseen = looking.lists_said(event.workspace_id, scene, list_texts) - desk.lists_looked_up
-            if unseen:
-                desk.lists_looked_up |= unseen
-                desk.know_lists(self._session.hot.read_lists(self._connection, unseen))
-            scene.lists = desk.lists.get(event.workspace_id, plans.NO_LISTS)
-        return scene
+    def _claimed(self, connection: Any, desk: desks.Desk, taken: rows.Taken) -> list[rows.Claimed]:
+        """Put in line what is to go out, and claim at once what the delivery has room for."""
+        if not (desk.planned or desk.due_again):
+            return []
+        admission.admit(connection, self._session.hot, desk, self._workspaces.__getitem__)
+        hand = self._handover
+        return posting.claim(desk, taken, hand.rooms(), hand.worker, hand.lease)
 
     # ── one input ───────────────────────────────────────────────────────────────────────────────────
 
@@ -307,7 +225,7 @@ class Turns:
         trigger = workspace.trigger(event.tenant_id, event.event_type)
         if trigger is None:
             return None
-        scene = self._scene(desk, workspace, event, trigger.list_texts)
+        scene = self._reading.scene(desk, workspace, event, trigger.list_texts)
         return match.match(trigger, event, scene, desk.cooldowns, desk.head)
 
     def _put(self, desk: desks.Desk, event: rows.Event, made: match.Made) -> None:
@@ -390,7 +308,7 @@ class Turns:
         if event is None:
             run.end(desk, plan, row, inbox)
             return
-        scene = self._scene(desk, self._workspaces[row.workspace_id], event, lists.texts(plan))
+        scene = self._reading.scene(desk, self._workspaces[row.workspace_id], event, lists.texts(plan))
         scene.rule_id = row.automation_id
         for visit, ordinal, effect in run.resume(desk, plan, row, run.reply_in(inbox), scene):
             run.carry_out(desk, event, row.id, row.automation_id, visit, ordinal, effect)

@@ -48,10 +48,12 @@ _STOP: LiteralString = (
 )
 
 
-def start(connection: Connection, launches: Sequence[rows.Launch]) -> set[bytes]:
+def start(
+    connection: Connection, launches: Sequence[rows.Launch], untimed: Collection[bytes] = ()
+) -> set[bytes]:
     """Let these runs begin, each when it is to; one whose automation has its start key already does not.
 
-    Gives the ids of those that do.
+    Gives the ids of those that do. Those of `untimed` get no timer: whoever starts them takes their first step.
     """
     launches = _unless_taken(connection, launches)
     if not launches:
@@ -65,6 +67,7 @@ def start(connection: Connection, launches: Sequence[rows.Launch]) -> set[bytes]
         [
             rows.Timer(ids.partition_of(o.run.id), o.wake_at, o.run.workspace_id, effects.Timer.RUN, o.run.id)
             for o in fresh
+            if o.run.id not in untimed
         ],
     )
     return begun

@@ -22,10 +22,12 @@ INSERT_TIMERS = Insertion("timers", rows.Timer._fields, conflict="IGNORE")
 _THERE = "SELECT r.id FROM wanted w JOIN runs r ON r.workspace_id = w.a AND r.id = w.b"
 
 
-def start(connection: Connection, launches: Sequence[rows.Launch]) -> set[bytes]:
+def start(
+    connection: Connection, launches: Sequence[rows.Launch], untimed: Collection[bytes] = ()
+) -> set[bytes]:
     """Let these runs begin, each when it is to; one whose automation has its start key already does not.
 
-    Gives the ids of those that do.
+    Gives the ids of those that do. Those of `untimed` get no timer: whoever starts them takes their first step.
     """
     launches = _unless_taken(connection, launches)
     keys = {(one.run.workspace_id, one.run.id) for one in launches}
@@ -43,6 +45,7 @@ def start(connection: Connection, launches: Sequence[rows.Launch]) -> set[bytes]
         [
             (ids.partition_of(o.run.id), o.wake_at, o.run.workspace_id, int(effects.Timer.RUN), o.run.id)
             for o in fresh
+            if o.run.id not in untimed
         ],
     )
     return begun

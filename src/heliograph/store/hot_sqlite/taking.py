@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
+from heliograph.core import ids
 from heliograph.store import rows
 from heliograph.store.hot_sqlite.connection import Connection
 from heliograph.store.hot_sqlite.reading import EVENT
 
+_EVERYWHERE = tuple(range(ids.PARTITIONS))
 _MOST_TRIES = 5
 """An inbox row that was refused as often is set aside for an operator."""
 
@@ -37,7 +39,7 @@ def take(
         | {row[0] for row in events}
     )
     more = cut or len(inbox) + len(timers) + len(events) >= limit
-    return rows.Taken((0,), inbox, timers, events, more, *_standing(connection, workspaces))
+    return rows.Taken(_EVERYWHERE, inbox, timers, events, more, *_standing(connection, workspaces))
 
 
 def _standing(connection: Connection, workspaces: Collection[int]) -> tuple[dict[int, int], set[int]]:

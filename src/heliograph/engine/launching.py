@@ -1,0 +1,68 @@
+"""Launching: runs begin, and others are canceled, as a turn has decided it (a chapter of started.py).
+
+Law: one keyed insert for all that begin. A run whose time has come, in a partition that the turn has, needs no timer to
+be found by: the turn takes its first step itself.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+from heliograph.core import plans
+from heliograph.engine import desk as desks
+from heliograph.engine import run
+from heliograph.store import database, rows
+
+PlanOf = Callable[[rows.Run], plans.Plan | None]
+
+
+class Launching:
+    """What turns of one connection start and cancel."""
+
+    def __init__(self, session: database.Session, grace: int):
+        """What is due longer than `grace` (µs) is held (E33): no turn takes its step unasked."""
+        self._session, self._grace = session, grace
+
+    def carry_out(
+        self, connection: Any, desk: desks.Desk, plan_of: PlanOf, partitions: Collection[int], most: int
+    ) -> list[rows.Launch]:
+        """Start and cancel what the desk says, in the order in which it was decided.
+
+        Gives those of the new runs that have no timer, because their first step is to be taken now: `most` of them, in
+        these partitions. `plan_of` gives the plan of a rule's run: one of this turn hears at once whether it started
+        something.
+        """
+        asked, desk.writes.launches = desk.writes.launches, []
+        made = {row[1]: n for n, row in enumerate(desk.writes.runs)} if asked else {}
+        stepping: list[rows.Launch] = []
+        for kind, group in itertools.groupby(asked, type):
+            if kind is rows.TokenCancel:
+                self._session.hot.cancel_by_token(connection, {*group})
+                desk.goes_on = True
+                continue
+            launches = [one for one in group if isinstance(one, rows.Launch)]
+            due = [one for one in launches if 0 <= desk.now - one.wake_at <= self._grace]
+            at_once = [one for one in due if one.start.partition in partitions][: most - len(stepping)]
+            begun = self._session.hot.start(connection, launches, {one.run.id for one in at_once})
+            stepping += [one for one in at_once if one.run.id in begun]
+            desk.goes_on = desk.goes_on or len(at_once) < len(due)
+            _tell(desk, launches, begun, made, plan_of)
+        return stepping
+
+
+def _tell(
+    desk: desks.Desk,
+    launches: Sequence[rows.Launch],
+    begun: Collection[bytes],
+    made: dict[bytes, int],
+    plan_of: PlanOf,
+) -> None:
+    """Let those who asked for runs hear whether they began; `made` has the places of this turn's own runs."""
+    for one in launches:
+        if one.asked_by is None:
+            continue
+        told, place = run.told_of(one, begun), made.get(one.asked_by[0])
+        if place is None or not run.hear_now(desk, told, place, plan_of):
+            desk.writes.inbox.append(run.heard_later(one, told))
