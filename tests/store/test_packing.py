@@ -38,3 +38,12 @@ def test_a_column_is_packed_element_by_element(kind: type[packing.Packed], data:
     whole = struct.pack("!iiiii", 1, int(None in values), oid, len(values), 1)
     whole += b"".join(element(written, value) for value in values)
     assert packing.pack(kind, values).data == (whole if values else struct.pack("!iii", 0, 0, oid))
+
+
+def test_a_column_that_says_nothing_is_empty() -> None:
+    """Columns side by side are filled up with nulls to the length of the longest."""
+    kinds = (packing.Integers, packing.Texts, packing.Texts)
+    packed = packing.columns(kinds, [(1, None, None), (2, None, "a")])
+    assert packed[0].data == packing.pack(packing.Integers, (1, 2)).data
+    assert packed[1].data == packing.pack(packing.Texts, ()).data
+    assert packed[2].data == packing.pack(packing.Texts, (None, "a")).data

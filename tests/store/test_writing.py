@@ -58,10 +58,11 @@ def test_every_table_is_written_whole(store: database.Database, session: databas
 def test_a_decision_replaces_the_one_before(store: database.Database, session: database.Session) -> None:
     """An event has one decision: the latest."""
     one = samples.event(1)
-    for attempts, error in ((1, "first"), (2, None)):
-        writes = rows.Writes()
-        writes.decisions = [rows.Decision(1, one.id, attempts, attempts, None, samples.NOW, 1, error)]
-        write(session, writes)
+    first, again = rows.Writes(), rows.Writes()
+    first.decisions = [rows.Decision(1, one.id, 1, 1, None, samples.NOW, 1, "first")]
+    again.decided_again = [rows.Decision(1, one.id, 2, 2, None, samples.NOW, 1, None)]
+    write(session, first)
+    write(session, again)
     assert [(row["attempts"], row["error"]) for row in tables.rows(store, "decisions")] == [(2, None)]
 
 

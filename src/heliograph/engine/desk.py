@@ -278,6 +278,11 @@ class Desk:
         if row is not None:
             self.alerts[key] = row
 
+    def decide(self, row: rows.Decision) -> None:
+        """Let this be what has become of an event."""
+        is_first = not self.attempts or (row.workspace_id, row.event_id) not in self.attempts
+        (self.writes.decisions if is_first else self.writes.decided_again).append(row)
+
     # ── counts ──────────────────────────────────────────────────────────────────────────────────────
 
     def counted(self, workspace_id: int, rule_id: bytes, days: statistics.Window) -> statistics.Counts:

@@ -22,16 +22,12 @@ def failed_event(desk: desks.Desk, event: rows.Event, tries: int, version: int, 
     error = f"{type(fault).__name__}: {fault}"[:500]
     key = (event.workspace_id, event.id)
     if tries >= events.MAX_ATTEMPTS:
-        desk.writes.decisions.append(
-            rows.Decision(*key, events.State.FAILED, tries, None, desk.now, version, error)
-        )
+        desk.decide(rows.Decision(*key, events.State.FAILED, tries, None, desk.now, version, error))
         desk.count_event(event, failed=1)
         return
     desk.count_event(event)
     retry_at = schedule.event_retry_at(tries, desk.now)
-    desk.writes.decisions.append(
-        rows.Decision(*key, events.State.PENDING, tries, retry_at, None, version, error)
-    )
+    desk.decide(rows.Decision(*key, events.State.PENDING, tries, retry_at, None, version, error))
     desk.writes.timers.append(
         rows.Timer(event.partition, retry_at, event.workspace_id, effects.Timer.EVENT, event.id)
     )

@@ -246,7 +246,7 @@ class Turns:
         tries: int,
         error: str | None,
     ) -> None:
-        desk.writes.decisions.append(
+        desk.decide(
             rows.Decision._make(
                 (event.workspace_id, event.id, int(status), tries, None, desk.now, workspace.version, error)
             )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, LiteralString
 
 from psycopg.abc import Buffer
 from psycopg.adapt import Dumper
@@ -92,6 +92,14 @@ _KINDS: dict[type[Packed], tuple[int, int, Callable[[Sequence[Any]], bytes]]] = 
     Blobs: (1001, 17, _texts),
 }
 """Array type, element type, and how elements that are no nulls are packed (each with its length)."""
+_NAMES: dict[type[Packed], LiteralString] = {
+    Smallints: "int2",
+    Integers: "int4",
+    Bigints: "int8",
+    Texts: "text",
+    Identities: "uuid",
+    Blobs: "bytea",
+}
 
 
 def pack(kind: type[Packed], values: Sequence[Any]) -> Packed:
@@ -112,9 +120,23 @@ def pack(kind: type[Packed], values: Sequence[Any]) -> Packed:
 
 
 def columns(kinds: Sequence[type[Packed]], rows: Iterable[Sequence[Any]]) -> list[Packed]:
-    """Rows as one packed array a column; no rows are empty arrays."""
+    """Rows as one packed array a column; no rows are empty arrays.
+
+    So is a column that says nothing in any row: `unnest` of several arrays fills the shorter ones up with nulls.
+    """
     by_column = list(zip(*rows, strict=True)) or [()] * len(kinds)
-    return [pack(kind, values) for kind, values in zip(kinds, by_column, strict=True)]
+    return [
+        pack(kind, () if values and values[0] is None and values.count(None) == len(values) else values)
+        for kind, values in zip(kinds, by_column, strict=True)
+    ]
+
+
+def made_of(kinds: Sequence[type[Packed]]) -> LiteralString:
+    """The query whose rows are those of columns of these kinds.
+
+    Its arrays stand side by side: of `FROM unnest(…, …)` the server writes each down before it reads a row.
+    """
+    return "SELECT " + ", ".join(f"unnest(%s::{_NAMES[kind]}[])" for kind in kinds)
 
 
 def dumpers() -> list[tuple[type[Packed], type[Dumper]]]:

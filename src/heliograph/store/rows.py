@@ -262,6 +262,7 @@ class Writes:
         "conversations",
         "cooldowns",
         "cursors",
+        "decided_again",
         "decisions",
         "due",
         "ended_walks",
@@ -291,9 +292,9 @@ class Writes:
     def __init__(self) -> None:
         self.alerts: dict[tuple[int, bytes], alert_rows.Alert | None] = {}
         self.events: list[Event] = []
-        self.due: list[tuple[int, int, bytes]] = []
-        """(partition, workspace_id, event_id)"""
-        self.decisions: list[Decision] = []
+        self.due: list[tuple[int, int, bytes]] = []  # (partition, workspace_id, event_id)
+        self.decisions: list[Decision] = []  # of events that had none
+        self.decided_again: list[Decision] = []  # instead of those that stand
         self.runs: list[tuple[Any, ...]] = []
         """rows.Run, or a plain tuple of the same"""
         self.passed_runs: list[tuple[int, bytes, bytes, int, bytes, int, str | None, bytes]] = []

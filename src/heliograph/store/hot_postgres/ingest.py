@@ -7,16 +7,14 @@ from typing import LiteralString
 
 from heliograph.store import packing, rows
 from heliograph.store.hot_postgres.connection import CHANNEL, SLEEPERS, Connection, at_once, fetch
-from heliograph.store.packing import Bigints, Blobs, Identities, Integers, Smallints, Texts
+from heliograph.store.packing import Bigints, Blobs, Identities, Integers, Smallints, Texts, made_of
 
 EVENT_KINDS = (
     Integers, Identities, Smallints, Texts, Texts, Texts, Texts, Texts, Texts, Bigints, Smallints, Texts, Texts,
 )  # fmt: skip
-INSERT_EVENTS: LiteralString = (
-    "INSERT INTO events SELECT * FROM unnest(%s::int4[], %s::uuid[], %s::int2[], %s::text[], %s::text[], %s::text[],"
-    " %s::text[], %s::text[], %s::text[], %s::int8[], %s::int2[], %s::text[], %s::text[])"
-)
-_INSERT_DUE: LiteralString = "INSERT INTO due SELECT * FROM unnest(%s::int2[], %s::int4[], %s::uuid[])"
+INSERT_EVENTS: LiteralString = f"INSERT INTO events {made_of(EVENT_KINDS)}"
+_DUE_KINDS = (Smallints, Integers, Identities)
+_INSERT_DUE: LiteralString = f"INSERT INTO due {made_of(_DUE_KINDS)}"
 
 
 def find_keys(connection: Connection, keys: Collection[tuple[int, str]]) -> dict[tuple[int, str], rows.Key]:
@@ -58,7 +56,7 @@ def accept(connection: Connection, events: Sequence[rows.Event], keys: Sequence[
 
 def insert_due(connection: Connection, due: Sequence[tuple[int, int, bytes]]) -> None:
     """Put events in line: (partition, workspace, event)."""
-    connection.execute(_INSERT_DUE, packing.columns((Smallints, Integers, Identities), due))
+    connection.execute(_INSERT_DUE, packing.columns(_DUE_KINDS, due))
 
 
 def backlog(connection: Connection, at_most: int) -> int:

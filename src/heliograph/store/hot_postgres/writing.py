@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
-from typing import LiteralString
+from typing import Any, LiteralString
 
+from heliograph.core import runs
 from heliograph.store import rows
 from heliograph.store.hot_postgres.alarms import write_alerts
 from heliograph.store.hot_postgres.batching import write_batches
@@ -17,7 +19,7 @@ from heliograph.store.hot_postgres.keys import write_passes, write_step_keys
 from heliograph.store.hot_postgres.lists import put_subscriptions
 from heliograph.store.hot_postgres.pacing import write_pacing
 from heliograph.store.hot_postgres.reports import write_reports
-from heliograph.store.packing import Bigints, Identities, Integers, Smallints, Texts
+from heliograph.store.packing import Bigints, Identities, Integers, Smallints, Texts, made_of
 
 RUN_KINDS = (
     Integers, Identities, Identities, Integers, Identities, Texts, Smallints, Smallints, Texts, Texts, Texts,
@@ -27,23 +29,16 @@ _MESSAGE_KINDS = (
     Texts, Texts, Texts, Integers, Texts, Texts, Smallints, Bigints, Texts, Texts,
     Identities, Texts,
 )  # fmt: skip
-_DECISIONS: LiteralString = (
-    "INSERT INTO decisions SELECT * FROM unnest(%s::int4[], %s::uuid[], %s::int2[], %s::int2[], %s::int8[],"
-    " %s::int8[], %s::int8[], %s::text[]) ON CONFLICT (workspace_id, event_id) DO UPDATE SET"
+_DECISION_KINDS = (Integers, Identities, Smallints, Smallints, Bigints, Bigints, Bigints, Texts)
+_DECISIONS: LiteralString = f"INSERT INTO decisions {made_of(_DECISION_KINDS)}"
+_DECIDED_AGAIN: LiteralString = (
+    f"{_DECISIONS} ON CONFLICT (workspace_id, event_id) DO UPDATE SET"
     " status = excluded.status, attempts = excluded.attempts, available_at = excluded.available_at,"
     " decided_at = excluded.decided_at, definitions_version = excluded.definitions_version, error = excluded.error"
 )
-RUNS: LiteralString = (
-    "INSERT INTO runs SELECT * FROM unnest(%s::int4[], %s::uuid[], %s::uuid[], %s::int4[], %s::uuid[], %s::text[],"
-    " %s::int2[], %s::int2[], %s::text[], %s::text[], %s::text[])"
-)
-_PASSED_KINDS = (Integers, Identities, Identities, Integers, Identities, Smallints, Texts, Texts)
-_PASSED_RUNS: LiteralString = (
-    "INSERT INTO runs (workspace_id, id, automation_id, version, event_id, status, outcome, reason, trace)"
-    " SELECT w, i, a, v, e, 2, o, r, t FROM unnest(%s::int4[], %s::uuid[], %s::uuid[], %s::int4[], %s::uuid[],"
-    " %s::int2[], %s::text[], %s::text[]) u(w, i, a, v, e, o, r, t)"
-)
-"""Status 2 is runs.Status.DONE."""
+RUNS: LiteralString = f"INSERT INTO runs {made_of(RUN_KINDS)}"
+_DONE = int(runs.Status.DONE)
+_BY_ID = operator.itemgetter(rows.Run._fields.index("id"))
 _RUN_CHANGES: LiteralString = (
     "UPDATE runs r SET status = u.s, outcome = u.o, reason = u.r, state = u.t FROM"
     " unnest(%s::int2[], %s::int2[], %s::text[], %s::text[], %s::int4[], %s::uuid[]) u(s, o, r, t, w, i)"
@@ -52,44 +47,36 @@ _RUN_CHANGES: LiteralString = (
 _MESSAGES: LiteralString = (
     "INSERT INTO messages (workspace_id, id, partition, tenant_id, kind, channel, automation_id, run_id, visit,"
     " ordinal, event_id, contact_id, address, template_id, template_version, content, data, state, settled_at,"
-    " attempts, error, request_id, route)"
-    " SELECT * FROM unnest(%s::int4[], %s::uuid[], %s::int2[], %s::text[], %s::int2[],"
-    " %s::text[], %s::uuid[], %s::uuid[], %s::int4[], %s::int4[], %s::uuid[], %s::text[], %s::text[], %s::text[],"
-    " %s::int4[], %s::text[], %s::text[], %s::int2[], %s::int8[], %s::text[], %s::text[], %s::uuid[], %s::text[])"
+    f" attempts, error, request_id, route) {made_of(_MESSAGE_KINDS)}"
 )
-_SEND_DUE: LiteralString = (
-    "INSERT INTO send_due SELECT * FROM unnest(%s::int2[], %s::int4[], %s::uuid[], %s::int8[])"
-    " ON CONFLICT DO NOTHING"
-)
-_CLAIMS: LiteralString = (
-    "INSERT INTO claims SELECT * FROM unnest(%s::int4[], %s::uuid[], %s::int8[], %s::int8[], %s::text[])"
-)
-_TIMERS: LiteralString = (
-    "INSERT INTO timers SELECT * FROM unnest(%s::int2[], %s::int8[], %s::int4[], %s::int2[], %s::uuid[])"
-    " ON CONFLICT DO NOTHING"
-)
+_SEND_DUE_KINDS = (Smallints, Integers, Identities, Bigints)
+_SEND_DUE: LiteralString = f"INSERT INTO send_due {made_of(_SEND_DUE_KINDS)} ON CONFLICT DO NOTHING"
+_CLAIM_KINDS = (Integers, Identities, Bigints, Bigints, Texts)
+_CLAIMS: LiteralString = f"INSERT INTO claims {made_of(_CLAIM_KINDS)}"
 _TIMER_KINDS = (Smallints, Bigints, Integers, Smallints, Identities)
+_TIMERS: LiteralString = f"INSERT INTO timers {made_of(_TIMER_KINDS)} ON CONFLICT DO NOTHING"
 _FORGET_TIMERS: LiteralString = (
     "DELETE FROM timers t USING unnest(%s::int2[], %s::int8[], %s::int4[], %s::int2[], %s::uuid[]) u(p, a, w, k, i)"
     " WHERE t.partition = u.p AND t.wake_at = u.a AND t.workspace_id = u.w AND t.kind = u.k AND t.id = u.i"
 )
-_INBOX: LiteralString = (
-    "INSERT INTO inbox SELECT * FROM unnest(%s::int2[], %s::int4[], %s::uuid[], %s::int2[], %s::uuid[], %s::text[],"
-    " %s::int2[]) ON CONFLICT DO NOTHING"
-)
+_INBOX_KINDS = (Smallints, Integers, Identities, Smallints, Identities, Texts, Smallints)
+_INBOX: LiteralString = f"INSERT INTO inbox {made_of(_INBOX_KINDS)} ON CONFLICT DO NOTHING"
+_COOLDOWN_KINDS = (Integers, Identities, Texts, Bigints)
 _COOLDOWNS: LiteralString = (
-    "INSERT INTO cooldowns SELECT * FROM unnest(%s::int4[], %s::uuid[], %s::text[], %s::int8[])"
+    f"INSERT INTO cooldowns {made_of(_COOLDOWN_KINDS)}"
     " ON CONFLICT (workspace_id, automation_id, subject) DO UPDATE SET matched_at = excluded.matched_at"
 )
+_RULE_COUNT_KINDS = (Integers, Identities, Integers, Smallints, Bigints, Bigints, Bigints, Bigints)
 _RULE_COUNTS: LiteralString = (
-    "INSERT INTO rule_statistics AS s SELECT * FROM unnest(%s::int4[], %s::uuid[], %s::int4[], %s::int2[],"
-    " %s::int8[], %s::int8[], %s::int8[], %s::int8[]) ON CONFLICT (workspace_id, automation_id, day, partition)"
+    f"INSERT INTO rule_statistics AS s {made_of(_RULE_COUNT_KINDS)}"
+    " ON CONFLICT (workspace_id, automation_id, day, partition)"
     " DO UPDATE SET total = s.total + excluded.total, matched = s.matched + excluded.matched,"
     " executed = s.executed + excluded.executed, pending = s.pending + excluded.pending"
 )
+_EVENT_COUNT_KINDS = (Integers, Texts, Integers, Smallints, Bigints, Bigints, Bigints)
 _EVENT_COUNTS: LiteralString = (
-    "INSERT INTO event_statistics AS s SELECT * FROM unnest(%s::int4[], %s::text[], %s::int4[], %s::int2[],"
-    " %s::int8[], %s::int8[], %s::int8[]) ON CONFLICT (workspace_id, tenant_id, day, partition) DO UPDATE SET"
+    f"INSERT INTO event_statistics AS s {made_of(_EVENT_COUNT_KINDS)}"
+    " ON CONFLICT (workspace_id, tenant_id, day, partition) DO UPDATE SET"
     " total = s.total + excluded.total, processed = s.processed + excluded.processed,"
     " failed = s.failed + excluded.failed"
 )
@@ -113,9 +100,8 @@ _CONVERSATIONS: LiteralString = (
     " division_id = excluded.division_id"
 )
 _CONVERSATION_KINDS = (*_CONTACT_KINDS, Texts, Texts, Texts, Texts, Texts, Texts)
-_NOTES: LiteralString = (
-    "INSERT INTO notes SELECT * FROM unnest(%s::int4[], %s::text[], %s::uuid[], %s::text[], %s::text[])"
-)
+_NOTE_KINDS = (Integers, Texts, Identities, Texts, Texts)
+_NOTES: LiteralString = f"INSERT INTO notes {made_of(_NOTE_KINDS)}"
 
 
 def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int], now: int) -> None:
@@ -125,19 +111,14 @@ def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int]
     """
     lane = min(partitions, default=None)
     with at_once(connection):
-        put(
-            connection,
-            _DECISIONS,
-            (Integers, Identities, Smallints, Smallints, Bigints, Bigints, Bigints, Texts),
-            writes.decisions,
-        )
-        put(connection, RUNS, RUN_KINDS, writes.runs)
-        put(connection, _PASSED_RUNS, _PASSED_KINDS, writes.passed_runs)
+        put(connection, _DECISIONS, _DECISION_KINDS, writes.decisions)
+        put(connection, _DECIDED_AGAIN, _DECISION_KINDS, writes.decided_again)
+        put(connection, RUNS, RUN_KINDS, _new_runs(writes))
         changes = [(*change, *key) for key, change in writes.run_changes.items()]
         put(connection, _RUN_CHANGES, (Smallints, Smallints, Texts, Texts, Integers, Identities), changes)
         put(connection, _MESSAGES, _MESSAGE_KINDS, writes.messages)
-        put(connection, _SEND_DUE, (Smallints, Integers, Identities, Bigints), writes.send_due)
-        put(connection, _CLAIMS, (Integers, Identities, Bigints, Bigints, Texts), writes.claims)
+        put(connection, _SEND_DUE, _SEND_DUE_KINDS, writes.send_due)
+        put(connection, _CLAIMS, _CLAIM_KINDS, writes.claims)
         put(connection, INSERT_EVENTS, EVENT_KINDS, writes.events)
         if writes.due:
             insert_due(connection, writes.due)
@@ -145,12 +126,12 @@ def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int]
         put_timers(connection, writes.timers)
         put_inbox(connection, writes.inbox)
         cooldowns = sorted((*key, matched_at) for key, matched_at in writes.cooldowns.items())
-        put(connection, _COOLDOWNS, (Integers, Identities, Texts, Bigints), cooldowns)
+        put(connection, _COOLDOWNS, _COOLDOWN_KINDS, cooldowns)
         put(connection, _CONTACTS, _CONTACT_KINDS, sorted(writes.contacts.values()))
         write_calendar(connection, writes)
         conversations = sorted(writes.conversations.values(), key=_by_name)
         put(connection, _CONVERSATIONS, _CONVERSATION_KINDS, conversations)
-        put(connection, _NOTES, (Integers, Texts, Identities, Texts, Texts), writes.notes)
+        put(connection, _NOTES, _NOTE_KINDS, writes.notes)
         put_subscriptions(connection, writes.subscriptions.values())
         write_fanouts(connection, writes)
         write_batches(connection, writes)
@@ -167,6 +148,18 @@ def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int]
             )
 
 
+def _new_runs(writes: rows.Writes) -> list[tuple[Any, ...]]:
+    """All that begin, in the order of their ids: those that are soon changed between those that stay as they are.
+
+    A page has room for the changes of some of its rows. Were all of them changed, every index would hear of most.
+    """
+    passed = [
+        (workspace_id, run_id, rule_id, version, event_id, None, _DONE, outcome, reason, trace, None)
+        for workspace_id, run_id, rule_id, version, event_id, outcome, reason, trace in writes.passed_runs
+    ]
+    return sorted([*writes.runs, *passed], key=_BY_ID)
+
+
 def _by_name(row: rows.Conversation) -> tuple[int, str]:
     return row.workspace_id, row.id
 
@@ -181,15 +174,9 @@ def keep_fact(connection: Connection, name: str, value: str) -> None:
 
 def _count(connection: Connection, writes: rows.Writes, lane: int) -> None:
     rules = [(*key, lane, *counts) for key, counts in sorted(writes.rule_counts.items())]
-    kinds = (Integers, Identities, Integers, Smallints, Bigints, Bigints, Bigints, Bigints)
-    put(connection, _RULE_COUNTS, kinds, rules)
+    put(connection, _RULE_COUNTS, _RULE_COUNT_KINDS, rules)
     events = [(*key, lane, *counts) for key, counts in sorted(writes.event_counts.items())]
-    put(
-        connection,
-        _EVENT_COUNTS,
-        (Integers, Texts, Integers, Smallints, Bigints, Bigints, Bigints),
-        events,
-    )
+    put(connection, _EVENT_COUNTS, _EVENT_COUNT_KINDS, events)
 
 
 def put_timers(connection: Connection, timers: Sequence[rows.Timer]) -> None:
@@ -199,4 +186,4 @@ def put_timers(connection: Connection, timers: Sequence[rows.Timer]) -> None:
 
 def put_inbox(connection: Connection, inbox: Sequence[rows.Inbox]) -> None:
     """Lay rows into inboxes; one that lies there already stays."""
-    put(connection, _INBOX, (Smallints, Integers, Identities, Smallints, Identities, Texts, Smallints), inbox)
+    put(connection, _INBOX, _INBOX_KINDS, inbox)

@@ -23,7 +23,8 @@ from heliograph.store.hot_sqlite.portions import Insertion, Work
 from heliograph.store.hot_sqlite.reports import write_reports
 from heliograph.store.hot_sqlite.starting import INSERT_TIMERS
 
-_DECISIONS = Insertion("decisions", rows.Decision._fields, conflict="REPLACE")
+_DECISIONS = Insertion("decisions", rows.Decision._fields)
+_DECIDED_AGAIN = Insertion("decisions", rows.Decision._fields, conflict="REPLACE")
 _RUNS = Insertion("runs", rows.Run._fields)
 _PASSED_RUNS = Insertion("runs", rows.PASSED_RUN, same={"status": int(runs.Status.DONE)})
 _CHANGE_RUNS = Work("UPDATE OR FAIL runs SET status = ?, outcome = ?, reason = ?, state = ? WHERE", "id")
@@ -38,6 +39,7 @@ def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int]
     """Everything that the turn decided, table by table."""
     many = connection.executemany
     _DECISIONS(connection, writes.decisions)
+    _DECIDED_AGAIN(connection, writes.decided_again)
     _RUNS(connection, writes.runs)
     _PASSED_RUNS(connection, writes.passed_runs)
     _MESSAGES(connection, writes.messages)
