@@ -1,6 +1,8 @@
 """The edge itself: shapes of refusals, strict JSON, sizes, HEAD, unknown paths."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -124,6 +126,39 @@ def test_a_body_of_ten_megabytes_is_too_large(lone_api: client.Client) -> None:
         assert "8 MiB" in announced.text
         streamed = lone_api.send("POST", path, content=pieces(10))
         assert streamed.status_code == 413
+
+
+def test_who_sends_more_than_is_read_is_hung_up_on(lone_api: client.Client) -> None:
+    """Where the rest of a body is left unread no other request comes on its connection; else it stays open."""
+    for size, ends in ((9_000_000, None), (70_000_000, "close")):
+        answer = lone_api.send("POST", RULES, content=b"{}", headers={"Content-Length": str(size)})
+        assert (answer.status_code, answer.headers.get("connection")) == (413, ends)
+
+
+def test_what_is_cut_off_is_told(lone_api: client.Client) -> None:
+    """A request that is still under way when a server has waited long enough hears that it was not finished."""
+    told: list[Any] = []
+    headers = [(b"authorization", f"Bearer {lone_api.admin}".encode())]
+    scope = {"type": "http", "method": "POST", "path": RULES, "query_string": b"", "headers": headers}
+
+    async def cut_off() -> None:
+        asked = asyncio.Event()
+
+        async def receive() -> None:
+            asked.set()
+            await asyncio.Event().wait()
+
+        async def send(message: Any) -> None:
+            told.append(message)
+
+        under_way = asyncio.create_task(lone_api.world.app.asgi()(scope, receive, send))
+        await asked.wait()
+        under_way.cancel()
+        await under_way
+
+    lone_api.run(cut_off())
+    assert (told[0]["status"], (b"connection", b"close") in told[0]["headers"]) == (503, True)
+    assert b"before this was finished" in told[1]["body"]
 
 
 def test_a_body_that_is_no_json_by_its_own_word_is_refused(lone_api: client.Client) -> None:

@@ -7,6 +7,7 @@ short way past the framework; everything else is a route.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
@@ -33,6 +34,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 MOST_BYTES = 8 * 1024 * 1024
 """The largest body; an endpoint may take less."""
 _MOST_DISCARDED = 64 * 1024 * 1024
+_STOPPED = "the server stopped before this was finished: look whether it was done, or send it again with the same key"
 """How much of a refused body is waited for, and forgotten piece by piece."""
 _NO_ROUTE = "(none)"
 
@@ -95,6 +97,10 @@ class Door:
             await self._answer(exchange)
         except _GoneError:
             raise
+        except asyncio.CancelledError:
+            # The server stops, and has waited for this one for long enough.
+            if not exchange.status:
+                await exchange.send_answer(wire.answer(errors.Unavailable(_STOPPED), exchange.path))
         except Exception as fault:  # noqa: BLE001 every request is answered; `wire` logs what nobody foresaw
             answer = wire.answer(fault, exchange.path)
             if exchange.status:
@@ -250,6 +256,9 @@ class _Exchange:
     async def send_answer(self, answer: wire.Answer) -> None:
         """Send a whole answer."""
         headers = {**answer.headers, "content-length": str(len(answer.body))}
+        if self._more:
+            # The rest of the body would be read to its end, however long it is, before another request is.
+            headers["connection"] = "close"
         listed = [
             (name.encode("ascii"), value.encode("latin-1", "replace")) for name, value in headers.items()
         ]
