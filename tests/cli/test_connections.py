@@ -3,7 +3,6 @@
 import asyncio
 import socket
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, cast
 from unittest import mock
 from urllib.parse import urlsplit
@@ -13,23 +12,42 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from heliograph.cli import web
+from heliograph.store import database, keys, workspaces
 from tests.cli import program
 
-Answer = Callable[[bytes], bytes]
+Answer = Callable[..., bytes]
 
 
 @pytest.fixture(scope="module")
-def answer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Answer]:
+def house_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An empty database."""
+    return f"sqlite:///{tmp_path_factory.mktemp('connections') / 'house.db'}"
+
+
+@pytest.fixture(scope="module")
+def key(house_url: str) -> bytes:
+    """An admin's key."""
+    store = database.Database(house_url)
+    store.migrate()
+    with store.writing() as connection:
+        owner = workspaces.ensure(connection, workspaces.DEFAULT, 0)
+        made = keys.create(connection, owner, keys.Role.ADMIN, "a key", 0)[1]
+    store.close()
+    return made.encode()
+
+
+@pytest.fixture(scope="module")
+def answer(house_url: str, key: bytes) -> Iterator[Answer]:
     """Send a running server these bytes; gives all it says until it hangs up."""
-    folder: Path = tmp_path_factory.mktemp("connections")
-    with program.served(f"sqlite:///{folder / 'house.db'}") as server:
+    with program.served(house_url) as server:
         place = urlsplit(server.url)
 
-        def ask(said: bytes) -> bytes:
+        def ask(*said: bytes) -> bytes:
             with socket.create_connection(
                 (str(place.hostname), place.port or 0), program.ENDS_WITHIN
             ) as line:
-                line.sendall(said)
+                for part in said:
+                    line.sendall(part)
                 return b"".join(iter(lambda: line.recv(65_536), b""))
 
         yield ask
@@ -58,6 +76,25 @@ def test_requests_one_after_the_other(answer: Answer) -> None:
     told = answer(asked * 3 + last)
     states = [line.split(b" ")[1] for line in told.split(b"\r\n") if b"HTTP/1.1 " in line]
     assert [state[:3] for state in states] == [b"200", b"200", b"200", b"404"]
+
+
+@pytest.mark.parametrize("cut", [0, 20, 160, 330])
+def test_another_protocol_is_not_gone_on_in(answer: Answer, key: bytes, cut: int) -> None:
+    """A request that would rather go on in HTTP/2, as those of Java's own client, is read whole and answered."""
+    body = b'{"event_type": "custom.a", "contact_id": "ana"}'
+    asked = (
+        b"POST /api/automation/events HTTP/1.1\r\nhost: here\r\nconnection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\n"
+        b"http2-settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\nauthorization: Bearer " + key + b"\r\n"
+        b"content-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+    )
+    last = b"GET /healthz HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n"
+    told = answer(asked[:cut], asked[cut:] + asked + last)
+    assert [told.count(b"HTTP/1.1 %d " % status) for status in (202, 200)] == [2, 1]
+
+
+def test_it_is_no_proxy(answer: Answer) -> None:
+    """Whoever wants to be led elsewhere is refused."""
+    assert answer(b"CONNECT elsewhere:443 HTTP/1.1\r\nhost: elsewhere\r\n\r\n").endswith(b"this is no proxy")
 
 
 # ── time ────────────────────────────────────────────────────────────────────────────────────────────

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -152,12 +153,33 @@ class _Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Read on; the parser keeps what it has of a head, however long that becomes."""
         begun = self._begun
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._stay(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self.send_400_response("this is no HTTP request")
         # What one read brings of a later request is not counted: before it there may be others' bodies.
         if self._is_in_head and self._begun in (begun, 1):
             self._head += len(data)
             if self._head > MOST_HEAD:
                 self._give_up(_TOO_LARGE)
+
+    def _stay(self, rest: bytes) -> None:
+        """Read a request as one of HTTP/1.1 that would rather go on in another protocol; `rest` follows its head."""
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            self.send_400_response("this is no proxy")
+            return
+        left_out = (b"upgrade", b"http2-settings", b"connection")
+        kept = [
+            (name, value) for name, value in self.headers if name not in left_out or value.lower() == b"close"
+        ]
+        lines = [method + b" " + self.url + b" HTTP/1.1", *(name + b": " + value for name, value in kept)]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as the library's own
+        self.data_received(b"\r\n".join((*lines, b"", rest)))
 
     def on_message_begin(self) -> None:
         """Another request begins."""
@@ -170,7 +192,13 @@ class _Connection(HttpToolsProtocol):
         """The head is whole."""
         self._is_in_head = False
         self._patience.cancel()
-        super().on_headers_complete()
+        if not self.parser.should_upgrade():
+            super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The body is whole."""
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
 
     def _expect_head(self) -> None:
         if self._begun:
