@@ -4,6 +4,7 @@ import contextlib
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from heliograph import errors, javascript
@@ -362,7 +363,7 @@ def test_random_numbers_are_those_of_the_step() -> None:
         ("run", b"b", 0, "${Math.random()}"),
         ("source", b"a", 0, "${ Math.random()}"),
     ]:
-        scope = SCOPE._replace(seed=expressions.seed(run, visit))
+        scope = msgspec.structs.replace(SCOPE, seed=expressions.seed(run, visit))
         drawn[name] = fields.resolve(fields.parse(source, "f", SANDBOX), scope, "f")
     assert drawn["one"] == drawn["again"]
     assert len(set(drawn.values())) == 4
@@ -389,5 +390,5 @@ def test_a_replay_gives_the_same_to_the_byte() -> None:
     told = []
     for _ in range(2):
         with contextlib.closing(javascript.Sandbox(lambda: 0)) as box:
-            told.append(json.dumps(fields.resolve(field, SCOPE._replace(evaluator=box), "f")))
+            told.append(json.dumps(fields.resolve(field, msgspec.structs.replace(SCOPE, evaluator=box), "f")))
     assert told[0] == told[1] == json.dumps(fields.resolve(field, SCOPE, "f"))

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any, NamedTuple
 
+import msgspec
+
 from heliograph.core import routes
 
 
@@ -116,7 +118,7 @@ class Kind(IntEnum):
     """A request for another program's data, for which a run waits (`fetch-data`)."""
 
 
-class Deliver(NamedTuple):
+class Deliver(msgspec.Struct, frozen=True, gc=False):
     """Hand something to the outside, once, and bring back the answer."""
 
     kind: Kind

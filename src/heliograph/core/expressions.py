@@ -12,13 +12,15 @@ from enum import Enum
 from typing import Any, NamedTuple, Protocol
 from zlib import crc32
 
+import msgspec
+
 from heliograph import errors
 from heliograph.core import plain_conditions, scripts
 
 # ── what expressions see ────────────────────────────────────────────────────────────────────────────
 
 
-class Context(NamedTuple):
+class Context(msgspec.Struct, frozen=True, gc=False):
     """What a run holds, and what its steps have left to be read."""
 
     data: Mapping[str, Any]
@@ -26,7 +28,7 @@ class Context(NamedTuple):
     brand: str | None = None
     template: str | None = None
     recipient: str | None = None
-    steps: Mapping[str, Any] = {}
+    steps: Mapping[str, Any] = msgspec.field(default_factory=dict)
     """By `ref`: what each step that was reached shows, such as `{"status": "SENT"}`."""
 
 
@@ -59,7 +61,7 @@ class Evaluator(Protocol):
         """The value of an expression; `given` holds those of its roots that it reads, and `refs`."""
 
 
-class Scope(NamedTuple):
+class Scope(msgspec.Struct, frozen=True, gc=False):
     """Where fields are resolved: in one step of one run."""
 
     context: Context

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -54,6 +55,10 @@ class InTenant(NamedTuple):
     """Of each level itself, the root first."""
 
 
+_SKIPPED = int(plans.Status.SKIPPED)
+_NONE: Mapping[Any, Any] = MappingProxyType({})
+
+
 class Run:
     """A journey's run, as its steps see it."""
 
@@ -64,15 +69,15 @@ class Run:
         evaluator: expressions.Evaluator,
         refs: Mapping[str, int],
         *,
-        leaves: Mapping[int, Leaves] | None = None,
+        leaves: Mapping[int, Leaves] = _NONE,
         token: str | None = None,
-        people: Mapping[str, Mapping[str, Any]] | None = None,
-        stored: Mapping[str, Mapping[str, Any]] | None = None,
-        tenants: Mapping[tuple[str, str], InTenant] | None = None,
-        keys: Mapping[tuple[str, str], Used] | None = None,
-        sent: Mapping[int, Sequence[str]] | None = None,
+        people: Mapping[str, Mapping[str, Any]] = _NONE,
+        stored: Mapping[str, Mapping[str, Any]] = _NONE,
+        tenants: Mapping[tuple[str, str], InTenant] = _NONE,
+        keys: Mapping[tuple[str, str], Used] = _NONE,
+        sent: Mapping[int, Sequence[str]] = _NONE,
         invoke: Invoke = lambda template, _: f"there is no journey {template!r}",
-        mailed: Mapping[int, Mapping[str, int]] | None = None,
+        mailed: Mapping[int, Mapping[str, int]] = _NONE,
         zone: str | None = None,
     ):
         """`refs` is the visit of each step with a name; `people` the stored profiles, by user_id.
@@ -84,12 +89,9 @@ class Run:
         sends to lists stand how; `zone` the workspace's.
         """
         self.run_id, self.context, self.evaluator, self.refs = run_id, context, evaluator, refs
-        self._begun, self._leaves = context, leaves or {}
-        self.token, self.sent, self.mailed, self.invoke = token, sent or {}, mailed or {}, invoke
-        self.people: Mapping[str, Mapping[str, Any]] = {} if people is None else people
-        self.stored: Mapping[str, Mapping[str, Any]] = {} if stored is None else stored
-        self.tenants: Mapping[tuple[str, str], InTenant] = {} if tenants is None else tenants
-        self.keys: Mapping[tuple[str, str], Used] = {} if keys is None else keys
+        self._begun, self._leaves = context, leaves
+        self.token, self.sent, self.mailed, self.invoke = token, sent, mailed, invoke
+        self.people, self.stored, self.tenants, self.keys = people, stored, tenants, keys
         self.zone = zone
         self.tenant_id: str | None = None
         """Whose it is, where it is a tenant's."""
@@ -109,25 +111,31 @@ class Run:
 
     def scope(self, now: int, reads: frozenset[str]) -> expressions.Scope:
         """What the step that is taken next sees, of other steps no more than it reads (as Kind.reads says it)."""
-        steps = {
-            ref: self._left(visit, self._records[visit])
-            for ref, visit in (self.refs.items() if reads else ())
-            if visit < len(self._records) and is_read(ref, reads)
-        }
-        seed = expressions.seed(self.run_id, self._visit)
-        context = self.context._replace(steps=steps) if steps else self.context
-        return expressions.Scope(context, self.evaluator, now, seed)
+        context, visit = self.context, self._visit
+        if reads and self.refs:
+            steps = {
+                ref: self._left(place, self._records[place])
+                for ref, place in self.refs.items()
+                if place < visit and is_read(ref, reads)
+            }
+            context = msgspec.structs.replace(context, steps=steps) if steps else context
+        return expressions.Scope(context, self.evaluator, now, expressions.seed(self.run_id, visit))
 
     def _left(self, visit: int, record: Any) -> dict[str, Any]:
-        if isinstance(record.output, dict) and plans.REQUESTED in record.output:
-            counts = self.mailed.get(visit) or walked_in(record.output)
+        output, status = record.output, record.status
+        if not isinstance(output, dict):
+            return expressions.step_reference(
+                "SKIPPED" if status == _SKIPPED and not record.answered else status_of(record)
+            )
+        if plans.REQUESTED in output:
+            counts = self.mailed.get(visit) or walked_in(output)
             return expressions.send_reference([*self.sent.get(visit, ()), *counts] or ["ENQUEUED"])
-        status, recipients = record.status, recipients_in(record.output)
-        mailed = counts_in(record.output)
+        mailed = counts_in(output)
         if mailed is not None:
             return expressions.send_reference(self.mailed.get(visit, mailed))
-        if status == plans.Status.SKIPPED and not record.answered:
+        if status == _SKIPPED and not record.answered:
             return expressions.step_reference("SKIPPED")
+        recipients = recipients_in(output)
         if recipients is None:
             return expressions.step_reference(status_of(record))
         told = self.sent.get(visit)
@@ -223,18 +231,20 @@ class Step:
         run = scene.started
         assert isinstance(run, Run)
         scope = run.scope(scene.now, self.reads)
-        judgement = expressions.judge(self.condition, scope)
-        if judgement.holds:
+        judged = None if self.condition is None else expressions.judge(self.condition, scope)
+        if judged is None or judged.holds:
             try:
                 outcome = self.body.take(scene, run, scope)
             except (errors.InvalidInput, errors.RenderFailed) as fault:
                 outcome = plans.Outcome(plans.Status.FAILED, error=str(fault), end=plans.End.FAILED)
         else:
-            told = judgement.fault or "the condition does not hold"
+            told = judged.fault or "the condition does not hold"
             outcome = plans.Outcome(plans.Status.SKIPPED, error=told)
         # What it read stands in its record: a replay needs nothing else.
         steps = scope.context.steps
-        return outcome._replace(output={**(outcome.output or {}), "read": steps}) if steps else outcome
+        if not steps:
+            return outcome
+        return msgspec.structs.replace(outcome, output={**(outcome.output or {}), "read": steps})
 
     def people(self, run: Run, scope: expressions.Scope) -> Iterable[str]:
         """Whose stored profiles it needs; a field that cannot be resolved yet names nobody."""
@@ -242,6 +252,11 @@ class Step:
             return tuple(self.body.people(run, scope))
         except (errors.InvalidInput, errors.RenderFailed):
             return ()
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it needs the profile of the run's recipient and no other: such a kind says so by this name."""
+        return bool(getattr(self.body, "is_own", False))
 
     @property
     def is_placing(self) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -31,7 +31,7 @@ UNPUBLISHED = "unpublished"
 """Why nothing is sent by a template of which there is a draft alone."""
 
 
-class Recipient(NamedTuple):
+class Recipient(msgspec.Struct, frozen=True, gc=False):
     """One person who is written to."""
 
     user_id: str | None
@@ -153,9 +153,9 @@ def along(
     letter = Letter(routing=by, looks=_looks(pin, library, by))
     found, passed = chains.ways(by, to.profile, to.data, _looks_of(letter, to))
     if found:
-        return _by(plain._replace(fault=None), letter, found, passed)
+        return _by(msgspec.structs.replace(plain, fault=None), letter, found, passed)
     channel, lack = _nowhere(by, to, passed)
-    return [plain._replace(channel=channel, address=None, fault=lack)]
+    return [msgspec.structs.replace(plain, channel=channel, address=None, fault=lack)]
 
 
 def _by(
@@ -166,7 +166,11 @@ def _by(
 ) -> list[effects.Deliver]:
     """A message by each of these chains of ways."""
     # What was passed by is told by the message that stands for all.
-    told = plain._replace(route=msgspec.structs.replace(plain.route, passed=passed)) if passed else plain
+    told = (
+        msgspec.structs.replace(plain, route=msgspec.structs.replace(plain.route, passed=passed))
+        if passed
+        else plain
+    )
     return [
         one
         for place, chain in enumerate(found)
@@ -208,13 +212,19 @@ def _on_its_way(
     if escalation is not None and route.ways:
         route = msgspec.structs.replace(route, escalation=escalation)
     content = {**(plain.content or {}), **way.said} or None
-    made = [plain._replace(channel=way.channel, address=way.address, content=content, route=route)]
+    made = [
+        msgspec.structs.replace(plain, channel=way.channel, address=way.address, content=content, route=route)
+    ]
     said = way.said.get("override") or {}
     for address in overrides.copies(said):
         if address != way.address:
             shared = {**(content or {}), "override": {**said, "to": way.address}}
             alone = routes.Route(topic=route.topic, until=route.until, not_before=route.not_before)
-            made.append(made[0]._replace(contact_id=None, address=address, content=shared, route=alone))
+            made.append(
+                msgspec.structs.replace(
+                    made[0], contact_id=None, address=address, content=shared, route=alone
+                )
+            )
     return made
 
 

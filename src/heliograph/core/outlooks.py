@@ -15,9 +15,12 @@ from heliograph.core import frames, plans
 class Ahead(NamedTuple):
     """The steps of a plan from one of them on."""
 
-    steps: tuple[frames.Step, ...]
+    is_own: bool
+    """Whether any of them needs the profile of the run's own recipient."""
+    naming: tuple[frames.Step, ...]
+    """Those of them that may need other profiles."""
     placing: tuple[frames.Step, ...]
-    """Those of them that ask what is said of people in tenants."""
+    """Those that ask what is said of people in tenants."""
     keyed: tuple[frames.Step, ...]
     """Those that are to be done once."""
     listing: tuple[frames.Step, ...]
@@ -26,6 +29,11 @@ class Ahead(NamedTuple):
     """The visits of the steps of whose outcome they may read."""
     fields: frozenset[str]
     """What their fields may look at, without their conditions (as frames.Kind.reads says it)."""
+
+    @property
+    def looks(self) -> bool:
+        """Whether their fields say what they look at, which is asked of each run."""
+        return bool(self.naming or self.placing or self.keyed or self.listing)
 
 
 class Outlook(NamedTuple):
@@ -51,7 +59,8 @@ def _from(left: tuple[plans.Step, ...], refs: Mapping[str, int]) -> Ahead:
     steps = tuple(step for step in left if isinstance(step, frames.Step))
     reads = frozenset().union(*(step.reads for step in steps))
     return Ahead(
-        steps,
+        any(step.is_own for step in steps),
+        tuple(step for step in steps if not step.is_own),
         tuple(step for step in steps if step.is_placing),
         tuple(step for step in steps if step.has_key),
         tuple(step for step in steps if hasattr(step.body, "lists")),

@@ -273,7 +273,7 @@ class End(IntEnum):
     CANCELED = 2
 
 
-class Outcome(NamedTuple):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What a step answers: how it stands, what it asks for, what it leaves to be read."""
 
     status: Status
@@ -333,4 +333,4 @@ def done(*asked: effects.Effect, output: Any = None) -> Outcome:
 
 def pending(*asked: effects.Effect, output: Any = None) -> Outcome:
     """A step that waits for an answer to each of its effects."""
-    return Outcome._make((Status.PENDING, asked, output, None, None))
+    return Outcome(Status.PENDING, asked, output)

@@ -88,7 +88,7 @@ class Reply(NamedTuple):
     error: str | None
 
 
-class Moved(NamedTuple):
+class Moved(msgspec.Struct, frozen=True, gc=False):
     """A run after `advance`, and what it asks for: (visit, ordinal, effect)."""
 
     status: Status
@@ -129,8 +129,8 @@ def begin(
     Most plans have one step, and how such a run is kept that leaves nothing to be read is known by a few numbers.
     """
     if len(plan.steps) != 1:
-        status, outcome, made, asked, _ = advance(plan, (), (), scene, now)
-        return int(status), int(outcome), write(made), asked
+        moved = advance(plan, (), (), scene, now)
+        return int(moved.status), int(moved.outcome), write(moved.records), moved.asked
     step = _taken(plan.steps[0], scene)
     asked = [(0, ordinal, effect) for ordinal, effect in enumerate(step.effects)]
     if step.output is None and step.error is None and step.end is None:

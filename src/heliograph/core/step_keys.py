@@ -61,7 +61,7 @@ class Once(NamedTuple):
         """What a step came to that uses it: one that asked for something says so."""
         if self.key is None or not outcome.effects:
             return outcome
-        return outcome._replace(output={**outcome.output, **self.kept(action, scope)})
+        return msgspec.structs.replace(outcome, output={**outcome.output, **self.kept(action, scope)})
 
     def kept(self, action: str, scope: expressions.Scope) -> dict[str, Any]:
         """What the output of a step says that uses it."""

@@ -99,8 +99,8 @@ def message_ids(start: rows.Start, run_id: bytes, visit: int, record: runs.Recor
     named = record.output.get(plans.RECIPIENTS) if isinstance(record.output, dict) else None
     if not named:
         return []
-    head, origin = ids.head(record.started_at), origin_of(start)
+    head = ids.head(record.started_at)
     return [
-        ids.of_effect(run_id, visit, ordinal, head, run.place_of(origin, contact_id, address))
+        ids.of_effect(run_id, visit, ordinal, head, run.place_of(start, contact_id, address))
         for ordinal, (contact_id, address) in enumerate(named)
     ]

@@ -37,6 +37,7 @@ from heliograph.store import database, identities, journey_runs, rows
 _definition = msgspec.json.Decoder(journeys.Definition)
 _tenant = msgspec.json.Decoder(tenants.Definition)
 _EMPTY: Mapping[str, Any] = {}
+_PENDING = int(plans.Status.PENDING)
 
 
 class Journeys:
@@ -62,22 +63,22 @@ class Journeys:
 
     def wanted(self, desk: desks.Desk, row: rows.Run, start: rows.Start, plan: plans.Plan) -> started.Wanted:
         """The profiles that its next steps write to, and the messages of earlier sends that they ask about."""
-        records = runs.read(row.state)
-        seen = self._run(desk, row, start, plan)
-        seen.look(len(records), records)
-        # A step that is woken is still in its place: what follows it has not been taken.
-        ahead = outlooks.of_plan(plan).ahead[len(records)]
-        scope = seen.scope(desk.now, ahead.fields)
-        people = {user_id for step in ahead.steps for user_id in step.people(seen, scope)}
-        read = [(visit, records[visit]) for visit in ahead.read if visit < len(records)]
-        if not (ahead.placing or ahead.keyed or ahead.listing or read):
-            return started.Wanted(people)
-        places = {place for step in ahead.placing for place in step.tenants(seen, scope)}
-        sent = [
-            message_id
-            for visit, record in read
-            for message_id in askings.message_ids(start, row.id, visit, record)
+        known = self._known(desk, row, start, plan)
+        seen, ahead, recipient = known.run, known.ahead, known.run.context.recipient
+        people = {recipient} if ahead.is_own and recipient is not None else set()
+        sent = [message_id for _, found in known.sent for message_id in found]
+        cursors = [
+            key
+            for visit, record in known.under_way
+            for identity in _walks(row, visit, record)
+            for key in mailing.cursors_of(row.workspace_id, identity)
         ]
+        if not ahead.looks:
+            return started.Wanted(people, sent, cursors=cursors)
+        scope = seen.scope(desk.now, ahead.fields)
+        for step in ahead.naming:
+            people.update(step.people(seen, scope))
+        places = {place for step in ahead.placing for place in step.tenants(seen, scope)}
         keys = {
             (action, looking.scoped_key(start.tenant_id, name))
             for step in ahead.keyed
@@ -85,13 +86,6 @@ class Journeys:
             for action, name in (key,)
         }
         lists = {list_id for step in ahead.listing for list_id in step.lists(seen, scope)}
-        cursors = [
-            key
-            for visit, record in read
-            if record.status == plans.Status.PENDING
-            for identity in _walks(row, visit, record)
-            for key in mailing.cursors_of(row.workspace_id, identity)
-        ]
         return started.Wanted(people, sent, places, keys, lists, cursors)
 
     def scene(
@@ -103,21 +97,12 @@ class Journeys:
         workspace: match.Workspace,
     ) -> plans.Scene:
         """What its next steps see."""
-        records = runs.read(row.state)
-        sent = {}
-        ahead = outlooks.of_plan(plan).ahead[len(records)]
-        named = [(visit, records[visit]) for visit in ahead.read if visit < len(records)]
-        for visit, record in named:
-            asked = [(row.workspace_id, one) for one in askings.message_ids(start, row.id, visit, record)]
-            found = [_status(desk, key) for key in asked if key in desk.messages]
-            if found:
-                sent[visit] = found
-        views = self._views_of(desk)
-        view = views.of(row.workspace_id, start.tenant_id)
-        seen = views.runs.get((row.workspace_id, row.id)) or self._run(desk, row, start, plan)
+        known = self._known(desk, row, start, plan)
+        view = self._views_of(desk).of(row.workspace_id, start.tenant_id)
+        seen, body = known.run, journey_starts.read_body(start.body)
         seen.people, seen.stored, seen.tenants, seen.keys = view.people, view.stored, view.tenants, view.keys
-        seen.sent, seen.mailed = sent, _mailed(desk, row, named) if named else {}
-        body = journey_starts.read_body(start.body)
+        seen.sent = _standings(desk, row.workspace_id, known.sent) if known.sent else {}
+        seen.mailed = _mailed(desk, row, known.under_way) if known.under_way else {}
 
         def invoke(template: str, given: Mapping[str, Any]) -> Any:
             journey = workspace.journey(template)
@@ -164,22 +149,50 @@ class Journeys:
             views = self._views = _Views(desk)
         return views
 
-    def _run(self, desk: desks.Desk, row: rows.Run, start: rows.Start, plan: plans.Plan) -> frames.Run:
+    def _known(self, desk: desks.Desk, row: rows.Run, start: rows.Start, plan: plans.Plan) -> _Known:
+        """What a run says of what it looks at: found out once for as long as it stands like this."""
+        known_runs, key = self._views_of(desk).known, (row.workspace_id, row.id)
+        known = known_runs.get(key)
+        if known is not None and known.state is row.state:
+            return known
+        records, outlook = runs.read(row.state), outlooks.of_plan(plan)
+        seen = self._run(row, start, outlook) if known is None else known.run
+        seen.look(len(records), records)
+        # A step that is woken is still in its place: what follows it has not been taken.
+        ahead = outlook.ahead[len(records)]
+        read = [(visit, records[visit]) for visit in ahead.read if visit < len(records)]
+        sent = [(visit, askings.message_ids(start, row.id, visit, record)) for visit, record in read]
+        under_way = [one for one in read if one[1].status == _PENDING]
+        known = known_runs[key] = _Known(row.state, seen, ahead, sent, under_way)
+        return known
+
+    def _run(self, row: rows.Run, start: rows.Start, outlook: outlooks.Outlook) -> frames.Run:
         """The run as its steps see it, but for what is read of others."""
-        outlook = outlooks.of_plan(plan)
         context = journey_starts.context_of(journey_starts.read_body(start.body))
         made = frames.Run(
             row.id, context, self._evaluator, outlook.refs, leaves=outlook.leaves, token=start.token
         )
         made.tenant_id = start.tenant_id
-        self._views_of(desk).runs[row.workspace_id, row.id] = made
         return made
 
 
-def _status(desk: desks.Desk, key: tuple[int, bytes]) -> str:
-    """How a message stands that a run asks about, in Courier's words."""
-    known = desk.reached[key].known if key in desk.reached else reports.NOTHING
-    return reports.status(messages.State(desk.messages[key].state), known)
+def _standings(
+    desk: desks.Desk, workspace_id: int, sent: Sequence[tuple[int, Sequence[bytes]]]
+) -> dict[int, Sequence[str]]:
+    """How the messages of earlier sends stand, in Courier's words, by visit, as far as they were read."""
+    found: dict[int, Sequence[str]] = {}
+    for visit, message_ids in sent:
+        keys = [(workspace_id, one) for one in message_ids]
+        told = [_status(desk, key, desk.messages[key]) for key in keys if key in desk.messages]
+        if told:
+            found[visit] = told
+    return found
+
+
+def _status(desk: desks.Desk, key: tuple[int, bytes], message: rows.Message) -> str:
+    reached = desk.reached.get(key)
+    known = reports.NOTHING if reached is None else reached.known
+    return reports.status(messages.State(message.state), known)
 
 
 def begin(
@@ -206,13 +219,13 @@ def begin(
 
 
 def _mailed(
-    desk: desks.Desk, row: rows.Run, named: Sequence[tuple[int, runs.Record]]
+    desk: desks.Desk, row: rows.Run, under_way: Sequence[tuple[int, runs.Record]]
 ) -> dict[int, Mapping[str, int]]:
     """How many messages of sends to lists that are under way stand how, by visit, as far as it was read."""
     found: dict[int, Mapping[str, int]] = {}
-    for visit, record in named:
+    for visit, record in under_way:
         identities = _walks(row, visit, record)
-        if identities and record.status == plans.Status.PENDING:
+        if identities:
             keys = [key for one in identities for key in mailing.cursors_of(row.workspace_id, one)]
             parts = [fanout.progress(desk.cursors[key]) for key in keys if key in desk.cursors]
             ended = frames.walked_in(record.output)
@@ -327,13 +340,24 @@ class _View(NamedTuple):
     lists: _Lists
 
 
+class _Known(msgspec.Struct, frozen=True):
+    """What a run says of what its next steps look at, as long as it stands like this."""
+
+    state: bytes | str | None
+    run: frames.Run
+    ahead: outlooks.Ahead
+    sent: Sequence[tuple[int, Sequence[bytes]]]
+    """The messages of the earlier steps that they read, by visit."""
+    under_way: Sequence[tuple[int, runs.Record]]
+    """Those of these steps that are pending, by visit."""
+
+
 class _Views:
     """What runs see of one desk: made once for all runs of a tenant."""
 
     def __init__(self, desk: desks.Desk):
         self.desk = desk
-        self.runs: dict[tuple[int, bytes], frames.Run] = {}
-        """The runs of which it was asked what they look at."""
+        self.known: dict[tuple[int, bytes], _Known] = {}
         self._views: dict[tuple[int, str | None], _View] = {}
 
     def of(self, workspace_id: int, tenant_id: str | None) -> _View:

@@ -8,20 +8,22 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Collection, Iterable, Sequence
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from heliograph import errors
-from heliograph.core import fetches, ids, plans, runs, schedule, step_keys, templates
+from heliograph.core import fetches, ids, messages, plans, runs, schedule, step_keys, templates
 from heliograph.engine import desk as desks
 from heliograph.store import rows, step_rows
+
+_DELIVERED = int(messages.State.DELIVERED)
 
 MessagesOf = Callable[[bytes, int, runs.Record], Sequence[bytes]]
 """(run, visit, record) to the messages that the step asked for."""
 
 
-class Wanted(NamedTuple):
+class Wanted(msgspec.Struct, frozen=True, gc=False):
     """What the next steps of a run look at."""
 
     contacts: Collection[str] = ()
@@ -35,7 +37,7 @@ class Wanted(NamedTuple):
     """Where sends to lists have come to."""
 
 
-class Origin(NamedTuple):
+class Origin(msgspec.Struct, frozen=True, gc=False):
     """What the effects of a started run inherit from."""
 
     workspace_id: int
@@ -88,8 +90,12 @@ class Looks:
             desk.contacts |= hot.read_contacts(connection, contacts)
         sent = self._messages - desk.messages.keys()
         if sent:
-            desk.messages |= hot.read_messages(connection, sent)
-            desk.reached |= hot.read_reached(connection, sent)
+            found = hot.read_messages(connection, sent)
+            desk.messages |= found
+            # Of any other message, reports say nothing that its state does not (reports.status).
+            delivered = [key for key, message in found.items() if message.state == _DELIVERED]
+            if delivered:
+                desk.reached |= hot.read_reached(connection, delivered)
         if self._lists:
             desk.lists_looked_up |= self._lists
             desk.know_lists(hot.read_lists(connection, self._lists))

@@ -24,28 +24,32 @@ _PENDING, _EXECUTED = int(runs.Outcome.PENDING), int(runs.Outcome.EXECUTED)
 _PLANNED, _UNROUTABLE = int(messages.State.PLANNED), int(messages.State.UNROUTABLE)
 
 
-class Origin(Protocol):
-    """What a run's effects inherit from: the event that started it, or what it was started with."""
+class Place(Protocol):
+    """Where a run is decided, and about whom."""
 
     @property
     def workspace_id(self) -> int:
         """Whose it is."""
 
     @property
-    def id(self) -> bytes | None:
-        """The event's id, where there is one."""
-
-    @property
     def partition(self) -> int:
         """Where the run is decided."""
 
     @property
-    def tenant_id(self) -> str | None:
-        """The tenant, where it is one's."""
-
-    @property
     def contact_id(self) -> str | None:
         """Whom the run is about."""
+
+
+class Origin(Place, Protocol):
+    """What a run's effects inherit from: the event that started it, or what it was started with."""
+
+    @property
+    def id(self) -> bytes | None:
+        """The event's id, where there is one."""
+
+    @property
+    def tenant_id(self) -> str | None:
+        """The tenant, where it is one's."""
 
     @property
     def channel_source(self) -> str | None:
@@ -217,24 +221,24 @@ def _deliver(
 ) -> None:
     own = effect.kind is not effects.Kind.MESSAGE
     partition = origin.partition if own else place_of(origin, effect.contact_id, effect.address)
-    kind, channel, contact_id, address, template_id, version, content, data, fault, route = effect
+    content, data, fault = effect.content, effect.data, effect.fault
     message = rows.Message._make(
         (
             origin.workspace_id,
             ids.of_effect(run_id, visit, ordinal, desk.head, partition),
             partition,
             origin.tenant_id,
-            int(kind),
-            channel,
+            int(effect.kind),
+            effect.channel,
             automation_id,
             run_id,
             visit,
             ordinal,
             origin.id,
-            contact_id,
-            address,
-            template_id,
-            version,
+            effect.contact_id,
+            effect.address,
+            effect.template_id,
+            effect.template_version,
             None if content is None else _encode(content),
             _encode(data) if data else None,
             _UNROUTABLE if fault else _PLANNED,
@@ -242,13 +246,13 @@ def _deliver(
             None,
             fault,
             None,
-            routes.write(route),
+            routes.write(effect.route),
         )
     )
     posting.post(desk, message, origin.partition)
 
 
-def place_of(origin: Origin, contact_id: str | None, address: str | None) -> int:
+def place_of(origin: Place, contact_id: str | None, address: str | None) -> int:
     """The partition of a message to this recipient."""
     if contact_id == origin.contact_id:
         return origin.partition

@@ -10,6 +10,8 @@ import functools
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+import msgspec
+
 from heliograph import errors
 from heliograph.core import batches, delays, effects, expressions, fields, frames, plans
 
@@ -66,7 +68,7 @@ class AddToBatch(NamedTuple):
 
     def left(self, context: expressions.Context, output: dict[str, Any]) -> expressions.Context:
         """The owner's context after the release: its own data, and the batch under its category (A19)."""
-        return context._replace(data={**context.data, **output.get(plans.GAINED, {})})
+        return msgspec.structs.replace(context, data={**context.data, **output.get(plans.GAINED, {})})
 
     def _value(self, name: str, scope: expressions.Scope) -> Any:
         field = self.given.get(name)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+import msgspec
+
 from heliograph.core import expressions, fetches, fields, frames, people, plans, step_keys
 
 FIELDS = ("webhook", "merge_strategy", *step_keys.FIELDS)
@@ -49,7 +51,7 @@ class Fetch(NamedTuple):
     def left(self, context: expressions.Context, output: dict[str, Any]) -> expressions.Context:
         """The run's context after it was answered."""
         data = people.merge(output["merge_strategy"], context.data, output[fetches.FETCHED])
-        return context._replace(data=data)
+        return msgspec.structs.replace(context, data=data)
 
 
 def read_fetch(reader: frames.Reader) -> Fetch:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+import msgspec
+
 from heliograph.core import effects, expressions, fields, frames, plans
 
 TOKENS = ("cancelation_token", "cancellation_token", "cancelationToken")
@@ -41,7 +43,7 @@ class Cancel(NamedTuple):
         if not token:
             return plans.failed(f"{path}: there is no token, neither here nor of the run itself")
         done = plans.done(effects.Cancel(token), output={"cancelation_token": token})
-        return done._replace(end=plans.End.CANCELED) if token == run.token else done
+        return msgspec.structs.replace(done, end=plans.End.CANCELED) if token == run.token else done
 
 
 def read_cancel(reader: frames.Reader) -> Cancel:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+import msgspec
+
 from heliograph import errors
 from heliograph.core import (
     documents,
@@ -270,12 +272,14 @@ class Ask(NamedTuple):
         """What the recipient is written to with after the answer."""
         fetched = output[fetches.FETCHED]
         if not fetched or fetched.keys() - _SPEAKING:
-            return context._replace(data=people.merge(self.strategy, context.data, fetched))
+            return msgspec.structs.replace(context, data=people.merge(self.strategy, context.data, fetched))
         data, profile = (fetched.get(name) for name in ("data", "profile"))
         if isinstance(data, dict):
-            context = context._replace(data=people.merge(self.strategy, context.data, data))
+            context = msgspec.structs.replace(context, data=people.merge(self.strategy, context.data, data))
         if isinstance(profile, dict):
-            context = context._replace(profile=people.merge("overwrite", context.profile, profile))
+            context = msgspec.structs.replace(
+                context, profile=people.merge("overwrite", context.profile, profile)
+            )
         return context
 
 

@@ -91,7 +91,7 @@ class SendMessage(
             None if address else f"contact {scene.contact_id!r} has no {people.ADDRESSES[channel]}",
         )
         if channel == "webhook" and (hook := hooks.said(scene.contact or {})):
-            plain = plain._replace(content={**(plain.content or {}), **hook})
+            plain = msgspec.structs.replace(plain, content={**(plain.content or {}), **hook})
         if named or not scene.library.strategies:
             return plans.pending(plain)
         data = {**scene.payload, **plain.data.get("data", {})}

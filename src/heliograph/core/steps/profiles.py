@@ -68,7 +68,7 @@ class GetProfile(NamedTuple):
         """The run's context with the profile in it."""
         found, strategy, target = output[fetches.FETCHED], output["merge_strategy"], output["path"]
         if target == _PROFILE:
-            return context._replace(profile=people.merge(strategy, context.profile, found))
+            return msgspec.structs.replace(context, profile=people.merge(strategy, context.profile, found))
         name = target.removeprefix(_DATA)
         before = context.data.get(name)
         if before is not None and not isinstance(before, dict):
@@ -76,7 +76,9 @@ class GetProfile(NamedTuple):
             before, strategy = {}, "replace" if strategy in ("replace", "overwrite") else ""
         if not strategy:
             return context
-        return context._replace(data={**context.data, name: people.merge(strategy, before, found)})
+        return msgspec.structs.replace(
+            context, data={**context.data, name: people.merge(strategy, before, found)}
+        )
 
     def _named(self, name: str, scope: expressions.Scope) -> str | None:
         field, path = self.given.get(name), f"{self.path}.{name}"

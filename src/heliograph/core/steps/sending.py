@@ -56,6 +56,11 @@ class Send(NamedTuple):
         """What its fields look at."""
         return self.once.reads.union(*(field.reads for field in self.given.values()))
 
+    @property
+    def is_own(self) -> bool:
+        """Whether it names nobody, so that it is for the run's recipient."""
+        return "recipient" not in self.given
+
     def people(self, run: frames.Run, scope: expressions.Scope) -> Iterable[str]:
         """The recipient's."""
         return (self._named("recipient", run, scope),)

@@ -27,6 +27,11 @@ class Delay(NamedTuple):
         return frozenset().union(*(field.reads for field in (self.duration, self.until) if field is not None))
 
     @property
+    def is_own(self) -> bool:
+        """The zone may be the recipient's."""
+        return True
+
+    @property
     def is_placing(self) -> bool:
         """Whether a zone may matter: to days and longer."""
         if self.duration is None or isinstance(self.until, fields.Literal):
