@@ -122,11 +122,7 @@ class Run:
         return expressions.Scope(context, self.evaluator, now, expressions.seed(self.run_id, visit))
 
     def _left(self, visit: int, record: Any) -> dict[str, Any]:
-        output, status = record.output, record.status
-        if not isinstance(output, dict):
-            return expressions.step_reference(
-                "SKIPPED" if status == _SKIPPED and not record.answered else status_of(record)
-            )
+        output, status = record.output if isinstance(record.output, dict) else {}, record.status
         if plans.REQUESTED in output:
             counts = self.mailed.get(visit) or walked_in(output)
             return expressions.send_reference([*self.sent.get(visit, ()), *counts] or ["ENQUEUED"])
@@ -135,7 +131,7 @@ class Run:
             return expressions.send_reference(self.mailed.get(visit, mailed))
         if status == _SKIPPED and not record.answered:
             return expressions.step_reference("SKIPPED")
-        recipients = recipients_in(output)
+        recipients = output.get(plans.RECIPIENTS)
         if recipients is None:
             return expressions.step_reference(status_of(record))
         told = self.sent.get(visit)
@@ -145,11 +141,6 @@ class Run:
 def is_read(ref: str, reads: frozenset[str]) -> bool:
     """Whether a step with these `reads` looks at the step of this name."""
     return "refs" in reads or f"refs.{ref}" in reads
-
-
-def recipients_in(output: Any) -> Sequence[Any] | None:
-    """To whom a send's messages go, by its record; None for a step that sends nothing."""
-    return output.get(plans.RECIPIENTS) if isinstance(output, dict) else None
 
 
 def counts_in(output: Any) -> Mapping[str, int] | None:
@@ -252,11 +243,6 @@ class Step:
             return tuple(self.body.people(run, scope))
         except (errors.InvalidInput, errors.RenderFailed):
             return ()
-
-    @property
-    def is_own(self) -> bool:
-        """Whether it needs the profile of the run's recipient and no other: such a kind says so by this name."""
-        return bool(getattr(self.body, "is_own", False))
 
     @property
     def is_placing(self) -> bool:
@@ -384,9 +370,9 @@ class Reader:
 
 def text(value: Any, path: str) -> str:
     """A resolved value as text: numbers and truths as JSON writes them. Raises RenderFailed for anything else."""
-    if isinstance(value, str) and "\0" in value:
-        raise errors.RenderFailed.at(path, "holds a NUL character, which no database takes")
     if isinstance(value, str):
+        if "\0" in value:
+            raise errors.RenderFailed.at(path, "holds a NUL character, which no database takes")
         return value
     if isinstance(value, bool | int | float):
         return msgspec.json.encode(value).decode()

@@ -148,7 +148,7 @@ def sealed(secret: Mapping[str, str], url: str, lock: Lock) -> Sealed:
 def said(profile: Mapping[str, Any], secret: Sealed | None = None) -> dict[str, Any]:
     """What the `content` of a message says of its request, where that is any but the usual one."""
     given = profile.get("webhook")
-    if not isinstance(given, Mapping):
+    if given is None or not isinstance(given, Mapping):
         return {}
     headers = given.get("headers")
     hook = Hook(

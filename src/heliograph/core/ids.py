@@ -12,6 +12,7 @@ never drawn: deciding twice gives the same bytes. Instants are integers, microse
 
 from __future__ import annotations
 
+import functools
 import re
 from binascii import hexlify
 from hashlib import blake2b
@@ -90,11 +91,15 @@ def of_effect(run_id: bytes, visit: int, ordinal: int, effect_head: bytes, parti
     Of one run and instant, ids come in the order of its steps and of what each asks for, the first of them at least.
     """
     low: int = _low_half(run_id)[0]
-    key = run_id + (visit << 32 | ordinal).to_bytes(8, "big")
-    tail = int.from_bytes(blake2b(key, digest_size=5).digest(), "big") & 0x3FF_FFFF
-    if visit or ordinal:
-        tail |= min(visit, 63) << 30 | min(ordinal, 15) << 26
-    return effect_head + (low & _UP_TO_COUNTER | partition << 36 | tail).to_bytes(8, "big")
+    key, order = _effect_key(visit, ordinal)
+    drawn = int.from_bytes(blake2b(run_id + key, digest_size=5).digest(), "big") & 0x3FF_FFFF
+    return effect_head + (low & _UP_TO_COUNTER | partition << 36 | order | drawn).to_bytes(8, "big")
+
+
+@functools.lru_cache(1_024)
+def _effect_key(visit: int, ordinal: int) -> tuple[bytes, int]:
+    """By what the effects of a run are told from each other, and the bits that put their ids in order."""
+    return (visit << 32 | ordinal).to_bytes(8, "big"), min(visit, 63) << 30 | min(ordinal, 15) << 26
 
 
 def of_fanout(automation_id: bytes, occurrence: int = 0) -> bytes:

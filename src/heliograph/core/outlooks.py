@@ -55,12 +55,17 @@ def of_plan(plan: plans.Plan) -> Outlook:
     return Outlook(refs, frames.leaves_of(plan.steps), ahead)
 
 
+def _is_own(step: frames.Step) -> bool:
+    """Whether it needs the profile of its run's recipient and no other: such a kind says so by this name."""
+    return bool(getattr(step.body, "is_own", False))
+
+
 def _from(left: tuple[plans.Step, ...], refs: Mapping[str, int]) -> Ahead:
     steps = tuple(step for step in left if isinstance(step, frames.Step))
     reads = frozenset().union(*(step.reads for step in steps))
     return Ahead(
-        any(step.is_own for step in steps),
-        tuple(step for step in steps if not step.is_own),
+        any(map(_is_own, steps)),
+        tuple(step for step in steps if not _is_own(step)),
         tuple(step for step in steps if step.is_placing),
         tuple(step for step in steps if step.has_key),
         tuple(step for step in steps if hasattr(step.body, "lists")),

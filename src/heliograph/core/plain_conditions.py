@@ -17,6 +17,14 @@ _UNSURE: Final = object()
 _EXACT: Final = 2**53
 _NUMBER = re.compile(r"(?:0|[1-9]\d*)(?:\.\d+)?")
 _LITERALS: Final[Mapping[str, Any]] = {"true": True, "false": False, "null": None}
+_KINDS: Final[Mapping[type, str]] = {
+    type(None): "null",
+    bool: "truth",
+    str: "text",
+    int: "number",
+    float: "number",
+}
+"""The kind of each value that can be compared; of objects and lists there is none, nor of what is not there."""
 _EQUAL: Final = frozenset({"===", "!==", "==", "!="})
 _ORDER: Final = frozenset({"<", "<=", ">", ">="})
 
@@ -100,7 +108,10 @@ def _side(code: Sequence[scripts.Token]) -> Side | None:
     if names[0] == "MessageStatus" and len(names) == 2 and names[1] in scripts.STATUSES:
         return Side(literal=scripts.STATUSES[names[1]], is_status=True)
     if names[0] in (*scripts.ROOTS, "refs"):
-        return Side(tuple(names), is_status=len(names) == 3 and (names[0], names[2]) == ("refs", "status"))
+        is_status = len(names) == 3 and (names[0], names[2]) == ("refs", "status")
+        # `refs.data` is `data` (A09).
+        is_of_run = names[0] == "refs" and len(names) > 1 and names[1] in scripts.ROOTS
+        return Side(tuple(names[1:] if is_of_run else names), is_status=is_status)
     return None
 
 
@@ -119,14 +130,16 @@ def _told(term: Term, given: Mapping[str, Any]) -> bool | None:
     left = _value(term.left, given)
     if left is _UNSURE:
         return None
+    kind = _KINDS.get(type(left))
     if not term.mark:
-        return isinstance(left, dict | list) or bool(left)
+        return kind is None or bool(left)
     right = _value(term.right, given)
-    if right is _UNSURE or isinstance(left, dict | list) or isinstance(right, dict | list):
+    other = _KINDS.get(type(right))
+    if kind is None or other is None:
         return None
     if term.mark in _ORDER:
         return _ordered(term, left, right)
-    if _kind(left) != _kind(right):
+    if kind != other:
         is_strict = len(term.mark) == 3
         # Loosely, text and numbers and truth are turned into each other; null into nothing.
         return term.mark[0] == "!" if is_strict or left is None or right is None else None
@@ -138,7 +151,7 @@ def _ordered(term: Term, left: Any, right: Any) -> bool | None:
         if left not in scripts.RANKS or right not in scripts.RANKS:
             return None
         left, right = scripts.RANKS[left], scripts.RANKS[right]
-    elif _kind(left) != "number" or _kind(right) != "number":
+    elif not _KINDS[type(left)] == _KINDS[type(right)] == "number":
         return None
     if term.mark[0] == "<":
         return bool(left < right or (term.mark == "<=" and left == right))
@@ -148,20 +161,11 @@ def _ordered(term: Term, left: Any, right: Any) -> bool | None:
 def _value(side: Side, given: Mapping[str, Any]) -> Any:
     if not side.path:
         return side.literal
-    root, *names = side.path
-    if root == "refs" and names and names[0] in scripts.ROOTS:
-        root, *names = names
-    found = given.get(root, _UNSURE)
-    for name in names:
+    found: Any = given
+    for name in side.path:
         if not isinstance(found, dict) or name not in found:
             return _UNSURE
         found = found[name]
-    if isinstance(found, int | float) and not -_EXACT <= found <= _EXACT:
+    if _KINDS.get(type(found)) == "number" and not -_EXACT <= found <= _EXACT:
         return _UNSURE
     return found
-
-
-def _kind(value: Any) -> str:
-    if value is None or isinstance(value, bool | str):
-        return type(value).__name__
-    return "number"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -77,7 +77,7 @@ class Record(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How many of the answers said that nothing was to be sent (consent, caps)."""
 
 
-class Reply(NamedTuple):
+class Reply(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The answer to one effect."""
 
     visit: int
@@ -109,6 +109,18 @@ def may_go_on(plan: plans.Plan, records: Sequence[Record]) -> bool:
         if records[visit].status in held:
             return False
     return True
+
+
+def would_go_on(plan: plans.Plan, records: Sequence[Record], replies: Sequence[Reply], now: int) -> bool:
+    """Whether a run takes a step once it has taken in these answers."""
+    if len(records) >= len(plan.steps):
+        return False
+    told = [reply.visit for reply in replies]
+    for visit, held in plan.holding:
+        # What was not answered stands as before.
+        if visit < len(records) and visit not in told and records[visit].status in held:
+            return False
+    return may_go_on(plan, take_in(records, replies, now))
 
 
 def advance(
@@ -160,7 +172,8 @@ def _taken(step: plans.Step, scene: plans.Scene) -> plans.Outcome:
 def go_on(plan: plans.Plan, records: Sequence[Record], scene: plans.Scene | None, now: int) -> Moved:
     """Take steps, as `advance` does, where what was answered stands in the records already."""
     made = list(records)
-    if any(map(is_throttled, made)):
+    # It is the last one where it is: nothing was taken after it.
+    if made and is_throttled(made[-1]):
         return Moved(Status.THROTTLED, Outcome.SKIPPED, tuple(made), [])
     asked: list[tuple[int, int, effects.Effect]] = []
     steps = plan.steps

@@ -6,6 +6,7 @@ concerns another subject becomes an inbox row in that subject's partition, uniqu
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol
 
@@ -21,6 +22,7 @@ _reply = msgspec.json.Decoder(runs.Reply)
 
 _WAITING = int(runs.Status.WAITING)
 _PENDING, _EXECUTED = int(runs.Outcome.PENDING), int(runs.Outcome.EXECUTED)
+_RUN = int(effects.Timer.RUN)
 _PLANNED, _UNROUTABLE = int(messages.State.PLANNED), int(messages.State.UNROUTABLE)
 
 
@@ -129,13 +131,18 @@ def heard_later(one: rows.Launch, told: runs.Reply) -> rows.Inbox:
     """The row by which the run that asked for another one hears of it in a turn of its own."""
     assert one.asked_by is not None
     run_id, kind = one.asked_by[0], int(effects.Inbox.REPLY)
-    body = messages.answer_body(*told)
+    body = messages.answer_body(told.visit, told.ordinal, told.status, told.output, told.error)
     return rows.Inbox(ids.partition_of(run_id), one.run.workspace_id, one.run.id, kind, run_id, body, 0)
 
 
 def reply_in(inbox: rows.Inbox) -> runs.Reply:
     """The answer that an inbox row of kind REPLY brings."""
-    return _reply.decode(inbox.body)
+    return _said_often(inbox.body) if len(inbox.body) <= _SHORT else _reply.decode(inbox.body)
+
+
+_REMEMBERED, _SHORT = 256, 64
+"""So many answers are remembered, of so many characters at most: nearly all say no more than that all went well."""
+_said_often = functools.lru_cache(_REMEMBERED)(_reply.decode)
 
 
 def moving(
@@ -153,12 +160,8 @@ def moving(
     made = {}
     for key, row in found.items():
         plan = None if key in woken else plan_of(row)
-        if plan is not None:
-            before = runs.read(row.state)
-            if len(before) == len(plan.steps):
-                continue
-            if not runs.may_go_on(plan, runs.take_in(before, heard.get(key, ()), now)):
-                continue
+        if plan is not None and not runs.would_go_on(plan, runs.read(row.state), heard.get(key, ()), now):
+            continue
         made[key] = row
     return made
 
@@ -175,22 +178,22 @@ def carry_out(
     """Do what a run asked for, or hand it to the partition whose business it is."""
     if isinstance(effect, effects.Deliver):
         _deliver(desk, origin, run_id, automation_id, visit, ordinal, effect)
+    elif isinstance(effect, effects.Wait):
+        partition = ids.partition_of(run_id)
+        desk.writes.timers.append(rows.Timer(partition, effect.until, origin.workspace_id, _RUN, run_id))
+    elif isinstance(effect, effects.Start):
+        _start(desk, origin, run_id, visit, ordinal, effect)
     elif isinstance(effect, effects.SaveProfile | effects.SaveTags | effects.ChangeConversation):
         _change(desk, origin, _cause(origin, run_id, automation_id, visit, ordinal), effect)
     elif isinstance(effect, effects.Subscribe):
         places = (place_of(origin, effect.contact_id, None), origin.partition)
         saving.subscribe(desk, origin.workspace_id, places, (run_id, visit, ordinal), effect)
-    elif isinstance(effect, effects.Wait):
-        partition, kind = ids.partition_of(run_id), int(effects.Timer.RUN)
-        desk.writes.timers.append(rows.Timer(partition, effect.until, origin.workspace_id, kind, run_id))
     elif isinstance(effect, effects.Throttle):
         throttling.ask(desk, (origin.workspace_id, origin.tenant_id), (run_id, visit, ordinal), effect)
     elif isinstance(effect, effects.Cancel):
         desk.writes.launches.append(rows.TokenCancel(origin.workspace_id, effect.token))
     elif isinstance(effect, effects.JoinBatch):
         batch_words.join(desk, (origin.workspace_id, origin.tenant_id), run_id, visit, effect)
-    elif isinstance(effect, effects.Start):
-        _start(desk, origin, run_id, visit, ordinal, effect)
     elif isinstance(effect, effects.Emit):
         _emit(desk, origin, run_id, automation_id, visit, ordinal, effect)
 

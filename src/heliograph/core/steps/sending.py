@@ -70,33 +70,27 @@ class Send(NamedTuple):
         used = self.once.used(self.action, run, scope)
         if used is not None:
             return plans.done(output={step_keys.REPEATS: used.run_id, "message_ids": used.answer})
-        user_id = self._named("recipient", run, scope)
-        template = self._named("template", run, scope)
-        data = {**run.context.data, **self._object("data", scope)}
-        own = {**run.context.profile, **self._object("profile", scope)}
-        recipient = outgoing.Recipient(user_id, {**run.people.get(user_id, {}), **own}, data)
-        override = overrides.of_email(self._object("override", scope), f"{self.path}.override")
-        said = {"override": override} if override else {}
-        outcome = _deliver(scene, [recipient], template, None, self._brand(run, scope), **said)
+        user_id, template = self._named("recipient", run, scope), self._named("template", run, scope)
+        data, profile, said = run.context.data, run.context.profile, {}
+        if self.given:
+            data = {**data, **self._object("data", scope)}
+            profile = {**profile, **self._object("profile", scope)}
+            override = overrides.of_email(self._object("override", scope), f"{self.path}.override")
+            said = {"override": override} if override else {}
+        recipient = outgoing.Recipient(user_id, {**run.people.get(user_id, {}), **profile}, data)
+        outcome = _deliver(scene, (recipient,), template, None, self._brand(run, scope), **said)
         return self.once.noted(outcome, self.action, scope)
 
     def _brand(self, run: frames.Run, scope: expressions.Scope) -> str | None:
         """The brand that the step names, else the run's."""
-        field, path = self.given.get("brand"), f"{self.path}.brand"
-        value = (
-            run.context.brand if field is None else fields.resolve(field, scope, path, fields.Role.MESSAGE)
-        )
-        return None if value is None else frames.name(value, path)
+        is_silent = run.context.brand is None and "brand" not in self.given
+        return None if is_silent else self._named("brand", run, scope)
 
     def _named(self, name: str, run: frames.Run, scope: expressions.Scope) -> str:
-        path = f"{self.path}.{name}"
-        field = self.given.get(name)
-        value = (
-            getattr(run.context, name)
-            if field is None
-            else fields.resolve(field, scope, path, fields.Role.MESSAGE)
-        )
-        return frames.name(value, path)
+        field, path = self.given.get(name), f"{self.path}.{name}"
+        if field is None:
+            return frames.name(getattr(run.context, name), path)
+        return frames.name(fields.resolve(field, scope, path, fields.Role.MESSAGE), path)
 
     def _object(self, name: str, scope: expressions.Scope) -> dict[str, Any]:
         field, path = self.given.get(name), f"{self.path}.{name}"
