@@ -92,6 +92,9 @@ def send_reference(statuses: Sequence[str] | Mapping[str, int]) -> dict[str, Any
 
     Where several are the least, it is the first of them by name; a send that made no message is UNROUTABLE.
     """
+    if isinstance(statuses, list) and len(statuses) == 1:
+        # Most sends make one message.
+        return {"status": statuses[0], "counts": {statuses[0]: 1}}
     if isinstance(statuses, Mapping):
         counts = dict(sorted(statuses.items()))
     else:
@@ -146,11 +149,14 @@ class Script(NamedTuple):
 
 
 def _given(context: Context, reads: frozenset[str]) -> dict[str, Any]:
-    given: dict[str, Any] = {root: getattr(context, root) for root in scripts.ROOTS if root in reads}
     steps = context.steps
     if scripts.ALL_STEPS not in reads:
         steps = {name: steps[name] for name in steps if f"refs.{name}" in reads}
-    return {**given, "refs": steps}
+    given: dict[str, Any] = {"refs": steps}
+    for root in scripts.ROOTS:
+        if root in reads:
+            given[root] = getattr(context, root)
+    return given
 
 
 def script(source: str, path: str, evaluator: Evaluator) -> Script:

@@ -71,6 +71,11 @@ def read_body(stored: bytes | str) -> Body:
 _remembered = functools.lru_cache(_REMEMBERED)(_body.decode)
 
 
+def may_be_of_many(stored: bytes | str) -> bool:
+    """Whether a stored run may have been started for one recipient of many: most say plainly that they were not."""
+    return (b'"mailing"' if isinstance(stored, bytes) else '"mailing"') in stored  # type: ignore[operator]
+
+
 def own_plan(body: Body, evaluator: expressions.Evaluator) -> plans.Plan:
     """The steps of a run that brought them with it, read again: they were checked when they came in."""
     if body.request is not None:

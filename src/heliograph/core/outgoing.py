@@ -131,7 +131,7 @@ def messages(letter: Letter, to: Recipient, fault: str | None = None) -> list[ef
         written,
         filling,
         fault,
-        _waiting(letter, to, _route_of(letter)),
+        _route_of(letter, to),
     )
     # Most go one way of which nothing is said: what follows would add nothing to them.
     is_bare = len(found) == 1 and len(found[0]) == 1 and not (passed or letter.override)
@@ -178,21 +178,14 @@ def _by(
     ]
 
 
-def _route_of(letter: Letter) -> routes.Route:
-    """What a message goes by that nobody's clock holds up."""
-    if letter.topic is None and letter.until is None:
-        return routes.DIRECT
-    return routes.Route(topic=letter.topic, until=letter.until)
-
-
-def _waiting(letter: Letter, to: Recipient, route: routes.Route) -> routes.Route:
-    """The route of a message that waits by its recipient's clock: it is given up as much later."""
+def _route_of(letter: Letter, to: Recipient) -> routes.Route:
+    """What a message goes by; one that waits by its recipient's clock is given up as much later."""
     if letter.waits is None:
-        return route
-    zone = delays.zone_of(people.attribute(to.profile, "zoneinfo"))
-    at = letter.waits.until(zone)
-    until = None if route.until is None else route.until + at - letter.waits.due_at
-    return msgspec.structs.replace(route, not_before=at, until=until)
+        is_plain = letter.topic is None and letter.until is None
+        return routes.DIRECT if is_plain else routes.Route(topic=letter.topic, until=letter.until)
+    at = letter.waits.until(delays.zone_of(people.attribute(to.profile, "zoneinfo")))
+    until = None if letter.until is None else letter.until + at - letter.waits.due_at
+    return routes.Route(topic=letter.topic, not_before=at, until=until)
 
 
 def _on_its_way(

@@ -29,11 +29,8 @@ class Ahead(NamedTuple):
     """The visits of the steps of whose outcome they may read."""
     fields: frozenset[str]
     """What their fields may look at, without their conditions (as frames.Kind.reads says it)."""
-
-    @property
-    def looks(self) -> bool:
-        """Whether their fields say what they look at, which is asked of each run."""
-        return bool(self.naming or self.placing or self.keyed or self.listing)
+    looks: bool
+    """Whether their fields say more of what they look at, which is asked of each run."""
 
 
 class Outlook(NamedTuple):
@@ -63,12 +60,17 @@ def _is_own(step: frames.Step) -> bool:
 def _from(left: tuple[plans.Step, ...], refs: Mapping[str, int]) -> Ahead:
     steps = tuple(step for step in left if isinstance(step, frames.Step))
     reads = frozenset().union(*(step.reads for step in steps))
+    naming = tuple(step for step in steps if not _is_own(step))
+    placing = tuple(step for step in steps if step.is_placing)
+    keyed = tuple(step for step in steps if step.has_key)
+    listing = tuple(step for step in steps if hasattr(step.body, "lists"))
     return Ahead(
         any(map(_is_own, steps)),
-        tuple(step for step in steps if not _is_own(step)),
-        tuple(step for step in steps if step.is_placing),
-        tuple(step for step in steps if step.has_key),
-        tuple(step for step in steps if hasattr(step.body, "lists")),
+        naming,
+        placing,
+        keyed,
+        listing,
         tuple(visit for ref, visit in refs.items() if frames.is_read(ref, reads)),
         frozenset().union(*(step.body.reads for step in steps)),
+        bool(naming or placing or keyed or listing),
     )

@@ -101,10 +101,11 @@ class Moved(msgspec.Struct, frozen=True, gc=False):
 
 def may_go_on(plan: plans.Plan, records: Sequence[Record]) -> bool:
     """Whether a run takes a step now: there is one, and it need not wait for one before it."""
-    if len(records) >= len(plan.steps):
+    taken = len(records)
+    if taken >= len(plan.steps):
         return False
     for visit, held in plan.holding:
-        if visit >= len(records):
+        if visit >= taken:
             break
         if records[visit].status in held:
             return False
@@ -177,8 +178,7 @@ def go_on(plan: plans.Plan, records: Sequence[Record], scene: plans.Scene | None
         return Moved(Status.THROTTLED, Outcome.SKIPPED, tuple(made), [])
     asked: list[tuple[int, int, effects.Effect]] = []
     steps = plan.steps
-    while may_go_on(plan, made):
-        assert scene is not None
+    while scene is not None and may_go_on(plan, made):
         visit = len(made)
         if scene.started is not None:
             scene.started.look(visit, made)

@@ -294,6 +294,11 @@ class Desk:
                 found = found.plus(statistics.Counts(*counts))
         return found
 
+    def count_made(self) -> None:
+        """Count the new runs as they stand: one of them is to change."""
+        if len(self.writes.runs) > self._tally.runs:
+            self.close()
+
     def close(self) -> None:
         """Put together what was counted so far, and new runs as they stand."""
         settled, seen, runs_before, passed_before = self._tally

@@ -6,6 +6,7 @@ in bulk by the turn and stands in the records of the steps that looked at it.
 
 from __future__ import annotations
 
+import itertools
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -32,7 +33,7 @@ from heliograph.core import (
 )
 from heliograph.engine import askings, fanout, looking, mailing, match, run, started
 from heliograph.engine import desk as desks
-from heliograph.store import database, identities, journey_runs, rows
+from heliograph.store import database, identities, journey_runs, report_rows, rows
 
 _definition = msgspec.json.Decoder(journeys.Definition)
 _tenant = msgspec.json.Decoder(tenants.Definition)
@@ -63,16 +64,11 @@ class Journeys:
 
     def wanted(self, desk: desks.Desk, row: rows.Run, start: rows.Start, plan: plans.Plan) -> started.Wanted:
         """The profiles that its next steps write to, and the messages of earlier sends that they ask about."""
-        known = self._known(desk, row, start, plan)
+        known = self._known(self._views_of(desk), row, start, plan)
         seen, ahead, recipient = known.run, known.ahead, known.run.context.recipient
         people = {recipient} if ahead.is_own and recipient is not None else set()
-        sent = [message_id for _, found in known.sent for message_id in found]
-        cursors = [
-            key
-            for visit, record in known.under_way
-            for identity in _walks(row, visit, record)
-            for key in mailing.cursors_of(row.workspace_id, identity)
-        ]
+        sent = list(itertools.chain.from_iterable(known.sent.values()))
+        cursors = _cursors(row, known.under_way) if known.under_way else ()
         if not ahead.looks:
             return started.Wanted(people, sent, cursors=cursors)
         scope = seen.scope(desk.now, ahead.fields)
@@ -97,9 +93,9 @@ class Journeys:
         workspace: match.Workspace,
     ) -> plans.Scene:
         """What its next steps see."""
-        known = self._known(desk, row, start, plan)
-        view = self._views_of(desk).of(row.workspace_id, start.tenant_id)
-        seen, body = known.run, journey_starts.read_body(start.body)
+        views = self._views_of(desk)
+        known = self._known(views, row, start, plan)
+        view, seen, body = views.of(row.workspace_id, start.tenant_id), known.run, known.body
         seen.people, seen.stored, seen.tenants, seen.keys = view.people, view.stored, view.tenants, view.keys
         seen.sent = _standings(desk, row.workspace_id, known.sent) if known.sent else {}
         seen.mailed = _mailed(desk, row, known.under_way) if known.under_way else {}
@@ -136,7 +132,8 @@ class Journeys:
         self, desk: desks.Desk, row: rows.Run, start: rows.Start, records: Sequence[runs.Record]
     ) -> None:
         """Whoever started it for one recipient of many is told."""
-        mailing.ended(desk, start, row.id, journey_starts.read_body(start.body), records)
+        if journey_starts.may_be_of_many(start.body):
+            mailing.ended(desk, start, row.id, journey_starts.read_body(start.body), records)
 
     def invoke(self, workspace: match.Workspace, asked: plans.Invocation) -> effects.Start | str:
         """The start of a journey that a rule's action asks for, or why there is none."""
@@ -149,26 +146,32 @@ class Journeys:
             views = self._views = _Views(desk)
         return views
 
-    def _known(self, desk: desks.Desk, row: rows.Run, start: rows.Start, plan: plans.Plan) -> _Known:
+    def _known(self, views: _Views, row: rows.Run, start: rows.Start, plan: plans.Plan) -> _Known:
         """What a run says of what it looks at: found out once for as long as it stands like this."""
-        known_runs, key = self._views_of(desk).known, (row.workspace_id, row.id)
-        known = known_runs.get(key)
+        key = (row.workspace_id, row.id)
+        known = views.known.get(key)
         if known is not None and known.state is row.state:
             return known
         records, outlook = runs.read(row.state), outlooks.of_plan(plan)
-        seen = self._run(row, start, outlook) if known is None else known.run
+        body = journey_starts.read_body(start.body)
+        seen = self._run(row, start, body, outlook) if known is None else known.run
         seen.look(len(records), records)
         # A step that is woken is still in its place: what follows it has not been taken.
         ahead = outlook.ahead[len(records)]
-        read = [(visit, records[visit]) for visit in ahead.read if visit < len(records)]
-        sent = [(visit, askings.message_ids(start, row.id, visit, record)) for visit, record in read]
-        under_way = [one for one in read if one[1].status == _PENDING]
-        known = known_runs[key] = _Known(row.state, seen, ahead, sent, under_way)
+        sent, under_way = {}, []
+        for visit in ahead.read:
+            if visit < len(records):
+                sent[visit] = askings.message_ids(start, row.id, visit, records[visit])
+                if records[visit].status == _PENDING:
+                    under_way.append((visit, records[visit]))
+        known = views.known[key] = _Known(row.state, seen, body, ahead, sent, under_way)
         return known
 
-    def _run(self, row: rows.Run, start: rows.Start, outlook: outlooks.Outlook) -> frames.Run:
+    def _run(
+        self, row: rows.Run, start: rows.Start, body: journey_starts.Body, outlook: outlooks.Outlook
+    ) -> frames.Run:
         """The run as its steps see it, but for what is read of others."""
-        context = journey_starts.context_of(journey_starts.read_body(start.body))
+        context = journey_starts.context_of(body)
         made = frames.Run(
             row.id, context, self._evaluator, outlook.refs, leaves=outlook.leaves, token=start.token
         )
@@ -177,22 +180,28 @@ class Journeys:
 
 
 def _standings(
-    desk: desks.Desk, workspace_id: int, sent: Sequence[tuple[int, Sequence[bytes]]]
+    desk: desks.Desk, workspace_id: int, sent: Mapping[int, Sequence[bytes]]
 ) -> dict[int, Sequence[str]]:
     """How the messages of earlier sends stand, in Courier's words, by visit, as far as they were read."""
     found: dict[int, Sequence[str]] = {}
-    for visit, message_ids in sent:
-        keys = [(workspace_id, one) for one in message_ids]
-        told = [_status(desk, key, desk.messages[key]) for key in keys if key in desk.messages]
+    for visit, message_ids in sent.items():
+        told = []
+        for message_id in message_ids:
+            message = desk.messages.get((workspace_id, message_id))
+            if message is not None:
+                reached = desk.reached.get((workspace_id, message_id))
+                told.append(_UNREPORTED[message.state] if reached is None else _status(message, reached))
         if told:
             found[visit] = told
     return found
 
 
-def _status(desk: desks.Desk, key: tuple[int, bytes], message: rows.Message) -> str:
-    reached = desk.reached.get(key)
-    known = reports.NOTHING if reached is None else reached.known
-    return reports.status(messages.State(message.state), known)
+def _status(message: rows.Message, reached: report_rows.Reached) -> str:
+    return reports.status(messages.State(message.state), reached.known)
+
+
+_UNREPORTED = {int(state): reports.status(state, reports.NOTHING) for state in messages.State}
+"""How a message stands of which no report tells, by its state."""
 
 
 def begin(
@@ -226,11 +235,21 @@ def _mailed(
     for visit, record in under_way:
         identities = _walks(row, visit, record)
         if identities:
-            keys = [key for one in identities for key in mailing.cursors_of(row.workspace_id, one)]
+            keys = _cursors(row, [(visit, record)])
             parts = [fanout.progress(desk.cursors[key]) for key in keys if key in desk.cursors]
             ended = frames.walked_in(record.output)
             found[visit] = mailing.counts(campaigns.added(parts)) | ended or {"ENQUEUED": 1}
     return found
+
+
+def _cursors(row: rows.Run, steps: Sequence[tuple[int, runs.Record]]) -> list[tuple[int, bytes]]:
+    """The cursors of what these steps write to, as far as it has not ended."""
+    return [
+        key
+        for visit, record in steps
+        for identity in _walks(row, visit, record)
+        for key in mailing.cursors_of(row.workspace_id, identity)
+    ]
 
 
 def _walks(row: rows.Run, visit: int, record: runs.Record) -> list[bytes]:
@@ -345,8 +364,9 @@ class _Known(msgspec.Struct, frozen=True):
 
     state: bytes | str | None
     run: frames.Run
+    body: journey_starts.Body
     ahead: outlooks.Ahead
-    sent: Sequence[tuple[int, Sequence[bytes]]]
+    sent: Mapping[int, Sequence[bytes]]
     """The messages of the earlier steps that they read, by visit."""
     under_way: Sequence[tuple[int, runs.Record]]
     """Those of these steps that are pending, by visit."""

@@ -71,20 +71,22 @@ class Send(NamedTuple):
         if used is not None:
             return plans.done(output={step_keys.REPEATS: used.run_id, "message_ids": used.answer})
         user_id, template = self._named("recipient", run, scope), self._named("template", run, scope)
-        data, profile, said = run.context.data, run.context.profile, {}
-        if self.given:
+        data, profile, said = run.context.data, {**run.people.get(user_id, {}), **run.context.profile}, {}
+        if "data" in self.given:
             data = {**data, **self._object("data", scope)}
-            profile = {**profile, **self._object("profile", scope)}
+        if "profile" in self.given:
+            profile |= self._object("profile", scope)
+        if "override" in self.given:
             override = overrides.of_email(self._object("override", scope), f"{self.path}.override")
             said = {"override": override} if override else {}
-        recipient = outgoing.Recipient(user_id, {**run.people.get(user_id, {}), **profile}, data)
-        outcome = _deliver(scene, (recipient,), template, None, self._brand(run, scope), **said)
+        to, brand = outgoing.Recipient(user_id, profile, data), self._brand(run, scope)
+        outcome = _deliver(scene, (to,), template, None, brand, **said)
         return self.once.noted(outcome, self.action, scope)
 
     def _brand(self, run: frames.Run, scope: expressions.Scope) -> str | None:
         """The brand that the step names, else the run's."""
-        is_silent = run.context.brand is None and "brand" not in self.given
-        return None if is_silent else self._named("brand", run, scope)
+        is_said = run.context.brand is not None or "brand" in self.given
+        return self._named("brand", run, scope) if is_said else None
 
     def _named(self, name: str, run: frames.Run, scope: expressions.Scope) -> str:
         field, path = self.given.get(name), f"{self.path}.{name}"
@@ -93,8 +95,8 @@ class Send(NamedTuple):
         return frames.name(fields.resolve(field, scope, path, fields.Role.MESSAGE), path)
 
     def _object(self, name: str, scope: expressions.Scope) -> dict[str, Any]:
-        field, path = self.given.get(name), f"{self.path}.{name}"
-        return {} if field is None else frames.mapping(fields.resolve(field, scope, path), path)
+        field, path = self.given[name], f"{self.path}.{name}"
+        return frames.mapping(fields.resolve(field, scope, path), path)
 
 
 # ── with a message ──────────────────────────────────────────────────────────────────────────────────
@@ -146,8 +148,7 @@ class SendMessage(NamedTuple):
         used = self.once.used(self.action, run, scope)
         if used is not None:
             return plans.done(output={step_keys.REPEATS: used.run_id, "message_ids": used.answer})
-        outcome = self._sent(scene, run, scope)
-        return self.once.noted(outcome, self.action, scope)
+        return self.once.noted(self._sent(scene, run, scope), self.action, scope)
 
     def _sent(self, scene: plans.Scene, run: frames.Run, scope: expressions.Scope) -> plans.Outcome:
         path = f"{self.path}.message"
