@@ -11,16 +11,14 @@ from heliograph.store.hot_postgres.connection import Connection, fetch, put
 from heliograph.store.hot_postgres.writing import RUN_KINDS, RUNS, put_timers
 from heliograph.store.packing import Bigints, Identities, Integers, Smallints, Texts
 
+_KEY_KINDS = (Identities, Texts)
 _KEYS: LiteralString = (
-    "INSERT INTO start_keys SELECT * FROM unnest(%s::uuid[], %s::text[]) ON CONFLICT DO NOTHING"
+    f"INSERT INTO start_keys {packing.made_of(_KEY_KINDS)} ON CONFLICT DO NOTHING"
     " RETURNING automation_id, start_key"
 )
 _START: LiteralString = RUNS + " ON CONFLICT DO NOTHING RETURNING id"
-_STARTS: LiteralString = (
-    "INSERT INTO starts SELECT * FROM unnest(%s::int4[], %s::uuid[], %s::int2[], %s::int2[], %s::text[], %s::text[],"
-    " %s::text[], %s::text[]) ON CONFLICT DO NOTHING"
-)
 _START_KINDS = (Integers, Identities, Smallints, Smallints, Texts, Texts, Texts, Texts)
+_STARTS: LiteralString = f"INSERT INTO starts {packing.made_of(_START_KINDS)} ON CONFLICT DO NOTHING"
 _READ: LiteralString = (
     "SELECT s.workspace_id, s.run_id, s.partition, s.door, s.tenant_id, s.contact_id, s.token, s.body"
     " FROM unnest(%s::int4[], %s::uuid[]) w(a, b) CROSS JOIN LATERAL"
@@ -78,7 +76,7 @@ def _unless_taken(connection: Connection, launches: Sequence[rows.Launch]) -> li
     named = sorted({one.key for one in launches if one.key is not None})
     if not named:
         return [*launches]
-    found = fetch(connection, _KEYS, packing.columns((Identities, Texts), named))
+    found = fetch(connection, _KEYS, packing.columns(_KEY_KINDS, named))
     free = {(_bytes(row[0]), row[1]) for row in found}
     mine = []
     for one in launches:
