@@ -60,6 +60,7 @@ def _tell(
     plan_of: PlanOf,
 ) -> None:
     """Let those who asked for runs hear whether they began; `made` has the places of this turn's own runs."""
+    desk.close()  # as they were made these are counted like any others
     for one in launches:
         if one.asked_by is None:
             continue

@@ -105,7 +105,7 @@ def hear_now(
 ) -> bool:
     """Let a run that this turn has made, at its place among those, take in an answer; gives whether it did.
 
-    One that has steps left does not: what they look at was not read.
+    One that has steps left does not: what they look at was not read. It was counted as it was made (desk.close).
     """
     row = rows.Run._make(desk.writes.runs[place])
     plan = plan_of(row)
