@@ -91,7 +91,7 @@ class Turns:
         self._requests = requests.Requests(store, session, lambda known: self._workspaces[known], limits)
         self._bulk = bulk.Bulk(session)
         self._escalating = escalating.Escalating(session, limits.misfire_grace)
-        self._chapters = (
+        chapters = (
             (walks.TIMERS, self._walks.timer),
             (calendar.TIMERS, self._calendar.timer),
             (alarms.TIMERS, self._alarms.timer),
@@ -99,6 +99,8 @@ class Turns:
             (bulk.TIMERS, self._bulk.timer),
             (escalating.TIMERS, self._escalating.timer),
         )
+        self._chapters = {int(kind): decide for kinds, decide in chapters for kind in kinds}
+        """Who decides timers, by their kinds."""
 
     # ── one turn ────────────────────────────────────────────────────────────────────────────────────
 
@@ -261,10 +263,10 @@ class Turns:
                 self._attempt_event(desk, event)
             return
         fault = self._culprits.pop(key, None)
-        for kinds, decide in self._chapters:
-            if timer.kind in kinds:
-                decide(desk, timer, fault)
-                return
+        decide = self._chapters.get(timer.kind)
+        if decide is not None:
+            decide(desk, timer, fault)
+            return
         if timer.kind in started.TIMERS:
             self._started.timer(desk, self._workspaces[timer.workspace_id], timer, fault)
             return
