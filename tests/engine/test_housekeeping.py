@@ -13,7 +13,7 @@ from heliograph import errors, testing
 from heliograph.core import ids, schedule
 from heliograph.core import statistics as core_statistics
 from heliograph.engine import housekeeping
-from heliograph.store import database, hot_sqlite, places, schema, statistics
+from heliograph.store import database, places, schema, statistics
 from heliograph.store.hot_sqlite import connection as hot_connection
 from tests import tables
 
@@ -194,7 +194,7 @@ def test_only_a_long_log_holds_up_who_writes(
     """A log is copied beside whoever writes; only when it has become long must they wait until it is begun anew."""
     held_up: list[object] = []
     monkeypatch.setattr(hot_connection, "LONG_LOG", 10 if is_long else 10_000)
-    monkeypatch.setattr(hot_sqlite, "begin_log_anew", held_up.append)
+    monkeypatch.setattr(hot_connection, "begin_log_anew", held_up.append)
     with testing.World(f"sqlite:///{tmp_path / 'world.db'}") as world:
         world.events([{"event_type": "custom.a"} for _ in range(200)])
         world.app.session().tidy()

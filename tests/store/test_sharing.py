@@ -312,6 +312,6 @@ def test_queues_are_tidied_beside_the_work(two_sessions: Two) -> None:
     fill(two_sessions[0], samples.crowd(1, 40))
     with two_sessions[0].transaction():
         mine = take(two_sessions[0], 10)
-        two_sessions[1].hot.tidy(two_sessions[1].connection)
+        two_sessions[1].tidy()
     with two_sessions[1].transaction():
         assert len(mine) + len(take(two_sessions[1], 500)) == 40

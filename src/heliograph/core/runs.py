@@ -178,7 +178,8 @@ def go_on(plan: plans.Plan, records: Sequence[Record], scene: plans.Scene | None
         return Moved(Status.THROTTLED, Outcome.SKIPPED, tuple(made), [])
     asked: list[tuple[int, int, effects.Effect]] = []
     steps = plan.steps
-    while scene is not None and may_go_on(plan, made):
+    while may_go_on(plan, made):
+        assert scene is not None
         visit = len(made)
         if scene.started is not None:
             scene.started.look(visit, made)

@@ -280,8 +280,12 @@ class Desk:
 
     def decide(self, row: rows.Decision) -> None:
         """Let this be what has become of an event."""
-        is_first = not self.attempts or (row.workspace_id, row.event_id) not in self.attempts
+        is_first = self._is_first(row.workspace_id, row.event_id)
         (self.writes.decisions if is_first else self.writes.decided_again).append(row)
+
+    def _is_first(self, workspace_id: int, event_id: bytes) -> bool:
+        """Whether an event is looked at for the first time."""
+        return not self.attempts or (workspace_id, event_id) not in self.attempts
 
     # ── counts ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -293,11 +297,6 @@ class Desk:
             if (workspace, rule) == (workspace_id, rule_id) and days.first <= day <= days.last:
                 found = found.plus(statistics.Counts(*counts))
         return found
-
-    def count_made(self) -> None:
-        """Count the new runs as they stand: one of them is to change."""
-        if len(self.writes.runs) > self._tally.runs:
-            self.close()
 
     def close(self) -> None:
         """Put together what was counted so far, and new runs as they stand."""
@@ -338,7 +337,7 @@ class Desk:
     def count_event(self, event: rows.Event, *, processed: int = 0, failed: int = 0) -> None:
         """An event that was looked at, and whether that was the end of it; it counts on the day it came in."""
         workspace_id, identity = event.workspace_id, event.id
-        is_first = not self.attempts or (workspace_id, identity) not in self.attempts
+        is_first = self._is_first(workspace_id, identity)
         self._tally.events[workspace_id, event.tenant_id, identity[:8], is_first, processed, failed] += 1
 
 

@@ -233,9 +233,8 @@ def _mailed(
     """How many messages of sends to lists that are under way stand how, by visit, as far as it was read."""
     found: dict[int, Mapping[str, int]] = {}
     for visit, record in under_way:
-        identities = _walks(row, visit, record)
-        if identities:
-            keys = _cursors(row, [(visit, record)])
+        keys = _cursors(row, [(visit, record)])
+        if keys:
             parts = [fanout.progress(desk.cursors[key]) for key in keys if key in desk.cursors]
             ended = frames.walked_in(record.output)
             found[visit] = mailing.counts(campaigns.added(parts)) | ended or {"ENQUEUED": 1}

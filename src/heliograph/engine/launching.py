@@ -27,16 +27,16 @@ class Launching:
 
     def carry_out(
         self, connection: Any, desk: desks.Desk, plan_of: PlanOf, partitions: Collection[int], most: int
-    ) -> list[rows.Launch]:
+    ) -> dict[tuple[int, bytes], rows.Launch]:
         """Start and cancel what the desk says, in the order in which it was decided.
 
-        Gives those of the new runs that have no timer, because their first step is to be taken now: `most` of them, in
-        these partitions. `plan_of` gives the plan of a rule's run: one of this turn hears at once whether it started
-        something.
+        Gives those of the new runs, by (workspace, run), that have no timer, because their first step is to be taken
+        now: `most` of them, in these partitions. `plan_of` gives the plan of a rule's run: one of this turn hears at
+        once whether it started something.
         """
         asked, desk.writes.launches = desk.writes.launches, []
         made = {row[1]: n for n, row in enumerate(desk.writes.runs)} if asked else {}
-        stepping: list[rows.Launch] = []
+        stepping: dict[tuple[int, bytes], rows.Launch] = {}
         for kind, group in itertools.groupby(asked, type):
             if kind is rows.TokenCancel:
                 self._session.hot.cancel_by_token(connection, {*group})
@@ -46,7 +46,7 @@ class Launching:
             due = [one for one in launches if 0 <= desk.now - one.wake_at <= self._grace]
             at_once = [one for one in due if one.start.partition in partitions][: most - len(stepping)]
             begun = self._session.hot.start(connection, launches, {one.run.id for one in at_once})
-            stepping += [one for one in at_once if one.run.id in begun]
+            stepping |= {one.run[:2]: one for one in at_once if one.run.id in begun}
             desk.goes_on = desk.goes_on or len(at_once) < len(due)
             _tell(desk, launches, begun, made, plan_of)
         return stepping

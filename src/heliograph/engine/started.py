@@ -362,13 +362,13 @@ class Started:
 
         `plan_of` gives the plan of a rule's run.
         """
-        stepping = self._launching.carry_out(connection, desk, plan_of, taken.partitions, most)
-        if not stepping:
+        new = self._launching.carry_out(connection, desk, plan_of, taken.partitions, most)
+        if not new:
             return
-        new = {one.run[:2]: one for one in stepping}
+        made = {key: one.run for key, one in new.items()}
         desk.starts |= {key: one.start for key, one in new.items()}
-        desk.runs |= {key: one.run for key, one in new.items()}
-        self._read_wanted(connection, {key: one.run for key, one in new.items()}, desk)
+        desk.runs |= made
+        self._read_wanted(connection, made, desk)
         for (workspace_id, run_id), one in new.items():
             timer = rows.Timer(one.start.partition, one.wake_at, workspace_id, int(effects.Timer.RUN), run_id)
             self.timer(desk, workspaces[workspace_id], timer, None)

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import msgspec
 import structlog
 
 from heliograph import errors
@@ -42,7 +41,6 @@ from heliograph.engine import desk as desks
 from heliograph.store import database, rows
 
 _log = structlog.get_logger(__name__)
-_decode = msgspec.json.Decoder().decode
 
 _REPLY = int(effects.Inbox.REPLY)
 

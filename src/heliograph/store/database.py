@@ -74,9 +74,7 @@ class Session:
     def tidy(self) -> None:
         """See to what writing leaves behind, beside whoever writes: a log that is long holds them up, for a moment."""
         with refusals():
-            if self.hot.tidy(self.connection):
-                with self._gate:
-                    self.hot.begin_log_anew(self.connection)
+            self.hot.tidy(self.connection, self._gate)
 
     def close(self) -> None:
         """Give the connection back."""

@@ -34,8 +34,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 MOST_BYTES = 8 * 1024 * 1024
 """The largest body; an endpoint may take less."""
 _MOST_DISCARDED = 64 * 1024 * 1024
-_STOPPED = "the server stopped before this was finished: look whether it was done, or send it again with the same key"
 """How much of a refused body is waited for, and forgotten piece by piece."""
+_STOPPED = "the server stopped before this was finished: look whether it was done, or send it again with the same key"
 _NO_ROUTE = "(none)"
 
 

@@ -119,19 +119,14 @@ def lock_partitions(connection: Connection, partitions: Collection[int]) -> None
         connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", (LOCKS, partition))
 
 
-def begin_log_anew(_connection: Connection) -> None:
-    """Nothing: the server sees to its log."""
-
-
-def tidy(connection: Connection) -> bool:
-    """Clear the queues of their dead entries, outside any transaction; nothing is left to do for whoever writes.
+def tidy(connection: Connection, _alone: contextlib.AbstractContextManager[Any]) -> None:
+    """Clear the queues of their dead entries, outside any transaction and beside whoever writes.
 
     A queue's index is read from its head, where its dead entries lie: left to the server's own rhythm they halve
     a busy worker's throughput within minutes.
     """
     for queue in ("due", "send_due", "inbox", "timers", "claims"):
         connection.execute(f"VACUUM (TRUNCATE false, SKIP_LOCKED) {queue}")
-    return False
 
 
 def stalled(connection: Connection) -> frozenset[tuple[int, str]]:

@@ -19,7 +19,6 @@ from heliograph.store.hot_sqlite.calendar import (
 from heliograph.store.hot_sqlite.connection import (
     at_once,
     begin,
-    begin_log_anew,
     begin_reading,
     commit,
     is_closed,
@@ -68,7 +67,6 @@ __all__ = [
     "at_once",
     "backlog",
     "begin",
-    "begin_log_anew",
     "begin_reading",
     "cancel_by_token",
     "cancel_messages",

@@ -57,17 +57,17 @@ LONG_LOG = 25_000
 """Pages: a log that has become so long (100 MB) is begun anew, for which whoever writes waits some ten milliseconds."""
 
 
-def tidy(connection: Connection) -> bool:
+def tidy(connection: Connection, alone: contextlib.AbstractContextManager[Any]) -> None:
     """Copy what was committed from the log into the file, beside the writer, so that no commit has to.
 
-    Gives whether the log has become long, and is to be begun anew.
+    A log that has become long is begun anew, within `alone`: nobody of this process writes meanwhile.
     """
     _, pages, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-    if pages < LONG_LOG:
-        return False
-    # Once more, or what was committed meanwhile would be copied while nobody may write.
-    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-    return True
+    if pages >= LONG_LOG:
+        # Once more, or what was committed meanwhile would be copied while nobody may write.
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        with alone:
+            begin_log_anew(connection)
 
 
 def begin_log_anew(connection: Connection) -> None:
