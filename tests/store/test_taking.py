@@ -135,6 +135,26 @@ def test_timers_wait_for_their_instant(session: database.Session) -> None:
     assert len(take(session, now=samples.NOW + 1).timers) == 1
 
 
+def test_what_is_due_the_longest_goes_first(session: database.Session) -> None:
+    """Where more is due than a turn takes, the oldest timers are taken, whichever subjects they are of."""
+    timers = [samples.timer(n, samples.NOW - 100 + n, contact=f"c{n * 7 % 12}") for n in range(60)]
+    put(session, timers=timers)
+    seen: list[int] = []
+    while found := take(session, 7).timers:
+        seen += [one.wake_at for one in found]
+    assert seen == [one.wake_at for one in timers]
+
+
+def test_a_timer_waits_for_no_event(session: database.Session) -> None:
+    """However many events are in line, also before a timer's own subject, the next turn takes what is due."""
+    put(
+        session,
+        events=samples.crowd(100, 900) + [samples.event(n, contact="zoe") for n in range(1, 90)],
+        timers=[samples.timer(1, contact="zoe")],
+    )
+    assert len(take(session, 64).timers) == 1
+
+
 def test_an_answer_that_was_refused_five_times_is_set_aside(
     store: database.Database, session: database.Session
 ) -> None:

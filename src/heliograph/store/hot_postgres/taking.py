@@ -7,6 +7,7 @@ more partitions than fill its batch: the rest is for other workers.
 
 from __future__ import annotations
 
+import operator
 import secrets
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -47,11 +48,12 @@ _LOOK: LiteralString = (
     # Never EXISTS, which the planner may turn into one scan over everything that waits.
     + " UNION ALL SELECT p, -1 FROM unnest(%s::int2[]) p"
     " WHERE (SELECT true FROM inbox LIMIT 1) AND (SELECT true FROM inbox WHERE partition = p AND attempts < 5 LIMIT 1)"
-    " UNION ALL SELECT p, -2 FROM unnest(%s::int2[]) p"
-    " WHERE (SELECT true FROM timers LIMIT 1)"
-    " AND (SELECT true FROM timers WHERE partition = p AND wake_at <= %s LIMIT 1)"
+    " UNION ALL (SELECT p, -2 FROM (SELECT p, (SELECT wake_at FROM timers WHERE partition = p AND wake_at <= %s"
+    " ORDER BY wake_at LIMIT 1) AS at FROM unnest(%s::int2[]) p WHERE (SELECT true FROM timers LIMIT 1) OFFSET 0) t"
+    " WHERE at IS NOT NULL ORDER BY at)"
 )
-# A walk over lines that ends when what could be locked fills the turn. A workspace that has its share is passed over.
+# A walk over lines that ends when what could be locked fills the turn, but not before the first ones, which are for
+# what is at hand. A workspace that has its share is passed over.
 _LOCK: LiteralString = (
     "WITH RECURSIVE walk(n, p, w, tried, mine, events, answers, of_w, found) AS (SELECT 0, 0::int2, -1, false, false,"
     " 0::int8, 0::int8, 0::int8, 0::int8 UNION ALL"
@@ -65,7 +67,7 @@ _LOCK: LiteralString = (
     " WHERE partition = o.p AND workspace_id = o.w LIMIT %s) d) ELSE 0 END AS events,"
     " CASE WHEN l.mine AND o.first = 1 THEN (SELECT count(*) FROM (SELECT 1 FROM inbox"
     " WHERE partition = o.p AND attempts < 5 LIMIT %s) d) ELSE 0 END AS answers OFFSET 0) q"
-    " WHERE k.n < %s AND k.found < %s) SELECT p, w, tried, mine, events, answers FROM walk WHERE n > 0"
+    " WHERE k.n < %s AND (k.n < %s OR k.found < %s)) SELECT p, w, tried, mine, events, answers FROM walk WHERE n > 0"
 )
 _TAKE_INBOX: LiteralString = (
     "DELETE FROM inbox WHERE ctid = ANY(ARRAY(SELECT i.ctid FROM unnest(%s::int2[]) p CROSS JOIN LATERAL"
@@ -74,8 +76,8 @@ _TAKE_INBOX: LiteralString = (
 )
 _TAKE_TIMERS: LiteralString = (
     "DELETE FROM timers WHERE ctid = ANY(ARRAY(SELECT t.ctid FROM unnest(%s::int2[]) p CROSS JOIN LATERAL"
-    " (SELECT ctid FROM timers WHERE partition = p AND wake_at <= %s ORDER BY wake_at LIMIT %s OFFSET 0) t"
-    " LIMIT %s)) RETURNING partition, wake_at, workspace_id, kind, id"
+    " (SELECT ctid, wake_at FROM timers WHERE partition = p AND wake_at <= %s ORDER BY wake_at LIMIT %s OFFSET 0) t"
+    " ORDER BY t.wake_at LIMIT %s)) RETURNING partition, wake_at, workspace_id, kind, id"
 )
 _TAKE_EVENTS: LiteralString = (
     "WITH taken AS (DELETE FROM due WHERE ctid = ANY(ARRAY(SELECT d.ctid FROM"
@@ -90,6 +92,7 @@ _FILLED_BY = 16
 """A turn is filled by so many partitions of a long queue: one alone would let the others wait too long (E2)."""
 _COUNTED_AT_LEAST = 32
 _MOST_WANTED = ids.PARTITIONS // 2
+_BY_TIME = operator.itemgetter(*range(rows.Timer._fields.index("wake_at"), len(rows.Timer._fields)))
 
 
 class Ready(NamedTuple):
@@ -100,7 +103,7 @@ class Ready(NamedTuple):
     answered: list[int]
     """Partitions with something in the inbox."""
     timed: list[int]
-    """Partitions with a timer that is due."""
+    """Partitions with a timer that is due, the longest due first."""
 
 
 class Locked(NamedTuple):
@@ -136,19 +139,33 @@ def take(
     room = limit - len(own)
     inbox: list[rows.Inbox] = own
     timers: list[rows.Timer] = []
+    is_cut = False
     if ready.answered and room > 0:
         inbox = sorted((*own, *map(rows.Inbox._make, fetch(connection, _TAKE_INBOX, (mine, room, room)))))
     room = limit - len(inbox)
-    if ready.timed and room > 0:
-        found = fetch(connection, _TAKE_TIMERS, (mine, now, room, room))
-        timers = sorted(rows.Timer._make(row) for row in found)
+    timed = locked.partitions.intersection(ready.timed)
+    if timed and room > 0:
+        timers, is_cut = _take_timers(connection, timed, room, now)
         room -= len(timers)
     events = _take_events(connection, locked.lines if room > 0 else [], room, start)
     workspaces = {row.workspace_id for row in inbox} | {row.workspace_id for row in timers}
     standing = _standing(connection, workspaces | {row.workspace_id for row in events})
     full = len(inbox) + len(timers) + len(events) >= limit
-    more = full or locked.left or _is_cut(locked, inbox, events)
+    more = full or locked.left or is_cut or _is_cut(locked, inbox, events)
     return rows.Taken(tuple(sorted(locked.partitions)), inbox, timers, events, more, *standing)
+
+
+def _take_timers(
+    connection: Connection, partitions: Collection[int], room: int, now: int
+) -> tuple[list[rows.Timer], bool]:
+    """The oldest of what is due in all these partitions: whichever is first would let the others wait while it is long.
+
+    Of each no more is looked at than twice its share; gives with it whether there may be more of one.
+    """
+    each = min(room, max(-(-2 * room // len(partitions)), _COUNTED_AT_LEAST))
+    values = (packing.pack(Smallints, sorted(partitions)), now, each, room)
+    found = sorted((rows.Timer._make(row) for row in fetch(connection, _TAKE_TIMERS, values)), key=_BY_TIME)
+    return found, max(Counter(timer.partition for timer in found).values(), default=0) >= each
 
 
 def _is_cut(locked: Locked, inbox: Sequence[rows.Inbox], events: Sequence[rows.Event]) -> bool:
@@ -165,7 +182,7 @@ def _is_cut(locked: Locked, inbox: Sequence[rows.Inbox], events: Sequence[rows.E
 def _look(connection: Connection, now: int, limit: int, start: int) -> Ready:
     places = packing.pack(Smallints, _shuffled())
     ready = Ready([], [], [])
-    values = (start, start, places, now, max(limit, _LINES_AT_LEAST), places, places, now)
+    values = (start, start, places, now, max(limit, _LINES_AT_LEAST), places, now, places)
     for partition, workspace in fetch(connection, _LOOK, values):
         if workspace >= 0:
             ready.lines.append((partition, workspace))
@@ -181,11 +198,13 @@ def _shuffled() -> list[int]:
 
 
 def _lock(connection: Connection, ready: Ready, limit: int, start: int, wanted: Collection[int]) -> Locked:
-    """Lock as many partitions as fill the turn, and those `wanted` that nobody else has."""
+    """Lock those `wanted` that nobody else has, and as many partitions more as fill the turn."""
     lines = sorted(ready.lines, key=lambda line: _place(line, start))
-    # Those without events go first: behind long queues they would never have their turn.
+    # Those without events go first: behind long queues they would never have their turn. So do those in which
+    # somebody has waited the longest for a time that has come.
     quiet = {*ready.answered, *ready.timed}.difference(place for place, _ in lines)
-    lines[:0] = [(place, 0) for place in sorted(quiet.union(wanted))]
+    first = dict.fromkeys((*wanted, *sorted(quiet), *ready.timed[:_FILLED_BY]))
+    lines[:0] = [(place, 0) for place in first]
     locked = Locked(set(), [], {}, {}, bool(lines))
     if not lines:
         return locked
@@ -194,7 +213,7 @@ def _lock(connection: Connection, ready: Ready, limit: int, start: int, wanted: 
     values = (
         share,
         *packing.columns((Smallints, Integers, Smallints), _marked(lines)),
-        *(share, LOCKS, counted, counted, len(lines), max(limit, 1)),
+        *(share, LOCKS, counted, counted, len(lines), len(wanted), max(limit, 1)),
     )
     walked = fetch(connection, _LOCK, values)
     for place, workspace, _, mine, events, answers in walked:
