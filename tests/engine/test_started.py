@@ -243,6 +243,40 @@ def test_a_token_cancels_runs_in_every_partition(world: testing.World, stage: St
     assert tables.waiting(world.app.store) == set()
 
 
+def test_what_begins_and_is_canceled_in_one_turn_takes_no_step(world: testing.World, stage: Stage) -> None:
+    """A run whose token is canceled right after it was started ends as it stands: nothing of it goes out."""
+    child = effects.Start(effects.Door.JOURNEY, JOURNEY, 2, None, "ana", "cart", {})
+
+    class Stopped(Stage):
+        def plan(self, row: rows.Run, start: rows.Start, definition: bytes | str | None) -> plans.Plan:
+            asked = (Ask(child), Ask(effects.Cancel("cart")))
+            return plans.plan((Send("ana"),) if row.version == 2 else asked)
+
+    world.app.doors[effects.Door.JOURNEY] = Stopped()
+    start(world)
+    world.run_until_idle()
+    assert sorted(status(world)) == [runs.Status.DONE, runs.Status.CANCELED]
+    assert (world.mailbox.received, tables.rows(world.app.store, "messages")) == ([], [])
+    assert tables.waiting(world.app.store) == set()
+
+
+def test_a_run_may_cancel_itself_with_its_first_step(world: testing.World, stage: Stage) -> None:
+    """A token reaches also the run that asks for it while it begins: it ends before its next step."""
+    child = effects.Start(effects.Door.JOURNEY, JOURNEY, 2, None, "ana", "cart", {})
+
+    class Ending(Stage):
+        def plan(self, row: rows.Run, start: rows.Start, definition: bytes | str | None) -> plans.Plan:
+            own = (Ask(effects.Cancel("cart")), Wait(5), Send("ana"))
+            return plans.plan(own if row.version == 2 else (Ask(child),))
+
+    world.app.doors[effects.Door.JOURNEY] = Ending()
+    start(world)
+    world.pass_time(hours=1)
+    assert sorted(status(world)) == [runs.Status.DONE, runs.Status.CANCELED]
+    assert world.mailbox.received == []
+    assert tables.waiting(world.app.store) == set()
+
+
 def test_a_cancel_reaches_messages_in_other_partitions(world: testing.World, stage: Stage) -> None:
     """Messages to somebody else than the run's contact are stopped too."""
     world.mailbox.answer = acts.busy

@@ -233,10 +233,20 @@ class Desk:
         self.cooldowns[key] = self.writes.cooldowns[key] = self.now
 
     def put_run(self, row: rows.Run) -> None:
-        """Let a run that was there stand like this."""
+        """Let a run stand like this."""
         key = (row.workspace_id, row.id)
         self.runs[key] = row
+        new = self.writes.started.get(key)
+        if new is not None:
+            self.writes.started[key] = (row, new[1])
+            return
         self.writes.run_changes[key] = (int(row.status), int(row.outcome), row.reason, _bytes(row.state))
+
+    def let_start(self, begun: Mapping[tuple[int, bytes], rows.Launch]) -> None:
+        """Let these runs begin: they are written as they stand at the end."""
+        for key, one in begun.items():
+            self.runs[key], self.starts[key] = one.run, one.start
+            self.writes.started[key] = (one.run, one.start)
 
     def cancel_message(self, workspace_id: int, message_id: bytes) -> None:
         """Let a message not go out, unless somebody holds it."""

@@ -30,23 +30,35 @@ class Launching:
     ) -> dict[tuple[int, bytes], rows.Launch]:
         """Start and cancel what the desk says, in the order in which it was decided.
 
-        Gives those of the new runs, by (workspace, run), that have no timer, because their first step is to be taken
-        now: `most` of them, in these partitions. `plan_of` gives the plan of a rule's run: one of this turn hears at
-        once whether it started something.
+        Gives those of the new runs, by (workspace, run), that stand on the desk alone, because their first step is to
+        be taken now: `most` of them, in these partitions. `plan_of` gives the plan of a rule's run: one of this turn
+        hears at once whether it started something.
         """
         asked, desk.writes.launches = desk.writes.launches, []
         made = {row[1]: n for n, row in enumerate(desk.writes.runs)} if asked else {}
         stepping: dict[tuple[int, bytes], rows.Launch] = {}
+        # Of a run that is canceled as soon as it was started no step may begin: the cancel comes before its timer.
+        canceled = {(one.workspace_id, one.token) for one in asked if isinstance(one, rows.TokenCancel)}
         for kind, group in itertools.groupby(asked, type):
             if kind is rows.TokenCancel:
+                # Whom it reaches is looked for in the tables.
+                self._session.hot.put_started(connection, desk.writes.started.values())
+                desk.writes.started = {}
                 self._session.hot.cancel_by_token(connection, {*group})
                 desk.goes_on = True
                 continue
             launches = [one for one in group if isinstance(one, rows.Launch)]
             due = [one for one in launches if 0 <= desk.now - one.wake_at <= self._grace]
-            at_once = [one for one in due if one.start.partition in partitions][: most - len(stepping)]
+            at_once = [
+                one
+                for one in due
+                if one.start.partition in partitions
+                and (one.start.workspace_id, one.start.token) not in canceled
+            ][: most - len(stepping)]
             begun = self._session.hot.start(connection, launches, {one.run.id for one in at_once})
-            stepping |= {one.run[:2]: one for one in at_once if one.run.id in begun}
+            now = {one.run[:2]: one for one in at_once if one.run.id in begun}
+            desk.let_start(now)
+            stepping |= now
             desk.goes_on = desk.goes_on or len(at_once) < len(due)
             _tell(desk, launches, begun, made, plan_of)
         return stepping

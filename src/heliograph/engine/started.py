@@ -365,10 +365,7 @@ class Started:
         new = self._launching.carry_out(connection, desk, plan_of, taken.partitions, most)
         if not new:
             return
-        made = {key: one.run for key, one in new.items()}
-        desk.starts |= {key: one.start for key, one in new.items()}
-        desk.runs |= made
-        self._read_wanted(connection, made, desk)
+        self._read_wanted(connection, {key: one.run for key, one in new.items()}, desk)
         for (workspace_id, run_id), one in new.items():
             timer = rows.Timer(one.start.partition, one.wake_at, workspace_id, int(effects.Timer.RUN), run_id)
             self.timer(desk, workspaces[workspace_id], timer, None)

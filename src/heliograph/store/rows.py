@@ -284,6 +284,7 @@ class Writes:
         "run_changes",
         "runs",
         "send_due",
+        "started",
         "subscriptions",
         "timers",
         "walks",
@@ -302,6 +303,8 @@ class Writes:
         binds the cheaper it is."""
         self.run_changes: dict[tuple[int, bytes], tuple[int, int, str | None, bytes]] = {}
         """(workspace_id, id) to (status, outcome, reason, state)"""
+        # Runs that begin and take their first steps in this turn, as they stand.
+        self.started: dict[tuple[int, bytes], tuple[Run, Start]] = {}
         self.messages: list[Message] = []
         self.send_due: list[tuple[int, int, bytes, int]] = []
         """(partition, workspace_id, message_id, due_at)"""
@@ -318,8 +321,7 @@ class Writes:
         self.birthdays: dict[tuple[int, str], calendar_rows.Birthday] = {}
         self.forgotten_birthdays: list[tuple[int, int, int, str]] = []
         """(workspace_id, partition, birthday, user_id), which are no more, or are known anew"""
-        self.walks: list[calendar_rows.Walk] = []
-        """New ones."""
+        self.walks: list[calendar_rows.Walk] = []  # new ones
         self.moved_walks: list[tuple[str, int, bytes]] = []
         """(place, workspace_id, id)"""
         self.ended_walks: list[tuple[int, bytes]] = []

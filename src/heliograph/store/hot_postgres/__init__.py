@@ -61,7 +61,13 @@ from heliograph.store.hot_postgres.reading import (
 )
 from heliograph.store.hot_postgres.reports import read_reached, read_soft_bounces
 from heliograph.store.hot_postgres.requests import read_requests
-from heliograph.store.hot_postgres.starting import cancel_by_token, cancel_messages, read_starts, start
+from heliograph.store.hot_postgres.starting import (
+    cancel_by_token,
+    cancel_messages,
+    put_started,
+    read_starts,
+    start,
+)
 from heliograph.store.hot_postgres.taking import last_now, next_due, take
 from heliograph.store.hot_postgres.tenants import read_tenant_profiles
 from heliograph.store.hot_postgres.writing import keep_fact, write
@@ -91,6 +97,7 @@ __all__ = [
     "lock_partitions",
     "lock_rates",
     "next_due",
+    "put_started",
     "put_subscriptions",
     "read_alerts",
     "read_attempts",

@@ -8,7 +8,7 @@ from typing import Any, LiteralString
 from heliograph.core import effects, ids
 from heliograph.store import packing, rows
 from heliograph.store.hot_postgres.connection import Connection, fetch, put
-from heliograph.store.hot_postgres.writing import RUN_KINDS, RUNS, put_timers
+from heliograph.store.hot_postgres.writing import RUN_KINDS, RUNS, START_KINDS, STARTS, put_timers
 from heliograph.store.packing import Bigints, Identities, Integers, Smallints, Texts
 
 _KEY_KINDS = (Identities, Texts)
@@ -17,8 +17,7 @@ _KEYS: LiteralString = (
     " RETURNING automation_id, start_key"
 )
 _START: LiteralString = RUNS + " ON CONFLICT DO NOTHING RETURNING id"
-_START_KINDS = (Integers, Identities, Smallints, Smallints, Texts, Texts, Texts, Texts)
-_STARTS: LiteralString = f"INSERT INTO starts {packing.made_of(_START_KINDS)} ON CONFLICT DO NOTHING"
+_STARTS_UNLESS_THERE: LiteralString = STARTS + " ON CONFLICT DO NOTHING"
 _READ: LiteralString = (
     "SELECT s.workspace_id, s.run_id, s.partition, s.door, s.tenant_id, s.contact_id, s.token, s.body"
     " FROM unnest(%s::int4[], %s::uuid[]) w(a, b) CROSS JOIN LATERAL"
@@ -47,25 +46,36 @@ _STOP: LiteralString = (
 
 
 def start(
-    connection: Connection, launches: Sequence[rows.Launch], untimed: Collection[bytes] = ()
+    connection: Connection, launches: Sequence[rows.Launch], later: Collection[bytes] = ()
 ) -> set[bytes]:
     """Let these runs begin, each when it is to; one whose automation has its start key already does not.
 
-    Gives the ids of those that do. Those of `untimed` get no timer: whoever starts them takes their first step.
+    Gives the ids of those that do. Of those of `later` nothing is written but their start keys: whoever starts them
+    takes their first steps, and then writes them as they stand (`put_started`).
     """
-    launches = _unless_taken(connection, launches)
-    if not launches:
-        return set()
+    mine = _unless_taken(connection, launches)
+    begun = {one.run.id for one in mine if one.run.id in later}
+    at_once = [one for one in mine if one.run.id not in later]
+    return begun | _written(connection, at_once) if at_once else begun
+
+
+def put_started(connection: Connection, started: Collection[tuple[rows.Run, rows.Start]]) -> None:
+    """Write runs that begin, as they stand, and what they began with."""
+    put(connection, RUNS, RUN_KINDS, [run for run, _ in started])
+    put(connection, STARTS, START_KINDS, [start for _, start in started])
+
+
+def _written(connection: Connection, launches: Sequence[rows.Launch]) -> set[bytes]:
+    """Write these, each with the timer that wakes it; gives the ids of those that were not there before."""
     found = fetch(connection, _START, packing.columns(RUN_KINDS, [one.run for one in launches]))
     begun = {_bytes(row[0]) for row in found}
     fresh = [one for one in launches if one.run.id in begun]
-    put(connection, _STARTS, _START_KINDS, [one.start for one in fresh])
+    put(connection, _STARTS_UNLESS_THERE, START_KINDS, [one.start for one in fresh])
     put_timers(
         connection,
         [
             rows.Timer(ids.partition_of(o.run.id), o.wake_at, o.run.workspace_id, effects.Timer.RUN, o.run.id)
             for o in fresh
-            if o.run.id not in untimed
         ],
     )
     return begun

@@ -37,6 +37,8 @@ _DECIDED_AGAIN: LiteralString = (
     " decided_at = excluded.decided_at, definitions_version = excluded.definitions_version, error = excluded.error"
 )
 RUNS: LiteralString = f"INSERT INTO runs {made_of(RUN_KINDS)}"
+START_KINDS = (Integers, Identities, Smallints, Smallints, Texts, Texts, Texts, Texts)
+STARTS: LiteralString = f"INSERT INTO starts {made_of(START_KINDS)}"
 _DONE = int(runs.Status.DONE)
 _BY_ID = operator.itemgetter(rows.Run._fields.index("id"))
 _RUN_CHANGES: LiteralString = (
@@ -114,6 +116,7 @@ def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int]
         put(connection, _DECISIONS, _DECISION_KINDS, writes.decisions)
         put(connection, _DECIDED_AGAIN, _DECISION_KINDS, writes.decided_again)
         put(connection, RUNS, RUN_KINDS, _new_runs(writes))
+        put(connection, STARTS, START_KINDS, [start for _, start in writes.started.values()])
         changes = [(*change, *key) for key, change in writes.run_changes.items()]
         put(connection, _RUN_CHANGES, (Smallints, Smallints, Texts, Texts, Integers, Identities), changes)
         put(connection, _MESSAGES, _MESSAGE_KINDS, writes.messages)
@@ -157,7 +160,7 @@ def _new_runs(writes: rows.Writes) -> list[tuple[Any, ...]]:
         (workspace_id, run_id, rule_id, version, event_id, None, _DONE, outcome, reason, trace, None)
         for workspace_id, run_id, rule_id, version, event_id, outcome, reason, trace in writes.passed_runs
     ]
-    return sorted([*writes.runs, *passed], key=_BY_ID)
+    return sorted([*writes.runs, *passed, *(run for run, _ in writes.started.values())], key=_BY_ID)
 
 
 def _by_name(row: rows.Conversation) -> tuple[int, str]:

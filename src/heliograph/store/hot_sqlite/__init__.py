@@ -57,7 +57,13 @@ from heliograph.store.hot_sqlite.reading import (
 )
 from heliograph.store.hot_sqlite.reports import read_reached, read_soft_bounces
 from heliograph.store.hot_sqlite.requests import read_requests
-from heliograph.store.hot_sqlite.starting import cancel_by_token, cancel_messages, read_starts, start
+from heliograph.store.hot_sqlite.starting import (
+    cancel_by_token,
+    cancel_messages,
+    put_started,
+    read_starts,
+    start,
+)
 from heliograph.store.hot_sqlite.taking import last_now, next_due, take
 from heliograph.store.hot_sqlite.tenants import read_tenant_profiles
 from heliograph.store.hot_sqlite.writing import keep_fact, write
@@ -83,6 +89,7 @@ __all__ = [
     "lock_partitions",
     "lock_rates",
     "next_due",
+    "put_started",
     "put_subscriptions",
     "read_alerts",
     "read_attempts",

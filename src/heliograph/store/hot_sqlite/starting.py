@@ -18,18 +18,34 @@ _TAKEN = (
 )
 _RUNS = Insertion("runs", rows.Run._fields, conflict="IGNORE")
 _STARTS = Insertion("starts", rows.Start._fields, conflict="IGNORE")
+_STARTED = Insertion("runs", rows.Run._fields)
+_STARTED_WITH = Insertion("starts", rows.Start._fields)
 INSERT_TIMERS = Insertion("timers", rows.Timer._fields, conflict="IGNORE")
 _THERE = "SELECT r.id FROM wanted w JOIN runs r ON r.workspace_id = w.a AND r.id = w.b"
 
 
 def start(
-    connection: Connection, launches: Sequence[rows.Launch], untimed: Collection[bytes] = ()
+    connection: Connection, launches: Sequence[rows.Launch], later: Collection[bytes] = ()
 ) -> set[bytes]:
     """Let these runs begin, each when it is to; one whose automation has its start key already does not.
 
-    Gives the ids of those that do. Those of `untimed` get no timer: whoever starts them takes their first step.
+    Gives the ids of those that do. Of those of `later` nothing is written but their start keys: whoever starts them
+    takes their first steps, and then writes them as they stand (`put_started`).
     """
-    launches = _unless_taken(connection, launches)
+    mine = _unless_taken(connection, launches)
+    begun = {one.run.id for one in mine if one.run.id in later}
+    at_once = [one for one in mine if one.run.id not in later]
+    return begun | _written(connection, at_once) if at_once else begun
+
+
+def put_started(connection: Connection, started: Collection[tuple[rows.Run, rows.Start]]) -> None:
+    """Write runs that begin, as they stand, and what they began with."""
+    _STARTED(connection, [run for run, _ in started])
+    _STARTED_WITH(connection, [start for _, start in started])
+
+
+def _written(connection: Connection, launches: Sequence[rows.Launch]) -> set[bytes]:
+    """Write these, each with the timer that wakes it; gives the ids of those that were not there before."""
     keys = {(one.run.workspace_id, one.run.id) for one in launches}
     before = set(by_pairs(connection, _THERE, keys))
     came_in = _RUNS(connection, [one.run for one in launches])
@@ -45,7 +61,6 @@ def start(
         [
             (ids.partition_of(o.run.id), o.wake_at, o.run.workspace_id, int(effects.Timer.RUN), o.run.id)
             for o in fresh
-            if o.run.id not in untimed
         ],
     )
     return begun

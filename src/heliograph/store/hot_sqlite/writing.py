@@ -21,7 +21,7 @@ from heliograph.store.hot_sqlite.lists import put_subscriptions
 from heliograph.store.hot_sqlite.pacing import write_pacing
 from heliograph.store.hot_sqlite.portions import Insertion, Work
 from heliograph.store.hot_sqlite.reports import write_reports
-from heliograph.store.hot_sqlite.starting import INSERT_TIMERS
+from heliograph.store.hot_sqlite.starting import INSERT_TIMERS, put_started
 
 _DECISIONS = Insertion("decisions", rows.Decision._fields)
 _DECIDED_AGAIN = Insertion("decisions", rows.Decision._fields, conflict="REPLACE")
@@ -42,6 +42,7 @@ def write(connection: Connection, writes: rows.Writes, partitions: Sequence[int]
     _DECIDED_AGAIN(connection, writes.decided_again)
     _RUNS(connection, writes.runs)
     _PASSED_RUNS(connection, writes.passed_runs)
+    put_started(connection, writes.started.values())
     _MESSAGES(connection, writes.messages)
     _SEND_DUE(connection, writes.send_due)
     INSERT_CLAIMS(connection, writes.claims)
