@@ -50,6 +50,11 @@ class Crew:
             self._heard(pipe, "done")
         return time.perf_counter() - began
 
+    def dismiss(self) -> None:
+        """Nothing more is to be done: they end by themselves."""
+        for pipe in self._pipes:
+            pipe.close()
+
     def _heard(self, pipe: Connection, wanted: str) -> None:
         try:
             said = pipe.recv()

@@ -1,12 +1,14 @@
 """Whether an event costs the same when millions lie behind it, and how much memory a process holds.
 
 Law: the history is written by the bare loop, whose rows are ours, and lies in the same tables under the same indexes;
-then our engine does its job on top of it. Memory is the most that any process of a real server ever held while a
-million events passed through it. Both take minutes, so quick runs leave them out.
+then our engine does its job on top of it, turn about on a database with little history and on one with much: what the
+machine does from minute to minute would otherwise count as growth. Memory is the most that any process of a real
+server ever held while a million events passed through it. Both take minutes, so quick runs leave them out.
 """
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 import time
 from collections.abc import Iterator
@@ -20,15 +22,15 @@ from heliograph import clock
 BENCH = "growth"
 MARKS = (100_000, 5_000_000)
 """How many events lie behind those that are measured."""
-WINDOW, TIMES = 20_000, 5
+WINDOW, TIMES = 20_000, 9
+_AT_ONCE = 50_000
 PASSING, ANSWERED_AT_ONCE, MOST_WAITING = 1_000_000, 20_000, 60_000
 
 
 class Order(msgspec.Struct, frozen=True):
-    """What the side is to do."""
+    """What the side is to do: a database for each of MARKS."""
 
-    side: sides.Order
-    marks: tuple[int, ...]
+    sides: tuple[sides.Order, ...]
 
 
 class Grown(msgspec.Struct, frozen=True):
@@ -54,9 +56,16 @@ def run(asked: setting.Setting) -> Iterator[results.Row]:
 
 
 def _costs(asked: setting.Setting, kind: sides.Database) -> Iterator[results.Row]:
-    with setting.empty(asked, kind) as url, sink.running() as address:
-        side = sides.Order(kind, url, address, asked.redis, WINDOW, WINDOW // 4, TIMES)
-        grown = sides.ask("benchmarks.growth", Order(side, MARKS), Grown)
+    with contextlib.ExitStack() as opened:
+        urls = [opened.enter_context(setting.empty(asked, kind)) for _ in MARKS]
+        address = opened.enter_context(sink.running())
+        order = Order(
+            tuple(
+                sides.Order(kind, url, address, asked.redis, WINDOW, WINDOW // 4, TIMES, seed=seed)
+                for seed, url in enumerate(urls)
+            )
+        )
+        grown = sides.ask("benchmarks.growth", order, Grown)
         seen = sink.Line(address).seen()
     if seen.keys != grown.jobs:
         raise sides.Failed(f"{grown.jobs} jobs, but the sink saw {seen.keys} messages")
@@ -80,25 +89,31 @@ def _memory(asked: setting.Setting, kind: sides.Database) -> Iterator[results.Ro
 
 
 def work(order: Order) -> Grown:
-    """Let history grow, and do the job at each mark."""
-    side = order.side
-    base, now = tables.opened(side), clock.WallClock().now()
-    tables.create(base, now)
-    our_job.make_rules(base, now)
+    """Let history grow, and do the job on top of each, turn about."""
+    now = clock.WallClock().now()
+    with contextlib.ExitStack() as opened:
+        benches = []
+        for mark, side in zip(MARKS, order.sides, strict=True):
+            base = tables.opened(side)
+            tables.create(base, now)
+            our_job.make_rules(base, now)
+            _fill(side, mark)
+            benches.append(opened.enter_context(our_job.at_work(side)))
+        for mark, side, bench in zip(MARKS, order.sides, benches, strict=True):
+            bench.work(mark, side.warm_up)
+        spans: list[list[float]] = [[] for _ in MARKS]
+        for n in range(TIMES):
+            for mark, side, bench, of_mark in zip(MARKS, order.sides, benches, spans, strict=True):
+                of_mark.append(bench.work(mark + side.warm_up + side.jobs * n, side.jobs))
+    more = sum(side.warm_up + side.jobs * TIMES for side in order.sides)
+    return Grown([statistics.median(of_mark) / WINDOW for of_mark in spans], sum(MARKS) + more)
+
+
+def _fill(side: sides.Order, count: int) -> None:
     crew = crews.Crew(bare_loop.PROCESSES[side.database], bare_loop.start, side)
-    done, seconds = 0, []
-    for mark in order.marks:
-        while done < mark:
-            count = min(50_000, mark - done)
-            crew.work(done, count)
-            done += count
-        with our_job.at_work(side) as bench:
-            bench.work(done, side.warm_up)
-            done += side.warm_up
-            spans = [bench.work(done + side.jobs * n, side.jobs) for n in range(side.repetitions)]
-            done += side.jobs * side.repetitions
-        seconds.append(statistics.median(spans) / side.jobs)
-    return Grown(seconds, done)
+    for first in range(0, count, _AT_ONCE):
+        crew.work(first, min(_AT_ONCE, count - first))
+    crew.dismiss()
 
 
 if __name__ == "__main__":
