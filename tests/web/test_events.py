@@ -225,3 +225,16 @@ def test_a_full_backlog_is_told_with_an_instant_to_come_back(database_url: str) 
         refused = api.post(PATH, {"event_type": "custom.a"})
         assert (refused.status_code, refused.json()["error"]["code"]) == (429, "backlog_full")
         assert int(refused.headers["retry-after"]) >= 1
+        api.clock.move(5_000_000)
+        assert api.post(PATH, {"event_type": "custom.a"}).status_code == 429
+        assert api.get(PATH).json()["total"] == 3
+
+
+def test_a_backlog_that_was_worked_off_is_full_no_more(database_url: str) -> None:
+    """Whoever was told that the backlog is full and comes back when it is not is taken in."""
+    with client.Client(database_url, backlog_limit=2) as api:
+        api.post(PATH, [{"event_type": "custom.a"}] * 3)
+        assert api.post(PATH, {"event_type": "custom.a"}).status_code == 429
+        api.decide()
+        api.clock.move(5_000_000)
+        assert api.post(PATH, {"event_type": "custom.a"}).status_code == 202

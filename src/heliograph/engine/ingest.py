@@ -97,12 +97,17 @@ class Ingest:
         """
         if not batch.events:
             return []
-        self._refuse_if_behind()
+        if not self._counts_anew():
+            self._refuse_if_behind()
         answer: asyncio.Future[list[bytes]] = asyncio.get_running_loop().create_future()
         self._waiting.append((batch, answer))
         if self._draining is None or self._draining.done():
             self._draining = asyncio.create_task(self._drain())
         return await answer
+
+    def _counts_anew(self) -> bool:
+        """Whether the next commit counts what waits: were all refused by an old count, nobody would count again."""
+        return bool(self._backlog_limit) and abs(self._now() - self._counted_at) > 1_000_000
 
     def _refuse_if_behind(self) -> None:
         if self._backlog_limit and self._backlog > self._backlog_limit:
@@ -162,13 +167,13 @@ class Ingest:
         raise errors.Unavailable("other requests with the same idempotency keys are under way: send again")
 
     def _store_once(self, group: list[_Request]) -> None:
-        now, keys = self._now(), _keys_in(group)
-        counts = bool(self._backlog_limit) and abs(now - self._counted_at) > 1_000_000
+        now, keys, counts = self._now(), _keys_in(group), self._counts_anew()
         with self._session.transaction(writes_alone=not (keys or counts)) as connection:
             hot = self._session.hot
             if counts:
                 self._backlog = hot.backlog(connection, self._backlog_limit + 1)
                 self._counted_at = now
+                self._refuse_if_behind()
             known = dict(hot.find_keys(connection, keys)) if keys else {}
             fresh: dict[tuple[int, str], rows.Key] = {}
             inserted: list[rows.Event] = []
