@@ -148,6 +148,52 @@ class Line(asyncio.Transport):
         self.closed = True
 
 
+def connected() -> tuple[web._Connection, Timers, Line]:
+    """A connection to nobody who answers."""
+    timers, line = Timers(), Line()
+    config = uvicorn.Config(lambda: None, lifespan="off", ws="none", log_config=None)
+    made = web._Connection(config, ServerState(), {}, cast(asyncio.AbstractEventLoop, timers))
+    made.connection_made(line)
+    return made, timers, line
+
+
+IN_PIECES = b"POST /send HTTP/1.1\r\nhost: here\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n"
+
+
+@pytest.mark.parametrize(
+    ("begun", "more"),
+    [(b"0\r\nx-long: ", b"a" * 1_000), (b"0\r\n", b"x-a: b\r\n" * 100), (b"2;", b"a" * 1_000)],
+    ids=["a trailer", "trailers", "an extension"],
+)
+def test_what_stands_beside_a_body_does_not_end(begun: bytes, more: bytes) -> None:
+    """What is no part of a body that comes in pieces is read up to the bound of a head too, by whomever it is sent."""
+    made, _, line = connected()
+    made.data_received(IN_PIECES + begun)
+    for _ in range(web.MOST_HEAD // len(more)):
+        made.data_received(more)
+    assert not line.told
+    made.data_received(more)
+    assert line.told.startswith(b"HTTP/1.1 431 ")
+    assert line.closed
+
+
+def test_a_body_in_pieces() -> None:
+    """Pieces may come in any number; what follows the last one is no header of the request, and another may follow."""
+    made, _, line = connected()
+    made.data_received(IN_PIECES)
+    for _ in range(web.MOST_HEAD // 4):
+        for part in (b"1\r\n", b" ", b"\r\n"):
+            made.data_received(part)
+    asked = made.cycle
+    made.data_received(b"0\r\nidempotency-key: k\r\nx-b: c\r\n\r\n")
+    assert not asked.more_body
+    assert [name for name, _ in asked.scope["headers"]] == [b"host", b"transfer-encoding"]
+    asked.response_complete = True
+    made.data_received(b"GET /healthz HTTP/1.1\r\nhost: here\r\n\r\n")
+    assert made.scope["path"] == "/healthz"
+    assert not line.closed
+
+
 @pytest.mark.parametrize(
     ("said", "is_patient"),
     [
@@ -159,10 +205,7 @@ class Line(asyncio.Transport):
 )
 def test_a_head_that_does_not_come(said: bytes, is_patient: bool) -> None:
     """A connection whose request's head is not whole in time is ended with a 408; a body may take its time."""
-    timers, line = Timers(), Line()
-    config = uvicorn.Config(lambda: None, lifespan="off", ws="none", log_config=None)
-    made = web._Connection(config, ServerState(), {}, cast(asyncio.AbstractEventLoop, timers))
-    made.connection_made(line)
+    made, timers, line = connected()
     if said:
         made.data_received(said)
     assert {seconds for seconds, _ in timers.set} == {web.HEAD_SECONDS}

@@ -26,7 +26,10 @@ _GRACE = 5
 _KEEP_ALIVE = 75
 """Seconds for which a connection is kept that no request comes on: longer than most clients keep theirs."""
 MOST_HEAD = 65_536
-"""Bytes of a request's line and headers, and what one read brings: who never ends them would fill the memory."""
+"""Bytes of a request's line and headers, and what one read brings: who never ends them would fill the memory.
+
+So would who never ends what may follow a body that comes in pieces.
+"""
 HEAD_SECONDS = 30.0
 """Seconds within which a head has to be whole."""
 _REFUSAL = "HTTP/1.1 {}\r\ncontent-type: text/plain\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{}\n"
@@ -138,6 +141,8 @@ class _Connection(HttpToolsProtocol):
 
     _patience: asyncio.TimerHandle
     _is_in_head = True
+    _goes_on = False
+    """Whether what is read has a piece of a body in it, or its end."""
     _head = _begun = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -152,7 +157,7 @@ class _Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on; the parser keeps what it has of a head, however long that becomes."""
-        begun = self._begun
+        begun, was_in_head, self._goes_on = self._begun, self._is_in_head, False
         self._unset_keepalive_if_required()
         try:
             self.parser.feed_data(data)
@@ -160,8 +165,13 @@ class _Connection(HttpToolsProtocol):
             self._stay(data[upgrade.args[0] :])
         except httptools.HttpParserError:
             self.send_400_response("this is no HTTP request")
-        # What one read brings of a later request is not counted: before it there may be others' bodies.
-        if self._is_in_head and self._begun in (begun, 1):
+        if self._is_in_head:
+            # What one read brings of a later request is not counted: before it there may be others' bodies.
+            is_counted = self._begun in (begun, 1)
+        else:
+            # Beside the pieces of a body, and behind them, may stand what is none of it.
+            is_counted = not (was_in_head or self._goes_on) and self._begun == begun
+        if is_counted:
             self._head += len(data)
             if self._head > MOST_HEAD:
                 self._give_up(_TOO_LARGE)
@@ -181,6 +191,16 @@ class _Connection(HttpToolsProtocol):
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as the library's own
         self.data_received(b"\r\n".join((*lines, b"", rest)))
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header; those that follow a body in pieces, which nobody asked for, are left out."""
+        if self._is_in_head:
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body."""
+        self._head, self._goes_on = 0, True
+        super().on_body(body)
+
     def on_message_begin(self) -> None:
         """Another request begins."""
         self._begun += 1
@@ -197,6 +217,7 @@ class _Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The body is whole."""
+        self._goes_on = True
         if not self.parser.should_upgrade():
             super().on_message_complete()
 
