@@ -21,7 +21,7 @@ from msgspec import structs
 
 from heliograph import app, errors, settings
 from heliograph.core import ids, messages, reports
-from heliograph.engine import claiming, restarts, wire
+from heliograph.engine import claiming, outpost, restarts, wire
 from heliograph.store import database, request_rows, rows
 from tests import tables
 from tests.cli import program
@@ -122,10 +122,10 @@ def test_pauses_grow_with_short_lives() -> None:
 class Engine:
     """An engine on SQLite whose e-mails go out from another process, which notes them in a file."""
 
-    def __init__(self, url: str, folder: Path):
+    def __init__(self, url: str, folder: Path, *, lease_seconds: float = 5):
         self.notes = folder / "notes"
         self.notes.touch()
-        chosen = settings.load({}, database_url=url, lease_seconds=5, delivery="apart")
+        chosen = settings.load({}, database_url=url, lease_seconds=lease_seconds, delivery="apart")
         self.app = app.App(chosen, ways=functools.partial(far_ways.ways, self.notes))
         self.workspace_id = 0
 
@@ -212,6 +212,37 @@ def test_an_outpost_that_is_killed_is_followed_by_another(ready_sqlite_url: str,
         assert 1 <= copies[ids.text(row["id"])] <= 1 + lost
     assert len(copies) == 200
     assert tables.waiting(watching) == set()
+    watching.close()
+
+
+def test_an_outpost_that_stands_still_is_followed_by_another(
+    ready_sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of which nothing is heard any more is ended: what it had is another's, and a stop waits for none."""
+    monkeypatch.setattr(outpost, "SILENCE", 0.5)
+    engine = Engine(ready_sqlite_url, tmp_path, lease_seconds=0.5)
+    engine.workspace_id = furnish(ready_sqlite_url, 20)
+    watching = database.Database(ready_sqlite_url)
+
+    async def play() -> None:
+        async with engine.working():
+            await engine.accept(0, 10)
+            await until(lambda: len(engine.copies()) == 10)
+            (child,) = crew.outposts(os.getpid())
+            os.kill(child, signal.SIGSTOP)
+            await engine.accept(10, 10)
+
+            def are_sent() -> bool:
+                test_killed.hurry(watching)
+                return len(engine.copies()) == 20
+
+            await until(are_sent)
+            (other,) = crew.outposts(os.getpid())
+            assert other != child
+            os.kill(other, signal.SIGSTOP)
+
+    asyncio.run(play())
+    assert crew.outposts(os.getpid()) == []
     watching.close()
 
 

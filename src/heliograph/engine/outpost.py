@@ -26,6 +26,9 @@ _log = structlog.get_logger(__name__)
 _LOOK = 0.008
 """Seconds between two looks whether the turns have stored everything."""
 
+SILENCE = 30.0
+"""Seconds, and a lease at least, for which one that stands still says nothing: others ask in each third of a lease."""
+
 Start = Callable[[wire.Hear], Awaitable["Started"]]
 
 
@@ -34,6 +37,9 @@ class Started(Protocol):
 
     line: wire.Line
 
+    def end(self) -> None:
+        """End it at once, whatever it does."""
+
     async def wait(self) -> int:
         """Its exit code, once it has ended."""
 
@@ -41,6 +47,10 @@ class Started(Protocol):
 class _Process:
     def __init__(self, line: wire.Line, child: asyncio.subprocess.Process):
         self.line, self._child = line, child
+
+    def end(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self._child.kill()
 
     async def wait(self) -> int:
         return await self._child.wait()
@@ -87,6 +97,8 @@ class Outpost:
         self._stopping = asyncio.Event()
         self._line: wire.Line | None = None
         self._given = self._received = self._elsewhere = 0
+        self._heard = 0
+        """How many words the present one has said."""
         self._rooms: dict[int, dict[rooms.Place, rooms.Told | None]] = {}
         """By whose they are (rooms.whose)."""
         self._counts: dict[str, int] = {}
@@ -149,11 +161,26 @@ class Outpost:
         self._line = started.line
         if self._stopping.is_set():
             self._line.say(Word.STOP, None)
-        await self._line.ended.wait()
+        await self._until_ended(started)
         self._line = None
         self._rooms, self._given, self._received, self._elsewhere = {}, 0, 0, 0
         self._counted, self._counts = self.counts, {}
         return f"exit code {await started.wait()}"
+
+    async def _until_ended(self, started: Started) -> None:
+        """Wait until it ends; one that stands still is ended, since nobody else would see to what it has in hand."""
+        patience, was_silent = max(SILENCE, self._wall_seconds(self._terms.lease)), False
+        self._heard = 0
+        while not started.line.ended.is_set():
+            heard = self._heard
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(started.line.ended.wait(), patience)
+            is_silent = 0 < self._heard == heard
+            # Twice: where the whole machine slept, it has said nothing either.
+            if is_silent and was_silent and not started.line.ended.is_set():
+                _log.error("delivery_stands_still", seconds=patience)
+                started.end()
+            was_silent = is_silent
 
     async def _until_stored(self) -> None:
         """Let turns store what was answered: an answer is worth more than the end of a claim."""
@@ -184,6 +211,7 @@ class Outpost:
     # ── what the outpost says ───────────────────────────────────────────────────────────────────────
 
     def _hear(self, word: int, said: Any) -> None:
+        self._heard += 1
         if word == Word.TOLD:
             self._told(*said)
             return
