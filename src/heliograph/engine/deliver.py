@@ -144,6 +144,7 @@ class Delivery:
         if expires:
             # Where there were as many as it takes at once, there may be more: they are not left for the next look.
             self._looked_at = now if len(expired) < claiming.AT_ONCE else None
+            expired = self._lost(expired)
         self._line = self._line or is_cut
         self._claimed += len(expired) + len(claimed) + len(stopped)
         for one in expired:
@@ -154,6 +155,13 @@ class Delivery:
         if claimed:
             self._start = claimed[-1].message.workspace_id
         return bool(given or expired or claimed or stopped)
+
+    def _lost(self, expired: Sequence[rows.Claimed]) -> list[rows.Claimed]:
+        """Those of these claims that ran out of which nobody here will hear: what is at hand is answered yet.
+
+        Who stood still, or could not store anything for long, finds its own claims, which it now has anew.
+        """
+        return [one for one in self._handover.lost(expired) if not self._ways.have(one.message.id)]
 
     async def _sleep(self) -> None:
         seconds = _LONGEST_SLEEP

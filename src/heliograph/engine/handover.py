@@ -73,6 +73,12 @@ class Handover:
         self._received_so_far += len(given)
         return given
 
+    def lost(self, expired: Sequence[rows.Claimed]) -> list[rows.Claimed]:
+        """Those of these claims that ran out of which nothing is on its way here: neither they nor an answer."""
+        given, answers = self._given[:], self._answers[:]
+        known = {one.message.id for one in given} | {answer.message_id for answer in answers}
+        return [one for one in expired if one.message.id not in known]
+
     def answer(self, settled: rows.Settled) -> None:
         """What is to be stored of a message."""
         self._answers.append(settled)

@@ -59,6 +59,10 @@ class Lane:
         """Whether nothing is in hand."""
         return not self._begun
 
+    def has(self, message_id: bytes) -> bool:
+        """Whether a message is in hand."""
+        return message_id in self._begun
+
     @property
     def room(self) -> int:
         """How many more it takes."""

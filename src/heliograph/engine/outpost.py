@@ -232,7 +232,12 @@ class Outpost:
             self._tell()
 
     async def _taken(self, number: int, room: int, now: int, start: int, expires: bool) -> None:
-        await self._written(number, Word.TAKEN, lambda: self._claims.take(room, now, start, expires=expires))
+        async def take() -> claiming.Taken:
+            taken = await self._claims.take(room, now, start, expires=expires)
+            # The outpost has forgotten what it has answered, stored or not.
+            return taken._replace(expired=self._handover.lost(taken.expired))
+
+        await self._written(number, Word.TAKEN, take)
 
     async def _granted(self, number: int, asked: Sequence[Any], now: int) -> None:
         wanted = msgspec.convert(asked, list[claiming.Asked])

@@ -268,6 +268,11 @@ class Ways:
 
     # ── by whom it goes ─────────────────────────────────────────────────────────────────────────────
 
+    def have(self, message_id: bytes) -> bool:
+        """Whether anybody has a message in hand."""
+        retired = (way.lane for way in self._retired)
+        return any(lane.has(message_id) for lane in (*self.lanes, *retired))
+
     def choose(
         self, message: rows.Message, now: int, without: Collection[str] = ()
     ) -> Way | channels.Answer | None:
