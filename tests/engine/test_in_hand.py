@@ -1,9 +1,12 @@
 """What a delivery has in hand: it knows of it until it is answered, whatever comes between, and loses no answer."""
 
 import asyncio
+import threading
 from typing import Any
 
-from heliograph import channels, testing
+import pytest
+
+from heliograph import channels, clock, testing
 from tests import tables
 from tests.engine.test_deliveries import SECOND, greet, slow, step, until
 
@@ -44,3 +47,43 @@ def test_what_is_still_in_hand_is_not_lost(world: testing.World) -> None:
     for event in made:
         (message,) = world.explain(event).messages
         assert [attempt.outcome for attempt in message.attempts] == ["accepted"]
+
+
+def test_stopping_waits_for_what_a_turn_is_about_to_give(
+    world: testing.World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a turn beside it has claimed for a delivery before that was stopped is handed over all the same."""
+    hot = world._session.hot
+    write, writes, goes_on = hot.write, threading.Event(), threading.Event()
+
+    def slow_write(*given: Any) -> None:
+        write(*given)
+        writes.set()
+        goes_on.wait(10)
+
+    async def run() -> None:
+        running = asyncio.create_task(world.delivery.run())
+        for _ in range(20):
+            await asyncio.sleep(0)
+        monkeypatch.setattr(hot, "write", slow_write)
+        turn = asyncio.create_task(asyncio.to_thread(world.turns.take))
+        await asyncio.to_thread(writes.wait, 10)
+        monkeypatch.undo()
+        world.delivery.stop()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        goes_on.set()
+        await turn
+        while not running.done():
+            world.turns.take()
+            await asyncio.sleep(0)
+        await running
+
+    world.rule(trigger_type="custom.a", actions=[{"type": "send_message", "text": "Hello"}])
+    world.contact("ana", email="ana@example.com")
+    world.event("custom.a", contact_id="ana")
+    world.delivery._wall_seconds = clock.WallClock().wall_seconds
+    world._loop.run_until_complete(run())
+    assert len(world.mailbox.received) == 1
+    assert {row["state"] for row in tables.rows(world.app.store, "messages")} == {3}
+    assert tables.rows(world.app.store, "claims") == []

@@ -121,7 +121,7 @@ class Delivery:
         """What is in flight comes to its end; what does not within its lease is left to whoever comes next."""
         clock = asyncio.get_running_loop().time
         deadline = clock() + self._wall_seconds(self._terms.lease)
-        while self.in_flight and clock() < deadline:
+        while (self.in_flight or self._handover.is_asked) and clock() < deadline:
             await self._begin(self._handover.receive(), self._now(), self._handover.versions)
             self._tell()
             await asyncio.sleep(_PAUSE)

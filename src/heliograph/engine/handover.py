@@ -23,6 +23,8 @@ class Handover:
         self._wake: Callable[[], None] = lambda: None
         self.versions: dict[int, int] = {}
         """The version of definitions that a delivery has to know of each workspace of which it was given anything."""
+        self.is_asked = False
+        """Whether a turn has asked for rooms, and may give something yet."""
         self._given: list[rows.Claimed] = []
         self._answers: list[rows.Settled] = []
         self._given_so_far = self._received_so_far = self._stored_so_far = 0
@@ -40,8 +42,14 @@ class Handover:
     # ── the turns' side ─────────────────────────────────────────────────────────────────────────────
 
     def rooms(self) -> rooms.Rooms:
-        """How many messages may be given, of each channel."""
+        """How many messages may be given, of each channel; until `over` some may be on their way."""
+        # Before it is asked: a delivery that is stopped offers no room, or sees that it has to wait.
+        self.is_asked = True
         return rooms.Rooms(self._room, self._given_so_far - self._received_so_far)
+
+    def over(self) -> None:
+        """Whoever asked for rooms has given what there was to give."""
+        self.is_asked = False
 
     def give(self, claimed: Sequence[rows.Claimed], version_of: Callable[[int], int]) -> None:
         """Messages that this process has claimed, and has to hand over.

@@ -118,6 +118,8 @@ class Turns:
             self._size.halve(len(self._taken))
             self._is_careful = True
             return Report(0, 0, 0, True, self._now())
+        finally:
+            self._handover.over()
 
     def _turn(self, limit: int) -> Report:
         hot = self._session.hot
