@@ -54,6 +54,13 @@ def test_a_message_may_name_its_sender() -> None:
         assert (form["From"], form.get("MessagingServiceSid")) == (["Shop"], None)
 
 
+@pytest.mark.parametrize("sid", ["\ud800", "SM\0", "S" * 201, 7])
+def test_a_name_that_no_ledger_takes_is_none(sid: object) -> None:
+    """A message that was taken is, whatever the service calls it."""
+    answer, _ = sent(told("201 Created", sid=sid))
+    assert (answer.outcome, answer.reference) == (ACCEPTED, None)
+
+
 def test_a_text_message_is_posted_as_a_form() -> None:
     """Path, login, number, sender and text as Twilio takes them, and where it is to tell what became of it."""
     answer, sink = sent(told("201 Created", sid="SM1", status="queued"), callback="https://h.example/in/t")

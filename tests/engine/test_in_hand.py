@@ -49,6 +49,22 @@ def test_what_is_still_in_hand_is_not_lost(world: testing.World) -> None:
         assert [attempt.outcome for attempt in message.attempts] == ["accepted"]
 
 
+def test_an_answer_that_cannot_be_written_down_ends_nobody(world: testing.World) -> None:
+    """A provider that says what is no text is believed as to what became of the message, and heard on."""
+
+    async def odd(outgoing: channels.Outgoing) -> channels.Answer:
+        sent.append(outgoing.address)
+        return testing.accepted(outgoing)._replace(reference="\ud800")
+
+    sent: list[str] = []
+    made = greet(world, 12)
+    slow(world, odd)
+    until(world, lambda: len(sent) == 12 and not world.delivery.in_flight)
+    world.pass_time(minutes=5)
+    assert len(sent) == 12
+    assert {world.explain(event).messages[0].state for event in made} == {"accepted"}
+
+
 def test_stopping_waits_for_what_a_turn_is_about_to_give(
     world: testing.World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

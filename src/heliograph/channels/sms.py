@@ -18,6 +18,8 @@ from heliograph import channels
 
 BASE = "https://api.twilio.com"
 _PATIENCE = 15.0
+_LONGEST_NAME = 200
+"""Characters of what a service calls a message."""
 _TYPE = "application/x-www-form-urlencoded"
 _RECIPIENTS = frozenset((21211, 21214, 21217, 21265, 21407, 21610, 21614, 30003, 30005, 30006))
 """Twilio's codes for numbers that are none, cannot get text messages, or said STOP."""
@@ -87,7 +89,8 @@ def _judged(answer: channels.Answer) -> channels.Answer:
     status, told = int(answer.detail["status"]), _told(answer.detail["body"])
     if answer.outcome is channels.Outcome.ACCEPTED:
         reference = told.get("sid")
-        return plain._replace(reference=reference if isinstance(reference, str) else None, text=_words(told))
+        is_name = isinstance(reference, str) and reference.isprintable() and len(reference) <= _LONGEST_NAME
+        return plain._replace(reference=reference if is_name else None, text=_words(told))
     plain = plain._replace(code=f"{status} {told.get('code', '')}".strip(), text=_words(told) or answer.text)
     if status in (401, 403, 404) or 300 <= status < 400:
         # The login, the account or the address is wrong: only an operator can mend that.
@@ -100,7 +103,7 @@ def _judged(answer: channels.Answer) -> channels.Answer:
 def _told(body: str) -> Mapping[str, Any]:
     try:
         found = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     return found if isinstance(found, dict) else {}
 

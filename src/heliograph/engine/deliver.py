@@ -28,6 +28,7 @@ _SMALL, _PAUSE = 250, 0.008
 """Fewer answers than this wait so many seconds for others, so that they share a commit."""
 _AT_A_STRETCH = 20
 """So many messages are written before others on the loop have their turn."""
+_NOT_KEPT = "what it said beside that cannot be kept"
 _REST = 1.0
 """Seconds that a delivery waits after the database refused it."""
 
@@ -258,6 +259,13 @@ class Delivery:
 
     def _heard(self, way: ways.Way, claimed: rows.Claimed, answer: channels.Answer) -> None:
         """A provider answered."""
+        try:
+            self._take_in(way, claimed, answer)
+        except Exception as fault:  # noqa: BLE001 - of what comes from outside no word may end whoever heard it
+            _log.error("answer_not_kept", message_id=ids.text(claimed.message.id), exc_info=fault)
+            self._answered(claimed, channels.Answer(answer.outcome, way.name, text=_NOT_KEPT))
+
+    def _take_in(self, way: ways.Way, claimed: rows.Claimed, answer: channels.Answer) -> None:
         now = self._now()
         way.heard(answer, now)
         others = self._ways.others(claimed.message, way, now) if answer.blames_provider else None
@@ -276,15 +284,15 @@ class Delivery:
 
         `is_told_of`: whether who took it reports on it.
         """
-        self._counts[answer.outcome] += 1
         # Of a claim that was taken over, `due_at` is when it was made.
         lost = answer is settlements.LOST
         claimed_at = claimed.due_at if lost else claimed.lease_until - self._terms.lease
-        self._handover.answer(
-            settlements.settled(
-                claimed, answer, self._terms, claimed_at, self._now(), others, is_told_of=is_told_of
-            )
+        now = self._now()
+        settled = settlements.settled(
+            claimed, answer, self._terms, claimed_at, now, others, is_told_of=is_told_of
         )
+        self._counts[answer.outcome] += 1
+        self._handover.answer(settled)
         if self._line:
             self._awake.set()
         if self._handover.waiting == _SMALL:
