@@ -144,3 +144,16 @@ def test_a_rule_brings_steps_of_its_own(world: testing.World) -> None:
     assert world.run(invoked.output["run_id"]).status == "WAITING"
     world.pass_time(hours=2)
     assert [mail.text for mail in world.mailbox.received] == ["7"] * 6
+
+
+def test_a_run_knows_whom_an_event_of_its_turn_did_not_look_at(world: testing.World) -> None:
+    """Who is read for a run that begins in a turn is known to it, whatever of them the turn's events did not ask."""
+    world.rule(trigger_type="custom.a", actions=[{"type": "call_webhook", "url": "https://example.com/a"}])
+    world.template("hello", subject="a", text="b")
+    world.journey("child", {"action": "send", "template": "hello"})
+    world.journey("parent", {"action": "invoke", "template": "child", "context": {"recipient": "bob"}})
+    world.contact("bob", email="bob@example.com")
+    world.invoke("parent", recipient="ana")
+    world.event("custom.a", contact_id="bob")
+    world.run_until_idle()
+    assert [mail.recipient for mail in world.mailbox.received] == ["bob@example.com"]

@@ -138,7 +138,10 @@ class Desk:
         key = ("contact", workspace_id, user_id)
         if key not in self._roots:
             row = self.contacts.get((workspace_id, user_id))
-            self._roots[key] = root(user_id, row and row.profile, row and row.tags)
+            if row is None:
+                # Whoever looks at them later in this turn may have them read.
+                return root(user_id, None, None)
+            self._roots[key] = root(user_id, row.profile, row.tags)
         return self._roots[key]
 
     def conversation(self, workspace_id: int, conversation_id: str) -> Mapping[str, Any]:
