@@ -3,7 +3,8 @@
 import pytest
 
 from heliograph import testing
-from heliograph.core import runs
+from heliograph.core import plans, runs
+from heliograph.store import rows
 from tests import tables
 from tests.engine import acts
 
@@ -157,3 +158,30 @@ def test_a_run_knows_whom_an_event_of_its_turn_did_not_look_at(world: testing.Wo
     world.event("custom.a", contact_id="bob")
     world.run_until_idle()
     assert [mail.recipient for mail in world.mailbox.received] == ["bob@example.com"]
+
+
+def test_a_cancel_leaves_what_ended_before_it_in_its_turn(world: testing.World) -> None:
+    """A run that an answer ends in the turn that takes its cancel has ended: it is not canceled after the fact."""
+    world.template("hello", subject="a", text="b")
+    step = {"action": "send", "template": "hello"}
+    world.journey("hello", step, cancelation_token="cart", trigger={"event_type": "custom.a"})
+    people = [f"c{number}" for number in range(16)]
+    for person in people:
+        world.contact(person, email=f"{person}@example.com")
+    world._loop.run_until_complete(world.delivery.step())
+    world.events([{"event_type": "custom.a", "contact_id": person} for person in people])
+    world.turns.take()
+    world._loop.run_until_complete(world.delivery.step())
+    with world._session.transaction() as connection:
+        world._session.hot.cancel_by_token(connection, {rows.TokenCancel(world.workspace_id, "cart")})
+    world.run_until_idle()
+    # Which of the two came first is left to their ids.
+    stand = {
+        (runs.Status(row["status"]), runs.read(row["state"])[0].status)
+        for row in tables.rows(world.app.store, "runs")
+        if row["start_key"] is not None
+    }
+    assert stand <= {
+        (runs.Status.DONE, plans.Status.SUCCEEDED),
+        (runs.Status.CANCELED, plans.Status.PENDING),
+    }

@@ -336,17 +336,18 @@ class Started:
         if inbox.run_id is None:
             desk.cancel_message(inbox.workspace_id, inbox.id)
             return
-        row = desk.runs.get((inbox.workspace_id, inbox.run_id))
-        if row is None or row.start_key is None:
-            return
-        start = desk.starts.get((row.workspace_id, row.id))
-        if start is None:
+        key = (inbox.workspace_id, inbox.run_id)
+        row, start = desk.runs.get(key), desk.starts.get(key)
+        if row is None or start is None:
             return
         if _is_canceled(row):
             # An operator has dropped it: what it had put in line is left to us.
             askings.stop_messages(desk, row, start, runs.read(row.state))
-        else:
+        elif row.status in runs.IN_PROGRESS:
             cancel(desk, row, start, reason=_reason(inbox))
+        else:
+            # An answer that this turn took before has ended it.
+            return
         self._doors[start.door].ended(desk, row, start, ())
 
     def begin(
