@@ -144,6 +144,26 @@ def test_a_refused_row_among_many_costs_few_turns(lone_world: testing.World) -> 
     assert len(acts.decided(world)) == 499
 
 
+def test_an_answer_beside_it_does_not_hide_a_refused_event(world: testing.World) -> None:
+    """An answer of which nobody is told is stored by a turn of its own, before the event that the database refuses."""
+    world.mailbox.answer = acts.busy
+    world.contact("ana", email="ana@example.com")
+    world.rule(trigger_type="custom.a", actions=[{"type": "send_message", "text": "Hello"}])
+    acts.refuse(world, "events", "contact_id", "mallory")
+    world.rule(
+        trigger_type="custom.b",
+        actions=[{"type": "emit_event", "event_type": "custom.made", "contact_id": "mallory"}],
+    )
+    world._loop.run_until_complete(world.delivery.step())
+    world.event("custom.a", contact_id="ana")
+    world.turns.take()
+    world._loop.run_until_complete(world.delivery.step())
+    refused = world.event("custom.b", contact_id="ana")
+    turns = [world.turns.take() for _ in range(8)]
+    assert sum(report.answers for report in turns) == 1
+    assert acts.decision(world, refused)["attempts"] == 1
+
+
 def test_an_answer_that_cannot_be_worked_is_set_aside(world: testing.World) -> None:
     """A reply that no turn can read is tried five times and then kept for an operator; others are worked."""
     tag(world)

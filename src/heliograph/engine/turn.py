@@ -132,7 +132,8 @@ class Turns:
             now = max(self._now(), hot.last_now(connection))
             self._taken = [(answer.workspace_id, answer.message_id) for answer in answers]
             settled = self._settled(connection, answers, now) if answers else []
-            taken = hot.take(connection, now, limit, self._start, [a.reply for a in settled if a.reply])
+            wanted = limit - self._untold(answers, settled)
+            taken = hot.take(connection, now, wanted, self._start, [a.reply for a in settled if a.reply])
             inputs = [(row.workspace_id, row.id) for row in (*taken.inbox, *taken.timers, *taken.events)]
             # An answer and what its run is told of it have one id.
             self._taken = list(dict.fromkeys([*self._taken, *inputs]))
@@ -191,6 +192,10 @@ class Turns:
         settled = self._started.reporting.settle(connection, self._handover.worker, storable, now)
         self._storing = False
         return settled
+
+    def _untold(self, answers: Sequence[rows.Settled], settled: Sequence[rows.Settled]) -> int:
+        """How many answers count of which nobody is told: after a refused turn all of them, for each to stand alone."""
+        return len(answers) - sum(one.reply is not None for one in settled) if self._is_careful else 0
 
     def _claimed(self, connection: Any, desk: desks.Desk, taken: rows.Taken) -> list[rows.Claimed]:
         """Put in line what is to go out, and claim at once what the delivery has room for."""
