@@ -164,6 +164,26 @@ def test_an_answer_beside_it_does_not_hide_a_refused_event(world: testing.World)
     assert acts.decision(world, refused)["attempts"] == 1
 
 
+@pytest.mark.parametrize("who", ["rule", "campaign"])
+def test_an_answer_of_which_something_else_is_refused_holds_up_nobody(world: testing.World, who: str) -> None:
+    """Where the database refuses what the engine tells of an answer, that answer is left, and all else goes on."""
+    tag(world)
+    world.rule(trigger_type="message_failed", actions=[{"type": "add_tags", "tags": ["failed"]}])
+    acts.refuse(world, "events", "event_type", "message_failed")
+    world.mailbox.answer = acts.refused
+    world.contact("ana", email="ana@example.com")
+    if who == "rule":
+        world.rule(trigger_type="custom.b", actions=[{"type": "send_message", "text": "Hello"}])
+        world.event("custom.b", contact_id="ana")
+    else:
+        group = world.communication_group(subject="News", text_body="New")
+        world.campaign(group=group, include_segments=["all_users"])
+    world.run_until_idle()
+    after = world.events(others(3))
+    world.run_until_idle()
+    assert set(after) <= acts.decided(world)
+
+
 def test_an_answer_that_cannot_be_worked_is_set_aside(world: testing.World) -> None:
     """A reply that no turn can read is tried five times and then kept for an operator; others are worked."""
     tag(world)

@@ -77,6 +77,8 @@ class Turns:
         """Inputs whose turn failed with them alone: they are marked instead of decided."""
         self._refused: dict[tuple[int, bytes], Exception] = {}
         """Answers that the database would not store."""
+        self._marked: tuple[int, bytes] | None = None
+        """The input that was marked last, until a turn is not refused."""
         self._storing = self._is_careful = False
         """Whether answers are being stored; whether a turn was refused: until one is not, no input begins another."""
         self._started = started.Started(store, session, doors, limits.misfire_grace, scripted)
@@ -114,7 +116,11 @@ class Turns:
                 raise
             _log.warning("turn_refused", error=str(fault), inputs=len(self._taken), exc_info=fault)
             if len(self._taken) == 1 and self._is_careful:
-                (self._refused if self._storing else self._culprits)[self._taken[0]] = fault
+                (one,) = self._taken
+                # What was marked and is refused again is an answer: it is not what its run is told that is refused.
+                is_answer = self._storing or one == self._marked
+                (self._refused if is_answer else self._culprits)[one] = fault
+                self._marked = one
             self._size.halve(len(self._taken))
             self._is_careful = True
             return Report(0, 0, 0, True, self._now())
@@ -167,7 +173,7 @@ class Turns:
             self._alarms.note(desk)
             hot.write(connection, desk.writes, taken.partitions, now)
             written = self._stopwatch()
-        self._is_careful = False
+        self._is_careful, self._marked = False, None
         self._handover.stored(len(answers))
         if claimed:
             self._handover.give(claimed, lambda space: self._workspaces[space].version)
