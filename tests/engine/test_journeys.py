@@ -185,3 +185,16 @@ def test_a_cancel_leaves_what_ended_before_it_in_its_turn(world: testing.World) 
         (runs.Status.DONE, plans.Status.SUCCEEDED),
         (runs.Status.CANCELED, plans.Status.PENDING),
     }
+
+
+def test_a_step_may_write_to_whom_an_earlier_one_decides(world: testing.World) -> None:
+    """Whom a step names by how an earlier message stands is found with their profile when the step is taken."""
+    world.template("hello", subject="a", text="b")
+    for person in ("ana", "bob"):
+        world.contact(person, email=f"{person}@example.com")
+    hello = {"action": "send", "template": "hello"}
+    named = {**hello, "recipient": "${refs.first.status === 'SENT' ? 'bob' : 'cleo'}"}
+    begun = world.invoke(None, {**hello, "ref": "first"}, HOUR, named, recipient="ana")
+    world.pass_time(hours=2)
+    assert [mail.recipient for mail in world.mailbox.received] == ["ana@example.com", "bob@example.com"]
+    assert world.run(begun).status == "PROCESSED"

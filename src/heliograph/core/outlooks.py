@@ -31,6 +31,8 @@ class Ahead(NamedTuple):
     """What their fields may look at, without their conditions (as frames.Kind.reads says it)."""
     looks: bool
     """Whether their fields say more of what they look at, which is asked of each run."""
+    asks: bool
+    """Whether these look at earlier steps."""
 
 
 class Outlook(NamedTuple):
@@ -64,6 +66,7 @@ def _from(left: tuple[plans.Step, ...], refs: Mapping[str, int]) -> Ahead:
     placing = tuple(step for step in steps if step.is_placing)
     keyed = tuple(step for step in steps if step.has_key)
     listing = tuple(step for step in steps if hasattr(step.body, "lists"))
+    fields = frozenset[str]().union(*(step.body.reads for step in steps))
     return Ahead(
         any(map(_is_own, steps)),
         naming,
@@ -71,6 +74,7 @@ def _from(left: tuple[plans.Step, ...], refs: Mapping[str, int]) -> Ahead:
         keyed,
         listing,
         tuple(visit for ref, visit in refs.items() if frames.is_read(ref, reads)),
-        frozenset().union(*(step.body.reads for step in steps)),
+        fields,
         bool(naming or placing or keyed or listing),
+        any(frames.is_read(ref, fields) for ref in refs),
     )

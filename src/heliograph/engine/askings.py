@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from heliograph.core import effects, ids, plans, rules, runs
+from heliograph.engine import batch_words, looking, mailing, run
 from heliograph.engine import desk as desks
-from heliograph.engine import looking, mailing, run
 from heliograph.store import rows
 
 
@@ -33,6 +33,15 @@ def stop_messages(
                 continue
             for message_id in message_ids(start, row.id, visit, record):
                 stop_message(desk, start.workspace_id, start.partition, message_id)
+
+
+def cancel(desk: desks.Desk, row: rows.Run, start: rows.Start, reason: str = "canceled") -> None:
+    """Let a run end here."""
+    status, outcome = int(runs.Status.CANCELED), int(runs.Outcome.SKIPPED)
+    desk.put_run(row._replace(status=status, outcome=outcome, reason=reason))
+    records = runs.read(row.state)
+    stop_messages(desk, row, start, records)
+    batch_words.leave(desk, row, records)
 
 
 def recall(desk: desks.Desk, workspace_id: int, request_id: bytes) -> None:

@@ -22,10 +22,8 @@ from heliograph.core import (
     ids,
     journey_starts,
     journeys,
-    messages,
     outlooks,
     plans,
-    reports,
     rule_journeys,
     rules,
     runs,
@@ -33,7 +31,7 @@ from heliograph.core import (
 )
 from heliograph.engine import askings, fanout, looking, mailing, match, run, started
 from heliograph.engine import desk as desks
-from heliograph.store import database, identities, journey_runs, report_rows, rows
+from heliograph.store import database, identities, journey_runs, rows
 
 _definition = msgspec.json.Decoder(journeys.Definition)
 _tenant = msgspec.json.Decoder(tenants.Definition)
@@ -64,13 +62,19 @@ class Journeys:
 
     def wanted(self, desk: desks.Desk, row: rows.Run, start: rows.Start, plan: plans.Plan) -> started.Wanted:
         """The profiles that its next steps write to, and the messages of earlier sends that they ask about."""
-        known = self._known(self._views_of(desk), row, start, plan)
+        views = self._views_of(desk)
+        known = self._known(views, row, start, plan)
         seen, ahead, recipient = known.run, known.ahead, known.run.context.recipient
         people = {recipient} if ahead.is_own and recipient is not None else set()
         sent = list(itertools.chain.from_iterable(known.sent.values()))
         cursors = _cursors(row, known.under_way) if known.under_way else ()
         if not ahead.looks:
             return started.Wanted(people, sent, cursors=cursors)
+        if ahead.asks and (sent or cursors) and row[:2] not in views.asked:
+            # Whom and what they name may depend on how these stand.
+            views.asked.add(row[:2])
+            return started.Wanted(people, sent, cursors=cursors, says_more=True)
+        _look_back(desk, row, known)
         scope = seen.scope(desk.now, ahead.fields)
         for step in ahead.naming:
             people.update(step.people(seen, scope))
@@ -97,8 +101,7 @@ class Journeys:
         known = self._known(views, row, start, plan)
         view, seen, body = views.of(row.workspace_id, start.tenant_id), known.run, known.body
         seen.people, seen.stored, seen.tenants, seen.keys = view.people, view.stored, view.tenants, view.keys
-        seen.sent = _standings(desk, row.workspace_id, known.sent) if known.sent else {}
-        seen.mailed = _mailed(desk, row, known.under_way) if known.under_way else {}
+        _look_back(desk, row, known)
 
         def invoke(template: str, given: Mapping[str, Any]) -> Any:
             journey = workspace.journey(template)
@@ -179,29 +182,10 @@ class Journeys:
         return made
 
 
-def _standings(
-    desk: desks.Desk, workspace_id: int, sent: Mapping[int, Sequence[bytes]]
-) -> dict[int, Sequence[str]]:
-    """How the messages of earlier sends stand, in Courier's words, by visit, as far as they were read."""
-    found: dict[int, Sequence[str]] = {}
-    for visit, message_ids in sent.items():
-        told = []
-        for message_id in message_ids:
-            message = desk.messages.get((workspace_id, message_id))
-            if message is not None:
-                reached = desk.reached.get((workspace_id, message_id))
-                told.append(_UNREPORTED[message.state] if reached is None else _status(message, reached))
-        if told:
-            found[visit] = told
-    return found
-
-
-def _status(message: rows.Message, reached: report_rows.Reached) -> str:
-    return reports.status(messages.State(message.state), reached.known)
-
-
-_UNREPORTED = {int(state): reports.status(state, reports.NOTHING) for state in messages.State}
-"""How a message stands of which no report tells, by its state."""
+def _look_back(desk: desks.Desk, row: rows.Run, known: _Known) -> None:
+    """Let a run's steps see how those stand that were taken before, as far as it was read."""
+    known.run.sent = looking.standings(desk, row.workspace_id, known.sent) if known.sent else {}
+    known.run.mailed = _mailed(desk, row, known.under_way) if known.under_way else {}
 
 
 def begin(
@@ -377,6 +361,8 @@ class _Views:
     def __init__(self, desk: desks.Desk):
         self.desk = desk
         self.known: dict[tuple[int, bytes], _Known] = {}
+        self.asked: set[tuple[int, bytes]] = set()
+        """Runs that say more once it is read how their earlier steps stand."""
         self._views: dict[tuple[int, str | None], _View] = {}
 
     def of(self, workspace_id: int, tenant_id: str | None) -> _View:

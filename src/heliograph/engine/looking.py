@@ -6,16 +6,16 @@ Law: what a step looks at was asked for beforehand, whether it is there or not; 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
 import msgspec
 
 from heliograph import errors
-from heliograph.core import fetches, ids, messages, plans, runs, schedule, step_keys, templates
+from heliograph.core import fetches, ids, messages, plans, reports, runs, schedule, step_keys, templates
 from heliograph.engine import desk as desks
-from heliograph.store import rows, step_rows
+from heliograph.store import report_rows, rows, step_rows
 
 _DELIVERED = int(messages.State.DELIVERED)
 
@@ -35,6 +35,8 @@ class Wanted(msgspec.Struct, frozen=True, gc=False):
     lists: Collection[str] = ()
     cursors: Collection[tuple[int, bytes]] = ()
     """Where sends to lists have come to."""
+    says_more: bool = False
+    """Whether it names more once these are read."""
 
 
 class Origin(msgspec.Struct, frozen=True, gc=False):
@@ -114,6 +116,31 @@ def lists_said(
         with contextlib.suppress(errors.RenderFailed):
             found.add((workspace_id, scene.said(text)))
     return found
+
+
+def standings(
+    desk: desks.Desk, workspace_id: int, sent: Mapping[int, Sequence[bytes]]
+) -> dict[int, Sequence[str]]:
+    """How the messages of earlier sends stand, in Courier's words, by visit, as far as they were read."""
+    found: dict[int, Sequence[str]] = {}
+    for visit, message_ids in sent.items():
+        told = []
+        for message_id in message_ids:
+            message = desk.messages.get((workspace_id, message_id))
+            if message is not None:
+                reached = desk.reached.get((workspace_id, message_id))
+                told.append(_UNREPORTED[message.state] if reached is None else _status(message, reached))
+        if told:
+            found[visit] = told
+    return found
+
+
+def _status(message: rows.Message, reached: report_rows.Reached) -> str:
+    return reports.status(messages.State(message.state), reached.known)
+
+
+_UNREPORTED = {int(state): reports.status(state, reports.NOTHING) for state in messages.State}
+"""How a message stands of which no report tells, by its state."""
 
 
 def keep_keys(

@@ -8,7 +8,7 @@ before any timer: from then on no step begins, and of the run's messages none go
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -37,7 +37,6 @@ Key = tuple[int, bytes]
 TIMERS = frozenset({effects.Timer.RUN, effects.Timer.BATCH})
 _OTHERS = batching.INBOX | batch_words.WORDS | reporting.INBOX | requested.WORDS
 INBOX = frozenset({effects.Inbox.CANCEL}) | _OTHERS
-
 
 Wanted = looking.Wanted
 Origin = looking.Origin
@@ -140,16 +139,24 @@ class Started:
         self._budget.begin_deciding()
 
     def _read_wanted(self, connection: Any, moving: Mapping[Key, rows.Run], desk: desks.Desk) -> None:
-        looks = looking.Looks()
-        for key, row in moving.items():
-            # What a run looks at may be people's expressions already.
-            if not self._budget.admits(key):
-                continue
-            start = desk.starts[key]
+        # What a run looks at may be people's expressions already.
+        rest: Iterable[rows.Run] = (row for key, row in moving.items() if self._budget.admits(key))
+        while rest:
+            rest = self._look(connection, rest, desk)
+
+    def _look(self, connection: Any, moving: Iterable[rows.Run], desk: desks.Desk) -> list[rows.Run]:
+        """Read what these look at; gives those that name more now."""
+        looks, rest = looking.Looks(), []
+        for row in moving:
+            start = desk.starts[row[:2]]
             plan = self._plan(row, start)
             if plan is not None:
-                looks.add(row.workspace_id, self._doors[start.door].wanted(desk, row, start, plan))
+                wanted = self._doors[start.door].wanted(desk, row, start, plan)
+                looks.add(row.workspace_id, wanted)
+                if wanted.says_more:
+                    rest.append(row)
         looks.read(connection, self._session.hot, desk)
+        return rest
 
     def _plan(self, row: rows.Run, start: rows.Start) -> plans.Plan | None:
         """The plan that a run began with, whatever became of its automation since."""
@@ -344,7 +351,7 @@ class Started:
             # An operator has dropped it: what it had put in line is left to us.
             askings.stop_messages(desk, row, start, runs.read(row.state))
         elif row.status in runs.IN_PROGRESS:
-            cancel(desk, row, start, reason=_reason(inbox))
+            askings.cancel(desk, row, start, _reason(inbox))
         else:
             # An answer that this turn took before has ended it.
             return
@@ -387,12 +394,3 @@ def _reason(inbox: rows.Inbox) -> str:
     """Why a run is canceled: an inbox row says it where it was not asked for."""
     told = msgspec.json.decode(inbox.body)
     return told if isinstance(told, str) else "canceled"
-
-
-def cancel(desk: desks.Desk, row: rows.Run, start: rows.Start, *, reason: str = "canceled") -> None:
-    """Let a run end here."""
-    status, outcome = int(runs.Status.CANCELED), int(runs.Outcome.SKIPPED)
-    desk.put_run(row._replace(status=status, outcome=outcome, reason=reason))
-    records = runs.read(row.state)
-    askings.stop_messages(desk, row, start, records)
-    batch_words.leave(desk, row, records)

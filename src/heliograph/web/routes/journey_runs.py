@@ -23,7 +23,7 @@ from heliograph.core import (
     runs,
     schedule,
 )
-from heliograph.engine import askings, desk, mailing, started
+from heliograph.engine import askings, desk, mailing
 from heliograph.store import batches as stored_batches
 from heliograph.store import definitions, journey_runs, listings, rows
 from heliograph.web import moments, paging
@@ -181,7 +181,7 @@ def cancel_run(request: Call) -> Response[Canceled]:
         assert found is not None
         if found.run.status in runs.IN_PROGRESS:
             board = desk.Desk(services.now())
-            started.cancel(board, found.run, found.start)
+            askings.cancel(board, found.run, found.start)
             mailing.ended(board, found.start, found.run.id, found.body, ())
             tokens = {one for one in board.writes.launches if isinstance(one, rows.TokenCancel)}
             hot.cancel_by_token(driver, tokens)
