@@ -324,7 +324,7 @@ SABOTAGE: dict[str, tuple[wire.Wire | Code, ...]] = {
         Code("heliograph.core.steps.batching:DEFAULT_CATEGORY", lambda _original: "items"),
     ),
     "S2-22": (Code("heliograph.core.steps.batching:AddToBatch.take", always(plans.failed("no"))),),
-    "S2-23": (Code("heliograph.engine.started:cancel", always(None)),),
+    "S2-23": (Code("heliograph.engine.askings:cancel", always(None)),),
     "S2-26": (Code("heliograph.core.journey_starts:_token", always(None)),),
     "S2-28": (
         Code("heliograph.core.frames:Run._left", always({"status": "ENQUEUED"})),
