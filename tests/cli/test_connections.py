@@ -61,6 +61,19 @@ def test_what_is_no_request(answer: Answer, said: bytes) -> None:
     assert answer(said).startswith(b"HTTP/1.1 400 ")
 
 
+@pytest.mark.parametrize("rest", [b"}", b"good morning\r\n\r\n", b"GET /healthz HTTP/9.9\r\n\r\n"])
+def test_what_is_no_request_behind_one(answer: Answer, key: bytes, rest: bytes) -> None:
+    """Requests that came whole are answered, whatever stands behind them, and nothing that was taken in is refused."""
+    body = b'{"event_type": "custom.a"}'
+    asked = (
+        b"POST /api/automation/events HTTP/1.1\r\nhost: here\r\nauthorization: Bearer " + key + b"\r\n"
+        b"content-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+    )
+    told = answer(asked + asked + rest)
+    assert [told.count(b"HTTP/1.1 %d " % status) for status in (202, 400)] == [2, 0]
+    assert told.count(b"connection: close") == 1
+
+
 @pytest.mark.parametrize("head", [b"GET /?", b"GET /healthz HTTP/1.1\r\nx-long: "])
 def test_a_head_that_does_not_end(answer: Answer, head: bytes) -> None:
     """A request's line and headers are read up to a bound, not until the memory is full."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import httptools
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from heliograph import errors
 from heliograph.cli import terminal
@@ -143,6 +143,8 @@ class _Connection(HttpToolsProtocol):
     _is_in_head = True
     _goes_on = False
     """Whether what is read has a piece of a body in it, or its end."""
+    _is_deaf = False
+    """Whether what still comes is not read."""
     _head = _begun = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -157,6 +159,8 @@ class _Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on; the parser keeps what it has of a head, however long that becomes."""
+        if self._is_deaf:
+            return
         begun, was_in_head, self._goes_on = self._begun, self._is_in_head, False
         self._unset_keepalive_if_required()
         try:
@@ -164,7 +168,8 @@ class _Connection(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             self._stay(data[upgrade.args[0] :])
         except httptools.HttpParserError:
-            self.send_400_response("this is no HTTP request")
+            self._read_no_more()
+            return
         if self._is_in_head:
             # What one read brings of a later request is not counted: before it there may be others' bodies.
             is_counted = self._begun in (begun, 1)
@@ -175,6 +180,15 @@ class _Connection(HttpToolsProtocol):
             self._head += len(data)
             if self._head > MOST_HEAD:
                 self._give_up(_TOO_LARGE)
+
+    def _read_no_more(self) -> None:
+        """What is no request is refused, but behind the answers to those that came whole before it."""
+        last: RequestResponseCycle | None = self.cycle
+        if last is None or last.response_complete or last.more_body:
+            self.send_400_response("this is no HTTP request")
+            return
+        self._patience.cancel()
+        self._is_deaf, last.keep_alive = True, False
 
     def _stay(self, rest: bytes) -> None:
         """Read a request as one of HTTP/1.1 that would rather go on in another protocol; `rest` follows its head."""
