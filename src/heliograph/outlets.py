@@ -153,7 +153,8 @@ class Outlets:
                 self._callback(name),
             )
             return sms.TwilioChannel(account, self._http)
-        return apprise.AppriseChannel(providers.channel_of(definition.provider), secrets["url"], self._guard)
+        channel = providers.channel_of(definition.provider)
+        return apprise.AppriseChannel(channel, secrets["url"], self._guard, self._now)
 
     def _callback(self, name: str) -> str | None:
         """Where a provider tells what became of a message (docs/reports.md)."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import apprise as library
 import pytest
 
-from heliograph import channels, errors, guard
+from heliograph import channels, clock, errors, guard
 from heliograph.channels import apprise
 from heliograph.channels.apprise import confinement
 from tests.channels import http_sink
@@ -21,6 +21,8 @@ from tests.channels.http_sink import HttpSink
 WORDS = channels.Words("News", "Hello")
 NOBODY = guard.Guard()
 """Allows no host."""
+AT = 1_795_400_000_000_000
+NOW = clock.ManualClock(AT).now
 
 
 def sent(
@@ -29,6 +31,7 @@ def sent(
     host: str = "127.0.0.1",
     allowed: str = "HOST:PORT",
     words: channels.Words = WORDS,
+    expires_at: int = AT + 1,
 ) -> tuple[channels.Answer, HttpSink]:
     """The answer to one message, and the service that was asked."""
 
@@ -36,14 +39,20 @@ def sent(
         async with HttpSink(script) as sink:
             entry = allowed.replace("HOST", host).replace("PORT", str(sink.port))
             url = f"json://{host}:{sink.port}/{apprise.PLACE}"
-            channel = apprise.AppriseChannel("push", url, guard.Guard([entry]))
-            outgoing = channels.Outgoing("id-1", "push", address, words, "", 2**62)
+            channel = apprise.AppriseChannel("push", url, guard.Guard([entry]), NOW)
+            outgoing = channels.Outgoing("id-1", "push", address, words, "", expires_at)
             try:
                 return await channel.send(outgoing), sink
             finally:
                 await channel.close()
 
     return asyncio.run(play())
+
+
+def test_nothing_is_begun_when_its_claim_is_over() -> None:
+    """What waited behind a slow service for too long is not handed over: it may be somebody else's by now."""
+    answer, sink = sent(lambda _: http_sink.reply(), expires_at=AT)
+    assert (answer.outcome, answer.code, sink.calls) == (channels.Outcome.TEMPORARY, "lease_over", [])
 
 
 def test_a_message_goes_where_its_recipient_is() -> None:
@@ -109,7 +118,7 @@ def test_a_service_cannot_lead_inside() -> None:
             onward = http_sink.reply("302 Found", b"", f"Location: http://127.0.0.1:{inner.port}/secret")
             async with HttpSink(lambda _: onward) as outer:
                 guarded = guard.Guard([f"127.0.0.1:{outer.port}"])
-                channel = apprise.AppriseChannel("push", f"json://127.0.0.1:{outer.port}/", guarded)
+                channel = apprise.AppriseChannel("push", f"json://127.0.0.1:{outer.port}/", guarded, NOW)
                 outgoing = channels.Outgoing("id-1", "push", "ana", WORDS, "", 2**62)
                 answer = await channel.send(outgoing)
                 assert (answer.outcome, answer.code) == (channels.Outcome.TEMPORARY, "misconfigured")
@@ -125,7 +134,7 @@ def test_a_proxy_is_asked_for_nothing_inside(monkeypatch: pytest.MonkeyPatch) ->
         async with HttpSink(lambda _: http_sink.reply()) as proxy:
             monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
             guarded = guard.Guard([f"127.0.0.1:{proxy.port}", *allowed])
-            channel = apprise.AppriseChannel("push", url, guarded)
+            channel = apprise.AppriseChannel("push", url, guarded, NOW)
             outgoing = channels.Outgoing("id-1", "push", "ana", WORDS, "", 2**62)
             return await channel.send(outgoing), [call.target for call in proxy.calls]
 
@@ -152,7 +161,7 @@ def test_a_service_is_held_as_it_is_made(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(library.Apprise, "instantiate", made)
     with pytest.raises(errors.BadSetting):
-        apprise.AppriseChannel("push", "json://somewhere", NOBODY)
+        apprise.AppriseChannel("push", "json://somewhere", NOBODY, NOW)
     assert seen == []
 
 
@@ -230,11 +239,11 @@ def test_no_program_is_started_for_a_message() -> None:
 def test_a_url_that_is_no_service_is_refused(url: str) -> None:
     """Neither what Apprise does not know, nor the machine itself, nor what cannot be held to the guard."""
     with pytest.raises(errors.BadSetting, match="Apprise knows no service"):
-        apprise.AppriseChannel("push", url, NOBODY)
+        apprise.AppriseChannel("push", url, NOBODY, NOW)
 
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who has not installed it is told how."""
     monkeypatch.setitem(sys.modules, "apprise", None)
     with pytest.raises(errors.BadSetting, match=r"pip install heliograph\[apprise\]"):
-        apprise.AppriseChannel("push", "json://push.example.com", NOBODY)
+        apprise.AppriseChannel("push", "json://push.example.com", NOBODY, NOW)

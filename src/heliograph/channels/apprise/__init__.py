@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -39,10 +39,12 @@ class _Told(NamedTuple):
 class AppriseChannel:
     """Sends to one service; the recipient's address is put into its URL, or the message goes where the URL says."""
 
-    def __init__(self, name: str, url: str, guarded: guard.Guard, concurrency: int = 8):
+    def __init__(
+        self, name: str, url: str, guarded: guard.Guard, now: Callable[[], int], concurrency: int = 8
+    ):
         """`name` is the channel's. Raises errors.BadSetting where the library is not there or knows no such URL."""
         self.name, self._url, self._guard, self.concurrency = name, url, guarded, concurrency
-        self._library = _library()
+        self._library, self._now = _library(), now
         if url.partition(":")[0] in _LOCAL | _THREADED or not self._is_known():
             raise errors.BadSetting(
                 "Apprise knows no service with such a URL: see https://appriseit.com/services"
@@ -67,6 +69,9 @@ class AppriseChannel:
         words = outgoing.content
         if not isinstance(words, channels.Words):
             return channels.Answer(channels.Outcome.PERMANENT, "", None, "malformed", "has no words")
+        if self._now() >= outgoing.expires_at:
+            why = channels.OUR_CODES["lease_over"]
+            return channels.Answer(channels.Outcome.TEMPORARY, "", None, "lease_over", why)
         try:
             async with asyncio.timeout(_PATIENCE):
                 told = await asyncio.to_thread(self._notified, outgoing.address, words)
@@ -79,19 +84,7 @@ class AppriseChannel:
             return channels.Answer(
                 channels.Outcome.UNCERTAIN, "", None, "lost", f"no answer within {_PATIENCE:g} s"
             )
-        if told is None:
-            return channels.Answer(
-                channels.Outcome.PERMANENT, "", None, "malformed", "the service knows no such address"
-            )
-        if told.is_taken:
-            return channels.Answer(channels.Outcome.ACCEPTED, "", text="" if told.is_whole else _NO_DATA)
-        return channels.Answer(
-            channels.Outcome.TEMPORARY,
-            "",
-            None,
-            "refused",
-            "the service did not take it, and Apprise knows no more",
-        )
+        return _judged(told)
 
     def _notified(self, address: str, words: channels.Words) -> _Told | None:
         """What the service said; None where it knows no such address."""
@@ -109,6 +102,22 @@ class AppriseChannel:
 
     async def close(self) -> None:
         """Nothing is held open."""
+
+
+def _judged(told: _Told | None) -> channels.Answer:
+    if told is None:
+        return channels.Answer(
+            channels.Outcome.PERMANENT, "", None, "malformed", "the service knows no such address"
+        )
+    if told.is_taken:
+        return channels.Answer(channels.Outcome.ACCEPTED, "", text="" if told.is_whole else _NO_DATA)
+    return channels.Answer(
+        channels.Outcome.TEMPORARY,
+        "",
+        None,
+        "refused",
+        "the service did not take it, and Apprise knows no more",
+    )
 
 
 def give(service: Any, data: Sequence[tuple[str, str]]) -> bool:
