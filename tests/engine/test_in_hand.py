@@ -49,6 +49,24 @@ def test_what_is_still_in_hand_is_not_lost(world: testing.World) -> None:
         assert [attempt.outcome for attempt in message.attempts] == ["accepted"]
 
 
+def test_a_hand_over_begins_within_its_claim(world: testing.World) -> None:
+    """What a delivery that stood still comes to late is handed over by nobody, however new its claim is to it."""
+    begun: list[int] = []
+
+    def noted(outgoing: channels.Outgoing) -> channels.Answer:
+        begun.append(outgoing.expires_at)
+        return testing.accepted(outgoing)
+
+    world.mailbox.answer = noted
+    step(world)
+    greet(world)
+    (claim,) = tables.rows(world.app.store, "claims")
+    world.clock.move(int(world.settings.lease_seconds * SECOND) * 2)
+    step(world)
+    assert begun
+    assert claim["claimed_at"] < begun[0] < claim["lease_until"]
+
+
 def test_an_answer_that_cannot_be_written_down_ends_nobody(world: testing.World) -> None:
     """A provider that says what is no text is believed as to what became of the message, and heard on."""
 

@@ -208,9 +208,10 @@ class Delivery:
             for one in claimed:
                 self._answered(one, settlements.PASSED_BY)
             return
-        start_by = now + int(self._terms.lease * START_SHARE)
+        # By its claim: what came late, to a process that stood still, may be somebody else's by now.
+        rest = int(self._terms.lease * (1 - START_SHARE))
         for number, one in enumerate(claimed, 1):
-            self._begin_one(one, start_by, now, chosen.get(one.message.id))
+            self._begin_one(one, one.lease_until - rest, now, chosen.get(one.message.id))
             if not number % _AT_A_STRETCH:
                 await asyncio.sleep(0)
 
