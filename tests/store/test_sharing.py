@@ -1,5 +1,8 @@
 """Several processes on one PostgreSQL: each input and each message is worked by one of them."""
 
+import contextlib
+import os
+import resource
 import select
 import threading
 from collections.abc import Callable
@@ -235,6 +238,23 @@ def test_a_sleeper_is_told_of_new_work(shared_store: database.Database, two_sess
         listener.interrupt()
         listener.wait(PATIENCE)
         listener.close()
+
+
+def test_a_sleeper_among_many_files(shared_store: database.Database, two_sessions: Two) -> None:
+    """A server that has a thousand connections open sleeps and wakes like any other, also on a connection made anew."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.ExitStack() as files:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 2_048)), hard))
+        files.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        for _ in range(1_024):
+            files.callback(os.close, os.open(os.devnull, os.O_RDONLY))
+        listener = shared_store.listener()
+        files.callback(listener.close)
+        with listener.asleep():
+            accept(two_sessions[0], samples.event(1))
+            listener.wait(PATIENCE)
+        listener.interrupt()
+        listener.wait(PATIENCE)
 
 
 def accept(session: database.Session, one: rows.Event) -> None:

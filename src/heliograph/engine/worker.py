@@ -186,6 +186,9 @@ class ThreadWorker:
         except errors.HeliographError as fault:
             _log.error("listener_failed", error=fault.message)
             self._stopping.wait(1.0)
+        except Exception as fault:  # noqa: BLE001 - a worker never ends for a fault of its sleep
+            _log.error("listener_failed", error=str(fault), exc_info=fault)
+            self._stopping.wait(1.0)
 
 
 class Listener(Protocol):

@@ -6,6 +6,7 @@ Law: frozen or vanished, a connection loses its partitions (engine.md E25); whoe
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import select
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -184,7 +185,11 @@ class Listener:
         with self._refusals():
             if any(True for _ in self._connection.notifies(timeout=0)):
                 return
-            select.select([self._connection.fileno(), self._woken], [], [], seconds)
+            # Not `select`, which takes no number of a file from 1,024 on: a server of many connections has such.
+            either = select.poll()
+            for file in (self._connection.fileno(), self._woken):
+                either.register(file, select.POLLIN)
+            either.poll(math.ceil(seconds * 1000))
             with contextlib.suppress(BlockingIOError):
                 os.read(self._woken, 4096)
             for _ in self._connection.notifies(timeout=0):
