@@ -91,6 +91,23 @@ def test_requests_one_after_the_other(answer: Answer) -> None:
     assert [state[:3] for state in states] == [b"200", b"200", b"200", b"404"]
 
 
+def test_an_address_as_it_was_typed(answer: Answer, key: bytes) -> None:
+    """Letters beyond ASCII in a path or a query are read as if they were encoded, as curl sends them."""
+    head = (
+        b" HTTP/1.1\r\nhost: here\r\nconnection: close\r\nx-name: \xc3\xbc\r\nauthorization: Bearer "
+        + key
+        + b"\r\n"
+    )
+    body = '{"profile": {"city": "Zürich"}}'.encode()
+    length = b"content-length: %d\r\n\r\n" % len(body)
+    path = "/profiles/jürgen".encode()
+    assert b"SUCCESS" in answer(
+        b"POST " + path + head + b"content-type: application/json\r\n" + length + body
+    )
+    for asked in (path, b"/profiles/j%C3%BCrgen?x=\xc3\xbc"):
+        assert "Zürich".encode() in answer(b"GET " + asked + head + b"\r\n")
+
+
 @pytest.mark.parametrize("cut", [0, 20, 160, 330])
 def test_another_protocol_is_not_gone_on_in(answer: Answer, key: bytes, cut: int) -> None:
     """A request that would rather go on in HTTP/2, as those of Java's own client, is read whole and answered."""

@@ -143,6 +143,8 @@ class _Connection(HttpToolsProtocol):
     _is_in_head = True
     _goes_on = False
     """Whether what is read has a piece of a body in it, or its end."""
+    _is_between = True
+    """Whether a request is next."""
     _is_deaf = False
     """Whether what still comes is not read."""
     _head = _begun = 0
@@ -161,6 +163,8 @@ class _Connection(HttpToolsProtocol):
         """Read on; the parser keeps what it has of a head, however long that becomes."""
         if self._is_deaf:
             return
+        if self._is_between and not data.isascii():
+            data = _with_plain_line(data)
         begun, was_in_head, self._goes_on = self._begun, self._is_in_head, False
         self._unset_keepalive_if_required()
         try:
@@ -218,6 +222,7 @@ class _Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Another request begins."""
         self._begun += 1
+        self._is_between = False
         self._head, self._is_in_head = 0, True
         self._expect_head()
         super().on_message_begin()
@@ -231,7 +236,7 @@ class _Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The body is whole."""
-        self._goes_on = True
+        self._goes_on = self._is_between = True
         if not self.parser.should_upgrade():
             super().on_message_complete()
 
@@ -243,3 +248,11 @@ class _Connection(HttpToolsProtocol):
     def _give_up(self, answer: bytes) -> None:
         self.transport.write(answer)
         self.transport.close()
+
+
+def _with_plain_line(data: bytes) -> bytes:
+    """What begins a request, its line in ASCII: some programs, as curl, send an address as it was typed."""
+    line, end, rest = data.partition(b"\r\n")
+    if line.isascii():
+        return data
+    return b"".join(b"%c" % sign if sign < 0x80 else b"%%%02X" % sign for sign in line) + end + rest
