@@ -219,8 +219,8 @@ def test_an_outpost_that_stands_still_is_followed_by_another(
     ready_sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One of which nothing is heard any more is ended: what it had is another's, and a stop waits for none."""
-    monkeypatch.setattr(outpost, "SILENCE", 0.5)
-    engine = Engine(ready_sqlite_url, tmp_path, lease_seconds=0.5)
+    monkeypatch.setattr(outpost, "SILENCE", 1.0)
+    engine = Engine(ready_sqlite_url, tmp_path, lease_seconds=1)
     engine.workspace_id = furnish(ready_sqlite_url, 20)
     watching = database.Database(ready_sqlite_url)
 
