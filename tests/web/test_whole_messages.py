@@ -119,6 +119,22 @@ def test_values_of_the_run_are_put_in_first(api: Client) -> None:
     assert len(api.get("/messages", params={"tag": "acme"}).json()["results"]) == 3
 
 
+def test_a_later_step_counts_all_who_were_written_to(api: Client) -> None:
+    """`refs.<ref>.counts` says of how many messages which holds, of people and of everybody on lists."""
+    town(api)
+    told = {
+        "to": {"email": "boss@example.com"},
+        "content": {"title": "t", "body": "${refs.sent.counts.SENT}"},
+    }
+    for to in (
+        {"list_id": "shop.news"},
+        [{"user_id": "cleo"}, {"list_id": "shop.news"}, {"list_id": "shop.offers"}],
+    ):
+        invoke(api, step(to=to, data=WORDS) | {"ref": "sent"}, DAY, {"action": "send", "message": told})
+    api.world.pass_time(days=2)
+    assert sorted(mail.text for mail in api.mailbox.to("boss@example.com")) == ["2", "5"]
+
+
 @pytest.mark.parametrize("message", ["refs.data.said", {"$ref": "data.said"}, "${data.said}"])
 def test_a_whole_message_may_come_from_the_run(api: Client, message: Any) -> None:
     """It means what it would mean as it stands there; what is no message fails the step."""

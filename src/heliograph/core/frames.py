@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
@@ -124,8 +125,8 @@ class Run:
     def _left(self, visit: int, record: Any) -> dict[str, Any]:
         output, status = record.output if isinstance(record.output, dict) else {}, record.status
         if plans.REQUESTED in output:
-            counts = self.mailed.get(visit) or walked_in(output)
-            return expressions.send_reference([*self.sent.get(visit, ()), *counts] or ["ENQUEUED"])
+            counts = Counter(self.sent.get(visit, ())) + Counter(self.mailed.get(visit) or walked_in(output))
+            return expressions.send_reference(counts or ["ENQUEUED"])
         mailed = counts_in(output)
         if mailed is not None:
             return expressions.send_reference(self.mailed.get(visit, mailed))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import secrets
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -220,8 +221,8 @@ def _mailed(
         keys = _cursors(row, [(visit, record)])
         if keys:
             parts = [fanout.progress(desk.cursors[key]) for key in keys if key in desk.cursors]
-            ended = frames.walked_in(record.output)
-            found[visit] = mailing.counts(campaigns.added(parts)) | ended or {"ENQUEUED": 1}
+            open_ones = Counter(mailing.counts(campaigns.added(parts)))
+            found[visit] = open_ones + Counter(frames.walked_in(record.output)) or {"ENQUEUED": 1}
     return found
 
 
