@@ -198,3 +198,20 @@ def test_a_step_may_write_to_whom_an_earlier_one_decides(world: testing.World) -
     world.pass_time(hours=2)
     assert [mail.recipient for mail in world.mailbox.received] == ["ana@example.com", "bob@example.com"]
     assert world.run(begun).status == "PROCESSED"
+
+
+@pytest.mark.parametrize("inputs", [1, 500])
+def test_a_step_knows_what_was_reported_in_its_turn(world: testing.World, inputs: int) -> None:
+    """How an earlier message stands is judged by all reports that came before the step, also in its own turn."""
+    acts.sized(world.turns, inputs)
+    reminder = {**HELLO, "if": "refs.first.status === 'OPENED'"}
+    begun = world.invoke(None, {**HELLO, "ref": "first"}, HOUR, reminder, data=MAIL)
+    world.run_until_idle()
+    (sent,) = world.mailbox.received
+    world.clock.at += 1_800_000_000
+    world.report(sent.message_id, "opened")
+    # Nobody took a turn for a while.
+    world.clock.at += 7_200_000_000
+    world.run_until_idle()
+    assert world.run(begun).steps == ("PROCESSED",) * 3
+    assert len(world.mailbox.received) == 2

@@ -15,7 +15,7 @@ import msgspec
 from heliograph import errors
 from heliograph.core import fetches, ids, messages, plans, reports, runs, schedule, step_keys, templates
 from heliograph.engine import desk as desks
-from heliograph.store import report_rows, rows, step_rows
+from heliograph.store import rows, step_rows
 
 _DELIVERED = int(messages.State.DELIVERED)
 
@@ -124,19 +124,20 @@ def standings(
     """How the messages of earlier sends stand, in Courier's words, by visit, as far as they were read."""
     found: dict[int, Sequence[str]] = {}
     for visit, message_ids in sent.items():
-        told = []
-        for message_id in message_ids:
-            message = desk.messages.get((workspace_id, message_id))
-            if message is not None:
-                reached = desk.reached.get((workspace_id, message_id))
-                told.append(_UNREPORTED[message.state] if reached is None else _status(message, reached))
+        keys = ((workspace_id, message_id) for message_id in message_ids)
+        told = [_status(desk, key) for key in keys if key in desk.messages]
         if told:
             found[visit] = told
     return found
 
 
-def _status(message: rows.Message, reached: report_rows.Reached) -> str:
-    return reports.status(messages.State(message.state), reached.known)
+def _status(desk: desks.Desk, key: tuple[int, bytes]) -> str:
+    state, fresh = desk.messages[key].state, desk.writes.reports.reached.get(key)
+    if fresh is not None and fresh.reached is not None and state in reports.AFTER:
+        # What this turn was told before it comes to the step.
+        return reports.status(messages.State(fresh.reached), fresh.known)
+    reached = desk.reached.get(key)
+    return _UNREPORTED[state] if reached is None else reports.status(messages.State(state), reached.known)
 
 
 _UNREPORTED = {int(state): reports.status(state, reports.NOTHING) for state in messages.State}
