@@ -215,3 +215,12 @@ def test_a_step_knows_what_was_reported_in_its_turn(world: testing.World, inputs
     world.run_until_idle()
     assert world.run(begun).steps == ("PROCESSED",) * 3
     assert len(world.mailbox.received) == 2
+
+
+def test_a_recipient_who_is_none_fails_the_run(world: testing.World) -> None:
+    """Of several whom the run names one may be nobody's id: the run ends with that fault, and nothing goes out."""
+    world.contact("bob", email="bob@example.com")
+    said = {"to": [{"user_id": "bob"}, {"user_id": "${data.other}"}], "content": {"title": "a", "body": "b"}}
+    begun = world.invoke(None, {"action": "send", "message": said}, data={"other": "x" * 300})
+    world.run_until_idle()
+    assert (world.run(begun).status, world.mailbox.received) == ("ERROR", [])

@@ -6,6 +6,7 @@ needs nothing else. A field that cannot be resolved ends the run: a message neve
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 from collections import Counter
@@ -239,11 +240,12 @@ class Step:
         return msgspec.structs.replace(outcome, output={**(outcome.output or {}), "read": steps})
 
     def people(self, run: Run, scope: expressions.Scope) -> Iterable[str]:
-        """Whose stored profiles it needs; a field that cannot be resolved yet names nobody."""
-        try:
-            return tuple(self.body.people(run, scope))
-        except (errors.InvalidInput, errors.RenderFailed):
-            return ()
+        """Whose stored profiles it needs, up to the first field that cannot be resolved yet."""
+        found: list[str] = []
+        with contextlib.suppress(errors.InvalidInput, errors.RenderFailed):
+            for user_id in self.body.people(run, scope):
+                found.append(user_id)  # noqa: PERF402 - what came before a fault stays
+        return found
 
     @property
     def is_placing(self) -> bool:
@@ -275,10 +277,8 @@ class Step:
     def lists(self, run: Run, scope: expressions.Scope) -> Iterable[str]:
         """The lists that it names; a kind that names any has a method `lists`."""
         named = getattr(self.body, "lists", None)
-        if named is None:
-            return ()
         try:
-            return tuple(named(run, scope))
+            return () if named is None else tuple(named(run, scope))
         except (errors.InvalidInput, errors.RenderFailed):
             return ()
 

@@ -131,7 +131,7 @@ class SendMessage(NamedTuple):
     def people(self, run: frames.Run, scope: expressions.Scope) -> Iterable[str]:
         """The recipients'."""
         named = [to.get("user_id") for to in self._recipients(scope)]
-        return [frames.name(one, "user_id") for one in named if isinstance(one, str | bool | int | float)]
+        return (frames.name(one, "user_id") for one in named if isinstance(one, str | bool | int | float))
 
     def _recipients(self, scope: expressions.Scope) -> list[dict[str, Any]]:
         path = f"{self.path}.message.to"
