@@ -46,6 +46,32 @@ digests = st.builds(
 """Events that journeys collect."""
 
 
+def _happening(event_type: str, n: int, **who: str | None) -> dict[str, object]:
+    return {"event_type": event_type, "contact_id": None, "conversation_id": None, "payload": {"n": n}} | who
+
+
+def _collecting(event_type: str) -> dict[str, object]:
+    data = {"of": "{{contact.id}}|{{conversation.id}}"}
+    action = {"type": "invoke_automation", "template": "digest", "data": data}
+    return {"name": "A rule", "trigger_type": event_type, "actions": [action]}
+
+
+# The batch of nobody's events has ana's partition, where an event of hers waits while the two items come in.
+_OF_NOBODY = plays.Play(
+    tuple(map(_collecting, plays.TYPES)),
+    (
+        (
+            700,
+            (
+                _happening("custom.b", 4),
+                _happening("custom.a", 7),
+                _happening("custom.a", 5, contact_id="ana", conversation_id="k1"),
+            ),
+        ),
+    ),
+)
+
+
 @pytest.mark.torture
 def test_batches_in_one_turn_or_in_many(world: testing.World) -> None:
     """What journeys collect is released in the same batches, whether a turn takes one item or all that are there."""
@@ -54,6 +80,7 @@ def test_batches_in_one_turn_or_in_many(world: testing.World) -> None:
 
     @hypothesis.settings(max_examples=EXAMPLES // 2, phases=PHASES)
     @hypothesis.given(digests)
+    @hypothesis.example(_OF_NOBODY)
     def same(play: plays.Play) -> None:
         left = stage.give_both(play)
         made.append(sum(row["run_id"] is not None for row in left["messages"]))

@@ -69,8 +69,9 @@ def join(
     workspace_id, tenant_id = origin_of
     said = batches.asked(run_id, visit, tenant_id, effect)
     partition = batches.partition_of(workspace_id, said)
-    # Items of one turn come to their batch in the order in which their runs were moved.
-    identity = ids.in_order(ids.of_effect(run_id, visit, 0, desk.head, partition), len(desk.writes.inbox))
+    # Items come to their batch in the order in which their runs were moved.
+    identity = ids.in_order(ids.of_effect(run_id, visit, 0, desk.head, partition), desk.debts)
+    desk.debts += 1
     desk.writes.inbox.append(
         rows.Inbox(partition, workspace_id, identity, int(effects.Inbox.JOIN), None, batches.write(said), 0)
     )

@@ -77,8 +77,9 @@ class _Tally(NamedTuple):
 class Desk:
     """The state of one turn in memory."""
 
-    def __init__(self, now: int):
-        self.now = now
+    def __init__(self, now: int, debts: int = 0):
+        """`debts` are those that turns of the same instant have laid into inboxes before."""
+        self.now, self.debts = now, debts
         self.head = ids.head(now)
         self.writes = rows.Writes()
         self.contacts: dict[tuple[int, str], rows.Contact] = {}
@@ -119,8 +120,6 @@ class Desk:
         """How many people of fan-outs and of the calendar were looked at."""
         self.goes_on = False
         """Whether a timer was set that is due at once."""
-        self.debts = 0
-        """How much this turn has laid into inboxes that is worked in its order."""
         self.listens: Callable[[int, str | None, str], bool] = lambda *_: False
         """(workspace, tenant, event type) to whether any rule or journey waits for such events."""
         self.groups: Callable[[int], segment_moves.Groups] = lambda _: segment_moves.NOBODY

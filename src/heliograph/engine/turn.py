@@ -81,6 +81,8 @@ class Turns:
         """The input that was marked last, until a turn is not refused."""
         self._storing = self._is_careful = False
         """Whether answers are being stored; whether a turn was refused: until one is not, no input begins another."""
+        self._latest = self._debts = 0
+        """The instant of the last turn, and how much turns of this instant have laid into inboxes in its order."""
         self._started = started.Started(store, session, doors, limits.misfire_grace, scripted)
         self._knowledge = knowledge.Knowledge(store, self._started.invoke)
         self._workspaces, self._plan = self._knowledge.workspaces, self._knowledge.plan
@@ -145,7 +147,7 @@ class Turns:
             self._taken = list(dict.fromkeys([*self._taken, *inputs]))
             if not self._taken:
                 return Report(0, 0, 0, False, now)
-            desk = desks.Desk(now)
+            desk = desks.Desk(now, self._debts if now == self._latest else 0)
             desk.listens = self._knowledge.listens
             desk.groups = lambda known: self._workspaces[known].definitions.moving
             desk.writes.timers += [answer.retry for answer in settled if answer.retry]
@@ -173,7 +175,7 @@ class Turns:
             self._alarms.note(desk)
             hot.write(connection, desk.writes, taken.partitions, now)
             written = self._stopwatch()
-        self._is_careful, self._marked = False, None
+        self._is_careful, self._marked, self._latest, self._debts = False, None, now, desk.debts
         self._handover.stored(len(answers))
         if claimed:
             self._handover.give(claimed, lambda space: self._workspaces[space].version)
