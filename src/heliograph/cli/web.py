@@ -32,6 +32,8 @@ So would who never ends what may follow a body that comes in pieces.
 """
 HEAD_SECONDS = 30.0
 """Seconds within which a head has to be whole."""
+BODY_SECONDS = 60.0
+"""Seconds within which the next piece of a body has to come, however many there are."""
 _REFUSAL = "HTTP/1.1 {}\r\ncontent-type: text/plain\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{}\n"
 
 
@@ -44,6 +46,11 @@ _TOO_LARGE = _refusal(
 )
 _TOO_SLOW = _refusal(
     "408 Request Timeout", f"a request's headers have to come within {HEAD_SECONDS:.0f} seconds"
+)
+
+
+_STALLED = _refusal(
+    "408 Request Timeout", f"the next piece of a body has to come within {BODY_SECONDS:.0f} seconds"
 )
 
 
@@ -137,7 +144,7 @@ class _Server(uvicorn.Server):
 
 
 class _Connection(HttpToolsProtocol):
-    """One whose requests have heads that end soon and are not endless."""
+    """One whose requests have heads that end soon and are not endless, and bodies that go on."""
 
     _patience: asyncio.TimerHandle
     _is_in_head = True
@@ -180,6 +187,8 @@ class _Connection(HttpToolsProtocol):
         else:
             # Beside the pieces of a body, and behind them, may stand what is none of it.
             is_counted = not (was_in_head or self._goes_on) and self._begun == begun
+            if not self._is_between:
+                self._expect_more()
         if is_counted:
             self._head += len(data)
             if self._head > MOST_HEAD:
@@ -237,6 +246,7 @@ class _Connection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The body is whole."""
         self._goes_on = self._is_between = True
+        self._patience.cancel()
         if not self.parser.should_upgrade():
             super().on_message_complete()
 
@@ -244,6 +254,19 @@ class _Connection(HttpToolsProtocol):
         if self._begun:
             self._patience.cancel()
         self._patience = self.loop.call_later(HEAD_SECONDS, self._give_up, _TOO_SLOW)
+
+    def _expect_more(self) -> None:
+        self._patience.cancel()
+        self._patience = self.loop.call_later(BODY_SECONDS, self._stalled)
+
+    def _stalled(self) -> None:
+        if self.flow.read_paused:
+            # It is we who do not read on yet.
+            self._expect_more()
+        elif self.cycle.response_started:
+            self.transport.close()
+        else:
+            self._give_up(_STALLED)
 
     def _give_up(self, answer: bytes) -> None:
         self.transport.write(answer)
