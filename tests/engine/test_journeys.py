@@ -201,6 +201,21 @@ def test_a_step_may_write_to_whom_an_earlier_one_decides(world: testing.World) -
 
 
 @pytest.mark.parametrize("inputs", [1, 500])
+def test_what_a_step_cancels_takes_no_step_in_its_turn(world: testing.World, inputs: int) -> None:
+    """A run whose token a step names goes no further, also where its own time has come in the same turn."""
+    acts.sized(world.turns, inputs)
+    begun = world.invoke(None, HOUR, {"action": "cancel", "cancelation_token": "cart"})
+    world.pass_time(seconds=1)
+    told = world.invoke(None, HOUR, HELLO, data=MAIL, cancelation_token="cart")
+    world.run_until_idle()
+    # Nobody took a turn for a while.
+    world.clock.at += 7_200_000_000
+    world.run_until_idle()
+    assert (world.run(begun).status, world.run(told).status) == ("PROCESSED", "CANCELED")
+    assert world.mailbox.received == []
+
+
+@pytest.mark.parametrize("inputs", [1, 500])
 def test_a_step_knows_what_was_reported_in_its_turn(world: testing.World, inputs: int) -> None:
     """How an earlier message stands is judged by all reports that came before the step, also in its own turn."""
     acts.sized(world.turns, inputs)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
+import msgspec
+
 from heliograph.core import effects, ids, plans, rules, runs
 from heliograph.engine import batch_words, looking, mailing, run
 from heliograph.engine import desk as desks
@@ -42,6 +44,12 @@ def cancel(desk: desks.Desk, row: rows.Run, start: rows.Start, reason: str = "ca
     records = runs.read(row.state)
     stop_messages(desk, row, start, records)
     batch_words.leave(desk, row, records)
+
+
+def reason_in(inbox: rows.Inbox) -> str:
+    """Why a run is canceled: an inbox row says it where it was not asked for."""
+    told = msgspec.json.decode(inbox.body)
+    return told if isinstance(told, str) else "canceled"
 
 
 def recall(desk: desks.Desk, workspace_id: int, request_id: bytes) -> None:

@@ -79,8 +79,7 @@ class Desk:
 
     def __init__(self, now: int, debts: int = 0):
         """`debts` are those that turns of the same instant have laid into inboxes before."""
-        self.now, self.debts = now, debts
-        self.head = ids.head(now)
+        self.now, self.head, self.debts = now, ids.head(now), debts
         self.writes = rows.Writes()
         self.contacts: dict[tuple[int, str], rows.Contact] = {}
         self.contacts_looked_up: set[tuple[int, str]] = set()
@@ -102,6 +101,8 @@ class Desk:
         self.passes: dict[tuple[int, str], Sequence[int]] = {}
         """When the last runs of throttled groups passed, by (workspace, group)."""
         self.starts: dict[tuple[int, bytes], rows.Start] = {}
+        self.called_off: set[tuple[int, str | None]] = set()
+        """(workspace, token) of runs that this turn has canceled: the next one ends them."""
         self.lists: dict[int, dict[str, str | None]] = {}
         """The tenants of lists that are there, by workspace and id."""
         self.lists_looked_up: set[tuple[int, str]] = set()

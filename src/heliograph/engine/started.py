@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-import msgspec
-
 from heliograph.core import batches, effects, outlooks, plans, runs
 from heliograph.engine import (
     askings,
@@ -192,7 +190,7 @@ class Started:
             return
         row = desk.runs.get((timer.workspace_id, timer.id))
         if fault is None and row is not None and row.status == runs.Status.WAITING:
-            if not self._budget.admits((row.workspace_id, row.id)):
+            if self._is_sent_away(desk, (row.workspace_id, row.id)):
                 desk.writes.timers.append(timer)
                 desk.goes_on = True
                 return
@@ -272,11 +270,16 @@ class Started:
     def _is_put_off(self, desk: desks.Desk, inbox: rows.Inbox) -> bool:
         """Whether the run waits for the next turn, and the input with it."""
         assert inbox.run_id is not None
-        if self._budget.admits((inbox.workspace_id, inbox.run_id)):
+        if not self._is_sent_away(desk, (inbox.workspace_id, inbox.run_id)):
             return False
         desk.writes.inbox.append(inbox)
         desk.goes_on = True
         return True
+
+    def _is_sent_away(self, desk: desks.Desk, key: Key) -> bool:
+        """Whether a run goes on in the next turn: this one has no time for it, or lets its cancel come before that."""
+        is_called_off = bool(desk.called_off) and (key[0], desk.starts[key].token) in desk.called_off
+        return is_called_off or not self._budget.admits(key)
 
     def _move(
         self,
@@ -351,7 +354,7 @@ class Started:
             # An operator has dropped it: what it had put in line is left to us.
             askings.stop_messages(desk, row, start, runs.read(row.state))
         elif row.status in runs.IN_PROGRESS:
-            askings.cancel(desk, row, start, _reason(inbox))
+            askings.cancel(desk, row, start, askings.reason_in(inbox))
         else:
             # An answer that this turn took before has ended it.
             return
@@ -388,9 +391,3 @@ class Started:
 
 def _is_canceled(row: rows.Run) -> bool:
     return row.status == runs.Status.CANCELED
-
-
-def _reason(inbox: rows.Inbox) -> str:
-    """Why a run is canceled: an inbox row says it where it was not asked for."""
-    told = msgspec.json.decode(inbox.body)
-    return told if isinstance(told, str) else "canceled"
