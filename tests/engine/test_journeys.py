@@ -239,3 +239,20 @@ def test_a_recipient_who_is_none_fails_the_run(world: testing.World) -> None:
     begun = world.invoke(None, {"action": "send", "message": said}, data={"other": "x" * 300})
     world.run_until_idle()
     assert (world.run(begun).status, world.mailbox.received) == ("ERROR", [])
+
+
+def test_a_cancel_comes_before_the_answers_of_its_turn(world: testing.World) -> None:
+    """A run that was canceled before its answer was taken takes no step more, however their ids stand."""
+    world.calls.answer = testing.answering({"word": "fetched"})
+    fetch = {"action": "fetch-data", "webhook": {"url": "https://example.com/a"}}
+    world.journey("cart", fetch, HELLO, cancelation_token="cart", trigger={"event_type": "custom.a"})
+    world._loop.run_until_complete(world.delivery.step())
+    world.events([{"event_type": "custom.a", "contact_id": f"c{n}", "payload": MAIL} for n in range(16)])
+    world.turns.take()
+    world._loop.run_until_complete(world.delivery.step())
+    with world._session.transaction() as connection:
+        world._session.hot.cancel_by_token(connection, {rows.TokenCancel(world.workspace_id, "cart")})
+    world.run_until_idle()
+    found = [row for row in tables.rows(world.app.store, "runs") if row["start_key"] is not None]
+    assert {(row["status"], len(runs.read(row["state"]))) for row in found} == {(runs.Status.CANCELED, 1)}
+    assert len(world.calls.received) == 16

@@ -88,6 +88,8 @@ class Started:
         self.reporting = reporting.Reporting(session, doors)
         self._moved: set[Key] = set()
         """Runs that this turn has moved: they may have got beyond what was read for them."""
+        self._ending: set[Key] = set()
+        """Runs whose cancel this turn has: nothing else of theirs comes before it."""
         self._plans: dict[tuple[bytes, int], plans.Plan] = {}
 
     # ── reading, in bulk ────────────────────────────────────────────────────────────────────────────
@@ -102,12 +104,12 @@ class Started:
         groups = throttling.groups_of([i for i in taken.inbox if (i.workspace_id, i.id) not in culprits])
         if groups:
             desk.passes |= hot.read_passes(connection, groups)
-        keys = {(t.workspace_id, t.id) for t in taken.timers if t.kind == effects.Timer.RUN}
-        keys |= {
+        self._ending = {
             (i.workspace_id, i.run_id)
             for i in taken.inbox
             if i.kind == effects.Inbox.CANCEL and i.run_id is not None
         }
+        keys = self._ending | {(t.workspace_id, t.id) for t in taken.timers if t.kind == effects.Timer.RUN}
         # A message that is to be tried again may be of a run that was canceled meanwhile.
         keys |= {(m.workspace_id, m.run_id) for m in desk.messages.values() if m.run_id is not None}
         keys -= {*culprits, *desk.runs}
@@ -279,7 +281,7 @@ class Started:
     def _is_sent_away(self, desk: desks.Desk, key: Key) -> bool:
         """Whether a run goes on in the next turn: this one has no time for it, or lets its cancel come before that."""
         is_called_off = bool(desk.called_off) and (key[0], desk.starts[key].token) in desk.called_off
-        return is_called_off or not self._budget.admits(key)
+        return is_called_off or key in self._ending or not self._budget.admits(key)
 
     def _move(
         self,
