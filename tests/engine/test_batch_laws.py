@@ -47,7 +47,7 @@ digests = st.builds(
 
 
 def _happening(event_type: str, n: int, **who: str | None) -> dict[str, object]:
-    return {"event_type": event_type, "contact_id": None, "conversation_id": None, "payload": {"n": n}} | who
+    return {"event_type": event_type, "contact_id": None, "conversation_id": None, "payload": {"n": n}, **who}
 
 
 def _collecting(event_type: str) -> dict[str, object]:
