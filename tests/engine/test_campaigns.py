@@ -208,6 +208,27 @@ def test_what_was_moved_to_later_does_not_run_at_its_first_time(world: testing.W
     assert received(world) == Counter({"c0@example.com": 1, "c1@example.com": 1})
 
 
+def test_a_campaign_runs_though_it_is_locked_later_than_was_set(world: testing.World) -> None:
+    """One that was activated under a longer lock is looked at again when the shorter one begins."""
+    crowd(world, 1)
+    campaign = world.campaign(group=world.communication_group(**TEXT), scheduled_at="2026-01-01T10:00:00Z")
+    world.turns._walks._limits = world.turns._walks._limits._replace(lock_window=schedule.SECOND)
+    world.pass_time(hours=11)
+    assert world.campaign_stands(campaign).state is State.COMPLETED
+    assert len(world.mailbox.received) == 1
+
+
+def test_a_campaign_whose_time_is_taken_away_runs_at_once(world: testing.World) -> None:
+    """An active campaign that is to run at once now, and not tomorrow, does."""
+    crowd(world, 1)
+    campaign = world.campaign(group=world.communication_group(**TEXT), scheduled_at="2026-01-02T10:00:00Z")
+    world.run_until_idle()
+    world.change_campaign(campaign, trigger_metadata={"scheduled_at": None})
+    world.run_until_idle()
+    assert world.campaign_stands(campaign).state is State.COMPLETED
+    assert len(world.mailbox.received) == 1
+
+
 def test_a_scheduled_campaign_can_not_be_changed(world: testing.World) -> None:
     """Within the lock's time it goes its way."""
     campaign = world.campaign(group=world.communication_group(**TEXT), scheduled_at="2026-01-01T00:00:30Z")

@@ -78,10 +78,12 @@ def set_by_people(standing: Standing, wanted: State, due_at: int | None, now: in
         raise errors.Conflict(refusal(standing.state, f"become {wanted.name.lower()!r}"))
     if wanted is not State.ACTIVE:
         return Standing(wanted)
-    at = due_at
-    if at is None and standing.state is State.ACTIVE and standing.due_at is not None:
-        at = standing.due_at
-    return Standing(State.ACTIVE, now if at is None else at)
+    if due_at is not None:
+        return Standing(State.ACTIVE, due_at)
+    if standing.state is State.ACTIVE and standing.due_at is not None:
+        # One that was to run at once already keeps the instant.
+        return Standing(State.ACTIVE, min(now, standing.due_at))
+    return Standing(State.ACTIVE, now)
 
 
 def refusal(state: State, what: str) -> str:

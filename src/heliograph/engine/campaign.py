@@ -116,7 +116,8 @@ def look_at_clock(
     if after != before:
         desk.put_campaign(stand(row, after))
     wake_at = campaigns.next_look(after, limits.lock_window)
-    if wake_at is not None and after != before:
+    # One that stands as before is looked at again too: it may have been activated where the lock is longer.
+    if wake_at is not None:
         desk.writes.timers.append(timer(row, wake_at))
 
 
