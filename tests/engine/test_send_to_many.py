@@ -63,3 +63,18 @@ def test_a_send_to_a_list_holds_as_much_for_many_as_for_few(world: testing.World
     assert 0 < few["write messages"] <= 2 * INPUTS
     # The inbox tells the cursors of what was sent: as many as one turn has answers.
     assert {name: rows for name, rows in many.items() if rows > max(few.get(name, 0), 2 * INPUTS, 64)} == {}
+
+
+def test_who_is_put_on_a_list_as_it_is_written_to_is_known(world: testing.World) -> None:
+    """A journey that puts people on a list and then writes to it reaches them, whether they were on it before or not."""
+    names = [f"c{number}" for number in range(20)]
+    for name in names:
+        world.contact(name, email=f"{name}@example.com")
+    world.subscribe("news", *names[:10])
+    world.template("hello", subject="Hi", text="Hello {{ contact.id }}")
+    world.run_until_idle()
+    joining = [{"action": "subscribe", "list_id": "news", "recipient_id": name} for name in names]
+    world.invoke(None, *joining, {"action": "send-list", "list": "news", "template": "hello"})
+    world.run_until_idle()
+    reached = sorted(mail.recipient for mail in world.mailbox.received)
+    assert reached == sorted(f"{name}@example.com" for name in names)

@@ -7,7 +7,7 @@ open any more. A run that was canceled writes to nobody whom its cursors have no
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -274,10 +274,20 @@ def _recipient(
     return outgoing.Recipient(person.user_id, place.profile(profile), body.data, place.seen)
 
 
-def places(body: courses.Body, people: Sequence[list_rows.Subscriber]) -> set[tuple[str, str]]:
+def places(body: courses.Body, people: Iterable[str]) -> set[tuple[str, str]]:
     """Of whom it has to be known what is said of them in a tenant: (user_id, tenant)."""
     named = {body.member_of, body.spoken_for} - {None}
-    return {(person.user_id, str(tenant_id)) for person in people for tenant_id in named}
+    return {(user_id, str(tenant_id)) for user_id in people for tenant_id in named}
+
+
+def joined(desk: desks.Desk, cursor: fanout_rows.Cursor, course: courses.Course) -> set[str]:
+    """Whom this turn has put among those who are walked over, wherever they stand."""
+    here = (cursor.workspace_id, cursor.partition)
+    if course.body.audience is not None:
+        changed = desk.writes.contacts.values()
+        return {row.user_id for row in changed if (row.workspace_id, row.partition) == here}
+    lists = {(here[0], list_id, here[1]) for list_id in course.body.lists}
+    return {key[3] for key in desk.writes.subscriptions if key[:3] in lists}
 
 
 def _launch(

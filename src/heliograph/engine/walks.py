@@ -31,6 +31,8 @@ class Walks:
         self._runs: dict[tuple[int, bytes], rows.Run] = {}
         """The runs that asked for the mailings which the present turn walks over."""
         self._steps = fanout.Steps(0)
+        self._connection: Any = None
+        """That of the present turn's transaction."""
 
     # ── reading, in bulk ────────────────────────────────────────────────────────────────────────────
 
@@ -43,7 +45,7 @@ class Walks:
         room: int,
     ) -> None:
         """How campaigns stand, how far cursors have come, and the next people of these: at most `room`."""
-        hot = self._session.hot
+        hot, self._connection = self._session.hot, connection
         inbox = [i for i in taken.inbox if i.kind in INBOX and (i.workspace_id, i.id) not in culprits]
         timers = [t for t in taken.timers if t.kind in TIMERS]
         if not (inbox or timers):
@@ -79,8 +81,17 @@ class Walks:
         """At what has to be known of a cursor's next people besides."""
         course, found = self._course(cursor), self._steps.of(cursor)
         if isinstance(course, courses.Course) and found is not None:
-            places = mailing.places(course.body, found[0])
+            places = mailing.places(course.body, (person.user_id for person in found[0]))
             looks.add(cursor.workspace_id, looking.Wanted(tenants=places))
+
+    def _look_at_joined(self, desk: desks.Desk, cursor: fanout_rows.Cursor, course: courses.Course) -> None:
+        """At whom earlier decisions of this turn may have put among a cursor's next people."""
+        joined = mailing.joined(desk, cursor, course)
+        if joined:
+            looks = looking.Looks()
+            places = mailing.places(course.body, joined)
+            looks.add(cursor.workspace_id, looking.Wanted(joined, tenants=places))
+            looks.read(self._connection, self._session.hot, desk)
 
     def _walk_of(self, connection: Any, cursor: fanout_rows.Cursor) -> fanout.Walk[Any]:
         hot, course = self._session.hot, self._course(cursor)
@@ -157,6 +168,7 @@ class Walks:
             return
         people, is_last = found
         if isinstance(course, courses.Course):
+            self._look_at_joined(desk, cursor, course)
             mailing.step(desk, cursor, course, people, is_last=is_last)
         else:
             campaign.step(desk, cursor, course, people, is_last=is_last)
