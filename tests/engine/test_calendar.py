@@ -256,6 +256,24 @@ def test_what_cannot_be_decided_holds_up_nobody(
     assert len(world.mailbox.to("sales@shop.example")) == 1
 
 
+def test_a_birthday_that_could_not_be_looked_at_is_looked_at_later(
+    world: testing.World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody whose birthday turns out to be today hears of it, though the first look at it failed."""
+    world.date_automation(**NOTIFY, actionhour="06:00:00")
+    world.pass_time(hours=25)
+
+    def broken(*_: object) -> Any:
+        raise ValueError("no such day")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(calendar.Calendar, "_go_on", broken)
+        world.contact("ana", email="ana@example.com", birthdate=BIRTHDAY)
+        world.pass_time(seconds=2)
+    world.pass_time(hours=8)
+    assert len(world.mailbox.to("sales@shop.example")) == 1
+
+
 # ── killed ──────────────────────────────────────────────────────────────────────────────────────────
 
 EXAMPLES = 200 if environment.is_torture() else 6

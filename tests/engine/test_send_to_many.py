@@ -66,7 +66,7 @@ def test_a_send_to_a_list_holds_as_much_for_many_as_for_few(world: testing.World
 
 
 def test_who_is_put_on_a_list_as_it_is_written_to_is_known(world: testing.World) -> None:
-    """A journey that puts people on a list and then writes to it reaches them, whether they were on it before or not."""
+    """A journey that puts people on a list and then writes to it reaches them, those who were on it before too."""
     names = [f"c{number}" for number in range(20)]
     for name in names:
         world.contact(name, email=f"{name}@example.com")

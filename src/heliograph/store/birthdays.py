@@ -37,7 +37,9 @@ def note(
 
 def known_between(timer: rows.Timer) -> tuple[int, int]:
     """From which instant up to but without which the birthdays became known that a timer is about."""
-    return timer.wake_at - schedule.SECOND, timer.wake_at
+    # Its id has the end of that second: it may have been put off since.
+    until = ids.created_at(timer.id)
+    return until - schedule.SECOND, until
 
 
 def _timer(workspace_id: int, partition: int, now: int) -> rows.Timer:
