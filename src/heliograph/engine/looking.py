@@ -167,5 +167,7 @@ def keep_keys(
 
 
 def scoped_key(tenant_id: str | None, key: str) -> str:
-    """The key of a step as it is stored: what tenants do is no business of each other."""
-    return key if tenant_id is None else f"{tenant_id}/{key}"
+    """The key of a step as it is stored: what tenants do is no business of each other, whatever they are called."""
+    if tenant_id is None:
+        return f"/{key}" if "/" in key else key
+    return f"{tenant_id.replace('%', '%25').replace('/', '%2F')}/{key}"
