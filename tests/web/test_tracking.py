@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from heliograph import errors, settings
+from heliograph.core import tracking
 from tests.web.client import Client, faults
 
 PLACE = "https://mail.shop.example"
@@ -75,6 +76,33 @@ def test_a_link_is_followed_and_counted_once(api: Client) -> None:
     (message,) = api.get("/messages").json()["results"]
     output = api.get(f"/messages/{message['id']}/output").json()["results"][0]["content"]
     assert "/t/" not in output["html"]
+
+
+@pytest.mark.parametrize(
+    ("written", "there"),
+    [
+        ("https://shop.example/?a=1&region=eu&copy=2&lt", "https://shop.example/?a=1&region=eu&copy=2<"),
+        ("https://shop.example/&#252;ber?a&amp;=1", "https://shop.example/%C3%BCber?a&=1"),
+        ("https://shop.example/\n\t靴?größe=7", "https://shop.example/%E9%9D%B4?gr%C3%B6%C3%9Fe=7"),
+        ("https://shop.example/a b?c=%20", "https://shop.example/a%20b?c=%20"),
+    ],
+)
+def test_a_link_leads_where_a_browser_would_go(database_url: str, written: str, there: str) -> None:
+    """However an address stands in a page (an `&` that is no name of HTML's, letters, a line end), it is followed."""
+    with Client(database_url, public_url=PLACE, tracking=("clicks",)) as api:
+        api.world.template("news", subject="News", text="Shoes", html=f'<p><a href="{written}">Shoes</a></p>')
+        assert tells(api) == {"clicks"}
+        (mail,) = api.mailbox.received
+        assert mail.html is not None
+        (link,) = re.findall(r'href="([^"]*)"', mail.html)
+        answer = api.get(link.removeprefix(PLACE), key=None)
+        assert (answer.status_code, answer.headers["location"]) == (302, there)
+
+
+def test_a_link_that_is_no_address_is_left_as_it_is() -> None:
+    """What cannot be told where its reader comes from costs nobody their message."""
+    markup = '<a href="https://[shop/">Shoes</a>'
+    assert tracking.with_campaign(markup, PLACE, {"source": "news"}) == markup
 
 
 def test_tracking_takes_a_place_to_lead_past() -> None:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable, Mapping
+from html.entities import html5
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 LONGEST = 2_000
 """Characters of an address that is followed; a longer one is left as it is."""
 _LINK = re.compile(r"(<a\b[^>]*?\shref\s*=\s*)([\"'])(https?://[^\"'<>]*)\2", re.IGNORECASE)
+_REFERENCE = re.compile(r"&(?:#(?:[0-9]++|[xX][0-9a-fA-F]++);?|[A-Za-z0-9]++(?:;|(?!=)))")
 _END = re.compile(r"</body\s*>", re.IGNORECASE)
 
 
@@ -20,7 +22,7 @@ def with_links(markup: str, ours: str, address_of: Callable[[str], str]) -> str:
     """HTML whose links lead to `address_of` what they led to; what begins with `ours` stays."""
 
     def changed(found: re.Match[str]) -> str:
-        there = html.unescape(found[3])
+        there = _REFERENCE.sub(_meant, found[3])
         if there.startswith(ours) or len(there) > LONGEST:
             return found[0]
         return f"{found[1]}{found[2]}{html.escape(address_of(there))}{found[2]}"
@@ -28,11 +30,19 @@ def with_links(markup: str, ours: str, address_of: Callable[[str], str]) -> str:
     return _LINK.sub(changed, markup)
 
 
+def _meant(found: re.Match[str]) -> str:
+    """The sign for which this stands in an attribute, where no name is known by its beginning: `&region=` is none."""
+    return html.unescape(found[0]) if found[0][1] == "#" else html5.get(found[0][1:], found[0])
+
+
 def with_campaign(markup: str, ours: str, utm: Mapping[str, str]) -> str:
     """HTML whose links tell where their reader comes from (`utm_source` …), but where they tell it themselves."""
 
     def told(there: str) -> str:
-        parts = urlsplit(there)
+        try:
+            parts = urlsplit(there)
+        except ValueError:
+            return there
         said = parse_qsl(parts.query, keep_blank_values=True)
         names = {name for name, _ in said}
         added = urlencode({f"utm_{k}": v for k, v in utm.items() if f"utm_{k}" not in names})

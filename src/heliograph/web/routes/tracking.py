@@ -7,6 +7,8 @@ nothing; whoever follows a link gets there, whatever became of its message.
 from __future__ import annotations
 
 import base64
+import string
+from urllib.parse import quote
 
 from litestar import Response, get
 
@@ -37,7 +39,13 @@ def follow_link(request: Call) -> Response[bytes]:
     headers = {"cache-control": "no-store", "referrer-policy": "no-referrer"}
     if said.link is None:
         return Response(_PICTURE, media_type="image/gif", headers=headers)
-    return Response(b"", status_code=302, headers={**headers, "location": said.link})
+    return Response(b"", status_code=302, headers={**headers, "location": _place(said.link)})
+
+
+def _place(link: str) -> str:
+    """An address as a header takes it, and as every browser reads what stands in a page."""
+    whole = link.translate(dict.fromkeys(map(ord, "\t\r\n"))).strip()
+    return quote(whole, safe=string.punctuation)
 
 
 def _is_ahead(request: Call) -> bool:
