@@ -98,8 +98,9 @@ def test_who_stands_there_twice_is_one_person(house: str, tmp_path: Path, tell: 
         "user_id;name\nana;Ana\n",
         "user_id\tname\n\nana\tAna",
         'name,user_id\n"Ana","ana"\n',
+        '\ufeff"user_id","name"\r\n"ana","Ana"\r\n',
     ],
-    ids=["as a spreadsheet writes it", "semicolons", "tabs, an empty line", "quotes, another order"],
+    ids=["as a spreadsheet writes it", "semicolons", "tabs, an empty line", "quotes, another order", "both"],
 )
 def test_csv_comes_in_many_forms(content: str, lone_house: str, tmp_path: Path, tell: program.Tell) -> None:
     """Marks of encoding, ends of lines, delimiters and quotes are read as they are meant."""
@@ -138,6 +139,22 @@ def test_a_line_is_counted_as_an_editor_counts(lone_house: str, tmp_path: Path, 
     tell("import", "contacts", written(tmp_path, content))
     assert [(row[0], row[1]) for row in reported(tmp_path / "people.csv")] == [("5", "ben")]
     assert profile(lone_house, "ana")["note"] == "one\ntwo"
+
+
+@pytest.mark.parametrize(
+    "below", [3, 20_000], ids=["to the end of the file", "for longer than a cell may be"]
+)
+def test_a_quote_that_is_not_closed_takes_nobody_with_it(
+    below: int, lone_house: str, tmp_path: Path, tell: program.Tell
+) -> None:
+    """It stops its own row alone, and who stands below is taken as they stand."""
+    rows = "".join(f"ben{number},Ben\n" for number in range(below))
+    told = tell(
+        "import", "contacts", written(tmp_path, f'user_id,name\nana,"Ana\n{rows}cleo,"Cleo" the Great\n')
+    )
+    assert told.out.startswith(f"workspace default: {below:,} contacts made")
+    assert [row[0] for row in reported(tmp_path / "people.csv")] == ["2", str(below + 3)]
+    assert profile(lone_house, "ben0") == {"name": "Ben"}
 
 
 def test_what_is_no_text_is_told(lone_house: str, tmp_path: Path, tell: program.Tell) -> None:
@@ -243,6 +260,20 @@ def test_what_was_reported_before_the_stop_is_reported_once(
     tell("import", "contacts", file)
     assert [row[1] for row in reported(file)][:2] == ["", "bad-email"]
     assert len(reported(file)) == 6
+
+
+def test_a_report_that_was_taken_away_begins_anew(
+    lone_house: str, tmp_path: Path, tell: program.Tell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who has seen to the rows of an import that stopped, and put its report away, can still let it go on."""
+    monkeypatch.setattr(importing, "_ROWS_AT_ONCE", 10)
+    file = shop(tmp_path, 50, bad=True)
+    interrupted(lone_house, file, 2)
+    first = reported(file)
+    file.with_name(f"{file.name}.bad.csv").unlink()
+    assert tell("import", "contacts", file).code == 0
+    assert first
+    assert len(first) + len(reported(file)) == 6
 
 
 def test_a_file_that_was_changed_is_read_from_its_head(

@@ -6,6 +6,7 @@ A bad row is told with its field and the reason, and the next one is read; nothi
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
@@ -49,8 +50,10 @@ class ContactFile:
         """`region` is where telephone numbers without a country code are read. Raises errors.InvalidInput."""
         self._file = path.open("rb")
         self._region = region
-        self._place = Place(0, 0)
         try:
+            # A mark of its own at its head, as Excel writes one, would make text of the quotes behind it.
+            head = len(codecs.BOM_UTF8) if self._file.read(3) == codecs.BOM_UTF8 else 0
+            self._place = Place(head, 0)
             self._delimiter = self._guess_delimiter()
             self.columns = self._header()
         except BaseException:
@@ -62,14 +65,15 @@ class ContactFile:
         self._file.close()
 
     def _guess_delimiter(self) -> str:
+        self._file.seek(self._place.offset)
         first = self._file.readline().decode("utf-8", "replace")
-        self._file.seek(0)
+        self._file.seek(self._place.offset)
         return max(_DELIMITERS, key=first.count)
 
     def _header(self) -> list[str]:
         record = next(self._records(), [])
         cells = [] if isinstance(record, csv.Error) else record
-        columns = [cell.removeprefix("\ufeff").strip() for cell in cells]
+        columns = [cell.strip() for cell in cells]
         faults = _header_faults(columns)
         if faults:
             raise errors.InvalidInput(faults=faults)
@@ -90,15 +94,25 @@ class ContactFile:
             line = self._place.line + 1
 
     def _records(self) -> Iterator[list[str] | csv.Error]:
-        """The cells of each record, which may take many lines; `_place` follows."""
-        reader = csv.reader(self._lines(), delimiter=self._delimiter)
+        """The cells of each record, which may take many lines; `_place` follows.
+
+        Of one that cannot be read its first line is passed over, and what follows is read: a quote that is not closed
+        would take with it whoever stands below.
+        """
         while True:
+            begun = self._place
             try:
-                yield next(reader)
-            except StopIteration:
-                return
+                for record in csv.reader(self._lines(), delimiter=self._delimiter, strict=True):
+                    yield record
+                    begun = self._place
             except csv.Error as fault:
-                yield fault
+                is_long = self._place.line > begun.line + 1
+                self._file.seek(begun.offset)
+                self._place = begun
+                next(self._lines())
+                yield csv.Error("a quote in it is not closed where its cell ends") if is_long else fault
+            else:
+                return
 
     def _lines(self) -> Iterator[str]:
         for line in iter(self._file.readline, b""):
@@ -156,8 +170,10 @@ class Report:
 
     def __init__(self, path: Path, size: int):
         """Goes on after the first `size` bytes of what an earlier run has written; 0 begins anew."""
-        self.path, self.size = path, size
-        if size == 0:
+        self.path = path
+        # One that was taken away or shortened meanwhile begins anew.
+        self.size = size if path.is_file() and path.stat().st_size >= size else 0
+        if self.size == 0:
             path.unlink(missing_ok=True)
         else:
             with path.open("rb+") as file:
