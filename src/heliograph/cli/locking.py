@@ -14,6 +14,8 @@ from heliograph import errors
 @contextlib.contextmanager
 def alone(database: Path) -> Iterator[None]:
     """Hold `<database>.lock`. Raises errors.DatabaseLocked where another server holds it."""
+    # The file itself: by a link to it it would be another one.
+    database = database.resolve()
     path = database.with_name(f"{database.name}.lock")
     try:
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
