@@ -64,6 +64,7 @@ class Outlets:
     ):
         """`installed` replaces the channels that the settings name, `opener` what opens a workspace's providers."""
         self._settings, self._store, self._now = settings, store, time.now
+        _check_addresses(settings)
         door = webhook.HttpDoor(time.now, frozenset(settings.allowed_hosts))
         self._http = webhook.WebhookChannel(door)
         self._guard = guard.Guard(settings.allowed_hosts)
@@ -175,6 +176,16 @@ def _trial(sender: str, opened: ways.Opened, address: str, now: int) -> channels
     whole = opened.sending.sender or mime.mailbox(sender, "sender")
     letter = mime.Letter(identity, now, whole, mime.Mailbox(address), "A trial", words)
     return channels.Outgoing(identity, opened.channel, address, mime.compose(letter), whole.address, until)
+
+
+def _check_addresses(settings: settings_module.Settings) -> None:
+    """Raises errors.BadSetting where e-mails could not be from whom, or come back to where, the settings say."""
+    for name, written in (("SENDER", settings.sender), ("BOUNCE_ADDRESS", settings.bounce_address)):
+        try:
+            if written:
+                mime.mailbox(written)
+        except errors.InvalidInput as refused:
+            raise errors.BadSetting(f"{settings_module.PREFIX}{name}: {refused.faults[0].message}") from None
 
 
 def _signer(settings: settings_module.Settings) -> Any:

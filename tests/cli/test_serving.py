@@ -136,9 +136,28 @@ def test_a_sqlite_file_has_one_server(lone_house: str, tell: program.Tell) -> No
         told = tell("serve", "--port", "0")
         assert (told.code, told.out) == (1, "")
         assert f"another heliograph serve (process {first.process.pid}) has" in told.err
+        file = Path(lone_house.removeprefix("sqlite:///"))
+        file.with_name("link.db").symlink_to(file)
+        told = tell("serve", "--port", "0", "--database", f"sqlite:///{file.with_name('link.db')}")
+        assert f"another heliograph serve (process {first.process.pid}) has" in told.err
         first.end(signal.SIGKILL)
     with program.served(lone_house) as second:
         assert second.end() == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("SENDER", "Shop <a@b c>"), ("SENDER", "@"), ("BOUNCE_ADDRESS", "a b@shop.example")]
+)
+@pytest.mark.parametrize("delivery", ["apart", "beside"])
+def test_an_address_that_is_none_is_told_at_the_start(
+    name: str, value: str, delivery: str, lone_house: str, tell: program.Tell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody's message fails for it, and no process is started again and again."""
+    monkeypatch.setenv(f"HELIOGRAPH_{name}", value)
+    monkeypatch.setenv("HELIOGRAPH_DELIVERY", delivery)
+    told = tell("serve", "--port", "0")
+    assert (told.code, told.out) == (1, "")
+    assert told.err.startswith(f"heliograph: HELIOGRAPH_{name}: ")
 
 
 def test_a_clock_of_ones_own(sqlite_url: str, tell: program.Tell) -> None:

@@ -66,9 +66,21 @@ def test_every_number_has_bounds(name: str, value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("SENDER", "nobody"), ("DEFAULT_REGION", "Germany"), ("DEFAULT_REGION", "de")]
+    ("name", "value"),
+    [
+        ("SENDER", "nobody"),
+        ("DEFAULT_REGION", "Germany"),
+        ("DEFAULT_REGION", "de"),
+        ("PUBLIC_URL", "https://"),
+        ("PUBLIC_URL", "https://[shop"),
+        ("SMTP_URL", "smtp://[::1"),
+        ("DATABASE_URL", "sqlite:data.db"),
+        ("DATABASE_URL", "SQLITE:///data.db"),
+        ("DATABASE_URL", "sqlite:///:memory:"),
+        ("DATABASE_URL", "postgresql:name"),
+    ],
 )
 def test_a_text_that_cannot_be_used_is_refused(name: str, value: str) -> None:
-    """A sender without an address, and a region that is none, are told at the start and not by every message."""
+    """A sender without an address, or what is no region or address, is told at the start and not by every message."""
     with pytest.raises(errors.BadSetting, match=f"HELIOGRAPH_{name} takes"):
         settings.load({f"HELIOGRAPH_{name}": value})

@@ -51,6 +51,13 @@ def test_a_database_of_a_newer_program_is_left_alone(store: database.Database) -
     assert tables.content(store) == before
 
 
+def test_an_address_that_is_none_is_told() -> None:
+    """What PostgreSQL cannot read as an address is refused before anything is asked, in a line that says why."""
+    with pytest.raises(errors.DatabaseUnreachable) as told:
+        database.Database("postgresql://me@host/name?colour=blue")
+    assert "colour" in one_line(told)
+
+
 def test_an_empty_postgresql_asks_to_be_migrated(postgres_url: str) -> None:
     """A server that several programs share is not changed by opening it: the line says which command does."""
     store = database.Database(postgres_url)

@@ -102,6 +102,8 @@ class Database:
         self.path = _path_of(url) if self.is_sqlite else None
         if self.path is not None:
             _prepare_folder(self.path, must_exist)
+        else:
+            _check_postgres(url)
         self._only_reads = only_reads
         self._gate = threading.RLock()
         self._engine = _engine(self, pool_size)
@@ -232,6 +234,14 @@ def _prepare_folder(path: Path, must_exist: bool) -> None:
         raise errors.DatabaseUnreachable(
             f"the folder {path.parent} cannot be made: {fault.strerror}"
         ) from None
+
+
+def _check_postgres(url: str) -> None:
+    try:
+        psycopg.conninfo.conninfo_to_dict(url)
+    except psycopg.ProgrammingError as fault:
+        words = " ".join(str(fault).split())
+        raise errors.DatabaseUnreachable(f"this is no address of a PostgreSQL database: {words}") from None
 
 
 def _engine(database: Database, pool_size: int) -> sa.Engine:
