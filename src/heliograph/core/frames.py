@@ -100,11 +100,11 @@ class Run:
         self.automation = b""
         """The id of the automation that it is a run of: what a group of its runs is known by."""
         self._visit = 0
-        self._records: Sequence[Any] = ()
+        self.records: Sequence[Any] = ()
 
     def look(self, visit: int, records: Sequence[Any]) -> None:
         """The step of this visit is taken next; `records` is what those before it left."""
-        self._visit, self._records = visit, records
+        self._visit, self.records = visit, records
         context = self._begun
         for place, left in self._leaves.items():
             if place < len(records) and records[place].status == plans.Status.SUCCEEDED:
@@ -116,7 +116,7 @@ class Run:
         context, visit = self.context, self._visit
         if reads and self.refs:
             steps = {
-                ref: self._left(place, self._records[place])
+                ref: self._left(place, self.records[place])
                 for ref, place in self.refs.items()
                 if place < visit and is_read(ref, reads)
             }

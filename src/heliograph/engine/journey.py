@@ -101,7 +101,8 @@ class Journeys:
         views = self._views_of(desk)
         known = self._known(views, row, start, plan)
         view, seen, body = views.of(row.workspace_id, start.tenant_id), known.run, known.body
-        seen.people, seen.stored, seen.tenants, seen.keys = view.people, view.stored, view.tenants, view.keys
+        seen.people, seen.stored, seen.tenants = view.people, view.stored, view.tenants
+        seen.keys = _OwnKeys(view.keys, desk.now, seen, start) if known.ahead.keyed else view.keys
         _look_back(desk, row, known)
 
         def invoke(template: str, given: Mapping[str, Any]) -> Any:
@@ -331,6 +332,24 @@ class _Keys(_OnDesk):
         if found.expires_at <= self._desk.now:
             raise KeyError(place)
         return frames.Used(ids.wire(found.run_id), msgspec.json.decode(found.answer))
+
+
+class _OwnKeys(Mapping[tuple[str, str], frames.Used]):
+    """The keys that hold for a run: those that it used itself in this move too, and the others."""
+
+    def __init__(self, others: _Keys, now: int, run: frames.Run, start: rows.Start):
+        self._others, self._now, self._run, self._start = others, now, run, start
+
+    def __getitem__(self, place: tuple[str, str]) -> frames.Used:
+        run, messages_of = self._run, askings.messages_of(self._start)
+        own = looking.used_by_itself(run.run_id, run.records, place, self._now, messages_of)
+        return self._others[place] if own is None else own
+
+    def __iter__(self) -> Any:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
 
 
 class _View(NamedTuple):

@@ -13,7 +13,18 @@ from typing import Any
 import msgspec
 
 from heliograph import errors
-from heliograph.core import fetches, ids, messages, plans, reports, runs, schedule, step_keys, templates
+from heliograph.core import (
+    fetches,
+    frames,
+    ids,
+    messages,
+    plans,
+    reports,
+    runs,
+    schedule,
+    step_keys,
+    templates,
+)
 from heliograph.engine import desk as desks
 from heliograph.store import rows, step_rows
 
@@ -157,13 +168,34 @@ def keep_keys(
         kept = step_keys.kept_in(record)
         if kept is None or (visit < len(before) and before[visit].status == record.status):
             continue
-        answer = record.output.get(fetches.FETCHED)
-        if answer is None:
-            answer = [ids.text(one) for one in messages_of(row.id, visit, record)]
-        key = scoped_key(tenant_id, kept.key)
-        expires_at = schedule.parse_instant(kept.expires_at, "expires_at")
-        encoded = msgspec.json.encode(answer)
+        key, expires_at = scoped_key(tenant_id, kept.key), _expires_at(kept)
+        encoded = msgspec.json.encode(_answer(row.id, visit, record, messages_of))
         desk.put_step_key(step_rows.StepKey(row.workspace_id, kept.action, key, row.id, encoded, expires_at))
+
+
+def used_by_itself(
+    run_id: bytes,
+    records: Sequence[runs.Record],
+    place: tuple[str, str],
+    now: int,
+    messages_of: MessagesOf,
+) -> frames.Used | None:
+    """What a run's own steps have done with this key, by what they left: its turn remembers it when they are taken."""
+    for visit, record in enumerate(records):
+        kept = step_keys.kept_in(record)
+        if kept is not None and (kept.action, kept.key) == place and _expires_at(kept) > now:
+            return frames.Used(ids.wire(run_id), _answer(run_id, visit, record, messages_of))
+    return None
+
+
+def _expires_at(kept: step_keys.Kept) -> int:
+    return schedule.parse_instant(kept.expires_at, "expires_at")
+
+
+def _answer(run_id: bytes, visit: int, record: runs.Record, messages_of: MessagesOf) -> Any:
+    """What a step with a key came to: what it was answered, else its messages."""
+    fetched = record.output.get(fetches.FETCHED)
+    return fetched if fetched is not None else [ids.text(one) for one in messages_of(run_id, visit, record)]
 
 
 def scoped_key(tenant_id: str | None, key: str) -> str:
