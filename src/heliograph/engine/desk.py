@@ -98,8 +98,8 @@ class Desk:
         self.step_keys: dict[tuple[int, str, str], step_rows.StepKey] = {}
         self.step_keys_looked_up: set[tuple[int, str, str]] = set()
         """(workspace, action, key)"""
-        self.passes: dict[tuple[int, str], Sequence[int]] = {}
-        """When the last runs of throttled groups passed, by (workspace, group)."""
+        self.passes: dict[tuple[int, str], tuple[Sequence[int], int]] = {}
+        """When the last runs of throttled groups passed, and until when that matters, by (workspace, group)."""
         self.starts: dict[tuple[int, bytes], rows.Start] = {}
         self.called_off: set[tuple[int, str | None]] = set()
         """(workspace, token) of runs that this turn has canceled: the next one ends them."""

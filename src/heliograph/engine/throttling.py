@@ -1,7 +1,8 @@
 """Throttling: who may pass, group by group (a chapter of the turn).
 
 Law: a group belongs to one partition, whose turns decide who passes, in the order in which they come; what they wrote
-down is when the last ones passed, no further back than a period. The run hears of it by the inbox.
+down is when the last ones passed, no further back than the longest period that was asked for. The run hears of it by
+the inbox.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from heliograph.core import effects, ids, messages, plans
+from heliograph.core.steps import throttling
 from heliograph.engine import desk as desks
 from heliograph.store import rows, step_rows
 
@@ -64,14 +66,18 @@ def decide(desk: desks.Desk, inbox: rows.Inbox) -> None:
     """Let a run pass, or not."""
     asked = asked_in(inbox)
     key = (inbox.workspace_id, asked.group)
-    since = desk.now - asked.period
-    passes: list[int] = [at for at in desk.passes.get(key, ()) if at > since]
-    is_free = len(passes) < asked.max_allowed
+    passes, matters_until = desk.passes.get(key, ((), 0))
+    passed = sum(at > desk.now - asked.period for at in passes)
+    is_free = passed < asked.max_allowed
     if is_free:
-        passes.append(desk.now)
-        desk.passes[key] = passes
-        desk.writes.kept.passes[key] = step_rows.Passes(*key, _encode(passes), desk.now + asked.period)
-    output: dict[str, Any] = {plans.THROTTLED: not is_free, "passed": len(passes)}
+        # Steps of several periods may share a group: who passed is known for as long as the longest of them.
+        kept_for = max(asked.period, matters_until - passes[-1]) if passes else asked.period
+        since = desk.now - kept_for
+        passes = [*(at for at in passes if at > since), desk.now][-throttling.MOST_ALLOWED :]
+        passed, matters_until = passed + 1, desk.now + kept_for
+        desk.passes[key] = passes, matters_until
+        desk.writes.kept.passes[key] = step_rows.Passes(*key, _encode(passes), matters_until)
+    output: dict[str, Any] = {plans.THROTTLED: not is_free, "passed": passed}
     body = messages.answer_body(asked.visit, asked.ordinal, plans.Status.SUCCEEDED, output, None)
     partition, kind = ids.partition_of(asked.run_id), int(effects.Inbox.REPLY)
     desk.writes.inbox.append(rows.Inbox(partition, inbox.workspace_id, inbox.id, kind, asked.run_id, body, 0))

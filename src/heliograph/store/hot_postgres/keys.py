@@ -47,7 +47,7 @@ def write_step_keys(connection: Connection, keys: Collection[step_rows.StepKey],
 
 
 _READ_PASSES: LiteralString = (
-    "SELECT p.workspace_id, p.group_key, p.passed_at FROM unnest(%s::int4[], %s::text[]) w(a, b)"
+    "SELECT p.workspace_id, p.group_key, p.passed_at, p.expires_at FROM unnest(%s::int4[], %s::text[]) w(a, b)"
     " CROSS JOIN LATERAL (SELECT * FROM passes WHERE workspace_id = w.a AND group_key = w.b OFFSET 0) p"
 )
 _KEEP_PASSES: LiteralString = (
@@ -59,10 +59,10 @@ _KEEP_PASSES: LiteralString = (
 
 def read_passes(
     connection: Connection, groups: Collection[tuple[int, str]]
-) -> dict[tuple[int, str], list[int]]:
-    """When the last runs of these groups passed, by (workspace, group)."""
+) -> dict[tuple[int, str], tuple[list[int], int]]:
+    """When the last runs of these groups passed, and until when that matters, by (workspace, group)."""
     found = fetch(connection, _READ_PASSES, packing.columns((Integers, Texts), sorted(groups)))
-    return {(row[0], row[1]): msgspec.json.decode(row[2]) for row in found}
+    return {(row[0], row[1]): (msgspec.json.decode(row[2]), row[3]) for row in found}
 
 
 def write_passes(connection: Connection, passes: Collection[step_rows.Passes]) -> None:

@@ -34,15 +34,15 @@ def write_step_keys(connection: Connection, keys: Collection[step_rows.StepKey],
 
 def read_passes(
     connection: Connection, groups: Collection[tuple[int, str]]
-) -> dict[tuple[int, str], list[int]]:
-    """When the last runs of these groups passed, by (workspace, group)."""
+) -> dict[tuple[int, str], tuple[list[int], int]]:
+    """When the last runs of these groups passed, and until when that matters, by (workspace, group)."""
     found = by_pairs(
         connection,
-        "SELECT p.workspace_id, p.group_key, p.passed_at FROM wanted w"
+        "SELECT p.workspace_id, p.group_key, p.passed_at, p.expires_at FROM wanted w"
         " JOIN passes p ON p.workspace_id = w.a AND p.group_key = w.b",
         groups,
     )
-    return {(row[0], row[1]): msgspec.json.decode(row[2]) for row in found}
+    return {(row[0], row[1]): (msgspec.json.decode(row[2]), row[3]) for row in found}
 
 
 def write_passes(connection: Connection, passes: Collection[step_rows.Passes]) -> None:
