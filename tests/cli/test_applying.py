@@ -342,6 +342,15 @@ def test_journeys_are_applied(house: str, tmp_path: Path, tell: program.Tell) ->
     assert "journey   Welcome: changed: steps (version 2)" in tell("apply", files).lines
 
 
+def test_true_in_place_of_one_is_a_change(house: str, tmp_path: Path, tell: program.Tell) -> None:
+    """What a journey says in a step counts as it is written: `true` is not 1."""
+    emit = JOURNEY.replace("thanks}\n  - {action: delay", "thanks, data: {first: 1}}\n  - {action: delay")
+    files = folder(tmp_path / "d", journey=emit, template=TEMPLATE)
+    tell("apply", files)
+    folder(files, journey=emit.replace("first: 1", "first: true"))
+    assert "journey   Welcome: changed: steps (version 2)" in tell("apply", files).lines
+
+
 def test_faults_of_a_journey_have_their_lines(lone_house: str, tmp_path: Path, tell: program.Tell) -> None:
     """All of them, with the file."""
     broken = JOURNEY.replace("3 days", "soon").replace("=== 'pro'", "===").replace("name:", "nmae:")

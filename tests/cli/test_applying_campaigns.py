@@ -89,6 +89,14 @@ def test_what_changed_of_a_campaign_is_named(house: str, tmp_path: Path, tell: p
     assert "campaign  Sale: changed: name, status (version 3)" in tell("apply", files).lines
 
 
+def test_a_segment_of_what_is_true_is_not_that_of_one(house: str, tmp_path: Path, tell: program.Tell) -> None:
+    """A segment's value counts as it is written: `true` in place of 1 is a change."""
+    files = folder(tmp_path / "d", b=SEGMENT.replace("value: pro", "value: 1"))
+    tell("apply", files)
+    folder(files, b=SEGMENT.replace("value: pro", "value: true"))
+    assert tell("apply", files).lines[0] == "segment   Pros: changed: conditions"
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [

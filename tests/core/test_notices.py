@@ -38,6 +38,13 @@ def test_an_update_of_a_contact_is_what_differs(
     assert all(one.payload[name] != value for one in told for name, value in (one.previous or {}).items())
 
 
+def test_an_attribute_that_becomes_true_is_told() -> None:
+    """What is 1 and becomes true differs, as conditions see it; what is 1 and becomes 1.0 does not."""
+    (told,) = notices.of_contact({"vip": 1, "points": 1}, {"vip": True, "points": 1.0})
+    assert (told.payload, told.previous) == ({"vip": True}, {"vip": 1})
+    assert told.payload["vip"] is True
+
+
 @given(_conversations, _conversations)
 def test_a_conversation_is_told_of_by_what_differs(before: dict[str, Any], after: dict[str, Any]) -> None:
     """Who has it, how it stands and its tags are told, each where it differs and no other; priority is not."""

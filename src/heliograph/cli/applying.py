@@ -114,7 +114,7 @@ def _ways(store: databases.Database) -> Mapping[str, Way]:
 def _put_template(
     connection: sa.Connection, owner: int, one: definition_files.Definition, now: int
 ) -> Change:
-    from heliograph.core import message_templates
+    from heliograph.core import documents, message_templates
     from heliograph.store import templates
 
     assert isinstance(one.content, message_templates.Written)
@@ -127,7 +127,7 @@ def _put_template(
     fields = [
         name
         for name, value in msgspec.structs.asdict(said).items()
-        if value != was[name] and name != "creator"
+        if not documents.is_same(value, was[name]) and name != "creator"
     ]
     fields += ["alias"] if before.alias != after.alias else []
     if not fields and before.archived_at is None:
@@ -141,6 +141,7 @@ def _put_template(
 
 def _put_brand(connection: sa.Connection, owner: int, one: definition_files.Definition, now: int) -> Change:
     from heliograph.core import brands as core
+    from heliograph.core import documents
     from heliograph.store import brands
 
     assert isinstance(one.content, core.Definition)
@@ -148,15 +149,14 @@ def _put_brand(connection: sa.Connection, owner: int, one: definition_files.Defi
     after = brands.put(connection, owner, str(one.id), one.content, now)
     if before is None:
         return Change("brand", one.name, "created")
-    fields = [
-        name for name in core.WRITABLE if getattr(before.definition, name) != getattr(after.definition, name)
-    ]
+    fields = documents.changed_fields(before.definition, after.definition, core.WRITABLE)
     if not fields:
         return Change("brand", one.name, "unchanged")
     return Change("brand", one.name, f"changed: {', '.join(fields)} (version {after.version})")
 
 
 def _put_journey(connection: sa.Connection, owner: int, one: definition_files.Definition, now: int) -> Change:
+    from heliograph.core import documents
     from heliograph.core import journeys as core
     from heliograph.store import journeys
 
@@ -167,9 +167,7 @@ def _put_journey(connection: sa.Connection, owner: int, one: definition_files.De
         return Change("journey", one.name, "created")
     if before.version == after.version:
         return Change("journey", one.name, "unchanged")
-    fields = [
-        name for name in core.WRITABLE if getattr(before.definition, name) != getattr(after.definition, name)
-    ]
+    fields = documents.changed_fields(before.definition, after.definition, core.WRITABLE)
     return Change("journey", one.name, f"changed: {', '.join(fields)} (version {after.version})")
 
 

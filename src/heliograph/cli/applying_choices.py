@@ -70,20 +70,23 @@ def put_list(connection: sa.Connection, owner: int, one: definition_files.Defini
 
 def put_audience(connection: sa.Connection, owner: int, one: definition_files.Definition, now: int) -> Change:
     """Let an audience say what a file says."""
+    from heliograph.core import documents
     from heliograph.store import courier_audiences
 
     before = courier_audiences.read(connection, owner, None, str(one.id))
     was = None if before is None else {name: getattr(before, name) for name in one.content}
-    if was != one.content:
+    if not documents.is_same(was, one.content):
         courier_audiences.put(connection, owner, None, str(one.id), one.content, now)
     return _change(one, tuple(one.content), was, one.content)
 
 
 def _change(one: definition_files.Definition, names: Sequence[str], before: Any, after: Any) -> Change:
     """What became of a definition whose fields are these."""
+    from heliograph.core import documents
+
     if before is None:
         return Change(one.kind, one.name, "created")
-    fields = [name for name in names if _of(before, name) != _of(after, name)]
+    fields = [name for name in names if not documents.is_same(_of(before, name), _of(after, name))]
     return Change(one.kind, one.name, f"changed: {', '.join(fields)}" if fields else "unchanged")
 
 

@@ -314,6 +314,11 @@ def changed_fields(before: msgspec.Struct, after: msgspec.Struct, names: Iterabl
     return [name for name in names if said(getattr(before, name)) != said(getattr(after, name))]
 
 
+def is_same(before: Any, after: Any) -> bool:
+    """Whether two values say the same, as JSON."""
+    return _in_order.encode(before) == _in_order.encode(after)
+
+
 def choices(kind: Any) -> Sequence[str]:
     """The words of a Literal, also of one that may be left out; none of any other type."""
     if get_origin(kind) is Literal:

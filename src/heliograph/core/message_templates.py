@@ -70,7 +70,7 @@ class Said(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def same(self, other: Said | None) -> bool:
         """Whether it says what another one says, whoever wrote it."""
-        return other is not None and _of_nobody(self) == _of_nobody(other)
+        return other is not None and documents.is_same(_of_nobody(self), _of_nobody(other))
 
 
 def _of_nobody(said: Said) -> Said:

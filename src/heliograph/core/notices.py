@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from heliograph.core import conversations, reports, schedule
+from heliograph.core import conversations, operators, reports, schedule
 
 CONTACT_CREATED, CONTACT_UPDATED = "contact_created", "contact_updated"
 ASSIGNED, STATUS_CHANGED = "conversation_assigned", "conversation_status_changed"
@@ -48,7 +48,7 @@ def of_contact(
     """
     if before is None:
         return [Notice(CONTACT_CREATED, {**after, "tags": list(tags_after)}, None)]
-    names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    names = [name for name in {**before, **after} if not operators.same(before.get(name), after.get(name))]
     payload = {name: after.get(name) for name in names}
     previous = {name: before.get(name) for name in names}
     if list(tags_before) != list(tags_after):

@@ -34,7 +34,7 @@ def put_segment(
         _refuse_known(connection, schema.segments, identity)
         made = stored_segments.create(connection, workspace_id, None, definition, now, identity)
         return None, made
-    if before.definition == definition:
+    if documents.is_same(before.definition, definition):
         return before, before
     if definition.status == "deactivated" and before.definition.status == "active":
         stored_campaigns.refuse_used(connection, workspace_id, identity)

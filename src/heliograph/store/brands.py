@@ -14,7 +14,7 @@ import msgspec
 import sqlalchemy as sa
 
 from heliograph import errors
-from heliograph.core import brands, ids
+from heliograph.core import brands, documents, ids
 from heliograph.store import identities, numbered, schema, templates, workspaces
 
 _BRANDS, _VERSIONS, _TEMPLATES = schema.brands.c, schema.brand_versions.c, schema.templates.c
@@ -79,7 +79,7 @@ def change(
     connection: sa.Connection, workspace_id: int, stored: Brand, definition: brands.Definition, now: int
 ) -> Brand:
     """Store the next version of a brand that was read by `lock`; one that says nothing new is left alone."""
-    if definition == stored.definition:
+    if documents.is_same(stored.definition, definition):
         return stored
     made = stored._replace(
         version=stored.version + 1, definition=definition, updated_at=max(now, stored.updated_at)

@@ -13,7 +13,7 @@ import msgspec
 import sqlalchemy as sa
 
 from heliograph import errors
-from heliograph.core import journeys
+from heliograph.core import documents, journeys
 from heliograph.store import schema, workspaces
 from heliograph.store import versions as automation_versions
 
@@ -64,7 +64,7 @@ def put(
         stored = _journey(row[1:])
         if row.deleted_at is None and tenant_id not in (None, stored.tenant_id):
             raise errors.Conflict(f"the id {definition.id!r} is taken: choose another one")
-        if row.deleted_at is None and stored.definition == definition:
+        if row.deleted_at is None and documents.is_same(stored.definition, definition):
             return stored
         made = stored._replace(
             tenant_id=stored.tenant_id if row.deleted_at is None else tenant_id,
