@@ -160,3 +160,29 @@ def test_what_bounced_goes_with_whoever_it_bounced_from(api: client.Client) -> N
     sweep_now(api)
     assert [row["address"] for row in tables.rows(api.store, "soft_bounces")] == ["ben@example.com"]
     assert named(api, "ana@example.com") == [("suppressions", "ana@example.com")]
+
+
+def test_who_comes_back_and_is_deleted_again_takes_both_lives_along(api: client.Client) -> None:
+    """Deleted twice before anybody has looked, somebody is gone as who they were first, and as who they were then."""
+    for mail in ("old.mail@example.com", "new.mail@example.com"):
+        api.put("/profiles/ana-7", {"profile": {"email": mail}})
+        api.happen(contact_id="ana-7", payload={"mail": mail})
+        api.decide()
+        assert api.delete("/profiles/ana-7").status_code == 204
+        api.decide()
+        api.world.pass_time(seconds=1)
+    sweep(api)
+    assert named(api, "ana-7", "old.mail@example.com", "new.mail@example.com") == []
+
+
+def test_where_a_campaign_has_come_to_names_nobody(api: client.Client) -> None:
+    """A campaign that has walked over somebody who is deleted keeps no word of them."""
+    api.put("/profiles/ana-7", {"profile": {"email": "old.mail@example.com"}})
+    world = api.world
+    world.campaign(group=world.communication_group(subject="News", text_body="Hello {{ contact.email }}"))
+    world.run_until_idle()
+    assert len(api.mailbox.received) == 1
+    assert api.delete("/profiles/ana-7").status_code == 204
+    api.decide()
+    sweep(api)
+    assert named(api, "ana-7", "old.mail@example.com") == []

@@ -138,7 +138,8 @@ def move(
 
 def finish(desk: desks.Desk, cursor: fanout_rows.Cursor, automation_id: bytes) -> None:
     """A cursor has come to its end: another one begins, and the automation hears of it."""
-    desk.put_cursor(cursor._replace(done_at=desk.now))
+    # Nobody goes on from where it stands: the last one's name is not kept.
+    desk.put_cursor(cursor._replace(place="", done_at=desk.now))
     following = cursor.partition + AT_ONCE
     if following < ids.PARTITIONS:
         _set_going(

@@ -212,15 +212,19 @@ def _events(
     connection: sa.Connection, cohort: Sequence[Erasure], reached: bytes
 ) -> dict[Erasure, list[bytes]]:
     """The events of each of these up to a place."""
-    first, of_whom = cohort[0], {one.user_id: one for one in cohort}
+    first = cohort[0]
+    of_whom: dict[str, list[Erasure]] = {}
+    for one in cohort:
+        of_whom.setdefault(one.user_id, []).append(one)
     query = sa.select(_EVENTS.id, _EVENTS.contact_id).where(
         _EVENTS.workspace_id == first.workspace_id, _EVENTS.id > first.reached, _EVENTS.id <= reached
     )
     found: dict[Erasure, list[bytes]] = {}
     for row in connection.execute(query):
-        one = of_whom.get(row.contact_id)
-        if one is not None and row.id <= one.last:
-            found.setdefault(one, []).append(row.id)
+        # Who came back and was deleted again is there twice: what came before the first time is the first one's.
+        whose = next((one for one in of_whom.get(row.contact_id, ()) if row.id <= one.last), None)
+        if whose is not None:
+            found.setdefault(whose, []).append(row.id)
     return found
 
 
