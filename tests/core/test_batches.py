@@ -115,3 +115,13 @@ def test_items_are_ranked_by_kind_and_then_by_value(values: list[object], is_hig
     assert numbers == sorted(numbers, key=lambda pair: (sign * pair[0], pair[1]))  # type: ignore[operator]
     for same in (rest, nothing):
         assert same == sorted(same, key=lambda pair: pair[1])
+
+
+def test_a_place_in_a_list_may_be_written_with_many_digits() -> None:
+    """Such a place has nothing in it, however many digits it has: the items are passed on all the same."""
+    batch, _ = filled(1, retain_type="highest", sort_key="a." + "1" * 5000)
+    items = [
+        batches.Item(1, ID, number, b"", 0, 0, 0, 0, msgspec.json.encode({"a": [number]}))
+        for number in (1, 2)
+    ]
+    assert batch_items.retained(batch, items) == items

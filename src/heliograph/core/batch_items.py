@@ -79,8 +79,12 @@ def _at(data: Any, path: Sequence[str]) -> Any:
     for segment in path:
         if isinstance(data, dict):
             data = data.get(segment)
-        elif isinstance(data, list) and segment.isdecimal() and int(segment) < len(data):
+        elif isinstance(data, list) and _is_place(segment) and int(segment) < len(data):
             data = data[int(segment)]
         else:
             return None
     return data
+
+
+def _is_place(segment: str) -> bool:
+    return segment.isdecimal() and len(segment) < len("1000000000")
