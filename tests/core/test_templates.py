@@ -183,6 +183,11 @@ def test_the_sandbox_changes_nothing_that_it_allows(source: str, escape: bool) -
     assert filled(source, escape=escape) == by_library(source, escape=escape)
 
 
+def test_a_joined_list_has_no_words_of_python() -> None:
+    """Null, true and false in a list are written as they are alone: a library writes None, True and False."""
+    assert filled("{{ flags | join: '-' }}", {"flags": [True, None, 1, False, 0]}) == "true--1-false-0"
+
+
 def test_a_long_digest_is_within_the_bounds() -> None:
     """A list of two thousand articles, each with a few outputs and a condition, is filled."""
     articles = [{"title": f"Article {number}", "price": number} for number in range(2000)]

@@ -109,9 +109,13 @@ def replace(value: str, wanted: object, given: object = "") -> str:
 @wrappers.with_environment
 @wrappers.sequence_filter
 def join(items: Sequence[object], separator: object = " ", *, environment: liquid.Environment) -> object:
-    """The items as one text, `separator` between them."""
+    """The items as one text, `separator` between them; null, true and false are written as outputs of their own."""
     _keep_small(len(items) * len(liquid.soft_str(separator)))
-    return array.join(items, separator, environment=environment)
+    words = [_WORDS[item] if item is None or isinstance(item, bool) else item for item in items]
+    return array.join(words, separator, environment=environment)
+
+
+_WORDS: dict[bool | None, str] = {None: "", True: "true", False: "false"}
 
 
 @wrappers.with_context
