@@ -1,5 +1,6 @@
 """What is asked twice and done once: the keys of requests, and those of steps (J16, J17)."""
 
+import hashlib
 from typing import Any
 
 import pytest
@@ -54,6 +55,18 @@ def test_a_key_goes_with_one_body(api: Client) -> None:
     for key in (shop, other):
         answer = api.post("/automations/invoke", INVOCATION, key=key, headers={"Idempotency-Key": "k"})
         assert "idempotent-replayed" not in answer.headers
+
+
+def test_a_key_holds_on_any_path(api: Client) -> None:
+    """A path with a NUL is nobody's, and one longer than an index bears is answered like any other."""
+    for path in ("/profiles/a%00b", "/automations/%00/invoke"):
+        assert keyed(api, path=path).status_code == api.post(path, INVOCATION).status_code == 404
+    drawn = "".join(hashlib.sha256(bytes([count])).hexdigest() for count in range(150))
+    path = f"/automations/invoke?passed-over={drawn}"
+    first, second = keyed(api, path=path), keyed(api, path=path)
+    assert (first.status_code, second.content) == (200, first.content)
+    assert second.headers["idempotent-replayed"] == "true"
+    assert keyed(api, path=f"{path}0").content != first.content
 
 
 def test_a_refused_request_leaves_its_key_free(api: Client) -> None:

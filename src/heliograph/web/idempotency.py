@@ -22,6 +22,7 @@ _NAME = HEADER.encode()
 MAX_KEY = 255
 LEASE = 60_000_000
 """Microseconds after which a request that was not answered is taken for one whose worker died."""
+_LONGEST_SCOPE = 500
 _NOTHING_DONE = 503
 _KEPT = frozenset({"content-type", "heliograph-ignored"})
 
@@ -49,6 +50,9 @@ def wanted(
     if len(key) > MAX_KEY or not key.isprintable():
         raise errors.InvalidInput.at("Idempotency-Key", f"takes 1 to {MAX_KEY} characters")
     scope = " ".join(part for part in (who.tenant_id, "POST", path, query.decode("latin-1")) if part)
+    if len(scope) > _LONGEST_SCOPE:
+        # PostgreSQL takes no longer ones into an index.
+        scope = hashlib.sha256(scope.encode()).hexdigest()
     return store.Wanted(who.workspace_id, scope, key, _fingerprint(body))
 
 

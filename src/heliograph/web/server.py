@@ -277,15 +277,18 @@ def _header(headers: Iterable[tuple[bytes, bytes]], wanted: bytes) -> bytes:
 def _routable(scope: Scope) -> str:
     """The path to route by: decoded, but for segments in which a `/` or `%` was encoded; routes decode those.
 
-    Raises Litestar's NotFound for what is no UTF-8.
+    Raises Litestar's NotFound for what is no UTF-8, and for a NUL, which stands in no name.
     """
     raw: bytes = scope.get("raw_path") or b""
     if b"%" not in raw:
         return str(scope["path"])
     try:
-        return "/".join(map(_segment, raw.split(b"?")[0].split(b"/")))
+        path = "/".join(map(_segment, raw.split(b"?")[0].split(b"/")))
     except UnicodeDecodeError:
         raise HTTPException(status_code=404) from None
+    if "\x00" in path:
+        raise HTTPException(status_code=404)
+    return path
 
 
 def _folded(path: str) -> str:
