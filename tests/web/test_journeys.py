@@ -1,5 +1,6 @@
 """Journeys over HTTP: invoking, templates, runs and their steps, and canceling, in Courier's shape."""
 
+import json
 from typing import Any
 
 import pytest
@@ -447,6 +448,16 @@ def test_a_journey_is_made_changed_and_deleted(api: Client) -> None:
     for path in ("", "/versions"):
         assert api.get(f"/automations/templates/welcome{path}").status_code == 404
     assert put(api, "welcome", WELCOME)["version"] == 4
+
+
+def test_true_for_1_is_a_new_version(api: Client) -> None:
+    """A journey that says `true` where it said 1, or 1.0, is stored as it says."""
+    for version, value in enumerate((1, True, 1.0), 1):
+        made = put(api, "vip", {"action": "invoke", "template": "other", "context": {"data": {"vip": value}}})
+        assert (made["version"], json.dumps(made["steps"][0]["context"]["data"]["vip"])) == (
+            version,
+            json.dumps(value),
+        )
 
 
 def test_journeys_are_listed_by_what_they_are(api: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,9 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def same(self, other: Definition) -> bool:
         """Whether it says the same, whoever says it."""
-        return msgspec.structs.replace(other, creator=self.creator, updater=self.updater) == self
+        return documents.is_same(
+            msgspec.structs.replace(other, creator=self.creator, updater=self.updater), self
+        )
 
 
 def define(given: Mapping[str, Any], creator: str) -> tuple[Definition, list[str]]:

@@ -15,7 +15,7 @@ import msgspec
 import sqlalchemy as sa
 
 from heliograph import errors
-from heliograph.core import campaigns, effects, ids, messages
+from heliograph.core import campaigns, documents, effects, ids, messages
 from heliograph.core.campaigns import State
 from heliograph.store import communication_groups, database, identities, rows, schema, versions, workspaces
 from heliograph.store import segments as stored_segments
@@ -118,7 +118,7 @@ def put(
         else campaigns.dangling(changed, there, stored.definition)
     )
     made = stored._replace(standing=standing, updated_at=max(now, stored.updated_at))
-    if changed != stored.definition:
+    if not documents.is_same(changed, stored.definition):
         made = made._replace(version=stored.version + 1, definition=changed)
         versions.add(connection, workspace_id, made)
     connection.execute(sa.update(schema.automations).where(_AUTOMATIONS.id == stored.id).values(**_row(made)))

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from heliograph.core import ids, notices, people, rules, segment_moves
+from heliograph.core import documents, ids, notices, people, rules, segment_moves
 from heliograph.store import birthdays, database, rows, telling
 
 _decode = msgspec.json.Decoder().decode
@@ -66,7 +66,7 @@ def merge_profiles(
                 continue
             known = _decode(before.profile)
             merged = people.merge("overwrite", known, profile)
-            if merged != known:
+            if not documents.is_same(merged, known):
                 writes.contacts[key] = before._replace(profile=_encode(merged), updated_at=now)
                 birthdays.note(writes, before, known, merged, now)
                 tell(before, known, merged)

@@ -14,7 +14,7 @@ import msgspec
 import sqlalchemy as sa
 
 from heliograph import errors
-from heliograph.core import ids, notices, people, rules
+from heliograph.core import documents, ids, notices, people, rules
 from heliograph.store import birthdays, database, definitions, departures, rows, schema, telling, workspaces
 
 _CONTACTS = schema.contacts.c
@@ -132,7 +132,7 @@ def write_within(
     _refuse_strangers(stored, tenant_id, user_id)
     before = stored.profile if stored else {}
     profile = change(before)
-    if profile != before:
+    if not documents.is_same(profile, before):
         _write(connection, _Owned(workspace_id, tenant_id, user_id), stored, profile, None, now)
 
 
