@@ -172,3 +172,41 @@ def test_a_deleted_person_leaves_their_lists_behind(api: client.Client) -> None:
     api.patch("/api/automation/control", {"hold_deliveries": False})
     api.decide()
     assert api.mailbox.to("ana@example.com") == []
+
+
+def test_a_patch_takes_true_for_no_number(api: client.Client) -> None:
+    """A test of 1 fails where true stands, at any depth."""
+    api.put("/profiles/ana", {"profile": {"vip": True, "seen": [1]}})
+    for path, value in (("/vip", 1), ("/seen", [True]), ("/seen/0", True)):
+        tested = api.patch("/profiles/ana", {"patch": [{"op": "test", "path": path, "value": value}]})
+        assert tested.status_code == 409
+    alike = [{"op": "test", "path": "/seen/0", "value": 1.0}, {"op": "test", "path": "/vip", "value": True}]
+    assert api.patch("/profiles/ana", {"patch": alike}).status_code == 200
+
+
+def test_a_patch_makes_no_endless_profile(api: client.Client) -> None:
+    """Copies of copies, and what comes to stand too deep, are refused, and nothing changes."""
+    before = {"profile": {"a": "x" * 10_000}}
+    api.put("/profiles/ana", before)
+    copies = [{"op": "copy", "from": "", "path": f"/{count}"} for count in range(40)]
+    refused = api.patch("/profiles/ana", {"patch": copies})
+    assert (refused.status_code, list(client.faults(refused))) == (400, ["patch[4]"])
+    tall: dict[str, Any] = {"a": 1}
+    for _ in range(50):
+        tall = {"a": tall}
+    for times, last in ((2, []), (30, []), (30, [{"op": "copy", "from": "", "path": "/b"}])):
+        adds = [{"op": "add", "path": "/a" * (50 * count + 1), "value": tall} for count in range(times)]
+        refused = api.patch("/profiles/ana", {"patch": [*adds, *last]})
+        assert (refused.status_code, "deeper" in refused.json()["message"]) == (400, True)
+    assert api.get("/profiles/ana").json() == before
+
+
+def test_true_is_another_value_than_1(api: client.Client) -> None:
+    """A profile in which 1 becomes true is told of as changed."""
+    api.make_rule(trigger_type="contact_updated", conditions=[{"field": "vip", "operator": "changed"}])
+    api.put("/profiles/ana", {"profile": {"vip": 1}})
+    api.decide()
+    api.put("/profiles/ana", {"profile": {"vip": True}})
+    api.decide()
+    # The rule's tag is told of too, and is no change of this field.
+    assert [run["matched"] for run in api.get("/api/automation/runs").json()["data"]] == [False, True]

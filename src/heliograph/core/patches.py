@@ -5,18 +5,25 @@ Law: a patch is applied entirely or not at all; what cannot be applied is told w
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
 import jsonpatch
+import jsonpointer
+import msgspec
 
 from heliograph import errors
-from heliograph.core import documents
+from heliograph.core import documents, operators
 
 OPERATIONS = ("add", "copy", "move", "remove", "replace", "test")
 _NEED_VALUE = frozenset({"add", "replace", "test"})
 _NEED_FROM = frozenset({"copy", "move"})
 MOST = 1_000
+MOST_BYTES = 256 * 1024
+"""How large a record may become by a patch: copies of copies have no other end."""
+_SAID = 200
+_encode = msgspec.json.Encoder().encode
 
 
 def check(given: object, path: str = "patch") -> list[dict[str, Any]]:
@@ -52,13 +59,44 @@ def apply(record: Mapping[str, Any], operations: list[dict[str, Any]], path: str
 
     Raises errors.Conflict where a `test` fails, and errors.InvalidInput where something is not there.
     """
-    made: Any = dict(record)
+    made: Any = copy.deepcopy(record)
     for index, one in enumerate(operations):
         place = documents.below(path, index)
         try:
-            made = jsonpatch.apply_patch(made, [one])
+            made = _applied(made, one)
         except jsonpatch.JsonPatchTestFailed:
             raise errors.Conflict(f"{place}: {one['path']} is not what the test says") from None
+        except RecursionError:
+            raise errors.InvalidInput.at(f"{place}.path", _TOO_DEEP) from None
         except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError) as refusal:
-            raise errors.InvalidInput.at(f"{place}.path", f"cannot be applied: {refusal}") from None
+            said = str(refusal)[:_SAID]
+            raise errors.InvalidInput.at(f"{place}.path", f"cannot be applied: {said}") from None
+        if one["op"] == "copy":
+            _refuse_large(made, record, place)
+    # The record stands in a document of its own.
+    if documents.faults(made, limit_depth=documents.MAX_DEPTH - 1):
+        raise errors.InvalidInput.at(path, _TOO_DEEP)
+    _refuse_large(made, record, path)
     return made
+
+
+_TOO_DEEP = f"leaves a record that is nested deeper than {documents.MAX_DEPTH - 1} levels"
+
+
+def _applied(record: Any, operation: dict[str, Any]) -> Any:
+    made = jsonpatch.apply_patch(record, [operation], in_place=True)
+    if operation["op"] == "test":
+        # The library takes true for 1.
+        found = jsonpointer.resolve_pointer(made, operation["path"])
+        if not operators.same(found, operation["value"]):
+            raise jsonpatch.JsonPatchTestFailed
+    return made
+
+
+def _refuse_large(made: Any, record: Mapping[str, Any], path: str) -> None:
+    try:
+        size = len(_encode(made))
+    except RecursionError:
+        raise errors.InvalidInput.at(path, _TOO_DEEP) from None
+    if size > max(MOST_BYTES, len(_encode(record))):
+        raise errors.InvalidInput.at(path, f"leaves a record of more than {MOST_BYTES // 1024} KiB")
