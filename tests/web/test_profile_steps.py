@@ -234,6 +234,20 @@ def test_a_tenant_is_made_changed_listed_and_deleted(api: Client) -> None:
     assert api.delete("/tenants/t0").status_code == 404
 
 
+def test_a_tenants_key_does_not_move_it(api: Client) -> None:
+    """Nobody takes what another tenant says by standing below it; where it stands, a tenant says what it likes."""
+    api.put("/tenants/rival", {"name": "Rival", "user_profile": {"secret": 1}})
+    shop = api.key("admin", tenant="shop")
+    below = {"name": "Shop", "parent_tenant_id": "rival"}
+    assert api.put("/tenants/shop", below, key=shop).status_code == 403
+    assert api.put("/tenants/shop", {"name": "Shop"}, key=shop).status_code == 200
+    assert api.put("/tenants/shop", below, key=shop).status_code == 403
+    assert api.get("/tenants/shop").json()["parent_tenant_id"] is None
+    assert api.put("/tenants/shop", below).status_code == 200
+    assert api.put("/tenants/shop", {**below, "name": "My shop"}, key=shop).json()["name"] == "My shop"
+    assert api.put("/tenants/shop", {"name": "Shop"}, key=shop).status_code == 403
+
+
 def test_tenants_stand_in_no_circle(api: Client) -> None:
     """Four levels are the most, whoever is moved; a parent is there."""
     parent = None

@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 from litestar import Response, delete, get, put
+from sqlalchemy import Connection
 
 from heliograph import errors
 from heliograph.core import consent, people, tenants
@@ -167,11 +168,22 @@ def put_tenant(request: Call) -> Response[Tenant]:
     services = request.services
     said = tenants.define(given, services.settings.default_region or None)
     with services.database.writing() as connection:
+        if who.tenant_id is not None:
+            _refuse_move(connection, who.workspace_id, identity, said.definition.parent_tenant_id)
         made = store.put(
             connection, who.workspace_id, identity, said.definition, services.now(), said.defaults
         )
         defaults = _defaults(connection, who.workspace_id, [made])
     return Response(_told(made, defaults), headers=ignored_header([*ignored, *said.ignored]))
+
+
+def _refuse_move(connection: Connection, workspace_id: int, identity: str, parent: str | None) -> None:
+    """What stands above a tenant speaks to its people: a tenant's own key chooses nobody for that."""
+    stored = store.read(connection, workspace_id, identity, identity)
+    if parent != (stored and stored.definition.parent_tenant_id):
+        raise errors.Forbidden(
+            "parent_tenant_id: where a tenant stands is changed with a key that is bound to no tenant"
+        )
 
 
 @delete(_TENANT, opt={"tag": TAG})
