@@ -57,6 +57,16 @@ def test_a_key_goes_with_one_body(api: Client) -> None:
         assert "idempotent-replayed" not in answer.headers
 
 
+def test_a_key_is_one_businesss(api: Client) -> None:
+    """Who speaks for two businesses may use a key for each: what is made for one is not answered to the other."""
+    made = [
+        keyed(api, path="/api/automations", body={"name": "Summer"}, **{"Reach-Tenant-Id": business}).json()
+        for business in ("shop", "mart", "shop")
+    ]
+    assert [one["data"]["business_id"] for one in made] == ["shop", "mart", "shop"]
+    assert made[0] == made[2]
+
+
 def test_a_key_holds_on_any_path(api: Client) -> None:
     """A path with a NUL is nobody's, and one longer than an index bears is answered like any other."""
     for path in ("/profiles/a%00b", "/automations/%00/invoke"):

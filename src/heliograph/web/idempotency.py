@@ -18,6 +18,8 @@ from heliograph.store import request_keys as store
 from heliograph.web import auth
 
 HEADER, EXPIRATION, REPLAYED = "idempotency-key", "x-idempotency-expiration", "idempotent-replayed"
+TENANT_HEADER = "reach-tenant-id"
+"""The business that a key of the whole workspace speaks for (the Reach family)."""
 _NAME = HEADER.encode()
 MAX_KEY = 255
 LEASE = 60_000_000
@@ -49,7 +51,8 @@ def wanted(
         return None
     if len(key) > MAX_KEY or not key.isprintable():
         raise errors.InvalidInput.at("Idempotency-Key", f"takes 1 to {MAX_KEY} characters")
-    scope = " ".join(part for part in (who.tenant_id, "POST", path, query.decode("latin-1")) if part)
+    tenant_id = who.tenant_id or _header(headers, TENANT_HEADER)
+    scope = " ".join(part for part in (tenant_id, "POST", path, query.decode("latin-1")) if part)
     if len(scope) > _LONGEST_SCOPE:
         # PostgreSQL takes no longer ones into an index.
         scope = hashlib.sha256(scope.encode()).hexdigest()

@@ -13,11 +13,10 @@ from typing import Annotated, Literal, NamedTuple, TypeVar
 import msgspec
 
 from heliograph import errors
-from heliograph.web import paging
+from heliograph.web import idempotency, paging
 from heliograph.web.calls import Call
 
 One = TypeVar("One")
-TENANT_HEADER = "reach-tenant-id"
 MOST_PER_PAGE, PER_PAGE = 1_000, 100
 Yes = Literal[True]
 
@@ -62,14 +61,23 @@ class Page(NamedTuple):
     pagination: Pagination
 
 
-def page(listed: Sequence[One], identity: Callable[[One], str], query: PageQuery) -> Page:
-    """The page that follows `cursor` in a list that is there whole; raises errors.InvalidQuery."""
+def page(
+    listed: Sequence[One],
+    identity: Callable[[One], str],
+    query: PageQuery,
+    whole: Callable[[], Sequence[One]] | None = None,
+) -> Page:
+    """The page that follows `cursor` in a list that is there whole; raises errors.InvalidQuery.
+
+    Where it is a choice of a list, the cursor is looked for in the `whole` one: it may be chosen no more.
+    """
     first = 0
     if query.cursor is not None:
-        places = [place for place, one in enumerate(listed) if identity(one) == query.cursor]
-        if not places:
+        order = [identity(one) for one in (listed if whole is None else whole())]
+        if query.cursor not in order:
             raise paging.unknown_cursor()
-        first = places[0] + 1
+        before = set(order[: order.index(query.cursor) + 1])
+        first = sum(identity(one) in before for one in listed)
     last = min(first + query.limit, len(listed))
     more = last < len(listed)
     cursor = identity(listed[last - 1]) if more else None
@@ -78,7 +86,7 @@ def page(listed: Sequence[One], identity: Callable[[One], str], query: PageQuery
 
 def tenant_of(request: Call) -> str | None:
     """The business that a request speaks for; None: the whole workspace."""
-    named = request.headers.get(TENANT_HEADER)
+    named = request.headers.get(idempotency.TENANT_HEADER)
     bound = request.principal.tenant_id
     if named is not None and bound not in (None, named):
         raise errors.NotFound(f"there is no business {named!r}")
