@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from heliograph.web import paging
 from tests.web.client import Client, faults
 
 SETTINGS: dict[str, Any] = {
@@ -242,3 +243,23 @@ def test_a_brands_own_template_goes_around_the_content(lone_api: Client) -> None
     assert html.index("&lt;Ana&gt; at the top") < html.index("Thank you") < html.index("the end")
     assert "max-width:480px" in html
     assert "background-color:#eeeeee" in html
+
+
+def test_a_walk_goes_on_behind_what_is_gone(api: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever deletes what a page shows reads the next page all the same; no row is left out or shown twice."""
+    monkeypatch.setattr(paging.page, "__defaults__", (2,))
+    monkeypatch.setattr(paging.page_behind, "__defaults__", (2,))
+    monkeypatch.setattr(paging.page_of_ids, "__defaults__", (2,))
+    made = [brand(api, None)["id"] for _ in range(5)]
+    kept = sorted(template(api) for _ in range(5))
+    for path, wanted in (("/brands", made), ("/notifications", kept)):
+        seen: list[str] = []
+        query: str | None = ""
+        while query is not None:
+            page = api.get(f"{path}{query}").json()
+            seen += [one["id"] for one in page["results"]]
+            for one in page["results"]:
+                assert api.delete(f"{path}/{one['id']}").status_code == 204
+            query = f"?cursor={page['paging']['cursor']}" if page["paging"]["more"] else None
+        assert [one for one in seen if one in wanted] == wanted
+    assert api.get("/brands?cursor=nowhere").status_code == 400

@@ -110,9 +110,11 @@ def test_what_is_published_is_a_version(api: Client) -> None:
     assert api.post(f"{path}/publish", {"version": "v009"}).status_code == 404
     paged = api.get(f"{path}/versions", params={"limit": 2}).json()
     assert paged["paging"] == {"more": True, "cursor": "v002"}
-    assert [one["version"] for one in api.get(f"{path}/versions?cursor=v002").json()["versions"]] == [
-        "published:v001"
-    ]
+    rest = api.get(f"{path}/versions?cursor=v002").json()["versions"]
+    assert [one["version"] for one in rest] == ["published:v001"]
+    assert api.post(f"{path}/publish", {"version": "v002"}).status_code == 204
+    # Another version is published now: the place of a page is the same.
+    assert len(api.get(f"{path}/versions?cursor=v002").json()["versions"]) == 1
 
 
 def test_content_is_changed_in_parts(api: Client) -> None:

@@ -40,6 +40,7 @@ def limit_of(given: str | None, usual: int, most: int) -> int:
     return min(max(int(written[:9]), 1), most)
 
 
+_NUMBER = re.compile(r"[0-9]{1,18}")
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 
 
@@ -59,7 +60,7 @@ def page(found: Sequence[One], cursor_of: Callable[[One], str], limit: int = PER
 def page_after(
     cursor: str | None, whole: Sequence[One], cursor_of: Callable[[One], str], limit: int = PER_PAGE
 ) -> Page[One]:
-    """The page that follows a cursor in a list that is there whole. Raises errors.InvalidQuery."""
+    """The page that follows a cursor in a list of which nothing goes. Raises errors.InvalidQuery."""
     first = 0
     if cursor:
         places = [place for place, one in enumerate(whole, 1) if cursor_of(one) == cursor]
@@ -67,6 +68,27 @@ def page_after(
             raise unknown_cursor()
         first = places[0]
     return page(whole[first:], cursor_of, limit)
+
+
+def page_behind(
+    cursor: str | None, whole: Sequence[One], number_of: Callable[[One], int], limit: int = PER_PAGE
+) -> Page[One]:
+    """The page behind a number in a list in the order of numbers: what had it may be gone by now.
+
+    Raises errors.InvalidQuery.
+    """
+    if cursor:
+        if not _NUMBER.fullmatch(cursor):
+            raise unknown_cursor()
+        whole = [one for one in whole if number_of(one) > int(cursor)]
+    return page(whole, lambda one: str(number_of(one)), limit)
+
+
+def page_of_ids(
+    cursor: str | None, whole: Sequence[One], id_of: Callable[[One], str], limit: int = PER_PAGE
+) -> Page[One]:
+    """The same of a list that is put in the order of ids."""
+    return page(sorted((one for one in whole if id_of(one) > (cursor or "")), key=id_of), id_of, limit)
 
 
 def id_of(cursor: str | None) -> bytes | None:

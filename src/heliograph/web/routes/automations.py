@@ -157,7 +157,9 @@ def list_automations(request: Call) -> AutomationList:
     state = None if query.status is None else stored.state_of(query.status)
     with request.services.database.reading() as connection:
         found = stored.listed(connection, workspace, tenant, state, query.search)
-        page = reach.page(found, lambda one: ids.text(one.id), query)
+        page = reach.page(
+            found, lambda one: ids.text(one.id), query, lambda: stored.listed(connection, workspace, tenant)
+        )
         listed = [_fields(connection, workspace, one) for one in found[page.first : page.last]]
     return AutomationList(True, "automations", Automations(listed, page.pagination))
 

@@ -67,7 +67,7 @@ def list_brands(request: Call) -> Response[Brands]:
     query, ignored = request.read_courier_query(pages.CursorQuery)
     with request.services.database.reading() as connection:
         found = stored.listed(connection, request.principal.workspace_id)
-    page, paging = pages.page_after(query.cursor, found, lambda one: one.id)
+    page, paging = pages.page_behind(query.cursor, found, lambda one: one.number)
     return Response(Brands(paging, [_shown(one) for one in page]), headers=ignored_header(ignored))
 
 

@@ -151,8 +151,13 @@ def list_notification_versions(request: Call) -> Response[TemplateVersions]:
         )
         for one in known
     ]
-    page, paging = pages.page_after(query.cursor, listed, lambda one: one.version, query.limit)
+    page, paging = pages.page_after(query.cursor, listed, _cursor_of, query.limit)
     return Response(TemplateVersions(paging, list(page)), headers=ignored_header(ignored))
+
+
+def _cursor_of(version: TemplateVersion) -> str:
+    """A version's place, whichever of them is the published one by now."""
+    return version.version.removeprefix("published:")
 
 
 # ── content ─────────────────────────────────────────────────────────────────────────────────────────

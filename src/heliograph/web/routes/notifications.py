@@ -52,7 +52,7 @@ def list_notifications(request: Call) -> Response[notification_answers.Notificat
         if wanted <= {tag.casefold() for tag in (one.published or one.draft).tags}
         and query.event_id in (None, one.id, one.alias)
     ]
-    page, paging = pages.page_after(query.cursor, chosen, lambda one: one.id)
+    page, paging = pages.page_of_ids(query.cursor, chosen, lambda one: one.id)
     return Response(
         notification_answers.Notifications(paging, [notification_answers.summary(one) for one in page]),
         headers=ignored_header(ignored),

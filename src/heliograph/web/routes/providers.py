@@ -129,7 +129,7 @@ def list_providers(request: Call) -> Response[Providers]:
     courier.refuse_tenants(request)
     with request.services.database.reading() as connection:
         found = stored.listed(connection, request.principal.workspace_id)
-    page, paging = pages.page_after(query.cursor, found, lambda one: one.id)
+    page, paging = pages.page_behind(query.cursor, found, lambda one: one.number)
     return Response(Providers(paging, [_shown(one) for one in page]), headers=ignored_header(ignored))
 
 

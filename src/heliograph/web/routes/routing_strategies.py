@@ -77,7 +77,7 @@ def list_strategies(request: Call) -> Response[Strategies]:
     query, ignored = request.read_courier_query(ListQuery)
     with request.services.database.reading() as connection:
         found = stored.listed(connection, request.principal.workspace_id)
-    page, paging = pages.page_after(query.cursor, found, lambda one: one.id, query.limit)
+    page, paging = pages.page_behind(query.cursor, found, lambda one: one.number, query.limit)
     shown = [StrategySummary(**_summary(one)) for one in page]
     return Response(Strategies(paging, shown), headers=ignored_header(ignored))
 
@@ -148,7 +148,7 @@ def list_strategy_notifications(request: Call) -> Response[_Notifications]:
     with request.services.database.reading() as connection:
         _there(stored.read(connection, workspace, identity), request)
         found = stored.users(connection, workspace, identity)
-    page, paging = pages.page_after(query.cursor, found, lambda one: one.id, query.limit)
+    page, paging = pages.page_of_ids(query.cursor, found, lambda one: one.id, query.limit)
     shown = [notification_answers.summary(one) for one in page]
     return Response(_Notifications(paging, shown), headers=ignored_header(ignored))
 
