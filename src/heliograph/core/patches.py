@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import jsonpatch
-import jsonpointer
 import msgspec
 
 from heliograph import errors
@@ -87,7 +86,7 @@ def _applied(record: Any, operation: dict[str, Any]) -> Any:
     made = jsonpatch.apply_patch(record, [operation], in_place=True)
     if operation["op"] == "test":
         # The library takes true for 1.
-        found = jsonpointer.resolve_pointer(made, operation["path"])
+        found = jsonpatch.JsonPointer(operation["path"]).resolve(made)
         if not operators.same(found, operation["value"]):
             raise jsonpatch.JsonPatchTestFailed
     return made
