@@ -210,6 +210,42 @@ def test_a_query_is_read_strictly(lone_api: client.Client) -> None:
     assert (posted.status_code, list(client.faults(posted))) == (400, ["dry"])
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PUT", "/users/ana/tokens/t", {"provider_key": "apn", "device": ""}),
+        ("PUT", "/users/ana/tokens/t", {"provider_key": "apn", "tracking": False}),
+        ("PATCH", "/users/ana/tokens/known", {"patch": [{"op": "replace", "path": "", "value": "x"}]}),
+        ("PUT", "/audiences/a", {"filter": {"filters": []}, "operator": {}}),
+        ("PUT", "/api/agents/a", {"name": "a\0b"}),
+        (
+            "POST",
+            "/notifications",
+            {"notification": {"name": "n", "content": {"elements": []}, "alias": "\0"}},
+        ),
+        (
+            "POST",
+            "/notifications",
+            {"notification": {"name": "n", "content": {"elements": []}, "subscription": {"topic_id": "a\0"}}},
+        ),
+        (
+            "POST",
+            "/providers",
+            {"provider": "twilio", "settings": {"rate_limit": {"rate": 1, "period": []}}},
+        ),
+        ("POST", f"{RULES}/dry-run", {**client.RULE, "event_payload": None}),
+    ],
+)
+def test_what_nobody_would_send_is_refused(
+    api: client.Client, method: str, path: str, body: dict[str, Any]
+) -> None:
+    """A value of any other type than is taken, or a NUL in a name, is the caller's fault and kept nowhere."""
+    known = {"provider_key": "apn", "device": {"model": "x"}}
+    assert api.put("/users/ana/tokens/known", known).status_code == 204
+    assert api.send(method, path, json=body).status_code in (400, 422)
+    assert [one["token"] for one in api.get("/users/ana/tokens").json()["tokens"]] == ["known"]
+
+
 def test_a_database_that_does_not_answer_is_told_in_one_line(lone_api: client.Client) -> None:
     """A request that the database cannot serve is a 503 with the reason, and readiness says the same."""
     lone_api.store.close()

@@ -130,7 +130,7 @@ def whole(filter_: object, operator: object) -> dict[str, Any] | None:
         return None
     if not isinstance(filter_, dict):
         raise errors.InvalidInput.at("filter", 'is an object such as {"operator": "AND", "filters": […]}')
-    if operator is not None and operator not in JOINS:
+    if operator is not None and operator not in tuple(JOINS):
         raise errors.InvalidInput.at("operator", errors.unknown("operator", operator, tuple(JOINS)))
     if "filters" in filter_ and filter_.get("operator") is None:
         return {**filter_, "operator": operator or "AND"}

@@ -54,7 +54,7 @@ def define(given: Mapping[str, Any], path: str = "") -> Token:
         if said.get(name) not in words
     ]
     for name in ("device", "tracking"):
-        if not isinstance(given.get(name) or {}, dict):
+        if not isinstance(given.get(name), dict | None):
             faults.append(errors.Fault(place(name), "is an object"))
     reason = given.get("status_reason")
     if reason is not None and (not isinstance(reason, str) or len(reason) > _LONGEST_TEXT):
@@ -90,7 +90,10 @@ def expires_at(token: Token, registered_at: int) -> int | None:
 
 def patched(token: Token, operations: list[dict[str, Any]]) -> Token:
     """A token as a JSON Patch changes it. Raises InvalidInput."""
-    return define(patches.apply(msgspec.structs.asdict(token), operations))
+    made = patches.apply(msgspec.structs.asdict(token), operations)
+    if not isinstance(made, dict):
+        raise errors.InvalidInput.at("patch", "leaves no token: it is an object")
+    return define(made)
 
 
 def ignored(given: Mapping[str, Any]) -> list[str]:

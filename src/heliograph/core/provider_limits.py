@@ -41,6 +41,9 @@ class Rate(NamedTuple):
         return full_at - (self.burst - 1) * self.interval
 
 
+_ENDLESS = 10**12
+
+
 class WarmUp(NamedTuple):
     """How many e-mails a day a new sender may send to one domain."""
 
@@ -58,7 +61,8 @@ class WarmUp(NamedTuple):
         days_since = day - date.fromisoformat(self.started_on).toordinal() + _EPOCH
         if days_since >= self.days:
             return None
-        return int(self.first * self.growth ** max(days_since, 0))
+        # What grows for a year may be more than a number can be.
+        return int(min(self.first * self.growth ** min(max(days_since, 0), 300), _ENDLESS))
 
 
 class Limits(NamedTuple):
@@ -75,7 +79,7 @@ def rate_fault(given: Mapping[str, Any]) -> str | None:
     """What is wrong with a `rate_limit`, or None."""
     rate: Any = given.get("rate")
     period: Any = given.get("period")
-    if given.keys() != {"rate", "period"} or not _is_number(rate) or period not in PERIODS:
+    if given.keys() != {"rate", "period"} or not _is_number(rate) or period not in tuple(PERIODS):
         return 'takes {"rate": a number, "period": "second", "minute" or "hour"}, or null'
     if rate <= 0 or not _SHORTEST <= PERIODS[period] / rate <= _LONGEST:
         return "InvalidRateLimit: between two sends lie 1 millisecond to 12 hours"

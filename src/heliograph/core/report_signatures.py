@@ -130,7 +130,7 @@ def is_of_sns(url: object, ending: str = "") -> bool:
 
 def sns_envelope_fault(envelope: Mapping[str, Any], topic: str, now: int) -> str | None:
     """Why an envelope is not taken, before its certificate is fetched: only Amazon's own hosts are asked for one."""
-    if envelope.get("Type") not in _SIGNED or envelope.get("SignatureVersion") not in ("1", "2"):
+    if envelope.get("Type") not in tuple(_SIGNED) or envelope.get("SignatureVersion") not in ("1", "2"):
         return "this is no message of SNS with a signature of version 1 or 2"
     if envelope.get("TopicArn") != topic:
         return "it is of another topic than `reports_topic`"

@@ -41,7 +41,7 @@ def dry_run_rule(request: Call) -> dry_runs.DryRun:
     request.refuse_query()
     given, who, now = request.read_object(), request.principal, request.services.now()
     faults = documents.unknown_keys(given, DryRunRequest.__struct_fields__, "")
-    if "event_payload" not in given:
+    if given.get("event_payload") is None:
         faults.append(errors.Fault("event_payload", "is required: the payload of the event"))
     identity = _rule_id(given, faults)
     if identity is None and "trigger_type" not in given:

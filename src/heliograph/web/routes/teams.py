@@ -133,10 +133,10 @@ def _values(given: Mapping[str, Any], known: tuple[str, ...], faults: list[error
     """What is written. Raises errors.InvalidInput with these faults and its own."""
     name = given.get("name")
     values: dict[str, Any] = {}
-    if isinstance(name, str) and 1 <= len(name.strip()) <= 255:
+    if isinstance(name, str) and 1 <= len(name.strip()) <= 255 and "\x00" not in name:
         values["name"] = name.strip()
     else:
-        faults.append(errors.Fault("name", "takes a text of 1 to 255 characters"))
+        faults.append(errors.Fault("name", "takes a text of 1 to 255 characters, none of them NUL"))
     if "email" in known:
         try:
             email = given.get("email")
