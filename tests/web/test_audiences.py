@@ -1,9 +1,12 @@
 """Audiences over HTTP, in Courier's shape."""
 
+import threading
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
+from heliograph.store import courier_audiences as audiences
 from tests.web import client
 
 PEOPLE: dict[str, dict[str, Any]] = {
@@ -163,3 +166,23 @@ def test_a_wrong_audience_is_refused(lone_api: client.Client, body: Any, place: 
     answer = lone_api.put("/audiences/some", body)
     assert (answer.status_code, list(client.faults(answer))) == (400, [place])
     assert lone_api.get("/audiences/some").status_code == 404
+
+
+def test_two_who_put_an_audience_stand_in_line(api: client.Client) -> None:
+    """What one says of it and what another says at once are both kept."""
+
+    def put(connection: sa.Connection, **given: str) -> None:
+        audiences.put(connection, 1, None, "news", given, api.clock.now())
+
+    def describe() -> None:
+        with api.store.writing() as connection:
+            put(connection, description="Readers")
+
+    second = threading.Thread(target=describe)
+    with api.store.writing() as connection:
+        put(connection, name="News")
+        second.start()
+        second.join(0.2)
+    second.join()
+    shown = api.get("/audiences/news").json()
+    assert (shown["name"], shown["description"]) == ("News", "Readers")

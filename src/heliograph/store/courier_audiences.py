@@ -74,6 +74,9 @@ def put(
     now: int,
 ) -> Audience:
     """Create an audience, or change what is given of it. Raises errors.NotFound where it is another tenant's."""
+    # Of two who put it at once, the second changes what the first made.
+    line = sa.select(schema.workspaces.c.id).where(schema.workspaces.c.id == workspace_id)
+    connection.execute(line.with_for_update())
     stored = read(connection, workspace_id, None, identity)
     if stored is not None and tenant_id not in (None, stored.tenant_id):
         raise errors.NotFound(f"there is no audience {identity!r}")
