@@ -218,6 +218,12 @@ def test_a_query_is_read_strictly(lone_api: client.Client) -> None:
         ("PATCH", "/users/ana/tokens/known", {"patch": [{"op": "replace", "path": "", "value": "x"}]}),
         ("PUT", "/audiences/a", {"filter": {"filters": []}, "operator": {}}),
         ("PUT", "/api/agents/a", {"name": "a\0b"}),
+        ("PUT", "/lists/a", {"name": "a\0b"}),
+        ("PUT", "/audiences/a", {"name": "a\0b"}),
+        ("PUT", "/audiences/a", {"description": "a\0b"}),
+        ("PUT", "/tenants/a", {"name": "a", "parent_tenant_id": "a\0b"}),
+        ("PUT", "/users/ana/tenants", {"tenants": [{"tenant_id": "a\0b"}]}),
+        ("POST", "/inbound/segment", {"type": "identify", "messageId": "1", "userId": "a\0b"}),
         (
             "POST",
             "/notifications",

@@ -71,7 +71,7 @@ def message_faults(given: Mapping[str, Any], *, required: bool = False) -> list[
     found = given.get("messageId")
     if found in (None, "") and not required:
         return []
-    if not isinstance(found, str) or not found:
+    if not isinstance(found, str) or not found or "\0" in found:
         return [errors.Fault("messageId", "is required: a text by which a repeat is known")]
     return []
 
@@ -87,7 +87,7 @@ def profile(given: Mapping[str, Any], region: str | None) -> tuple[str, dict[str
     """Whom an `identify` is about, and what it says of them. Raises InvalidInput with every fault."""
     user_id, traits = given.get("userId"), {} if given.get("traits") is None else given["traits"]
     faults = []
-    if not isinstance(user_id, str) or not 1 <= len(user_id) <= people.MAX_ID:
+    if not isinstance(user_id, str) or not 1 <= len(user_id) <= people.MAX_ID or "\0" in user_id:
         told = f"is required, as text of at most {people.MAX_ID} characters: nobody is kept without one"
         faults.append(errors.Fault("userId", told))
     if not isinstance(traits, dict):

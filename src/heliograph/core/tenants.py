@@ -55,7 +55,7 @@ def define(given: Mapping[str, Any], region: str | None = None) -> Given:
     faults += [
         errors.Fault(key, "is a text, or null")
         for key in ("parent_tenant_id", "brand_id")
-        if given.get(key) is not None and not isinstance(given[key], str)
+        if given.get(key) is not None and (not isinstance(given[key], str) or "\0" in given[key])
     ]
     if given.get("properties") is not None and not isinstance(given["properties"], dict):
         faults.append(errors.Fault("properties", "is an object, or null"))

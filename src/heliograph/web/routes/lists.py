@@ -98,7 +98,7 @@ def put_list(request: Call) -> Response[None]:
     list_id = core_lists.check_id(request.part("list_id"), "list_id")
     name = given.get("name")
     faults = []
-    if not isinstance(name, str) or not 1 <= len(name.strip()) <= _LONGEST_NAME:
+    if not isinstance(name, str) or not 1 <= len(name.strip()) <= _LONGEST_NAME or "\x00" in name:
         faults.append(errors.Fault("name", f"is required: a text of 1 to {_LONGEST_NAME} characters"))
     preferences = subscribers.preferences(given, "", faults, ignored)
     if faults:

@@ -247,9 +247,10 @@ def add_user_tenants(request: Call) -> None:
         raise errors.InvalidInput.at("tenants", f"is a list of 1 to {_MOST} objects with a `tenant_id`")
     wanted: dict[str, Any] = {}
     for index, one in enumerate(given):
-        if not isinstance(one, dict) or not isinstance(one.get("tenant_id"), str):
+        named = one.get("tenant_id") if isinstance(one, dict) else None
+        if not isinstance(named, str) or "\x00" in named:
             raise errors.InvalidInput.at(f"tenants[{index}].tenant_id", "is required: a tenant's id")
-        wanted[one["tenant_id"]] = _profile(request, one, f"tenants[{index}].profile")
+        wanted[named] = _profile(request, one, f"tenants[{index}].profile")
     _add(request, wanted)
 
 
