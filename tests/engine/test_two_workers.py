@@ -3,11 +3,14 @@
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from heliograph import testing
+from heliograph.store import erasures, people
 from tests import tables
+from tests.engine import acts
 
 RULES = 20
 EVENTS = 50
@@ -105,3 +108,38 @@ def test_a_cancel_of_one_worker_reaches_the_runs_of_the_other(
     sent = [mail.recipient for world in pair for mail in world.mailbox.received]
     assert sent == [f"c{RUNS - 1}@example.com"]
     assert one.run(kept).status == "PROCESSED"
+
+
+def test_an_answer_stays_that_comes_while_history_forgets_somebody(
+    pair: tuple[testing.World, testing.World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one worker takes in for a run that another one is about to write without somebody's name is not lost."""
+    one, other = pair
+    one.contact("ana", email="ana@example.com")
+    one.rule(
+        trigger_type="custom.a",
+        actions=[
+            {"type": "send_message", "text": "Hello"},
+            {"type": "notify", "emails": ["shop@example.com"], "text": "Ana was greeted"},
+        ],
+    )
+    one.mailbox.answer, usual = acts.busy, one.mailbox.answer
+    event = one.event("custom.a", contact_id="ana")
+    one.run_until_idle()
+    people.delete_contact(one.app.store, one.workspace_id, None, "ana", one.clock.now())
+    write, answered = erasures._change, list[int]()
+
+    def late(*given: Any) -> None:
+        if "state" in given[3]:
+            answered.append(other.turns.take().inputs)
+        write(*given)
+
+    monkeypatch.setattr(erasures, "_change", late)
+    while erasures.step(one.app.store, one.workspace_id, one.clock.now()):
+        pass
+    assert answered
+    one.mailbox.answer = usual
+    for world in pair:
+        world.clock.move(3_700_000_000)
+        world.run_until_idle()
+    assert [action.status for action in one.explain(event).runs[0].result.actions] == ["skipped", "succeeded"]

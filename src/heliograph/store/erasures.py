@@ -1,7 +1,8 @@
 """Taking somebody out of history who was deleted (engine.md E22).
 
 Law: what departures.py noted is taken up again after any crash. History is gone through in small bites, each a
-transaction of its own, for all who were deleted at once; what is still on its way is left for the next round.
+transaction of its own, for all who were deleted at once; what is still on its way is left for the next round. No turn
+moves their runs meanwhile: a bite writes anew what it has read.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 import sqlalchemy as sa
 
-from heliograph.core import ids, pseudonyms, runs
+from heliograph.core import ids, pseudonyms, rules, runs
 from heliograph.store import database, departures, reports, schema
 
 _ERASURES, _EVENTS, _RUNS = schema.erasures.c, schema.events.c, schema.runs.c
@@ -39,6 +40,11 @@ class Erasure(NamedTuple):
     def last(self) -> bytes:
         """Nothing beyond this id is theirs: it is of whoever came back."""
         return ids.head(ids.created_at(self.id)) + b"\xff" * 8
+
+    @property
+    def partition(self) -> int:
+        """Where their runs are moved."""
+        return ids.partition_of_subject(self.workspace_id, rules.cooldown_subject(self.user_id, None))
 
 
 # ── going through history ───────────────────────────────────────────────────────────────────────────
@@ -90,6 +96,7 @@ def _own_rows(store: database.Database, one: Erasure, now: int) -> int:
     """Messages, runs and conversations that are theirs by an index, some at a time; gives how many were changed."""
     scrubber = pseudonyms.Scrubber(one.who)
     with store.writing() as connection:
+        store.lock_partitions(connection, (one.partition,))
         departures.cancel_messages(store, connection, one.workspace_id, one.user_id, now)
         reports.forget_addresses(connection, one.workspace_id, one.who.words)
         return (
@@ -187,7 +194,9 @@ def _walk(store: database.Database, cohort: Sequence[Erasure]) -> bool:
     with store.writing() as connection:
         edges = [_edge(connection, key, first) for key in (_EVENTS.id, _REQUESTS.id)]
         reached = min(edges)
-        for one, theirs in _events(connection, cohort, reached).items():
+        found = _events(connection, cohort, reached)
+        store.lock_partitions(connection, {one.partition for one in found})
+        for one, theirs in found.items():
             _scrub_events(connection, one, theirs)
         _requests(connection, cohort, reached)
         mine = _ERASURES.workspace_id == first.workspace_id
