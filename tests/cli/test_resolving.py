@@ -2,18 +2,24 @@
 
 from collections.abc import Iterator
 from types import ModuleType
+from typing import Any
 
 import pytest
 import structlog
 
 from heliograph import testing as helpers
 from heliograph.cli import choosing
-from heliograph.core import ids
-from heliograph.engine import posting, run
+from heliograph.core import ids, runs
+from heliograph.engine import posting, requested, run, saving, throttling
 from tests import tables
 from tests.cli import program
 from tests.engine import acts
 
+REQUEST = {
+    "to": [{"user_id": "ana"}],
+    "content": {"title": "Hello", "body": "Hello"},
+    "metadata": {"tags": ["x"]},
+}
 LETTER = {"type": "send_message", "text": "Good morning"}
 
 
@@ -230,6 +236,44 @@ def test_a_message_for_another_that_is_dropped_is_never_sent(
     play.run_until_idle()
     assert acts.actions(play, event) == [[("notify", "skipped", "dropped by an operator")]]
     assert play.mailbox.received == []
+
+
+@pytest.mark.parametrize(
+    ("step", "chapter", "what"),
+    [
+        (
+            {
+                "action": "throttle",
+                "max_allowed": 1,
+                "period": "PT1H",
+                "scope": "dynamic",
+                "throttle_key": "k",
+            },
+            throttling,
+            "asked_in",
+        ),
+        ({"action": "update-profile", "recipient_id": "eve", "profile": {"n": 1}}, saving, "_save"),
+        ({"action": "send", "message": REQUEST}, requested, "noted"),
+    ],
+)
+def test_a_question_to_another_that_is_dropped_leaves_no_run_waiting(
+    play: helpers.World,
+    tell: program.Tell,
+    monkeypatch: pytest.MonkeyPatch,
+    step: dict[str, Any],
+    chapter: ModuleType,
+    what: str,
+) -> None:
+    """A run that asks another partition, and is told by an operator instead, goes on with its next step."""
+    play.invoke(None, step, {"action": "send", "recipient": "ana", "template": "t"}, recipient="ana")
+    play.template("t", text="Hello")
+    refused(play, monkeypatch, chapter, what)
+    assert runs.Status.WAITING in {row["status"] for row in tables.rows(play.app.store, "runs")}
+    assert len(aside(play)) == 1
+    assert tell("inbox", "drop", "--all").out == "1 dropped.\n"
+    play.run_until_idle()
+    assert {row["status"] for row in tables.rows(play.app.store, "runs")} == {runs.Status.DONE}
+    assert tables.rows(play.app.store, "inbox") == []
 
 
 def test_a_word_that_is_refused_itself_can_be_dropped(play: helpers.World, tell: program.Tell) -> None:

@@ -12,13 +12,15 @@ from typing import Any, NamedTuple
 import msgspec
 import sqlalchemy as sa
 
-from heliograph.core import batches, effects, ids, plans
+from heliograph.core import batches, effects, ids, plans, requested
 from heliograph.store import answers, rows, schema
 
 _INBOX = schema.inbox.c
 _MOST_TRIES = 5
 _decode = msgspec.json.Decoder(list[Any]).decode
 DROPPED = "dropped by an operator"
+_ANSWERS, _ASKER = 3, slice(5, 8)
+"""Where a profile that is to be written says whether somebody waits for it, and who: (run, visit, ordinal)."""
 
 
 class Refused(NamedTuple):
@@ -79,11 +81,24 @@ def _set_aside(workspace_id: int) -> tuple[sa.ColumnElement[bool], ...]:
 
 def _word(workspace_id: int, row: Any) -> dict[str, Any] | None:
     """What the run that waits for this is told; None where none does, or where it was this word that was refused."""
+    if row.kind == effects.Inbox.MADE:
+        return _nothing_made(workspace_id, row)
     ended = _ended(row)
     if ended is None or ended.run_id is None:
         return None
     word = answers.reply(workspace_id, ended, plans.Status.SKIPPED, DROPPED)
     return None if row.kind == effects.Inbox.REPLY and _bytes(row.body) == word["body"] else word
+
+
+def _nothing_made(workspace_id: int, row: Any) -> dict[str, Any] | None:
+    """A run that is not told how many answers its request brings, hears that there are none."""
+    try:
+        body = requested.write(requested.Made(int(_decode(row.body)[0]), ()))
+    except (msgspec.MsgspecError, TypeError, ValueError, IndexError):
+        return None
+    word = {"partition": ids.partition_of(row.run_id), "workspace_id": workspace_id, "id": row.id}
+    word |= {"kind": row.kind, "run_id": row.run_id, "body": body, "attempts": 0}
+    return None if _bytes(row.body) == body else word
 
 
 def _ended(row: Any) -> answers.Ended | None:
@@ -100,6 +115,9 @@ def _ended(row: Any) -> answers.Ended | None:
         if row.kind == effects.Inbox.JOIN:
             join = batches.read_join(row.body)
             return answers.Ended(row.id, ids.partition_of(row.id), join.run_id, join.visit, 0, None)
+        if row.kind == effects.Inbox.THROTTLE or (row.kind == effects.Inbox.PROFILE and values[_ANSWERS]):
+            run_id, visit, ordinal = values[1:4] if row.kind == effects.Inbox.THROTTLE else values[_ASKER]
+            return answers.Ended(row.id, ids.partition_of(row.id), ids.parse(run_id), visit, ordinal, None)
     except (msgspec.MsgspecError, TypeError, ValueError, IndexError):
         pass
     return None
