@@ -61,6 +61,13 @@ def test_a_name_that_no_ledger_takes_is_none(sid: object) -> None:
     assert (answer.outcome, answer.reference) == (ACCEPTED, None)
 
 
+@pytest.mark.parametrize("code", [[21211], {"a": 1}, "\0", "x" * 300, 21211.5, 10**30, True, None])
+def test_a_code_that_is_none_is_left_out(code: object) -> None:
+    """A message that was refused is, whatever the service says of the reason."""
+    answer, _ = sent(told("400 Bad Request", code=code, message="No"))
+    assert (answer.outcome, answer.code, answer.text) == (PERMANENT, "400", "No")
+
+
 def test_a_text_message_is_posted_as_a_form() -> None:
     """Path, login, number, sender and text as Twilio takes them, and where it is to tell what became of it."""
     answer, sink = sent(told("201 Created", sid="SM1", status="queued"), callback="https://h.example/in/t")

@@ -91,13 +91,13 @@ def _judged(answer: channels.Answer) -> channels.Answer:
         reference = told.get("sid")
         is_name = isinstance(reference, str) and reference.isprintable() and len(reference) <= _LONGEST_NAME
         return plain._replace(reference=reference if is_name else None, text=_words(told))
-    plain = plain._replace(code=f"{status} {told.get('code', '')}".strip(), text=_words(told) or answer.text)
+    plain = plain._replace(code=f"{status} {_code(told)}".strip(), text=_words(told) or answer.text)
     if status in (401, 403, 404) or 300 <= status < 400:
         # The login, the account or the address is wrong: only an operator can mend that.
         words = f"{plain.code}: {plain.text}"[: channels.LONGEST_TEXT]
         misset = plain._replace(outcome=channels.Outcome.TEMPORARY, code="misconfigured", text=words)
         return misset._replace(blames_provider=True)
-    return plain._replace(blames_provider=told.get("code") not in _RECIPIENTS)
+    return plain._replace(blames_provider=_code(told) not in _RECIPIENTS)
 
 
 def _told(body: str) -> Mapping[str, Any]:
@@ -106,6 +106,14 @@ def _told(body: str) -> Mapping[str, Any]:
     except (ValueError, RecursionError):
         found = None
     return found if isinstance(found, dict) else {}
+
+
+def _code(told: Mapping[str, Any]) -> int | str:
+    """The service's number for what is wrong; nothing where it is none."""
+    code = told.get("code")
+    if isinstance(code, str) and code.isascii() and code.isdecimal() and len(code) < 7:
+        return int(code)
+    return code if type(code) is int and 0 <= code < 1_000_000 else ""
 
 
 def _words(told: Mapping[str, Any]) -> str:
