@@ -55,6 +55,28 @@ def test_a_big_message_that_breaks_in_the_middle_was_not_taken() -> None:
     assert sink.mails == []
 
 
+@both_ways
+def test_a_big_message_is_not_ended_when_its_time_is_over(extensions: tuple[bytes, ...]) -> None:
+    """A server that reads so slowly that the claim runs out does not get the end: somebody else may have begun."""
+
+    async def play() -> tuple[channels.Answer, Sink]:
+        async with Sink(extensions=extensions) as sink:
+            post = Post(sink.port)
+
+            def script(step: Step) -> None:
+                if step.name == "CONTENT":
+                    post.clock.at += 61_000_000
+
+            sink.script = script
+            answer = await post.send(content=BIG)
+            await post.channel.close()
+            return answer, sink
+
+    answer, sink = asyncio.run(play())
+    assert (answer.outcome, answer.code) == (TEMPORARY, "lease_over")
+    assert sink.mails == []
+
+
 @pytest.mark.parametrize("said", [b"354 more", b"123 what", b"299 odd but taken"])
 def test_an_odd_answer_to_the_message_is_believed_only_if_it_accepts(said: bytes) -> None:
     """A code that neither takes nor refuses a finished message leaves it UNCERTAIN."""

@@ -104,7 +104,7 @@ class Session(asyncio.Protocol):
         return self.fault is None and not self._replies and not self._transport.is_closing()
 
     async def transact(self, envelope: Envelope, may_begin: Callable[[], bool]) -> Verdict:
-        """Carries one message; `may_begin` is asked just before its content is written."""
+        """Carries one message; `may_begin` is asked before its content is written, and before the end of a long one."""
         self.carried += 1
         self._is_idle = False
         try:
@@ -144,7 +144,7 @@ class Session(asyncio.Protocol):
         if not may_begin():
             self.end("the time to begin was over")
             return Verdict(Stage.LEASE, None)
-        return await self._handed_over(_stuffed(envelope.content))
+        return await self._handed_over(_stuffed(envelope.content), may_begin)
 
     def _commands(self, envelope: Envelope) -> list[tuple[Stage, bytes]]:
         options = b" SIZE=%d" % len(envelope.content) if "size" in self.extensions else b""
@@ -177,7 +177,7 @@ class Session(asyncio.Protocol):
         replies, self._replies = self._replies[:count], self._replies[count:]
         return replies
 
-    async def _handed_over(self, content: bytes) -> Verdict:
+    async def _handed_over(self, content: bytes, may_begin: Callable[[], bool]) -> Verdict:
         start = 0
         while len(content) - start > CHUNK and not self._is_interrupted:
             self._transport.write(content[start : start + CHUNK])
@@ -185,6 +185,10 @@ class Session(asyncio.Protocol):
             start += CHUNK
         if self._is_interrupted:
             return self._broken_off()
+        if start and not may_begin():
+            # A slow server has read for so long: its end would be written when somebody else may have begun.
+            self.end("the time to begin was over")
+            return Verdict(Stage.LEASE, None)
         replies = await self._told(content[start:], 1, self._waits.verdict)
         if not replies:
             return Verdict(Stage.END, None)
