@@ -1,7 +1,9 @@
 """The sandbox: what an expression can reach, what it can leave behind, and what ends it."""
 
 import gc
+import os
 import shutil
+import signal
 import sys
 import time
 from pathlib import Path
@@ -553,6 +555,17 @@ def test_a_sandbox_that_does_not_start_says_so(monkeypatch: pytest.MonkeyPatch) 
     """Where no process answers, twice, that is the expression's fault to tell."""
     monkeypatch.setattr(sys, "executable", shutil.which("false"))
     assert sandbox().evaluate("1", VALUE, {}, NOW, 7) == (None, javascript.BROKEN)
+
+
+@pytest.mark.parametrize("size", [1, 1_000_000])
+def test_a_process_that_stands_still_is_started_anew(size: int) -> None:
+    """One that was stopped takes nothing and answers nothing: another one is asked, and nobody waits for ever."""
+    box = javascript.Sandbox(lambda: 0, seconds=2, still=2)
+    assert box.evaluate("1 + 1", VALUE, {}, NOW, 7).value == 2
+    assert box._process is not None
+    os.kill(box._process._running.pid, signal.SIGSTOP)
+    assert box.evaluate("data.length", VALUE, {"data": "x" * size}, NOW, 7).value == size
+    box.close()
 
 
 def test_the_process_ends_with_its_sandbox() -> None:

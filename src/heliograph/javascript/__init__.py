@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import signal
 import struct
 import subprocess
@@ -30,6 +31,9 @@ SECONDS: Final = 0.3
 DATA: Final = 4 << 20
 """How much of a run's data one expression may read (A78)."""
 
+STILL: Final = 30.0
+"""For how many seconds the process may stand still, before it is ended and another one is asked."""
+
 TOO_SLOW: Final = f"takes longer than {SECONDS * 1000:.0f} ms"
 TOO_LARGE: Final = f"needs more than {child.MEMORY >> 20} MiB of memory"
 TOO_MUCH: Final = f"reads more than {DATA >> 20} MiB of the run's data"
@@ -41,11 +45,11 @@ _CODES: Final = {name: code for code, name in enumerate(child.WANTS)}
 class Sandbox:
     """Runs expressions, one at a time, in one realm; its process begins with the first of them."""
 
-    def __init__(self, stopwatch: Callable[[], int], seconds: float = SECONDS) -> None:
+    def __init__(self, stopwatch: Callable[[], int], seconds: float = SECONDS, still: float = STILL) -> None:
         """`stopwatch` tells microseconds that have passed since whenever."""
         self.spent = 0
         """Microseconds that were spent on expressions in all: who has a budget looks before and after."""
-        self._stopwatch, self._seconds = stopwatch, seconds
+        self._stopwatch, self._seconds, self._still = stopwatch, seconds, still
         self._lock = threading.Lock()
         self._process: _Process | None = None
 
@@ -84,7 +88,7 @@ class Sandbox:
     def _told(self, want: str, code: str, text: str, now: int, seed: int) -> str | None:
         """The answer of the process, or None where it ended without one."""
         if self._process is None or self._process.owner != os.getpid():
-            self._process = _Process(self._seconds)
+            self._process = _Process(self._seconds, self._still)
         told = self._process.ask(want, code, text, now, seed)
         if told is None and self._end() == -signal.SIGPROF:
             return child.INTERRUPTED
@@ -99,7 +103,8 @@ class Sandbox:
 class _Process:
     """A process in which expressions run."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, still: float) -> None:
+        self._still = still
         self.owner = os.getpid()
         """Who started it: a copy of the program that was forked off starts one of its own."""
         program = str(resources.files(__package__).joinpath("child.py"))
@@ -108,36 +113,56 @@ class _Process:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            bufsize=0,
             env={},
         )
+        assert self._running.stdin is not None
+        assert self._running.stdout is not None
+        self._asked, self._answers = self._running.stdin.fileno(), self._running.stdout.fileno()
+        os.set_blocking(self._asked, False)
         self.end = weakref.finalize(self, _ended, self._running)
         prelude = _prelude().encode()
         self._write(struct.pack("<d", seconds) + child.SIZE.pack(len(prelude)) + prelude)
 
     def ask(self, want: str, code: str, text: str, now: int, seed: int) -> str | None:
         """What it answers, or None where it has ended."""
-        answers = self._running.stdout
-        assert answers is not None
         source, given = code.encode("utf-8", "replace"), text.encode()
         head = child.HEAD.pack(_CODES[want], float(now), seed & 0xFFFFFFFF, len(source), len(given))
         if not self._write(head + source + given):
             return None
-        size = answers.read(child.SIZE.size)
+        size = self._read(child.SIZE.size)
         if len(size) < child.SIZE.size:
             return None
         (length,) = child.SIZE.unpack(size)
-        told = answers.read(length)
+        told = self._read(length)
         return told.decode() if len(told) == length else None
 
     def _write(self, message: bytes) -> bool:
-        asked = self._running.stdin
-        assert asked is not None
+        rest = memoryview(message)
         try:
-            asked.write(message)
-            asked.flush()
+            while rest and self._moves(self._asked, select.POLLOUT):
+                rest = rest[os.write(self._asked, rest) :]
         except OSError:
             return False
-        return True
+        return not rest
+
+    def _read(self, size: int) -> bytes:
+        found = bytearray()
+        while len(found) < size and self._moves(self._answers, select.POLLIN):
+            part = os.read(self._answers, size - len(found))
+            if not part:
+                break
+            found += part
+        return bytes(found)
+
+    def _moves(self, pipe: int, wanted: int) -> bool:
+        """Whether it takes or gives something before it has stood still for too long, which ends it."""
+        waiting = select.poll()
+        waiting.register(pipe, wanted)
+        if waiting.poll(self._still * 1000):
+            return True
+        self._running.kill()
+        return False
 
 
 def _ended(running: subprocess.Popen[bytes]) -> int:
