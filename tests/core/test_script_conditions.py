@@ -84,6 +84,12 @@ def test_what_is_missing_is_undefined(source: str) -> None:
     assert not holds(source)
 
 
+def test_a_place_may_have_any_number_of_digits() -> None:
+    """Where it is as long as no number may be there is nothing there, and nothing raises."""
+    told = {"list": [1], "place": "1" * 5000}
+    assert script_conditions.read("data.list[data.place] === undefined").holds(lambda _: told)
+
+
 @pytest.mark.parametrize(
     "source",
     [

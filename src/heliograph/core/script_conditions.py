@@ -249,6 +249,10 @@ def _indexed(holder: Term, key: Term) -> Term:
     return found
 
 
+_PLACE = re.compile("[0-9]{1,10}")
+"""A place in a list or text: longer numbers are none, and the language refuses to read the longest."""
+
+
 def _item(value: object, key: object) -> object:
     if isinstance(value, Mapping):
         return value.get(key, UNDEFINED) if isinstance(key, str) else UNDEFINED
@@ -256,7 +260,7 @@ def _item(value: object, key: object) -> object:
         return UNDEFINED
     if key == "length":
         return len(value)
-    number = int(key) if isinstance(key, str) and key.isascii() and key.isdigit() else key
+    number = int(key) if isinstance(key, str) and _PLACE.fullmatch(key) else key
     if isinstance(number, int) and not isinstance(number, bool) and 0 <= number < len(value):
         return value[number]
     return UNDEFINED
