@@ -89,6 +89,14 @@ def test_a_call_arrives_as_it_was_made() -> None:
     assert seen.headers["user-agent"].startswith("Heliograph/")
 
 
+def test_spaces_around_a_header_are_no_part_of_it() -> None:
+    """A value that was filled from a name with a space behind it is sent without."""
+    request = channels.HttpRequest("POST", (("X-Name", " Ana "), ("X-Empty", " ")), b"{}")
+    answer, (seen,) = call(always(reply("200 OK")), request)
+    assert answer.outcome is ACCEPTED
+    assert (seen.headers["x-name"], seen.headers["x-empty"]) == ("Ana", "")
+
+
 def test_the_answer_is_kept() -> None:
     """Status, telling headers and body are in the detail; what a database could not store is not."""
     said = reply(

@@ -97,7 +97,8 @@ class Exchange:
 
     def outgoing(self, watch: Callable[[str, dict[str, Any]], Any], patience: float) -> httpcore2.Request:
         """The request as the pool takes it; `watch` is told each stage, `patience` is for connecting."""
-        fields = [(name.encode(), value.encode()) for name, value in self.fields]
+        # Spaces around a value are no part of it, and the library refuses to write them.
+        fields = [(name.encode(), value.strip().encode()) for name, value in self.fields]
         fields.append((b"Accept-Encoding", b"gzip, deflate"))
         written = httpx2.Request(self.method, self.url, headers=fields, content=self.content)
         return httpcore2.Request(
