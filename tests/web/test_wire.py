@@ -252,6 +252,15 @@ def test_what_nobody_would_send_is_refused(
     assert [one["token"] for one in api.get("/users/ana/tokens").json()["tokens"]] == ["known"]
 
 
+def test_what_stands_in_a_definition_is_any_text(api: client.Client) -> None:
+    """The name of a rule may hold a NUL, and what is listed of it is read."""
+    rule = api.make_rule(name="a\0b", description="\0")
+    api.happen(payload={"message": {"text": "refund"}})
+    api.decide()
+    for path in (RULES, f"{RULES}/{rule['id']}", "/api/automation/runs"):
+        assert api.get(path).status_code == 200
+
+
 def test_a_database_that_does_not_answer_is_told_in_one_line(lone_api: client.Client) -> None:
     """A request that the database cannot serve is a 503 with the reason, and readiness says the same."""
     lone_api.store.close()

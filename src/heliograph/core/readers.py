@@ -88,17 +88,15 @@ def checked(
 
 def name(given: object, path: str) -> str:
     """The name of something, trimmed. Raises InvalidInput."""
-    if not isinstance(given, str) or not 1 <= len(given.strip()) <= 255 or "\0" in given:
-        raise errors.InvalidInput.at(path, "takes a text of 1 to 255 characters, none of them NUL")
+    if not isinstance(given, str) or not 1 <= len(given.strip()) <= 255:
+        raise errors.InvalidInput.at(path, "takes a text of 1 to 255 characters")
     return given.strip()
 
 
 def description(given: object, path: str) -> str | None:
     """The description of something; null for none. Raises InvalidInput."""
-    if given is not None and (not isinstance(given, str) or len(given) > 10_000 or "\0" in given):
-        raise errors.InvalidInput.at(
-            path, "takes a text of at most 10000 characters, none of them NUL, or null"
-        )
+    if given is not None and (not isinstance(given, str) or len(given) > 10_000):
+        raise errors.InvalidInput.at(path, "takes a text of at most 10000 characters, or null")
     return given
 
 

@@ -109,6 +109,8 @@ def put_audience(request: Call) -> Response[Put]:
         raise errors.InvalidInput.at("audience_id", f"takes at most {_LONGEST_ID} characters")
     said = {name: value for name, value in given.items() if value is not None}
     changes, faults = readers.checked(said, {"name": readers.name, "description": readers.description})
+    # They have columns of their own, and PostgreSQL's texts hold none.
+    faults += [errors.Fault(name, "holds a NUL") for name, value in changes.items() if "\x00" in value]
     try:
         found = audience_filters.whole(given.get("filter"), given.get("operator"))
         if found is not None:
