@@ -43,6 +43,21 @@ def test_what_is_asked_for_at_its_time_goes() -> None:
     assert rate.take(full_at, 5, 100_000)[0] == 1
 
 
+def test_a_bucket_lacks_no_more_than_it_holds() -> None:
+    """What was taken by a slower rate, or by a clock that ran ahead, holds up for no more than one interval."""
+    slow, quick, now = Rate(360_000_000, 10), Rate(100_000, 10), 10**15
+    granted, full_at = slow.take(0, 50, now)
+    assert granted == 10
+    refused, full_at = quick.take(full_at, 50, now)
+    assert (refused, quick.next_at(full_at)) == (0, now + 100_000)
+    assert quick.take(full_at, 50, now + 1_000_000)[0] == 10
+    ahead = quick.take(0, 50, now + DAY)[1]
+    assert quick.next_at(quick.take(ahead, 50, now)[1]) == now + 100_000
+    assert quick.take(quick.take(0, 50, now + 50_000)[1], 50, now)[1] == now + 1_050_000, (
+        "clocks differ a little"
+    )
+
+
 def test_a_sender_is_warmed_up_day_by_day() -> None:
     """It begins with few, each day allows more, and after its days there is no limit; before them it is the first."""
     warm_up = WarmUp("2026-01-01", 50, 1.5, 4)

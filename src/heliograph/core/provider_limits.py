@@ -15,6 +15,8 @@ PERIODS: Final = {"second": 1_000_000, "minute": 60_000_000, "hour": 3_600_000_0
 
 _SHORTEST, _LONGEST = 1_000, 12 * PERIODS["hour"]
 """µs between two sends that a rate may come to."""
+_APART = 60_000_000
+"""µs by which the clocks of workers may differ."""
 _EPOCH = date(1970, 1, 1).toordinal()
 _DAY = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])")
 
@@ -30,9 +32,11 @@ class Rate(NamedTuple):
     def take(self, full_at: int, wanted: int, now: int) -> tuple[int, int]:
         """How many of so many may go now, and when the bucket is full again then.
 
-        A bucket that is full at an instant lacks one token for each interval that is left until then.
+        A bucket that is full at an instant lacks one token for each interval that is left until then. One that would
+        lack more than it holds was written down by another rate, or before a clock was set back: it is empty.
         """
-        full_at = max(full_at, now)
+        empty = now + self.burst * self.interval
+        full_at = max(full_at, now) if full_at <= empty + _APART else empty
         granted = max(0, min(wanted, (now - full_at) // self.interval + self.burst))
         return granted, full_at + granted * self.interval
 
