@@ -443,6 +443,13 @@ def test_guesses_that_stumble_tell_nothing(api: Client, monkeypatch: pytest.Monk
     assert stands(api) == {"ana": "SENT"}
 
 
+def test_an_email_of_endless_depth_tells_nothing(lone_api: Client) -> None:
+    """Mails within mails, more than anybody reads, are no bounce; who handed one on is not asked to do so again."""
+    raw = b"Subject: x\r\n" + b"Content-Type: message/rfc822\r\n\r\n" * 3_000
+    answer = lone_api.send("POST", "/inbound/bounces", content=raw)
+    assert (answer.status_code, answer.json()) == (202, {"reports": 0})
+
+
 def test_an_email_that_comes_back(api: Client) -> None:
     """A notification leads back by the Message-ID of what it returns, or the address that it was sent to."""
     mails = write_to(api, "ana", "ben", "cleo", "dot", "eve")

@@ -27,9 +27,13 @@ _STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
 
 def read(raw: bytes, now: int) -> list[Found]:
     """What an e-mail tells of messages of ours; nothing where it is no bounce, or none of a message of ours."""
-    mail = email.message_from_bytes(raw, policy=email.policy.compat32)
-    told = [*_told(mail, _date(mail, now))]
-    return list(provider_reports.found_in(_message_of(mail), "e-mail", told)) if told else []
+    try:
+        mail = email.message_from_bytes(raw, policy=email.policy.compat32)
+        told = [*_told(mail, _date(mail, now))]
+        return list(provider_reports.found_in(_message_of(mail), "e-mail", told)) if told else []
+    except RecursionError:
+        # Mails within mails within mails: who sends such a thing means no bounce.
+        return []
 
 
 def _told(mail: Message, at: int) -> Iterator[Told]:
