@@ -256,6 +256,8 @@ FAULTS = [
     (RULE + "schedule_settings: {timezone: Mars/Base}\n", 10, "unknown time zone"),
     (RULE + "alert_settings: [\n", 11, "cannot be read as YAML"),
     (RULE + "rollout_percentage: .nan\n", 10, "NaN"),
+    (RULE + "is_active: !!bool maybe\n", None, "cannot be read as YAML"),
+    (RULE + 'priority: !!int ""\n', None, "cannot be read as YAML"),
     (RULE + "1: one\n", 1, "put it in quotes"),
     (RULE + "description: !!binary aGFsbG8=\n", 10, "JSON does not have"),
     (TEMPLATE.replace("}}", "}"), 4, "text"),
@@ -267,16 +269,16 @@ FAULTS = [
 
 @pytest.mark.parametrize(("content", "line", "said"), FAULTS)
 def test_a_fault_is_told_with_its_line(
-    content: str, line: int, said: str, lone_house: str, tmp_path: Path, tell: program.Tell
+    content: str, line: int | None, said: str, lone_house: str, tmp_path: Path, tell: program.Tell
 ) -> None:
     """Whoever writes a file by hand is led to the line; a file without faults beside it is not stored either."""
     sound = TEMPLATE.replace("thanks", "other")
     told = tell("apply", folder(tmp_path / "d", sound=sound, wrong=content))
     assert (told.code, told.out) == (1, "")
-    assert any(
-        one.startswith(f"heliograph: {tmp_path / 'd' / 'wrong.yaml'}:{line}: ") and said in one
-        for one in told.err.splitlines()
-    ), told.err
+    place = f"{tmp_path / 'd' / 'wrong.yaml'}{'' if line is None else f':{line}'}"
+    assert any(one.startswith(f"heliograph: {place}: ") and said in one for one in told.err.splitlines()), (
+        told.err
+    )
     tell("workspace", "create", "default")
     assert stored(lone_house) == ({}, {})
 

@@ -262,6 +262,18 @@ def test_what_was_reported_before_the_stop_is_reported_once(
     assert len(reported(file)) == 6
 
 
+def test_a_report_that_cannot_be_written_is_one_clear_line(
+    lone_house: str, tmp_path: Path, tell: program.Tell
+) -> None:
+    """It names the file and what the system says."""
+    file = written(tmp_path, "user_id\nana\n")
+    report = file.with_name(f"{file.name}.bad.csv")
+    report.mkdir()
+    told = tell("import", "contacts", file)
+    assert (told.code, told.out) == (1, "")
+    assert told.err.startswith(f"heliograph: {report}: ")
+
+
 def test_a_report_that_was_taken_away_begins_anew(
     lone_house: str, tmp_path: Path, tell: program.Tell, monkeypatch: pytest.MonkeyPatch
 ) -> None:

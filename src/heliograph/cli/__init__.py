@@ -102,9 +102,16 @@ def run(arguments: Sequence[str]) -> int:
         sys.stdout = None
         return 1
     except Exception as fault:  # noqa: BLE001 the last one who could turn a traceback into a line
-        terminal.complain(f"this should not have happened: {type(fault).__name__}: {fault}")
+        terminal.complain(_unforeseen(fault))
         return 1
     return outcome if isinstance(outcome, int) else 0
+
+
+def _unforeseen(fault: Exception) -> str:
+    if isinstance(fault, OSError) and fault.strerror:
+        # A file that cannot be read or written is nothing of ours.
+        return fault.strerror if fault.filename is None else f"{fault.filename}: {fault.strerror}"
+    return f"this should not have happened: {type(fault).__name__}: {fault}"
 
 
 def _lines(fault: errors.HeliographError) -> list[str]:

@@ -40,7 +40,8 @@ def read(file: Path) -> tuple[Node, Any]:
         raise errors.InvalidInput.at(str(file), f"cannot be read: {fault.strerror}") from None
     except UnicodeDecodeError:
         raise errors.InvalidInput.at(str(file), "is not UTF-8") from None
-    except (YAMLError, ValueError, RecursionError) as fault:
+    # A tag on what cannot be of its kind (`!!bool maybe`) ends in whatever error the library comes upon.
+    except (YAMLError, ValueError, TypeError, AttributeError, LookupError, RecursionError) as fault:
         mark = fault.problem_mark if isinstance(fault, MarkedYAMLError) else None
         problem = (fault.problem if isinstance(fault, MarkedYAMLError) else None) or str(fault)
         where = f"{file}:{mark.line + 1}" if mark else str(file)
