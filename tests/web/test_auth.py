@@ -74,6 +74,13 @@ def test_each_role_may_do_what_it_may_and_nothing_else(lone_api: client.Client, 
     assert refused == set(EVERYTHING) - ALLOWED[role]
 
 
+def test_an_application_releases_no_batch(lone_api: client.Client) -> None:
+    """The key of an application starts journeys; what waits in them is for who reads it."""
+    key, path = lone_api.key("ingest"), f"/automations/batches/{SOME}/release"
+    assert lone_api.post(path, key=key).status_code == 403
+    assert lone_api.post(path).status_code == 404
+
+
 def automation_endpoints() -> list[tuple[str, str]]:
     """(method, path) of everything that is served under /api/automation, with ids that nothing has."""
     return [

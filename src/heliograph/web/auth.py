@@ -33,6 +33,7 @@ ROLES: tuple[tuple[str, tuple[str, ...], frozenset[Role]], ...] = (
     ("/send", ("POST",), _OPERATORS | {Role.INGEST}),
     ("/profiles/*", ("POST",), frozenset(Role)),
     ("/automations/runs/*", (), _OPERATORS),
+    ("/automations/batches/*", (), _OPERATORS),
     ("/automations/*", ("POST",), _OPERATORS | {Role.INGEST}),
     ("/profiles/*", (), _OPERATORS | {Role.AGENT}),
     ("/api/contacts", (), _OPERATORS | {Role.AGENT}),
