@@ -12,6 +12,7 @@ from heliograph.core import ids, messages
 from heliograph.engine import pruning
 from heliograph.store import places, retention, rows, schema, uncertain
 from tests import tables
+from tests.cli.test_verifying_requests import send
 from tests.engine import acts
 from tests.store import samples
 
@@ -334,3 +335,27 @@ def test_runs_whose_items_wait_in_a_batch_stay(keeping: testing.World) -> None:
     assert keeping.run(member).status == "PROCESSED"
     keeping.pass_time(days=11)
     assert prune(keeping) == 3
+
+
+def test_a_request_that_waits_stays(keeping: testing.World) -> None:
+    """A request to send that was due while nothing ran is not forgotten before a turn has taken it up."""
+    send(keeping, {"user_id": "ana"})
+    keeping.clock.move(20 * DAY)
+    assert prune(keeping) == 0
+    keeping.run_until_idle()
+    (message,) = tables.rows(keeping.app.store, "messages")
+    assert message["state"] == messages.State.HELD
+
+
+def test_a_message_that_may_go_on_stays(database_url: str) -> None:
+    """A message that goes on by another channel where nobody takes notice is there when that is looked at."""
+    with testing.World(database_url, retention_days=1) as world:
+        world.contact("ana", email="ana@example.com", phone_number="+442079460123")
+        world.provider("twilio", "texts")
+        asked = {"channels": ["email", "sms"], "method": "single"}
+        timeout = {"escalation": 2 * DAY // 1000, "message": 3 * DAY // 1000, "criteria": "viewed"}
+        send(world, {"user_id": "ana"}, routing=asked, timeout=timeout)
+        world.pass_time(hours=47)
+        prune(world)
+        world.pass_time(hours=2)
+        assert len(world.outboxes["texts"].received) == 1

@@ -15,8 +15,8 @@ from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
-from heliograph.core import bulk, events, ids, messages, plans, runs
-from heliograph.store import database, places, schema
+from heliograph.core import bulk, events, ids, messages, plans, routes, runs
+from heliograph.store import database, places, schema, waiting_requests
 
 _EVENTS = schema.events.c
 _DECISIONS = schema.decisions.c
@@ -139,7 +139,7 @@ def _of_events(
     sent: list[tuple[bytes, bytes]] = []
     for at in instants:
         for one in _made_at(
-            connection, workspace_id, schema.messages, ("event_id", "state", "settled_at"), at
+            connection, workspace_id, schema.messages, ("event_id", "state", "settled_at", "route"), at
         ):
             if one.event_id not in decided:
                 continue
@@ -216,6 +216,7 @@ def _old_messages(
             _MESSAGES.id,
             _MESSAGES.state,
             _MESSAGES.settled_at,
+            _MESSAGES.route,
             _EVENTS.id.label("event_id"),
             _RUNS.id.label("run_id"),
         )
@@ -236,7 +237,7 @@ def _old_messages(
 def _old_requests(
     connection: sa.Connection, workspace_id: int, after: bytes, before: int, at_most: int
 ) -> tuple[list[bytes], _Going]:
-    """A request goes after all its messages: until then it says what they were about."""
+    """A request goes after all its messages: until then it says what they were about, or what they are to be."""
     query = (
         sa.select(_REQUESTS.id, _REQUESTS.due_at)
         .where(*_span(schema.requests, workspace_id, after, before))
@@ -249,6 +250,12 @@ def _old_requests(
     if due:
         sent = sa.select(_MESSAGES.request_id).distinct().where(_MESSAGES.request_id.in_(due))
         kept.update(connection.execute(sent).scalars())
+        waits = sa.select(schema.timers.c.id).where(
+            waiting_requests.IS_REQUEST,
+            schema.timers.c.workspace_id == workspace_id,
+            schema.timers.c.id.in_(due),
+        )
+        kept.update(connection.execute(waits).scalars())
     return [row.id for row in found], _Going(requests=[one for one in due if one not in kept])
 
 
@@ -269,7 +276,13 @@ def _until(record: runs.Record) -> int:
 
 
 def _is_over(message: Any, before: int) -> bool:
-    return message.state in _FINAL_MESSAGES and (message.settled_at or 0) < before
+    """Whether nothing comes of a message any more, since before an instant (µs)."""
+    if message.state not in _FINAL_MESSAGES:
+        return False
+    escalation = None if message.route is None else routes.read(message.route).escalation
+    # So long it may go on by another channel.
+    wait = 0 if escalation is None else escalation.after * 1000
+    return (message.settled_at or 0) + wait < before
 
 
 # ── its going ───────────────────────────────────────────────────────────────────────────────────────
