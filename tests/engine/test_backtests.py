@@ -193,3 +193,18 @@ def test_a_database_that_is_away_is_told(tmp_path: Any) -> None:
     (tmp_path / "heliograph.db").write_bytes(b"nothing that SQLite reads" * 100)
     (line,) = backtests.words(gone, lambda _: None)
     assert "cannot be used" in (line.fault or "")
+
+
+def test_rules_that_stop_come_in_their_line(world: testing.World) -> None:
+    """A rule that another one before it has stopped begins no cooldown, whichever of the two was made first."""
+    send = [{"type": "send_message", "text": "Hello"}]
+    common = {"trigger_type": "custom.a", "actions": send}
+    world.rule(**common, priority=2, stop_on_match=True, cooldown_secs=3600)
+    first = {"field": "payload.n", "operator": "equals", "value": 1}
+    world.rule(**common, priority=1, stop_on_match=True, conditions=[first])
+    last = world.rule(**common, priority=3)
+    for number in (1, 2):
+        world.event("custom.a", contact_id="ana", payload={"n": number})
+        world.pass_time(minutes=10)
+    assert not done(world, last)["executed"]
+    assert told(world, rule_id=last).held_back.stopped_by_rule == 2

@@ -176,7 +176,8 @@ class Trial:
         self._rule = rule._replace(is_active=True, snoozed_until=None)
         self._others = [other for other in others if other.is_active and other.id != rule.id]
         ahead = [o for o in self._others if o.stop_on_match and rules.order(o) < rules.order(rule)]
-        self._ahead = [other._replace(snoozed_until=None) for other in ahead]
+        # In their line: what one of them stops begins no cooldown of another.
+        self._ahead = [other._replace(snoozed_until=None) for other in sorted(ahead, key=rules.order)]
         line = (*self._ahead, self._rule)
         self._judge = conditions.compile_judge([one.condition for one in line])
         self._judge_others: conditions.Judge | None = None
