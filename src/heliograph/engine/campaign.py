@@ -116,8 +116,8 @@ def look_at_clock(
     if after != before:
         desk.put_campaign(stand(row, after))
     wake_at = campaigns.next_look(after, limits.lock_window)
-    # One that stands as before is looked at again too: it may have been activated where the lock is longer.
-    if wake_at is not None:
+    # One that stands as before is looked at again too, later: it may have been activated where the lock is longer.
+    if wake_at is not None and (after != before or wake_at > desk.now):
         desk.writes.timers.append(timer(row, wake_at))
 
 
