@@ -162,7 +162,7 @@ def _checked(settings: Settings) -> Settings:
         settings.database_url.startswith(("sqlite://", "postgresql://", "postgres://"))
         and not settings.database_url.endswith(":memory:"),
         "DATABASE_URL",
-        f"takes sqlite:///file.db or postgresql://user@host/name, not {settings.database_url!r}",
+        f"takes sqlite:///file.db or postgresql://user@host/name, not {_shown(settings.database_url)!r}",
     )
     _require(
         settings.smtp_url == "" or _parts(settings.smtp_url)[0] == "smtp",
@@ -218,6 +218,12 @@ def _checked(settings: Settings) -> Settings:
         value = getattr(settings, name)
         _require(least <= value <= most, name.upper(), f"takes {least:g} to {most:,}, not {value}")
     return settings
+
+
+def _shown(url: str) -> str:
+    """An address without who logs in, whose password would stand in logs."""
+    head, at, rest = url.rpartition("@")
+    return f"{head.partition('//')[0]}//…@{rest}" if at else url
 
 
 def _parts(url: str) -> tuple[str, bool]:

@@ -84,3 +84,10 @@ def test_a_text_that_cannot_be_used_is_refused(name: str, value: str) -> None:
     """A sender without an address, or what is no region or address, is told at the start and not by every message."""
     with pytest.raises(errors.BadSetting, match=f"HELIOGRAPH_{name} takes"):
         settings.load({f"HELIOGRAPH_{name}": value})
+
+
+def test_a_refused_address_is_told_without_its_password() -> None:
+    """What is wrong with the database's address is told; who logs in there is not."""
+    with pytest.raises(errors.BadSetting, match="mysql://…@db/shop") as refusal:
+        settings.load({"HELIOGRAPH_DATABASE_URL": "mysql://shop:pass@word@db/shop"})
+    assert "pass" not in str(refusal.value)
