@@ -318,7 +318,7 @@ SABOTAGE: dict[str, tuple[wire.Wire | Code, ...]] = {
         Code(f"{_BATCHES}MOST_RETAINED", lambda _original: 9),
         Code(f"{_ITEMS}retained", answering(lambda items, *_: items[:9])),
     ),
-    "S2-20": (Code(f"{_ITEMS}_at", always(None)),),
+    "S2-20": (Code("heliograph.core.values:at", always(None)),),
     "S2-21": (
         Code("heliograph.core.steps.batching:_category", always("batch")),
         Code("heliograph.core.steps.batching:DEFAULT_CATEGORY", lambda _original: "items"),

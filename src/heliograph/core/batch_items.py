@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from heliograph.core import batches
+from heliograph.core import batches, values
 
 
 def to_pass_on(batch: batches.Batch) -> batches.Span:
@@ -59,7 +59,7 @@ def _ranked(items: Sequence[batches.Item], sort_key: str, is_descending: bool) -
     ranks: tuple[list[tuple[Any, batches.Item]], ...] = ([], [], [], [])
     for item in items:
         data = decode(item.data)
-        value = data[sort_key] if sort_key in data else _at(data, path)
+        value = data[sort_key] if sort_key in data else values.at(data, path)
         ranks[_rank(value)].append((value, item))
     for comparable in ranks[:2]:
         # Python keeps the order of equals, in reverse too: ties stay in order of arrival.
@@ -73,18 +73,3 @@ def _rank(value: Any) -> int:
     if isinstance(value, bool):
         return 2
     return 0 if isinstance(value, int | float) else 1 if isinstance(value, str) else 2
-
-
-def _at(data: Any, path: Sequence[str]) -> Any:
-    for segment in path:
-        if isinstance(data, dict):
-            data = data.get(segment)
-        elif isinstance(data, list) and _is_place(segment) and int(segment) < len(data):
-            data = data[int(segment)]
-        else:
-            return None
-    return data
-
-
-def _is_place(segment: str) -> bool:
-    return segment.isdecimal() and len(segment) < len("1000000000")

@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from heliograph.core import values
+
 _NAME = r"[A-Za-z_$][\w$-]*(?:\.[\w$-]+)*"
 _HOLE = re.compile(rf"\{{\{{\s*({_NAME})\s*\}}\}}|\{{({_NAME})\}}")
 
@@ -19,20 +21,9 @@ def fill(text: str, seen: Mapping[str, Any]) -> str:
     """The text with what is known filled in; a `{{name}}` that is not there is empty (A67)."""
 
     def filled(hole: re.Match[str]) -> str:
-        value = _found(seen, (hole[1] or hole[2]).split("."))
+        value = values.at(seen, (hole[1] or hole[2]).split("."))
         if value is None:
             return "" if hole[1] else hole[0]
         return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
     return _HOLE.sub(filled, text)
-
-
-def _found(seen: Any, path: list[str]) -> Any:
-    for name in path:
-        if isinstance(seen, Mapping):
-            seen = seen.get(name)
-        elif isinstance(seen, list) and name.isdecimal() and int(name) < len(seen):
-            seen = seen[int(name)]
-        else:
-            return None
-    return seen

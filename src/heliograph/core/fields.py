@@ -190,7 +190,7 @@ def _item(holder: Any, segment: str) -> Any:
     """What stands under a segment of a path: a key, a place in a list, or the length of a list or text."""
     if isinstance(holder, Mapping):
         return holder.get(segment, values.MISSING)
-    if isinstance(holder, list | tuple) and segment.isdecimal() and len(segment) < len("1000000000"):
+    if isinstance(holder, list | tuple) and values.is_place(segment):
         return holder[int(segment)] if int(segment) < len(holder) else values.MISSING
     if isinstance(holder, list | tuple | str) and segment == "length":
         return len(holder)

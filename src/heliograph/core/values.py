@@ -7,9 +7,9 @@ Nothing here raises, whatever the value: what cannot be read is UNFIT.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, timedelta
-from typing import Final, TypeGuard
+from typing import Any, Final, TypeGuard
 
 
 class _Nothing:
@@ -63,6 +63,23 @@ _INSTANT = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d(:?\d\d)?)",
     re.ASCII,
 )
+
+
+def is_place(segment: str) -> bool:
+    """Whether a segment of a path may be a place in a list; no list has one with more digits."""
+    return segment.isdecimal() and len(segment) < len("1000000000")
+
+
+def at(value: Any, path: Iterable[str]) -> Any:
+    """What stands at a path of keys and places in lists; None where nothing does."""
+    for segment in path:
+        if isinstance(value, Mapping):
+            value = value.get(segment)
+        elif isinstance(value, list) and is_place(segment) and int(segment) < len(value):
+            value = value[int(segment)]
+        else:
+            return None
+    return value
 
 
 def instant(text: str) -> int | None:
