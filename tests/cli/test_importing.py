@@ -209,6 +209,15 @@ def interrupted(url: str, file: Path, batches: int) -> None:
     store.close()
 
 
+@pytest.fixture
+def stopped(lone_house: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file with rows that are not taken, of which an import stopped half way."""
+    monkeypatch.setattr(importing, "_ROWS_AT_ONCE", 10)
+    file = shop(tmp_path, 50, bad=True)
+    interrupted(lone_house, file, 2)
+    return file
+
+
 @pytest.mark.parametrize("batches", [1, 3, 5])
 def test_an_import_goes_on_where_it_stopped(
     batches: int, house: str, tmp_path: Path, tell: program.Tell, monkeypatch: pytest.MonkeyPatch
@@ -248,18 +257,13 @@ def test_rows_and_position_are_stored_as_one(
     assert len(reported(file)) == 6
 
 
-def test_what_was_reported_before_the_stop_is_reported_once(
-    lone_house: str, tmp_path: Path, tell: program.Tell, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_was_reported_before_the_stop_is_reported_once(stopped: Path, tell: program.Tell) -> None:
     """A report that ran ahead of its import is cut back to where the import stood."""
-    monkeypatch.setattr(importing, "_ROWS_AT_ONCE", 10)
-    file = shop(tmp_path, 50, bad=True)
-    interrupted(lone_house, file, 2)
-    with file.with_name(f"{file.name}.bad.csv").open("a", encoding="utf-8") as report:
+    with stopped.with_name(f"{stopped.name}.bad.csv").open("a", encoding="utf-8") as report:
         report.write("999,half,a row")
-    tell("import", "contacts", file)
-    assert [row[1] for row in reported(file)][:2] == ["", "bad-email"]
-    assert len(reported(file)) == 6
+    tell("import", "contacts", stopped)
+    assert [row[1] for row in reported(stopped)][:2] == ["", "bad-email"]
+    assert len(reported(stopped)) == 6
 
 
 def test_a_report_that_cannot_be_written_is_one_clear_line(
@@ -274,18 +278,13 @@ def test_a_report_that_cannot_be_written_is_one_clear_line(
     assert told.err.startswith(f"heliograph: {report}: ")
 
 
-def test_a_report_that_was_taken_away_begins_anew(
-    lone_house: str, tmp_path: Path, tell: program.Tell, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_report_that_was_taken_away_begins_anew(stopped: Path, tell: program.Tell) -> None:
     """Who has seen to the rows of an import that stopped, and put its report away, can still let it go on."""
-    monkeypatch.setattr(importing, "_ROWS_AT_ONCE", 10)
-    file = shop(tmp_path, 50, bad=True)
-    interrupted(lone_house, file, 2)
-    first = reported(file)
-    file.with_name(f"{file.name}.bad.csv").unlink()
-    assert tell("import", "contacts", file).code == 0
+    first = reported(stopped)
+    stopped.with_name(f"{stopped.name}.bad.csv").unlink()
+    assert tell("import", "contacts", stopped).code == 0
     assert first
-    assert len(first) + len(reported(file)) == 6
+    assert len(first) + len(reported(stopped)) == 6
 
 
 def test_a_file_that_was_changed_is_read_from_its_head(

@@ -159,7 +159,7 @@ class _Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for a request."""
         super().connection_made(transport)
-        self._expect_head()
+        self._expect(HEAD_SECONDS, self._give_up, _TOO_SLOW)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait for nothing more."""
@@ -188,7 +188,7 @@ class _Connection(HttpToolsProtocol):
             # Beside the pieces of a body, and behind them, may stand what is none of it.
             is_counted = not (was_in_head or self._goes_on) and self._begun == begun
             if not self._is_between:
-                self._expect_more()
+                self._expect(BODY_SECONDS, self._stalled)
         if is_counted:
             self._head += len(data)
             if self._head > MOST_HEAD:
@@ -233,7 +233,7 @@ class _Connection(HttpToolsProtocol):
         self._begun += 1
         self._is_between = False
         self._head, self._is_in_head = 0, True
-        self._expect_head()
+        self._expect(HEAD_SECONDS, self._give_up, _TOO_SLOW)
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -250,19 +250,16 @@ class _Connection(HttpToolsProtocol):
         if not self.parser.should_upgrade():
             super().on_message_complete()
 
-    def _expect_head(self) -> None:
+    def _expect(self, seconds: float, run_out: Callable[..., None], *said: bytes) -> None:
+        """Wait so long for what comes next, and for nothing else any more."""
         if self._begun:
             self._patience.cancel()
-        self._patience = self.loop.call_later(HEAD_SECONDS, self._give_up, _TOO_SLOW)
-
-    def _expect_more(self) -> None:
-        self._patience.cancel()
-        self._patience = self.loop.call_later(BODY_SECONDS, self._stalled)
+        self._patience = self.loop.call_later(seconds, run_out, *said)
 
     def _stalled(self) -> None:
         if self.flow.read_paused:
             # It is we who do not read on yet.
-            self._expect_more()
+            self._expect(BODY_SECONDS, self._stalled)
         elif self.cycle.response_started:
             self.transport.close()
         else:

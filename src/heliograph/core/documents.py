@@ -310,8 +310,7 @@ def as_struct(given: Mapping[str, Any], kind: type[Struct], path: str = "") -> S
 
 def changed_fields(before: msgspec.Struct, after: msgspec.Struct, names: Iterable[str]) -> list[str]:
     """Those of these fields in which two values differ, as JSON: `true` is not 1."""
-    said = _in_order.encode
-    return [name for name in names if said(getattr(before, name)) != said(getattr(after, name))]
+    return [name for name in names if not is_same(getattr(before, name), getattr(after, name))]
 
 
 def is_same(before: Any, after: Any) -> bool:

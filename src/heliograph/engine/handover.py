@@ -83,6 +83,8 @@ class Handover:
 
     def lost(self, expired: Sequence[rows.Claimed]) -> list[rows.Claimed]:
         """Those of these claims that ran out of which nothing is on its way here: neither they nor an answer."""
+        if not expired:
+            return []
         given, answers = self._given[:], self._answers[:]
         known = {one.message.id for one in given} | {answer.message_id for answer in answers}
         return [one for one in expired if one.message.id not in known]

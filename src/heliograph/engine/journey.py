@@ -243,7 +243,17 @@ def _walks(row: rows.Run, visit: int, record: runs.Record) -> list[bytes]:
     return askings.walks_of(record) if identity is None else [identity]
 
 
-class _Lists(Mapping[str, str | None]):
+class _Asked(Mapping[Any, Any]):
+    """What is asked of by name alone: nobody walks over it."""
+
+    def __iter__(self) -> Any:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+class _Lists(_Asked):
     """The lists on a desk, by id. Raises plans.Unseen for what nobody asked for beforehand."""
 
     def __init__(self, desk: desks.Desk, workspace_id: int):
@@ -254,14 +264,8 @@ class _Lists(Mapping[str, str | None]):
             raise plans.Unseen(list_id)
         return self._desk.lists.get(self._workspace_id, plans.NO_LISTS)[list_id]
 
-    def __iter__(self) -> Any:
-        return iter(())
 
-    def __len__(self) -> int:
-        return 0
-
-
-class _OnDesk(Mapping[Any, Any]):
+class _OnDesk(_Asked):
     """What a desk knows, for the runs of a tenant (None: of the workspace).
 
     Raises plans.Unseen for what nobody asked for beforehand.
@@ -269,12 +273,6 @@ class _OnDesk(Mapping[Any, Any]):
 
     def __init__(self, desk: desks.Desk, workspace_id: int, tenant_id: str | None):
         self._desk, self._workspace_id, self._tenant_id = desk, workspace_id, tenant_id
-
-    def __iter__(self) -> Any:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
 
     def _contact(self, user_id: str) -> rows.Contact:
         key = (self._workspace_id, user_id)
@@ -334,7 +332,7 @@ class _Keys(_OnDesk):
         return frames.Used(ids.wire(found.run_id), msgspec.json.decode(found.answer))
 
 
-class _OwnKeys(Mapping[tuple[str, str], frames.Used]):
+class _OwnKeys(_Asked):
     """The keys that hold for a run: those that it used itself in this move too, and the others."""
 
     def __init__(self, others: _Keys, now: int, run: frames.Run, start: rows.Start):
@@ -344,12 +342,6 @@ class _OwnKeys(Mapping[tuple[str, str], frames.Used]):
         run, messages_of = self._run, askings.messages_of(self._start)
         own = looking.used_by_itself(run.run_id, run.records, place, self._now, messages_of)
         return self._others[place] if own is None else own
-
-    def __iter__(self) -> Any:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
 
 
 class _View(NamedTuple):
