@@ -267,6 +267,11 @@ class Desk:
             self.messages[key] = self.messages[key]._replace(state=canceled)
         self.writes.canceled.append(key)
 
+    def cancel_by_token(self, workspace_id: int, token: str) -> None:
+        """Let every run in progress that has this token be canceled: none takes another step in this turn."""
+        self.writes.launches.append(rows.TokenCancel(workspace_id, token))
+        self.called_off.add((workspace_id, token))
+
     def put_step_key(self, row: step_rows.StepKey) -> None:
         """Remember what a step with a key did, unless one did it before whose key still holds."""
         key = row[:3]

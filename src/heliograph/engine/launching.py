@@ -1,7 +1,7 @@
 """Launching: runs begin, and others are canceled, as a turn has decided it (a chapter of started.py).
 
 Law: one keyed insert for all that begin. A run whose time has come, in a partition that the turn has, needs no timer to
-be found by: the turn takes its first step itself.
+be found by: the turn takes its first step itself, and writes it as it stands then.
 """
 
 from __future__ import annotations
@@ -37,8 +37,6 @@ class Launching:
         asked, desk.writes.launches = desk.writes.launches, []
         made = {row[1]: n for n, row in enumerate(desk.writes.runs)} if asked else {}
         stepping: dict[tuple[int, bytes], rows.Launch] = {}
-        # Of a run that is canceled as soon as it was started no step may begin: the cancel comes before its timer.
-        canceled = {(one.workspace_id, one.token) for one in asked if isinstance(one, rows.TokenCancel)}
         for kind, group in itertools.groupby(asked, type):
             if kind is rows.TokenCancel:
                 # Whom it reaches is looked for in the tables.
@@ -48,17 +46,14 @@ class Launching:
                 desk.goes_on = True
                 continue
             launches = [one for one in group if isinstance(one, rows.Launch)]
-            due = [one for one in launches if 0 <= desk.now - one.wake_at <= self._grace]
-            at_once = [
-                one
-                for one in due
-                if one.start.partition in partitions
-                and (one.start.workspace_id, one.start.token) not in canceled
-            ][: most - len(stepping)]
-            begun = self._session.hot.start(connection, launches, {one.run.id for one in at_once})
-            now = {one.run[:2]: one for one in at_once if one.run.id in begun}
+            free = self._session.hot.take_keys(connection, launches)
+            due = [one for one in free if 0 <= desk.now - one.wake_at <= self._grace]
+            at_once = [one for one in due if one.start.partition in partitions][: most - len(stepping)]
+            now = {one.run[:2]: one for one in at_once}
             desk.let_start(now)
             stepping |= now
+            waiting = [one for one in free if one.run[:2] not in now]
+            begun = self._session.hot.put_waiting(connection, waiting) | {one.run.id for one in at_once}
             desk.goes_on = desk.goes_on or len(at_once) < len(due)
             _tell(desk, launches, begun, made, plan_of)
         return stepping

@@ -45,18 +45,12 @@ _STOP: LiteralString = (
 )
 
 
-def start(
-    connection: Connection, launches: Sequence[rows.Launch], later: Collection[bytes] = ()
-) -> set[bytes]:
+def start(connection: Connection, launches: Sequence[rows.Launch]) -> set[bytes]:
     """Let these runs begin, each when it is to; one whose automation has its start key already does not.
 
-    Gives the ids of those that do. Of those of `later` nothing is written but their start keys: whoever starts them
-    takes their first steps, and then writes them as they stand (`put_started`).
+    Gives the ids of those that do.
     """
-    mine = _unless_taken(connection, launches)
-    begun = {one.run.id for one in mine if one.run.id in later}
-    at_once = [one for one in mine if one.run.id not in later]
-    return begun | _written(connection, at_once) if at_once else begun
+    return put_waiting(connection, take_keys(connection, launches))
 
 
 def put_started(connection: Connection, started: Collection[tuple[rows.Run, rows.Start]]) -> None:
@@ -65,8 +59,10 @@ def put_started(connection: Connection, started: Collection[tuple[rows.Run, rows
     put(connection, STARTS, START_KINDS, [start for _, start in started])
 
 
-def _written(connection: Connection, launches: Sequence[rows.Launch]) -> set[bytes]:
+def put_waiting(connection: Connection, launches: Sequence[rows.Launch]) -> set[bytes]:
     """Write these, each with the timer that wakes it; gives the ids of those that were not there before."""
+    if not launches:
+        return set()
     found = fetch(connection, _START, packing.columns(RUN_KINDS, [one.run for one in launches]))
     begun = {_bytes(row[0]) for row in found}
     fresh = [one for one in launches if one.run.id in begun]
@@ -81,7 +77,7 @@ def _written(connection: Connection, launches: Sequence[rows.Launch]) -> set[byt
     return begun
 
 
-def _unless_taken(connection: Connection, launches: Sequence[rows.Launch]) -> list[rows.Launch]:
+def take_keys(connection: Connection, launches: Sequence[rows.Launch]) -> list[rows.Launch]:
     """Those whose start keys nobody has yet; from now on they have."""
     named = sorted({one.key for one in launches if one.key is not None})
     if not named:

@@ -61,8 +61,10 @@ from heliograph.store.hot_sqlite.starting import (
     cancel_by_token,
     cancel_messages,
     put_started,
+    put_waiting,
     read_starts,
     start,
+    take_keys,
 )
 from heliograph.store.hot_sqlite.taking import last_now, next_due, take
 from heliograph.store.hot_sqlite.tenants import read_tenant_profiles
@@ -91,6 +93,7 @@ __all__ = [
     "next_due",
     "put_started",
     "put_subscriptions",
+    "put_waiting",
     "read_alerts",
     "read_attempts",
     "read_batch_items",
@@ -130,6 +133,7 @@ __all__ = [
     "start",
     "take",
     "take_expired",
+    "take_keys",
     "tidy",
     "walk_birthdays",
     "walk_contacts",
