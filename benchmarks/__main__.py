@@ -85,8 +85,8 @@ def main(  # noqa: PLR0913, PLR0917 - each is an option
         str, typer.Option(envvar="HELIOGRAPH_BENCH_POSTGRES", help="A server to make databases on.")
     ] = "postgresql://postgres@127.0.0.1:5432/postgres",
     redis: Annotated[
-        str, typer.Option(envvar="HELIOGRAPH_BENCH_REDIS", help="Celery's broker.")
-    ] = "redis://127.0.0.1:6379/0",
+        str, typer.Option(envvar="HELIOGRAPH_BENCH_REDIS", help="Celery's broker; one of its own by itself.")
+    ] = "",
     folder: Annotated[
         Path, typer.Option(help="Where SQLite's files go.", file_okay=False, exists=True)
     ] = FOLDER,

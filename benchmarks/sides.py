@@ -37,7 +37,7 @@ class Order(msgspec.Struct, frozen=True):
     url: str
     #: host:port of the sink.
     sink: str
-    #: The broker of whoever needs one.
+    #: The broker of whoever needs one; empty: they start their own.
     redis: str
     #: Jobs in each repetition, and in the warm-up before the first.
     jobs: int
