@@ -12,7 +12,7 @@ from heliograph import testing
 from heliograph.core import effects, ids, plans, runs
 from heliograph.core import messages as ledger
 from heliograph.engine import budgets, desk, match, run, started
-from heliograph.store import held, migrations, rows, schema
+from heliograph.store import held, migrations, people, rows, schema
 from tests import tables
 from tests.engine import acts
 
@@ -335,6 +335,32 @@ def test_an_operator_lets_a_held_run_go_or_drops_it(world: testing.World, stage:
     # The letter to the other one was due for too long as well, and is a matter of its own while its run goes on.
     first = min(tables.rows(world.app.store, "messages"), key=lambda row: row["id"])
     assert first["state"] == (ledger.State.HELD if is_released else ledger.State.CANCELED)
+
+
+@pytest.mark.parametrize("attempts", [0, 5])
+@pytest.mark.parametrize("act", ["drop", "delete"])
+def test_a_run_that_is_told_twice_to_end_ends(
+    world: testing.World, stage: Stage, act: str, attempts: int
+) -> None:
+    """Whose cancel lies in the inbox already, or was set aside, can be dropped, and its contact deleted."""
+    world.contact("ana", email="ana@example.com")
+    stage.steps = [Wait(5), Send("ana")]
+    start(world, token="t")
+    world.run_until_idle()
+    world.clock.at += 25 * 60 * MINUTE
+    world.run_until_idle()
+    assert status(world) == [runs.Status.HELD]
+    session = world._session
+    with session.transaction() as connection:
+        session.hot.cancel_by_token(connection, {rows.TokenCancel(world.workspace_id, "t")})
+    acts.change(world, "inbox", attempts=attempts)
+    if act == "drop":
+        assert acts.drop_held(world) == 1
+    else:
+        assert people.delete_contact(world.app.store, world.workspace_id, None, "ana", world.clock.now())
+    world.run_until_idle()
+    assert status(world) == [runs.Status.CANCELED]
+    assert tables.waiting(world.app.store) == set()
 
 
 def test_a_run_that_cannot_be_decided_marks_itself(world: testing.World, stage: Stage) -> None:

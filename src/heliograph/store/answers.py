@@ -1,4 +1,4 @@
-"""What a run, or a campaign, is told of a message that ended at an operator's word instead of a channel's answer.
+"""What runs and campaigns are told from outside of turns: that a message ended at an operator's word, or that they do.
 
 Law: it is laid into the inbox in the transaction that ends the message, as a turn lays an answer there.
 """
@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from heliograph.core import effects, ids, messages, plans
 from heliograph.store import schema
@@ -95,6 +96,30 @@ def _job(workspace_id: int, ended: Ended, automation_id: bytes, state: messages.
         "body": messages.job_body(automation_id, ended.visit, state),
         "attempts": 0,
     }
+
+
+def cancel_runs(connection: sa.Connection, workspace_id: int, found: Iterable[bytes], body: bytes) -> None:
+    """Lay a cancel into the inboxes of these runs; one that lies there already, or was set aside, is tried anew.
+
+    `body` is the JSON of why.
+    """
+    values = [
+        {
+            "partition": ids.partition_of(identity),
+            "workspace_id": workspace_id,
+            "id": identity,
+            "kind": effects.Inbox.CANCEL,
+            "run_id": identity,
+            "body": body,
+            "attempts": 0,
+        }
+        for identity in sorted(found)
+    ]
+    if values:
+        dialect = connection.dialect.name
+        insert = (sqlite.insert if dialect == "sqlite" else postgresql.insert)(schema.inbox)
+        key = schema.QUEUE_KEYS[dialect]["inbox"]
+        connection.execute(insert.on_conflict_do_update(index_elements=key, set_={"attempts": 0}), values)
 
 
 def put_in_line(connection: sa.Connection, workspace_id: int, found: Iterable[Ended], now: int) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from heliograph.core import effects, messages, pseudonyms, runs
+from heliograph.core import messages, pseudonyms, runs
 from heliograph.store import answers, database, identities, schema
 
 _MESSAGES, _STARTS, _RUNS = schema.messages.c, schema.starts.c, schema.runs.c
@@ -96,7 +96,7 @@ def cancel_messages(
 
 def _cancel_runs(connection: sa.Connection, workspace_id: int, user_id: str) -> None:
     """Lay a cancel into the inbox of every run for somebody that is under way: their next turns end them."""
-    theirs = sa.select(_STARTS.partition, _STARTS.run_id).join_from(
+    theirs = sa.select(_STARTS.run_id).join_from(
         schema.starts,
         schema.runs,
         (_RUNS.workspace_id == _STARTS.workspace_id) & (_RUNS.id == _STARTS.run_id),
@@ -106,31 +106,5 @@ def _cancel_runs(connection: sa.Connection, workspace_id: int, user_id: str) -> 
         _STARTS.contact_id == user_id,
         _RUNS.status.in_([int(status) for status in runs.IN_PROGRESS]),
     )
-    inbox, kind = schema.inbox.c, int(effects.Inbox.CANCEL)
-    found = connection.execute(theirs).all()
-    told = set(
-        connection.execute(
-            sa.select(inbox.id).where(
-                inbox.workspace_id == workspace_id,
-                inbox.kind == kind,
-                inbox.id.in_([row.run_id for row in found]),
-            )
-        ).scalars()
-    )
-    answers.put(
-        connection,
-        schema.inbox,
-        [
-            {
-                "partition": row.partition,
-                "workspace_id": workspace_id,
-                "id": row.run_id,
-                "kind": kind,
-                "run_id": row.run_id,
-                "body": _encode(messages.CONTACT_DELETED),
-                "attempts": 0,
-            }
-            for row in found
-            if row.run_id not in told
-        ],
-    )
+    found = list(connection.execute(theirs).scalars())
+    answers.cancel_runs(connection, workspace_id, found, _encode(messages.CONTACT_DELETED))

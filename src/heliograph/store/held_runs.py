@@ -62,22 +62,7 @@ def drop(connection: sa.Connection, workspace_id: int, chosen: Collection[bytes]
     """Let these end here; gives how many of them were held."""
     ended = {"status": runs.Status.CANCELED, "outcome": runs.Outcome.SKIPPED, "reason": reason}
     found = _take(connection, workspace_id, chosen, **ended)
-    answers.put(
-        connection,
-        schema.inbox,
-        [
-            {
-                "partition": ids.partition_of(identity),
-                "workspace_id": workspace_id,
-                "id": identity,
-                "kind": effects.Inbox.CANCEL,
-                "run_id": identity,
-                "body": b"null",
-                "attempts": 0,
-            }
-            for identity in found
-        ],
-    )
+    answers.cancel_runs(connection, workspace_id, found, b"null")
     return len(found)
 
 
