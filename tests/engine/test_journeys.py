@@ -173,7 +173,7 @@ def test_a_cancel_leaves_what_ended_before_it_in_its_turn(world: testing.World) 
     world.turns.take()
     world._loop.run_until_complete(world.delivery.step())
     with world._session.transaction() as connection:
-        world._session.hot.cancel_by_token(connection, {rows.TokenCancel(world.workspace_id, "cart")})
+        world._session.hot.cancel_by_token(connection, {rows.TokenCancel(world.workspace_id, None, "cart")})
     world.run_until_idle()
     # Which of the two came first is left to their ids.
     stand = {
@@ -251,7 +251,7 @@ def test_a_cancel_comes_before_the_answers_of_its_turn(world: testing.World) -> 
     world.turns.take()
     world._loop.run_until_complete(world.delivery.step())
     with world._session.transaction() as connection:
-        world._session.hot.cancel_by_token(connection, {rows.TokenCancel(world.workspace_id, "cart")})
+        world._session.hot.cancel_by_token(connection, {rows.TokenCancel(world.workspace_id, None, "cart")})
     world.run_until_idle()
     found = [row for row in tables.rows(world.app.store, "runs") if row["start_key"] is not None]
     assert {(row["status"], len(runs.read(row["state"]))) for row in found} == {(runs.Status.CANCELED, 1)}

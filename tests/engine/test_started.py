@@ -352,7 +352,7 @@ def test_a_run_that_is_told_twice_to_end_ends(
     assert status(world) == [runs.Status.HELD]
     session = world._session
     with session.transaction() as connection:
-        session.hot.cancel_by_token(connection, {rows.TokenCancel(world.workspace_id, "t")})
+        session.hot.cancel_by_token(connection, {rows.TokenCancel(world.workspace_id, None, "t")})
     acts.change(world, "inbox", attempts=attempts)
     if act == "drop":
         assert acts.drop_held(world) == 1

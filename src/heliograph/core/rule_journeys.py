@@ -32,9 +32,9 @@ def of_rule(
         journey=journey.definition.id,
         event_id=ids.text(scene.event_id),
     )
-    token = journey.definition.cancelation_token
+    token, key = journey.definition.cancelation_token, _key(scene.tenant_id, asked.start_key)
     try:
-        return journey_starts.start(journey, body, token, evaluator, scene.now, asked.start_key)
+        return journey_starts.start(journey, body, token, evaluator, scene.now, key)
     except errors.InvalidInput as fault:
         return str(fault)
 
@@ -54,13 +54,20 @@ def _own_of_rule(
         event_id=ids.text(scene.event_id),
     )
     # Runs that brought their steps with them have one automation in common: a key is the rule's own.
-    key = None if asked.start_key is None else f"{rule}:{asked.start_key}"
+    key = _key(scene.tenant_id, None if asked.start_key is None else f"{rule}:{asked.start_key}")
     try:
         sends = journey_checks.of_sends({"recipient": scene.contact_id})
         journeys.read_steps(steps, evaluator, checks=[sends])
         return journey_starts.start(None, body, None, evaluator, scene.now, key)
     except errors.InvalidInput as fault:
         return str(fault)
+
+
+def _key(tenant_id: str | None, key: str | None) -> str | None:
+    """A start key as it is kept: tenants' own never meet, and none of the workspace's begins like theirs."""
+    if tenant_id is None or key is None:
+        return key
+    return f"of:{tenant_id.replace('%', '%25').replace('/', '%2F')}/{key}"
 
 
 def check_actions(actions: Sequence[Mapping[str, Any]], evaluator: expressions.Evaluator) -> None:

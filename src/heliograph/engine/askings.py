@@ -28,7 +28,7 @@ def stop_messages(
         if record.status == plans.Status.PENDING:
             identity = mailing_id(row.id, visit, record)
             if identity is not None:
-                desk.cancel_by_token(row.workspace_id, mailing.token_of(identity))
+                desk.cancel_by_token(row.workspace_id, None, mailing.token_of(identity))
             request_id = request_id_of(start, row.id, visit, record)
             if request_id is not None and plans.MADE not in record.output:
                 recall(desk, start.workspace_id, request_id)

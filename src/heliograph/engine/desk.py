@@ -101,8 +101,8 @@ class Desk:
         self.passes: dict[tuple[int, str], tuple[Sequence[int], int]] = {}
         """When the last runs of throttled groups passed, and until when that matters, by (workspace, group)."""
         self.starts: dict[tuple[int, bytes], rows.Start] = {}
-        self.called_off: set[tuple[int, str | None]] = set()
-        """(workspace, token) of runs that this turn has canceled: the next one ends them."""
+        self.called_off: set[tuple[int, str | None, str | None]] = set()
+        """(workspace, tenant, token) of runs that this turn has canceled; of no tenant: whosever they are."""
         self.lists: dict[int, dict[str, str | None]] = {}
         """The tenants of lists that are there, by workspace and id."""
         self.lists_looked_up: set[tuple[int, str]] = set()
@@ -267,10 +267,13 @@ class Desk:
             self.messages[key] = self.messages[key]._replace(state=canceled)
         self.writes.canceled.append(key)
 
-    def cancel_by_token(self, workspace_id: int, token: str) -> None:
-        """Let every run in progress that has this token be canceled: none takes another step in this turn."""
-        self.writes.launches.append(rows.TokenCancel(workspace_id, token))
-        self.called_off.add((workspace_id, token))
+    def cancel_by_token(self, workspace_id: int, tenant_id: str | None, token: str) -> None:
+        """Let every run in progress that has this token be canceled: none takes another step in this turn.
+
+        A tenant reaches its own runs; None: every run in the workspace.
+        """
+        self.writes.launches.append(rows.TokenCancel(workspace_id, tenant_id, token))
+        self.called_off.add((workspace_id, tenant_id, token))
 
     def put_step_key(self, row: step_rows.StepKey) -> None:
         """Remember what a step with a key did, unless one did it before whose key still holds."""

@@ -106,7 +106,7 @@ class Journeys:
         _look_back(desk, row, known)
 
         def invoke(template: str, given: Mapping[str, Any]) -> Any:
-            journey = workspace.journey(template)
+            journey = workspace.journey(start.tenant_id, template)
             return journey_starts.child(journey, template, given, (row.id, body), self._evaluator, desk.now)
 
         seen.invoke, seen.zone = invoke, workspace.zone
@@ -142,7 +142,8 @@ class Journeys:
 
     def invoke(self, workspace: match.Workspace, asked: plans.Invocation) -> effects.Start | str:
         """The start of a journey that a rule's action asks for, or why there is none."""
-        journey = None if asked.template is None else workspace.journey(asked.template)
+        name = asked.template
+        journey = None if name is None else workspace.journey(asked.scene.tenant_id, name)
         return rule_journeys.of_rule(journey, asked, self._evaluator)
 
     def _views_of(self, desk: desks.Desk) -> _Views:

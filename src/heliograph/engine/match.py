@@ -79,7 +79,7 @@ class Workspace:
         self.zone: str | None = (_decode(stored.settings) or {}).get("timezone")
         self.team = plans.Team(stored.agents, stored.divisions)
         self._stored, self._stored_journeys = stored.rules, stored.journeys
-        self._journeys: dict[str, journeys.Journey] | None = None
+        self._journeys: dict[str, tuple[str | None, journeys.Journey]] | None = None
         self._rules: dict[bytes, rule_book.Rule] = {}
         self._triggers: dict[tuple[str | None, str], Trigger | None] = {}
 
@@ -90,16 +90,18 @@ class Workspace:
             self._triggers[key] = self._compile(tenant_id, event_type)
         return self._triggers[key]
 
-    def journey(self, name: str) -> journeys.Journey | None:
-        """The published journey of this id or alias."""
+    def journey(self, tenant_id: str | None, name: str) -> journeys.Journey | None:
+        """The published journey of this id or alias that runs of this tenant may start: its own, or the workspace's."""
         if self._journeys is None:
             self._journeys = {}
             for one in self._stored_journeys:
                 definition = _journey.decode(one.definition)
                 if definition.status == "published":
                     made = journeys.Journey(one.id, one.version, definition)
-                    self._journeys |= {key: made for key in (definition.alias, definition.id) if key}
-        return self._journeys.get(name)
+                    names = (definition.alias, definition.id)
+                    self._journeys |= {key: (one.tenant_id, made) for key in names if key}
+        owner, found = self._journeys.get(name, (None, None))
+        return found if tenant_id is None or owner in (None, tenant_id) else None
 
     @functools.cached_property
     def watched(self) -> Mapping[bytes, Watched]:

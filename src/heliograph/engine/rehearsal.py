@@ -67,6 +67,8 @@ def rehearse(
 
     def invoke(asked: plans.Invocation) -> effects.Start | str:
         found = asked.template and journeys.find(connection, workspace_id, None, asked.template)
+        if found and event.tenant_id is not None and found.tenant_id not in (None, event.tenant_id):
+            found = None
         if asked.template and (not found or found.definition.status != "published"):
             return f"there is no published journey {asked.template!r}"
         return effects.Start(effects.Door.JOURNEY, b"", 0, asked.start_key, None, None, {})

@@ -190,7 +190,7 @@ def carry_out(
     elif isinstance(effect, effects.Throttle):
         throttling.ask(desk, (origin.workspace_id, origin.tenant_id), (run_id, visit, ordinal), effect)
     elif isinstance(effect, effects.Cancel):
-        desk.cancel_by_token(origin.workspace_id, effect.token)
+        desk.cancel_by_token(origin.workspace_id, origin.tenant_id, effect.token)
     elif isinstance(effect, effects.JoinBatch):
         batch_words.join(desk, (origin.workspace_id, origin.tenant_id), run_id, visit, effect)
     elif isinstance(effect, effects.Emit):

@@ -280,7 +280,9 @@ class Started:
 
     def _is_sent_away(self, desk: desks.Desk, key: Key) -> bool:
         """Whether a run goes on in the next turn: this one has no time for it, or lets its cancel come before that."""
-        is_called_off = bool(desk.called_off) and (key[0], desk.starts[key].token) in desk.called_off
+        start = desk.starts[key]
+        reaches = ((key[0], tenant_id, start.token) for tenant_id in (None, start.tenant_id))
+        is_called_off = bool(desk.called_off) and not desk.called_off.isdisjoint(reaches)
         return is_called_off or key in self._ending or not self._budget.admits(key)
 
     def _move(

@@ -226,9 +226,10 @@ class Launch(NamedTuple):
 
 
 class TokenCancel(NamedTuple):
-    """Every run in progress that has this token is to be canceled."""
+    """Every run in progress that has this token is to be canceled: a tenant's, or any in the workspace."""
 
     workspace_id: int
+    tenant_id: str | None
     token: str
 
 

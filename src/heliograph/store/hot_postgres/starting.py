@@ -26,10 +26,11 @@ _READ: LiteralString = (
 # 5 is effects.Inbox.CANCEL; 1 and 5 are the members of runs.IN_PROGRESS.
 _CANCEL_ALL: LiteralString = (
     "INSERT INTO inbox SELECT s.partition, s.workspace_id, s.run_id, 5, s.run_id, 'null', 0"
-    " FROM unnest(%s::int4[], %s::text[]) w(a, b) CROSS JOIN LATERAL"
+    " FROM unnest(%s::int4[], %s::text[], %s::text[]) w(a, t, b) CROSS JOIN LATERAL"
     " (SELECT * FROM starts WHERE workspace_id = w.a AND token = w.b OFFSET 0) s CROSS JOIN LATERAL"
     " (SELECT status FROM runs WHERE workspace_id = s.workspace_id AND id = s.run_id OFFSET 0) r"
-    " WHERE r.status IN (1, 5) ON CONFLICT DO NOTHING"
+    " WHERE s.tenant_id IS NOT DISTINCT FROM coalesce(w.t, s.tenant_id) AND r.status IN (1, 5)"
+    " ON CONFLICT DO NOTHING"
 )
 _OUT_OF_LINE: LiteralString = (
     "DELETE FROM send_due d USING unnest(%s::int2[], %s::int4[], %s::uuid[]) w(p, a, b)"
@@ -107,8 +108,9 @@ def read_starts(
 
 
 def cancel_by_token(connection: Connection, wanted: Collection[rows.TokenCancel]) -> None:
-    """Lay a cancel into the inbox of every run in progress that has one of these tokens."""
-    put(connection, _CANCEL_ALL, (Integers, Texts), sorted(wanted))
+    """Lay a cancel into the inbox of every run in progress that has one of these tokens, and is in its reach."""
+    tokens = sorted(wanted, key=lambda one: (one.workspace_id, one.tenant_id or "", one.token))
+    put(connection, _CANCEL_ALL, (Integers, Texts, Texts), tokens)
 
 
 def cancel_messages(connection: Connection, now: int, wanted: Collection[tuple[int, bytes]]) -> None:

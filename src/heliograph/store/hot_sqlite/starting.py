@@ -92,12 +92,13 @@ def read_starts(
 
 
 def cancel_by_token(connection: Connection, wanted: Collection[rows.TokenCancel]) -> None:
-    """Lay a cancel into the inbox of every run in progress that has one of these tokens."""
+    """Lay a cancel into the inbox of every run in progress that has one of these tokens, and is in its reach."""
     connection.executemany(
         "INSERT OR IGNORE INTO inbox SELECT s.partition, s.workspace_id, s.run_id,"
         f" {int(effects.Inbox.CANCEL)}, s.run_id, CAST('null' AS BLOB), 0 FROM starts s"
         " JOIN runs r ON r.workspace_id = s.workspace_id AND r.id = s.run_id"
-        f" WHERE s.workspace_id = ? AND s.token = ? AND r.status IN ({_IN_PROGRESS})",
+        " WHERE s.workspace_id = ? AND s.tenant_id IS coalesce(?, s.tenant_id) AND s.token = ?"
+        f" AND r.status IN ({_IN_PROGRESS})",
         list(wanted),
     )
 

@@ -1,0 +1,128 @@
+"""Tenants of one workspace who use the same words: start keys, cancelation tokens and journeys never meet (E14)."""
+
+from typing import Any
+
+import pytest
+
+from tests.web.client import Client
+
+HOUR = {"action": "delay", "duration": "1 hour"}
+
+
+def keys_of(api: Client) -> tuple[str, str]:
+    """The keys of two tenants of one workspace."""
+    return api.key("admin", tenant="shop"), api.key("admin", tenant="bank")
+
+
+def define(api: Client, identity: str, key: str = "", **fields: Any) -> None:
+    """Publish a journey that waits for an hour."""
+    given = {"name": identity, "status": "published", "steps": [HOUR], **fields}
+    answer = api.put(f"/automations/templates/{identity}", given, key=key)
+    assert answer.status_code == 200, answer.text
+
+
+def found(api: Client, key: str = "") -> list[str]:
+    """How the runs of journeys stand that this key sees."""
+    api.decide()
+    listed = api.get("/automations/runs", key=key).json()["runs"]
+    return sorted(one["status"] for one in listed)
+
+
+@pytest.mark.parametrize("trigger", [{"once": True}, {"entry_key": "order-{{ payload.n }}"}])
+def test_each_tenant_enters_a_workspaces_journey_once(api: Client, trigger: dict[str, Any]) -> None:
+    """Of one journey's starts with one key each tenant has its own, and the workspace too; a repeat starts nothing."""
+    define(api, "welcome", trigger={"event_type": "custom.a", **trigger})
+    keys = (*keys_of(api), "")
+    for key in (*keys, *keys):
+        api.happen("custom.a", key=key, contact_id="ana", payload={"n": 5})
+    assert [len(found(api, key)) for key in keys] == [1, 1, 3]
+
+
+@pytest.mark.parametrize("tenant", ["key:x", "a/key:x", "of:a", "a%2Fkey:x", "%"])
+def test_no_tenant_is_named_like_a_key(api: Client, tenant: str) -> None:
+    """However a tenant is called, and whatever stands in a key, only the same key of the same tenant is taken."""
+    define(api, "welcome", trigger={"event_type": "custom.a", "entry_key": "{{ payload.key }}"})
+    odd, plain = api.key("admin", tenant=tenant), api.key("admin", tenant="a")
+    given = ["x", "key:x", "/key:x", "of:a/key:x", "of:of:a/key:x", "%2Fkey:x", f"of:{tenant}/x"]
+    for key in (odd, plain, ""):
+        for one in given:
+            api.happen("custom.a", key=key, payload={"key": one})
+    assert len(found(api, odd)) == len(found(api, plain)) == len(given)
+    with api.store.reading() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM start_keys").scalar_one() == 3 * len(given)
+
+
+def test_steps_of_a_rules_own_are_entered_once_for_each_tenant(api: Client) -> None:
+    """The steps that stand in a workspace's rule are entered once for each key of each tenant."""
+    api.make_rule(
+        trigger_type="custom.a",
+        conditions=[],
+        actions=[{"type": "invoke_automation", "steps": [HOUR], "entry_key": "the one"}],
+    )
+    keys = keys_of(api)
+    for key in (*keys, *keys):
+        api.happen("custom.a", key=key, contact_id="ana")
+    assert [len(found(api, key)) for key in keys] == [1, 1]
+
+
+def test_a_tenants_cancel_reaches_its_own_runs(api: Client) -> None:
+    """A token of a tenant ends that tenant's runs alone; the workspace's ends every run in it that has the token."""
+    shop, bank = keys_of(api)
+    steps = {"automation": {"steps": [HOUR], "cancelation_token": "cart-7"}}
+    for key in (shop, bank, ""):
+        assert api.post("/automations/invoke", steps, key=key).status_code == 200
+    api.decide()
+    cancel = {"automation": {"steps": [{"action": "cancel", "cancelation_token": "cart-7"}]}}
+    assert api.post("/automations/invoke", cancel, key=shop).status_code == 200
+    assert found(api, shop) == ["CANCELED", "PROCESSED"]
+    assert found(api, bank) == ["WAITING"]
+    assert found(api) == ["CANCELED", "PROCESSED", "WAITING", "WAITING"]
+    assert api.post("/automations/invoke", cancel).status_code == 200
+    assert found(api, bank) == ["CANCELED"]
+    assert found(api) == ["CANCELED"] * 3 + ["PROCESSED"] * 2
+
+
+def test_a_rules_cancel_reaches_the_tenant_of_its_event(api: Client) -> None:
+    """A workspace's rule that a tenant's event meets cancels runs of that tenant, in the same turn too."""
+    define(api, "cart", cancelation_token="cart-7", trigger={"event_type": "custom.left"})
+    api.make_rule(
+        trigger_type="custom.bought",
+        conditions=[],
+        actions=[{"type": "cancel_automation", "cancelation_token": "cart-7"}],
+    )
+    shop, bank = keys_of(api)
+    for key in (shop, bank):
+        api.happen("custom.left", key=key, contact_id="ana")
+    api.happen("custom.bought", key=shop, contact_id="ana")
+    assert (found(api, shop), found(api, bank)) == (["CANCELED"], ["WAITING"])
+    api.happen("custom.bought", key=bank, contact_id="ana")
+    assert found(api, bank) == ["CANCELED"]
+
+
+def test_a_tenants_journey_is_started_by_nobody_elses_events(api: Client) -> None:
+    """A rule, a dry run and an `invoke` step find the journeys of their tenant and of the workspace, no other's."""
+    shop, bank = keys_of(api)
+    define(api, "secret", shop, alias="hidden")
+    define(api, "public")
+    actions = [{"type": "invoke_automation", "template": name} for name in ("secret", "hidden", "public")]
+    rule = {"trigger_type": "custom.a", "conditions": [], "actions": actions}
+    errors = []
+    for key in (bank, shop):
+        api.make_rule(key=key, **rule)
+        event = api.happen("custom.a", key=key, contact_id="ana")
+        api.decide()
+        (run,) = api.get(f"/api/automation/runs/by-event/{event}", key=key).json()["data"]
+        told = api.get(f"/api/automation/runs/{run['id']}", key=key).json()
+        errors.append([one.get("error") for one in told["result"]["actions"]])
+    assert errors == [
+        [f"there is no published journey {name!r}" for name in ("secret", "hidden")] + [None],
+        [None] * 3,
+    ]
+    before = len(found(api, bank))
+    invoke = {"automation": {"steps": [{"action": "invoke", "template": "hidden"}]}}
+    assert api.post("/automations/invoke", invoke, key=bank).status_code == 200
+    assert len(found(api, bank)) == before + 1
+    tried = {**rule, "event_payload": {}, "contact_id": "ana"}
+    answer = api.post("/api/automation/rules/dry-run", tried, key=bank)
+    assert answer.status_code == 200, answer.text
+    assert answer.text.count("there is no published journey") == 2
