@@ -42,12 +42,14 @@ def answer(house_url: str, key: bytes) -> Iterator[Answer]:
     with program.served(house_url) as server:
         place = urlsplit(server.url)
 
-        def ask(*said: bytes) -> bytes:
+        def ask(*said: bytes, is_all: bool = False) -> bytes:
             with socket.create_connection(
                 (str(place.hostname), place.port or 0), program.ENDS_WITHIN
             ) as line:
                 for part in said:
                     line.sendall(part)
+                if is_all:
+                    line.shutdown(socket.SHUT_WR)
                 return b"".join(iter(lambda: line.recv(65_536), b""))
 
         yield ask
@@ -74,10 +76,24 @@ def test_what_is_no_request_behind_one(answer: Answer, key: bytes, rest: bytes) 
     assert told.count(b"connection: close") == 1
 
 
-@pytest.mark.parametrize("head", [b"GET /?", b"GET /healthz HTTP/1.1\r\nx-long: "])
-def test_a_head_that_does_not_end(answer: Answer, head: bytes) -> None:
+@pytest.mark.parametrize(
+    "asked", [b"GET /readyz HTTP/1.1\r\nhost: here\r\n\r\n", b"GET /readyz HTTP/1.0\r\n\r\n"]
+)
+@pytest.mark.parametrize("rest", [b"", b"GET /readyz HT"])
+def test_who_sends_no_more_may_still_read(answer: Answer, asked: bytes, rest: bytes) -> None:
+    """Whoever has closed their sending side, as `nc -N` does, hears the answers to all that came whole."""
+    count = 3 if b"1.1" in asked else 1
+    told = answer(asked * count + rest, is_all=True)
+    assert told.count(b"HTTP/1.1 200 ") == count
+
+
+@pytest.mark.parametrize(
+    ("head", "end"),
+    [(b"GET /?", b""), (b"GET /?", b" HTTP/1.1\r\n\r\n"), (b"GET /healthz HTTP/1.1\r\nx-long: ", b"")],
+)
+def test_a_head_that_does_not_end(answer: Answer, head: bytes, end: bytes) -> None:
     """A request's line and headers are read up to a bound, not until the memory is full."""
-    told = answer(head + b"a" * web.MOST_HEAD)
+    told = answer(head + b"a" * web.MOST_HEAD + end)
     assert told.startswith(b"HTTP/1.1 431 ")
     assert str(web.MOST_HEAD).encode() in told
 

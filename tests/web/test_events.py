@@ -176,6 +176,15 @@ def test_one_bad_event_keeps_all_out(api: client.Client) -> None:
     assert "heliograph_events_accepted_total 0.0" in metrics
 
 
+@pytest.mark.parametrize("name", ["payload", "previous"])
+def test_an_event_is_not_endless(lone_api: client.Client, name: str) -> None:
+    """What an event brings, and what went before, have 256 KiB at most."""
+    most = 256 * 1024 - len('{"a":""}')
+    told = [lone_api.post(PATH, {"event_type": "custom.a", name: {"a": "x" * n}}) for n in (most, most + 1)]
+    assert [answer.status_code for answer in told] == [202, 422]
+    assert list(client.faults(told[1])) == [name]
+
+
 def test_an_idempotency_key_is_kept(api: client.Client) -> None:
     """The same key and payload give the first id again; another payload is a 409 that names the item."""
     first = api.happen("custom.a", idempotency_key="k", payload={"n": 1})

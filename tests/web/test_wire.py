@@ -274,3 +274,15 @@ def test_a_database_that_does_not_answer_is_told_in_one_line(lone_api: client.Cl
     ready = lone_api.get("/readyz", key=None)
     assert (ready.status_code, ready.json()["error"]["code"]) == (503, "unavailable")
     assert lone_api.get("/healthz", key=None).status_code == 200
+
+
+def test_options_are_those_of_the_path(api: client.Client) -> None:
+    """OPTIONS and a refusal of a method name all methods that a path takes, in one order."""
+    for path, methods in (
+        ("/profiles/ana", "DELETE, GET, PATCH, POST, PUT, OPTIONS"),
+        ("/api/automation/events", "GET, POST, OPTIONS"),
+    ):
+        told = [api.send(method, path) for method in ("OPTIONS", "TRACE")]
+        assert [answer.headers["allow"] for answer in told] == [methods] * 2
+        assert [answer.status_code for answer in told] == [200, 405]
+    assert api.send("OPTIONS", "/nowhere").status_code == 404

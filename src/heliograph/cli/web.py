@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from heliograph import errors
 from heliograph.cli import terminal
+from heliograph.web import server as doors
 
 if TYPE_CHECKING:
     from heliograph.app import App
@@ -179,7 +180,7 @@ class _Connection(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             self._stay(data[upgrade.args[0] :])
         except httptools.HttpParserError:
-            self._read_no_more()
+            self._refuse()
             return
         if self._is_in_head:
             # What one read brings of a later request is not counted: before it there may be others' bodies.
@@ -194,14 +195,28 @@ class _Connection(HttpToolsProtocol):
             if self._head > MOST_HEAD:
                 self._give_up(_TOO_LARGE)
 
-    def _read_no_more(self) -> None:
+    def _refuse(self) -> None:
         """What is no request is refused, but behind the answers to those that came whole before it."""
+        if self._begun and len(self.url) >= MOST_HEAD:
+            self._give_up(_TOO_LARGE)
+        elif not self._read_no_more():
+            self.send_400_response("this is no HTTP request")
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Whoever sends no more may still read (`nc -N`); gives whether there is an answer that they wait for."""
+        last: RequestResponseCycle | None = self.cycle
+        # They are taken to have left where the answer is one that nobody works on for whoever has.
+        is_watched = last is not None and doors.WATCHED in last.scope["state"]
+        return not is_watched and self._read_no_more()
+
+    def _read_no_more(self) -> bool:
+        """Hang up behind the answers to requests that came whole; gives whether there are any."""
         last: RequestResponseCycle | None = self.cycle
         if last is None or last.response_complete or last.more_body:
-            self.send_400_response("this is no HTTP request")
-            return
+            return False
         self._patience.cancel()
         self._is_deaf, last.keep_alive = True, False
+        return True
 
     def _stay(self, rest: bytes) -> None:
         """Read a request as one of HTTP/1.1 that would rather go on in another protocol; `rest` follows its head."""

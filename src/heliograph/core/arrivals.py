@@ -170,6 +170,8 @@ def _faults(arrival: Arrival, plain: Mapping[str, Any]) -> list[tuple[str, str]]
         found.append(("payload", f"is larger than {MOST_EVENT_BYTES} bytes"))
     if type(plain.get("previous", _EMPTY)) not in _OBJECT_OR_NULL:
         found.append(("previous", "takes an object, or null"))
+    elif len(bytes(arrival.previous)) > MOST_EVENT_BYTES:
+        found.append(("previous", f"is larger than {MOST_EVENT_BYTES} bytes"))
     for name, value, most in (
         ("contact_id", arrival.contact_id, 255),
         ("conversation_id", arrival.conversation_id, 255),

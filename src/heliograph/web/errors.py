@@ -87,7 +87,7 @@ def _from_framework(fault: HTTPException, path: str) -> errors.HeliographError:
     if fault.status_code == 404:
         return errors.NotFound(f"there is nothing at {path}")
     if fault.status_code == 405:
-        return errors.MethodNotAllowed(f"{path} takes {_allowed(fault).replace(', OPTIONS', '')}")
+        return errors.MethodNotAllowed(f"{path} takes {_allowed(fault).removesuffix(', OPTIONS')}")
     if fault.status_code < 500:
         return errors.InvalidQuery(fault.detail)
     _log.error("request_failed", path=path, error=fault.detail, exc_info=fault)
@@ -95,7 +95,8 @@ def _from_framework(fault: HTTPException, path: str) -> errors.HeliographError:
 
 
 def _allowed(fault: HTTPException) -> str:
-    return str((fault.headers or {}).get("allow", ""))
+    methods = str((fault.headers or {}).get("allow", "")).split(", ")
+    return ", ".join([*sorted({*methods} - {"OPTIONS"}), "OPTIONS"])
 
 
 def _headers(fault: Exception, known: errors.HeliographError) -> dict[str, str]:

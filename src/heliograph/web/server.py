@@ -33,6 +33,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MOST_BYTES = 8 * 1024 * 1024
 """The largest body; an endpoint may take less."""
+WATCHED = "heliograph.watched"
+"""In the state of a request whose answer is made only as long as its client is there."""
 _MOST_DISCARDED = 64 * 1024 * 1024
 """How much of a refused body is waited for, and forgotten piece by piece."""
 _STOPPED = "the server stopped before this was finished: look whether it was done, or send it again with the same key"
@@ -106,6 +108,8 @@ class Door:
             if exchange.status:
                 return route  # what was begun cannot be taken back: it ends short, and the client sees that
             await exchange.discard()
+            if exchange.method == "OPTIONS" and answer.status == 405:
+                answer = wire.Answer(200, {"allow": answer.headers["allow"]}, b"")
             await exchange.send_answer(answer)
         return route
 
@@ -114,7 +118,8 @@ class Door:
         exchange.path = _folded(_routable(exchange.scope))
         if exchange.is_ingest:
             return events.PATH
-        method = "GET" if exchange.method == "HEAD" else exchange.method
+        # The framework answers OPTIONS by one of a path's handlers, which knows of no other: its refusal knows all.
+        method = {"HEAD": "GET", "OPTIONS": "TRACE"}.get(exchange.method, exchange.method)
         *_, template = self.routes.asgi_router.handle_routing(
             path=normalize_path(exchange.path), method=method
         )
@@ -222,6 +227,7 @@ class _Exchange:
     async def no_body(self) -> Message:
         """What a route receives: it finds the body in its content. One that streams waits for the client to leave."""
         if self._is_told:
+            self.scope.setdefault("state", {})[WATCHED] = True
             return await self._receive()
         self._is_told = True
         return {"type": "http.request", "body": b"", "more_body": False}
