@@ -156,6 +156,19 @@ def test_a_profile_is_written_as_the_step_says(api: Client) -> None:
     assert stored(api, "new") == new
 
 
+def test_a_profile_that_runs_add_to_stays_within_its_bounds(api: Client) -> None:
+    """A write that makes more than 256 KiB of a profile is an ERROR, changes nothing, and the run goes on."""
+    add = {**UPDATE, "profile": "refs.data.more", "merge": "overwrite"}
+    for name in "ab":
+        invoke(api, add, data={"more": {name: "x" * 120_000}})
+    api.world.run_until_idle()
+    run_id = invoke(api, add, tell("on"), data={"more": {"c": "x" * 120_000}})
+    api.world.run_until_idle()
+    first, last = steps_of(api, run_id)
+    assert (first["status"], first["error"]) == ("ERROR", {"message": "a profile takes at most 256 KiB"})
+    assert (last["status"], sorted(stored(api))) == ("PROCESSED", ["a", "b"])
+
+
 @pytest.mark.spec("S2-109")
 def test_a_write_has_a_condition(api: Client) -> None:
     """One whose `if` does not hold writes nothing."""

@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
+from heliograph import app
 from tests.web import client
 
 
@@ -109,6 +110,47 @@ def test_a_profile_has_bounds(lone_api: client.Client) -> None:
     long = lone_api.put(f"/profiles/{'x' * 256}", {"profile": {}})
     assert (long.status_code, list(client.faults(long))) == (400, ["user_id"])
     assert lone_api.put("/profiles/ana", {"profile": {"a": "x" * 300_000}}).status_code == 413
+
+
+@pytest.mark.parametrize("door", ["/profiles/ana", "/api/contacts/ana", "/inbound/segment"])
+def test_a_profile_that_is_merged_stays_within_its_bounds(api: client.Client, door: str) -> None:
+    """What is added again and again comes to an end at 256 KiB, whichever way it comes in; less is always taken."""
+    api.put("/profiles/ana", {"profile": {"kept": 1}})
+
+    def add(**profile: Any) -> int:
+        if door == "/inbound/segment":
+            return api.post(door, {"type": "identify", "userId": "ana", "traits": profile}).status_code
+        if door == "/api/contacts/ana":
+            return api.patch(door, {"profile": profile}).status_code
+        return api.post(door, {"profile": profile}).status_code
+
+    assert add(a="x" * 100_000) < 300
+    assert add(b="x" * 100_000) < 300
+    assert add(c="x" * 100_000) == 413
+    assert add(a="", c="x" * 100_000) < 300
+    read = api.get("/profiles/ana").json()["profile"]
+    assert {name: len(str(value)) for name, value in read.items()} == {
+        "kept": 1,
+        "a": 0,
+        "b": 100_000,
+        "c": 100_000,
+    }
+
+
+def test_turns_hear_of_every_write(ready_sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever made, changes or deletes a person, what follows from it starts at once."""
+    told: list[int] = []
+    monkeypatch.setattr(app.App, "_wake_from_thread", lambda _: told.append(1))
+    with client.Client(ready_sqlite_url) as api:
+        replace = {"patch": [{"op": "add", "path": "/plan", "value": "pro"}]}
+        for method, path, body in (
+            ("POST", "/inbound/segment", {"type": "identify", "userId": "ana", "traits": {"plan": "free"}}),
+            ("PATCH", "/profiles/ana", replace),
+            ("DELETE", "/profiles/ana", None),
+        ):
+            told.clear()
+            assert api.send(method, path, json=body).status_code < 300
+            assert told, (method, path)
 
 
 def test_a_profile_is_patched(api: client.Client) -> None:

@@ -20,6 +20,9 @@ from heliograph.core import documents, hooks, schedule
 
 MAX_ID = 255
 """Characters that a `user_id` may have."""
+MAX_BYTES = 256 * 1024
+"""How large a profile may become as JSON: merging has no other end."""
+TOO_LARGE = f"a profile takes at most {MAX_BYTES // 1024} KiB"
 
 Profile = Mapping[str, Any]
 """A contact's attributes: any JSON under any key."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from heliograph.core import effects, ids, messages, plans
+from heliograph.core import effects, ids, messages, people, plans
 from heliograph.engine import desk as desks
 from heliograph.engine import records
 from heliograph.store import rows
@@ -78,18 +78,30 @@ def contact_in(inbox: rows.Inbox) -> str:
 def _save(desk: desks.Desk, cause: records.Cause, effect: effects.SaveProfile) -> None:
     """Write a profile, and tell the run that waits for it; another tenant's is not there."""
     stored = desk.contacts.get((cause.workspace_id, effect.contact_id))
-    is_ours = not effect.answers or stored is None or cause.tenant_id in (None, stored.tenant_id)
-    if is_ours:
+    error = None
+    if effect.answers and stored is not None and cause.tenant_id not in (None, stored.tenant_id):
+        error = f"there is no profile {effect.contact_id!r}"
+    elif effect.answers and _is_too_large(stored, effect):
+        error = people.TOO_LARGE
+    else:
         records.save_profile(desk, cause, effect)
     if not effect.answers:
         return
-    status = plans.Status.SUCCEEDED if is_ours else plans.Status.FAILED
-    error = None if is_ours else f"there is no profile {effect.contact_id!r}"
+    status = plans.Status.SUCCEEDED if error is None else plans.Status.FAILED
     run_id, visit, ordinal = cause.run_id, cause.visit, cause.ordinal
     partition, kind = ids.partition_of(run_id), int(effects.Inbox.REPLY)
     identity = ids.of_effect(run_id, visit, ordinal, desk.head, partition)
     body = messages.answer_body(visit, ordinal, status, None, error)
     desk.writes.inbox.append(rows.Inbox(partition, cause.workspace_id, identity, kind, run_id, body, 0))
+
+
+def _is_too_large(stored: rows.Contact | None, effect: effects.SaveProfile) -> bool:
+    """Whether it would make more of a profile than it may become."""
+    before = b"{}" if stored is None else stored.profile
+    if len(before) + len(_encode(effect.fields)) <= people.MAX_BYTES:
+        return False
+    made = people.merge(effect.strategy, msgspec.json.decode(before), effect.fields)
+    return len(_encode(made)) > max(people.MAX_BYTES, len(before))
 
 
 def subscribe(

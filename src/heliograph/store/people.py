@@ -216,7 +216,10 @@ def _write(
     birthdays.write(connection, noted)
     tags_before = stored.tags if stored else []
     tags = tags_before if tags is None else list(tags)
-    written = {"profile": _encode(profile), "tags": _encode(tags), "updated_at": now}
+    encoded = _encode(profile)
+    if len(encoded) > max(people.MAX_BYTES, len(_encode(before))):
+        raise errors.TooLarge(people.TOO_LARGE)
+    written = {"profile": encoded, "tags": _encode(tags), "updated_at": now}
     if stored is not None:
         made = stored._replace(profile=dict(profile), tags=list(tags), updated_at=now)
         connection.execute(

@@ -14,7 +14,6 @@ import msgspec
 from heliograph import errors
 from heliograph.core import effects, expressions, fetches, fields, frames, people, plans, tenants
 
-MAX_BYTES = 256 * 1024
 _PROFILE, _DATA = "profile", "data."
 _NAMES = ("user_id", "path", "tenant_id")
 
@@ -136,8 +135,8 @@ class UpdateProfile(NamedTuple):
         if given is None:
             return plans.failed(f"{path}: there is none, neither here nor of the run itself")
         cleaned = people.clean_profile(given, path, scene.region)
-        if len(msgspec.json.encode(cleaned)) > MAX_BYTES:
-            raise errors.RenderFailed.at(path, f"takes at most {MAX_BYTES // 1024} KiB")
+        if len(msgspec.json.encode(cleaned)) > people.MAX_BYTES:
+            raise errors.RenderFailed.at(path, people.TOO_LARGE)
         # Whoever writes it has looked at it: raises Unseen where nobody has.
         run.people.get(user_id)
         output = {"recipient_id": user_id, "merge": strategy}

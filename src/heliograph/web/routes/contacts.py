@@ -18,7 +18,6 @@ from heliograph.web.calls import Call, in_thread
 TAG = "Contacts"
 PATH = "/api/contacts"
 _ONE = PATH + "/{contact_id:str}"
-_MOST_BYTES = 256 * 1024
 
 Identity = Annotated[str, msgspec.Meta(min_length=1, max_length=conversations.MOST_ID)]
 Tags = Annotated[list[str], msgspec.Meta(max_length=conversations.MOST_TAGS)]
@@ -170,8 +169,8 @@ def change_contact(request: Call) -> Contact:
 
 
 def _object(request: Call) -> dict[str, Any]:
-    if len(request.content.body) > _MOST_BYTES:
-        raise errors.TooLarge(f"a contact takes at most {_MOST_BYTES // 1024} KiB")
+    if len(request.content.body) > core_people.MAX_BYTES:
+        raise errors.TooLarge(core_people.TOO_LARGE)
     return request.read_object()
 
 

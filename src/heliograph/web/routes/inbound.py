@@ -93,6 +93,7 @@ def _identify(request: Call, given: Mapping[str, Any]) -> None:
         services.now(),
         strategy="overwrite",
     )
+    request.wake()
 
 
 HANDLERS = (receive_courier, receive_segment)

@@ -17,7 +17,6 @@ from heliograph.web.calls import Call, ignored_header, in_thread
 
 TAG = "Profiles"
 _PATH = "/profiles/{user_id:str}"
-_MOST_ID, _MOST_BYTES = 255, 256 * 1024
 
 
 class ProfileBody(msgspec.Struct):
@@ -114,6 +113,7 @@ def patch_profile(request: Call) -> Response[Saved]:
         services.database, who.workspace_id, who.tenant_id, user_id, changed, services.now()
     ):
         raise errors.NotFound(f"there is no profile {user_id!r}")
+    request.wake()
     return Response(Saved("SUCCESS"), headers=ignored_header([*ignored, *(given.keys() - {"patch"})]))
 
 
@@ -125,13 +125,14 @@ def delete_profile(request: Call) -> Response[None]:
     user_id, who, services = request.part("user_id"), request.principal, request.services
     if not people.delete_contact(services.database, who.workspace_id, who.tenant_id, user_id, services.now()):
         raise errors.NotFound(f"there is no profile {user_id!r}")
+    request.wake()
     return Response(None, headers=ignored_header(ignored))
 
 
 def _user_id(request: Call) -> str:
     user_id = request.part("user_id")
-    if len(user_id) > _MOST_ID:
-        raise errors.InvalidInput.at("user_id", f"takes at most {_MOST_ID} characters")
+    if len(user_id) > core_people.MAX_ID:
+        raise errors.InvalidInput.at("user_id", f"takes at most {core_people.MAX_ID} characters")
     return user_id
 
 
@@ -140,8 +141,8 @@ def _save(request: Call, strategy: str) -> Response[Saved]:
     user_id, given, who = _user_id(request), request.read_object(), request.principal
     if "profile" not in given:
         raise errors.InvalidInput.at("profile", "is required: an object with the person's attributes")
-    if len(request.content.body) > _MOST_BYTES:
-        raise errors.TooLarge(f"a profile takes at most {_MOST_BYTES // 1024} KiB")
+    if len(request.content.body) > core_people.MAX_BYTES:
+        raise errors.TooLarge(core_people.TOO_LARGE)
     services = request.services
     cleaned = core_people.clean_profile(given["profile"], "profile", services.settings.default_region or None)
     people.save_profile(
