@@ -1,10 +1,17 @@
 """What has expired is forgotten beside those who use it."""
 
+import contextlib
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import psycopg
+import pytest
+import sqlalchemy as sa
 
-from heliograph.store import database, request_keys
+from heliograph.core import device_tokens as core_tokens
+from heliograph.store import database, device_tokens, request_keys
+from tests import tables
 
 
 def test_what_is_renewed_while_it_is_forgotten_stays(ready_postgres_url: str) -> None:
@@ -24,3 +31,45 @@ def test_what_is_renewed_while_it_is_forgotten_stays(ready_postgres_url: str) ->
         assert forgetting.result() == 1
         assert observer.execute("SELECT user_id FROM recent_sends").fetchall() == [("ana",)]
     store.close()
+
+
+def test_a_device_that_is_registered_while_it_is_forgotten_stays(
+    store: database.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A token that had expired, and is registered anew after the sweep has found it, goes on being somebody's."""
+    whose = device_tokens.Whose(1, None, "ana")
+    phone = core_tokens.define({"provider_key": "expo"})
+
+    def register(at: int) -> None:
+        device_tokens.change(store, whose, lambda _: {"t": phone}, at)
+
+    register(1)
+    writing = store.writing
+
+    @contextlib.contextmanager
+    def late() -> Iterator[sa.Connection]:
+        monkeypatch.undo()
+        register(core_tokens.DEFAULT_LIFE + 2)
+        with writing() as connection:
+            yield connection
+
+    monkeypatch.setattr(store, "writing", late)
+    assert device_tokens.forget(store, core_tokens.DEFAULT_LIFE + 2, 10) == 1
+    assert [row["token"] for row in tables.rows(store, "device_tokens")] == ["t"]
+
+
+def test_a_key_that_is_let_go_of_is_taken_by_one(shared_store: database.Database) -> None:
+    """A request that finds a key taken, and a moment later free, takes it: the next one does not have it too."""
+    wanted = request_keys.Wanted(1, "POST /brands", "k", b"")
+    first = request_keys.take(shared_store, wanted, 1, 60, 1_000)
+
+    left = [first]
+
+    def let_go(*given: Any) -> None:
+        if "FOR UPDATE" in given[2] and left:
+            request_keys.let_go(shared_store, wanted, left.pop())
+
+    sa.event.listen(shared_store._engine, "before_cursor_execute", let_go)
+    second = request_keys.take(shared_store, wanted, 2, 60, 1_000)
+    third = request_keys.take(shared_store, wanted, 3, 60, 1_000)
+    assert (first.is_mine, second.is_mine, third.is_mine) == (True, True, False)

@@ -1,5 +1,6 @@
 """What is asked twice and done once: the keys of requests, and those of steps (J16, J17)."""
 
+import asyncio
 import hashlib
 from typing import Any
 
@@ -85,6 +86,43 @@ def test_a_refused_request_leaves_its_key_free(api: Client) -> None:
     assert keyed(api).status_code == 200
     assert keyed(api, path="/automations/none/invoke", body={"recipient": None}).status_code == 404
     assert len(tables.rows(api.store, "request_keys")) == 1
+
+
+def test_of_many_requests_at_once_one_is_worked(api: Client) -> None:
+    """The others are told to come again, or answered as it was; none of them fails."""
+
+    async def all_at_once() -> list[Any]:
+        headers = {"Idempotency-Key": "k", "Authorization": f"Bearer {api.admin}"}
+        asked = (api._http.post("/automations/invoke", json=INVOCATION, headers=headers) for _ in range(8))
+        return await asyncio.gather(*asked)
+
+    answers = api.run(all_at_once())
+    assert {one.status_code for one in answers} <= {200, 409}
+    assert len({one.content for one in answers if one.status_code == 200}) == 1
+    assert len(tables.rows(api.store, "starts")) == 1
+
+
+def test_digits_are_no_number(lone_api: Client) -> None:
+    """A body with a great number is another one than that with its digits as text; how it is written is the same."""
+    given = {"profile": {"n": 2**53 + 1, "m": [-(10**30)]}}
+    assert keyed(lone_api, path="/profiles/ana", body=given).status_code == 200
+    again = {"profile": {"m": [-(10**30)], "n": 2**53 + 1}}
+    assert keyed(lone_api, path="/profiles/ana", body=again).headers["idempotent-replayed"] == "true"
+    for other in ({"n": str(2**53 + 1), "m": [-(10**30)]}, {"n": 2**53 + 1, "m": [str(-(10**30))]}):
+        assert keyed(lone_api, path="/profiles/ana", body={"profile": other}).status_code == 422
+
+
+def test_what_opens_doors_is_kept_nowhere(api: Client) -> None:
+    """A token or a link is made anew for whoever asks again with the same key, so no copy of the database has it."""
+    wish = {"scope": "user_id:ana read:preferences", "expires_in": "1 hour"}
+    assert keyed(api, path="/auth/issue-token", body=wish).status_code == 200
+    api.clock.move(3_599_000_000)
+    late = keyed(api, path="/auth/issue-token", body=wish)
+    assert "idempotent-replayed" not in late.headers
+    api.clock.move(2_000_000)
+    assert api.get("/users/ana/preferences", key=late.json()["token"]).status_code == 200
+    keyed(api, path="/api/preference-links", body={"user_id": "ana"})
+    assert tables.rows(api.store, "request_keys") == []
 
 
 def test_a_request_that_is_being_worked_is_waited_for(api: Client) -> None:

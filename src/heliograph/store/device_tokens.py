@@ -18,8 +18,6 @@ from heliograph.store import database, people, schema
 _TOKENS = schema.device_tokens.c
 _body = msgspec.json.Decoder(device_tokens.Token)
 _encode = msgspec.json.Encoder().encode
-Changed = Callable[[dict[str, device_tokens.Token]], Mapping[str, device_tokens.Token | None]]
-"""Somebody's tokens to those that are to be otherwise; None: that is to go."""
 
 
 class Whose(NamedTuple):
@@ -39,6 +37,10 @@ class Stored(NamedTuple):
     expires_at: int | None
 
 
+Changed = Callable[[Mapping[str, Stored]], Mapping[str, device_tokens.Token | None]]
+"""Somebody's tokens to those that are to be otherwise; None: that is to go."""
+
+
 def change(
     store: database.Database, whose: Whose, changed: Changed, now: int, *, registers: bool = True
 ) -> None:
@@ -50,7 +52,7 @@ def change(
 
         def written(profile: dict[str, Any]) -> dict[str, Any]:
             before = {one.text: one for one in _listed(connection, whose)}
-            wanted = changed({text: one.token for text, one in before.items()})
+            wanted = changed(before)
             at = {} if registers else {text: one.registered_at for text, one in before.items()}
             _write(connection, whose, wanted, at, now)
             after = _listed(connection, whose)
@@ -116,13 +118,13 @@ def forget(store: database.Database, now: int, at_most: int) -> int:
     )
     with store.reading() as connection:
         found = connection.execute(query).all()
+
+    def over(there: Mapping[str, Stored]) -> Mapping[str, None]:
+        # Asked once more under the lock: one that is registered anew at this moment stays.
+        return {
+            text: None for text, one in there.items() if one.expires_at is not None and one.expires_at <= now
+        }
+
     for row in found:
-        whose = Whose(row.workspace_id, None, row.user_id)
-        with store.reading() as connection:
-            gone = {one.text: None for one in _listed(connection, whose) if _is_over(one, now)}
-        change(store, whose, lambda _, gone=gone: gone, now)  # type: ignore[misc]
+        change(store, Whose(row.workspace_id, None, row.user_id), over, now)
     return len(found)
-
-
-def _is_over(one: Stored, now: int) -> bool:
-    return one.expires_at is not None and one.expires_at <= now

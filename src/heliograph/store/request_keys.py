@@ -53,37 +53,46 @@ class Taken(NamedTuple):
 
 def take(store: database.Database, wanted: Wanted, now: int, lease: int, expires_at: int) -> Taken:
     """Take a key, unless it is taken or answered already."""
-    with store.writing() as connection:
-        made = connection.execute(
-            _insert(connection).on_conflict_do_nothing().returning(_KEYS.key),
-            {
-                "workspace_id": wanted.workspace_id,
-                "scope": wanted.scope,
-                "key": wanted.key,
-                "fingerprint": wanted.fingerprint,
-                "begun_at": now,
-                "lease_until": now + lease,
-                "expires_at": expires_at,
-            },
-        )
-        if made.one_or_none() is not None:
-            return Taken(now, True, True, None, now + lease)
-        row = connection.execute(
-            sa.select(schema.request_keys).where(*_is(wanted)).with_for_update()
-        ).one_or_none()
-        if row is None or row.expires_at <= now:
-            # It was let go of between the two looks, or has expired: it begins anew.
-            values = {"status": None, "headers": None, "body": None, "fingerprint": wanted.fingerprint}
-            return _again(
-                connection, wanted, now, lease, {**values, "begun_at": now, "expires_at": expires_at}
-            )
-        is_same = row.fingerprint == wanted.fingerprint
-        if row.status is not None:
-            answer = Answer(row.status, _headers.decode(row.headers or b"{}"), row.body or b"")
-            return Taken(row.begun_at, False, is_same, answer, row.lease_until)
-        if row.lease_until <= now and is_same:
-            return _again(connection, wanted, now, lease, {"begun_at": row.begun_at})
-        return Taken(row.begun_at, False, is_same, None, row.lease_until)
+    while True:
+        with store.writing() as connection:
+            taken = _taken(connection, wanted, now, lease, expires_at)
+        # It was let go of between the two looks: it may be somebody else's by now.
+        if taken is not None:
+            return taken
+
+
+def _taken(connection: sa.Connection, wanted: Wanted, now: int, lease: int, expires_at: int) -> Taken | None:
+    """What is known of a key now; None where it was there and is gone."""
+    made = connection.execute(
+        _insert(connection).on_conflict_do_nothing().returning(_KEYS.key),
+        {
+            "workspace_id": wanted.workspace_id,
+            "scope": wanted.scope,
+            "key": wanted.key,
+            "fingerprint": wanted.fingerprint,
+            "begun_at": now,
+            "lease_until": now + lease,
+            "expires_at": expires_at,
+        },
+    )
+    if made.one_or_none() is not None:
+        return Taken(now, True, True, None, now + lease)
+    row = connection.execute(
+        sa.select(schema.request_keys).where(*_is(wanted)).with_for_update()
+    ).one_or_none()
+    if row is None:
+        return None
+    if row.expires_at <= now:
+        # It begins anew.
+        values = {"status": None, "headers": None, "body": None, "fingerprint": wanted.fingerprint}
+        return _again(connection, wanted, now, lease, {**values, "begun_at": now, "expires_at": expires_at})
+    is_same = row.fingerprint == wanted.fingerprint
+    if row.status is not None:
+        answer = Answer(row.status, _headers.decode(row.headers or b"{}"), row.body or b"")
+        return Taken(row.begun_at, False, is_same, answer, row.lease_until)
+    if row.lease_until <= now and is_same:
+        return _again(connection, wanted, now, lease, {"begun_at": row.begun_at})
+    return Taken(row.begun_at, False, is_same, None, row.lease_until)
 
 
 def note(connection: sa.Connection, wanted: Wanted, now: int, expires_at: int) -> bool:

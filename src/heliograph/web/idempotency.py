@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from heliograph import errors
 from heliograph.core import delays, documents, events
@@ -21,6 +22,8 @@ HEADER, EXPIRATION, REPLAYED = "idempotency-key", "x-idempotency-expiration", "i
 TENANT_HEADER = "reach-tenant-id"
 """The business that a key of the whole workspace speaks for (the Reach family)."""
 _NAME = HEADER.encode()
+_SIGNS = ("/auth/issue-token", "/api/preference-links")
+"""What is answered there opens doors, and is made without a trace: it is made anew, and kept nowhere."""
 MAX_KEY = 255
 LEASE = 60_000_000
 """Microseconds after which a request that was not answered is taken for one whose worker died."""
@@ -47,7 +50,7 @@ def wanted(
 ) -> store.Wanted | None:
     """What the key of a POST holds for; None where it has none. Raises InvalidInput."""
     key = _header(headers, HEADER)
-    if not key:
+    if not key or path in _SIGNS:
         return None
     if len(key) > MAX_KEY or not key.isprintable():
         raise errors.InvalidInput.at("Idempotency-Key", f"takes 1 to {MAX_KEY} characters")
@@ -70,12 +73,25 @@ def expires_at(headers: Iterable[tuple[bytes, bytes]], now: int) -> int:
     return delays.parse_expiry(given, now, EXPIRATION) if given else now + delays.SHORTEST_KEPT
 
 
+_SAFE, _MANY_DIGITS = 2**53 - 1, re.compile(rb"[0-9]{16}")
+
+
 def _fingerprint(body: bytes) -> bytes:
     """Of what a body says, however it is written (A38); of its octets where that is no JSON."""
     try:
-        return bytes.fromhex(events.fingerprint(documents.read(body)))
+        said = documents.read(body)
+        return bytes.fromhex(events.fingerprint(_marked(said) if _MANY_DIGITS.search(body) else said))
     except errors.HeliographError:
         return hashlib.sha256(body).digest()
+
+
+def _marked(said: Any) -> Any:
+    """The same with a mark on whole numbers that the fingerprint takes for their digits as text."""
+    if isinstance(said, dict):
+        return {key: _marked(child) for key, child in said.items()}
+    if isinstance(said, list):
+        return [_marked(child) for child in said]
+    return ["\0", str(said)] if isinstance(said, int) and not -_SAFE <= said <= _SAFE else said
 
 
 async def take(database: database.Database, given: store.Wanted, now: int, until: int) -> Once | store.Answer:

@@ -143,10 +143,10 @@ def patch_token(request: Call) -> Response[None]:
     passed_over, text, given = subscribers.no_query(request), request.part("token"), request.read_object()
     operations = patches.check(given.get("patch"), "patch")
 
-    def changed(before: dict[str, device_tokens.Token]) -> Mapping[str, device_tokens.Token]:
+    def changed(before: Mapping[str, store.Stored]) -> Mapping[str, device_tokens.Token]:
         if text not in before:
             raise _nowhere(request)
-        return {text: device_tokens.patched(before[text], operations)}
+        return {text: device_tokens.patched(before[text].token, operations)}
 
     _change(request, changed, registers=False)
     return Response(None, headers=ignored_header([*passed_over, *(given.keys() - {"patch"})]))
@@ -158,7 +158,7 @@ def delete_token(request: Call) -> Response[None]:
     """Forget a device."""
     passed_over, text = subscribers.no_query(request), request.part("token")
 
-    def changed(before: dict[str, device_tokens.Token]) -> Mapping[str, None]:
+    def changed(before: Mapping[str, store.Stored]) -> Mapping[str, None]:
         if text not in before:
             raise _nowhere(request)
         return {text: None}
