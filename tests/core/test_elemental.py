@@ -146,6 +146,37 @@ def test_elements_are_shown_by_channel_condition_and_reference() -> None:
     assert made.text == "shown\n\nafter\n"
 
 
+def test_an_element_asks_for_those_alone_that_its_channels_have() -> None:
+    """A `ref` of another channel, or one whose whole condition is too long, is refused when the content is written."""
+    channels = [
+        {"type": "channel", "channel": "email", "elements": [said("x", ref="a")]},
+        {"type": "channel", "channel": "sms", "elements": [said("y", **{"if": "refs.a.visible"})]},
+    ]
+    assert refused(*channels) == [".elements[1].elements[0].if"]
+    channels[1]["channel"] = "email"
+    assert "y" in elemental.sources(elemental.define({"elements": channels})).text
+    long = {"if": f"data.name === '{'a' * 1_500}'"}
+    group = {"type": "group", "elements": [said("x", ref="a", **long)], **long}
+    assert refused(group, said("y", **{"if": "refs.a.visible"})) == [".elements[1].if"]
+    hidden = [said("x", channels=["sms"], ref="a", **{"if": "b"})]
+    asking = " && ".join(["refs.a.visible"] * 180)
+    elements = [*hidden, said("y", **{"if": asking})]
+    assert "y" in elemental.sources(elemental.define({"elements": elements})).text
+
+
+def test_a_channel_and_a_group_may_be_shown_sometimes() -> None:
+    """`if` and `channels` of a channel hold for all in it, its title and its raw texts too."""
+    inner = [{"type": "group", "elements": [{"type": "meta", "title": "T"}]}, said("x")]
+    email = {"type": "channel", "channel": "email"}
+    raw = {"subject": "T", "text": "x", "html": "x"}
+    for one in ({**email, "elements": inner}, {**email, "raw": raw}):
+        shown = rendered({**one, "if": "data.vip"})
+        assert (shown.subject, shown.text.strip(), "x" in (shown.html or "")) == ("T", "x", True)
+        hidden = rendered({**one, "if": "!data.vip"})
+        assert (hidden.subject, hidden.text.strip()) == ("", "")
+        assert rendered({**one, "channels": ["sms"]}).text.strip() == ""
+
+
 def test_a_person_reads_their_own_language() -> None:
     """`fr-CA` finds itself, else `fr`, else what the element says to everybody."""
     element = said("Hello", locales={"fr": {"content": "Bonjour"}, "fr_CA": {"content": "Salut"}})
@@ -220,6 +251,35 @@ def test_hostile_markup_is_refused(source: str) -> None:
     """Markup that nests without end, reads files or is none at all is told, and nothing is brought down."""
     with pytest.raises(errors.InvalidInput):
         pages.of_mjml(source, "mjml")
+
+
+@pytest.mark.parametrize("piece", ["{{", "{%", "{{ a", "{% a"])
+def test_tags_that_are_not_closed_are_looked_for_once(piece: str) -> None:
+    """Reading a text takes time that grows with its length alone."""
+    assert pages.split(piece * 200_000) == [piece * 200_000]
+    closed = f"{piece * 3}{'}}' if '{{' in piece else '%}'}"
+    assert pages.split(f"a{closed}b{{%") == ["a", closed, "b{%"]
+
+
+@pytest.mark.parametrize("piece", ["<a ", "<a b='", "<a b=c ", "<!--", "<script></script ", "</a ", "<!"])
+def test_html_that_is_not_closed_is_nothing(piece: str) -> None:
+    """Its text is made in time that grows with its length alone."""
+    said_ = message_templates.with_content(
+        message_templates.Said(),
+        {"elements": [{"type": "channel", "channel": "email", "raw": {"html": f"<p>x</p>{piece * 40_000}"}}]},
+    )
+    assert message_templates.compiled(said_).text.source == "x"
+
+
+def test_html_is_told_as_text() -> None:
+    """Blocks are lines, links have their addresses, what nobody sees is left out."""
+    html = (
+        "<head><title>no</title><style>p > a {}</style></head><!-- no --><p>1 < 2 &amp; <b>so</b></P>"
+        "<script>if (a<b) '<p>no</p>'</script><a title=' href=no' href='https://x.example/?a=1&amp;b=2'>on</a><br/>end"
+    )
+    content = {"elements": [{"type": "html", "content": html}]}
+    told = elemental.sources(content | {"version": "1"}).text
+    assert told == "1 < 2 & so\non (https://x.example/?a=1&b=2)\nend\n\n"
 
 
 def test_braces_in_markup_are_left_alone() -> None:

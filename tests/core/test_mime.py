@@ -201,6 +201,13 @@ def test_a_written_mailbox_is_read(written: str, box: mime.Mailbox) -> None:
     assert mime.mailbox(written) == box
 
 
+def test_a_mailbox_of_any_length_is_read_or_refused() -> None:
+    """Blanks without end cost time that grows with their number alone."""
+    with pytest.raises(errors.InvalidInput):
+        mime.mailbox(f"x{' ' * 1_000_000}x")
+    assert mime.mailbox(f"x{' ' * 1_000_000}<a@example.com>") == mime.Mailbox("a@example.com", "x")
+
+
 def test_a_wrong_mailbox_names_its_place() -> None:
     """A sender that is none names where it stood."""
     with pytest.raises(errors.InvalidInput, match=r"^sender: 'nobody' is not an e-mail address"):

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from tests.web.client import Client, faults
 
 CONTENT: dict[str, Any] = {
@@ -244,3 +246,38 @@ def test_a_tenants_key_reads_templates_and_changes_none(lone_api: Client) -> Non
     assert lone_api.get(path, key=key).status_code == 200
     assert lone_api.post(f"{path}/publish", key=key).status_code == 403
     assert lone_api.delete(path, key=key).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"if": True},
+        {"if": 1},
+        {"if": "{{" + " " * 50_000},
+        {"if": "refs.of_email.visible"},
+        {"if": "refs.noted.visible"},
+        {"loop": "{{" + " " * 50_000},
+        {"content": "{{" * 50_000},
+    ],
+)
+def test_an_element_that_cannot_be_drawn_is_refused(lone_api: Client, asked: dict[str, Any]) -> None:
+    """A condition or text that is none is told at its place, in templates and in sends, at once."""
+    text = {"type": "text", "content": "x"}
+    noted = {"type": "group", "if": "data.a // why", "elements": [{**text, "ref": "noted"}]}
+    elements = [
+        {"type": "channel", "channel": "email", "elements": [{**text, "ref": "of_email"}]},
+        {"type": "channel", "channel": "sms", "elements": [noted, {**text, **asked}]},
+    ]
+    place = f"content.elements[1].elements[1].{next(iter(asked))}"
+    body = {"notification": {"name": "n", "content": {"elements": elements}}, "state": "DRAFT"}
+    refused = lone_api.post("/notifications", body)
+    assert (refused.status_code, set(faults(refused))) == (400, {f"notification.{place}"})
+    content = {"version": "2022-01-01", "elements": elements}
+    sent = lone_api.post("/send", {"message": {"to": {"email": "a@example.com"}, "content": content}})
+    assert (sent.status_code, set(faults(sent))) == (400, {f"message.{place}"})
+
+
+def test_an_id_of_null_is_none(lone_api: Client) -> None:
+    """Every element has an id."""
+    content = {"elements": [{"type": "text", "content": "x", "id": None}]}
+    assert [one["id"] for one in create(lone_api, content=content)["content"]["elements"]] == ["e1"]

@@ -14,15 +14,14 @@ from typing import Any, Final
 import msgspec
 
 from heliograph import errors
-from heliograph.core import exposures, mime, readers, templates
+from heliograph.core import exposures, mime, pages, readers, templates
 
 WRITABLE: Final = ("name", "email", "sms")
 UNTITLED: Final = "Untitled"
 EMAIL: Final = ("subject", "preview_text", "html_body", "text_body", "sender")
 _MOST, _MOST_LINE = 1_000_000, 998
-_BODY = re.compile(r"<body\b[^>]*>", re.IGNORECASE)
+_BODY = re.compile(r"<body\b[^<>]*>", re.IGNORECASE)
 _NOT_PEOPLE: Final = frozenset(templates.ROOTS) - {"contact"}
-_LIQUID = re.compile(r"({{.*?}}|{%.*?%})", re.DOTALL)
 
 
 class Email(msgspec.Struct, frozen=True, kw_only=True):
@@ -187,7 +186,7 @@ def content(definition: Definition) -> dict[str, Any]:
 
 def _with_preview(html: str, preview: str) -> str:
     """The HTML with the line that mail programs show beside the subject, hidden at its beginning."""
-    parts = _LIQUID.split(preview)
+    parts = pages.split(preview)
     # Every second part is Liquid, whose outputs are escaped as they are filled.
     parts[::2] = [escape(part) for part in parts[::2]]
     hidden = f'<div style="display:none;max-height:0;overflow:hidden">{"".join(parts)}</div>'

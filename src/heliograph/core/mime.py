@@ -62,8 +62,11 @@ def mailbox(written: str, path: str = "") -> Mailbox:
 
     Raises errors.InvalidInput at `path` where the address cannot carry mail.
     """
-    match = _NAMED.fullmatch(written.strip())
-    name, address = (match["name"], match["address"]) if match else ("", written.strip())
+    name, opening, address = written.strip().rpartition("<")
+    if opening and address.find(">") == len(address) - 1:
+        name, address = name.rstrip(), address[:-1]
+    else:
+        name, address = "", written.strip()
     if len(name) > 1 and name[0] == name[-1] == '"':
         name = _ESCAPED.sub(r"\1", name[1:-1])
     routed(address, path)
@@ -112,7 +115,6 @@ _ADDRESS = re.compile(
 )
 _ASCII_ADDRESS = re.compile(rf"[{_ATEXT}]+(?:\.[{_ATEXT}]+)*@{_LABEL}(?:\.{_LABEL})*")
 _ASCII_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
-_NAMED = re.compile(r"(?P<name>.*?)\s*<(?P<address>[^<>]*)>", re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)")
 _SPECIAL = re.compile(r'["\\]')
 _ATOM = re.compile(rf"[{_ATEXT}]+")

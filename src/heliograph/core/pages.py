@@ -21,8 +21,8 @@ DEPTH: Final = 64
 MOST: Final = 1 << 18
 """Characters of markup, and of what becomes of it."""
 
-_TAG = re.compile(r"<(/?)([a-zA-Z][\w-]*)[^<>]*?(/?)>")
-_LIQUID = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+_TAG = re.compile(r"<(/?)[a-zA-Z]([^<>]*)>")
+_LIQUID = re.compile(r"\{[{%]")
 _PLACE = re.compile(r"\bat position (\d+):(\d+)")
 
 
@@ -43,11 +43,10 @@ class Holes:
 
     def cut(self, text: str, *, quoted: bool = True) -> str:
         """The text with a word for each Liquid tag; the rest is escaped, unless it is not `quoted`."""
-        made, at = [], 0
-        for tag in _LIQUID.finditer(text):
-            made += [self._literal(text[at : tag.start()], quoted), self.put(tag[0])]
-            at = tag.end()
-        return "".join([*made, self._literal(text[at:], quoted)])
+        parts = split(text)
+        parts[::2] = [self._literal(part, quoted) for part in parts[::2]]
+        parts[1::2] = map(self.put, parts[1::2])
+        return "".join(parts)
 
     @staticmethod
     def _literal(text: str, quoted: bool) -> str:
@@ -56,6 +55,25 @@ class Holes:
     def filled(self, markup: str) -> str:
         """The markup with the pieces where their words stand."""
         return re.sub(rf"{self._stem}(\d+)x", lambda word: self._pieces[int(word[1])], markup)
+
+
+def split(text: str) -> list[str]:
+    """What stands beside Liquid's tags and between them, and the tags themselves, by turns.
+
+    What is not closed is no tag; a closing that does not come any more is looked for once.
+    """
+    parts, at, spot = [], 0, 0
+    gone: set[str] = set()
+    while opening := _LIQUID.search(text, spot):
+        closing = "}}" if opening[0] == "{{" else "%}"
+        end = -1 if closing in gone else text.find(closing, opening.end())
+        if end < 0:
+            gone.add(closing)
+            spot = opening.start() + 1
+        else:
+            parts += [text[at : opening.start()], text[opening.start() : end + 2]]
+            at = spot = end + 2
+    return [*parts, text[at:]]
 
 
 def html(markup: str, path: str = "") -> str:
@@ -82,7 +100,7 @@ def of_mjml(source: str, path: str = "") -> str:
 def _depth(tags: Iterable[re.Match[str]]) -> int:
     deepest = depth = 0
     for tag in tags:
-        if not tag[3]:
+        if not tag[2].endswith("/"):
             depth += -1 if tag[1] else 1
         deepest = max(deepest, depth)
     return deepest

@@ -6,7 +6,7 @@ What it gives is Liquid, which is compiled once and filled for each person.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -47,10 +47,10 @@ def sources(
     Raises errors.InvalidInput where there is nothing for the channel, or what there is grows too large.
     """
     base, elements = _for_channel(content, channel)
-    if base.get("raw") is not None:
-        return _raw(base["raw"])
     view = flow.View(elements, channel, locale, look)
     shown = view.top
+    if base.get("raw") is not None:
+        return _raw(base["raw"], next((one for one in shown if one.element is base), None))
     title, text = _title(view, shown), plain.draw(view, shown)
     if channel != "email":
         return Sources(title, text, None)
@@ -67,23 +67,34 @@ def _for_channel(
     found = [one for one in elements if one.get("channel") == channel]
     if not found:
         raise errors.InvalidInput.at("content", f"has nothing for the channel {channel}")
-    return found[0], [inner for one in found for inner in one.get("elements") or ()]
+    return found[0], found
 
 
-def _raw(raw: Mapping[str, Any]) -> Sources:
+def _raw(raw: Mapping[str, Any], shown: flow.Shown | None) -> Sources:
+    if shown is None:
+        return Sources("", "", None)
     html = raw.get("html")
     if raw.get("mjml"):
         html = pages.of_mjml(raw["mjml"], "mjml")
     text = raw.get("text")
     if text is None:
         text = "" if html is None else plain.of_html(html)
-    return Sources(raw.get("subject") or "", text, html)
+    before, after = shown.before, shown.after
+    return Sources(
+        f"{before}{raw.get('subject') or ''}{after}",
+        f"{before}{text}{after}",
+        None if html is None else f"{before}{html}{after}",
+    )
 
 
-def _title(view: flow.View, shown: list[flow.Shown]) -> str:
-    titles = [
-        f"{one.before}{words.plain(view.said(one.element, 'title'), view.look.snippets)}{one.after}"
-        for one in shown
-        if one.element["type"] == "meta" and one.element.get("title")
-    ]
-    return "".join(titles)
+def _title(view: flow.View, shown: Iterable[flow.Shown]) -> str:
+    made = []
+    for one in shown:
+        if one.element["type"] in plain.HOLDERS:
+            said = _title(view, view.inner(one))
+        elif one.element["type"] == "meta":
+            said = words.plain(view.said(one.element, "title"), view.look.snippets)
+        else:
+            said = ""
+        made.append(f"{one.before}{said}{one.after}" if said else "")
+    return "".join(made)

@@ -41,9 +41,9 @@ class View:
         """Keep the condition of each of these elements; `within` is that of all that they stand in."""
         for one in elements:
             asked = one.get("if")
-            own = "" if asked is None else reading.condition(asked, self._refs)
+            own = "" if asked is None else words.condition(asked, self._refs)
             self._conditions[id(one)] = own
-            whole = " && ".join(f"({part})" for part in (within, own) if part)
+            whole = words.joined(within, own)
             shows = is_shown and self._is_ours(one)
             if one.get("ref"):
                 self._refs[one["ref"]] = (whole or "true") if shows else "false"

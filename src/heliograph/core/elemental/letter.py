@@ -135,7 +135,7 @@ class Letter:
             put = self._apart if kind == "columns" or _has_columns(one.element) else self._row
             if one.before:
                 put(f"<mj-raw>{self._holes.put(one.before)}</mj-raw>")
-            if kind == "group":
+            if kind in ("channel", "group"):
                 self._elements(self._view.inner(one))
             else:
                 put(_DRAWN[kind](self, one))

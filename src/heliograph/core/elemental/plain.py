@@ -5,15 +5,21 @@ Law: it says what the HTML says, in the same order; buttons and links have their
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
-from html.parser import HTMLParser
+from html import unescape
 from typing import Any
 
 from heliograph.core.elemental import words
 from heliograph.core.elemental.flow import Shown, View
 
 _BREAKS = frozenset(("br", "p", "div", "tr", "table", "li", "h1", "h2", "h3", "h4", "section"))
-_SILENT = frozenset(("style", "script", "title", "head"))
+_SILENT = frozenset(("style", "script", "title"))
+_MARKUP = re.compile(r"<(?:(?P<comment>!--)|(?P<end>/?)(?P<name>[a-zA-Z][^\s/>]*+|[!?/]))")
+_REST = re.compile(r"(?:[^>=]++|=\s*+(?:\"[^\"]*+\"|'[^']*+')?+)*+>")
+_ATTRIBUTE = re.compile(r"([^\s=/>\"']+)(?:\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s>]+)))?")
+HOLDERS = frozenset(("channel", "group", "columns", "column"))
+"""What shows nothing but what stands in it."""
 
 
 def draw(view: View, shown: Iterable[Shown]) -> str:
@@ -24,7 +30,7 @@ def draw(view: View, shown: Iterable[Shown]) -> str:
 def _element(view: View, one: Shown) -> str:
     element = one.element
     kind = element["type"]
-    if kind in ("group", "columns", "column"):
+    if kind in HOLDERS:
         return draw(view, view.inner(one))
     said = _TOLD[kind](view, one) if kind in _TOLD else ""
     return f"{said}\n\n" if said else ""
@@ -88,41 +94,51 @@ def _html(view: View, one: Shown) -> str:
 
 
 def of_html(source: str) -> str:
-    """What HTML says, line by line; links with their addresses."""
-    reader = _Text()
-    reader.feed(source)
-    reader.close()
-    lines = (" ".join(line.split()) for line in "".join(reader.made).split("\n"))
+    """What HTML says, line by line; links with their addresses. What is not closed is nothing, to the end."""
+    made: list[str] = []
+    links: list[str] = []
+    at = 0
+    while opening := _MARKUP.search(source, at):
+        made.append(_shown(source[at : opening.start()]))
+        name, is_end = (opening["name"] or "").lower(), opening["end"]
+        at = _behind(source, opening)
+        if name in _BREAKS:
+            made.append("\n")
+        elif name == "a" and not is_end:
+            links.append(_href(source, opening.end(), at))
+        elif name == "a" and links:
+            target = links.pop()
+            made.append(f" ({target})" if target else "")
+    made.append(_shown(source[at:]))
+    lines = (" ".join(line.split()) for line in "".join(made).split("\n"))
     return "\n".join(line for line in lines if line)
 
 
-class _Text(HTMLParser):
-    """What HTML shows."""
+def _shown(text: str) -> str:
+    return unescape(text).replace("\n", " ")
 
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.made: list[str] = []
-        self._silent = 0
-        self._links: list[str] = []
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._silent += tag in _SILENT
-        if tag in _BREAKS:
-            self.made.append("\n")
-        if tag == "a":
-            self._links.append(dict(attrs).get("href") or "")
+def _href(source: str, start: int, end: int) -> str:
+    """Where the link leads whose attributes stand there; empty where to nowhere."""
+    for name, *given in (found.groups("") for found in _ATTRIBUTE.finditer(source, start, end)):
+        if name.lower() == "href":
+            return unescape("".join(given))
+    return ""
 
-    def handle_endtag(self, tag: str) -> None:
-        self._silent -= tag in _SILENT and self._silent > 0
-        if tag in _BREAKS:
-            self.made.append("\n")
-        if tag == "a" and self._links:
-            target = self._links.pop()
-            self.made.append(f" ({target})" if target else "")
 
-    def handle_data(self, data: str) -> None:
-        if not self._silent:
-            self.made.append(data.replace("\n", " "))
+def _behind(source: str, opening: re.Match[str]) -> int:
+    """Where what begins so is over."""
+    if opening["comment"]:
+        end = source.find("-->", opening.end())
+        return len(source) if end < 0 else end + 3
+    rest = _REST.match(source, opening.end())
+    if rest is None:
+        return len(source)
+    name = opening["name"].lower()
+    if name not in _SILENT or opening["end"]:
+        return rest.end()
+    closing = re.compile(rf"</{name}(?![\w-])[^<>]*+>", re.IGNORECASE).search(source, rest.end())
+    return len(source) if closing is None else closing.end()
 
 
 _TOLD: Mapping[str, Callable[[View, Shown], str]] = {

@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from heliograph import errors
-from heliograph.core import brands, documents, pages, script_conditions, scripts, templates
+from heliograph.core import brands, documents, pages, scripts, templates
 from heliograph.core.elemental import words
 
 VERSION: Final = "2022-01-01"
@@ -85,7 +85,6 @@ _CSS_VALUE = re.compile(r"[#\w\s.,%()/-]{1,100}|\{brand\.colors\.[\w-]+\}")
 _LOOP = re.compile(r"[A-Za-z_$][\w$-]*(?:\.[\w$-]+)*")
 _REF = re.compile(r"[A-Za-z_$][\w$]{0,99}")
 _LOCALE = re.compile(r"[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8}){0,4}")
-_UNWRAPPED = re.compile(r"\{\{\s*([^{}]+?)\s*\}\}")
 
 
 def define(given: object, path: str = "content") -> dict[str, Any]:
@@ -114,10 +113,10 @@ def define(given: object, path: str = "content") -> dict[str, Any]:
 def identified(elements: list[Any]) -> list[Any]:
     """The elements, each with an id."""
     kept = copy.deepcopy(elements)
-    known = {one["id"] for one in walk(kept) if "id" in one}
+    known = {one.get("id") for one in walk(kept)}
     free = (name for number in itertools.count(1) if (name := f"e{number}") not in known)
     for one in walk(kept):
-        if "id" not in one:
+        if one.get("id") is None:
             one["id"] = next(free)
     return kept
 
@@ -147,46 +146,26 @@ def locale_name(written: str) -> str:
     return written.replace("_", "-").lower()
 
 
-def condition(written: str, refs: Mapping[str, str]) -> str:
-    """An element's `if` as a condition of ours: braces around names fall away, references are what they stand for.
-
-    Raises scripts.Malformed.
-    """
-    source = words.looped(_UNWRAPPED.sub(r"(\1)", written))
-    made, at = [], 0
-    code = scripts.tokens(source)
-    for place, token in enumerate(code):
-        if token.kind != "name" or token.text != "refs" or (place and code[place - 1].text in (".", "?.")):
-            continue
-        member = [one.text for one in code[place + 1 : place + 5]]
-        if len(member) < 4 or member[0] not in (".", "?.") or member[3] != "visible":
-            raise scripts.Malformed("of another element, refs.NAME.visible is all that can be asked")
-        if member[1] not in refs:
-            raise scripts.Malformed(f"there is no element with the ref {member[1]!r} before this one")
-        made += [source[at : token.start], f"({refs[member[1]]})"]
-        at = code[place + 4].end
-    source = "".join([*made, source[at:]])
-    script_conditions.read(source)
-    if "%}" in source:
-        raise scripts.Malformed('a condition may not hold "%}"')
-    return source
-
-
 class _Reader:
     """Looks through one content and keeps what is wrong with it."""
 
     def __init__(self) -> None:
         self.faults: list[errors.Fault] = []
         self._ids: set[str] = set()
-        self._refs: dict[str, str] = {}
+        self._refs_of: dict[str, dict[str, str]] = {}
+        self._refs = self._of_channel("")
         self._count = 0
 
     def fault(self, path: str, message: str) -> None:
         """Something is wrong."""
         self.faults.append(errors.Fault(path, message))
 
-    def element(self, given: object, path: str, kinds: tuple[str, ...], depth: int) -> None:
-        """One element that is to be of one of these types, and those in it."""
+    def _of_channel(self, channel: object) -> dict[str, str]:
+        """The elements that those of a channel may ask for, which are its own, and when they are shown."""
+        return self._refs_of.setdefault(str(channel), {})
+
+    def element(self, given: object, path: str, kinds: tuple[str, ...], depth: int, within: str = "") -> None:
+        """One element that is to be of one of these types, and those in it; `within` is when it may be shown."""
         self._count += 1
         if self._count > _MOST_ELEMENTS or not depth:
             if self._count == _MOST_ELEMENTS + 1 or not depth:
@@ -206,15 +185,17 @@ class _Reader:
                 documents.unknown("type", kind, kinds) if isinstance(kind, str) else f"is {', '.join(kinds)}",
             )
             return
+        if kind == "channel":
+            self._refs = self._of_channel(given.get("channel"))
         self._identity(given, path)
-        self._flow(given, path)
+        whole = self._flow(given, path, within)
         self._fields(given, kind, path)
         self._locales(given, path)
         if kind == "channel":
             self._channel(given, path)
         if kind == "text" and given.get("content") is None and not given.get("elements"):
             self.fault(f"{path}.content", "is required, or `elements`")
-        self._inner(given, kind, path, depth)
+        self._inner(given, kind, path, depth, whole)
 
     def _identity(self, given: Mapping[str, Any], path: str) -> None:
         identity = given.get("id")
@@ -227,23 +208,28 @@ class _Reader:
         else:
             self._ids.add(identity)
 
-    def _flow(self, given: Mapping[str, Any], path: str) -> None:
-        visible = "true"
+    def _flow(self, given: Mapping[str, Any], path: str, within: str) -> str:
+        own = ""
         channels, asked, loop, ref = (given.get(name) for name in ("channels", "if", "loop", "ref"))
         if channels is not None and not _is_texts(channels):
             self.fault(f"{path}.channels", 'is a list of channels such as ["email"]')
-        if asked is not None:
+        if asked is not None and not isinstance(asked, str):
+            self.fault(f"{path}.if", "is a condition such as data.vip, as text")
+        elif asked is not None:
             try:
-                visible = condition(str(asked), self._refs)
+                own = words.condition(asked, self._refs)
             except scripts.Malformed as fault:
                 self.fault(f"{path}.if", str(fault))
-        if loop is not None and (not isinstance(loop, str) or not _LOOP.fullmatch(_unwrapped(loop))):
+        if loop is not None and (not isinstance(loop, str) or not _LOOP.fullmatch(words.unwrapped(loop))):
             self.fault(f"{path}.loop", "is the path to a list, such as data.products")
+        whole = words.joined(within, own)
         if ref is not None:
             if not isinstance(ref, str) or not _REF.fullmatch(ref):
                 self.fault(f"{path}.ref", "is a name of letters, digits, _ and $")
             else:
-                self._refs[ref] = visible
+                # Never shorter than the `false` that stands for it where a channel does not show the element.
+                self._refs[ref] = f"{whole or 'true':5}"
+        return whole
 
     def _fields(self, given: Mapping[str, Any], kind: str, path: str) -> None:
         for name in _REQUIRED.get(kind, ()):
@@ -311,7 +297,7 @@ class _Reader:
             if raw.get(name) is not None:
                 self.faults += raw_faults(name, raw[name], f"{path}.raw.{name}")
 
-    def _inner(self, given: Mapping[str, Any], kind: str, path: str, depth: int) -> None:
+    def _inner(self, given: Mapping[str, Any], kind: str, path: str, depth: int, within: str) -> None:
         inner = given.get("elements")
         if inner is None:
             return
@@ -321,7 +307,7 @@ class _Reader:
             self.fault(f"{path}.elements", "is a list of elements")
         else:
             for index, one in enumerate(inner):
-                self.element(one, f"{path}.elements[{index}]", _CHILDREN[kind], depth - 1)
+                self.element(one, f"{path}.elements[{index}]", _CHILDREN[kind], depth - 1, within)
 
 
 def raw_faults(name: str, text: object, path: str) -> list[errors.Fault]:
@@ -334,10 +320,6 @@ def raw_faults(name: str, text: object, path: str) -> list[errors.Fault]:
     except errors.InvalidInput as refusal:
         return list(refusal.faults)
     return []
-
-
-def _unwrapped(written: str) -> str:
-    return _UNWRAPPED.sub(r"\1", written).strip()
 
 
 def _is_texts(value: object) -> bool:

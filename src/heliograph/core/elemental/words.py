@@ -14,11 +14,11 @@ from typing import Final
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from heliograph.core import pages
+from heliograph.core import pages, script_conditions, scripts
 
 ITEM: Final = "loop_item"
 """What `$.item` is called in Liquid."""
-_TAG = re.compile(r"(\{\{.*?\}\}|\{%.*?%\})", re.DOTALL)
+_UNWRAPPED = re.compile(r"\{\{([^{}]*)\}\}")
 _NAME = re.compile(r"\{([A-Za-z_$][\w$-]*(?:\.[\w$-]+)*)\}")
 _HELPER = re.compile(r"\{\{\s*(\w+)\s+(\S+)(?:\s+(\S+))?\s*\}\}")
 _SNIPPET = re.compile(r"\{\{>\s*([\w-]+)\s*\}\}")
@@ -43,7 +43,7 @@ _MARKDOWN = MarkdownIt("commonmark", {"html": False, "breaks": True, "xhtmlOut":
 def liquid(text: str, snippets: Mapping[str, str]) -> str:
     """A text of Courier's as Liquid."""
     text = _SNIPPET.sub(lambda found: snippets.get(found[1], ""), text)
-    parts = _TAG.split(text)
+    parts = pages.split(text)
     parts[::2] = [_NAME.sub(_named, part) for part in parts[::2]]
     parts[1::2] = [looped(_HELPER.sub(_helped, tag)) for tag in parts[1::2]]
     return "".join(parts)
@@ -72,6 +72,44 @@ def _helped(found: re.Match[str]) -> str:
         return found[0]
     argument = f": {second}" if second is not None else ""
     return f"{{{{ {first} | {_HELPERS[name]}{argument} }}}}"
+
+
+# ── conditions and lists ────────────────────────────────────────────────────────────────────────────
+
+
+def unwrapped(written: str) -> str:
+    """The path of a loop, without braces around it."""
+    return _UNWRAPPED.sub(r"\1", written).strip()
+
+
+def condition(written: str, refs: Mapping[str, str]) -> str:
+    """An element's `if` as a condition of ours: braces around names fall away, references are what they stand for.
+
+    Raises scripts.Malformed.
+    """
+    source = looped(_UNWRAPPED.sub(r"(\1)", written))
+    made, at = [], 0
+    code = scripts.tokens(source)
+    for place, token in enumerate(code):
+        if token.kind != "name" or token.text != "refs" or (place and code[place - 1].text in (".", "?.")):
+            continue
+        member = [one.text for one in code[place + 1 : place + 5]]
+        if len(member) < 4 or member[0] not in (".", "?.") or member[3] != "visible":
+            raise scripts.Malformed("of another element, refs.NAME.visible is all that can be asked")
+        if member[1] not in refs:
+            raise scripts.Malformed(f"there is no element with the ref {member[1]!r} before this one")
+        made += [source[at : token.start], f"({refs[member[1]]})"]
+        at = code[place + 4].end
+    source = "".join([*made, source[at:]])
+    script_conditions.read(source)
+    if "%}" in source:
+        raise scripts.Malformed('a condition may not hold "%}"')
+    return source
+
+
+def joined(within: str, own: str) -> str:
+    """The condition of an element that stands within another; empty where neither has one."""
+    return " && ".join(f"({part})" for part in (within, own) if part)
 
 
 # ── Markdown ────────────────────────────────────────────────────────────────────────────────────────
