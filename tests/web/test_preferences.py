@@ -199,6 +199,28 @@ def test_suppressions_come_and_go_as_csv(api: client.Client) -> None:
     assert api.post("/api/suppressions/import", content=again).json() == {"rows": 3}
 
 
+def test_suppressions_are_walked_whatever_their_addresses_are(api: client.Client) -> None:
+    """Each is on one page, also where a bar stands in addresses and tenants; what is no cursor is refused."""
+    keys = ["", api.key("admin", tenant="a|b"), api.key("admin", tenant="a")]
+    for address in ("a|b@example.com", "a@example.com", "b|@example.com", "+12025550123"):
+        for key in keys:
+            assert api.post("/api/suppressions", {"address": address}, key=key).status_code == 201
+    wanted = [(one["address"], one["tenant_id"]) for one in api.get("/api/suppressions").json()["data"]]
+    seen: list[tuple[str, str | None]] = []
+    query: dict[str, Any] = {"limit": 1}
+    while len(seen) <= len(wanted):
+        page = api.get("/api/suppressions", params=query).json()
+        seen += [(one["address"], one["tenant_id"]) for one in page["data"]]
+        query["cursor"] = page["next_cursor"]
+        if query["cursor"] is None:
+            break
+    assert len(wanted) == 12
+    assert seen == wanted
+    for forged in ("a@example.com|", "13|a@example.com", "9|", "|", "٣|abc|"):
+        refused = api.get("/api/suppressions", params={"cursor": forged})
+        assert (refused.status_code, list(client.faults(refused))) == (400, ["cursor"])
+
+
 def test_a_tenants_suppression_is_its_own(api: client.Client) -> None:
     """It holds for the tenant's messages alone; the workspace's holds for everybody's."""
     acme = api.key("admin", tenant="acme")

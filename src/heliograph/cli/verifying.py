@@ -32,13 +32,22 @@ def verify_statistics(workspace: options.Workspace = "default", database: option
         with store.reading() as connection:
             owner = options.workspace_id(connection, workspace)
             days = statistics.days_of(connection, owner)
+        # Counts outlive their rows: of a day that is forgotten in part there is nothing to compare.
+        whole_from = -(-(_forgotten_before(store, database) or 0) // schedule.DAY)
+        forgotten, days = (
+            range(days.start, min(days.stop, whole_from)),
+            range(max(days.start, whole_from), days.stop),
+        )
         found: list[statistics.Difference] = []
         for day in days:
             with store.reading() as connection:
                 found += statistics.differences(connection, owner, day)
     if not found:
         whole = "1 day agree" if len(days) == 1 else f"{len(days):,} days agree"
-        terminal.say(f"The statistics of {whole} with their rows.")
+        older = (
+            f" Older ones ({len(forgotten):,}) may be forgotten, and were not looked at." if forgotten else ""
+        )
+        terminal.say(f"The statistics of {whole} with their rows.{older}")
         return
     terminal.show_table(
         ("day", "of", "statistics", "rows"),
@@ -64,14 +73,11 @@ def verify_deliveries(workspace: options.Workspace = "default", database: option
     """
     from heliograph.store import delivery_proof, uncertain
 
-    days = settings_module.load(database_url=database).retention_days
     with options.opened(database) as store:
         with store.reading() as connection:
             owner = options.workspace_id(connection, workspace)
-            newest = store.hot.last_now(connection.connection.driver_connection)
-        forgotten_before = newest - int(days * schedule.DAY) if days else None
         with _progress() as seen:
-            proof = delivery_proof.prove(store, owner, seen, forgotten_before)
+            proof = delivery_proof.prove(store, owner, seen, _forgotten_before(store, database))
         open_ends: list[uncertain.Uncertain] = []
         if proof.uncertain:
             with store.reading() as connection:
@@ -84,6 +90,12 @@ def verify_deliveries(workspace: options.Workspace = "default", database: option
         )
         raise errors.HeliographError(f"{len(proof.faults):,} things in the ledger are not as they must be")
     terminal.say("No effect stands there twice, none is missing, and every message is in line or has ended.")
+
+
+def _forgotten_before(store: options.Store, url: str | None) -> int | None:
+    """What is older than this instant (µs) may be forgotten by now; None where history is kept for ever."""
+    days = settings_module.load(database_url=url).retention_days
+    return options.moment(store) - int(days * schedule.DAY) if days else None
 
 
 def _tell(proof: delivery_proof.Proof, open_ends: Sequence[uncertain.Uncertain]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
@@ -14,6 +15,7 @@ from litestar.response import Stream
 from heliograph import errors
 from heliograph.core import schedule, suppressing
 from heliograph.store import suppressions as stored
+from heliograph.web import paging
 from heliograph.web.calls import Call, in_thread
 
 TAG = "Suppressions"
@@ -69,12 +71,29 @@ class NoQuery(msgspec.Struct):
 def list_suppressions(request: Call) -> SuppressionPage:
     """List the addresses that nothing is sent to."""
     query, who = request.read_query(SuppressionsQuery), request.principal
-    address, _, tenant = (query.cursor or "").partition("|")
+    after = _place(query.cursor) if query.cursor else ("", "")
     with request.services.database.reading() as connection:
-        found = stored.page(connection, who.workspace_id, who.tenant_id, (address, tenant), query.limit + 1)
+        found = stored.page(connection, who.workspace_id, who.tenant_id, after, query.limit + 1)
     page = found[: query.limit]
-    cursor = f"{page[-1].address}|{page[-1].tenant_id}" if len(found) > query.limit else None
+    cursor = _cursor(page[-1]) if len(found) > query.limit else None
     return SuppressionPage([_shown(one) for one in page], cursor)
+
+
+def _cursor(last: stored.Suppression) -> str:
+    """The length of the address goes before it: it may have a bar in it, and so may the tenant's id."""
+    return f"{len(last.address)}|{last.address}|{last.tenant_id}"
+
+
+def _place(cursor: str) -> tuple[str, str]:
+    """The address and the tenant that a cursor names. Raises errors.InvalidQuery."""
+    written = _CURSOR.fullmatch(cursor)
+    length = int(written[1]) if written else 0
+    if written is None or written[2][length : length + 1] != "|":
+        raise paging.unknown_cursor()
+    return written[2][:length], written[2][length + 1 :]
+
+
+_CURSOR = re.compile(r"([0-9]{1,4})\|(.*)", re.DOTALL)
 
 
 @post(_PATH, status_code=201, opt={"tag": TAG, "body": NewSuppression})
