@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sized
 from typing import Any
 
 from heliograph import testing
+from heliograph.store import lists
 from tests.cli.test_verifying_requests import send
 from tests.engine import acts
 
@@ -78,3 +79,22 @@ def test_who_is_put_on_a_list_as_it_is_written_to_is_known(world: testing.World)
     world.run_until_idle()
     reached = sorted(mail.recipient for mail in world.mailbox.received)
     assert reached == sorted(f"{name}@example.com" for name in names)
+
+
+def test_what_is_said_on_one_list_holds_for_that_list(world: testing.World) -> None:
+    """Who opted out on one list, and is put on another as both are written to, is written to as before and after."""
+    names = [f"c{number}" for number in range(64)]
+    for name in names:
+        world.contact(name, email=f"{name}@example.com")
+    no = {"notifications": {"hello": {"status": "OPTED_OUT"}}}
+    world.template("hello", subject="Hi", text="Hello {{ contact.id }}")
+    world.subscribe("shop.a", "nobody")
+    wishes = [lists.Wish("shop.b", name, no) for name in names]
+    lists.subscribe(world.app.store, world.workspace_id, None, wishes, world.clock.now(), overwrites=None)
+    world.run_until_idle()
+    joining = [{"action": "subscribe", "list_id": "shop.a", "recipient_id": name} for name in names[:48]]
+    world.invoke(None, *joining)
+    send(world, {"list_pattern": "shop.*"}, content=None, template="hello")
+    world.run_until_idle()
+    reached = sorted(mail.recipient for mail in world.mailbox.received)
+    assert reached == sorted(f"{name}@example.com" for name in names[:48])

@@ -52,11 +52,9 @@ def _together(
     cut = [people[-1].user_id for people in read.values() if len(people) == at_once]
     until = min(cut, default=None)
     whole: dict[str, list_rows.Subscriber] = {}
-    for people in read.values():
+    for list_id, people in read.items():
         for one in people:
             if until is None or one.user_id <= until:
-                before = whole.get(one.user_id)
-                whole[one.user_id] = (
-                    one if before is None else before._replace(beside=(*before.beside, one.preferences))
-                )
+                before = whole.get(one.user_id, one)
+                whole[one.user_id] = before._replace(by_list={**before.by_list, list_id: one.preferences})
     return [whole[user_id] for user_id in sorted(whole)], until is None

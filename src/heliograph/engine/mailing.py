@@ -166,9 +166,9 @@ def _as_they_are(
     for (workspace_id, user_id), row in desk.writes.contacts.items():
         before = whole.get(user_id)
         if workspace_id == cursor.workspace_id and before is not None:
-            whole[user_id] = _of(row, before.preferences)._replace(beside=before.beside)
+            whole[user_id] = _of(row, before)
         elif course.body.audience is not None and _follows(cursor, row, last):
-            whole[user_id] = _of(row, None)
+            whole[user_id] = _of(row, list_rows.Subscriber(user_id))
     return [whole[user_id] for user_id in sorted(whole)]
 
 
@@ -189,20 +189,18 @@ def _add_subscribed(
     wanted = {(cursor.workspace_id, list_id, cursor.partition) for list_id in course.body.lists}
     for key, row in desk.writes.subscriptions.items():
         if key[:3] in wanted and row.user_id > cursor.place and (last is None or row.user_id <= last):
-            before = whole.get(row.user_id)
+            one = whole.get(row.user_id, list_rows.Subscriber(row.user_id))
+            if len(wanted) == 1:
+                one = one._replace(preferences=row.preferences or one.preferences)
+            else:
+                said = row.preferences or one.by_list.get(row.list_id)
+                one = one._replace(by_list={**one.by_list, row.list_id: said})
             contact = desk.contacts.get((cursor.workspace_id, row.user_id))
-            preferences = row.preferences if before is None else row.preferences or before.preferences
-            whole[row.user_id] = (
-                list_rows.Subscriber(row.user_id, preferences, None, None, None)
-                if contact is None
-                else _of(contact, preferences)
-            )
+            whole[row.user_id] = one if contact is None else _of(contact, one)
 
 
-def _of(contact: rows.Contact, preferences: bytes | str | None) -> list_rows.Subscriber:
-    return list_rows.Subscriber(
-        contact.user_id, preferences, contact.tenant_id, contact.profile, contact.tags
-    )
+def _of(contact: rows.Contact, one: list_rows.Subscriber) -> list_rows.Subscriber:
+    return one._replace(tenant_id=contact.tenant_id, profile=contact.profile, tags=contact.tags)
 
 
 def _refusal(course: courses.Course, person: list_rows.Subscriber) -> str | None:
@@ -211,7 +209,7 @@ def _refusal(course: courses.Course, person: list_rows.Subscriber) -> str | None
     # On several lists at once, one on which they want it is enough.
     if all(
         one is not None and lists.is_opted_out(_decode(one), letter.template_id, letter.topic)
-        for one in (person.preferences, *person.beside)
+        for one in (person.by_list.values() or (person.preferences,))
     ):
         return messages.OPTED_OUT
     if person.profile is None:

@@ -5,6 +5,8 @@ Law: no SQL and no decisions here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 BY_API, BY_AUTOMATION = "api", "automation"
@@ -28,9 +30,9 @@ class Subscriber(NamedTuple):
     """Somebody on a list, with their contact where it is stored."""
 
     user_id: str
-    preferences: bytes | str | None
-    tenant_id: str | None
-    profile: bytes | str | None
-    tags: bytes | str | None
-    beside: tuple[bytes | str | None, ...] = ()
-    """What they prefer on further lists that are written to at once."""
+    preferences: bytes | str | None = None
+    tenant_id: str | None = None
+    profile: bytes | str | None = None
+    tags: bytes | str | None = None
+    by_list: Mapping[str, bytes | str | None] = MappingProxyType({})
+    """What they prefer on each of the lists that they are on, where several are written to at once."""
