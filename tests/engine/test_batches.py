@@ -271,6 +271,21 @@ def overdue(world: testing.World) -> tuple[list[str], list[held.Held]]:
         return begun, held.listed(connection, world.workspace_id, 10)
 
 
+def test_the_latest_word_of_a_held_batch_holds(world: testing.World) -> None:
+    """One that is dropped just after somebody let it go ends with its owner, and so does one let go once more."""
+    for words in ((stored.RELEASE,), (stored.DROP,), ()):
+        begun, (one,) = overdue(world)
+        with world.app.store.writing() as connection:
+            for word in words:
+                stored.order(connection, world.workspace_id, [one.id], word)
+            assert held.drop(connection, world.workspace_id, [one.id], world.clock.now()) == 1
+            if not words:
+                stored.order(connection, world.workspace_id, [one.id], stored.RELEASE)
+        world.run_until_idle()
+        assert [world.run(each).status for each in begun] == ["CANCELED", "PROCESSED"]
+        assert tables.rows(world.app.store, "batches") == []
+
+
 def test_what_was_due_too_long_ago_is_held(world: testing.World) -> None:
     """An operator lets it go, with its items, or drops it; what comes meanwhile opens the next batch."""
     for act in (held.release, held.drop):

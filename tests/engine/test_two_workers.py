@@ -3,12 +3,13 @@
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from heliograph import testing
-from heliograph.store import erasures, people
+from heliograph.store import batches, erasures, people
 from tests import tables
 from tests.engine import acts
 
@@ -143,3 +144,35 @@ def test_an_answer_stays_that_comes_while_history_forgets_somebody(
         world.clock.move(3_700_000_000)
         world.run_until_idle()
     assert [action.status for action in one.explain(event).runs[0].result.actions] == ["skipped", "succeeded"]
+
+
+def test_a_batch_is_released_by_two_at_once(pair: tuple[testing.World, testing.World]) -> None:
+    """Who says so while somebody else is about to waits for them, and is heard too; it is released once."""
+    one, other = pair
+    gather = {
+        "action": "add-to-batch",
+        "scope": "global",
+        "batch_key": "b",
+        "retain": {"type": "last", "count": 3},
+    }
+    run = one.invoke(None, {**gather, "wait_period": "PT1H", "max_wait_period": "PT3H"})
+    one.run_until_idle()
+    (batch,) = tables.rows(one.app.store, "batches")
+
+    def release(world: testing.World) -> None:
+        with world.app.store.writing() as connection:
+            batches.order(connection, world.workspace_id, [batch["id"]], batches.RELEASE)
+
+    with ThreadPoolExecutor(1) as others:
+        with one.app.store.writing() as connection:
+            batches.order(connection, one.workspace_id, [batch["id"]], batches.RELEASE)
+            second = others.submit(release, other)
+            while not connection.exec_driver_sql(_WAITS).scalar():
+                assert not second.done()
+        assert second.result() is None
+    race(pair)
+    assert one.run(run).status == "PROCESSED"
+    assert tables.waiting(one.app.store) == set()
+
+
+_WAITS = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND locktype = 'transactionid')"

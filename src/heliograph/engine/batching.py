@@ -172,7 +172,8 @@ class Batches:
             batch_words.tell(desk, effects.Inbox.OWNER, items[left.owner_item], told)
 
     def _obey(self, desk: desks.Desk, key: Key, batch: batches.Batch, order: str) -> None:
-        if order == DROP and batch.state in (batches.State.HELD, batches.State.DROPPED):
+        # Dropped it stays, whatever word came on top of the one that says so.
+        if batch.state == batches.State.DROPPED or (order == DROP and batch.state == batches.State.HELD):
             kind, run_id = int(effects.Inbox.CANCEL), batch.owner_run_id
             desk.writes.inbox.append(
                 rows.Inbox(ids.partition_of(run_id), key[0], run_id, kind, run_id, b"null", 0)

@@ -5,7 +5,7 @@ Law: it is laid into the inbox in the transaction that ends the message, as a tu
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -103,23 +103,40 @@ def cancel_runs(connection: sa.Connection, workspace_id: int, found: Iterable[by
 
     `body` is the JSON of why.
     """
+    lay(connection, workspace_id, effects.Inbox.CANCEL, {identity: identity for identity in found}, body)
+
+
+def lay(
+    connection: sa.Connection,
+    workspace_id: int,
+    kind: effects.Inbox,
+    found: Mapping[bytes, bytes | None],
+    body: bytes,
+    *,
+    instead: bool = False,
+) -> None:
+    """Lay a word of this kind into the inboxes of these: by id, and the run that it is for.
+
+    One that lies there already, or was set aside, is tried anew; it says what it said, or `instead` what is said now.
+    """
     values = [
         {
             "partition": ids.partition_of(identity),
             "workspace_id": workspace_id,
             "id": identity,
-            "kind": effects.Inbox.CANCEL,
-            "run_id": identity,
+            "kind": kind,
+            "run_id": run_id,
             "body": body,
             "attempts": 0,
         }
-        for identity in sorted(found)
+        for identity, run_id in sorted(found.items())
     ]
     if values:
         dialect = connection.dialect.name
         insert = (sqlite.insert if dialect == "sqlite" else postgresql.insert)(schema.inbox)
+        changed = {"attempts": 0, **({"body": insert.excluded.body} if instead else {})}
         key = schema.QUEUE_KEYS[dialect]["inbox"]
-        connection.execute(insert.on_conflict_do_update(index_elements=key, set_={"attempts": 0}), values)
+        connection.execute(insert.on_conflict_do_update(index_elements=key, set_=changed), values)
 
 
 def put_in_line(connection: sa.Connection, workspace_id: int, found: Iterable[Ended], now: int) -> None:

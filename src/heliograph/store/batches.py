@@ -10,11 +10,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from heliograph.core import batches, effects, ids
-from heliograph.store import schema
+from heliograph.core import batches, effects
+from heliograph.store import answers, schema
 
 _BATCHES = schema.batches.c
-_INBOX = schema.inbox.c
 RELEASE, DROP = b'"release"', b'"drop"'
 
 
@@ -52,26 +51,9 @@ def _visible(workspace_id: int, tenant_id: str | None) -> sa.Select[Any]:
 
 
 def order(connection: sa.Connection, workspace_id: int, chosen: Iterable[bytes], what: bytes) -> None:
-    """Let the turns of these batches release or drop them; the same word once more is none."""
-    kind, wanted = int(effects.Inbox.ORDER), list(chosen)
-    there = sa.select(_INBOX.id).where(
-        _INBOX.workspace_id == workspace_id, _INBOX.kind == kind, _INBOX.id.in_(wanted)
-    )
-    missing = set(wanted) - set(connection.execute(there).scalars())
-    values = [
-        {
-            "partition": ids.partition_of(identity),
-            "workspace_id": workspace_id,
-            "id": identity,
-            "kind": kind,
-            "run_id": None,
-            "body": what,
-            "attempts": 0,
-        }
-        for identity in sorted(missing)
-    ]
-    if values:
-        connection.execute(sa.insert(schema.inbox), values)
+    """Let the turns of these batches release or drop them; the latest word holds, and once more it is the same."""
+    found = dict.fromkeys(chosen)
+    answers.lay(connection, workspace_id, effects.Inbox.ORDER, found, what, instead=True)
 
 
 # ── what is held ────────────────────────────────────────────────────────────────────────────────────
