@@ -466,3 +466,40 @@ def test_a_turn_takes_the_first_steps_of_what_it_starts(world: testing.World) ->
     assert timer["wake_at"] == testing.START + 60 * MINUTE
     assert [one.row.contact_id for one in world.ledger()] == ["ana"]
     assert (report.inputs, report.messages, report.more) == (1, 1, False)
+
+
+@pytest.mark.parametrize("order", [("buy", "stop", "buy"), ("stop", "buy"), ("buy", "stop", "stop", "buy")])
+@pytest.mark.parametrize("inputs", [1, 500])
+def test_a_first_step_cancels_what_began_before_it(
+    world: testing.World, order: tuple[str, ...], inputs: int
+) -> None:
+    """A token that a first step calls off reaches no run that a later event starts, however much a turn takes."""
+    world.template("hello", subject="a", text="b")
+    delay = {"action": "delay", "duration": "1 hour"}
+    world.journey(
+        "buy",
+        {"action": "send", "template": "hello"},
+        delay,
+        trigger={"event_type": "custom.buy"},
+        cancelation_token="cart",
+    )
+    world.journey(
+        "stop", {"action": "cancel", "cancelation_token": "cart"}, trigger={"event_type": "custom.stop"}
+    )
+    world.contact("ana", email="ana@example.com")
+    acts.sized(world.turns, inputs)
+    for name in order:
+        world.event(f"custom.{name}", contact_id="ana")
+    world.run_until_idle()
+    last_stop = len(order) - 1 - order[::-1].index("stop")
+    found = [runs.Status(row["status"]) for row in tables.rows(world.app.store, "runs") if row["start_key"]]
+    wanted = [
+        runs.Status.DONE
+        if name == "stop"
+        else runs.Status.CANCELED
+        if number < last_stop
+        else runs.Status.WAITING
+        for number, name in enumerate(order)
+    ]
+    assert sorted(found) == sorted(wanted)
+    assert len(world.mailbox.received) == order.count("buy")

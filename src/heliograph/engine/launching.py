@@ -1,7 +1,8 @@
 """Launching: runs begin, and others are canceled, as a turn has decided it (a chapter of started.py).
 
 Law: one keyed insert for all that begin. A run whose time has come, in a partition that the turn has, needs no timer to
-be found by: the turn takes its first step itself, and writes it as it stands then.
+be found by: the turn takes its first step itself, and writes it as it stands then. What that step cancels began before
+it: not what inputs have started that come after its own.
 """
 
 from __future__ import annotations
@@ -24,9 +25,16 @@ class Launching:
     def __init__(self, session: database.Session, grace: int):
         """What is due longer than `grace` (µs) is held (E33): no turn takes its step unasked."""
         self._session, self._grace = session, grace
+        self.spared: Collection[bytes] = ()
+        """New runs that no first step of the present turn cancels."""
 
     def carry_out(
-        self, connection: Any, desk: desks.Desk, plan_of: PlanOf, partitions: Collection[int], most: int
+        self,
+        connection: Any,
+        desk: desks.Desk,
+        plan_of: PlanOf,
+        partitions: Collection[int],
+        most: int,
     ) -> dict[tuple[int, bytes], rows.Launch]:
         """Start and cancel what the desk says, in the order in which it was decided.
 
@@ -42,7 +50,7 @@ class Launching:
                 # Whom it reaches is looked for in the tables.
                 self._session.hot.put_started(connection, desk.writes.started.values())
                 desk.writes.started = {}
-                self._session.hot.cancel_by_token(connection, {*group})
+                self._session.hot.cancel_by_token(connection, {*group}, self.spared)
                 desk.goes_on = True
                 continue
             launches = [one for one in group if isinstance(one, rows.Launch)]
@@ -57,6 +65,57 @@ class Launching:
             desk.goes_on = desk.goes_on or len(at_once) < len(due)
             _tell(desk, launches, begun, made, plan_of)
         return stepping
+
+    def take_first_steps(
+        self,
+        desk: desks.Desk,
+        asked: Sequence[rows.Launch | rows.TokenCancel],
+        new: Collection[rows.Launch],
+        take: Callable[[rows.Launch], None],
+    ) -> None:
+        """Let the runs that stand on the desk alone take their first steps, of all that was `asked` for, in order."""
+        called_off, cancelers = frozenset(desk.called_off), list[_Canceler]()
+        for one in new:
+            mark = len(desk.writes.launches)
+            take(one)
+            if len(desk.writes.launches) > mark:
+                said = desk.writes.launches[mark:]
+                cancelers += [(what, one) for what in said if isinstance(what, rows.TokenCancel)]
+                # Those that begin after it take their first steps all the same.
+                desk.called_off = {*called_off}
+        if cancelers:
+            self.spared = _began_later(asked, cancelers, desk.writes.runs)
+
+
+_Canceler = tuple[rows.TokenCancel, rows.Launch]
+"""What a new run has called off with its first step, and the run."""
+
+
+def _began_later(
+    asked: Sequence[rows.Launch | rows.TokenCancel],
+    cancelers: Sequence[_Canceler],
+    made: Sequence[Sequence[Any]],
+) -> set[bytes]:
+    """Of all that a turn was asked to start, in order, the runs whom none of these has reached by its token.
+
+    `made` is the rules' runs of this turn, by which it is known whom one event has started.
+    """
+    events, last = {row[1]: row[4] for row in made}, dict(cancelers)
+    by: dict[bytes, list[rows.TokenCancel]] = {}
+    for what, canceler in last.items():
+        by.setdefault(canceler.run.id, []).append(what)
+    called_off: dict[rows.TokenCancel, bytes | None] = {}
+    found = set()
+    for one in asked:
+        if isinstance(one, rows.Launch):
+            asker = None if one.asked_by is None else one.asked_by[0]
+            source = None if asker is None else events.get(asker, asker)
+            workspace_id, _, _, _, tenant_id, _, token, _ = one.start
+            reaching = last.keys() & {(workspace_id, None, token), (workspace_id, tenant_id, token)}
+            if reaching and all(called_off.get(what, source) != source for what in reaching):
+                found.add(one.run.id)
+            called_off.update(dict.fromkeys(by.get(one.run.id, ()), source))
+    return found
 
 
 def _tell(

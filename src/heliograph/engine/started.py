@@ -373,17 +373,18 @@ class Started:
         taken: rows.Taken,
         most: int,
     ) -> None:
-        """Start what is to be started, cancel what is to be canceled, and take the first steps of `most` runs at once.
-
-        `plan_of` gives the plan of a rule's run.
-        """
+        """Start and cancel what is to be, and take the first steps of `most` runs; `plan_of` is that of rules' runs."""
+        asked, self._launching.spared = desk.writes.launches, ()
         new = self._launching.carry_out(connection, desk, plan_of, taken.partitions, most)
         if not new:
             return
         self._read_wanted(connection, {key: one.run for key, one in new.items()}, desk)
-        for (workspace_id, run_id), one in new.items():
-            timer = rows.Timer(one.start.partition, one.wake_at, workspace_id, int(effects.Timer.RUN), run_id)
-            self.timer(desk, workspaces[workspace_id], timer, None)
+
+        def take(one: rows.Launch) -> None:
+            timer = rows.Timer(one.start.partition, one.wake_at, one.run[0], effects.Timer.RUN, one.run.id)
+            self.timer(desk, workspaces[one.run[0]], timer, None)
+
+        self._launching.take_first_steps(desk, asked, new.values(), take)
 
     def carry_out(self, connection: Any, desk: desks.Desk, plan_of: launching.PlanOf) -> None:
         """Write what batches came to, and start, cancel and stop what the first steps asked for."""

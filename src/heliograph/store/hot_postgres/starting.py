@@ -30,7 +30,7 @@ _CANCEL_ALL: LiteralString = (
     " (SELECT * FROM starts WHERE workspace_id = w.a AND token = w.b OFFSET 0) s CROSS JOIN LATERAL"
     " (SELECT status FROM runs WHERE workspace_id = s.workspace_id AND id = s.run_id OFFSET 0) r"
     " WHERE s.tenant_id IS NOT DISTINCT FROM coalesce(w.t, s.tenant_id) AND r.status IN (1, 5)"
-    " ON CONFLICT DO NOTHING"
+    " AND s.run_id <> ALL(%s::uuid[]) ON CONFLICT DO NOTHING"
 )
 _OUT_OF_LINE: LiteralString = (
     "DELETE FROM send_due d USING unnest(%s::int2[], %s::int4[], %s::uuid[]) w(p, a, b)"
@@ -107,10 +107,16 @@ def read_starts(
     return {(row[0], row[1]): rows.Start._make(row) for row in found}
 
 
-def cancel_by_token(connection: Connection, wanted: Collection[rows.TokenCancel]) -> None:
-    """Lay a cancel into the inbox of every run in progress that has one of these tokens, and is in its reach."""
+def cancel_by_token(
+    connection: Connection, wanted: Collection[rows.TokenCancel], spared: Collection[bytes] = ()
+) -> None:
+    """Lay a cancel into the inbox of every run in progress that has one of these tokens, and is in its reach.
+
+    None reaches the runs that are `spared`.
+    """
     tokens = sorted(wanted, key=lambda one: (one.workspace_id, one.tenant_id or "", one.token))
-    put(connection, _CANCEL_ALL, (Integers, Texts, Texts), tokens)
+    values = packing.columns((Integers, Texts, Texts), tokens)
+    connection.execute(_CANCEL_ALL, (*values, packing.pack(Identities, [*spared])))
 
 
 def cancel_messages(connection: Connection, now: int, wanted: Collection[tuple[int, bytes]]) -> None:
