@@ -1,8 +1,22 @@
-"""`python -m heliograph` is `heliograph`: worker processes are started this way."""
+"""The program: `heliograph`, and `python -m heliograph`, by which worker processes are started."""
 
 from __future__ import annotations
 
-from heliograph import cli
+import signal
+
+
+def main() -> None:
+    """Load the commands, and carry one out."""
+    # Who interrupts the loading, which takes a while, ends it: where it stood is nothing to tell.
+    is_heard = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if is_heard:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from heliograph import cli  # noqa: PLC0415 after the signal is set
+
+    if is_heard:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    cli.main()
+
 
 if __name__ == "__main__":
-    cli.main()
+    main()

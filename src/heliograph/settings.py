@@ -8,6 +8,7 @@ program reads the environment.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -89,6 +90,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What is logged: debug, info, warning, error."""
 
 
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s/:@\[\]]+)(:[0-9]{1,5})?|[0-9A-Fa-f:.]+")
+"""A name or an address, and a port; an IPv6 address has brackets before one."""
 _HOURS = (0.001, 1_000_000)
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false"}
 _RANGES: Mapping[str, tuple[float, int]] = {
@@ -160,7 +163,8 @@ def _checked(settings: Settings) -> Settings:
     _require(
         # As they stand: what opens them knows no other way to write them.
         settings.database_url.startswith(("sqlite://", "postgresql://", "postgres://"))
-        and not settings.database_url.endswith(":memory:"),
+        and not settings.database_url.endswith(":memory:")
+        and _parts(settings.database_url)[0] != "",
         "DATABASE_URL",
         f"takes sqlite:///file.db or postgresql://user@host/name, not {_shown(settings.database_url)!r}",
     )
@@ -169,6 +173,12 @@ def _checked(settings: Settings) -> Settings:
         "SMTP_URL",
         "takes smtp://user:password@host:port?security=none|starttls|tls",
     )
+    for host in settings.allowed_hosts:
+        _require(
+            _HOST.fullmatch(host) is not None,
+            "ALLOWED_HOSTS",
+            f"takes hosts such as crm.internal and 10.0.0.7:8080, not {host!r}",
+        )
     _require(
         settings.uncertain_policy in ("at_least_once", "at_most_once"),
         "UNCERTAIN_POLICY",

@@ -165,6 +165,16 @@ def test_what_is_no_text_is_told(lone_house: str, tmp_path: Path, tell: program.
     assert [row[0] for row in reported(tmp_path / "people.csv")] == ["2", "3"]
 
 
+def test_a_profile_is_not_endless(lone_house: str, tmp_path: Path, tell: program.Tell) -> None:
+    """A row that makes a profile of more than 256 KiB, which is refused over HTTP too, stops itself alone."""
+    long = "x" * 100_000
+    told = tell(
+        "import", "contacts", written(tmp_path, f"user_id,a,b,c\nana,{long},{long},{long}\nben,{long},,\n")
+    )
+    assert "1 contacts made" in told.out
+    assert reported(tmp_path / "people.csv") == [["2", "ana", "", "makes a profile of more than 256 KiB"]]
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -172,10 +182,14 @@ def test_what_is_no_text_is_told(lone_house: str, tmp_path: Path, tell: program.
         ("email,name\nana@example.com,Ana\n", "one of them is user_id"),
         ("user_id,email,email\nana,,\n", "the column email stands there twice"),
         ("user_id,,name\nana,,\n", "column 2 has no name"),
+        ("user_id,name\nana,Ana\n".encode("utf-16"), "is not UTF-8"),
+        ("user_id,name\nana,Ana\n".encode("utf-16-le"), "is not UTF-8"),
+        ("user_id," + "x" * 200_000 + "\n", "line 1: cannot be read as CSV: field larger"),
+        ("user_id" + ",a" * 100_000 + "\n", "the column a stands there twice"),
     ],
 )
 def test_a_file_without_columns_is_refused(
-    content: str, said: str, lone_house: str, tmp_path: Path, tell: program.Tell
+    content: str | bytes, said: str, lone_house: str, tmp_path: Path, tell: program.Tell
 ) -> None:
     """Nothing is guessed where the first line does not name the columns."""
     told = tell("import", "contacts", written(tmp_path, content))

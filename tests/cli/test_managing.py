@@ -1,5 +1,8 @@
 """Keys, workspaces, the schema, and what the program says when something is wrong."""
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -94,6 +97,16 @@ def test_migrate_says_what_it_did(empty_database_url: str, tell: program.Tell) -
     assert second.out == f"{empty_database_url} stands at {migrations.LATEST} already: nothing to do\n"
 
 
+def test_another_programs_database_is_left_alone(empty_database_url: str, tell: program.Tell) -> None:
+    """A database that has tables of the same names is refused in one line that says why."""
+    with database.Database(empty_database_url).writing() as connection:
+        connection.exec_driver_sql("CREATE TABLE contacts (name TEXT)")
+    told = tell("migrate", "--database", empty_database_url)
+    assert (told.code, told.out) == (1, "")
+    assert told.err.startswith("heliograph: the database holds another program's table contacts: ")
+    assert told.err.count("\n") == 1
+
+
 def test_an_empty_postgresql_database_asks_for_migrate(postgres_url: str, tell: program.Tell) -> None:
     """Nothing makes tables on a server of others unasked."""
     told = tell("key", "create", "--role", "admin", "--database", postgres_url)
@@ -147,6 +160,29 @@ def test_a_complaint_is_one_line(
     assert said in told.err
     assert told.err.startswith("heliograph: ")
     assert told.err.count("\n") == 1
+
+
+_INTERRUPTED = """
+import os, signal, sys
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "heliograph.cli":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+from heliograph.__main__ import main
+main()
+"""
+
+
+def test_an_interrupted_start_says_nothing() -> None:
+    """Whoever interrupts the program while it is being loaded is not told where it stood."""
+    ended = subprocess.run(
+        [sys.executable, "-c", _INTERRUPTED],
+        check=False,
+        capture_output=True,
+        timeout=program.ENDS_WITHIN,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGINT, b"", b"")
 
 
 @pytest.mark.parametrize("typed", [(), ("key",), ("workspace",), ("import",), ("held",)])

@@ -78,12 +78,22 @@ def test_every_number_has_bounds(name: str, value: str) -> None:
         ("DATABASE_URL", "SQLITE:///data.db"),
         ("DATABASE_URL", "sqlite:///:memory:"),
         ("DATABASE_URL", "postgresql:name"),
+        ("DATABASE_URL", "postgresql://[db/name"),
+        ("ALLOWED_HOSTS", "crm.internal,http://crm.internal"),
+        ("ALLOWED_HOSTS", "crm.internal/hook"),
+        ("ALLOWED_HOSTS", "crm.internal:http"),
     ],
 )
 def test_a_text_that_cannot_be_used_is_refused(name: str, value: str) -> None:
     """A sender without an address, or what is no region or address, is told at the start and not by every message."""
     with pytest.raises(errors.BadSetting, match=f"HELIOGRAPH_{name} takes"):
         settings.load({f"HELIOGRAPH_{name}": value})
+
+
+def test_hosts_are_named_in_many_ways() -> None:
+    """A host is a name in any script or an address, with or without a port."""
+    hosts = ("crm.internal", "my_crm:8080", "bücher.example", "10.0.0.7", "::1", "[::1]", "[fd00::7]:8080")
+    assert settings.load({"HELIOGRAPH_ALLOWED_HOSTS": ", ".join(hosts)}).allowed_hosts == hosts
 
 
 def test_a_refused_address_is_told_without_its_password() -> None:

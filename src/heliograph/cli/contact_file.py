@@ -10,18 +10,24 @@ import codecs
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import msgspec
 
 from heliograph import errors
 from heliograph.core import people
 
 KEY = "user_id"
-_MOST_ID = 255
+_MOST_ID, _MOST_BYTES = 255, 256 * 1024
+"""Of an id (characters) and of a profile as JSON: as many as over HTTP."""
 _DELIMITERS = ",;\t"
 _TORN = re.compile("[\udc80-\udcff]")
 """Bytes that were no UTF-8, as they were decoded."""
+_NO_UTF8 = "is not UTF-8: save the file with that encoding"
+_encode = msgspec.json.Encoder().encode
 
 
 class Place(NamedTuple):
@@ -72,8 +78,9 @@ class ContactFile:
 
     def _header(self) -> list[str]:
         record = next(self._records(), [])
-        cells = [] if isinstance(record, csv.Error) else record
-        columns = [cell.strip() for cell in cells]
+        if isinstance(record, csv.Error):
+            raise errors.InvalidInput.at("line 1", _no_csv(record))
+        columns = [cell.strip() for cell in record]
         faults = _header_faults(columns)
         if faults:
             raise errors.InvalidInput(faults=faults)
@@ -87,8 +94,7 @@ class ContactFile:
         line = self._place.line + 1
         for record in self._records():
             if isinstance(record, csv.Error):
-                fault = errors.Fault("", f"cannot be read as CSV: {record}")
-                yield Row(line, "", {}, (fault,), self._place)
+                yield Row(line, "", {}, (errors.Fault("", _no_csv(record)),), self._place)
             elif any(record):
                 yield self._row(line, record)
             line = self._place.line + 1
@@ -132,16 +138,25 @@ class ContactFile:
             profile = people.clean_profile(given, "", self._region)
         except errors.InvalidInput as refusal:
             faults += refusal.faults
+        if len(_encode(profile)) > _MOST_BYTES:
+            faults.append(errors.Fault("", f"makes a profile of more than {_MOST_BYTES // 1024} KiB"))
         return Row(line, user_id, profile, tuple(faults), self._place)
 
 
+def _no_csv(why: csv.Error) -> str:
+    return f"cannot be read as CSV: {why}"
+
+
 def _header_faults(columns: Sequence[str]) -> list[errors.Fault]:
+    # UTF-16 has zeros in it, or the mark of its own that is no UTF-8.
+    if _is_torn("".join(columns)) or any("\0" in name for name in columns):
+        return [errors.Fault("line 1", _NO_UTF8)]
     if KEY not in columns:
         return [errors.Fault("line 1", f"the first line names the columns, and one of them is {KEY}")]
     faults = [
         errors.Fault("line 1", f"column {n} has no name") for n, name in enumerate(columns, 1) if not name
     ]
-    twice = sorted({name for name in columns if name and columns.count(name) > 1})
+    twice = sorted(name for name, times in Counter(columns).items() if name and times > 1)
     return faults + [errors.Fault("line 1", f"the column {name} stands there twice") for name in twice]
 
 
@@ -149,7 +164,7 @@ def _record_faults(cells: Sequence[str], width: int) -> list[errors.Fault]:
     if len(cells) > width:
         return [errors.Fault("", f"has {len(cells)} cells, the first line names {width}")]
     if _is_torn("".join(cells)):
-        return [errors.Fault("", "is not UTF-8: save the file with that encoding")]
+        return [errors.Fault("", _NO_UTF8)]
     return []
 
 

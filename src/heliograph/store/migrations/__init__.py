@@ -11,6 +11,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from heliograph import errors
+from heliograph.store import schema
 
 _FOLDER = Path(__file__).parent
 _STEPS = sorted(file.name.partition("_")[0] for file in (_FOLDER / "versions").glob("[0-9]*.py"))
@@ -40,13 +41,16 @@ def is_older(version: str) -> bool:
 def upgrade(engine: sa.Engine) -> tuple[str | None, str]:
     """Bring a database up to LATEST in one transaction; gives the steps before and after.
 
-    Raises errors.DatabaseNewer where the database stands at a step that this program does not know.
+    Raises errors.DatabaseNewer where the database stands at a step that this program does not know, errors.BadSetting
+    where it is another program's.
     """
     before = current(engine)
     if before == LATEST:
         return before, LATEST
     if before is not None and not is_older(before):
         raise errors.DatabaseNewer
+    if before is None:
+        _refuse_another_programs(engine)
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
 
@@ -62,3 +66,11 @@ def upgrade(engine: sa.Engine) -> tuple[str | None, str]:
         command.upgrade(config, "head")
         connection.commit()
     return before, LATEST
+
+
+def _refuse_another_programs(engine: sa.Engine) -> None:
+    taken = sorted(schema.metadata.tables.keys() & sa.inspect(engine).get_table_names())
+    if taken:
+        raise errors.BadSetting(
+            f"the database holds another program's table {taken[0]}: HELIOGRAPH_DATABASE_URL takes one of its own"
+        )
