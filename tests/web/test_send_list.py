@@ -202,6 +202,9 @@ def test_each_recipient_has_data_of_their_own(api: Client) -> None:
     )
     (told,) = steps_of(api, run_id)
     assert (told["status"], told["explain"]["counts"]) == ("PROCESSED", {"SENT": 2, "UNDELIVERABLE": 1})
+    for query in ({"traceId": told["message_id"]}, {"list": "news"}):
+        found = api.get("/messages", params=query).json()["results"]
+        assert sorted(one["recipient"] for one in found) == ["ana", "ben"]
     assert status(api, run_id) == "PROCESSED"
     (failed,) = [
         one
@@ -258,6 +261,30 @@ def test_an_answer_may_say_what_it_is(api: Client) -> None:
     api.put("/profiles/ana", {"profile": {"given_name": "Ana"}})
     answers(api, {"ana": {"data": {"points": 3}, "profile": {"email": "new@example.com"}}})
     assert run(api, {**SEND, "data_source": SOURCE}, data={})[1] == {"new@example.com": "Ana 3"}
+
+
+def test_an_answer_may_override_what_is_said(api: Client) -> None:
+    """Its `override` holds for this recipient beside the step's; one that is wrong lets this one go unwritten."""
+    crowd(api, "ana", "ben", "cleo", template="{{ data.words }}")
+    own = {"email": {"subject": "For Ana", "cc": "eva@example.com"}}
+    wrong = {"email": {"from": "nobody at all"}}
+    answers(api, {"ana": {"override": own}, "ben": {"data": {"words": "ben"}}, "cleo": {"override": wrong}})
+    step = {
+        **SEND,
+        "data_source": SOURCE,
+        "override": {"email": {"subject": "All", "reply_to": "re@example.com"}},
+    }
+    run_id, _ = run(api, step, data={"words": "run"})
+    told = {
+        mail.recipient: (mail.subject, mail.text, b"re@example.com" in mail.raw)
+        for mail in api.mailbox.received
+    }
+    assert told == {
+        "ana@example.com": ("For Ana", "run", True),
+        "eva@example.com": ("For Ana", "run", True),
+        "ben@example.com": ("All", "ben", True),
+    }
+    assert steps_of(api, run_id)[0]["explain"]["counts"] == {"SENT": 2, "UNDELIVERABLE": 1}
 
 
 @pytest.mark.parametrize("source", [None, SOURCE])
@@ -344,6 +371,7 @@ def test_a_list_is_written_to_once_with_a_key(api: Client) -> None:
     assert mails == {}
     (told,) = steps_of(api, again)
     assert (told["status"], told["explain"]["repeats"]) == ("PROCESSED", first)
+    assert told["message_id"] == steps_of(api, first)[0]["message_id"] is not None
     assert len(run(api, step, data={"week": 8})[1]) == 2
     api.clock.move(2 * 24 * 3_600_000_000)
     assert run(api, step, data={"week": 7})[1] == {}, "a key without an expiry would be forgotten by now"

@@ -136,6 +136,8 @@ class Deliver(msgspec.Struct, frozen=True, gc=False):
     """Why it cannot go out at all, where that is known already."""
     route: routes.Route = routes.DIRECT
     """The ways that follow, and what else it goes by."""
+    request_id: bytes | None = None
+    """The mailing whose messages it is one of, where its run is one of many."""
 
 
 class SaveProfile(NamedTuple):

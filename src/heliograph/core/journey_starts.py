@@ -82,7 +82,7 @@ def own_plan(body: Body, evaluator: expressions.Evaluator) -> plans.Plan:
         said: dict[str, Any] = {"look": body.look, "override": body.override, "topic": body.topic}
         pinned: dict[str, Any] = {"template_id": body.template, "template_version": body.template_version}
         letter = body.letter or outgoing.Letter(**pinned, **said)
-        return listing.of_recipient(body.request, body.strategy, letter)
+        return listing.of_recipient(body.request, body.strategy, letter, ids.parse(body.mailing or ""))
     return read_steps(body.steps, evaluator)
 
 

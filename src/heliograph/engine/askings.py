@@ -69,8 +69,14 @@ def stop_message(desk: desks.Desk, workspace_id: int, here: int, message_id: byt
 
 
 def messages_of(start: rows.Start) -> Callable[[bytes, int, runs.Record], list[bytes]]:
-    """The messages of any step of this run."""
-    return lambda run_id, visit, record: message_ids(start, run_id, visit, record)
+    """The messages of any step of this run, as `known_by` tells them."""
+    return lambda run_id, visit, record: known_by(start, run_id, visit, record)
+
+
+def known_by(start: rows.Start, run_id: bytes, visit: int, record: runs.Record) -> list[bytes]:
+    """By what the messages of a step are found: its messages; of one that may make many, its request (A58)."""
+    identity = mailing_id(run_id, visit, record) or request_id_of(start, run_id, visit, record)
+    return message_ids(start, run_id, visit, record) if identity is None else [identity]
 
 
 def mailing_id(run_id: bytes, visit: int, record: runs.Record) -> bytes | None:

@@ -247,7 +247,7 @@ def _deliver(
             desk.now if fault else None,
             None,
             fault,
-            None,
+            effect.request_id,
             routes.write(effect.route),
         )
     )

@@ -6,6 +6,7 @@ was made, and where the messages of an event lie.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
@@ -56,13 +57,12 @@ def list_messages(
 def _listed(connection: sa.Connection, workspace_id: int, chosen: Filter, limit: int) -> list[Sent]:
     """Those that stand in the ledger; not more than `limit` of each walk."""
     query = _query(workspace_id).where(_MESSAGES.kind == effects.Kind.MESSAGE, *_clauses(chosen))
-    if chosen.trace is not None:
-        query = query.where(_traced(connection, workspace_id, chosen.trace))
     if not chosen.archived:
         query = query.where(~requests.is_archived(workspace_id))
+    traced = [] if chosen.trace is None else _traced(connection, workspace_id, chosen.trace)
     found: dict[bytes, Sent] = {}
-    for walk in _walks(connection, workspace_id, chosen):
-        walked = query.where(*walk).order_by(_MESSAGES.id.desc()).limit(limit)
+    for of_trace, walk in itertools.product(traced or [sa.true()], _walks(connection, workspace_id, chosen)):
+        walked = query.where(of_trace, *walk).order_by(_MESSAGES.id.desc()).limit(limit)
         found |= {sent.row.id: sent for sent in _sent(connection.execute(walked))}
     return _with_runs(connection, workspace_id, list(found.values()))
 
@@ -81,8 +81,9 @@ def _walks(
     if chosen.list_id is None:
         yield from whose
         return
-    for automation_id in _sends_to(connection, workspace_id, chosen.list_id, chosen.before):
-        yield [_MESSAGES.automation_id == automation_id, _MESSAGES.run_id.is_(None), *_any_of(whose)]
+    for identity in _sends_to(connection, workspace_id, chosen.list_id, chosen.before):
+        for of_mailing in _of_mailing(identity):
+            yield [of_mailing, *_any_of(whose)]
 
 
 def _any_of(whose: Sequence[Sequence[sa.ColumnElement[bool]]]) -> Iterator[sa.ColumnElement[bool]]:
@@ -111,13 +112,21 @@ def _sends_to(
             yield row.automation_id
 
 
-def _traced(connection: sa.Connection, workspace_id: int, trace: str) -> sa.ColumnElement[bool]:
-    """What the messages of a trace meet: a look of its own, so that each is found by its own index."""
+def _traced(connection: sa.Connection, workspace_id: int, trace: str) -> Sequence[sa.ColumnElement[bool]]:
+    """What the messages of a trace meet, one way or another: a look of its own, so that each has its own index."""
     identity = ids.parse(trace) or ids.of_wire(trace)
     found = requests.traced(connection, workspace_id, trace, identity)
     if found or identity is None:
-        return _MESSAGES.request_id.in_(found)
-    return (_MESSAGES.automation_id == identity) & _MESSAGES.run_id.is_(None)
+        return [_MESSAGES.request_id.in_(found)]
+    return _of_mailing(identity)
+
+
+def _of_mailing(identity: bytes) -> Sequence[sa.ColumnElement[bool]]:
+    """What the messages of a mailing meet: those that it made, and those of runs that it started for its people."""
+    return [
+        (_MESSAGES.automation_id == identity) & _MESSAGES.run_id.is_(None),
+        _MESSAGES.request_id == identity,
+    ]
 
 
 def _with_runs(connection: sa.Connection, workspace_id: int, found: list[Sent]) -> list[Sent]:

@@ -100,7 +100,7 @@ class SendList(NamedTuple):
         """One fan-out, unless its key was used before."""
         used = self.once.used(self.action, run, scope)
         if used is not None:
-            return plans.done(output={step_keys.REPEATS: used.run_id})
+            return plans.done(output={step_keys.REPEATS: used.run_id, "message_ids": used.answer})
         list_id = self._named("list", None, scope)
         template = self._named("template", run.context.template, scope)
         data = {**run.context.data, **self._object("data", scope)}
@@ -270,10 +270,11 @@ class Ask(NamedTuple):
 
     def left(self, context: expressions.Context, output: dict[str, Any]) -> expressions.Context:
         """What the recipient is written to with after the answer."""
-        fetched = output[fetches.FETCHED]
-        if not fetched or fetched.keys() - _SPEAKING:
-            return msgspec.structs.replace(context, data=people.merge(self.strategy, context.data, fetched))
-        data, profile = (fetched.get(name) for name in ("data", "profile"))
+        said = _said(output)
+        if said is None:
+            whole = people.merge(self.strategy, context.data, output[fetches.FETCHED])
+            return msgspec.structs.replace(context, data=whole)
+        data, profile = said.get("data"), said.get("profile")
         if isinstance(data, dict):
             context = msgspec.structs.replace(context, data=people.merge(self.strategy, context.data, data))
         if isinstance(profile, dict):
@@ -283,10 +284,18 @@ class Ask(NamedTuple):
         return context
 
 
+def _said(output: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """An answer that says itself what in it is data, profile and override; None for one that is data."""
+    fetched = output[fetches.FETCHED]
+    return None if not fetched or fetched.keys() - _SPEAKING else fetched
+
+
 class SendOne(NamedTuple):
     """Send the template to one recipient, where it was answered what to say."""
 
     letter: outgoing.Letter
+    mailing: bytes | None
+    """The mailing whose messages it is one of."""
     action: str = "send"
     blocks: bool = False
     reads: frozenset[str] = frozenset({f"refs.{SOURCE_REF}"})
@@ -302,16 +311,25 @@ class SendOne(NamedTuple):
         context = run.context
         user_id = str(context.recipient)
         profile = {**run.people.get(user_id, {}), **context.profile}
-        asked = outgoing.messages(self.letter, outgoing.Recipient(user_id, profile, context.data))
+        letter, said = self.letter, (_said(run.records[0].output) or {}).get("override")
+        if isinstance(said, dict):
+            override = {**(letter.override or {}), **overrides.of_email(said, "data_source.override")}
+            letter = msgspec.structs.replace(letter, override=override or None)
+        asked = [
+            msgspec.structs.replace(one, request_id=self.mailing)
+            for one in outgoing.messages(letter, outgoing.Recipient(user_id, profile, context.data))
+        ]
         to = [(one.contact_id, one.address) for one in asked]
         return plans.pending(*asked, output={plans.RECIPIENTS: to})
 
 
-def of_recipient(request: Mapping[str, Any], strategy: str, letter: outgoing.Letter) -> plans.Plan:
+def of_recipient(
+    request: Mapping[str, Any], strategy: str, letter: outgoing.Letter, mailing: bytes | None
+) -> plans.Plan:
     """What is done for one recipient of a list with a data source."""
     return plans.plan(
         (
             frames.Step(Ask(request, strategy), "data_source", None, SOURCE_REF),
-            frames.Step(SendOne(letter), "send", None, None),
+            frames.Step(SendOne(letter, mailing), "send", None, None),
         )
     )

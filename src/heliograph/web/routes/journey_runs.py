@@ -123,7 +123,10 @@ def list_run_steps(request: Call) -> Response[Steps]:
     _, ignored = request.read_courier_query(NoQuery)
     found = _stored(request)
     records = runs.read(found.run.state)
-    sent = [[ids.text(one) for one in _sent(found, visit, record)] for visit, record in enumerate(records)]
+    sent = [
+        [ids.text(one) for one in askings.known_by(found.start, found.run.id, visit, record)]
+        for visit, record in enumerate(records)
+    ]
     plan = _plan(request, found)
     steps = [step for step in plan.steps if isinstance(step, frames.Step)]
     told = journey_accounts.steps_of(steps, found.run.status, records, sent)
@@ -143,15 +146,6 @@ def _tell_of_batch(request: Call, last: Sequence[journey_accounts.StepAccount]) 
         batch = stored_batches.read(connection, who.workspace_id, who.tenant_id, identity)
     if batch is not None and batch.state == batches.State.OPEN:
         told |= {"size": batch.size, "releases_at": schedule.write_instant(batches.due_at(batch))}
-
-
-def _sent(found: journey_runs.Stored, visit: int, record: runs.Record) -> list[bytes]:
-    """The messages of a step; of one that is a request of its own, and may make many, its id (A58)."""
-    identity = askings.mailing_id(found.run.id, visit, record)
-    identity = identity or askings.request_id_of(found.start, found.run.id, visit, record)
-    if identity is not None:
-        return [identity]
-    return askings.message_ids(found.start, found.run.id, visit, record)
 
 
 def _plan(request: Call, found: journey_runs.Stored) -> plans.Plan:
