@@ -89,6 +89,26 @@ def test_somebody_who_was_deleted_is_gone(api: client.Client) -> None:
     assert sweep(api) == 0
 
 
+def test_runs_forget_by_whose_key_they_were_started(api: client.Client) -> None:
+    """Of a birthday and of what is done once for each person, the keys alone stay, for whoever comes back."""
+    api.put("/profiles/ana-7", {"profile": {**PROFILE, "birthdate": "1990-01-05"}})
+    api.world.template("t", subject="Hello", text="Hello")
+    api.world.date_automation(template="t", actiontimediff=0)
+    api.world.journey(
+        "once", {"action": "delay", "duration": "1 minute"}, trigger={"event_type": "custom.a", "once": True}
+    )
+    api.happen("custom.a", contact_id="ana-7")
+    api.world.pass_time(days=1)
+    keys = tables.rows(api.store, "start_keys")
+    assert {row["start_key"] for row in keys} == {"ana-7:2026", "once:ana-7"}
+    api.delete("/profiles/ana-7")
+    assert sweep(api) > 0
+    assert {table for table, _ in named(api, "ana-7")} == {"start_keys"}
+    assert tables.rows(api.store, "start_keys") == keys
+    ran = {row["start_key"] for row in tables.rows(api.store, "runs") if row["start_key"] is not None}
+    assert {len(key) for key in ran} == {len("once:deleted-5f0c3a9e12b7"), len("deleted-5f0c3a9e12b7:2026")}
+
+
 def test_an_erasure_goes_on_after_any_crash(api: client.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """Bite by bite, each whole: what a process left that died between any two of them, the next one finishes."""
     live(api)

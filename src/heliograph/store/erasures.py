@@ -22,6 +22,7 @@ _CONVERSATIONS = schema.conversations.c
 _REQUESTS, _BULK_USERS = schema.requests.c, schema.bulk_users.c
 _AT_ONCE, _EVENTS_AT_ONCE, _PEOPLE_AT_ONCE = 100, 2_000, 200
 _MOST_RUNS = 1 << 10
+_TEXTS = ("error", "start_key")
 _pseudonym = msgspec.json.Decoder(pseudonyms.Pseudonym)
 _decode, _encode = msgspec.json.decode, msgspec.json.encode
 
@@ -304,12 +305,12 @@ def _scrub_runs(
     mine = _RUNS.workspace_id == one.workspace_id
     names = ("trace", "state")
     found = connection.execute(
-        sa.select(_RUNS.id, _RUNS.trace, _RUNS.state).where(mine, _RUNS.id.in_(chosen))
+        sa.select(_RUNS.id, _RUNS.start_key, _RUNS.trace, _RUNS.state).where(mine, _RUNS.id.in_(chosen))
     ).all()
     change = (
         sa.update(schema.runs)
         .where(mine, _RUNS.id == sa.bindparam("key"))
-        .values(**{name: sa.bindparam(f"new_{name}") for name in names})
+        .values(**{name: sa.bindparam(f"new_{name}") for name in ("start_key", *names)})
     )
     _change(connection, change, found, names, scrubber)
 
@@ -321,15 +322,17 @@ def _change(
     names: Iterable[str],
     scrubber: pseudonyms.Scrubber,
 ) -> None:
-    """Write rows with these JSON columns, and their error, as they are without somebody."""
+    """Write rows with these JSON columns, and those that are texts, as they are without somebody."""
     values = []
     for row in found:
         made: dict[str, Any] = {"key": row.id}
         for name in names:
             stored = getattr(row, name)
             made[f"new_{name}"] = None if stored is None else _encode(scrubber.value(_decode(stored)))
-        if "error" in row._fields:
-            made["new_error"] = None if row.error is None else scrubber.text(row.error)
+        for name in _TEXTS:
+            if name in row._fields:
+                written = getattr(row, name)
+                made[f"new_{name}"] = None if written is None else scrubber.text(written)
         values.append(made)
     if values:
         connection.execute(change, values)
