@@ -86,6 +86,7 @@ class Answer(NamedTuple):
 
 OUR_CODES = {
     "lease_over": "the claim ran out before the hand-over could begin; nothing was sent",
+    "too_slow": "the server read so slowly that the time to hand over was up before the end; it has nothing",
     "unreachable": "no connection, or it broke before the hand-over began",
     "misconfigured": "a setting is wrong (login, TLS): only an operator can mend it, so no message should fail for it",
     "malformed": "the message itself cannot travel",

@@ -116,6 +116,8 @@ class SmtpChannel:
     def _judged(self, on: session.Session, verdict: session.Verdict) -> channels.Answer:
         if verdict.stage is session.Stage.LEASE:
             return _lease_over()
+        if verdict.stage is session.Stage.SLOW:
+            return _answer(channels.Outcome.TEMPORARY, "too_slow", channels.OUR_CODES["too_slow"])
         if verdict.reply is None:
             where = f"at {verdict.stage.value}: {on.fault}"
             if verdict.stage is session.Stage.END:

@@ -62,6 +62,8 @@ class Stage(Enum):
     DATA = "DATA"
     LEASE = "lease"
     """Everything stood ready, but the time to begin was over."""
+    SLOW = "slow"
+    """The content was read so slowly that the time was over; its end was not written."""
     CONTENT = "content"
     """The content was being written; its end was not."""
     END = "end of data"
@@ -186,9 +188,9 @@ class Session(asyncio.Protocol):
         if self._is_interrupted:
             return self._broken_off()
         if start and not may_begin():
-            # A slow server has read for so long: its end would be written when somebody else may have begun.
-            self.end("the time to begin was over")
-            return Verdict(Stage.LEASE, None)
+            # The answer to its end might come when the claim has run out and somebody else has begun.
+            self.end("the server read too slowly")
+            return Verdict(Stage.SLOW, None)
         replies = await self._told(content[start:], 1, self._waits.verdict)
         if not replies:
             return Verdict(Stage.END, None)
