@@ -7,6 +7,8 @@ make more than a template may put out (`LIMIT`); the sandbox weighs what every f
 from __future__ import annotations
 
 import datetime as dt
+import functools
+import json as library
 import re
 import zoneinfo
 from collections.abc import Callable, Sequence
@@ -14,7 +16,7 @@ from typing import Any, Protocol
 
 import liquid
 import msgspec
-from liquid import exceptions, undefined
+from liquid import exceptions, stringify, undefined
 from liquid import filter as wrappers
 from liquid.builtin.filters import array, string
 
@@ -109,13 +111,9 @@ def replace(value: str, wanted: object, given: object = "") -> str:
 @wrappers.with_environment
 @wrappers.sequence_filter
 def join(items: Sequence[object], separator: object = " ", *, environment: liquid.Environment) -> object:
-    """The items as one text, `separator` between them; null, true and false are written as outputs of their own."""
+    """The items as one text, `separator` between them, each written as an output of its own."""
     _keep_small(len(items) * len(liquid.soft_str(separator)))
-    words = [_WORDS[item] if item is None or isinstance(item, bool) else item for item in items]
-    return array.join(words, separator, environment=environment)
-
-
-_WORDS: dict[bool | None, str] = {None: "", True: "true", False: "false"}
+    return array.join([word(item) for item in items], separator, environment=environment)
 
 
 @wrappers.with_context
@@ -159,13 +157,48 @@ def weight(value: object) -> int:
     return total
 
 
+# ── values as text ──────────────────────────────────────────────────────────────────────────────────
+
+
+def shown(value: object, *, escape: bool) -> str:
+    """What an output writes: a list item after item, an object as JSON; escaped for HTML if that is wanted."""
+    if isinstance(value, (list, tuple)):
+        return "".join(shown(item, escape=escape) for item in value)
+    return stringify.to_liquid_string(_json(value) if isinstance(value, dict) else value, escape)
+
+
+def word(value: object) -> object:
+    """The value as an output writes it, where Python would write it otherwise."""
+    return shown(value, escape=False) if value is None or isinstance(value, _UNLIKE) else value
+
+
+_UNLIKE = (bool, list, tuple, dict)
+
+
+def of_words(function: Callable[..., object]) -> Callable[..., object]:
+    """A filter of texts that is given words alone."""
+
+    @functools.wraps(function)
+    def asked(*given: object, **named: object) -> object:
+        return function(*map(word, given), **named)
+
+    return asked
+
+
+def _json(value: object) -> str:
+    try:
+        return msgspec.json.encode(plain(value)).decode()
+    except OverflowError:  # an integer of more than 64 bits
+        return library.dumps(plain(value), ensure_ascii=False, separators=(",", ":"))
+
+
 # ── of our own ──────────────────────────────────────────────────────────────────────────────────────
 
 
 @wrappers.liquid_filter
 def json(value: object) -> str:
     """The value as JSON."""
-    return msgspec.json.encode(plain(value)).decode()
+    return _json(value)
 
 
 @wrappers.liquid_filter
@@ -173,7 +206,7 @@ def written(value: object, name: str) -> object:
     """What `{name}` of Courier's content becomes: the value, or `{name}` itself where there is none."""
     if value is None or undefined.is_undefined(value):
         return f"{{{name}}}"
-    return value if isinstance(value, str) else msgspec.json.encode(plain(value)).decode()
+    return value if isinstance(value, str) else _json(value)
 
 
 @wrappers.string_filter
@@ -192,6 +225,8 @@ def plain(value: Any) -> Any:
     return "" if undefined.is_undefined(value) else None
 
 
+OF_WORDS = ("replace", "strip_html", "web_address")
+"""Those of ours that work on texts."""
 OWN: dict[str, Callable[..., object]] = {
     "date": date,
     "join": join,

@@ -15,6 +15,7 @@ from typing import Any, TextIO
 import liquid
 from liquid import ast, exceptions, output, undefined
 from liquid.builtin.expressions import primitive
+from liquid.builtin.filters import string
 from liquid.utils import ReadOnlyChainMap
 
 from heliograph.core import template_filters, template_tags, template_tokens
@@ -169,8 +170,12 @@ class Environment(liquid.Environment):
         super().setup_tags_and_filters(extra=extra)
         for name in ("include", "render"):
             del self.tags[name]
-        self.tags[template_tags.NAME] = template_tags.ScriptIfTag(self)
+        for tag in (template_tags.ScriptIfTag, template_tags.OutputTag, template_tags.EchoTag):
+            self.add_tag(tag)
         self.filters.update(template_filters.OWN)
+        for name, function in self.filters.items():
+            if name in template_filters.OF_WORDS or function.__module__ == string.__name__:
+                self.filters[name] = template_filters.of_words(function)
 
     def error(
         self,

@@ -1,6 +1,7 @@
-"""The tag that templates have beside Liquid's own: `{% script_if CONDITION %}…{% endscript_if %}`.
+"""The tag that templates have beside Liquid's own, `{% script_if CONDITION %}…{% endscript_if %}`, and outputs.
 
-Law: it is the `if` of Elemental content. Its condition is read with the template, and sees what other tags see.
+Law: an output writes no words of Python's. `script_if` is the `if` of Elemental content: its condition is read with the
+template, and sees what other tags see.
 """
 
 from __future__ import annotations
@@ -9,14 +10,46 @@ from collections.abc import Iterable
 from typing import TextIO
 
 from liquid import RenderContext, Tag, Token, TokenStream, ast, exceptions, parser
+from liquid.builtin import output
 from liquid.builtin.expressions import Path
+from liquid.builtin.tags import echo_tag
 from liquid.expression import Expression
 from liquid.token import TOKEN_EOF, TOKEN_EXPRESSION, TOKEN_TAG
 
-from heliograph.core import script_conditions, scripts
+from heliograph.core import script_conditions, scripts, template_filters
 
 NAME, END = "script_if", "endscript_if"
 _ENDS = frozenset((END, TOKEN_EOF))
+
+
+class Output(output.OutputNode):
+    """`{{ expression }}`."""
+
+    __slots__ = ()
+
+    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
+        """Write the value."""
+        return buffer.write(
+            template_filters.shown(self.expression.evaluate(context), escape=context.autoescape)
+        )
+
+
+class OutputTag(output.Output):
+    """How an output is read."""
+
+    node_class = Output
+
+
+class Echo(Output, echo_tag.EchoNode):
+    """`{% echo expression %}`."""
+
+    __slots__ = ()
+
+
+class EchoTag(echo_tag.EchoTag):
+    """How an echo is read."""
+
+    node_class = Echo
 
 
 class _Script(Expression):

@@ -14,12 +14,11 @@ from typing import Any
 
 import liquid
 import msgspec
-from liquid import stringify
 from liquid.builtin import content, output
 from liquid.builtin.expressions import FilteredExpression
 
 from heliograph import errors
-from heliograph.core import template_filters, template_parsing, template_sandbox
+from heliograph.core import template_filters, template_parsing, template_sandbox, template_tags
 
 Context = Mapping[str, Any]
 Segments = template_parsing.Segments
@@ -297,7 +296,7 @@ def _filling(pieces: list[str], lookups: list[tuple[int, Segments, bool]], path:
 
 def _plain_output(node: liquid.Node) -> Segments | None:
     """The path of `{{ contact.given_name }}`, or None for any other node."""
-    if type(node) is not output.OutputNode or not isinstance(node.expression, FilteredExpression):
+    if type(node) is not template_tags.Output or not isinstance(node.expression, FilteredExpression):
         return None
     segments = None if node.expression.filters else template_parsing.plain_path(node.expression.left)
     return segments if segments and segments[0] not in template_sandbox.INSTANTS else None
@@ -307,7 +306,7 @@ def _unescaped(value: Any) -> str:
     kind = type(value)
     if kind is str:
         return value  # type: ignore[no-any-return]
-    return str(value) if kind is int or kind is float else stringify.to_liquid_string(value, False)
+    return str(value) if kind is int or kind is float else template_filters.shown(value, escape=False)
 
 
 def _escaped(value: Any) -> str:
@@ -315,7 +314,7 @@ def _escaped(value: Any) -> str:
     if kind is str:
         # Most texts have nothing to escape, and looking costs a third of escaping.
         return liquid.escape(value) if _SPECIAL.search(value) else value
-    return str(value) if kind is int or kind is float else stringify.to_liquid_string(value, True)
+    return str(value) if kind is int or kind is float else template_filters.shown(value, escape=True)
 
 
 def _found(context: Context, segments: Segments) -> Any:
