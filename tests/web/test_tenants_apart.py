@@ -1,9 +1,10 @@
-"""Tenants of one workspace who use the same words: start keys, cancelation tokens and journeys never meet (E14)."""
+"""Tenants of one workspace who use the same words: start keys, tokens, journeys and lists never meet (E14)."""
 
 from typing import Any
 
 import pytest
 
+from heliograph.store import listings, record_lists
 from tests.web.client import Client
 
 HOUR = {"action": "delay", "duration": "1 hour"}
@@ -126,3 +127,40 @@ def test_a_tenants_journey_is_started_by_nobody_elses_events(api: Client) -> Non
     answer = api.post("/api/automation/rules/dry-run", tried, key=bank)
     assert answer.status_code == 200, answer.text
     assert answer.text.count("there is no published journey") == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        ("/api/contacts", {}),
+        ("/api/contacts", {"tag": "x"}),
+        ("/api/conversations", {}),
+        ("/api/conversations", {"status": "open", "priority": "high"}),
+        ("/api/conversations", {"contact_id": "ana", "sort_order": "asc"}),
+    ],
+)
+def test_a_list_leads_over_nobody_elses_rows(
+    api: Client, monkeypatch: pytest.MonkeyPatch, path: str, query: dict[str, str]
+) -> None:
+    """However many rows of others lie between a tenant's own, its pages are full, and a cursor names its own alone."""
+    monkeypatch.setattr(listings, "LOOK", 4)
+    monkeypatch.setattr(record_lists, "_AT_ONCE", 2)
+    shop, bank = keys_of(api)
+    said = {"tags": ["x"]} if path == "/api/contacts" else {"priority": "high", "contact_id": "ana"}
+    for number in range(30):
+        key = bank if number in (0, 14, 29) else shop
+        made = api.post(path, {"id": f"n{number:02}", **said}, key=key)
+        assert made.status_code == 201, made.text
+    pages, cursors = [], []
+    asked: dict[str, Any] = {"per_page": 2, **query}
+    while True:
+        page = api.get(path, params=asked, key=bank).json()
+        pages.append({one["id"] for one in page["data"]})
+        if page["next_cursor"] is None:
+            break
+        cursors.append(page["next_cursor"].rpartition("|")[2])
+        asked["cursor"] = page["next_cursor"]
+    assert [len(one) for one in pages] == [2, 1]
+    assert set().union(*pages) == {"n00", "n14", "n29"}
+    assert set(cursors) <= pages[0]
+    assert (page["total"], page.get("total_is")) == (3, None)

@@ -1,7 +1,7 @@
 """Tables of conversations: how they stand, what is noted beside them, and who takes care of them.
 
 Law: a conversation's row is written by turns of its own partition and by people who hold that partition's lock. It is
-listed by its creation, alone or among those of one status or contact; what else is asked of it is looked at.
+listed by its creation, alone or among those of one status, contact or tenant; what else is asked of it is looked at.
 """
 
 from __future__ import annotations
@@ -36,6 +36,14 @@ conversations = table(
         "created_at",
         "id",
         where="contact_id IS NOT NULL",
+    ),
+    index(
+        "conversations_by_tenant",
+        "workspace_id",
+        "tenant_id",
+        "created_at",
+        "id",
+        where="tenant_id IS NOT NULL",
     ),
 )
 

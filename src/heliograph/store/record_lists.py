@@ -3,6 +3,7 @@
 Law: as in listings.py, no page looks at more than listings.LOOK rows, and none counts more than listings.COUNTED. What
 leads to the rows is one key; what else is asked of them is looked at here, so it may be anything. A page may be short
 and have a place where the list goes on; it ends where there is none, and has then shown every row once that was there.
+A tenant is led over its own rows alone: a place is told, and names a row.
 """
 
 from __future__ import annotations
@@ -67,16 +68,18 @@ def list_conversations(
 ) -> Page[conversations.Conversation]:
     """The conversations that pass, in the order in which they were made, newest first or oldest first."""
     made, identity = _CONVERSATIONS.created_at, _CONVERSATIONS.id
-    leads = "contact_id" if chosen.contact_id is not None else "status"
+    leads = "status" if tenant_id is None else "tenant_id"
+    if chosen.contact_id is not None:
+        leads = "contact_id"
     along = (made.desc(), identity.desc()) if descending else (made, identity)
     query = (
         sa.select(*conversations.COLUMNS)
-        .where(_CONVERSATIONS.workspace_id == workspace_id, *_bounds(chosen, leads))
+        .where(_CONVERSATIONS.workspace_id == workspace_id, *_bounds(chosen, tenant_id, leads))
         .order_by(*along)
     )
     wanted = {
         name: value
-        for name, value in (*chosen._asdict().items(), ("tenant_id", tenant_id))
+        for name, value in chosen._asdict().items()
         if value is not None and name not in (leads, "tag", "created_from", "created_to")
     }
 
@@ -103,12 +106,17 @@ def list_conversations(
     return Page(list(map(conversations.of_row, found.rows)), last, found.total, found.is_exact)
 
 
-def _bounds(chosen: Chosen, leads: str) -> list[sa.ColumnElement[bool]]:
+def _bounds(chosen: Chosen, tenant_id: str | None, leads: str) -> list[sa.ColumnElement[bool]]:
     """What the walk itself keeps to."""
     made = _CONVERSATIONS.created_at
     found = []
-    if getattr(chosen, leads) is not None:
+    if leads == "tenant_id":
+        found.append(_CONVERSATIONS.tenant_id == tenant_id)
+    elif getattr(chosen, leads) is not None:
         found.append(_CONVERSATIONS[leads] == getattr(chosen, leads))
+        if tenant_id is not None:
+            # Said so that no index knows it: those of one contact are few, those of a tenant many.
+            found.append(sa.func.coalesce(_CONVERSATIONS.tenant_id, "") == tenant_id)
     if chosen.created_from is not None:
         found.append(made >= chosen.created_from)
     if chosen.created_to is not None:
@@ -125,21 +133,22 @@ def list_contacts(
     limit: int,
 ) -> Page[people.Contact]:
     """The contacts that pass, in the order of their ids; `passes` None: all that this tenant sees."""
-    query = (
-        sa.select(*people.FIELDS).where(_CONTACTS.workspace_id == workspace_id).order_by(_CONTACTS.user_id)
-    )
+
+    def line(place: str | None) -> sa.Select[Any]:
+        """Those behind a place."""
+        found = sa.select(*people.FIELDS).where(_CONTACTS.workspace_id == workspace_id)
+        if tenant_id is None:
+            behind = () if place is None else (_CONTACTS.user_id > place,)
+            return found.where(*behind).order_by(_CONTACTS.user_id)
+        # SQLite would rather walk over everybody where it reads that the tenant is this one.
+        key = (_CONTACTS.tenant_id, _CONTACTS.user_id)
+        there = sa.tuple_(sa.literal(tenant_id), sa.literal(place or ""))
+        return found.where(sa.tuple_(*key) > there, _CONTACTS.tenant_id <= tenant_id).order_by(*key)
 
     def fetch(place: str | None, look: int) -> Sequence[people.Contact]:
-        found = query.limit(look)
-        if place is not None:
-            found = found.where(_CONTACTS.user_id > place)
-        return [people.of_row(row) for row in connection.execute(found)]
+        return [people.of_row(row) for row in connection.execute(line(place).limit(look))]
 
-    def is_seen(row: people.Contact) -> bool:
-        return tenant_id in (None, row.tenant_id) and (passes is None or passes(row))
-
-    looks = passes is not None or tenant_id is not None
-    walk = _Walk(connection, query, fetch, is_seen if looks else None, lambda row: row.user_id)
+    walk = _Walk(connection, line(None), fetch, passes, lambda row: row.user_id)
     return walk.page(after, limit)
 
 

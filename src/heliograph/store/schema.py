@@ -75,6 +75,8 @@ contacts = _table(
         "user_id",
         postgresql_ops={"user_id": "text_pattern_ops"},
     ),
+    # By which a tenant's people are listed.
+    _index("contacts_by_tenant", "workspace_id", "tenant_id", "user_id", where="tenant_id IS NOT NULL"),
 )
 
 # Who has their birthday when: month * 100 + day, so that a day's are found without a look at everybody.
