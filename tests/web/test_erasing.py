@@ -4,11 +4,12 @@ import asyncio
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from heliograph import channels
-from heliograph.core import ids
+from heliograph.core import events, ids
 from heliograph.engine import housekeeping
-from heliograph.store import erasures, people
+from heliograph.store import erasures, people, rows, schema
 from tests import tables
 from tests.web import client
 
@@ -107,6 +108,39 @@ def test_runs_forget_by_whose_key_they_were_started(api: client.Client) -> None:
     assert tables.rows(api.store, "start_keys") == keys
     ran = {row["start_key"] for row in tables.rows(api.store, "runs") if row["start_key"] is not None}
     assert {len(key) for key in ran} == {len("once:deleted-5f0c3a9e12b7"), len("deleted-5f0c3a9e12b7:2026")}
+
+
+@pytest.mark.parametrize("standing", ["in line", "failed", "held"])
+def test_what_nobody_had_decided_meets_no_rule(api: client.Client, standing: str) -> None:
+    """An event that waits while whom it is about is taken out of history is done with: no rule acts on a pseudonym."""
+    api.put("/profiles/ana-7", {"profile": PROFILE})
+    acts = [
+        {"type": "update_contact", "fields": {"vip": True}},
+        {"type": "notify", "emails": ["team@example.com"], "text": "Look"},
+    ]
+    api.make_rule(trigger_type="custom.a", actions=acts)
+    api.patch("/api/automation/control", {"is_paused": True})
+    event = api.happen("custom.a", contact_id="ana-7")
+    key = (api.world.workspace_id, ids.parse(event) or b"")
+    if standing == "failed":
+        api.patch("/api/automation/control", {"is_paused": False})
+        api.world.turns._culprits[key] = RuntimeError("broken")
+        api.world.turns.take()
+    elif standing == "held":
+        with api.store.writing() as connection:
+            connection.execute(sa.delete(schema.due))
+            looked_at = rows.Decision(*key, events.State.HELD, 1, None, api.clock.now(), 1, "held: too late")
+            connection.execute(sa.insert(schema.decisions).values(looked_at._asdict()))
+    assert api.delete("/profiles/ana-7").status_code == 204
+    assert sweep(api) > 0
+    api.patch("/api/automation/control", {"is_paused": False})
+    api.world.pass_time(hours=1)
+    found = api.get(f"/api/automation/events/{event}/explain").json()["event"]
+    assert (found["status"], found["error"]) == ("processed", "contact_deleted")
+    assert found["contact_id"].startswith("deleted-")
+    assert api.runs(event) == []
+    assert (api.mailbox.received, tables.rows(api.store, "contacts")) == ([], [])
+    assert tables.waiting(api.store) == set()
 
 
 def test_an_erasure_goes_on_after_any_crash(api: client.Client, monkeypatch: pytest.MonkeyPatch) -> None:

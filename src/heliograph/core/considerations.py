@@ -112,6 +112,7 @@ def _not_considered(
 
 _WITHOUT_RULES: Mapping[str, str] = {
     "expired_while_paused": "the event waited through a pause for too long, and met no rule any more",
+    "contact_deleted": "whom the event is about was deleted before it was decided, and it met no rule any more",
 }
 
 

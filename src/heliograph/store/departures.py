@@ -6,14 +6,14 @@ were is noted: from there on erasures.py takes them out of history.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
-from heliograph.core import messages, pseudonyms, runs
-from heliograph.store import answers, database, identities, schema
+from heliograph.core import effects, events, ids, messages, pseudonyms, runs
+from heliograph.store import answers, database, identities, schema, statistics
 
 _MESSAGES, _STARTS, _RUNS = schema.messages.c, schema.starts.c, schema.runs.c
 _encode = msgspec.json.encode
@@ -108,3 +108,44 @@ def _cancel_runs(connection: sa.Connection, workspace_id: int, user_id: str) -> 
     )
     found = list(connection.execute(theirs).scalars())
     answers.cancel_runs(connection, workspace_id, found, _encode(messages.CONTACT_DELETED))
+
+
+def end_events(connection: sa.Connection, workspace_id: int, chosen: Collection[bytes], now: int) -> None:
+    """Let those of somebody's events that nobody has decided meet no rule any more; their partition is locked."""
+    due, decisions, timers = schema.due, schema.decisions, schema.timers
+    gone: dict[str, Any] = {"status": events.State.PROCESSED, "available_at": None, "decided_at": now}
+    gone["error"] = messages.CONTACT_DELETED
+    places = {ids.partition_of(identity) for identity in chosen}
+    in_line = sa.delete(due).where(
+        due.c.partition.in_(places), due.c.workspace_id == workspace_id, due.c.event_id.in_(chosen)
+    )
+    new = list(connection.execute(in_line.returning(due.c.event_id)).scalars())
+    version = sa.select(schema.workspaces.c.definitions_version).where(schema.workspaces.c.id == workspace_id)
+    seen = {"workspace_id": workspace_id, "attempts": 0, "definitions_version": connection.scalar(version)}
+    answers.put(connection, decisions, [{**seen, **gone, "event_id": identity} for identity in new])
+    statistics.recount(connection, workspace_id, new, total=1, processed=1)
+    open_ones = (
+        decisions.c.workspace_id == workspace_id,
+        decisions.c.event_id.in_(chosen),
+        decisions.c.status.in_([events.State.PENDING, events.State.HELD]),
+    )
+    again = connection.execute(
+        sa.select(decisions.c.event_id, decisions.c.available_at).where(*open_ones)
+    ).all()
+    if not again:
+        return
+    connection.execute(sa.update(decisions).where(*open_ones).values(gone))
+    statistics.recount(connection, workspace_id, [row.event_id for row in again], processed=1)
+    # One that failed is tried again at its time; one that was released, or that people try again, since it came in.
+    instants = {
+        at for row in again for at in (row.available_at, ids.created_at(row.event_id)) if at is not None
+    }
+    connection.execute(
+        sa.delete(timers).where(
+            timers.c.partition.in_(places),
+            timers.c.wake_at.in_(instants),
+            timers.c.workspace_id == workspace_id,
+            timers.c.kind == effects.Timer.EVENT,
+            timers.c.id.in_([row.event_id for row in again]),
+        )
+    )

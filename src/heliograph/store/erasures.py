@@ -65,7 +65,7 @@ def step(store: database.Database, workspace_id: int, now: int) -> bool:
     for one in cohort:
         if _own_rows(store, one, now):
             return True
-    if _walk(store, cohort):
+    if _walk(store, cohort, now):
         return True
     _end(store, cohort)
     return False
@@ -185,7 +185,7 @@ def _conversations(connection: sa.Connection, one: Erasure) -> int:
     return int(changed.rowcount)
 
 
-def _walk(store: database.Database, cohort: Sequence[Erasure]) -> bool:
+def _walk(store: database.Database, cohort: Sequence[Erasure], now: int) -> bool:
     """The next events with their runs, and requests to send; gives whether there are more. All stand at one place."""
     first = cohort[0]
     assert first.reached is not None
@@ -198,6 +198,7 @@ def _walk(store: database.Database, cohort: Sequence[Erasure]) -> bool:
         found = _events(connection, cohort, reached)
         store.lock_partitions(connection, {one.partition for one in found})
         for one, theirs in found.items():
+            departures.end_events(connection, one.workspace_id, theirs, now)
             _scrub_events(connection, one, theirs)
         _requests(connection, cohort, reached)
         mine = _ERASURES.workspace_id == first.workspace_id

@@ -113,8 +113,9 @@ def _first_id(day: int) -> bytes:
 
 _CHANGE = sa.text(
     "INSERT INTO event_statistics (workspace_id, tenant_id, day, partition, total, processed, failed) VALUES"
-    " (:workspace_id, :tenant_id, :day, :partition, 0, :processed, :failed)"
+    " (:workspace_id, :tenant_id, :day, :partition, :total, :processed, :failed)"
     " ON CONFLICT (workspace_id, tenant_id, day, partition) DO UPDATE SET"
+    " total = event_statistics.total + excluded.total,"
     " processed = event_statistics.processed + excluded.processed,"
     " failed = event_statistics.failed + excluded.failed"
 )
@@ -125,6 +126,7 @@ def recount(
     workspace_id: int,
     chosen: Collection[bytes],
     *,
+    total: int = 0,
     processed: int = 0,
     failed: int = 0,
 ) -> None:
@@ -139,6 +141,7 @@ def recount(
             "tenant_id": tenant_id or "",
             "day": ids.created_at(identity) // schedule.DAY,
             "partition": ids.partition_of(identity),
+            "total": total,
             "processed": processed,
             "failed": failed,
         }
