@@ -91,6 +91,18 @@ def test_old_jobs_are_forgotten_with_their_users(api: Client) -> None:
     assert len(tables.rows(api.store, "bulk_users")) == 3
 
 
+def test_a_job_that_is_being_forgotten_is_run_no_more(api: Client) -> None:
+    """A job that was never run, and has lost users as it was too old, writes to nobody and says why."""
+    job = create(api, HELLO)
+    add(api, job, *({"profile": {"email": f"u{n}@example.com"}} for n in range(2_100)))
+    retention.forget(api.store, api.world.workspace_id, "jobs", retention.START, api.clock.now() + 1, 1)
+    assert len(tables.rows(api.store, "bulk_users")) == 100
+    assert api.post(f"/bulk/{job}/run").status_code == 409
+    assert api.post(f"/bulk/{job}", {"users": [{"recipient": "ana"}]}).status_code == 409
+    api.decide()
+    assert (stands(api, job)[0], api.mailbox.received) == ("ERROR", [])
+
+
 def test_what_a_job_cannot_be_is_said(lone_api: Client) -> None:
     """Every fault with its place; users are added all or not at all, and to nothing that runs."""
     for message, places in (

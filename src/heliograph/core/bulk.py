@@ -35,7 +35,7 @@ class State(IntEnum):
 
 TRANSITIONS: Mapping[State | None, tuple[State, ...]] = {
     None: (State.CREATED,),
-    State.CREATED: (State.PROCESSING,),
+    State.CREATED: (State.PROCESSING, State.ERROR),
     State.PROCESSING: (State.PROCESSING, State.COMPLETED, State.ERROR),
     State.COMPLETED: (),
     State.ERROR: (),

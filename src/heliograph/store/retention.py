@@ -310,7 +310,7 @@ def _forget(store: database.Database, workspace_id: int, going: _Going, before: 
 def _forget_job(store: database.Database, workspace_id: int, after: bytes, before: int) -> Bite:
     """Some of the users of the next bulk job, and at last the job; one that is under way is passed by.
 
-    What it asked for goes by itself.
+    What it asked for goes by itself. One that was never run can be run no more: it may have lost users.
     """
     jobs, users = schema.bulk_jobs.c, schema.bulk_users.c
     query = sa.select(jobs.id, jobs.state).where(*_span(schema.bulk_jobs, workspace_id, after, before))
@@ -318,7 +318,14 @@ def _forget_job(store: database.Database, workspace_id: int, after: bytes, befor
         found = connection.execute(query.order_by(jobs.id).limit(1)).one_or_none()
         if found is None:
             return Bite(0, after, False)
-        if found.state == bulk.State.PROCESSING:
+        state = found.state
+        if state == bulk.State.CREATED:
+            never_run = jobs.workspace_id == workspace_id, jobs.id == found.id, jobs.state == state
+            ends = sa.update(schema.bulk_jobs).where(*never_run)
+            ends = ends.values(state=int(bulk.State.ERROR), error=_NEVER_RUN)
+            # Whoever has run it meanwhile has it whole.
+            state = bulk.State.ERROR if connection.execute(ends).rowcount else bulk.State.PROCESSING
+        if state == bulk.State.PROCESSING:
             return Bite(0, found.id, True)
         mine = (users.workspace_id == workspace_id, users.job_id == found.id)
         first = connection.execute(sa.select(sa.func.min(users.ordinal)).where(*mine)).scalar_one()
@@ -330,6 +337,7 @@ def _forget_job(store: database.Database, workspace_id: int, after: bytes, befor
 
 
 _USERS_AT_ONCE = 2_000
+_NEVER_RUN = "it was not run for as long as is kept"
 _TRY_LOCK = sa.text("SELECT pg_try_advisory_xact_lock(:lock)")
 
 

@@ -166,7 +166,10 @@ def run_job(request: Call) -> Response[None]:
     """Send the job's message to each of its users; a job that runs already goes on as it is."""
     _, ignored = request.read_courier_query(NoQuery)
     with request.services.database.writing() as connection:
-        store.run(connection, _there(request, connection), request.services.now())
+        job = _there(request, connection)
+        if job.state == bulk.State.ERROR:
+            raise errors.Conflict(f"the job has come to an end: {job.error}")
+        store.run(connection, job, request.services.now())
     request.wake()
     return Response(None, headers=ignored_header(ignored))
 
