@@ -264,6 +264,13 @@ FAULTS = [
     (TEMPLATE.replace("text:", "txt:"), 4, 'did you mean "text"?'),
     (TEMPLATE + "html: 5\n", 5, "takes a text"),
     ("- a\n- b\n", 1, "takes `kind`"),
+    (
+        "a0: &a0 [lol]\n"
+        + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 20)),
+        None,
+        "has more than 8 MiB where its aliases are written out",
+    ),
+    ("conditions: &all {all: [*all]}\n", 1, "is nested deeper than"),
 ]
 
 

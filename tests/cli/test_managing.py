@@ -1,5 +1,6 @@
 """Keys, workspaces, the schema, and what the program says when something is wrong."""
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -99,7 +100,7 @@ def test_migrate_says_what_it_did(empty_database_url: str, tell: program.Tell) -
 
 def test_another_programs_database_is_left_alone(empty_database_url: str, tell: program.Tell) -> None:
     """A database that has tables of the same names is refused in one line that says why."""
-    with database.Database(empty_database_url).writing() as connection:
+    with contextlib.closing(database.Database(empty_database_url)) as store, store.writing() as connection:
         connection.exec_driver_sql("CREATE TABLE contacts (name TEXT)")
     told = tell("migrate", "--database", empty_database_url)
     assert (told.code, told.out) == (1, "")

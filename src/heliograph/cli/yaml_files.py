@@ -14,11 +14,13 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from heliograph import errors
 from heliograph.core import documents
 
+_MOST = 8 * 1024 * 1024
+"""Of a definition, as of the body of a request."""
 _STEP = re.compile(r'\[(\d+)\]|\["((?:[^"\\]|\\.)*)"\]|([^.\[]+)')
 
 
@@ -35,7 +37,12 @@ def read(file: Path) -> tuple[Node, Any]:
     yaml.Constructor = _Constructor
     try:
         text = file.read_text(encoding="utf-8")
-        return yaml.compose(text), yaml.load(text)
+        node = yaml.compose(text)
+        if _size(node, {}) > _MOST:
+            raise errors.InvalidInput.at(
+                str(file), f"has more than {_MOST >> 20} MiB where its aliases are written out"
+            )
+        return node, yaml.load(text)
     except OSError as fault:
         raise errors.InvalidInput.at(str(file), f"cannot be read: {fault.strerror}") from None
     except UnicodeDecodeError:
@@ -46,6 +53,21 @@ def read(file: Path) -> tuple[Node, Any]:
         problem = (fault.problem if isinstance(fault, MarkedYAMLError) else None) or str(fault)
         where = f"{file}:{mark.line + 1}" if mark else str(file)
         raise errors.InvalidInput.at(where, f"cannot be read as YAML: {' '.join(problem.split())}") from None
+
+
+def _size(node: Node | None, known: dict[int, int]) -> int:
+    """How many characters and values stand in it, where aliases are written out."""
+    if id(node) not in known:
+        # What holds itself counts once: how deep it is will be told.
+        known[id(node)] = 0
+        parts: list[Node] = []
+        if isinstance(node, MappingNode):
+            parts = [part for pair in node.value for part in pair]
+        elif isinstance(node, SequenceNode):
+            parts = node.value
+        own = len(node.value) if isinstance(node, ScalarNode) else 0
+        known[id(node)] = 1 + own + sum(_size(part, known) for part in parts)
+    return known[id(node)]
 
 
 def not_json(value: Any, path: str = "", depth: int = 0) -> Iterator[errors.Fault]:
