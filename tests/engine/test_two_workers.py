@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from heliograph import testing
-from heliograph.store import batches, erasures, people
+from heliograph.store import batches, erasures, hot_postgres, people
 from tests import tables
 from tests.engine import acts
 
@@ -176,3 +176,26 @@ def test_a_batch_is_released_by_two_at_once(pair: tuple[testing.World, testing.W
 
 
 _WAITS = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND locktype = 'transactionid')"
+
+
+def test_time_never_runs_back_where_another_worker_was(
+    pair: tuple[testing.World, testing.World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who gets a partition right after a worker whose clock is ahead decides no earlier than that one did."""
+    one, other = pair
+    made = one.events([{"event_type": "custom.a", "contact_id": "ana"}] * 2)
+    other.clock.move(60_000_000)
+    acts.sized(other.turns, 1)
+    asked, last_now = list[int](), hot_postgres.last_now
+
+    def overtaken(connection: Any) -> int:
+        asked.append(last_now(connection))
+        if len(asked) == 1:
+            other.turns.take()
+        return asked[0]
+
+    monkeypatch.setattr(hot_postgres, "last_now", overtaken)
+    one.turns.take()
+    assert len(asked) == 2
+    first, second = (acts.decision(one, event)["decided_at"] for event in made)
+    assert first == second == other.clock.now()

@@ -130,8 +130,7 @@ class Turns:
             self._handover.over()
 
     def _turn(self, limit: int) -> Report:
-        hot = self._session.hot
-        self._taken, self._storing = [], False
+        hot, self._taken, self._storing = self._session.hot, [], False
         self._knowledge.forget_looks()
         most_answers = limit - limit // bounds.NOT_ANSWERS
         answers = self._handover.answers(most_answers)
@@ -147,6 +146,8 @@ class Turns:
             self._taken = list(dict.fromkeys([*self._taken, *inputs]))
             if not self._taken:
                 return Report(0, 0, 0, False, now)
+            # Another worker, by a clock that is ahead, may have had them until they were locked.
+            now = max(now, taken.last_now)
             desk = desks.Desk(now, self._debts if now == self._latest else 0)
             desk.listens = self._knowledge.listens
             desk.groups = lambda known: self._workspaces[known].definitions.moving

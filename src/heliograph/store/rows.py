@@ -246,6 +246,8 @@ class Taken(NamedTuple):
     """The definitions' version of every workspace that something was taken of."""
     held: Collection[int]
     """Those of them whose deliveries are on hold."""
+    last_now: int = 0
+    """The latest instant at which others had taken these partitions, where they may have since it was asked."""
 
 
 class Writes:

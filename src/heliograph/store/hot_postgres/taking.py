@@ -289,14 +289,16 @@ def quotas(lines: Sequence[tuple[int, int]], room: int, start: int) -> list[tupl
     return made
 
 
-def _standing(connection: Connection, workspaces: Collection[int]) -> tuple[dict[int, int], set[int]]:
-    """The definitions' versions of these workspaces, and which of them hold their deliveries."""
+def _standing(connection: Connection, workspaces: Collection[int]) -> tuple[dict[int, int], set[int], int]:
+    """The definitions' versions of these workspaces, which of them hold their deliveries, and how late it is by now."""
     found = fetch(
         connection,
-        "SELECT id, definitions_version, hold_deliveries FROM workspaces WHERE id = ANY(%s::int4[])",
+        "SELECT id, definitions_version, hold_deliveries, (SELECT max(last_now) FROM partitions)"
+        " FROM workspaces WHERE id = ANY(%s::int4[])",
         (packing.pack(Integers, list(workspaces)),),
     )
-    return {row[0]: row[1] for row in found}, {row[0] for row in found if row[2]}
+    latest = found[0][3] if found else 0
+    return {row[0]: row[1] for row in found}, {row[0] for row in found if row[2]}, latest
 
 
 def next_due(connection: Connection, now: int) -> int | None:
