@@ -303,6 +303,9 @@ def test_values_in_urls_are_encoded() -> None:
         ("'data.n'", set()),
         ("`${brand}`", {"brand"}),
         ("[...data.orders]", {"data"}),
+        ("profile.of / data.total / 2", {"profile", "data"}),
+        ("profile?.in /data.total/ 2", {"profile", "data"}),
+        ("typeof /data/", set()),
         ("1", set()),
     ],
 )

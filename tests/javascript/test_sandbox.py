@@ -497,6 +497,16 @@ def test_more_data_than_can_be_read_is_a_fault() -> None:
     assert value("data.a.length", data={"a": "x" * (javascript.DATA - 100)}) == javascript.DATA - 100
 
 
+@pytest.mark.parametrize("wrapped", ["[a]", "({a})"])
+@pytest.mark.parametrize("inmost", ["1", "'\\ud83d'"])
+def test_a_value_is_no_deeper_than_documents(wrapped: str, inmost: str) -> None:
+    """A value that nests deeper than what comes in as JSON is a fault, however deep it is."""
+    code = f"Array.from({{length: LEVELS}}).reduce((a) => {wrapped}, {inmost})"
+    assert run(code.replace("LEVELS", "64")).fault is None
+    for levels in ("65", "500", "950"):
+        assert run(code.replace("LEVELS", levels)).fault == javascript.TOO_DEEP
+
+
 def test_deep_recursion_is_a_fault() -> None:
     """A function that calls itself for ever, and data that nest without an end, are ended."""
     assert "Maximum call stack size exceeded" in str(run("(f => f(f))(f => 1 + f(f))").fault)

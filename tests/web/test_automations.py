@@ -222,6 +222,8 @@ def test_clients_set_three_of_the_seven_states(api: client.Client) -> None:
         ({"trigger_metadata": {"scheduled_at": "2026-11-27T09:00:00"}}, "trigger_metadata.scheduled_at"),
         ({"trigger_metadata": {"scheduled_at": "soon", "timezone": "Europe/Paris"}}, "trigger_metadata.scheduled_at"),
         ({"trigger_metadata": {"scheduled_at": "2026-01-06T09:00:00"}}, "trigger_metadata.scheduled_at"),
+        ({"trigger_metadata": {"scheduled_at": "9999-12-31T23:59:59", "timezone": "America/New_York"}},
+         "trigger_metadata.scheduled_at"),
         ({"trigger_metadata": {"timezone": "Mars/Base"}}, "trigger_metadata.timezone"),
         ({"trigger_type": "segment_entry"}, "trigger_type"),
         ({"trigger_metadata": {"trigger_type": "daily"}}, "trigger_metadata.trigger_type"),

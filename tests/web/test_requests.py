@@ -251,6 +251,9 @@ def test_a_message_waits_for_its_time(api: Client) -> None:
     for delay in (
         {"until": "Mo-Xy 09:00-17:00"},
         {"until": "2027-01-05T13:00:00Z"},
+        {"until": "9999-12-31T23:59:59", "timezone": "America/New_York"},
+        {"until": "9999-12-31T23:59:59"},
+        {"until": f"Mo{' ' * 200_000}x"},
         {"duration": -1},
         {"timezone": "x"},
     ):

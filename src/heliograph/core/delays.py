@@ -143,10 +143,10 @@ def moment(text: str, zone: str = "UTC") -> int | None:
     except ValueError:
         pass
     try:
-        local = whenever.PlainDateTime.parse_iso(text)
-    except ValueError:
+        local = whenever.PlainDateTime.parse_iso(text).assume_tz(zone, disambiguation="compatible")
+    except ValueError:  # no date and time, or one that lies beyond the calendar's ends in this zone
         return None
-    return int(local.assume_tz(zone, disambiguation="compatible").timestamp(unit="microsecond"))
+    return int(local.timestamp(unit="microsecond"))
 
 
 def _instant(text: str) -> int | None:

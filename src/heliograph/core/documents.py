@@ -58,7 +58,8 @@ def read(body: bytes, *, limit_depth: int = MAX_DEPTH) -> Any:
         value = _decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as refusal:
         raise _explained(body, limit_depth, str(refusal)) from None
-    if _is_shallow(body, value, limit_depth) and _keys_stand_once(body, value):
+    few_brackets = body.count(b"[") + body.count(b"{") <= limit_depth
+    if (few_brackets or is_shallow(value, limit_depth)) and _keys_stand_once(body, value):
         return value
     raise _explained(body, limit_depth, "")
 
@@ -68,10 +69,8 @@ def faults(value: Any, path: str = "", *, limit_depth: int = MAX_DEPTH) -> list[
     return list(islice(_faults(value, path, limit_depth), MAX_FAULTS))
 
 
-def _is_shallow(body: bytes, value: Any, limit: int) -> bool:
-    """Whether nothing is nested deeper than the limit; few brackets prove it without a look at the value."""
-    if body.count(b"[") + body.count(b"{") <= limit:
-        return True
+def is_shallow(value: Any, limit: int = MAX_DEPTH) -> bool:
+    """Whether nothing is nested deeper than the limit."""
     level = [value] if type(value) in _CONTAINERS else []
     for _ in range(limit):
         level = [

@@ -92,7 +92,7 @@ def _hours(text: str) -> tuple[schedule.Window, ...]:
         return (schedule.WHOLE_DAY,)
     found: list[schedule.Window] = []
     for rule in text.split(";"):
-        read = _RULE.fullmatch(rule.strip())
+        read = _RULE.fullmatch(" ".join(rule.split()))
         days = () if read is None else _days(read[1])
         if read is None or not days:
             return ()

@@ -155,9 +155,12 @@ def parse_local(text: object, zone: str | None, path: str) -> int:
     if zone is None:
         fix = "name the `timezone` whose clocks it is on, or add Z or an offset such as +02:00"
         raise errors.InvalidInput.at(path, f"has no offset: {fix}")
-    at = int(wall.assume_tz(zone, disambiguation="compatible").timestamp(unit="microsecond"))
+    try:
+        at = int(wall.assume_tz(zone, disambiguation="compatible").timestamp(unit="microsecond"))
+    except ValueError:  # it lies beyond the calendar's ends in this zone
+        at = -1
     if at < 0:
-        raise errors.InvalidInput.at(path, _instant_fault(text))
+        raise errors.InvalidInput.at(path, "is a moment from 1970 to 9999")
     return at
 
 

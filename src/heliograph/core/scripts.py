@@ -81,7 +81,7 @@ def tokens(text: str, start: int = 0, *, inside: bool = False) -> list[Token]:
     closers: list[str] = []
     at = start
     while at < len(text):
-        token = _next(text, at, found[-1] if found else None, closers)
+        token = _next(text, at, found[-2:], closers)
         at = token.end
         if token.kind == "space":
             continue
@@ -102,7 +102,7 @@ def tokens(text: str, start: int = 0, *, inside: bool = False) -> list[Token]:
     return found
 
 
-def _next(text: str, at: int, before: Token | None, closers: Sequence[str]) -> Token:
+def _next(text: str, at: int, before: Sequence[Token], closers: Sequence[str]) -> Token:
     if text[at] == "`":
         return _template(text, at, "string", "open")
     if text[at] == "}" and closers and closers[-1] == "`":
@@ -127,12 +127,14 @@ def _template(text: str, at: int, closed: str, opened: str) -> Token:
     return Token(closed if found[1] == "`" else opened, found[0], at, found.end())
 
 
-def _regex_may_follow(before: Token | None) -> bool:
-    if before is None or before.kind in ("open", "middle"):
+def _regex_may_follow(before: Sequence[Token]) -> bool:
+    if not before or before[-1].kind in ("open", "middle"):
         return True
-    if before.kind == "name":
-        return _BEFORE_REGEX.fullmatch(before.text) is not None
-    return before.kind == "mark" and before.text not in (")", "]", "}", "++", "--")
+    last, *ahead = reversed(before)
+    if last.kind == "name":
+        is_member = bool(ahead) and ahead[0].text in (".", "?.")
+        return not is_member and _BEFORE_REGEX.fullmatch(last.text) is not None
+    return last.kind == "mark" and last.text not in (")", "]", "}", "++", "--")
 
 
 # ── text with expressions in it ─────────────────────────────────────────────────────────────────────

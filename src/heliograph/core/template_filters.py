@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-import json as library
 import re
 import zoneinfo
 from collections.abc import Callable, Sequence
@@ -186,10 +185,7 @@ def of_words(function: Callable[..., object]) -> Callable[..., object]:
 
 
 def _json(value: object) -> str:
-    try:
-        return msgspec.json.encode(plain(value)).decode()
-    except OverflowError:  # an integer of more than 64 bits
-        return library.dumps(plain(value), ensure_ascii=False, separators=(",", ":"))
+    return msgspec.json.encode(plain(value)).decode()
 
 
 # ── of our own ──────────────────────────────────────────────────────────────────────────────────────

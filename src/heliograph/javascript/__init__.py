@@ -23,7 +23,7 @@ from typing import Any, Final
 
 import msgspec
 
-from heliograph.core import expressions, scripts, values
+from heliograph.core import documents, expressions, scripts, values
 from heliograph.javascript import child
 
 SECONDS: Final = 0.3
@@ -36,6 +36,7 @@ STILL: Final = 30.0
 
 TOO_SLOW: Final = f"takes longer than {SECONDS * 1000:.0f} ms"
 TOO_LARGE: Final = f"needs more than {child.MEMORY >> 20} MiB of memory"
+TOO_DEEP: Final = f"gives a value that is nested deeper than {documents.MAX_DEPTH} levels"
 TOO_MUCH: Final = f"reads more than {DATA >> 20} MiB of the run's data"
 BROKEN: Final = "ended the sandbox in which it ran"
 
@@ -187,8 +188,8 @@ def _prelude() -> str:
 def _encoded(given: Mapping[str, Any]) -> str:
     try:
         return msgspec.json.encode(given).decode()
-    except (UnicodeEncodeError, OverflowError):
-        return json.dumps(given)  # half a character, or an integer of more than 64 bits
+    except UnicodeEncodeError:
+        return json.dumps(given)  # half a character
 
 
 def _read(told: str) -> expressions.Answer:
@@ -197,11 +198,20 @@ def _read(told: str) -> expressions.Answer:
         case "t" | "f":
             return expressions.Answer(told == "t")
         case "v":
-            value = json.loads(told[1:])
-            return expressions.Answer(_mended(value) if "\\ud" in told else value)
+            return _value(told[1:])
         case "u":
             return expressions.Answer(values.MISSING)
     return expressions.Answer(None, _fault(told[1:]))
+
+
+def _value(told: str) -> expressions.Answer:
+    try:
+        value = json.loads(told)
+    except RecursionError:
+        return expressions.Answer(None, TOO_DEEP)
+    if not documents.is_shallow(value):
+        return expressions.Answer(None, TOO_DEEP)
+    return expressions.Answer(_mended(value) if "\\ud" in told else value)
 
 
 def _mended(value: Any) -> Any:
