@@ -57,7 +57,16 @@ def test_every_filter_and_any_together_show_each_run_once(
 ) -> None:
     """By status, journey (its id may hold anything) and time, together too; a walk shows each once, newest first."""
     monkeypatch.setattr(listings, "LOOK", 2 * look)
-    statuses = (None, "WAITING", "PROCESSING", "PROCESSED,ERROR", "ERROR", "WAITING, PROCESSING", "SENT")
+    statuses = (
+        None,
+        "WAITING",
+        "PROCESSING",
+        "PROCESSED,ERROR",
+        "ERROR",
+        "WAITING, PROCESSING",
+        "waiting",
+        "SENT",
+    )
     journeys = (None, "w", f"{JOURNEYS[1]}, w", "never", "unknown")
     spans = ((None, None), (ran[5]["created_at"], ran[19]["created_at"]), ("2026-01-05", "2026-01-05"))
     assert {one["status"] for one in ran} == {"WAITING", "PROCESSING", "PROCESSED", "ERROR"}
@@ -67,7 +76,7 @@ def test_every_filter_and_any_together_show_each_run_once(
         wanted = [
             one["run_id"]
             for one in reversed(ran)
-            if chosen is None or one["status"] in chosen.split(", " if ", " in chosen else ",")
+            if chosen is None or one["status"] in chosen.upper().split(", " if ", " in chosen else ",")
             if journey is None or one["template_id"] in journey.split(", ")
             if since is None or len(since) == 10 or since <= one["created_at"] <= str(until)
         ]

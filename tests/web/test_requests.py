@@ -147,6 +147,9 @@ def test_a_tenant_speaks_for_itself(api: Client) -> None:
     assert mails == {"ana@example.com": "Ciao 4B Acme Rome"}
     assert api.get(f"/messages/{request_id}").json()["tenant_id"] == "acme"
     api.put("/lists/l/subscriptions", {"recipients": [{"recipientId": "ana"}]})
+    words = {"title": "Hi", "body": "{{profile.greeting}} {{tenant.name}} {tenant.city}"}
+    spoken = {"to": {"user_id": "ana"}, "content": words, "context": {"tenant_id": "acme"}}
+    assert sent(api, spoken)[1] == {"ana@example.com": "Ciao Acme Rome"}
     in_context = {"to": {"list_id": "l"}, "template": "hi", "context": {"tenant_id": "acme"}}
     assert sent(api, in_context)[1] == {"ana@example.com": "Ciao 4B Acme Rome"}
     key = api.key("ingest", tenant="acme")

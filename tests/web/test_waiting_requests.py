@@ -100,7 +100,9 @@ def test_a_request_to_many_is_canceled_as_long_as_it_waits(api: Client) -> None:
     """Nobody on the list is written to, and it reads CANCELED from then on."""
     crowd(api, "news", "ana", "ben")
     many = send(api, {**TO_ANA, **LATER, "to": {"list_id": "news"}})
-    assert api.post(f"/messages/{many}/cancel").json()["status"] == "CANCELED"
+    named = api.get(f"/messages/{many}").json()["recipient"]
+    canceled = api.post(f"/messages/{many}/cancel").json()
+    assert (canceled["status"], canceled["recipient"]) == ("CANCELED", named)
     api.world.pass_time(hours=2)
     assert (api.mailbox.received, [status for _, status, _ in found(api)]) == ([], ["CANCELED"])
     assert api.get(f"/messages/{many}").json()["status"] == "CANCELED"

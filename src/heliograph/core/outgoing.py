@@ -254,6 +254,8 @@ def _texts(letter: Letter, to: Recipient) -> tuple[dict[str, Any] | None, dict[s
     """What stands in the message's `content`, and what fills it."""
     if letter.content is not None and is_literal(letter.content):
         seen = {**to.data, "data": to.data, "profile": to.profile}
+        if to.tenant is not None:
+            seen["tenant"] = to.tenant
         subject = courier_text.fill(letter.content["title"], seen) or letter.default_subject
         text = courier_text.fill(letter.content["body"], seen)
         return {"subject": subject, "text": text, "literal": True}, {}

@@ -51,7 +51,13 @@ def list_messages(
     there = _listed(connection, workspace_id, chosen, limit)
     taken_up = {sent.row.request_id for sent in there}
     found = [*there, *(sent for sent in waiting if sent.row.id not in taken_up)]
-    return sorted(found, key=lambda sent: sent.row.id, reverse=True)[:limit]
+    found = sorted(found, key=lambda sent: sent.row.id, reverse=True)[:limit]
+    # A request for many that was canceled is one message, to nobody yet.
+    unnamed = [sent.row.id for sent in found if not sent.recipient and sent.row.id == sent.row.request_id]
+    if not unnamed:
+        return found
+    told = waiting_requests.recipients(connection, workspace_id, unnamed)
+    return [sent._replace(recipients=told.get(sent.row.id, sent.recipients)) for sent in found]
 
 
 def _listed(connection: sa.Connection, workspace_id: int, chosen: Filter, limit: int) -> list[Sent]:

@@ -81,12 +81,25 @@ def as_canceled(row: request_rows.Request, now: int) -> rows.Message:
 
 
 def _sent(row: request_rows.Request, now: int) -> message_rows.Sent:
-    message, said = as_message(row), requests.stored(row.body)
+    told = _told(requests.stored(row.body))
+    return message_rows.Sent(as_message(row), row.event, (), is_delayed=now < row.due_at, recipients=told)
+
+
+def recipients(
+    connection: sa.Connection, workspace_id: int, identities: Collection[bytes]
+) -> dict[bytes, str]:
+    """Whom requests are for, in words, by their ids."""
+    whose = _REQUESTS.workspace_id == workspace_id, _REQUESTS.id.in_(identities)
+    found = connection.execute(sa.select(_REQUESTS.id, _REQUESTS.body).where(*whose))
+    return {row.id: _told(requests.stored(row.body)) for row in found}
+
+
+def _told(said: requests.Request) -> str:
     named = [*_named(said)]
     told = ", ".join(named[:_MOST_NAMED])
     if len(named) > _MOST_NAMED:
         told += f" and {len(named) - _MOST_NAMED} more"
-    return message_rows.Sent(message, row.event, (), is_delayed=now < row.due_at, recipients=told)
+    return told
 
 
 def _named(said: requests.Request) -> Iterator[str]:

@@ -90,7 +90,7 @@ def list_journey_runs(request: Call) -> Response[Runs]:
     """List runs, newest first."""
     query, ignored = request.read_courier_query(RunsQuery)
     who = request.principal
-    statuses = [one.strip() for one in query.status.split(",")] if query.status else None
+    statuses = [one.strip().upper() for one in query.status.split(",")] if query.status else None
     limit = paging.limit_of(query.limit, _USUAL_RUNS, _MOST_RUNS)
     wanted = journey_runs.Filter(
         None if statuses is None else journey_accounts.wanted(statuses),
