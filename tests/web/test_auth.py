@@ -81,6 +81,27 @@ def test_an_application_releases_no_batch(lone_api: client.Client) -> None:
     assert lone_api.post(path).status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("role", "method", "path"),
+    [
+        ("supervisor", "GET", "/providers"),
+        ("supervisor", "POST", "/providers"),
+        ("ingest", "POST", f"/automations/runs/{SOME}/cancel"),
+        ("ingest", "POST", f"/automations/batches/{SOME}/release"),
+        ("agent", "DELETE", "/api/agents/a"),
+    ],
+)
+def test_a_role_is_the_same_however_a_path_is_written(
+    lone_api: client.Client, role: str, method: str, path: str
+) -> None:
+    """Slashes that count for nothing open nothing; who may come in may write them."""
+    key = lone_api.key(role)
+    for spelled in (path, f"/{path}", f"{path}/", "/" + path[1:].replace("/", "//"), f"{path}//"):
+        url = f"http://heliograph{spelled}"
+        assert lone_api.send(method, url, key=key, content=b"{}").status_code == 403, spelled
+        assert lone_api.send(method, url, content=b"{}").status_code != 403, spelled
+
+
 def automation_endpoints() -> list[tuple[str, str]]:
     """(method, path) of everything that is served under /api/automation, with ids that nothing has."""
     return [

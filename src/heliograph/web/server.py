@@ -115,14 +115,13 @@ class Door:
 
     def _route(self, exchange: _Exchange) -> str:
         """The template of the path. Raises Litestar's NotFound and MethodNotAllowed: those need no key."""
-        exchange.path = _folded(_routable(exchange.scope))
+        # What is asked for is what is answered: roles know no other spelling of a path than routes do.
+        exchange.path = _folded(normalize_path(_routable(exchange.scope)))
         if exchange.is_ingest:
             return events.PATH
         # The framework answers OPTIONS by one of a path's handlers, which knows of no other: its refusal knows all.
         method = {"HEAD": "GET", "OPTIONS": "TRACE"}.get(exchange.method, exchange.method)
-        *_, template = self.routes.asgi_router.handle_routing(
-            path=normalize_path(exchange.path), method=method
-        )
+        *_, template = self.routes.asgi_router.handle_routing(path=exchange.path, method=method)
         return str(template)
 
     async def _answer(self, exchange: _Exchange) -> None:
