@@ -18,6 +18,9 @@ DATA: dict[str, Any] = {
     "two": 2,
     "half": 0.5,
     "text": "12",
+    "endless": "inf",
+    "grouped": "1_2",
+    "signed": " +.5 ",
     "empty": "",
     "yes": True,
     "no": False,
@@ -48,15 +51,16 @@ LITERALS = st.one_of(
     st.sampled_from(["null", "undefined", "true", "false", "''", "'gold'", "2", "0.5", "'2'"]),
     st.integers(-3, 3).map(str),
     st.text(alphabet="abcé'\"\\ ", max_size=4).map(json.dumps),
+    st.text(alphabet="abcg'\" 12", max_size=4).map(lambda text: f"`{text}`"),
 )
 TERMS = st.one_of(PATHS, LITERALS)
 COMPARED = st.tuples(TERMS, st.sampled_from(["===", "!==", "==", "!=", "<", "<=", ">", ">="]), TERMS).map(
     " ".join
 )
 ASKED = st.tuples(
-    st.sampled_from(["data.name", "data.plan"]),
+    st.sampled_from(["data.name", "data.plan", "data.text"]),
     st.sampled_from(["includes", "startsWith", "endsWith"]),
-    LITERALS.filter(lambda one: one[0] in "'\""),
+    LITERALS,
 ).map(lambda parts: f"{parts[0]}.{parts[1]}({parts[2]})")
 CONDITIONS = st.recursive(
     st.one_of(TERMS, COMPARED, ASKED),
@@ -82,6 +86,19 @@ def test_a_condition_holds_where_it_does_in_javascript(evaluator: javascript.San
 def test_what_is_missing_is_undefined(source: str) -> None:
     """Nothing raises: a path that ends early is undefined, which is not true."""
     assert not holds(source)
+
+
+@pytest.mark.parametrize(
+    "source", ["data.plan === `gold`", "!(data.plan < `gold`)", "data.text.includes(`12`)"]
+)
+def test_a_text_may_stand_in_backquotes(source: str) -> None:
+    """It is the text between them."""
+    assert holds(source)
+
+
+def test_a_path_may_be_as_long_as_a_condition() -> None:
+    """Nothing raises, however many names it has."""
+    assert holds("!data" + ".a" * 990)
 
 
 def test_a_place_may_have_any_number_of_digits() -> None:

@@ -27,6 +27,8 @@ LONGEST: Final = 2_000
 Look = Callable[[str], object]
 """The value of a root (`data`), or UNDEFINED."""
 Term = Callable[[Look], object]
+Step = Callable[[object, Look], object]
+"""From a value to what stands in it, or what it answers."""
 
 
 class Condition(NamedTuple):
@@ -157,11 +159,12 @@ class _Reader:
         return lambda look: look(name)
 
     def _member(self, term: Term) -> Term:
+        steps: list[Step] = []
         while mark := self._take(".", "?.", "["):
             if mark == "[":
                 key = self._either()
                 self._need("]")
-                term = _indexed(term, key)
+                steps.append(_indexed(key))
                 continue
             if self._at >= len(self._tokens) or self._tokens[self._at].kind != "name":
                 raise self._refused()
@@ -170,10 +173,10 @@ class _Reader:
             if name in _METHODS and self._take("("):
                 argument = self._either()
                 self._need(")")
-                term = _method(name, term, argument)
+                steps.append(_method(name, argument))
             else:
-                term = _indexed(term, _constant(name))
-        return term
+                steps.append(_indexed(_constant(name)))
+        return _along(term, steps) if steps else term
 
 
 def _literal(token: scripts.Token) -> object:
@@ -183,8 +186,6 @@ def _literal(token: scripts.Token) -> object:
         except ValueError:
             raise scripts.Malformed(f"{token.text} is no number of a condition") from None
         return int(number) if number.is_integer() else number
-    if token.text.startswith("`"):
-        return token.text[1:-1]
     return _ESCAPED.sub(_unescaped, token.text[1:-1])
 
 
@@ -242,11 +243,20 @@ def _compared(how: Callable[[Any, Any], bool], left: Term, right: Term) -> Term:
     return lambda look: how(left(look), right(look))
 
 
-def _indexed(holder: Term, key: Term) -> Term:
+def _along(term: Term, steps: Sequence[Step]) -> Term:
+    """What is found by going on from a term: many steps nest no calls."""
+
     def found(look: Look) -> object:
-        return _item(holder(look), key(look))
+        value = term(look)
+        for step in steps:
+            value = step(value, look)
+        return value
 
     return found
+
+
+def _indexed(key: Term) -> Step:
+    return lambda value, look: _item(value, key(look))
 
 
 _PLACE = re.compile("[0-9]{1,10}")
@@ -266,11 +276,12 @@ def _item(value: object, key: object) -> object:
     return UNDEFINED
 
 
-def _method(name: str, holder: Term, argument: Term) -> Term:
-    def asked(look: Look) -> object:
-        value, wanted = holder(look), argument(look)
+def _method(name: str, argument: Term) -> Step:
+    def asked(value: object, look: Look) -> object:
+        wanted = argument(look)
         if isinstance(value, str):
-            if not isinstance(wanted, str):
+            wanted = _text(wanted)
+            if wanted is None:
                 return False
             if name == "includes":
                 return wanted in value
@@ -280,6 +291,15 @@ def _method(name: str, holder: Term, argument: Term) -> Term:
         return False
 
     return asked
+
+
+def _text(value: object) -> str | None:
+    """What a value is as text, where a text is asked for it; None of lists and objects, which are in no text."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, (str, int, float)) and not isinstance(value, bool):
+        return str(value)
+    return next((name for name, one in _LITERALS.items() if one is value), None)
 
 
 def _truth(value: object) -> bool:
@@ -330,13 +350,14 @@ def _relation(mark: str) -> Callable[[Any, Any], bool]:
     return holds
 
 
+_NUMERIC = re.compile(r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|Infinity)")
+
+
 def _number(value: object) -> float:
     """What a value is as a number; what is none makes every comparison false."""
     if isinstance(value, (bool, int, float)) or value is None:
         return value or 0
     if isinstance(value, str):
-        try:
-            return float(value.strip() or 0)
-        except ValueError:
-            return float("nan")
+        text = value.strip()
+        return float(text or 0) if not text or _NUMERIC.fullmatch(text) else float("nan")
     return float("nan")

@@ -124,7 +124,7 @@ def _template(text: str, at: int, closed: str, opened: str) -> Token:
     found = _TEMPLATE.match(text, at + 1)
     if found is None:
         raise Malformed("a template in backquotes is not closed")
-    return Token(closed if found[1] == "`" else opened, found[0], at, found.end())
+    return Token(closed if found[1] == "`" else opened, text[at : found.end()], at, found.end())
 
 
 def _regex_may_follow(before: Sequence[Token]) -> bool:
