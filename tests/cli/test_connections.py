@@ -284,3 +284,14 @@ def test_a_body_that_ends_is_waited_for_no_more() -> None:
     made.data_received(b"2")
     timers.run_out()
     assert not line.closed
+
+
+def test_all_requests_hear_that_their_client_has_gone() -> None:
+    """Of requests that came at once each is told, the one that is being answered too, and writes to nobody."""
+    made, _, _ = connected()
+    asked = []
+    for _ in range(2):
+        made.data_received(b"GET /healthz HTTP/1.1\r\nhost: here\r\n\r\n")
+        asked.append(made.cycle)
+    made.connection_lost(ConnectionResetError())
+    assert [request.disconnected for request in asked] == [True, True]

@@ -122,7 +122,7 @@ def test_many_events_come_in_at_once(api: client.Client) -> None:
     read = [api.get(f"{PATH}/{identity}").json()["payload"]["n"] for identity in made.json()["ids"]]
     assert read == list(range(20))
     lines = b'{"event_type": "custom.a"}\n\n{"event_type": "custom.b"}\n'
-    streamed = api.send("POST", PATH, content=lines, headers={"Content-Type": "application/x-ndjson"})
+    streamed = api.send("POST", PATH, content=lines, headers={"Content-Type": "Application/X-NDJSON"})
     types = [api.get(f"{PATH}/{identity}").json()["event_type"] for identity in streamed.json()["ids"]]
     assert types == ["custom.a", "custom.b"]
 
@@ -155,6 +155,8 @@ def test_null_says_of_a_field_that_it_is_not_given(api: client.Client) -> None:
         (b'{"event_type": "custom.a"}\n\n{"event_type": 7,}\n', "line 3, column 18: "),
         (b'\n{"event_type": oops}', "line 2, column 16: "),
         (b'{"event_type": "custom.a"}\n\n[1]\n', "line 3 is not a JSON object"),
+        (b'{"event_type": "custom.a"}\n{"event_type": "b"},{"event_type": "c"}', "line 2, column 20: "),
+        (b'{"event_type": "custom.a", "payload": {"a": [{}\n{}]}}', "line 1, column "),
     ],
 )
 def test_a_line_that_is_no_json_is_told_by_its_number(

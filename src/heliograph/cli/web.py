@@ -7,7 +7,7 @@ import contextlib
 import errno
 import socket
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httptools
 import uvicorn
@@ -155,6 +155,8 @@ class _Connection(HttpToolsProtocol):
     """Whether a request is next."""
     _is_deaf = False
     """Whether what still comes is not read."""
+    _answered: RequestResponseCycle | None = None
+    """The request that is being answered; others that came behind it wait."""
     _head = _begun = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -163,9 +165,17 @@ class _Connection(HttpToolsProtocol):
         self._expect(HEAD_SECONDS, self._give_up, _TOO_SLOW)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait for nothing more."""
+        """Wait for nothing more; the library tells the last request alone that nobody hears its answer."""
         self._patience.cancel()
         super().connection_lost(exc)
+        answered = self._answered
+        if answered is not None and not answered.response_complete:
+            answered.disconnected = True
+            answered.message_event.set()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
 
     def data_received(self, data: bytes) -> None:
         """Read on; the parser keeps what it has of a head, however long that becomes."""
