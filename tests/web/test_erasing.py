@@ -196,6 +196,32 @@ def test_what_is_in_hand_ends_before_it_is_forgotten(api: client.Client) -> None
     assert tables.rows(api.store, "erasures") == []
 
 
+def test_nobody_waits_for_somebody_else_to_be_forgotten(api: client.Client) -> None:
+    """While something of one person is on its way, those who are deleted after them are taken out of history."""
+    for name in ("ana-7", "ben-8", "cleo-9"):
+        api.put(f"/profiles/{name}", {"profile": {"email": f"{name}@example.com"}})
+    api.make_rule(conditions=None, actions=[{"type": "send_message", "text": "Hello"}])
+    api.happen(contact_id="ben-8")
+    api.happen(contact_id="cleo-9")
+    api.decide()
+    before, left = api.mailbox.answer, []
+
+    def busy(outgoing: channels.Outgoing) -> channels.Answer:
+        for name in ("ana-7", "ben-8", "cleo-9"):
+            people.delete_contact(api.store, api.world.workspace_id, None, name, api.clock.now())
+            sweep_now(api)
+            left.append(sorted({word for _, word in named(api, "ana-7", "ben-8", "cleo-9")}))
+        return before(outgoing)
+
+    api.mailbox.answer = busy
+    api.happen(contact_id="ana-7")
+    api.decide()
+    assert left == [["ana-7", "ben-8", "cleo-9"], ["ana-7", "cleo-9"], ["ana-7"]]
+    sweep(api)
+    assert named(api, "ana-7") == []
+    assert tables.rows(api.store, "erasures") == []
+
+
 def test_what_bounced_goes_with_whoever_it_bounced_from(api: client.Client) -> None:
     """Soft bounces of their address are forgotten, of others kept, as are addresses that nothing is sent to."""
     for name in ("ana", "ben"):

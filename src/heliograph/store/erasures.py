@@ -34,8 +34,8 @@ class Erasure(NamedTuple):
     id: bytes
     user_id: str
     who: pseudonyms.Pseudonym
-    reached: bytes | None
-    until: bytes | None
+    reached: bytes
+    until: bytes
 
     @property
     def last(self) -> bytes:
@@ -60,8 +60,6 @@ def workspaces(store: database.Database) -> list[int]:
 def step(store: database.Database, workspace_id: int, now: int) -> bool:
     """One bite; gives whether there is more to do in this round."""
     cohort = _cohort(store, workspace_id, now)
-    if not cohort:
-        return False
     for one in cohort:
         if _own_rows(store, one, now):
             return True
@@ -72,19 +70,24 @@ def step(store: database.Database, workspace_id: int, now: int) -> bool:
 
 
 def _cohort(store: database.Database, workspace_id: int, now: int) -> list[Erasure]:
-    """Those who go together: whoever joins later has a walk over the events of their own."""
-    mine = _ERASURES.workspace_id == workspace_id
+    """Those who go together: whoever joins later has a walk over the events of their own.
+
+    Nobody waits for those who have walked, of whom something is on its way.
+    """
+    mine, walked = _ERASURES.workspace_id == workspace_id, _ERASURES.reached >= _ERASURES.until
     columns = [_ERASURES[name] for name in ("workspace_id", "id", "user_id", "pseudonym", "reached", "until")]
-    query = sa.select(*columns).order_by(_ERASURES.id).limit(_PEOPLE_AT_ONCE)
+    query = sa.select(*columns).where(mine).limit(_PEOPLE_AT_ONCE)
+    begun = query.where(_ERASURES.until.is_not(None)).order_by(walked, _ERASURES.id)
+    waiting = query.where(_ERASURES.until.is_(None)).order_by(_ERASURES.id)
     with store.reading() as connection:
-        found = connection.execute(query.where(mine, _ERASURES.until.is_not(None))).all()
-    if not found:
+        found = connection.execute(begun).all()
+        fresh = [] if any(row.reached < row.until for row in found) else connection.execute(waiting).all()
+    if fresh:
         with store.writing() as connection:
-            waiting = connection.execute(query.where(mine)).all()
             place = {"reached": bytes(16), "until": ids.head(now) + b"\xff" * 8}
-            chosen = _ERASURES.id.in_([row.id for row in waiting])
-            connection.execute(sa.update(schema.erasures).where(mine, chosen).values(**place))
-            found = connection.execute(query.where(mine, chosen)).all()
+            chosen = (_ERASURES.id.in_([row.id for row in fresh]), _ERASURES.until.is_(None))
+            connection.execute(sa.update(schema.erasures).where(mine, *chosen).values(**place))
+            found = connection.execute(begun).all()
     return [
         Erasure(
             row.workspace_id, row.id, row.user_id, _pseudonym.decode(row.pseudonym), row.reached, row.until
@@ -186,30 +189,29 @@ def _conversations(connection: sa.Connection, one: Erasure) -> int:
 
 
 def _walk(store: database.Database, cohort: Sequence[Erasure], now: int) -> bool:
-    """The next events with their runs, and requests to send; gives whether there are more. All stand at one place."""
-    first = cohort[0]
-    assert first.reached is not None
-    assert first.until is not None
-    if first.reached >= first.until:
+    """The next events with their runs, and requests to send, for those at one place; gives whether there are more."""
+    walking = [one for one in cohort if one.reached < one.until]
+    if not walking:
         return False
+    first = min(walking, key=lambda one: (one.reached, one.until))
+    # Two processes that begin at once may leave some behind others.
+    walking = [one for one in walking if one.reached == first.reached]
     with store.writing() as connection:
-        edges = [_edge(connection, key, first) for key in (_EVENTS.id, _REQUESTS.id)]
-        reached = min(edges)
-        found = _events(connection, cohort, reached)
+        reached = min(_edge(connection, key, first) for key in (_EVENTS.id, _REQUESTS.id))
+        found = _events(connection, walking, reached)
         store.lock_partitions(connection, {one.partition for one in found})
         for one, theirs in found.items():
             departures.end_events(connection, one.workspace_id, theirs, now)
             _scrub_events(connection, one, theirs)
-        _requests(connection, cohort, reached)
-        mine = _ERASURES.workspace_id == first.workspace_id
-        chosen = _ERASURES.id.in_([one.id for one in cohort])
-        connection.execute(sa.update(schema.erasures).where(mine, chosen).values(reached=reached))
+        _requests(connection, walking, reached)
+        at = (_ERASURES.workspace_id == first.workspace_id, _ERASURES.reached == first.reached)
+        chosen = _ERASURES.id.in_([one.id for one in walking])
+        connection.execute(sa.update(schema.erasures).where(*at, chosen).values(reached=reached))
     return True
 
 
 def _edge(connection: sa.Connection, key: sa.Column[Any], first: Erasure) -> bytes:
     """How far a bite goes along a table: to its last row, where there are more than it takes, else to the end."""
-    assert first.until is not None
     rows = sa.select(key).where(
         key.table.c.workspace_id == first.workspace_id, key > first.reached, key <= first.until
     )
