@@ -129,6 +129,20 @@ def test_a_tenants_journey_is_started_by_nobody_elses_events(api: Client) -> Non
     assert answer.text.count("there is no published journey") == 2
 
 
+def test_a_journey_that_was_somebody_elses_is_not_taken_over(api: Client) -> None:
+    """The id of a journey that a tenant, or the workspace, has deleted is not another tenant's: it has versions."""
+    shop, bank = keys_of(api)
+    for owner, name in ((shop, "theirs"), ("", "ours")):
+        path = f"/automations/templates/{name}"
+        define(api, name, owner)
+        assert api.delete(path, key=owner).status_code == 204
+        said = {"name": "mine", "status": "published", "steps": [HOUR]}
+        assert api.put(path, said, key=bank).status_code == 409
+        assert api.get(f"{path}/versions", key=bank).status_code == 404
+        define(api, name, owner)
+        assert [one["version"] for one in api.get(f"{path}/versions", key=owner).json()["versions"]] == [3, 1]
+
+
 @pytest.mark.parametrize(
     ("path", "query"),
     [
