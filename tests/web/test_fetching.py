@@ -211,6 +211,16 @@ def test_what_is_asked_in_vain_ends_the_run(api: Client) -> None:
     assert api.world.calls.received == []
 
 
+def test_a_password_in_an_address_is_not_told(api: Client) -> None:
+    """One that a run makes is refused, and stands in nothing that is told of the step."""
+    url = "https://shop:hunter2@api.example/data?key=hunter2"
+    run_id = invoke(api, {"action": "fetch-data", "webhook": {"url": "refs.data.url"}}, data={"url": url})
+    api.world.run_until_idle()
+    (step,) = steps_of(api, run_id)
+    assert (step["status"], step["explain"]["request"]) == ("ERROR", "GET https://api.example/data")
+    assert "hunter2" not in str(step)
+
+
 def test_an_answer_that_no_database_takes_ends_the_run(api: Client) -> None:
     """What cannot be written down is told with its place, and holds up nobody else."""
     answers(api, {"owner": "a\0b"})

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from heliograph import errors
 from tests.web.client import Client, faults
 
 CONTENT: dict[str, Any] = {
@@ -174,6 +175,27 @@ def test_an_alias_belongs_to_one_template(lone_api: Client) -> None:
     dropped = {"notification": {"name": "x", "content": CONTENT, "alias": None}}
     assert "alias" not in lone_api.put(f"/notifications/{first['id']}", dropped).json()
     assert lone_api.put(f"/notifications/{second['id']}", {"notification": wanted}).status_code == 200
+
+
+def test_an_archived_template_lets_its_alias_go(api: Client) -> None:
+    """Whoever takes its alias is sent by that name from then on; it keeps its id, by which it is read."""
+    first = create(api, alias="order")
+    assert api.delete("/notifications/order").status_code == 204
+    assert api.get("/notifications/order").json()["id"] == first["id"]
+    second, third = create(api, alias="order"), create(api)
+    assert api.get("/notifications/order").json()["id"] == second["id"]
+    assert "alias" not in api.get(f"/notifications/{first['id']}").json()
+    api.delete(f"/notifications/{second['id']}")
+    renamed = {"notification": {"name": "x", "content": CONTENT, "alias": "order"}}
+    assert api.put(f"/notifications/{third['id']}", renamed).status_code == 200
+    assert api.get("/notifications/order").json()["id"] == third["id"]
+
+
+def test_an_alias_is_nobody_elses_id(lone_api: Client) -> None:
+    """A template that comes from a file under an id which is another's alias is refused: sends would change hands."""
+    create(lone_api, alias="order")
+    with pytest.raises(errors.Conflict):
+        lone_api.world.template("order", subject="Other", text="Other")
 
 
 def test_a_repeated_request_makes_one_template(lone_api: Client) -> None:

@@ -110,9 +110,9 @@ def asked(scene: plans.Scene, request: Mapping[str, Any]) -> effects.Deliver:
 
 
 def told(request: Mapping[str, Any]) -> str:
-    """A request in a word or two, without its query, which may hold secrets."""
+    """A request in a word or two, without what may be secret: its query, and a password before its host."""
     scheme, place, path, *_ = urlsplit(request["url"])
-    return f"{request['method']} {urlunsplit((scheme, place, path, '', ''))}"
+    return f"{request['method']} {urlunsplit((scheme, place.rpartition('@')[2], path, '', ''))}"
 
 
 def read_answer(body: str) -> dict[str, Any]:

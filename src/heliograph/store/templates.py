@@ -7,6 +7,7 @@ transaction and raises the workspace's `definitions_version` before it writes.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -212,7 +213,7 @@ def _made(
     publishes: bool,
 ) -> Template:
     alias = None if isinstance(alias, msgspec.UnsetType) else alias
-    _refuse_taken(connection, workspace_id, identity, alias)
+    _take_names(connection, workspace_id, identity, alias)
     _refuse_unknown(connection, workspace_id, said)
     number = workspaces.next_number(connection, workspace_id, "templates")
     made = Template(identity, number, 0, now, now, True, alias, None, said, None)
@@ -243,7 +244,7 @@ def change(
     refuse_fixed(stored)
     name = stored.alias if isinstance(alias, msgspec.UnsetType) else alias
     if name != stored.alias:
-        _refuse_taken(connection, workspace_id, None, name)
+        _take_names(connection, workspace_id, None, name)
     _refuse_unknown(connection, workspace_id, said)
     made = stored._replace(draft=said, updated_at=max(now, stored.updated_at), alias=name)
     _update(
@@ -350,14 +351,24 @@ def _refuse_unknown(connection: sa.Connection, workspace_id: int, said: Said) ->
         raise errors.InvalidInput(faults=faults)
 
 
-def _refuse_taken(
+def _take_names(
     connection: sa.Connection, workspace_id: int, identity: str | None, alias: str | None
 ) -> None:
-    """Raises errors.Conflict where another record has this id, or another template this alias."""
-    columns = ((_TEMPLATES.id, identity), (_TEMPLATES.id, alias), (_TEMPLATES.alias, alias))
-    for column, name in columns:
-        if name is None:
-            continue
+    """Let an archived template give up its alias to one that takes it for a name.
+
+    Raises errors.Conflict where another record has this id, or another template this alias.
+    """
+    names = [name for name in (identity, alias) if name is not None]
+    connection.execute(
+        sa.update(schema.templates)
+        .where(
+            _TEMPLATES.workspace_id == workspace_id,
+            _TEMPLATES.alias.in_(names),
+            _TEMPLATES.archived_at.is_not(None),
+        )
+        .values(alias=None)
+    )
+    for column, name in itertools.product((_TEMPLATES.id, _TEMPLATES.alias), names):
         query = sa.select(_TEMPLATES.id).where(_TEMPLATES.workspace_id == workspace_id, column == name)
         if connection.execute(query).first() is not None:
             what = "alias" if name == alias else "id"
