@@ -5,9 +5,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from heliograph import channels, testing
-from heliograph.core import effects
+from heliograph.core import effects, ids
 from heliograph.engine import bounds, lanes, rooms
 from heliograph.store import rows
+from tests import tables
 from tests.engine import acts
 
 BACKLOG = 3_000
@@ -66,6 +67,24 @@ def test_many_noisy_ones_leave_room_for_a_quiet_one(world: testing.World) -> Non
         turns += 1
         assert turns <= 13
     assert len(acts.decided(world)) < 600 * 12 / 2 + 2
+
+
+def test_a_quiet_workspace_is_decided_beside_a_crowd_of_timers(world: testing.World) -> None:
+    """Where thousands of timers of another workspace are due at once, an event is decided long before they are."""
+    acts.sized(world.turns, 100)
+    quiet, now = acts.workspace(world, "quiet"), world.clock.now()
+    owner, kind = world.workspace_id, int(effects.Timer.RUN)
+    writes = rows.Writes()
+    writes.timers = [
+        rows.Timer(n % 64, now - 1, owner, kind, ids.mint(now, n, n % 64, n)) for n in range(2 * BACKLOG)
+    ]
+    with world._session.transaction() as connection:
+        world._session.hot.write(connection, writes, (0,), 0)
+    (mine,) = acts.events_in(world, quiet, list(crowd(1, "q")))
+    while mine not in acts.decided(world):
+        assert world.turns.take().more
+    left = len(tables.rows(world.app.store, "timers"))
+    assert left > BACKLOG, "the crowd is still there"
 
 
 def test_a_quiet_workspace_is_delivered_beside_a_backlog(world: testing.World) -> None:

@@ -32,9 +32,10 @@ def take(
     now: int = samples.NOW,
     start: int = 0,
     replies: Sequence[rows.Inbox] = (),
+    crowded: bool = False,
 ) -> rows.Taken:
     with session.transaction() as connection:
-        taken: rows.Taken = session.hot.take(connection, now, limit, start, replies)
+        taken: rows.Taken = session.hot.take(connection, now, limit, start, replies, crowded)
     return taken
 
 
@@ -288,3 +289,57 @@ def test_a_pause_that_is_over_wakes_nobody(store: database.Database, session: da
     """A pause that ran out stays in its record, but is nothing to be woken for."""
     set_workspace(store, 1, is_paused=True, paused_until=samples.NOW - 1)
     assert session.hot.next_due(session.connection, samples.NOW) is None
+
+
+CROWD, TURNS = 8_000, 40
+
+
+@pytest.mark.parametrize("quiet", ["inbox", "timers", "events"])
+@pytest.mark.parametrize("noisy", ["inbox", "timers", "instants"])
+@pytest.mark.parametrize("owner", [1, 3])
+def test_a_backlog_of_one_workspace_holds_up_no_other(
+    session: database.Session, noisy: str, quiet: str, owner: int
+) -> None:
+    """However much of one workspace waits in a queue, what is due of another is taken in one of the next turns."""
+    many = range(CROWD)
+    if noisy == "inbox":
+        put(session, inbox=[samples.reply(n, workspace=owner)._replace(partition=n % 64) for n in many])
+    else:
+        at = [samples.NOW - 64 + n % 64 * (noisy == "instants") for n in many]
+        timers = [samples.timer(n, workspace=owner, wake_at=at[n])._replace(partition=n % 64) for n in many]
+        put(session, timers=timers)
+    last = CROWD + 1
+    if quiet == "inbox":
+        put(session, inbox=[samples.reply(last, workspace=2)])
+    elif quiet == "timers":
+        put(session, timers=[samples.timer(last, workspace=2)])
+    else:
+        put(session, events=[samples.event(last, workspace=2)])
+    start, crowded, taken_of = 0, False, list[int]()
+    for _ in range(TURNS):
+        taken = take(session, start=start, crowded=crowded)
+        start, crowded = taken.reached, taken.crowded
+        for found in (taken.inbox, taken.timers, taken.events):
+            taken_of += [row.workspace_id for row in found]
+        if 2 in taken_of:
+            break
+        assert taken.more
+    assert 2 in taken_of
+    assert len(taken_of) < CROWD
+
+
+def test_shares_leave_everything_in_its_order(session: database.Session) -> None:
+    """Whatever the shares are, everything is taken once, and of each workspace the oldest first."""
+    made = [samples.timer(n, workspace=1 + n % 3, wake_at=samples.NOW - n % 7) for n in range(900)]
+    put(session, timers=made, inbox=[samples.reply(n, workspace=1 + n % 2) for n in range(900)])
+    start, crowded, inbox, timers = 0, False, list[rows.Inbox](), list[rows.Timer]()
+    while (taken := take(session, limit=60, start=start, crowded=crowded)).versions:
+        start, crowded = taken.reached, taken.crowded
+        inbox += taken.inbox
+        timers += taken.timers
+    assert (len(inbox), len(timers)) == (900, 900)
+    for workspace in (1, 2, 3):
+        instants = [one.wake_at for one in timers if one.workspace_id == workspace]
+        assert instants == sorted(instants)
+        answers = [one.id for one in inbox if one.workspace_id == workspace]
+        assert answers == sorted(answers)

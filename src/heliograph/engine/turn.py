@@ -81,6 +81,8 @@ class Turns:
         """The input that was marked last, until a turn is not refused."""
         self._storing = self._is_careful = False
         """Whether answers are being stored; whether a turn was refused: until one is not, no input begins another."""
+        self._is_crowded = False
+        """Whether the last turn had room for no events."""
         self._latest = self._debts = 0
         """The instant of the last turn, and how much turns of this instant have laid into inboxes in its order."""
         self._started = started.Started(store, session, doors, limits.misfire_grace, scripted)
@@ -140,7 +142,8 @@ class Turns:
             self._taken = [(answer.workspace_id, answer.message_id) for answer in answers]
             settled = self._settled(connection, answers, now) if answers else []
             wanted = limit - self._untold(answers, settled)
-            taken = hot.take(connection, now, wanted, self._start, [a.reply for a in settled if a.reply])
+            told = [a.reply for a in settled if a.reply]
+            taken = hot.take(connection, now, wanted, self._start, told, self._is_crowded)
             inputs = [(row.workspace_id, row.id) for row in (*taken.inbox, *taken.timers, *taken.events)]
             # An answer and what its run is told of it have one id.
             self._taken = list(dict.fromkeys([*self._taken, *inputs]))
@@ -180,8 +183,7 @@ class Turns:
         self._handover.stored(len(answers))
         if claimed:
             self._handover.give(claimed, lambda space: self._workspaces[space].version)
-        if taken.events:
-            self._start = taken.events[-1].workspace_id
+        self._start, self._is_crowded = taken.reached, taken.crowded
         worked = max(len(inputs), len(answers), desk.judged // bounds.PEOPLE_PER_INPUT)
         ended = self._stopwatch()
         self._size.learn(limit, worked, ended - began, ended - written, len(taken.versions))

@@ -246,8 +246,12 @@ class Taken(NamedTuple):
     """The definitions' version of every workspace that something was taken of."""
     held: Collection[int]
     """Those of them whose deliveries are on hold."""
+    reached: int = 0
+    """The workspace after which the next walk over them begins."""
     last_now: int = 0
     """The latest instant at which others had taken these partitions, where they may have since it was asked."""
+    crowded: bool = False
+    """Whether answers and timers left no room for events: the next turn is to look for who has a share."""
 
 
 class Writes:

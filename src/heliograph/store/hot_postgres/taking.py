@@ -7,6 +7,7 @@ more partitions than fill its batch: the rest is for other workers.
 
 from __future__ import annotations
 
+import functools
 import operator
 import secrets
 from collections import Counter
@@ -15,6 +16,7 @@ from typing import LiteralString, NamedTuple
 
 from heliograph.core import ids
 from heliograph.store import packing, rows
+from heliograph.store.hot_postgres import sharing
 from heliograph.store.hot_postgres.connection import LOCKS, Connection, fetch
 from heliograph.store.hot_postgres.reading import EVENT
 from heliograph.store.hot_postgres.writing import put_inbox
@@ -121,38 +123,63 @@ class Locked(NamedTuple):
 
 
 def take(
-    connection: Connection, now: int, limit: int, start: int, replies: Sequence[rows.Inbox] = ()
+    connection: Connection,
+    now: int,
+    limit: int,
+    start: int,
+    replies: Sequence[rows.Inbox] = (),
+    crowded: bool = False,
 ) -> rows.Taken:
     """Take up to `limit` inputs that are due and lock their partitions for this transaction.
 
     Answers and debts first, then timers, then events; paused workspaces keep their events. The walk over
     workspaces starts after `start`, and none takes more than its share while others wait. `replies` are at hand
-    and go first among the answers; those of a partition that somebody else has are laid into its inbox.
+    and go first among the answers; those of a partition that somebody else has are laid into its inbox. `crowded` is
+    what the turn before was told: only then is it looked for who has a share of answers and timers.
     """
     ready = _look(connection, now, limit, start)
-    locked = _lock(connection, ready, limit - len(replies), start, _most_answered(replies))
+    locked = _lock(connection, ready, limit - len(replies), start, _most_answered(replies), crowded=crowded)
     own = [reply for reply in replies if reply.partition in locked.partitions]
     put_inbox(connection, [reply for reply in replies if reply.partition not in locked.partitions])
     if not locked.partitions:
-        return rows.Taken((), [], [], [], False, {}, ())
-    mine = packing.pack(Smallints, sorted(locked.partitions))
+        return rows.Taken((), [], [], [], False, {}, (), start)
     room = limit - len(own)
-    inbox: list[rows.Inbox] = own
+    shared = None
+    if crowded and room > 0:
+        places = [place for place in _shuffled() if place in locked.partitions]
+        shared = sharing.take(
+            connection, now, room, places, locked.lines, start, functools.partial(_events, connection)
+        )
+    inbox, timers, events, reached, is_cut = (
+        _oldest(connection, now, room, ready, locked, start) if shared is None else (*shared, True)
+    )
+    inbox = sorted((*own, *inbox))
+    workspaces = {row.workspace_id for row in inbox} | {row.workspace_id for row in timers}
+    versions, held, latest = _standing(connection, workspaces | {row.workspace_id for row in events})
+    full = len(inbox) + len(timers) + len(events) >= limit
+    more = full or locked.left or is_cut or crowded or _is_cut(locked, inbox, events)
+    is_crowded = shared is not None or (full and not events)
+    partitions = tuple(sorted(locked.partitions))
+    return rows.Taken(partitions, inbox, timers, events, more, versions, held, reached, latest, is_crowded)
+
+
+def _oldest(
+    connection: Connection, now: int, room: int, ready: Ready, locked: Locked, start: int
+) -> tuple[list[rows.Inbox], list[rows.Timer], list[rows.Event], int, bool]:
+    """The oldest inputs of what is locked, the workspace that was reached, and whether there may be more timers."""
+    mine = packing.pack(Smallints, sorted(locked.partitions))
+    inbox: list[rows.Inbox] = []
     timers: list[rows.Timer] = []
     is_cut = False
     if ready.answered and room > 0:
-        inbox = sorted((*own, *map(rows.Inbox._make, fetch(connection, _TAKE_INBOX, (mine, room, room)))))
-    room = limit - len(inbox)
+        inbox = [rows.Inbox._make(row) for row in fetch(connection, _TAKE_INBOX, (mine, room, room))]
+        room -= len(inbox)
     timed = locked.partitions.intersection(ready.timed)
     if timed and room > 0:
         timers, is_cut = _take_timers(connection, timed, room, now)
         room -= len(timers)
     events = _take_events(connection, locked.lines if room > 0 else [], room, start)
-    workspaces = {row.workspace_id for row in inbox} | {row.workspace_id for row in timers}
-    standing = _standing(connection, workspaces | {row.workspace_id for row in events})
-    full = len(inbox) + len(timers) + len(events) >= limit
-    more = full or locked.left or is_cut or _is_cut(locked, inbox, events)
-    return rows.Taken(tuple(sorted(locked.partitions)), inbox, timers, events, more, *standing)
+    return inbox, timers, events, events[-1].workspace_id if events else start, is_cut
 
 
 def _take_timers(
@@ -197,18 +224,24 @@ def _shuffled() -> list[int]:
     return [(first + n) % ids.PARTITIONS for n in range(ids.PARTITIONS)]
 
 
-def _lock(connection: Connection, ready: Ready, limit: int, start: int, wanted: Collection[int]) -> Locked:
+def _lock(
+    connection: Connection, ready: Ready, limit: int, start: int, wanted: Collection[int], *, crowded: bool
+) -> Locked:
     """Lock those `wanted` that nobody else has, and as many partitions more as fill the turn."""
-    lines = sorted(ready.lines, key=lambda line: _place(line, start))
+    lines = sorted(ready.lines, key=lambda line: sharing.place_of(line[1], start))
     # Those without events go first: behind long queues they would never have their turn. So do those in which
     # somebody has waited the longest for a time that has come.
     quiet = {*ready.answered, *ready.timed}.difference(place for place, _ in lines)
     first = dict.fromkeys((*wanted, *sorted(quiet), *ready.timed[:_FILLED_BY]))
+    if crowded:
+        # Whichever is first of those, it would be first again and again: they take turns.
+        there = {*ready.answered, *ready.timed, *(place for place, _ in lines)}
+        first, lines = dict.fromkeys((*wanted, *(place for place in _shuffled() if place in there))), []
     lines[:0] = [(place, 0) for place in first]
     locked = Locked(set(), [], {}, {}, bool(lines))
     if not lines:
         return locked
-    share = _share(limit, len({workspace for _, workspace in ready.lines}))
+    share = sharing.share(limit, len({workspace for _, workspace in ready.lines}))
     counted = max(-(-limit // _FILLED_BY), _COUNTED_AT_LEAST)
     values = (
         share,
@@ -225,6 +258,8 @@ def _lock(connection: Connection, ready: Ready, limit: int, start: int, wanted: 
             if workspace:
                 locked.lines.append((place, workspace))
                 locked.events[place, workspace] = events if events < counted else limit
+    if crowded:
+        locked.lines.extend(line for line in ready.lines if line[0] in locked.partitions)
     return locked._replace(left=len(walked) < len(lines) or not all(tried for _, _, tried, *_ in walked))
 
 
@@ -243,11 +278,6 @@ def _marked(lines: Sequence[tuple[int, int]]) -> list[tuple[int, int, int]]:
     return marked
 
 
-def _place(line: tuple[int, int], start: int) -> tuple[bool, int]:
-    """Where a line stands in a walk over workspaces that begins after `start`."""
-    return line[1] <= start, line[1]
-
-
 _TO_SEND: LiteralString = _LINES.replace("{queue}", "send_due").replace(
     "{closed}", "SELECT id FROM workspaces WHERE hold_deliveries"
 )
@@ -262,24 +292,23 @@ def lines_to_send(connection: Connection, limit: int, start: int) -> list[tuple[
 def _take_events(
     connection: Connection, lines: Sequence[tuple[int, int]], room: int, start: int
 ) -> list[rows.Event]:
-    if not lines:
+    return _events(connection, quotas(lines, room, start), room) if lines else []
+
+
+def _events(connection: Connection, asked: Sequence[tuple[int, int, int]], room: int) -> list[rows.Event]:
+    if not asked or room <= 0:
         return []
-    values = (*packing.columns((Smallints, Integers, Integers), quotas(lines, room, start)), room)
+    values = (*packing.columns((Smallints, Integers, Integers), asked), room)
     return [rows.Event._make(row) for row in fetch(connection, _TAKE_EVENTS, values)]
-
-
-def _share(room: int, workspaces: int) -> int:
-    """How much of a turn is one workspace's while so many wait."""
-    return room if workspaces < 2 else max(5, room // 5)
 
 
 def quotas(lines: Sequence[tuple[int, int]], room: int, start: int) -> list[tuple[int, int, int]]:
     """How many may be taken of each line: a fifth of the room for a workspace while others wait."""
     width = Counter(workspace for _, workspace in lines)
-    share = _share(room, len(width))
+    share = sharing.share(room, len(width))
     place: Counter[int] = Counter()
     made: list[tuple[int, int, int]] = []
-    for partition, workspace in sorted(lines, key=lambda line: _place(line, start)):
+    for partition, workspace in sorted(lines, key=lambda line: sharing.place_of(line[1], start)):
         # What does not divide goes to the first lines; which are first changes from turn to turn.
         least, rest = divmod(share, width[workspace])
         quota = least + (place[workspace] < rest)

@@ -11,7 +11,7 @@ from heliograph.store.hot_sqlite.connection import Connection, wanted
 from heliograph.store.hot_sqlite.pacing import MOVE
 from heliograph.store.hot_sqlite.portions import Insertion, Work
 from heliograph.store.hot_sqlite.reading import EVENT, MESSAGE
-from heliograph.store.hot_sqlite.taking import Line, take_line
+from heliograph.store.hot_sqlite.sharing import Line, take_line
 
 _EVENT_AT = 1 + len(rows.Message._fields)
 _REST_AT = _EVENT_AT + len(rows.Event._fields)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any, NamedTuple
 
 from heliograph.core import ids
 from heliograph.store import rows
+from heliograph.store.hot_sqlite import sharing
 from heliograph.store.hot_sqlite.connection import Connection
-from heliograph.store.hot_sqlite.reading import EVENT
+from heliograph.store.hot_sqlite.sharing import MOST_TRIES, take_line
 
 _EVERYWHERE = tuple(range(ids.PARTITIONS))
-_MOST_TRIES = 5
-"""An inbox row that was refused as often is set aside for an operator."""
 
 
 def last_now(connection: Connection) -> int:
@@ -21,25 +19,45 @@ def last_now(connection: Connection) -> int:
 
 
 def take(
-    connection: Connection, now: int, limit: int, start: int, replies: Sequence[rows.Inbox] = ()
+    connection: Connection,
+    now: int,
+    limit: int,
+    start: int,
+    replies: Sequence[rows.Inbox] = (),
+    _crowded: bool = False,
 ) -> rows.Taken:
     """Take up to `limit` inputs that are due and lock their partitions for this transaction.
 
     Answers and debts first, then timers, then events; paused workspaces keep their events. The walk over
     workspaces starts after `start`, and none takes more than its share while others wait. `replies` are at hand
-    and go first among the answers; those of a partition that somebody else has are laid into its inbox.
+    and go first among the answers; those of a partition that somebody else has are laid into its inbox. Whether it is
+    crowded is seen here before anything is taken.
     """
-    inbox = sorted((*replies, *_take_inbox(connection, limit - len(replies))))
-    timers = _take_timers(connection, now, limit - len(inbox))
-    room = limit - len(inbox) - len(timers)
-    events, cut = _take_events(connection, room, _paused(connection, now), start)
+    room = limit - len(replies)
+    found = _oldest_inbox(connection, room)
+    timers = _oldest_timers(connection, now, room - len(found))
+    shared = None
+    if 0 < room <= len(found) + len(timers):
+        shared = sharing.take(connection, now, room, _paused(connection, now), start)
+    if shared is None:
+        _forget_inbox(connection, found)
+        _forget_timers(connection, timers)
+        room -= len(found) + len(timers)
+        events, cut = _take_events(connection, room, _paused(connection, now), start)
+        reached = events[-1].workspace_id if events else start
+    else:
+        found, timers, events, reached = shared
+        cut = True
+    inbox = sorted((*replies, *found))
     workspaces = (
         {row.workspace_id for row in inbox}
         | {row.workspace_id for row in timers}
         | {row[0] for row in events}
     )
     more = cut or len(inbox) + len(timers) + len(events) >= limit
-    return rows.Taken(_EVERYWHERE, inbox, timers, events, more, *_standing(connection, workspaces))
+    return rows.Taken(
+        _EVERYWHERE, inbox, timers, events, more, *_standing(connection, workspaces), reached=reached
+    )
 
 
 def _standing(connection: Connection, workspaces: Collection[int]) -> tuple[dict[int, int], set[int]]:
@@ -56,37 +74,43 @@ def _standing(connection: Connection, workspaces: Collection[int]) -> tuple[dict
     return versions, held
 
 
-def _take_inbox(connection: Connection, limit: int) -> list[rows.Inbox]:
+def _oldest_inbox(connection: Connection, limit: int) -> list[rows.Inbox]:
     if limit <= 0:
         return []
     found = connection.execute(
         "SELECT partition, workspace_id, id, kind, run_id, body, attempts FROM inbox"
-        f" WHERE attempts < {_MOST_TRIES} ORDER BY workspace_id, id, kind LIMIT ?",
+        f" WHERE attempts < {MOST_TRIES} ORDER BY workspace_id, id, kind LIMIT ?",
         (limit,),
-    ).fetchall()
-    if found:
-        # One writer: nothing can have come in below the last row since it was read.
-        connection.execute(
-            f"DELETE FROM inbox WHERE (workspace_id, id, kind) <= (?, ?, ?) AND attempts < {_MOST_TRIES}",
-            found[-1][1:4],
-        )
+    )
     return [rows.Inbox._make(row) for row in found]
 
 
-def _take_timers(connection: Connection, now: int, limit: int) -> list[rows.Timer]:
+def _forget_inbox(connection: Connection, found: Sequence[rows.Inbox]) -> None:
+    if found:
+        # One writer: nothing can have come in below the last row since it was read.
+        connection.execute(
+            f"DELETE FROM inbox WHERE (workspace_id, id, kind) <= (?, ?, ?) AND attempts < {MOST_TRIES}",
+            found[-1][1:4],
+        )
+
+
+def _oldest_timers(connection: Connection, now: int, limit: int) -> list[rows.Timer]:
     if limit <= 0:
         return []
     found = connection.execute(
         "SELECT partition, wake_at, workspace_id, kind, id FROM timers WHERE wake_at <= ?"
         " ORDER BY wake_at, workspace_id, kind, id LIMIT ?",
         (now, limit),
-    ).fetchall()
+    )
+    return [rows.Timer._make(row) for row in found]
+
+
+def _forget_timers(connection: Connection, found: Sequence[rows.Timer]) -> None:
     if found:
         # By their range, as the inbox: one by one they cost five times as much.
         connection.execute(
             "DELETE FROM timers WHERE (wake_at, workspace_id, kind, id) <= (?, ?, ?, ?)", found[-1][1:]
         )
-    return [rows.Timer._make(row) for row in found]
 
 
 def _paused(connection: Connection, now: int) -> set[int]:
@@ -103,71 +127,8 @@ def _take_events(
 ) -> tuple[list[rows.Event], bool]:
     if room <= 0:
         return [], False
-    taken, cut = take_line(connection, _DUE, room, closed, start)
+    taken, cut = take_line(connection, sharing.DUE, room, closed, start)
     return [rows.Event._make(row) for row in taken], cut
-
-
-class Line(NamedTuple):
-    """A queue that workspaces share, taken from its oldest on."""
-
-    queue: str
-    """The table."""
-    key: str
-    """The time-ordered id by which it is taken."""
-    query: str
-    """Reads the oldest of one workspace; its values are the workspace and how many."""
-    place: int
-    """Where the key stands in a row of the query."""
-
-
-_DUE = Line(
-    "due",
-    "event_id",
-    f"SELECT {EVENT} FROM due d JOIN events e ON e.workspace_id = d.workspace_id AND e.id = d.event_id"
-    " WHERE d.workspace_id = ? ORDER BY d.event_id LIMIT ?",
-    1,
-)
-
-
-def take_line(
-    connection: Connection, line: Line, room: int, closed: Collection[int], start: int
-) -> tuple[list[tuple[Any, ...]], bool]:
-    """Take the oldest of a queue, a share of each workspace that is not closed, beginning after `start`.
-
-    Gives with it whether a share was used up, so that there may be more.
-    """
-    waiting = [
-        workspace for workspace in _workspaces_in(connection, line.queue, start) if workspace not in closed
-    ]
-    share = room if len(waiting) < 2 else max(5, room // 5)
-    taken: list[tuple[Any, ...]] = []
-    cut = False
-    for workspace in waiting:
-        quota = min(share, room - len(taken))
-        if quota <= 0:
-            cut = True
-            break
-        found = connection.execute(line.query, (workspace, quota)).fetchall()
-        cut = cut or len(found) == quota
-        if found:
-            # One writer: nothing can have come in below the last id since it was read.
-            connection.execute(
-                f"DELETE FROM {line.queue} WHERE workspace_id = ? AND {line.key} <= ?",
-                (workspace, found[-1][line.place]),
-            )
-            taken += found
-    taken.sort(key=lambda row: row[line.place])
-    return taken, cut
-
-
-def _workspaces_in(connection: Connection, queue: str, start: int) -> list[int]:
-    found: list[int] = []
-    last = -1
-    query = f"SELECT workspace_id FROM {queue} WHERE workspace_id > ? LIMIT 1"
-    while (row := connection.execute(query, (last,)).fetchone()) is not None:
-        last = row[0]
-        found.append(last)
-    return [w for w in found if w > start] + [w for w in found if w <= start]
 
 
 def next_due(connection: Connection, now: int) -> int | None:
