@@ -279,7 +279,9 @@ def test_a_tenants_key_reads_templates_and_changes_none(lone_api: Client) -> Non
         {"if": "refs.of_email.visible"},
         {"if": "refs.noted.visible"},
         {"loop": "{{" + " " * 50_000},
+        {"loop": "$"},
         {"content": "{{" * 50_000},
+        {"content": "one\x0btwo"},
     ],
 )
 def test_an_element_that_cannot_be_drawn_is_refused(lone_api: Client, asked: dict[str, Any]) -> None:

@@ -168,7 +168,7 @@ def check_topics(
 
 def check_topic_id(given: object, path: str) -> str:
     """The id of a topic, such as a template's. Raises errors.InvalidInput."""
-    if isinstance(given, str) and 1 <= len(given) <= _LONGEST and "\x00" not in given:
+    if documents.is_text(given, _LONGEST):
         return given
     raise errors.InvalidInput.at(path, f"is a text of 1 to {_LONGEST} characters")
 

@@ -76,7 +76,7 @@ def _faults(given: Mapping[str, Any], now: int) -> list[errors.Fault]:
     if "is_paused" not in given and is_of_more:
         found.append(errors.Fault("is_paused", "is required: true pauses, false resumes"))
     reason = given.get("pause_reason")
-    if reason is not None and (not isinstance(reason, str) or len(reason) > _MOST_REASON or "\x00" in reason):
+    if reason is not None and not documents.is_text(reason, _MOST_REASON, least=0):
         message = f"takes a text of at most {_MOST_REASON} characters, none of them NUL, or null"
         found.append(errors.Fault("pause_reason", message))
     return found + _until_faults(given, now)

@@ -44,7 +44,7 @@ WRITABLE: Final = tuple(FRESH)
 
 def id_fault(identity: object) -> str | None:
     """Why this can be no id of a contact, a conversation, an agent or a division; None where it can."""
-    if isinstance(identity, str) and 0 < len(identity) <= MOST_ID and "\x00" not in identity:
+    if documents.is_text(identity, MOST_ID):
         return None
     return f"takes a text of 1 to {MOST_ID} characters, none of them NUL"
 

@@ -48,7 +48,7 @@ class Read:
         value = given.get(name)
         if value is None or value == "":
             return None
-        if not isinstance(value, str) or len(value) > most or "\0" in value:
+        if not documents.is_text(value, most):
             self.fault(f"{path}.{name}", f"is a text of at most {most} characters")
             return None
         return value

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from itertools import islice
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, Literal, TypeGuard, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -322,6 +322,11 @@ def choices(kind: Any) -> Sequence[str]:
     if get_origin(kind) is Literal:
         return get_args(kind)
     return next((words for one in get_args(kind) if (words := choices(one))), ())
+
+
+def is_text(given: object, most: int, *, least: int = 1) -> TypeGuard[str]:
+    """Whether this is a text of so many characters, none of them NUL, which no database takes in a column of texts."""
+    return isinstance(given, str) and least <= len(given) <= most and "\0" not in given
 
 
 def unknown_keys(given: Mapping[str, Any], known: Iterable[str], path: str) -> list[errors.Fault]:

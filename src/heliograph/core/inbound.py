@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from heliograph import errors
-from heliograph.core import events, people
+from heliograph.core import documents, events, people
 
 MAX_KEY = 128
 _OTHERS = re.compile(r"[^a-z0-9]+")
@@ -87,7 +87,7 @@ def profile(given: Mapping[str, Any], region: str | None) -> tuple[str, dict[str
     """Whom an `identify` is about, and what it says of them. Raises InvalidInput with every fault."""
     user_id, traits = given.get("userId"), {} if given.get("traits") is None else given["traits"]
     faults = []
-    if not isinstance(user_id, str) or not 1 <= len(user_id) <= people.MAX_ID or "\0" in user_id:
+    if not documents.is_text(user_id, people.MAX_ID):
         told = f"is required, as text of at most {people.MAX_ID} characters: nobody is kept without one"
         faults.append(errors.Fault("userId", told))
     if not isinstance(traits, dict):

@@ -73,11 +73,6 @@ class Said(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return other is not None and documents.is_same(_of_nobody(self), _of_nobody(other))
 
 
-def _is_name(given: object) -> bool:
-    """Whether it can be somebody's id."""
-    return isinstance(given, str) and 1 <= len(given) <= 255 and "\0" not in given
-
-
 def _of_nobody(said: Said) -> Said:
     return msgspec.structs.replace(said, creator=None)
 
@@ -307,7 +302,7 @@ class _Head:
         value = given["alias"]
         if value is None:
             return None
-        if not isinstance(value, str) or not 1 <= len(value) <= 200 or "\0" in value:
+        if not documents.is_text(value, 200):
             self._fault("alias", "takes a text of 1 to 200 characters, none of them NUL, or null")
             return None
         if value.startswith(_OF_TENANTS):
@@ -319,7 +314,7 @@ class _Head:
         value = given.get(name)
         if value is None:
             return None
-        if not isinstance(value, Mapping) or not _is_name(value.get(key)):
+        if not isinstance(value, Mapping) or not documents.is_text(value.get(key), 255):
             self._fault(name, f'is an object such as {{"{key}": "..."}}, or null')
             return None
         return str(value[key])

@@ -85,7 +85,7 @@ def preferences(
 
 def user_fault(given: object) -> str | None:
     """Why this is no `user_id`, or None."""
-    if isinstance(given, str) and 1 <= len(given) <= _LONGEST_ID and "\x00" not in given:
+    if documents.is_text(given, _LONGEST_ID):
         return None
     return f"is a text of 1 to {_LONGEST_ID} characters"
 

@@ -82,7 +82,8 @@ _CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 LOCALIZED: Final = (*_WORDS, *_ADDRESSES)
 _CSS_VALUE = re.compile(r"[#\w\s.,%()/-]{1,100}|\{brand\.colors\.[\w-]+\}")
-_LOOP = re.compile(r"[A-Za-z_$][\w$-]*(?:\.[\w$-]+)*")
+_LOOP = re.compile(r"[A-Za-z_][\w-]*(?:\.[\w-]+)*")
+_NOT_MARKUP = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _REF = re.compile(r"[A-Za-z_$][\w$]{0,99}")
 _LOCALE = re.compile(r"[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8}){0,4}")
 
@@ -220,7 +221,9 @@ class _Reader:
                 own = words.condition(asked, self._refs)
             except scripts.Malformed as fault:
                 self.fault(f"{path}.if", str(fault))
-        if loop is not None and (not isinstance(loop, str) or not _LOOP.fullmatch(words.unwrapped(loop))):
+        if loop is not None and (
+            not isinstance(loop, str) or not _LOOP.fullmatch(words.looped(words.unwrapped(loop)))
+        ):
             self.fault(f"{path}.loop", "is the path to a list, such as data.products")
         whole = words.joined(within, own)
         if ref is not None:
@@ -253,6 +256,10 @@ class _Reader:
     def _text(self, value: object, path: str, name: str, *, is_html: bool = False) -> None:
         if not isinstance(value, str) or len(value) > _MOST_TEXT:
             self.fault(path, f"is a text of at most {_MOST_TEXT:,} characters")
+            return
+        odd = None if is_html else _NOT_MARKUP.search(value)
+        if odd is not None:
+            self.fault(path, f"holds the control character U+{ord(odd[0]):04X}, which no letter shows")
             return
         wrong = brands.address_fault(value) if name in _ADDRESSES else None
         if wrong:

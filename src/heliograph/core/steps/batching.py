@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from heliograph import errors
-from heliograph.core import batches, delays, effects, expressions, fields, frames, plans
+from heliograph.core import batches, delays, documents, effects, expressions, fields, frames, plans
 
 KEYS = ("batch_id", "batch_key")
 """What a batch is known by; the newer spelling is taken too (J1)."""
@@ -85,7 +85,7 @@ class AddToBatch(NamedTuple):
 
 def _key(value: Any, path: str) -> str:
     key = "" if value is None else frames.text(value, path)
-    if not 1 <= len(key) <= LONGEST_KEY or "\x00" in key:
+    if not documents.is_text(key, LONGEST_KEY):
         raise errors.InvalidInput.at(path, f"is a text of 1 to {LONGEST_KEY} characters, none of them NUL")
     return key
 
