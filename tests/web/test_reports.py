@@ -304,8 +304,8 @@ def test_twilio_calls_back(lone_api: Client) -> None:
         == 200
     )
 
-    def tell(name: str, *, token: str = "secret", at: str = PLACE, **told: str) -> int:
-        path = f"/inbound/providers/text?message={mails[name]}"
+    def tell(name: str, *, token: str = "secret", at: str = PLACE, to: str = "text", **told: str) -> int:
+        path = f"/inbound/providers/{to}?message={mails[name]}"
         given = {"MessageSid": "SM1", "To": "+49", **told}
         signed = at + path + "".join(f"{key}{given[key]}" for key in sorted(given))
         made = base64.b64encode(hmac.new(token.encode(), signed.encode(), hashlib.sha1).digest()).decode()
@@ -315,8 +315,8 @@ def test_twilio_calls_back(lone_api: Client) -> None:
     assert tell("ana", token="other", MessageStatus="delivered") == 403
     assert tell("ana", at="https://elsewhere.example", MessageStatus="delivered") == 403
     assert stands(api) == {"ana": "SENT", "ben": "SENT"}
-    for status in ("sent", "delivered", "delivered"):
-        assert tell("ana", MessageStatus=status) == 200
+    for status, to in (("sent", "text"), ("sent", "t%65xt/"), ("delivered", "text"), ("delivered", "text")):
+        assert tell("ana", MessageStatus=status, to=to) == 200
     assert tell("ben", MessageStatus="undelivered", ErrorCode="30005", ErrorMessage="Unknown") == 200
     assert stands(api) == {"ana": "DELIVERED", "ben": "hard"}
 

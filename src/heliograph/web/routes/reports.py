@@ -167,7 +167,9 @@ async def _of_twilio(request: Call, source: _Source) -> _Told | str:
 
 def _address(request: Call) -> str:
     """The address that was called, as whoever called it has it."""
-    path = request.scope["path"]
+    path = (request.scope.get("raw_path") or b"").partition(b"?")[0].decode("latin-1") or request.scope[
+        "path"
+    ]
     query = request.scope["query_string"].decode("latin-1")
     asked = f"{path}?{query}" if query else path
     place = request.services.settings.public_url.rstrip("/")
