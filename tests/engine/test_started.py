@@ -11,7 +11,7 @@ from alembic import migration, operations, script
 from heliograph import testing
 from heliograph.core import effects, ids, plans, runs
 from heliograph.core import messages as ledger
-from heliograph.engine import budgets, desk, match, run, started
+from heliograph.engine import budgets, desk, mailing, match, run, started
 from heliograph.store import held, migrations, people, rows, schema
 from tests import tables
 from tests.engine import acts
@@ -47,6 +47,16 @@ class Send(NamedTuple):
             ),
             output={plans.RECIPIENTS: [(self.to, f"{self.to}@example.com")]},
         )
+
+
+class SendList(NamedTuple):
+    """Stands as one that waits for a list to be written to."""
+
+    on_error: str = "stop"
+    kind: str = "send-list"
+
+    def take(self, scene: plans.Scene) -> plans.Outcome:
+        return plans.pending(effects.Wait(scene.now + 60 * MINUTE), output={plans.MAILING: {}})
 
 
 class Ask(NamedTuple):
@@ -275,6 +285,26 @@ def test_a_run_may_cancel_itself_with_its_first_step(world: testing.World, stage
     assert sorted(status(world)) == [runs.Status.DONE, runs.Status.CANCELED]
     assert world.mailbox.received == []
     assert tables.waiting(world.app.store) == set()
+
+
+def test_what_a_called_off_send_list_has_started_takes_no_step(world: testing.World, stage: Stage) -> None:
+    """Where the time of runs of a send-list comes in the turn that cancels whoever sends it, none of them goes on."""
+    stage.steps = [SendList()]
+    start(world, token="t")
+    world.run_until_idle()
+    (sending,) = tables.rows(world.app.store, "runs")
+    (record,) = runs.read(sending["state"])
+    identity = mailing.identity_of(sending["id"], 0, ids.head(record.started_at))
+    stage.steps = [Wait(5), Send("bob")]
+    for number in range(4):
+        start(world, contact=f"c{number}", token=mailing.token_of(identity))
+    world.run_until_idle()
+    world.clock.at += 6 * MINUTE
+    with world._session.transaction() as connection:
+        world._session.hot.cancel_by_token(connection, {rows.TokenCancel(world.workspace_id, None, "t")})
+    world.run_until_idle()
+    assert set(status(world)) == {runs.Status.CANCELED}
+    assert tables.rows(world.app.store, "messages") == []
 
 
 def test_a_cancel_reaches_messages_in_other_partitions(world: testing.World, stage: Stage) -> None:
