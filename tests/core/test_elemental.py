@@ -6,7 +6,7 @@ import pytest
 
 from heliograph import errors
 from heliograph.core import brands, elemental, message_templates, pages, renderings
-from heliograph.core.elemental import words
+from heliograph.core.elemental import reading, words
 from heliograph.core.templates import context_for
 
 DATA: dict[str, Any] = {
@@ -186,6 +186,21 @@ def test_a_person_reads_their_own_language() -> None:
         "Hello",
         "Hello",
     ]
+
+
+def test_a_content_has_a_hundred_locales_at_most() -> None:
+    """Each is drawn when the content is written, so there is an end to them, wherever they stand."""
+    names = [f"{language}-{place}" for language in ("fr", "de") for place in range(51)]
+    first, second = ({name: {"content": "x"} for name in part} for part in (names[:51], names[51:]))
+    assert refused(said("x", locales=first), said("y", locales=second)) == [
+        ".elements[1].locales.de-49",
+    ]
+    second.popitem()
+    second.popitem()
+    content = elemental.define({"elements": [said("x", locales=first), said("y", locales=second | first)]})
+    assert len(elemental.locales(content)) == reading.MOST_LOCALES
+    many = {f"aa-{number}": {"content": "x"} for number in range(100_000)}
+    assert refused(said("x", locales=many)) == [".elements[0].locales.aa-100"]
 
 
 def test_a_channel_has_content_of_its_own() -> None:

@@ -21,6 +21,7 @@ from heliograph.core.elemental import words
 
 VERSION: Final = "2022-01-01"
 RAW: Final = ("subject", "text", "html", "mjml")
+MOST_LOCALES: Final = 100
 _MOST_ELEMENTS, _DEEPEST, _MOST_TEXT = 1_000, 12, 100_000
 
 _INLINE: Final = ("string", "link", "img")
@@ -155,6 +156,7 @@ class _Reader:
         self._ids: set[str] = set()
         self._refs_of: dict[str, dict[str, str]] = {}
         self._refs = self._of_channel("")
+        self._spoken: set[str] = set()
         self._count = 0
 
     def fault(self, path: str, message: str) -> None:
@@ -279,6 +281,11 @@ class _Reader:
             return
         for locale, said in translated.items():
             place = f"{path}.locales.{locale}"
+            self._spoken.add(locale_name(str(locale)))
+            if len(self._spoken) > MOST_LOCALES:
+                # Each is drawn before it is kept, so that it can be drawn later.
+                self.fault(place, f"is too much: there may be words in {MOST_LOCALES} locales")
+                return
             if not _LOCALE.fullmatch(str(locale)):
                 self.fault(place, "is no locale: write fr or fr-CA")
             elif not isinstance(said, Mapping):
