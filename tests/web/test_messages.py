@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from heliograph import channels
+from heliograph.store import messages
 from tests.web import client
 
 NOON = 1_767_614_400_000
@@ -355,3 +356,20 @@ def test_what_an_application_sent_is_sent_again(lone_api: client.Client) -> None
     lone_api.decide()
     assert [mail.text for mail in lone_api.mailbox.received] == ["Ana", "Ana"]
     assert lone_api.get(f"/messages/{again.json()['messageId']}").json()["repeats"] == first["id"]
+
+
+def test_what_a_list_was_sent_is_found_however_often_it_was_written_to(
+    api: client.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is on a list no more is found among its messages behind many later sends, and a walk ends with the first."""
+    monkeypatch.setattr(messages, "_SENDS_AT_ONCE", 2)
+    api.world.template("t", text="hello")
+    api.put("/lists/news", {"name": "News"})
+    for name in ("ana", "ben", "ben", "ben", "ben"):
+        api.put(f"/profiles/{name}", {"profile": {"email": f"{name}@example.com"}})
+        api.put("/lists/news/subscriptions", {"recipients": [{"recipientId": name}]})
+        api.post("/send", {"message": {"to": {"list_id": "news"}, "template": "t"}})
+        api.decide()
+        api.clock.move(1_000_000)
+    assert found(api, list="news", recipient="ana") == ["ana"]
+    assert found(api, list="news") == ["ben", "ben", "ben", "ben", "ana"]

@@ -7,7 +7,7 @@ was made, and where the messages of an event lie.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence, Sized
 from typing import Any, TypeAlias
 
 import msgspec
@@ -23,8 +23,8 @@ _REQUESTS = schema.requests.c
 _EVENT = sa.func.coalesce(_REQUESTS.event, _EVENTS.event_type)
 _WIDTH = len(rows.Message._fields)
 _FIELDS = tuple(_MESSAGES[name] for name in (*rows.Message._fields, *report_rows.Reached._fields[2:]))
-_MOST_SENDS = 200
-"""The newest sends to a list whose messages are looked through for one page."""
+_SENDS_AT_ONCE = 200
+"""The messages of so many sends to a list are looked through before it is asked whether a page is full."""
 _COUNTED = 42
 """The bits of an id below its counter, which a run and its messages have from their event."""
 
@@ -67,14 +67,15 @@ def _listed(connection: sa.Connection, workspace_id: int, chosen: Filter, limit:
         query = query.where(~requests.is_archived(workspace_id))
     traced = [] if chosen.trace is None else _traced(connection, workspace_id, chosen.trace)
     found: dict[bytes, Sent] = {}
-    for of_trace, walk in itertools.product(traced or [sa.true()], _walks(connection, workspace_id, chosen)):
-        walked = query.where(of_trace, *walk).order_by(_MESSAGES.id.desc()).limit(limit)
-        found |= {sent.row.id: sent for sent in _sent(connection.execute(walked))}
+    for walk in _walks(connection, workspace_id, chosen, found, limit):
+        for of_trace in traced or [sa.true()]:
+            walked = query.where(of_trace, *walk).order_by(_MESSAGES.id.desc()).limit(limit)
+            found |= {sent.row.id: sent for sent in _sent(connection.execute(walked))}
     return _with_runs(connection, workspace_id, list(found.values()))
 
 
 def _walks(
-    connection: sa.Connection, workspace_id: int, chosen: Filter
+    connection: sa.Connection, workspace_id: int, chosen: Filter, found: Sized, limit: int
 ) -> Iterator[Sequence[sa.ColumnElement[bool]]]:
     """What the rows of each walk meet: one of an index for each, not one OR, which would walk the whole ledger."""
     whose: list[list[sa.ColumnElement[bool]]] = [[]]
@@ -87,7 +88,9 @@ def _walks(
     if chosen.list_id is None:
         yield from whose
         return
-    for identity in _sends_to(connection, workspace_id, chosen.list_id, chosen.before):
+    for place, identity in enumerate(_sends_to(connection, workspace_id, chosen.list_id, chosen.before)):
+        if place and place % _SENDS_AT_ONCE == 0 and len(found) >= limit:
+            return
         for of_mailing in _of_mailing(identity):
             yield [of_mailing, *_any_of(whose)]
 
@@ -100,7 +103,7 @@ def _any_of(whose: Sequence[Sequence[sa.ColumnElement[bool]]]) -> Iterator[sa.Co
 def _sends_to(
     connection: sa.Connection, workspace_id: int, list_id: str, before: bytes | None
 ) -> Iterator[bytes]:
-    """By what the messages of the newest sends to a list are known that began before an id."""
+    """By what the messages of sends to a list are known that began before an id, the newest first."""
     written = sa.cast(_FANOUTS.body, sa.Text)
     named = msgspec.json.encode(list_id).decode()
     query = sa.select(_FANOUTS.automation_id, _FANOUTS.body).where(
@@ -112,10 +115,15 @@ def _sends_to(
     )
     if before is not None:
         query = query.where(_FANOUTS.created_at <= ids.created_at(before))
-    for row in connection.execute(query.order_by(_FANOUTS.created_at.desc()).limit(_MOST_SENDS)):
-        body = msgspec.json.decode(row.body)
-        if list_id in (body.get("list_id"), *body.get("list_ids", ())):
-            yield row.automation_id
+    query = query.order_by(_FANOUTS.created_at.desc(), _FANOUTS.id.desc()).limit(_SENDS_AT_ONCE)
+    for first in itertools.count(0, _SENDS_AT_ONCE):
+        some = connection.execute(query.offset(first)).all()
+        for row in some:
+            body = msgspec.json.decode(row.body)
+            if list_id in (body.get("list_id"), *body.get("list_ids", ())):
+                yield row.automation_id
+        if len(some) < _SENDS_AT_ONCE:
+            return
 
 
 def _traced(connection: sa.Connection, workspace_id: int, trace: str) -> Sequence[sa.ColumnElement[bool]]:
