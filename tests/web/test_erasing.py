@@ -90,6 +90,35 @@ def test_somebody_who_was_deleted_is_gone(api: client.Client) -> None:
     assert sweep(api) == 0
 
 
+def test_what_waits_for_somebody_who_was_deleted_is_not_sent(api: client.Client) -> None:
+    """Nor to an address that came with it: what is for them alone is canceled, what is for several leaves them out."""
+    for name in ("ana-7", "ben-7"):
+        api.put(f"/profiles/{name}", {"profile": {"email": f"{name}@example.com"}})
+    to = {"user_id": "ana-7", "email": "elsewhere@example.com"}
+    later = {"content": {"title": "Hello", "body": "there"}, "delay": {"duration": 3_600_000}}
+    alone = api.post("/send", {"message": {"to": to, **later}}).json()["requestId"]
+    api.post("/send", {"message": {"to": [to, {"user_id": "ben-7"}], **later}})
+    step = {"action": "send", "message": {"to": to, **later}}
+    run = api.post("/automations/invoke", {"automation": {"steps": [step]}, "recipient": "ben-7"}).json()[
+        "runId"
+    ]
+    job = api.post("/bulk", {"message": {"event": "e", "content": later["content"]}}).json()["jobId"]
+    api.post(f"/bulk/{job}", {"users": [{"recipient": "ana-7", "profile": {"email": to["email"]}}]})
+    api.decide()
+    assert api.delete("/profiles/ana-7").status_code == 204
+    told = api.get(f"/messages/{alone}").json()
+    assert (told["status"], told["error"]) == ("CANCELED", "contact_deleted")
+    api.decide()
+    assert api.get(f"/automations/runs/{run}").json()["status"] == "PROCESSED"
+    assert sweep(api) > 0
+    # What ben's run was asked to do is his.
+    kept = {table for table, _ in named(api, "ana-7", "elsewhere@example.com")}
+    assert kept <= {"starts", "runs"}
+    api.post(f"/bulk/{job}/run")
+    api.world.pass_time(hours=2)
+    assert [mail.recipient for mail in api.mailbox.received] == ["ben-7@example.com"]
+
+
 def test_runs_forget_by_whose_key_they_were_started(api: client.Client) -> None:
     """Of a birthday and of what is done once for each person, the keys alone stay, for whoever comes back."""
     api.put("/profiles/ana-7", {"profile": {**PROFILE, "birthdate": "1990-01-05"}})

@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from heliograph.core import effects, events, ids, messages, pseudonyms, runs
-from heliograph.store import answers, database, identities, schema, statistics
+from heliograph.core import effects, events, ids, messages, pseudonyms, rules, runs
+from heliograph.store import answers, database, identities, requests, schema, statistics
 
 _MESSAGES, _STARTS, _RUNS = schema.messages.c, schema.starts.c, schema.runs.c
 _encode = msgspec.json.encode
@@ -37,6 +37,8 @@ def begin(
             workspace_id=workspace_id, id=identity, user_id=user_id, pseudonym=_encode(who)
         )
     )
+    partition = ids.partition_of_subject(workspace_id, rules.cooldown_subject(user_id, None))
+    requests.cancel_of(connection, workspace_id, partition, user_id, now, messages.CONTACT_DELETED)
     cancel_messages(store, connection, workspace_id, user_id, now)
     # What a delivery has in hand goes on; where it comes back it goes nowhere any more (engine/admission.py).
     connection.execute(

@@ -7,13 +7,13 @@ moves their runs meanwhile: a bite writes anew what it has read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
 
-from heliograph.core import ids, pseudonyms, rules, runs
+from heliograph.core import ids, pseudonyms, requests, rules, runs
 from heliograph.store import database, departures, reports, schema
 
 _ERASURES, _EVENTS, _RUNS = schema.erasures.c, schema.events.c, schema.runs.c
@@ -259,10 +259,24 @@ def _requests(connection: sa.Connection, cohort: Sequence[Erasure], reached: byt
             for one, scrubber in scrubbers:
                 if row.id <= one.last:
                     after = scrubber.value(after)
+                    _take_addresses(after, {one.user_id, one.who.name})
             if after != before:
                 only = [column == getattr(row, column.name) for column in more]
                 values = {name: None if value is None else _encode(value) for name, value in after.items()}
                 connection.execute(sa.update(key.table).where(mine, key == row.id, *only).values(**values))
+
+
+def _take_addresses(asked: Mapping[str, Any], names: Collection[str]) -> None:
+    """Take from a request, or a user of a bulk job, the addresses at which somebody of these names was to be reached.
+
+    `asked` is by column, and is no one else's.
+    """
+    to = [*(asked.get("body") or {}).get("to", ()), asked.get("said"), asked.get("given")]
+    to += [one.get("to") for one in to if isinstance(one, dict)]
+    for one in to:
+        if isinstance(one, dict) and (one.get("user_id") in names or one.get("recipient") in names):
+            for key in ("profile", "sealed", *requests.PROFILE):
+                one.pop(key, None)
 
 
 def _scrub_events(connection: sa.Connection, one: Erasure, chosen: Sequence[bytes]) -> None:

@@ -173,6 +173,14 @@ def cancel(connection: sa.Connection, workspace_id: int, identity: bytes, now: i
     return True
 
 
+def cancel_of(
+    connection: sa.Connection, workspace_id: int, partition: int, user_id: str, now: int, reason: str
+) -> None:
+    """Cancel every request that waits to write to somebody alone; the caller keeps turns out of their partition."""
+    for identity in waiting_requests.of_person(connection, workspace_id, partition, user_id):
+        cancel(connection, workspace_id, identity, now, reason)
+
+
 def _tell(connection: sa.Connection, canceled: rows.Message, reason: str) -> None:
     """Let the run that asked for a request hear that it is one message, which was canceled."""
     ended = answers.Ended._make(getattr(canceled, name) for name in answers.Ended._fields)

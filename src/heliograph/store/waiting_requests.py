@@ -94,6 +94,23 @@ def recipients(
     return {row.id: _told(requests.stored(row.body)) for row in found}
 
 
+def of_person(connection: sa.Connection, workspace_id: int, partition: int, user_id: str) -> list[bytes]:
+    """The ids of the requests that wait to write to somebody alone; `partition` is theirs."""
+    written = msgspec.json.encode(user_id).decode()
+    query = (
+        sa.select(_REQUESTS.id, _REQUESTS.body)
+        .join_from(
+            schema.timers,
+            schema.requests,
+            (_REQUESTS.workspace_id == _TIMERS.workspace_id) & (_REQUESTS.id == _TIMERS.id),
+        )
+        .where(IS_REQUEST, _TIMERS.workspace_id == workspace_id, _TIMERS.partition == partition)
+        .where(sa.cast(_REQUESTS.body, sa.Text).contains(written, autoescape=True))
+    )
+    found = [(row.id, requests.stored(row.body)) for row in connection.execute(query)]
+    return [identity for identity, said in found if said.is_single and said.to[0].user_id == user_id]
+
+
 def _told(said: requests.Request) -> str:
     named = [*_named(said)]
     told = ", ".join(named[:_MOST_NAMED])
