@@ -80,6 +80,29 @@ def suppressed(api: Client) -> list[str]:
     return [one["address"] for one in api.get("/api/suppressions").json()["data"]]
 
 
+def test_workspaces_may_share_a_service(lone_api: Client) -> None:
+    """Of providers that have one name and one key in two workspaces, each hears what is told of its own messages."""
+    api = lone_api
+    other = api.key("admin", workspace="other")
+    message = {"to": {"email": "ana@example.com"}, "content": {"title": "t", "body": "b"}}
+    wire = api.post("/send", {"message": message}, key=other).json()["requestId"]
+    api.decide()
+    mail = ids.text(ids.of_wire(wire) or b"")
+    settings = {"host": "smtp.example.com", "reports": "mailgun", "reports_key": "key"}
+    for key in ("", other):
+        given = {"provider": "smtp", "alias": "mails", "settings": settings}
+        assert api.post("/providers", given, key=key).status_code == 200
+    seconds = str(api.clock.now() // 1_000_000)
+    signature = hmac.new(b"key", f"{seconds}t".encode(), hashlib.sha256).hexdigest()
+    told = {
+        "signature": {"timestamp": seconds, "token": "t", "signature": signature},
+        "event-data": {"event": "opened", "message": {"headers": {"message-id": f"{mail}@shop.example"}}},
+    }
+    assert api.post("/inbound/providers/mails", told, key=None).status_code == 200
+    api.decide()
+    assert api.get(f"/messages/{wire}", key=other).json()["status"] == "OPENED"
+
+
 # ── SendGrid ────────────────────────────────────────────────────────────────────────────────────────
 
 
