@@ -114,6 +114,8 @@ def cancel_by_token(
 
     None reaches the runs that are `spared`.
     """
+    if not wanted:
+        return
     tokens = sorted(wanted, key=lambda one: (one.workspace_id, one.tenant_id or "", one.token))
     values = packing.columns((Integers, Texts, Texts), tokens)
     connection.execute(_CANCEL_ALL, (*values, packing.pack(Identities, [*spared])))
