@@ -13,6 +13,7 @@ from uvicorn.server import ServerState
 
 from heliograph.cli import web
 from heliograph.store import database, keys, workspaces
+from heliograph.web import server as doors
 from tests.cli import program
 
 Answer = Callable[..., bytes]
@@ -295,3 +296,13 @@ def test_all_requests_hear_that_their_client_has_gone() -> None:
         asked.append(made.cycle)
     made.connection_lost(ConnectionResetError())
     assert [request.disconnected for request in asked] == [True, True]
+
+
+@pytest.mark.parametrize("is_watched", [False, True])
+def test_whoever_is_waited_for_is_taken_to_have_left(is_watched: bool) -> None:
+    """Who closes their side is waited for, but where an answer is made only as long as somebody is there."""
+    made, _, _ = connected()
+    made.data_received(b"GET /healthz HTTP/1.1\r\nhost: here\r\n\r\n")
+    if is_watched:
+        made.cycle.scope["state"][doors.WATCHED] = True
+    assert made.eof_received() is not is_watched
