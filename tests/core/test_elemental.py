@@ -313,8 +313,10 @@ def test_braces_in_markup_are_left_alone() -> None:
 
 def test_words_of_ours_are_not_taken_from_the_content() -> None:
     """A text that looks like one of the words that stand for Liquid while it is drawn stays itself."""
-    made = rendered(said("hole0x {name} hole1x holeq0x"))
-    assert "hole0x &lt;Ana&gt; hole1x holeq0x" in (made.html or "")
+    made = rendered(said("hole0q0x {name} hole1q1x hole2x"))
+    assert "hole0q0x &lt;Ana&gt; hole1q1x hole2x" in (made.html or "")
+    assert pages.Holes("hole" + "q" * 1_000_000).put("") == "hole0q0x"
+    assert pages.Holes("".join(f"hole{number}q" for number in range(100_000))).put("") == "hole100000q0x"
 
 
 def test_snippets_are_put_in() -> None:

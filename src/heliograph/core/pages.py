@@ -7,6 +7,7 @@ the library sees it, because it would not come back from that.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable
 from html import escape
@@ -23,6 +24,7 @@ MOST: Final = 1 << 18
 
 _TAG = re.compile(r"<(/?)[a-zA-Z]([^<>]*)>")
 _LIQUID = re.compile(r"\{[{%]")
+_STEM = re.compile(r"hole\d+q")
 _PLACE = re.compile(r"\bat position (\d+):(\d+)")
 
 
@@ -31,9 +33,8 @@ class Holes:
 
     def __init__(self, source: str):
         """`source` is all that the markup is made of: no word that is in it is taken."""
-        self._stem = "hole"
-        while self._stem in source:
-            self._stem += "q"
+        taken = set(_STEM.findall(source))
+        self._stem = next(stem for number in itertools.count() if (stem := f"hole{number}q") not in taken)
         self._pieces: list[str] = []
 
     def put(self, piece: str) -> str:
