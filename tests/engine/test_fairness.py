@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from heliograph import channels, testing
 from heliograph.core import effects, ids
-from heliograph.engine import bounds, lanes, rooms
+from heliograph.engine import bounds, deliver, lanes, rooms
 from heliograph.store import rows
 from tests import tables
 from tests.engine import acts
@@ -106,6 +106,13 @@ def test_a_quiet_workspace_is_delivered_beside_a_backlog(world: testing.World) -
     world.workspace_id = mine_ids
     assert message.id in found
     assert len(found) < 1_500
+
+
+def test_a_quiet_workspace_is_written_first_of_what_turns_gave() -> None:
+    """Of many messages that were given at once each workspace's first is written before anybody's second."""
+    given = [message(1, number) for number in range(3)] + [message(2, 0), message(3, 0), message(2, 1)]
+    order = [(one.message.workspace_id, one.message.id) for one in deliver.in_turns(given)]
+    assert order == [(1, b"1-0"), (2, b"2-0"), (3, b"3-0"), (1, b"1-1"), (2, b"2-1"), (1, b"1-2")]
 
 
 def test_nobody_is_left_behind(world: testing.World) -> None:
@@ -260,6 +267,26 @@ def test_a_full_lane_has_room_for_who_has_few_in_hand() -> None:
     ]
 
 
+def test_who_has_more_in_hand_than_there_was_room_for_takes_it_from_nobody() -> None:
+    """Who came from the line and from turns at once has too much in hand; others find room all the same."""
+    lane = lanes.Lane(Slow())
+    for number in range(3 * lane.room):
+        lane.put(message(1, number), cast(channels.Outgoing, None), 0)
+    offered = lane.offered(in_line=False)
+    assert [offered.take(workspace_id) for workspace_id in (1, 2, 2, 2)] == [False, True, True, False]
+
+
+def test_those_who_have_few_in_hand_find_room_up_to_a_bound() -> None:
+    """However many workspaces have few messages in hand, a channel takes no more than it can keep."""
+    lane = lanes.Lane(Slow())
+    taken = 0
+    while lane.offered(in_line=False).take(taken + 1):
+        lane.put(message(taken + 1, 0), cast(channels.Outgoing, None), 0)
+        taken += 1
+    assert lane.room == 0
+    assert taken == Slow.concurrency * (lanes._AHEAD + lanes._BESIDE)
+
+
 def test_what_stands_in_line_goes_first() -> None:
     """While messages stand in line, a turn may claim of its own only for who has few in hand."""
     offered = lanes.Lane(Slow()).offered(in_line=True)
@@ -287,6 +314,7 @@ def test_turns_are_shorter_while_workspaces_share_them(world: testing.World) -> 
     size.learn(alone, alone, 0.5, 0.0, 2)
     shared = size.inputs
     assert shared < alone
+    assert shared == bounds.LEAST, "at once, not from turn to turn"
     for _ in range(bounds.SHARED_FOR - 1):
         size.learn(size.inputs, 1, 0.01, 0.0, 1)
     assert size.inputs == shared

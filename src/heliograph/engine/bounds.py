@@ -6,6 +6,7 @@ Law: values, and one decision about time; how much of its bounds a turn uses, it
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -77,27 +78,29 @@ SHARED_FOR = 50
 class Size:
     """How many inputs a turn takes: as many as fit into its time, found out from turn to turn.
 
-    It is found out by itself for the time while somebody waits beside the turns: whoever calls while turns are long
-    would otherwise wait for one of those.
+    It is found out by itself for the time while somebody waits beside the turns, and for that while workspaces share
+    them: whoever calls, or comes, while turns are long would otherwise wait for several of those.
     """
 
     def __init__(self, limits: Limits, hurried: Callable[[], bool] = lambda: False):
         """`hurried` tells whether somebody waits beside the turns."""
         self._limits, self._hurried = limits, hurried
         self._shared = 0
-        self._is_hurried = False
-        """Whether the present turn is."""
-        self._found = dict.fromkeys((False, True), min(limits.inputs, FIRST_INPUTS))
+        """For how many turns more they count as shared."""
+        self._mode = (False, False)
+        """Whether somebody waits beside the present turn, and whether turns are shared."""
+        self._found: dict[tuple[bool, bool], int] = {}
+        self.inputs = min(limits.inputs, FIRST_INPUTS)
 
     @property
     def inputs(self) -> int:
         """The most inputs of the turn that begins now."""
-        self._is_hurried = self._hurried()
-        return self._found[self._is_hurried]
+        self._mode = (self._hurried(), self._shared > 0)
+        return self._found[self._mode]
 
     @inputs.setter
     def inputs(self, most: int) -> None:
-        self._found = dict.fromkeys(self._found, most)
+        self._found = dict.fromkeys(itertools.product((False, True), (False, True)), most)
 
     def halve(self, taken: int) -> None:
         """The database refused a turn that took so many."""
@@ -109,16 +112,25 @@ class Size:
         `committing` is the part of it that its commit took: on a slow disk that is most of a small turn, and a still
         smaller one would only do less in the same time. Such turns grow until a quarter of each is its commit.
         """
-        self._shared = SHARED_FOR if workspaces > 1 else max(0, self._shared - 1)
-        wanted = self._limits.hurried_seconds if self._is_hurried else self._limits.seconds
-        if self._shared:
+        is_hurried, is_shared = self._mode
+        wanted = self._limits.hurried_seconds if is_hurried else self._limits.seconds
+        if is_shared:
             wanted /= SHARED_BY
         wanted = max(wanted, COMMITS * committing)
         if seconds > wanted:
-            self._found[self._is_hurried] = max(min(limit, LEAST), limit * 2 // 3)
+            self._found[self._mode] = max(min(limit, LEAST), limit * 2 // 3)
         elif worked * 2 > limit < self._limits.inputs and seconds * 5 / 4 < wanted:
             # A turn that had little to do says nothing of a larger one.
-            self._found[self._is_hurried] = min(self._limits.inputs, limit * 5 // 4 + 1)
+            self._found[self._mode] = min(self._limits.inputs, limit * 5 // 4 + 1)
+        if workspaces > 1 and not self._shared:
+            self._begin_sharing()
+        self._shared = SHARED_FOR if workspaces > 1 else max(0, self._shared - 1)
+
+    def _begin_sharing(self) -> None:
+        """Shorter at once: who came would otherwise wait for turn after turn until the size was found again."""
+        for is_hurried in (False, True):
+            alone = self._found[is_hurried, False]
+            self._found[is_hurried, True] = min(alone, max(LEAST, alone // SHARED_BY))
 
 
 class Report(NamedTuple):

@@ -76,7 +76,11 @@ class Lane:
     def offered(self, *, in_line: bool) -> rooms.Room:
         """What a turn may claim of it: where others stand in line, only of workspaces that have few in hand."""
         few = self.way.concurrency
-        beside = min(few * _BESIDE, few * (_AHEAD + _BESIDE) - self._counted)
+        # Whoever has much in hand may have more than there was room for: that is no loss of those who have little.
+        little = sum(count for count in self._in_hand.values() if count <= few)
+        beside = min(
+            few * _BESIDE, self._most + few * _BESIDE - little - min(self._counted - little, self._most)
+        )
         return rooms.Room(0 if in_line else self.room, beside, few, self._in_hand)
 
     def is_slow(self, before: int) -> bool:
