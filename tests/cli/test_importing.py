@@ -172,7 +172,7 @@ def test_a_profile_is_not_endless(lone_house: str, tmp_path: Path, tell: program
         "import", "contacts", written(tmp_path, f"user_id,a,b,c\nana,{long},{long},{long}\nben,{long},,\n")
     )
     assert "1 contacts made" in told.out
-    assert reported(tmp_path / "people.csv") == [["2", "ana", "", "makes a profile of more than 256 KiB"]]
+    assert reported(tmp_path / "people.csv") == [["2", "ana", "", "a profile takes at most 256 KiB"]]
 
 
 @pytest.mark.parametrize(

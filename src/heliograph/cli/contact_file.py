@@ -21,8 +21,6 @@ from heliograph import errors
 from heliograph.core import people
 
 KEY = "user_id"
-_MOST_ID, _MOST_BYTES = 255, 256 * 1024
-"""Of an id (characters) and of a profile as JSON: as many as over HTTP."""
 _DELIMITERS = ",;\t"
 _TORN = re.compile("[\udc80-\udcff]")
 """Bytes that were no UTF-8, as they were decoded."""
@@ -138,8 +136,8 @@ class ContactFile:
             profile = people.clean_profile(given, "", self._region)
         except errors.InvalidInput as refusal:
             faults += refusal.faults
-        if len(_encode(profile)) > _MOST_BYTES:
-            faults.append(errors.Fault("", f"makes a profile of more than {_MOST_BYTES // 1024} KiB"))
+        if len(_encode(profile)) > people.MAX_BYTES:
+            faults.append(errors.Fault("", people.TOO_LARGE))
         return Row(line, user_id, profile, tuple(faults), self._place)
 
 
@@ -175,8 +173,8 @@ def _is_torn(text: str) -> bool:
 def _id_faults(user_id: str) -> list[errors.Fault]:
     if not user_id:
         return [errors.Fault(KEY, "is empty: it is the name by which you know the person")]
-    if len(user_id) > _MOST_ID or "\0" in user_id:
-        return [errors.Fault(KEY, f"takes at most {_MOST_ID} characters, none of them NUL")]
+    if len(user_id) > people.MAX_ID or "\0" in user_id:
+        return [errors.Fault(KEY, f"takes at most {people.MAX_ID} characters, none of them NUL")]
     return []
 
 

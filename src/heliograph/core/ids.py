@@ -232,3 +232,8 @@ def parse_digits(written: str) -> bytes | None:
     except ValueError:
         return None
     return identity if len(identity) == 16 else None
+
+
+def in_tenant(tenant_id: str, key: str) -> str:
+    """A key that people of a tenant chose, as it is kept: those of two tenants never meet."""
+    return f"{tenant_id.replace('%', '%25').replace('/', '%2F')}/{key}"

@@ -64,10 +64,10 @@ def _own_of_rule(
 
 
 def _key(tenant_id: str | None, key: str | None) -> str | None:
-    """A start key as it is kept: tenants' own never meet, and none of the workspace's begins like theirs."""
+    """A start key as it is kept: none of the workspace's begins like a tenant's."""
     if tenant_id is None or key is None:
         return key
-    return f"of:{tenant_id.replace('%', '%25').replace('/', '%2F')}/{key}"
+    return f"of:{ids.in_tenant(tenant_id, key)}"
 
 
 def check_actions(actions: Sequence[Mapping[str, Any]], evaluator: expressions.Evaluator) -> None:

@@ -202,4 +202,4 @@ def scoped_key(tenant_id: str | None, key: str) -> str:
     """The key of a step as it is stored: what tenants do is no business of each other, whatever they are called."""
     if tenant_id is None:
         return f"/{key}" if "/" in key else key
-    return f"{tenant_id.replace('%', '%25').replace('/', '%2F')}/{key}"
+    return ids.in_tenant(tenant_id, key)

@@ -280,10 +280,11 @@ class Started:
 
     def _is_sent_away(self, desk: desks.Desk, key: Key) -> bool:
         """Whether a run goes on in the next turn: this one has no time for it, or lets its cancel come before that."""
-        start = desk.starts[key]
-        reaches = ((key[0], tenant_id, start.token) for tenant_id in (None, start.tenant_id))
-        is_called_off = bool(desk.called_off) and not desk.called_off.isdisjoint(reaches)
-        return is_called_off or key in self._ending or not self._budget.admits(key)
+        if desk.called_off:
+            start = desk.starts[key]
+            if not desk.called_off.isdisjoint((key[0], who, start.token) for who in (None, start.tenant_id)):
+                return True
+        return key in self._ending or not self._budget.admits(key)
 
     def _move(
         self,
