@@ -1,5 +1,6 @@
 """`apply`: definitions from files, all of them or none."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -340,6 +341,12 @@ steps:
   - {action: delay, duration: 3 days}
   - {action: send, template: thanks, if: "data.plan === 'pro'"}
 """
+
+
+def test_what_is_no_file_is_passed_over(house: str, tmp_path: Path, tell: program.Tell) -> None:
+    """A pipe in the folder, which would never end, is none of its definitions."""
+    os.mkfifo(folder(tmp_path / "defs", thanks=TEMPLATE) / "endless.yaml")
+    assert tell("apply", tmp_path / "defs").code == 0
 
 
 def test_journeys_are_applied(house: str, tmp_path: Path, tell: program.Tell) -> None:

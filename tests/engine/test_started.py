@@ -368,27 +368,31 @@ def test_an_operator_lets_a_held_run_go_or_drops_it(world: testing.World, stage:
 
 
 @pytest.mark.parametrize("attempts", [0, 5])
-@pytest.mark.parametrize("act", ["drop", "delete"])
+@pytest.mark.parametrize("act", ["drop", "delete", "cancel"])
 def test_a_run_that_is_told_twice_to_end_ends(
     world: testing.World, stage: Stage, act: str, attempts: int
 ) -> None:
-    """Whose cancel lies in the inbox already, or was set aside, can be dropped, and its contact deleted."""
+    """Whose cancel lies in the inbox already, or was set aside, can be canceled, dropped, and its contact deleted."""
     world.contact("ana", email="ana@example.com")
     stage.steps = [Wait(5), Send("ana")]
     start(world, token="t")
     world.run_until_idle()
-    world.clock.at += 25 * 60 * MINUTE
-    world.run_until_idle()
-    assert status(world) == [runs.Status.HELD]
-    session = world._session
+    session, token = world._session, rows.TokenCancel(world.workspace_id, None, "t")
+    if act != "cancel":
+        world.clock.at += 25 * 60 * MINUTE
+        world.run_until_idle()
+        assert status(world) == [runs.Status.HELD]
     with session.transaction() as connection:
-        session.hot.cancel_by_token(connection, {rows.TokenCancel(world.workspace_id, None, "t")})
+        session.hot.cancel_by_token(connection, {token})
     acts.change(world, "inbox", attempts=attempts)
     if act == "drop":
         assert acts.drop_held(world) == 1
+    elif act == "cancel":
+        with session.transaction() as connection:
+            session.hot.cancel_by_token(connection, {token, token._replace(token="other")})
     else:
         assert people.delete_contact(world.app.store, world.workspace_id, None, "ana", world.clock.now())
-    world.run_until_idle()
+    world.pass_time(hours=1)
     assert status(world) == [runs.Status.CANCELED]
     assert tables.waiting(world.app.store) == set()
 

@@ -1,6 +1,7 @@
 """The edge itself: shapes of refusals, strict JSON, sizes, HEAD, unknown paths."""
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -169,6 +170,18 @@ def test_a_body_that_is_no_json_by_its_own_word_is_refused(lone_api: client.Clie
     assert (form.status_code, form.json()["error"]["code"]) == (415, "unsupported_media_type")
     kind = {"Content-Type": "application/vnd.api+json; charset=utf-8"}
     assert lone_api.send("POST", RULES, content=b"{}", headers=kind).status_code == 422
+
+
+def test_a_body_that_is_packed_is_refused(lone_api: client.Client) -> None:
+    """A body in gzip is a 415 that says what to send, wherever it is sent to."""
+    for path in (RULES, "/api/automation/events", "/profiles/ana"):
+        packed = lone_api.send(
+            "POST", path, content=gzip.compress(b"{}"), headers={"Content-Encoding": "gzip"}
+        )
+        assert packed.status_code == 415
+        assert "not as gzip" in packed.text
+    plain = lone_api.send("POST", RULES, content=b"{}", headers={"Content-Encoding": "identity"})
+    assert plain.status_code == 422
 
 
 def test_an_unknown_path_is_a_404_for_anybody(lone_api: client.Client) -> None:

@@ -103,9 +103,9 @@ def _files(place: Path) -> Iterator[Path]:
         yield place
         return
     for file in place.rglob("*.y*ml"):
-        if file.suffix in (".yaml", ".yml") and not any(
-            part.startswith(".") for part in file.relative_to(place).parts
-        ):
+        is_hidden = any(part.startswith(".") for part in file.relative_to(place).parts)
+        # What is no file, such as a pipe, may never end.
+        if file.suffix in (".yaml", ".yml") and not is_hidden and file.is_file():
             yield file
 
 

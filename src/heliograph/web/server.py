@@ -199,7 +199,13 @@ class _Exchange:
         )
 
     async def body(self) -> bytes:
-        """The body, whole. Raises errors.TooLarge before it is all read."""
+        """The body, whole. Raises errors.TooLarge before it is all read, UnsupportedMedia where it is packed."""
+        packed = _header(self.scope["headers"], b"content-encoding") if self._more else b""
+        if packed.lower() not in (b"", b"identity"):
+            name = packed[:50].decode("latin-1")
+            raise errors.UnsupportedMedia(
+                f"bodies are taken as they are, not as {name}: send no Content-Encoding"
+            )
         if self._announced > MOST_BYTES:
             raise _too_large()
         parts = []

@@ -25,12 +25,12 @@ _READ: LiteralString = (
 )
 # 5 is effects.Inbox.CANCEL; 1 and 5 are the members of runs.IN_PROGRESS.
 _CANCEL_ALL: LiteralString = (
-    "INSERT INTO inbox SELECT s.partition, s.workspace_id, s.run_id, 5, s.run_id, 'null', 0"
+    "INSERT INTO inbox SELECT DISTINCT s.partition, s.workspace_id, s.run_id, 5, s.run_id, 'null', 0"
     " FROM unnest(%s::int4[], %s::text[], %s::text[]) w(a, t, b) CROSS JOIN LATERAL"
     " (SELECT * FROM starts WHERE workspace_id = w.a AND token = w.b OFFSET 0) s CROSS JOIN LATERAL"
     " (SELECT status FROM runs WHERE workspace_id = s.workspace_id AND id = s.run_id OFFSET 0) r"
     " WHERE s.tenant_id IS NOT DISTINCT FROM coalesce(w.t, s.tenant_id) AND r.status IN (1, 5)"
-    " AND s.run_id <> ALL(%s::uuid[]) ON CONFLICT DO NOTHING"
+    " AND s.run_id <> ALL(%s::uuid[]) ON CONFLICT (partition, workspace_id, id, kind) DO UPDATE SET attempts = 0"
 )
 _OUT_OF_LINE: LiteralString = (
     "DELETE FROM send_due d USING unnest(%s::int2[], %s::int4[], %s::uuid[]) w(p, a, b)"
@@ -112,7 +112,7 @@ def cancel_by_token(
 ) -> None:
     """Lay a cancel into the inbox of every run in progress that has one of these tokens, and is in its reach.
 
-    None reaches the runs that are `spared`.
+    One that was set aside there is tried anew. None reaches the runs that are `spared`.
     """
     if not wanted:
         return

@@ -96,15 +96,16 @@ def cancel_by_token(
 ) -> None:
     """Lay a cancel into the inbox of every run in progress that has one of these tokens, and is in its reach.
 
-    None reaches the runs that are `spared`.
+    One that was set aside there is tried anew. None reaches the runs that are `spared`.
     """
     connection.executemany(
-        "INSERT OR IGNORE INTO inbox SELECT s.partition, s.workspace_id, s.run_id,"
+        "INSERT INTO inbox SELECT s.partition, s.workspace_id, s.run_id,"
         f" {int(effects.Inbox.CANCEL)}, s.run_id, CAST('null' AS BLOB), 0 FROM starts s"
         " JOIN runs r ON r.workspace_id = s.workspace_id AND r.id = s.run_id"
         " WHERE s.workspace_id = ? AND s.tenant_id IS coalesce(?, s.tenant_id) AND s.token = ?"
         f" AND r.status IN ({_IN_PROGRESS})"
-        f" AND s.run_id NOT IN ({','.join('?' * len(spared))})",
+        f" AND s.run_id NOT IN ({','.join('?' * len(spared))})"
+        " ON CONFLICT (workspace_id, id, kind) DO UPDATE SET attempts = 0",
         [(*one, *spared) for one in wanted],
     )
 
