@@ -72,7 +72,8 @@ class Model:
         self.status: dict[int, str] = {}
 
     def join(self, number: int, call: Call) -> None:
-        """A run reaches the step."""
+        """A run reaches the step, a microsecond after whatever was before it."""
+        self.now += 1
         group = (call.key, call.user)
         items = self.open.setdefault(group, [])
         items.append(Item(number, self.now, call))
