@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from typing import Any
 
+import msgspec
 import pytest
 
 from heliograph import testing
@@ -86,6 +87,24 @@ def test_a_refused_request_leaves_its_key_free(api: Client) -> None:
     assert keyed(api).status_code == 200
     assert keyed(api, path="/automations/none/invoke", body={"recipient": None}).status_code == 404
     assert len(tables.rows(api.store, "request_keys")) == 1
+
+
+def test_whoever_has_an_answer_may_ask_again_at_once(api: Client) -> None:
+    """An answer is stored before its end goes out: the same request a moment later is answered the same."""
+    body = msgspec.json.encode(INVOCATION)
+    headers = [(b"authorization", f"Bearer {api.admin}".encode()), (b"idempotency-key", b"k")]
+    scope = {"type": "http", "method": "POST", "path": "/automations/invoke", "query_string": b""}
+    stored: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.body":
+            stored.extend(row["status"] for row in tables.rows(api.store, "request_keys"))
+
+    api.run(api.world.app.asgi()({**scope, "headers": headers}, receive, send))
+    assert stored == [200]
 
 
 def test_of_many_requests_at_once_one_is_worked(api: Client) -> None:

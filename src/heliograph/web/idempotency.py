@@ -12,11 +12,15 @@ import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+import structlog
+
 from heliograph import errors
 from heliograph.core import delays, documents, events
 from heliograph.store import database
 from heliograph.store import request_keys as store
 from heliograph.web import auth
+
+_log = structlog.get_logger(__name__)
 
 HEADER, EXPIRATION, REPLAYED = "idempotency-key", "x-idempotency-expiration", "idempotent-replayed"
 TENANT_HEADER = "reach-tenant-id"
@@ -110,12 +114,18 @@ async def take(database: database.Database, given: store.Wanted, now: int, until
 
 
 async def settle(database: database.Database, once: Once, answer: store.Answer) -> None:
-    """Keep the answer, or free the key where the caller has to mend something first (A40), or nothing was done."""
-    if 400 <= answer.status < 500 or answer.status == _NOTHING_DONE:
-        await asyncio.to_thread(store.let_go, database, once.wanted, once.taken)
-        return
+    """Keep the answer, or free the key where the caller has to mend something first (A40), or nothing was done.
+
+    What was done stays done where the database refuses that: the key is free again when its lease is over.
+    """
     kept = answer._replace(headers={name: v for name, v in answer.headers.items() if name in _KEPT})
-    await asyncio.to_thread(store.keep, database, once.wanted, once.taken, kept)
+    try:
+        if 400 <= answer.status < 500 or answer.status == _NOTHING_DONE:
+            await asyncio.to_thread(store.let_go, database, once.wanted, once.taken)
+        else:
+            await asyncio.to_thread(store.keep, database, once.wanted, once.taken, kept)
+    except errors.HeliographError as fault:
+        _log.error("request_key_not_kept", error=fault.message)
 
 
 def _header(headers: Iterable[tuple[bytes, bytes]], wanted: str) -> str:

@@ -160,12 +160,15 @@ class Door:
             replayed = {**once.headers, idempotency.REPLAYED: "true"}
             await exchange.send_answer(wire.Answer(once.status, replayed, once.body))
             return
-        exchange.keep()
+        exchange.keep(lambda answer: idempotency.settle(database, once, answer))
         try:
             await self._routed(exchange, content._replace(start_key=once.start_key))
         finally:
-            if exchange.kept is not None:
-                await idempotency.settle(database, once, exchange.kept)
+            exchange.keep(None)
+
+
+Keeper = Callable[[request_keys.Answer], Awaitable[None]]
+"""Stores a whole answer."""
 
 
 class _GoneError(Exception):
@@ -181,9 +184,9 @@ class _Exchange:
         self.path: str = scope["path"]
         self.status = 0
         self._is_told = False
-        self._keeps = False
-        self.kept: request_keys.Answer | None = None
-        """The answer that was sent, where it is kept."""
+        self._keeper: Keeper | None = None
+        self._kept: request_keys.Answer | None = None
+        """What was sent of an answer that is to be kept."""
         self._read, self._more = 0, self.method not in ("GET", "HEAD", "DELETE", "OPTIONS")
         announced = _header(scope["headers"], b"content-length")
         self._announced = int(announced) if announced.isdigit() else 0
@@ -243,9 +246,9 @@ class _Exchange:
         told = {calls.SCOPE_KEY: content, calls.METHOD_KEY: self.method}
         return {**self.scope, "method": method, "path": self.path, **told}
 
-    def keep(self) -> None:
-        """Keep what is answered from here on."""
-        self._keeps = True
+    def keep(self, keeper: Keeper | None) -> None:
+        """Give what is answered from here on to be kept; None: it is kept no more."""
+        self._keeper = keeper
 
     async def send(self, message: Message) -> None:
         """Pass on what a route answers; HEAD leaves out the body."""
@@ -253,16 +256,19 @@ class _Exchange:
             self.status = message["status"]
         elif self.method == "HEAD":
             message = {**message, "body": b""}
-        if self._keeps:
-            self._keep(message)
+        if self._keeper is not None:
+            await self._keep(self._keeper, message)
         await self._send(message)
 
-    def _keep(self, message: Message) -> None:
+    async def _keep(self, keeper: Keeper, message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = {name.decode().lower(): value.decode("latin-1") for name, value in message["headers"]}
-            self.kept = request_keys.Answer(message["status"], headers, b"")
-        elif self.kept is not None:
-            self.kept = self.kept._replace(body=self.kept.body + message.get("body", b""))
+            self._kept = request_keys.Answer(message["status"], headers, b"")
+        elif self._kept is not None:
+            self._kept = self._kept._replace(body=self._kept.body + message.get("body", b""))
+            if not message.get("more_body", False):
+                # Before its end goes out: whoever has it may ask again at once.
+                await keeper(self._kept)
 
     async def send_answer(self, answer: wire.Answer) -> None:
         """Send a whole answer."""
