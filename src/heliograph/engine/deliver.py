@@ -311,11 +311,13 @@ class Delivery:
 def in_turns(claimed: Sequence[rows.Claimed]) -> Sequence[rows.Claimed]:
     """In the order in which lanes take them: each workspace's first, then each one's second; writing takes time too."""
     places: Counter[int] = Counter()
-    placed = list[tuple[int, int]]()
-    for one in claimed:
-        placed.append((places[one.message.workspace_id], len(placed)))
+
+    def place(one: rows.Claimed) -> int:
         places[one.message.workspace_id] += 1
-    return claimed if len(places) < 2 else [claimed[number] for _, number in sorted(placed)]
+        return places[one.message.workspace_id]
+
+    is_shared = len({one.message.workspace_id for one in claimed}) > 1
+    return sorted(claimed, key=place) if is_shared else claimed
 
 
 def _refused(code: str, text: str) -> channels.Answer:

@@ -29,12 +29,7 @@ class Launching:
         """New runs that no first step of the present turn cancels."""
 
     def carry_out(
-        self,
-        connection: Any,
-        desk: desks.Desk,
-        plan_of: PlanOf,
-        partitions: Collection[int],
-        most: int,
+        self, connection: Any, desk: desks.Desk, plan_of: PlanOf, partitions: Collection[int], most: int
     ) -> dict[tuple[int, bytes], rows.Launch]:
         """Start and cancel what the desk says, in the order in which it was decided.
 

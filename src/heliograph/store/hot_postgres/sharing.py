@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import LiteralString, NamedTuple
 
-from heliograph.store import packing, rows
+from heliograph.store import packing, rows, shares
 from heliograph.store.hot_postgres.connection import Connection, fetch
 from heliograph.store.packing import Bigints, Integers, Smallints
 
@@ -43,14 +43,15 @@ Place = tuple[int, int]
 """(partition, workspace)"""
 
 
-def share(room: int, workspaces: int) -> int:
-    """How much of a turn is one workspace's while so many wait."""
-    return room if workspaces < 2 else max(5, room // 5)
-
-
-def place_of(workspace: int, start: int) -> tuple[bool, int]:
-    """Where a workspace stands in a walk over workspaces that begins after `start`."""
-    return workspace <= start, workspace
+def spread(lines: Collection[Place], each: Mapping[int, int], start: int) -> list[tuple[int, int, int]]:
+    """How many may be taken of each of these lines, where `each` tells it of their workspaces: all of the lines."""
+    width, place, made = Counter(workspace for _, workspace in lines), Counter[int](), []
+    for partition, workspace in sorted(lines, key=lambda line: shares.place_of(line[1], start)):
+        # What does not divide goes to the first lines; which are first changes from turn to turn.
+        least, rest = divmod(each[workspace], width[workspace])
+        made.append((partition, workspace, least + (place[workspace] < rest)))
+        place[workspace] += 1
+    return made
 
 
 class Shared(NamedTuple):
@@ -74,16 +75,9 @@ class _Shares:
     def quotas(self, lines: Iterable[Place]) -> list[tuple[int, int, int]]:
         """How many may be taken of each of these lines: (partition, workspace, quota)."""
         mine = [line for line in lines if line[1] in self._left and line not in self._cut]
-        width, place, made = Counter(workspace for _, workspace in mine), Counter[int](), []
-        for partition, workspace in sorted(mine, key=lambda line: place_of(line[1], self._start)):
-            least, rest = divmod(self._left[workspace], width[workspace])
-            quota = least + (place[workspace] < rest)
-            place[workspace] += 1
-            if quota:
-                made.append((partition, workspace, quota))
-            else:
-                self._cut.add((partition, workspace))
-        return made
+        made = spread(mine, self._left, self._start)
+        self._cut |= {(partition, workspace) for partition, workspace, quota in made if not quota}
+        return [one for one in made if one[2]]
 
     def took(self, asked: Sequence[tuple[int, int, int]], found: Iterable[Place]) -> None:
         """So much was found."""
@@ -118,16 +112,16 @@ def take(
     waiting = {workspace for _, workspace in (*answers, *instants, *lines)}
     if len(waiting) < 2:
         return None
-    each = share(room, len(waiting))
-    chosen = sorted(waiting, key=lambda one: place_of(one, start))[: max(1, room // each)]
-    shares = _Shares(each, chosen, start)
-    asked = shares.quotas(answers)
+    each = shares.share(room, len(waiting))
+    chosen = sorted(waiting, key=lambda one: shares.place_of(one, start))[: max(1, room // each)]
+    left = _Shares(each, chosen, start)
+    asked = left.quotas(answers)
     inbox = _inbox(connection, asked, room)
-    shares.took(asked, [(row.partition, row.workspace_id) for row in inbox])
-    asked = shares.quotas(instants)
+    left.took(asked, [(row.partition, row.workspace_id) for row in inbox])
+    asked = left.quotas(instants)
     timers = _timers(connection, asked, instants, room - len(inbox))
-    shares.took(asked, [(row.partition, row.workspace_id) for row in timers])
-    events = take_events(shares.quotas(lines), room - len(inbox) - len(timers))
+    left.took(asked, [(row.partition, row.workspace_id) for row in timers])
+    events = take_events(left.quotas(lines), room - len(inbox) - len(timers))
     return Shared(inbox, timers, events, chosen[-1])
 
 

@@ -15,7 +15,7 @@ from collections.abc import Collection, Sequence
 from typing import LiteralString, NamedTuple
 
 from heliograph.core import ids
-from heliograph.store import packing, rows
+from heliograph.store import packing, rows, shares
 from heliograph.store.hot_postgres import sharing
 from heliograph.store.hot_postgres.connection import LOCKS, Connection, fetch
 from heliograph.store.hot_postgres.reading import EVENT
@@ -228,7 +228,7 @@ def _lock(
     connection: Connection, ready: Ready, limit: int, start: int, wanted: Collection[int], *, crowded: bool
 ) -> Locked:
     """Lock those `wanted` that nobody else has, and as many partitions more as fill the turn."""
-    lines = sorted(ready.lines, key=lambda line: sharing.place_of(line[1], start))
+    lines = sorted(ready.lines, key=lambda line: shares.place_of(line[1], start))
     # Those without events go first: behind long queues they would never have their turn. So do those in which
     # somebody has waited the longest for a time that has come.
     quiet = {*ready.answered, *ready.timed}.difference(place for place, _ in lines)
@@ -241,7 +241,7 @@ def _lock(
     locked = Locked(set(), [], {}, {}, bool(lines))
     if not lines:
         return locked
-    share = sharing.share(limit, len({workspace for _, workspace in ready.lines}))
+    share = shares.share(limit, len({workspace for _, workspace in ready.lines}))
     counted = max(-(-limit // _FILLED_BY), _COUNTED_AT_LEAST)
     values = (
         share,
@@ -304,18 +304,9 @@ def _events(connection: Connection, asked: Sequence[tuple[int, int, int]], room:
 
 def quotas(lines: Sequence[tuple[int, int]], room: int, start: int) -> list[tuple[int, int, int]]:
     """How many may be taken of each line: a fifth of the room for a workspace while others wait."""
-    width = Counter(workspace for _, workspace in lines)
-    share = sharing.share(room, len(width))
-    place: Counter[int] = Counter()
-    made: list[tuple[int, int, int]] = []
-    for partition, workspace in sorted(lines, key=lambda line: sharing.place_of(line[1], start)):
-        # What does not divide goes to the first lines; which are first changes from turn to turn.
-        least, rest = divmod(share, width[workspace])
-        quota = least + (place[workspace] < rest)
-        place[workspace] += 1
-        if quota:
-            made.append((partition, workspace, quota))
-    return made
+    workspaces = {workspace for _, workspace in lines}
+    each = dict.fromkeys(workspaces, shares.share(room, len(workspaces)))
+    return [one for one in sharing.spread(lines, each, start) if one[2]]
 
 
 def _standing(connection: Connection, workspaces: Collection[int]) -> tuple[dict[int, int], set[int], int]:

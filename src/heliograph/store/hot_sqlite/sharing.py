@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
-from heliograph.store import rows
+from heliograph.store import rows, shares
 from heliograph.store.hot_sqlite.connection import Connection
 from heliograph.store.hot_sqlite.reading import EVENT
 
@@ -35,11 +35,6 @@ _TIMERS = (
 _FORGET_TIMERS = "DELETE FROM timers WHERE wake_at = ? AND workspace_id = ? AND (kind, id) <= (?, ?)"
 
 
-def _share(room: int) -> int:
-    """How much of a turn is one workspace's while others wait."""
-    return max(5, room // 5)
-
-
 class Shared(NamedTuple):
     """What was taken, a share of each workspace."""
 
@@ -62,12 +57,13 @@ def take(connection: Connection, now: int, room: int, closed: Collection[int], s
     waiting = due.union(instants, _workspaces_in(connection, "inbox", start))
     if len(waiting) < 2:
         return None
+    each = shares.share(room, len(waiting))
     taken = Shared([], [], [], start)
-    for workspace in sorted(waiting, key=lambda one: (one <= start, one)):
+    for workspace in sorted(waiting, key=lambda one: shares.place_of(one, start)):
         left = room - len(taken.inbox) - len(taken.timers) - len(taken.events)
         if left <= 0:
             break
-        quota = min(_share(room), left)
+        quota = min(each, left)
         quota -= _take_inbox(connection, workspace, quota, taken.inbox)
         for at in instants.get(workspace, ()):
             quota -= _take_timers(connection, (at, workspace), quota, taken.timers)
@@ -150,7 +146,7 @@ def take_line(
     waiting = [
         workspace for workspace in _workspaces_in(connection, line.queue, start) if workspace not in closed
     ]
-    share = room if len(waiting) < 2 else _share(room)
+    share = shares.share(room, len(waiting))
     taken: list[tuple[Any, ...]] = []
     cut = False
     for workspace in waiting:
