@@ -199,8 +199,8 @@ class App:
         if self._worker is not None:
             self._worker.wake()
 
-    def asgi(self) -> Any:
-        """The web application."""
+    def asgi(self, **changed: Any) -> Any:
+        """The web application; tests change what it is given."""
         return server.asgi(
             services.Services(
                 self.settings,
@@ -215,7 +215,8 @@ class App:
                 self.renders,
                 self._fetched,
                 called=self.callers.note,
-            )
+                span=self.clock.span,
+            )._replace(**changed)
         )
 
     async def _fetched(self, url: str) -> bytes:

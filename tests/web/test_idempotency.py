@@ -4,11 +4,13 @@ import asyncio
 import hashlib
 from typing import Any
 
+import httpx2
 import msgspec
 import pytest
 
 from heliograph import testing
 from heliograph.engine import housekeeping
+from heliograph.web import server
 from tests import tables
 from tests.web.client import Client
 from tests.web.test_fetching import FETCH, answers
@@ -152,6 +154,59 @@ def test_a_request_that_is_being_worked_is_waited_for(api: Client) -> None:
     answer = keyed(api)
     assert (answer.status_code, answer.headers["retry-after"]) == (409, "1")
     assert "x-should-retry" not in answer.headers
+
+
+def test_a_request_that_takes_long_is_worked_once(api: Client) -> None:
+    """Its key is held as long as it is at work, here and for other processes; others are told to come again."""
+    rests: asyncio.Queue[asyncio.Event] = asyncio.Queue()
+    at_work, may_end = asyncio.Event(), asyncio.Event()
+
+    async def rest(_seconds: float) -> None:
+        over = asyncio.Event()
+        await rests.put(over)
+        await over.wait()
+
+    class Slow:
+        def read(self, *given: Any) -> Any:
+            return api.world.app.ingest.read(*given)
+
+        async def accept(self, batch: Any) -> Any:
+            at_work.set()
+            await may_end.wait()
+            return await api.world.app.ingest.accept(batch)
+
+    async def worked() -> list[tuple[int, bytes]]:
+        here, elsewhere = (api.world.app.asgi(rest=rest, ingest=Slow()) for _ in range(2))
+        first = asyncio.create_task(said(api, here))
+        async with asyncio.timeout(30):
+            await at_work.wait()
+            over = await rests.get()
+            for _ in range(3):
+                api.clock.move(50_000_000)
+                over.set()
+                over = await rests.get()
+        held = await said(api, here), await said(api, elsewhere)
+        api.clock.move(61_000_000)
+        late = await said(api, here)
+        may_end.set()
+        return [*held, late, await first, await said(api, elsewhere)]
+
+    held, elsewhere, late, first, again = api.run(worked())
+    assert (held[0], elsewhere[0], late[0], first[0]) == (409, 409, 409, 202)
+    assert again == first
+    assert len(tables.rows(api.store, "events")) == 1
+
+
+async def said(api: Client, door: server.App) -> tuple[int, bytes]:
+    """What one of several doors answers to an event with the key `k`."""
+    transport = httpx2.ASGITransport(door)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://heliograph") as http:
+        answer = await http.post(
+            "/api/automation/events",
+            json={"event_type": "custom.seen"},
+            headers={"Idempotency-Key": "k", "Authorization": f"Bearer {api.admin}"},
+        )
+    return answer.status_code, answer.content
 
 
 def test_a_request_whose_worker_died_starts_nothing_twice(api: Client) -> None:

@@ -1,8 +1,8 @@
 """The first answers to requests with an `Idempotency-Key`, by workspace, scope and key (journeys.md J16).
 
 Law: a key is taken before the request is worked and its answer is stored after; while it is taken nobody else works the
-same request. One whose worker died is free again when its lease is over, and goes on under its first instant, by which
-whoever works it finds what was done already.
+same request. Whoever is at work renews the lease; one whose worker died is free again when it is over, and goes on
+under its first instant, by which whoever works it finds what was done already.
 """
 
 from __future__ import annotations
@@ -139,6 +139,16 @@ def keep(store: database.Database, wanted: Wanted, taken: Taken, answer: Answer)
             sa.update(schema.request_keys)
             .where(*_is(wanted), _KEYS.begun_at == taken.begun_at, _KEYS.status.is_(None))
             .values(status=answer.status, headers=msgspec.json.encode(answer.headers), body=answer.body)
+        )
+
+
+def renew(store: database.Database, wanted: Wanted, taken: Taken, until: int) -> None:
+    """Hold a key longer whose request is at work."""
+    with store.writing() as connection:
+        connection.execute(
+            sa.update(schema.request_keys)
+            .where(*_is(wanted), _KEYS.begun_at == taken.begun_at, _KEYS.status.is_(None))
+            .values(lease_until=until)
         )
 
 

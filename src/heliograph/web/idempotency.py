@@ -1,15 +1,17 @@
 """Requests that are worked once: the `Idempotency-Key` of a POST (journeys.md J16, J17, A38 to A40, A61, A62).
 
 Law: the first answer is given again, word for word, to whoever sends the same request with the same key; an error of
-the caller's own leaves the key free. While the first is being worked, the others are told to come again.
+the caller's own leaves the key free. While the first is being worked, however long that takes, the others are told to
+come again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import Any, NamedTuple
 
 import structlog
@@ -18,7 +20,7 @@ from heliograph import errors
 from heliograph.core import delays, documents, events
 from heliograph.store import database
 from heliograph.store import request_keys as store
-from heliograph.web import auth
+from heliograph.web import auth, services
 
 _log = structlog.get_logger(__name__)
 
@@ -29,8 +31,9 @@ _NAME = HEADER.encode()
 _SIGNS = ("/auth/issue-token", "/api/preference-links")
 """What is answered there opens doors, and is made without a trace: it is made anew, and kept nowhere."""
 MAX_KEY = 255
-LEASE = 60_000_000
-"""Microseconds after which a request that was not answered is taken for one whose worker died."""
+LEASE = 60.0
+"""Seconds after which a key that nobody renewed is taken for one whose worker died."""
+_RENEWED = LEASE / 3
 _LONGEST_SCOPE = 500
 _NOTHING_DONE = 503
 _KEPT = frozenset({"content-type", "heliograph-ignored"})
@@ -98,19 +101,58 @@ def _marked(said: Any) -> Any:
     return ["\0", str(said)] if isinstance(said, int) and not -_SAFE <= said <= _SAFE else said
 
 
-async def take(database: database.Database, given: store.Wanted, now: int, until: int) -> Once | store.Answer:
-    """The right to work a request, or what it was answered before.
+class Working:
+    """The requests with a key that this process is at work on."""
 
-    Raises KeyReused where the key came with another body, Conflict where the first is still being worked.
-    """
-    taken = await asyncio.to_thread(store.take, database, given, now, LEASE, until)
-    if not taken.is_same:
-        raise errors.KeyReused
-    if taken.answer is not None:
-        return taken.answer
-    if not taken.is_mine:
-        raise errors.Conflict("a request with this Idempotency-Key is being worked: ask again", retry_after=1)
-    return Once(given, taken)
+    def __init__(self, given: services.Services):
+        self._given = given
+        self._here: dict[tuple[int, str, str], bytes] = {}
+        """The fingerprints of those: however late their leases are renewed, nobody else here works them."""
+
+    async def take(self, wanted: store.Wanted, now: int, until: int) -> Once | store.Answer:
+        """The right to work a request, or what it was answered before.
+
+        Raises KeyReused where the key came with another body, Conflict where the first is still being worked.
+        """
+        here = self._here.get(wanted[:3])
+        if here is not None:
+            raise _at_work() if here == wanted.fingerprint else errors.KeyReused
+        taken = await asyncio.to_thread(store.take, self._given.database, wanted, now, self._lease(), until)
+        if not taken.is_same:
+            raise errors.KeyReused
+        if taken.answer is not None:
+            return taken.answer
+        if not taken.is_mine:
+            raise _at_work()
+        return Once(wanted, taken)
+
+    @contextlib.asynccontextmanager
+    async def holding(self, once: Once) -> AsyncIterator[None]:
+        """Renew the lease of a key as long as its request is at work."""
+        key = once.wanted[:3]
+        self._here[key] = once.wanted.fingerprint
+        renewing = asyncio.create_task(self._renew(once))
+        try:
+            yield
+        finally:
+            renewing.cancel()
+            del self._here[key]
+
+    async def _renew(self, once: Once) -> None:
+        while True:
+            await self._given.rest(_RENEWED)
+            until = self._given.now() + self._lease()
+            try:
+                await asyncio.to_thread(store.renew, self._given.database, once.wanted, once.taken, until)
+            except errors.HeliographError as fault:
+                _log.warning("request_key_not_renewed", error=fault.message)
+
+    def _lease(self) -> int:
+        return self._given.span(LEASE)
+
+
+def _at_work() -> errors.Conflict:
+    return errors.Conflict("a request with this Idempotency-Key is being worked: ask again", retry_after=1)
 
 
 async def settle(database: database.Database, once: Once, answer: store.Answer) -> None:

@@ -76,6 +76,7 @@ class Door:
             lambda text: access_tokens.read(text, given.link_secret(), given.now()),
         )
         self._metrics = metrics.Metrics(given)
+        self._working = idempotency.Working(given)
         self.routes = routes()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -155,14 +156,15 @@ class Door:
         """Answer a request with an idempotency key: what it was answered before, or else what the route says."""
         database, now = self._services.database, self._services.now()
         until = idempotency.expires_at(exchange.scope["headers"], now)
-        once = await idempotency.take(database, given, now, until)
+        once = await self._working.take(given, now, until)
         if isinstance(once, request_keys.Answer):
             replayed = {**once.headers, idempotency.REPLAYED: "true"}
             await exchange.send_answer(wire.Answer(once.status, replayed, once.body))
             return
         exchange.keep(lambda answer: idempotency.settle(database, once, answer))
         try:
-            await self._routed(exchange, content._replace(start_key=once.start_key))
+            async with self._working.holding(once):
+                await self._routed(exchange, content._replace(start_key=once.start_key))
         finally:
             exchange.keep(None)
 

@@ -5,6 +5,7 @@ Law: the web reads neither clock nor environment and makes none of these; it is 
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple, Protocol
@@ -63,3 +64,7 @@ class Services(NamedTuple):
     """Seconds that only ever grow: they measure requests and age the cache of keys, and are never stored."""
     called: Callable[[], None] = lambda: None
     """Is told of each request, before it is answered."""
+    span: Callable[[float], int] = lambda seconds: int(seconds * 1_000_000)
+    """How much of the time of `now` (µs) passes in so many seconds of the wall."""
+    rest: Callable[[float], Awaitable[object]] = asyncio.sleep
+    """Waits so many seconds of the wall."""
