@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.web import client
-from tests.web.campaigning import campaign, condition, data, group, person, segment, set_status
+from tests.web.campaigning import action, campaign, condition, data, group, person, read, segment, set_status
 
 SCHEMA: dict[str, Any] = {
     "name": "customer",
@@ -117,6 +117,39 @@ def test_conditions_name_exposed_fields(shop: client.Client) -> None:
     assert (known["loyalty_points"], known["city"], "tier" in known) == ("number", "string", False)
     made = segment(shop, condition("bought", "exists"))
     assert data(shop.get(f"/api/segments/{made}"))["conditions"] == [condition("bought", "exists")]
+
+
+@pytest.mark.spec("S3-18")
+def test_a_schema_may_say_its_types_in_any_way_of_json_schema(api: client.Client) -> None:
+    """A type that may be null is that type; what says none, several or nonsense leaves the field to its value."""
+    properties: dict[str, Any] = {
+        "points": {"type": ["number", "null"]},
+        "code": {"type": ["string", "number"]},
+        "odd": {"type": {"is": "number"}},
+        "home": {"properties": ["city"]},
+        "pair": {"items": [{"type": "string"}, {"type": "number"}]},
+        "any": True,
+    }
+    paths = ("$.points", "$.code", "$.odd", "$.home.city", "$.pair[1]", "$.any")
+    exposed = [
+        {"name": f"field{number}", "json_path": path, "exposure": ["segments", "merge_fields"]}
+        for number, path in enumerate(paths)
+    ]
+    data(
+        api.post(_PATH, {"name": "c", "schema": {"properties": properties}, "fields_to_expose": exposed}), 201
+    )
+    person(
+        api, "ana", email="ana@example.com", points="5.0", code=5, odd=5, home={"city": "Rome"}, pair=["a", 5]
+    )
+    known = {one["field"]: one["type"] for one in data(api.get("/api/segments/conditions"))["conditions"]}
+    assert (known["field0"], known["field1"]) == ("number", "string")
+    assert members(api, condition("field0", "equals", "5")) == ["ana"]
+    wanted = {"field1": 5, "field2": 5, "field3": "Rome", "field4": 5}
+    assert members(api, *(condition(name, "equals", value) for name, value in wanted.items())) == ["ana"]
+    made = campaign(api, action_data=[action(group(api, text_body="{{ field0 }}"))])
+    set_status(api, made["id"], "active")
+    api.world.run_until_idle()
+    assert read(api, made["id"])["status"] == "completed"
 
 
 @pytest.mark.spec("S3-20", "S3-21", "S3-28")

@@ -215,25 +215,32 @@ def gathered(schemas: Iterable[Schema]) -> Exposed:
 
 
 def _type(schema: Mapping[str, Any], written: str) -> str | None:
-    """The type that a schema declares for what a path meets."""
+    """The type that a schema declares for what a path meets; None where it says none, or says it in another way."""
     at: Any = schema
     for part in _query(written).segments:
         if len(part.selectors) != 1 or not isinstance(at, Mapping):
             return None
         one = part.selectors[0]
-        at = (
-            (at.get("properties") or {}).get(one.name)
-            if isinstance(one, selectors.NameSelector)
-            else at.get("items")
-        )
+        if isinstance(one, selectors.NameSelector):
+            properties = at.get("properties")
+            at = properties.get(one.name) if isinstance(properties, Mapping) else None
+        else:
+            at = at.get("items")
     if not isinstance(at, Mapping):
         return None
     if at.get("x-pii-type") == "EMAIL":
         return "email"
-    kind, form = at.get("type"), at.get("format")
+    kind, form = _kind(at), at.get("format")
     if kind == "string" and form in ("date", "date-time"):
         return str(form)
-    return str(kind) if kind in _TYPES else None
+    return kind if kind in _TYPES else None
+
+
+def _kind(declared: Mapping[str, Any]) -> str | None:
+    """The one type that is declared, beside null; JSON Schema takes a list of them too."""
+    kinds = declared.get("type")
+    named = [kind for kind in (kinds if isinstance(kinds, list) else [kinds]) if kind != "null"]
+    return named[0] if len(named) == 1 and isinstance(named[0], str) else None
 
 
 # ── merge fields ────────────────────────────────────────────────────────────────────────────────────
