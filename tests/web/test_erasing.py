@@ -119,6 +119,46 @@ def test_what_waits_for_somebody_who_was_deleted_is_not_sent(api: client.Client)
     assert [mail.recipient for mail in api.mailbox.received] == ["ben-7@example.com"]
 
 
+@pytest.mark.parametrize("is_decided", [False, True])
+def test_who_was_deleted_is_not_written_to_before_they_are_forgotten(
+    api: client.Client, is_decided: bool
+) -> None:
+    """What several are sent, and the users of bulk jobs, leave them out from the answer to their deletion on."""
+    for name in ("ana-7", "ben-7"):
+        api.put(f"/profiles/{name}", {"profile": {"email": f"{name}@example.com"}})
+    to = {"user_id": "ana-7", "email": "elsewhere@example.com"}
+    said = {"content": {"title": "Hello", "body": "there"}}
+    asked = {"to": [to, {"user_id": "ben-7"}], **said}
+    several = api.post("/send", {"message": asked}).json()["requestId"]
+    if is_decided:
+        # The message to each of them is on its way to their partition.
+        api.world.turns.take()
+    else:
+        api.post("/send", {"message": {**asked, "delay": {"duration": 60_000}}})
+    job = api.post("/bulk", {"message": {"event": "e", **said}}).json()["jobId"]
+    users = [{"recipient": name, "profile": {"email": to["email"]}} for name in ("ana-7", "ben-7")]
+    api.post(f"/bulk/{job}", {"users": users})
+    assert api.delete("/profiles/ana-7").status_code == 204
+    api.clock.move(1_000)
+    if is_decided:
+        sweep_now(api)
+    api.put("/profiles/ana-7", {"profile": {"email": "ana-7@example.com"}})
+    api.clock.move(1_000)
+    api.post(f"/bulk/{job}/run")
+    api.world.pass_time(hours=1)
+    assert {mail.recipient for mail in api.mailbox.received} == {"ben-7@example.com", "elsewhere@example.com"}
+    assert [mail.recipient for mail in api.mailbox.received].count("elsewhere@example.com") == 1
+    (canceled,) = api.get("/messages", params={"traceId": several, "status": "CANCELED"}).json()["results"]
+    assert canceled["error"] == "contact_deleted"
+    sweep(api)
+    api.decide()
+    sweep(api)
+    assert tables.rows(api.store, "erasures") == []
+    api.post("/send", {"message": asked})
+    api.decide()
+    assert [mail.recipient for mail in api.mailbox.received].count("elsewhere@example.com") == 2
+
+
 def test_runs_forget_by_whose_key_they_were_started(api: client.Client) -> None:
     """Of a birthday and of what is done once for each person, the keys alone stay, for whoever comes back."""
     api.put("/profiles/ana-7", {"profile": {**PROFILE, "birthdate": "1990-01-05"}})

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from heliograph.core import consent, effects, messages, plans, pseudonyms, routes, runs
+from heliograph.core import consent, effects, ids, messages, plans, pseudonyms, routes, runs
 from heliograph.engine import desk as desks
 from heliograph.engine import match, pacing, replies, wishes
 from heliograph.engine import onward as onwards
@@ -38,9 +38,13 @@ def wake(desk: desks.Desk, timer: rows.Timer) -> None:
 
 
 def admit(
-    connection: Any, hot: Any, desk: desks.Desk, workspace_of: Callable[[int], match.Workspace]
+    connection: Any,
+    hot: Any,
+    desk: desks.Desk,
+    workspace_of: Callable[[int], match.Workspace],
+    erasing: Collection[int] = (),
 ) -> None:
-    """Let those messages go that are wanted, and wanted now."""
+    """Let those messages go that are wanted, and wanted now; `erasing` are workspaces in which somebody is to go."""
     again = [one for one in desk.due_again if _still_waits(desk, one.message)]
     waiting = {
         one[:2]: pacing.Standing(one, end)
@@ -55,6 +59,9 @@ def admit(
     standing = waiting | {
         one.message[:2]: pacing.Standing(one.message, deleted) for one in again if _is_of_nobody(one.message)
     }
+    if erasing:
+        gone = _of_deleted(connection, hot, [one for one in desk.planned if one.workspace_id in erasing])
+        standing |= {one[:2]: pacing.Standing(one, deleted) for one in gone}
     standing |= _reported(connection, hot, desk, [one.message for one in again])
     fresh = desk.writes.reports.suppressed
     told = {workspace_id for workspace_id, _ in fresh}
@@ -117,6 +124,18 @@ def _waits(message: rows.Message, now: int) -> pacing.End | None:
 def _is_of_nobody(message: rows.Message) -> bool:
     """Whether its recipient was deleted while a delivery had it in hand (store/departures.py)."""
     return message.address is None and (message.contact_id or "").startswith(pseudonyms.PREFIX)
+
+
+def _of_deleted(connection: Any, hot: Any, planned: Sequence[rows.Message]) -> list[rows.Message]:
+    """New messages that were asked for before their recipient was deleted: their requests name others too (E22)."""
+    theirs = [one for one in planned if one.kind == _MESSAGE]
+    contacts = _contacts(theirs)
+    deleted_at = hot.read_erasures(connection, contacts) if contacts else {}
+    return [
+        one
+        for one in theirs
+        if ids.created_at(one.id) <= deleted_at.get((one.workspace_id, one.contact_id or ""), -1)
+    ]
 
 
 def _stand_planned(desk: desks.Desk, standing: Mapping[Key, pacing.Standing]) -> None:

@@ -6,7 +6,7 @@ was, and asks for nobody's message twice. Everything is read before anything is 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -28,7 +28,7 @@ MOST_TRIES = 5
 
 
 class _Walking(NamedTuple):
-    """A job, and the next of its users."""
+    """A job, and the next of its users, without those who were deleted since it was made."""
 
     job: bulk_rows.Job
     users: Sequence[bulk_rows.User]
@@ -46,13 +46,13 @@ class Bulk:
     def read(
         self,
         connection: Any,
-        timers: Iterable[rows.Timer],
+        taken: rows.Taken,
         culprits: Collection[tuple[int, bytes]],
         room: int,
     ) -> None:
         """The jobs of these timers, and of some of them the next users: `room` in all."""
         self._jobs, self._walking = {}, {}
-        keys = {(t.workspace_id, t.id) for t in timers if t.kind in TIMERS}
+        keys = {(t.workspace_id, t.id) for t in taken.timers if t.kind in TIMERS}
         if not keys:
             return
         hot = self._session.hot
@@ -62,6 +62,8 @@ class Bulk:
             if job.state == bulk.State.PROCESSING and want > 0 and key not in culprits:
                 users = hot.read_bulk_users(connection, *key, job.place, want)
                 room -= len(users)
+                if job.workspace_id in taken.erasing:
+                    users = _without_deleted(connection, hot, job, users)
                 self._walking[key] = _Walking(job, users, len(users) < want)
 
     def timer(self, desk: desks.Desk, timer: rows.Timer, fault: Exception | None) -> None:
@@ -86,6 +88,20 @@ class Bulk:
         assert walking is not None
         # Everything was decided: only now does the desk change.
         _move(desk, walking, timer, made)
+
+
+def _without_deleted(
+    connection: Any, hot: Any, job: bulk_rows.Job, users: Sequence[bulk_rows.User]
+) -> list[bulk_rows.User]:
+    """The users of a job with nobody for those who were deleted since it was made (E22)."""
+    named = [None if user.said is None else _to.decode(user.said).user_id for user in users]
+    keys = {(job.workspace_id, one) for one in named if one is not None}
+    deleted_at = hot.read_erasures(connection, keys) if keys else {}
+    made_at = ids.created_at(job.id)
+    return [
+        user._replace(said=None) if made_at <= deleted_at.get((job.workspace_id, one or ""), -1) else user
+        for user, one in zip(users, named, strict=True)
+    ]
 
 
 def _made(desk: desks.Desk, walking: _Walking) -> list[tuple[int, request_rows.Request]]:

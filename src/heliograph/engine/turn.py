@@ -163,7 +163,7 @@ class Turns:
             self._started.read(connection, taken, self._culprits, desk)
             self._alarms.read(connection, taken.timers, self._culprits, desk)
             self._requests.read(connection, taken, self._culprits, desk)
-            self._bulk.read(connection, taken.timers, self._culprits, limit)
+            self._bulk.read(connection, taken, self._culprits, limit)
             self._escalating.read(connection, taken.timers, self._culprits, desk)
             for inbox in taken.inbox:
                 self._attempt_inbox(desk, inbox)
@@ -212,7 +212,7 @@ class Turns:
         """Put in line what is to go out, and claim at once what the delivery has room for."""
         if not (desk.planned or desk.due_again):
             return []
-        admission.admit(connection, self._session.hot, desk, self._workspaces.__getitem__)
+        admission.admit(connection, self._session.hot, desk, self._workspaces.__getitem__, taken.erasing)
         hand = self._handover
         return posting.claim(desk, taken, hand.rooms(), hand.worker, hand.lease)
 

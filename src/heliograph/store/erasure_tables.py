@@ -22,4 +22,5 @@ erasures = _table(
     # Up to which event it has come, and up to which it goes; null before the walk over events has begun.
     _column("reached", Identity, null=True),
     _column("until", Identity, null=True),
+    sa.Index("erasures_by_user", "workspace_id", "user_id"),
 )

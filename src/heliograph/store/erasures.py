@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 import msgspec
 import sqlalchemy as sa
 
-from heliograph.core import ids, pseudonyms, requests, rules, runs
+from heliograph.core import effects, ids, pseudonyms, requests, rules, runs
 from heliograph.store import database, departures, reports, schema
 
 _ERASURES, _EVENTS, _RUNS = schema.erasures.c, schema.events.c, schema.runs.c
 _MESSAGES, _STARTS, _CLAIMS = schema.messages.c, schema.starts.c, schema.claims.c
-_CONVERSATIONS = schema.conversations.c
+_CONVERSATIONS, _INBOX = schema.conversations.c, schema.inbox.c
 _REQUESTS, _BULK_USERS = schema.requests.c, schema.bulk_users.c
 _AT_ONCE, _EVENTS_AT_ONCE, _PEOPLE_AT_ONCE = 100, 2_000, 200
 _MOST_RUNS = 1 << 10
@@ -370,6 +370,16 @@ def _end(store: database.Database, cohort: Sequence[Erasure]) -> None:
                     (_STARTS.run_id, _STARTS.contact_id == one.user_id),
                 )
             ]
+            written = msgspec.json.encode(one.user_id).decode()
+            # A message that another partition made for them is on its way to theirs.
+            left.append(
+                sa.select(sa.literal(1)).where(
+                    _INBOX.partition == one.partition,
+                    _INBOX.workspace_id == one.workspace_id,
+                    _INBOX.kind == int(effects.Inbox.DELIVER),
+                    sa.cast(_INBOX.body, sa.Text).contains(written, autoescape=True),
+                )
+            )
             if not any(connection.execute(query.limit(1)).first() for query in left):
                 connection.execute(
                     sa.delete(schema.erasures).where(

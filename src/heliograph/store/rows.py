@@ -246,6 +246,8 @@ class Taken(NamedTuple):
     """The definitions' version of every workspace that something was taken of."""
     held: Collection[int]
     """Those of them whose deliveries are on hold."""
+    erasing: Collection[int] = ()
+    """Those of them in which somebody is being taken out of history."""
     reached: int = 0
     """The workspace after which the next walk over them begins."""
     last_now: int = 0

@@ -30,7 +30,7 @@ from heliograph.store.hot_postgres.connection import (
     stalled,
     tidy,
 )
-from heliograph.store.hot_postgres.consent import read_consents, read_suppressions
+from heliograph.store.hot_postgres.consent import read_consents, read_erasures, read_suppressions
 from heliograph.store.hot_postgres.delivery import claim, end_leases, read_versions, settle, take_expired
 from heliograph.store.hot_postgres.fanout import (
     read_campaigns,
@@ -115,6 +115,7 @@ __all__ = [
     "read_cooldowns",
     "read_cursors",
     "read_days",
+    "read_erasures",
     "read_events",
     "read_fanouts",
     "read_lists",

@@ -1,10 +1,11 @@
-"""Consent on PostgreSQL: what recipients said, and addresses that nothing is sent to."""
+"""Consent on PostgreSQL: what recipients said, addresses that nothing is sent to, and who was deleted."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from typing import LiteralString
 
+from heliograph.core import ids
 from heliograph.store import packing
 from heliograph.store.hot_postgres.connection import Connection, fetch
 from heliograph.store.packing import Integers, Texts
@@ -16,6 +17,10 @@ _CONSENTS: LiteralString = (
 _SUPPRESSIONS: LiteralString = (
     "SELECT s.workspace_id, s.address, s.tenant_id FROM unnest(%s::int4[], %s::text[]) w(a, b)"
     " CROSS JOIN LATERAL (SELECT * FROM suppressions WHERE workspace_id = w.a AND address = w.b OFFSET 0) s"
+)
+_ERASURES: LiteralString = (
+    "SELECT e.workspace_id, e.user_id, e.id FROM unnest(%s::int4[], %s::text[]) w(a, b)"
+    " CROSS JOIN LATERAL (SELECT * FROM erasures WHERE workspace_id = w.a AND user_id = w.b OFFSET 0) e ORDER BY e.id"
 )
 
 
@@ -33,3 +38,9 @@ def read_suppressions(
     """(workspace, address, tenant or nothing) of those of these addresses that nothing is sent to."""
     found = fetch(connection, _SUPPRESSIONS, packing.columns((Integers, Texts), sorted(keys)))
     return [(row[0], row[1], row[2]) for row in found]
+
+
+def read_erasures(connection: Connection, keys: Collection[tuple[int, str]]) -> dict[tuple[int, str], int]:
+    """When (µs) those of these, by (workspace, user_id), were last deleted who are being taken out of history."""
+    found = fetch(connection, _ERASURES, packing.columns((Integers, Texts), sorted(keys)))
+    return {(row[0], row[1]): ids.created_at(row[2]) for row in found}

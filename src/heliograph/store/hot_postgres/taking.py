@@ -142,7 +142,7 @@ def take(
     own = [reply for reply in replies if reply.partition in locked.partitions]
     put_inbox(connection, [reply for reply in replies if reply.partition not in locked.partitions])
     if not locked.partitions:
-        return rows.Taken((), [], [], [], False, {}, (), start)
+        return rows.Taken((), [], [], [], False, {}, (), (), start)
     room = limit - len(own)
     shared = None
     if crowded and room > 0:
@@ -155,12 +155,13 @@ def take(
     )
     inbox = sorted((*own, *inbox))
     workspaces = {row.workspace_id for row in inbox} | {row.workspace_id for row in timers}
-    versions, held, latest = _standing(connection, workspaces | {row.workspace_id for row in events})
+    versions, held, erasing, latest = _standing(connection, workspaces | {row.workspace_id for row in events})
     full = len(inbox) + len(timers) + len(events) >= limit
     more = full or locked.left or is_cut or crowded or _is_cut(locked, inbox, events)
     is_crowded = shared is not None or (full and not events)
     partitions = tuple(sorted(locked.partitions))
-    return rows.Taken(partitions, inbox, timers, events, more, versions, held, reached, latest, is_crowded)
+    known = (versions, held, erasing, reached, latest, is_crowded)
+    return rows.Taken(partitions, inbox, timers, events, more, *known)
 
 
 def _oldest(
@@ -309,16 +310,23 @@ def quotas(lines: Sequence[tuple[int, int]], room: int, start: int) -> list[tupl
     return [one for one in sharing.spread(lines, each, start) if one[2]]
 
 
-def _standing(connection: Connection, workspaces: Collection[int]) -> tuple[dict[int, int], set[int], int]:
-    """The definitions' versions of these workspaces, which of them hold their deliveries, and how late it is by now."""
+def _standing(
+    connection: Connection, workspaces: Collection[int]
+) -> tuple[dict[int, int], set[int], set[int], int]:
+    """The definitions' versions of these workspaces, which hold their deliveries, which take somebody out of history.
+
+    Last, how late it is by now.
+    """
     found = fetch(
         connection,
-        "SELECT id, definitions_version, hold_deliveries, (SELECT max(last_now) FROM partitions)"
-        " FROM workspaces WHERE id = ANY(%s::int4[])",
+        "SELECT id, definitions_version, hold_deliveries,"
+        " (SELECT true FROM erasures WHERE workspace_id = w.id LIMIT 1), (SELECT max(last_now) FROM partitions)"
+        " FROM workspaces w WHERE id = ANY(%s::int4[])",
         (packing.pack(Integers, list(workspaces)),),
     )
-    latest = found[0][3] if found else 0
-    return {row[0]: row[1] for row in found}, {row[0] for row in found if row[2]}, latest
+    latest = found[0][4] if found else 0
+    held, erasing = ({row[0] for row in found if row[place]} for place in (2, 3))
+    return {row[0]: row[1] for row in found}, held, erasing, latest
 
 
 def next_due(connection: Connection, now: int) -> int | None:

@@ -26,7 +26,7 @@ from heliograph.store.hot_sqlite.connection import (
     rollback,
     tidy,
 )
-from heliograph.store.hot_sqlite.consent import read_consents, read_suppressions
+from heliograph.store.hot_sqlite.consent import read_consents, read_erasures, read_suppressions
 from heliograph.store.hot_sqlite.delivery import claim, end_leases, read_versions, settle, take_expired
 from heliograph.store.hot_sqlite.fanout import (
     read_campaigns,
@@ -107,6 +107,7 @@ __all__ = [
     "read_cooldowns",
     "read_cursors",
     "read_days",
+    "read_erasures",
     "read_events",
     "read_fanouts",
     "read_lists",

@@ -1,9 +1,10 @@
-"""Consent on SQLite: what recipients said, and addresses that nothing is sent to."""
+"""Consent on SQLite: what recipients said, addresses that nothing is sent to, and who was deleted."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
+from heliograph.core import ids
 from heliograph.store.hot_sqlite.connection import Connection, by_pairs
 
 
@@ -27,3 +28,12 @@ def read_suppressions(
         " JOIN suppressions s ON s.workspace_id = w.a AND s.address = w.b"
     )
     return [(row[0], row[1], row[2]) for row in by_pairs(connection, query, keys)]
+
+
+def read_erasures(connection: Connection, keys: Collection[tuple[int, str]]) -> dict[tuple[int, str], int]:
+    """When (µs) those of these, by (workspace, user_id), were last deleted who are being taken out of history."""
+    query = (
+        "SELECT e.workspace_id, e.user_id, e.id FROM wanted w"
+        " JOIN erasures e ON e.workspace_id = w.a AND e.user_id = w.b ORDER BY e.id"
+    )
+    return {(row[0], row[1]): ids.created_at(row[2]) for row in by_pairs(connection, query, keys)}

@@ -55,23 +55,28 @@ def take(
         | {row[0] for row in events}
     )
     more = cut or len(inbox) + len(timers) + len(events) >= limit
-    return rows.Taken(
-        _EVERYWHERE, inbox, timers, events, more, *_standing(connection, workspaces), reached=reached
-    )
+    return rows.Taken(_EVERYWHERE, inbox, timers, events, more, *_standing(connection, workspaces), reached)
 
 
-def _standing(connection: Connection, workspaces: Collection[int]) -> tuple[dict[int, int], set[int]]:
-    """The definitions' versions of these workspaces, and which of them hold their deliveries."""
+def _standing(
+    connection: Connection, workspaces: Collection[int]
+) -> tuple[dict[int, int], set[int], set[int]]:
+    """The definitions' versions of these workspaces, which are on hold, and which take somebody out of history."""
     versions: dict[int, int] = {}
     held: set[int] = set()
+    erasing: set[int] = set()
     for workspace in workspaces:
-        version, holds = connection.execute(
-            "SELECT definitions_version, hold_deliveries FROM workspaces WHERE id = ?", (workspace,)
+        version, holds, erases = connection.execute(
+            "SELECT definitions_version, hold_deliveries, EXISTS (SELECT 1 FROM erasures WHERE workspace_id = w.id)"
+            " FROM workspaces w WHERE id = ?",
+            (workspace,),
         ).fetchone()
         versions[workspace] = version
         if holds:
             held.add(workspace)
-    return versions, held
+        if erases:
+            erasing.add(workspace)
+    return versions, held, erasing
 
 
 def _oldest_inbox(connection: Connection, limit: int) -> list[rows.Inbox]:
