@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.web import client
-from tests.web.campaigning import condition, data, person, segment
+from tests.web.campaigning import campaign, condition, data, person, received, segment, set_status
 
 
 def counted(api: client.Client, *include: str, exclude: tuple[str, ...] = ()) -> list[str]:
@@ -273,3 +273,28 @@ def test_a_tenants_segment_is_entered_by_its_customers_alone(api: client.Client)
     api.put("/profiles/ana", {"profile": {"points": 1}})
     api.put("/profiles/bo", {"profile": {"points": 1}}, key=tenant)
     assert [who for who, *_ in moves(api)] == ["bo"]
+
+
+def test_a_tenants_segment_holds_its_customers_alone_whoever_asks(api: client.Client) -> None:
+    """To the whole workspace too, and in its campaigns, a tenant's segment is those of its own customers who pass."""
+    tenant = api.key("admin", tenant="shop")
+    person(api, "bo", key=tenant, email="bo@example.com", points=1)
+    person(api, "cy", email="cy@example.com", points=1)
+    person(api, "di", key=api.key("admin", tenant="club"), email="di@example.com", points=1)
+    theirs = segment(api, condition("points", "exists"), key=tenant)
+    assert counted(api, theirs) == ["bo"]
+    assert counted(api, "all_users", exclude=(theirs,)) == ["cy", "di"]
+    held = {
+        name: [one["id"] for one in data(api.get(f"/api/segments/user/{name}"))["results"]]
+        for name in ("bo", "cy")
+    }
+    assert held == {"bo": ["all_users", theirs], "cy": ["all_users"]}
+    campaigns: list[tuple[dict[str, Any], list[str]]] = [
+        ({"include_segments": [theirs]}, ["bo@example.com"]),
+        ({"exclude_segments": [theirs]}, ["bo@example.com", "cy@example.com", "di@example.com"]),
+    ]
+    for said, wanted in campaigns:
+        made = campaign(api, **said)
+        set_status(api, made["id"], "active")
+        api.world.run_until_idle()
+        assert received(api) == wanted

@@ -20,8 +20,6 @@ class Group(NamedTuple):
 
     id: str
     name: str
-    tenant_id: str | None
-    """Whose customers alone it holds; None: everybody's."""
     members: segments.Members
 
 
@@ -56,9 +54,7 @@ class Groups:
         return {
             place
             for place, one in enumerate(self._groups)
-            if failing[place] is None
-            and one.tenant_id in (None, tenant_id)
-            and one.members.others_hold(person)
+            if failing[place] is None and one.members.may_hold(person, tenant_id)
         }
 
 

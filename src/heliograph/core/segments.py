@@ -2,14 +2,15 @@
 
 Law: all conditions of a segment must hold; an operator means what it means in rules (operators.py), after both sides
 were read as the field's declared type, and a negative one is exactly the negation of its twin, for absent fields too
-(segments-and-campaigns.md A13 to A18). An audience is who is in an included segment and in no excluded one. Nothing
-here knows where segments and people are kept.
+(segments-and-campaigns.md A13 to A18). A tenant's segment holds that tenant's customers alone. An audience is who is in
+an included segment and in no excluded one. Nothing here knows where segments and people are kept.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -72,6 +73,14 @@ EVERYBODY: Final = Definition(
     name="All users", description="Everybody: built in, and always there.", conditions=[]
 )
 """What the segment of everybody says."""
+
+
+class Owned(NamedTuple):
+    """What a segment says, and whose it is."""
+
+    definition: Definition
+    tenant_id: str | None = None
+    """Whose customers alone it holds; None: everybody's."""
 
 
 class Test(NamedTuple):
@@ -298,10 +307,16 @@ class Members(NamedTuple):
     condition: conditions.Condition
     several: tuple[Test, ...] = ()
     """The tests of fields that may have several values."""
+    tenant_id: str | None = None
+    """Whose customers alone it holds; None: everybody's."""
 
     def others_hold(self, person: Mapping[str, Any]) -> bool:
         """Whether the tests of fields with several values hold of a person."""
         return all(_any_holds(test, person) for test in self.several)
+
+    def may_hold(self, person: Mapping[str, Any], tenant_id: str | None) -> bool:
+        """Whether a customer of this tenant may be in, and the tests of fields with several values hold."""
+        return self.tenant_id in (None, tenant_id) and self.others_hold(person)
 
 
 def _any_holds(test: Test, person: Mapping[str, Any]) -> bool:
@@ -333,8 +348,12 @@ def condition(tests: Iterable[Test]) -> Members:
     return Members(made, tuple(test for test in listed if test.reading is not None))
 
 
-Member = Callable[[Mapping[str, Any]], bool]
-"""Whether a person, as `view` gives them, is in."""
+class Member(Protocol):
+    """Whether a person, as `view` gives them, is in; `tenant_id` is whose customer they are."""
+
+    def __call__(self, person: Mapping[str, Any], tenant_id: str | None = None, /) -> bool:
+        """Whether they are."""
+
 
 _NOTHING: Mapping[str, Any] = {}
 
@@ -342,24 +361,37 @@ _NOTHING: Mapping[str, Any] = {}
 def audience(include: Sequence[Members], exclude: Sequence[Members]) -> Member:
     """Who is in one of the included segments and in none of the excluded ones, as one function."""
     if not include:
-        return lambda _person: False
+        return lambda _person, _tenant_id=None, /: False
     listed = [*include, *exclude]
     judge = conditions.compile_judge([one.condition for one in listed])
     included = len(include)
-    several = [(place, one) for place, one in enumerate(listed) if one.several]
+    others = [(place, one) for place, one in enumerate(listed) if one.several or one.tenant_id is not None]
 
-    def is_in(person: Mapping[str, Any]) -> bool:
+    def is_in(person: Mapping[str, Any], tenant_id: str | None = None, /) -> bool:
         failing = judge(conditions.Facts("", "", None, _NOTHING, None, person, None))
-        if several:
+        if others:
             failing = list(failing)
-            for place, one in several:
-                if failing[place] is None and not one.others_hold(person):
+            for place, one in others:
+                if failing[place] is None and not one.may_hold(person, tenant_id):
                     failing[place] = ()
         return None in failing[:included] and None not in failing[included:]
 
     return is_in
 
 
-def compiled(written: Sequence[Sequence[Mapping[str, Any]]]) -> list[Members]:
-    """Stored segments, each a list of conditions as it was kept; an empty one is everybody."""
-    return [condition(parse(list(one), is_stored=True) if one else ()) for one in written]
+def compiled(
+    written: Sequence[Sequence[Mapping[str, Any]]], owners: Sequence[str | None] = ()
+) -> list[Members]:
+    """Stored segments, each a list of conditions as it was kept; an empty one is everybody.
+
+    `owners` are the tenants whose segments they are, as far as these are said.
+    """
+    return [
+        condition(parse(list(one), is_stored=True) if one else ())._replace(tenant_id=owner)
+        for one, owner in zip(written, itertools.chain(owners, itertools.repeat(None)), strict=False)
+    ]
+
+
+def of_owned(listed: Sequence[Owned]) -> list[Members]:
+    """The same of segments that say whose they are."""
+    return compiled([one.definition.conditions for one in listed], [one.tenant_id for one in listed])

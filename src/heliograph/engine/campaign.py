@@ -46,6 +46,9 @@ class Body(msgspec.Struct, frozen=True):
     exclude: list[list[dict[str, Any]]]
     groups: list[Group]
     """Of each action."""
+    include_of: list[str | None] = []
+    """The tenants whose included segments these are; None: the workspace's."""
+    exclude_of: list[str | None] = []
     merge: dict[str, str] = {}
     """Where the exposed fields stand that the groups' texts may name."""
 
@@ -65,7 +68,9 @@ class Course(NamedTuple):
 def course(row: fanout_rows.Fanout) -> Course:
     """A stored fan-out, compiled."""
     body = _body.decode(row.body)
-    member = segments.audience(segments.compiled(body.include), segments.compiled(body.exclude))
+    member = segments.audience(
+        segments.compiled(body.include, body.include_of), segments.compiled(body.exclude, body.exclude_of)
+    )
     merge = tuple((name, exposures.Reading(path)) for name, path in body.merge.items())
     return Course(row.automation_id, body, member, merge)
 
@@ -149,16 +154,17 @@ def _pinned(source: definitions.Campaign) -> Body | str:
                 f"the communication group {identity!r} has a text message alone, and no provider sends those"
             )
         groups.append(Group(identity, version, _reads(content), channels))
+    named = [source.segments[identity] for identity in definition.include_segments]
+    # A deactivated segment adds nobody, and still keeps people out: fewer messages rather than more (A22).
+    include = [one for one in named if one.definition.status == "active"]
+    exclude = [source.segments[identity] for identity in definition.exclude_segments]
     return Body(
         source.tenant_id,
-        [
-            list(source.segments[identity].conditions)
-            for identity in definition.include_segments
-            # A deactivated segment adds nobody, and still keeps people out: fewer messages rather than more (A22).
-            if source.segments[identity].status == "active"
-        ],
-        [list(source.segments[identity].conditions) for identity in definition.exclude_segments],
+        [list(one.definition.conditions) for one in include],
+        [list(one.definition.conditions) for one in exclude],
         groups,
+        [one.tenant_id for one in include],
+        [one.tenant_id for one in exclude],
         _merged(groups, source.exposed),
     )
 
@@ -234,7 +240,7 @@ def step(
         if course.body.tenant_id is not None and person.tenant_id != course.body.tenant_id:
             continue
         seen = segments.view(person.user_id, person.tenant_id, _decode(person.profile))
-        if course.is_in(seen):
+        if course.is_in(seen, person.tenant_id):
             for name, reading in course.merge:
                 value = reading.value(seen)
                 if value is not values.MISSING:

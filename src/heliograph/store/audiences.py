@@ -17,8 +17,8 @@ from heliograph.store import segments as stored
 class Question(NamedTuple):
     """Whom somebody asks for."""
 
-    include: Sequence[segments.Definition]
-    exclude: Sequence[segments.Definition]
+    include: Sequence[segments.Owned]
+    exclude: Sequence[segments.Owned]
     wanted: Callable[[stored.Person], bool]
     """Who of them is asked for."""
 
@@ -40,14 +40,14 @@ def audience(
 ) -> Audience:
     """Who is in these segments and wanted: how many, and those who follow the person `after`."""
     is_in = segments.audience(
-        segments.compiled([one.conditions for one in question.include if one.status == "active"]),
-        segments.compiled([one.conditions for one in question.exclude]),
+        segments.of_owned([one for one in question.include if one.definition.status == "active"]),
+        segments.of_owned(question.exclude),
     )
     begin = (-1, "") if after is None else stored.place_of(workspace_id, after)
     count = 0
     page: list[stored.Person] = []
     for person in stored.people(connection, workspace_id, tenant_id):
-        if is_in(person.seen) and question.wanted(person):
+        if is_in(person.seen, person.tenant_id) and question.wanted(person):
             count += 1
             if len(page) < limit and stored.place_of(workspace_id, person.user_id) > begin:
                 page.append(person)

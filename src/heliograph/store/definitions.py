@@ -83,7 +83,7 @@ class Campaign(NamedTuple):
     tenant_id: str | None
     version: int
     definition: campaigns.Definition
-    segments: Mapping[str, segments.Definition]
+    segments: Mapping[str, segments.Owned]
     groups: Mapping[str, tuple[int, Mapping[str, Any]]]
     """Version and content of each communication group, by id."""
     exposed: exposures.Exposed
@@ -157,8 +157,8 @@ def _compiled(found: tuple[tuple[Any, ...], ...]) -> segment_moves.Groups:
     for identity, tenant_id, definition in found:
         said = _segment.decode(definition)
         if said.status == "active":
-            (members,) = segments.compiled([said.conditions])
-            made.append(segment_moves.Group(ids.text(identity), said.name, tenant_id, members))
+            (members,) = segments.compiled([said.conditions], [tenant_id])
+            made.append(segment_moves.Group(ids.text(identity), said.name, members))
     return segment_moves.Groups(made)
 
 
@@ -297,15 +297,18 @@ def exposed(connection: sa.Connection, workspace_id: int) -> exposures.Exposed:
 
 def _segments(
     connection: sa.Connection, workspace_id: int, tenant_id: str | None, wanted: tuple[str, ...]
-) -> dict[str, segments.Definition]:
-    query = sa.select(_SEGMENTS.id, _SEGMENTS.definition).where(
+) -> dict[str, segments.Owned]:
+    query = sa.select(_SEGMENTS.id, _SEGMENTS.tenant_id, _SEGMENTS.definition).where(
         _SEGMENTS.workspace_id == workspace_id,
         _SEGMENTS.id.in_([identity for text in wanted if (identity := ids.parse(text)) is not None]),
     )
     if tenant_id is not None:
         query = query.where(_SEGMENTS.tenant_id == tenant_id)
-    found = {ids.text(row.id): _segment.decode(row.definition) for row in connection.execute(query)}
-    return {**found, segments.ALL_USERS: segments.EVERYBODY}
+    found = {
+        ids.text(row.id): segments.Owned(_segment.decode(row.definition), row.tenant_id)
+        for row in connection.execute(query)
+    }
+    return {**found, segments.ALL_USERS: segments.Owned(segments.EVERYBODY)}
 
 
 def _groups(

@@ -107,14 +107,15 @@ def statuses(connection: sa.Connection, workspace_id: int, tenant_id: str | None
 
 def conditions_of(
     connection: sa.Connection, workspace_id: int, tenant_id: str | None, wanted: Collection[str]
-) -> dict[str, segments.Definition]:
+) -> dict[str, segments.Owned]:
     """What these segments say, by id; those that are not there are absent."""
     found = {
-        ids.text(one.id): one.definition
+        ids.text(one.id): segments.Owned(one.definition, one.tenant_id)
         for one in listed(connection, workspace_id, tenant_id)
         if ids.text(one.id) in wanted
     }
-    return {**found, **({segments.ALL_USERS: segments.EVERYBODY} if segments.ALL_USERS in wanted else {})}
+    everybody = {segments.ALL_USERS: segments.Owned(segments.EVERYBODY)}
+    return {**found, **(everybody if segments.ALL_USERS in wanted else {})}
 
 
 def _visible(workspace_id: int, tenant_id: str | None) -> sa.Select[Any]:
@@ -133,6 +134,7 @@ class Person(NamedTuple):
     """A contact as segments see them."""
 
     user_id: str
+    tenant_id: str | None
     seen: dict[str, Any]
     """`segments.view` of the contact."""
 
@@ -145,7 +147,7 @@ def people(connection: sa.Connection, workspace_id: int, tenant_id: str | None) 
             for row in found:
                 if tenant_id in (None, row.tenant_id):
                     seen = segments.view(row.user_id, row.tenant_id, _decode(row.profile))
-                    yield Person(row.user_id, seen)
+                    yield Person(row.user_id, row.tenant_id, seen)
             after = found[-1].user_id
 
 
@@ -181,5 +183,6 @@ def person(
         )
         row = connection.execute(query).one_or_none()
         if row is not None and tenant_id in (None, row.tenant_id):
-            return Person(user_id, segments.view(user_id, row.tenant_id, _decode(row.profile)))
+            seen = segments.view(user_id, row.tenant_id, _decode(row.profile))
+            return Person(user_id, row.tenant_id, seen)
     return None

@@ -102,7 +102,7 @@ def _question(given: dict[str, Any]) -> AudienceQuestion:
     return asked
 
 
-def _named(wanted: list[str], there: dict[str, segments.Definition], name: str) -> list[segments.Definition]:
+def _named(wanted: list[str], there: dict[str, segments.Owned], name: str) -> list[segments.Owned]:
     faults = [
         errors.Fault(f"{name}[{index}]", f"there is no segment {identity!r}")
         for index, identity in enumerate(wanted)

@@ -214,11 +214,11 @@ def list_segments_of_user(request: Call) -> SegmentList:
     if person is None:
         raise errors.NotFound(f"there is no user {request.part('external_id')!r}")
     active = [one for one in found if one.definition.status == "active"]
-    conditions = segments.compiled([one.definition.conditions for one in active])
+    members = segments.of_owned([segments.Owned(one.definition, one.tenant_id) for one in active])
     listed = [_everybody(tenant)] + [
         _fields(one)
-        for one, condition in zip(active, conditions, strict=True)
-        if segments.audience([condition], [])(person.seen)
+        for one, holds in zip(active, members, strict=True)
+        if segments.audience([holds], [])(person.seen, person.tenant_id)
     ]
     pagination = reach.Pagination(False, len(listed), None)
     return SegmentList(True, "segments of the user", Segments(listed, pagination))
