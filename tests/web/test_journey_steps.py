@@ -8,7 +8,7 @@ from heliograph import testing
 from tests.engine import acts
 from tests.web.client import Client
 from tests.web.test_journeys import WELCOME as HELLO
-from tests.web.test_journeys import faults, invoke, put, status, statuses
+from tests.web.test_journeys import faults, invoke, put, status, statuses, steps_of
 
 HOUR = {"action": "delay", "duration": "1 hour"}
 
@@ -84,3 +84,25 @@ def test_a_child_holds_what_its_context_names(api: Client) -> None:
         assert told(api)[1][0] == seen["brand"]
         assert api.mailbox.received[0].recipient == seen["profile"]["email"]
         assert statuses(api, run_id) == ["PROCESSED", "PROCESSED"]
+
+
+@pytest.mark.spec("S2-28")
+def test_a_message_that_goes_nowhere_is_known_at_once(api: Client) -> None:
+    """The step right after a send sees that its message is UNROUTABLE, of several one too, and may see to it."""
+    api.world.template("hello", subject="Hello", text="Hello!")
+    api.world.contact("mute", locale="de")
+    api.world.contact("ana", email="ana@example.com")
+    both = {"to": [{"user_id": "ana"}, {"user_id": "mute"}], "template": "hello"}
+    cases: list[tuple[dict[str, Any], dict[str, int]]] = [
+        ({"recipient": "mute", "template": "hello"}, {"UNROUTABLE": 1}),
+        ({"message": {"to": {"user_id": "mute"}, "template": "hello"}}, {"UNROUTABLE": 1}),
+        ({"message": both}, {"ENQUEUED": 1, "UNROUTABLE": 1}),
+        ({"recipient": "ana", "template": "hello"}, {"ENQUEUED": 1}),
+    ]
+    for send, counts in cases:
+        is_lost = "UNROUTABLE" in counts
+        instead = {**HELLO, "if": f"refs.mail.status {'===' if is_lost else '!=='} MessageStatus.Unroutable"}
+        run_id = invoke(api, {"action": "send", **send, "ref": "mail"}, instead)
+        api.world.run_until_idle()
+        step = steps_of(api, run_id)[1]
+        assert (step["status"], step["explain"]["read"]["mail"]["counts"]) == ("PROCESSED", counts), send

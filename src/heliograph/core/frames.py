@@ -77,7 +77,7 @@ class Run:
         stored: Mapping[str, Mapping[str, Any]] = _NONE,
         tenants: Mapping[tuple[str, str], InTenant] = _NONE,
         keys: Mapping[tuple[str, str], Used] = _NONE,
-        sent: Mapping[int, Sequence[str]] = _NONE,
+        sent: Mapping[int, Sequence[str | None]] = _NONE,
         invoke: Invoke = lambda template, _: f"there is no journey {template!r}",
         mailed: Mapping[int, Mapping[str, int]] = _NONE,
         zone: str | None = None,
@@ -86,9 +86,8 @@ class Run:
 
         `context` is what it was started with, and `leaves` what becomes of it by the step of each visit.
         `stored` is these profiles as they were written, `tenants` what is said of people there, by (user_id, tenant);
-        `keys` the step keys that were used before, by (action, key);
-        `sent` is how the messages of earlier sends stand, by visit, `mailed` how many of earlier
-        sends to lists stand how; `zone` the workspace's.
+        `keys` the step keys that were used before, by (action, key); `zone` the workspace's; `sent` how the messages
+        of earlier sends stand, by visit, None where it was not read, `mailed` how many of sends to lists stand how.
         """
         self.run_id, self.context, self.evaluator, self.refs = run_id, context, evaluator, refs
         self._begun, self._leaves = context, leaves
@@ -126,18 +125,19 @@ class Run:
     def _left(self, visit: int, record: Any) -> dict[str, Any]:
         output, status = record.output if isinstance(record.output, dict) else {}, record.status
         if plans.REQUESTED in output:
-            counts = Counter(self.sent.get(visit, ())) + Counter(self.mailed.get(visit) or walked_in(output))
+            counts = Counter(self.mailed.get(visit) or walked_in(output))
+            counts.update(filter(None, self.sent.get(visit, ())))
             return expressions.send_reference(counts or ["ENQUEUED"])
-        mailed = counts_in(output)
-        if mailed is not None:
+        if (mailed := counts_in(output)) is not None:
             return expressions.send_reference(self.mailed.get(visit, mailed))
         if status == _SKIPPED and not record.answered:
             return expressions.step_reference("SKIPPED")
-        recipients = output.get(plans.RECIPIENTS)
-        if recipients is None:
+        if (recipients := output.get(plans.RECIPIENTS)) is None:
             return expressions.step_reference(status_of(record))
-        told = self.sent.get(visit)
-        return expressions.send_reference(told if told is not None else ["ENQUEUED"] * len(recipients))
+        told = self.sent.get(visit) or [None] * len(recipients)
+        return expressions.send_reference(
+            [one or plans.unread(output, place) for place, one in enumerate(told)]
+        )
 
 
 def is_read(ref: str, reads: frozenset[str]) -> bool:

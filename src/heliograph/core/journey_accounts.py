@@ -12,7 +12,10 @@ import msgspec
 
 from heliograph.core import fetches, frames, journey_starts, plans, runs, schedule, step_keys
 
-_UNTOLD = (plans.RECIPIENTS, plans.GAINED, fetches.FETCHED, plans.REQUESTED, plans.MADE, plans.WALKS)
+_UNTOLD = (
+    *(plans.RECIPIENTS, plans.NOWHERE_BOUND, plans.GAINED, fetches.FETCHED),
+    *(plans.REQUESTED, plans.MADE, plans.WALKS),
+)
 STATUSES = ("PROCESSING", "PROCESSED", "WAITING", "CANCELED", "ERROR", "THROTTLED", "NOT PROCESSED")
 """Every status that a run can have on the wire."""
 

@@ -62,6 +62,10 @@ RECIPIENTS = "recipients"
 """The key of a step's output that says to whom a started run's messages go: (contact_id, address) of each."""
 
 
+NOWHERE_BOUND = "unroutable"
+"""The key of a step's output that says which of these go nowhere, by their places among the recipients."""
+
+
 REQUESTED = "requested"
 """The key of a step's output that says that it asked for a request to send, and who its one recipient is, if so."""
 
@@ -334,3 +338,16 @@ def done(*asked: effects.Effect, output: Any = None) -> Outcome:
 def pending(*asked: effects.Effect, output: Any = None) -> Outcome:
     """A step that waits for an answer to each of its effects."""
     return Outcome(Status.PENDING, asked, output)
+
+
+def writing(asked: Sequence[effects.Deliver]) -> Outcome:
+    """A step of a started run that writes these messages: what is read of them by its `ref` stands in its output."""
+    output: dict[str, Any] = {RECIPIENTS: [(one.contact_id, one.address) for one in asked]}
+    if lost := [place for place, one in enumerate(asked) if one.fault is not None]:
+        output[NOWHERE_BOUND] = lost
+    return pending(*asked, output=output)
+
+
+def unread(output: Mapping[str, Any], place: int) -> str:
+    """How a message of such a step stands that is on its way yet, or written in this very turn."""
+    return "UNROUTABLE" if place in output.get(NOWHERE_BOUND, ()) else "ENQUEUED"

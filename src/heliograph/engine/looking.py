@@ -131,15 +131,15 @@ def lists_said(
 
 def standings(
     desk: desks.Desk, workspace_id: int, sent: Mapping[int, Sequence[bytes]]
-) -> dict[int, Sequence[str]]:
-    """How the messages of earlier sends stand, in Courier's words, by visit, as far as they were read."""
-    found: dict[int, Sequence[str]] = {}
-    for visit, message_ids in sent.items():
-        keys = ((workspace_id, message_id) for message_id in message_ids)
-        told = [_status(desk, key) for key in keys if key in desk.messages]
-        if told:
-            found[visit] = told
-    return found
+) -> dict[int, Sequence[str | None]]:
+    """How the messages of earlier sends stand, in Courier's words, by visit; None for one that was not read."""
+    return {
+        visit: [
+            _status(desk, key) if key in desk.messages else None
+            for key in ((workspace_id, message_id) for message_id in message_ids)
+        ]
+        for visit, message_ids in sent.items()
+    }
 
 
 def _status(desk: desks.Desk, key: tuple[int, bytes]) -> str:

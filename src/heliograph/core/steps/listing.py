@@ -319,8 +319,7 @@ class SendOne(NamedTuple):
             msgspec.structs.replace(one, request_id=self.mailing)
             for one in outgoing.messages(letter, outgoing.Recipient(user_id, profile, context.data))
         ]
-        to = [(one.contact_id, one.address) for one in asked]
-        return plans.pending(*asked, output={plans.RECIPIENTS: to})
+        return plans.writing(asked)
 
 
 def of_recipient(

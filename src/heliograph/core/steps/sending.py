@@ -231,8 +231,7 @@ def _deliver(
         letter = outgoing.Letter(template_id=template, fault=outgoing.UNPUBLISHED)
     else:
         return plans.failed(library.lack(template))
-    asked = [message for one in recipients for message in outgoing.messages(letter, one)]
-    return plans.pending(*asked, output={plans.RECIPIENTS: [(one.contact_id, one.address) for one in asked]})
+    return plans.writing([message for one in recipients for message in outgoing.messages(letter, one)])
 
 
 # ── reading ─────────────────────────────────────────────────────────────────────────────────────────
