@@ -252,7 +252,7 @@ def test_a_fetch_is_checked_beforehand(api: Client) -> None:
 
 
 def test_a_canceled_run_does_not_ask_again(api: Client) -> None:
-    """What is to be tried again is not, and an answer that comes late changes nothing."""
+    """What is to be tried again is not, an answer that comes late changes nothing, and no step is under way."""
     answers(api, testing.answering("busy", 503))
     put(api, "j", FETCH, TELL)
     run_id = api.post("/automations/j/invoke", {"recipient": None}).json()["runId"]
@@ -261,3 +261,4 @@ def test_a_canceled_run_does_not_ask_again(api: Client) -> None:
     api.world.pass_time(minutes=1)
     assert len(api.world.calls.received) == 1
     assert (status(api, run_id), len(api.mailbox.received)) == ("CANCELED", 0)
+    assert [step["status"] for step in steps_of(api, run_id)] == ["CANCELED", "CANCELED"]

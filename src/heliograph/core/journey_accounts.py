@@ -120,7 +120,7 @@ def _account(
     visit: int, step: frames.Step, status: int, record: runs.Record, sent: Sequence[str]
 ) -> StepAccount:
     told = frames.status_of(record)
-    if status == runs.Status.CANCELED and told == frames.WAITING:
+    if status == runs.Status.CANCELED and told in (frames.WAITING, frames.UNDER_WAY):
         told = "CANCELED"
     output = record.output if isinstance(record.output, dict) else {}
     untold = {*_UNTOLD, *output.get(plans.WALKS, ())}
