@@ -146,6 +146,38 @@ def test_jobs_are_listed(api: client.Client) -> None:
     }  # fmt: skip
 
 
+def test_jobs_that_bounce_count_as_failed(api: client.Client) -> None:
+    """What comes back later has failed, in the list and in every count; what arrives after all is sent again."""
+    crowd(api, 3)
+    made = campaign(api)
+    set_status(api, made["id"], "active")
+    api.decide()
+    path = f"/api/automations/{made['id']}"
+    jobs = {one["user_id"]: one["id"] for one in data(api.get(f"{path}/recipients"))["results"]}
+
+    def count() -> tuple[list[int], list[str]]:
+        progress = read(api, made["id"])["progress"]
+        statistics = data(api.get(f"{path}/statistics"))["email"]
+        counts = [progress["sent"], progress["failed"], progress["pending"]]
+        assert counts == [statistics[f"number_{name}"] for name in ("sent", "failed", "pending")]
+        for status, number in zip(("sent", "failed"), counts[:2], strict=True):
+            listed = data(api.get(f"{path}/recipients", params={"status": status}))
+            assert listed["pagination"]["total"] == len(listed["results"]) == number
+        failed = data(api.get(f"{path}/recipients", params={"status": "failed"}))["results"]
+        return counts, sorted(one["user_id"] for one in failed)
+
+    api.world.report(jobs["c0"], "bounced", bounce="hard")
+    api.world.report(jobs["c0"], "bounced", bounce="hard")
+    api.world.report(jobs["c1"], "bounced", bounce="soft")
+    api.decide()
+    assert count() == ([1, 2, 0], ["c0", "c1"])
+    api.world.report(jobs["c1"], "delivered")
+    api.world.report(jobs["c2"], "opened")
+    api.decide()
+    assert count() == ([2, 1, 0], ["c0"])
+    assert read(api, made["id"])["status"] == "completed"
+
+
 def test_text_messages_are_counted_apart(api: client.Client) -> None:
     """The statistics say of each channel what became of its jobs; who did not ask for text messages is skipped."""
     api.world.provider("twilio", "texts")

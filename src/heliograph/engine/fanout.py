@@ -188,6 +188,8 @@ def failed(desk: desks.Desk, cursor: fanout_rows.Cursor, automation_id: bytes, f
 
 _COUNTED: Mapping[int, str] = {
     messages.State.ACCEPTED: "sent",
+    messages.State.DELIVERED: "sent",
+    messages.State.BOUNCED: "failed",
     messages.State.FAILED: "failed",
     messages.State.UNCERTAIN: "uncertain",
     messages.State.CANCELED: "skipped",

@@ -1,8 +1,9 @@
 """Reporting: what becomes known of messages after they were handed over (a chapter of the turn).
 
 Law: a report is taken in by the partition of its message, and changes nothing but the message; the run that asked for
-it is told only where nobody knew yet whether it was handed over. What an address is worth is decided in the partition
-of the address. What the engine tells of it by itself are events, written where somebody listens (engine.md E10).
+it is told only where nobody knew yet whether it was handed over, and the cursor that made it where it counts in another
+way from now on. What an address is worth is decided in the partition of the address. What the engine tells of it by
+itself are events, written where somebody listens (engine.md E10).
 """
 
 from __future__ import annotations
@@ -177,6 +178,7 @@ class Reporting:
         if message.state in _CLOSED and after.reached is not None:
             _resolve(desk, message)
             self._messages[key] = message._replace(state=int(after.reached))
+        desk.writes.inbox += _counted_anew(message, inbox, before, after)
         if after.is_lost and not before.is_lost and message.state in reports.AFTER and message.route:
             timer = onward.escalation(message, routes.read(message.route), desk.now, after)
             desk.writes.timers += [] if timer is None else [timer]
@@ -269,6 +271,19 @@ def _owe(desk: desks.Desk, key: Key, word: reports.Word, since: int = 0) -> None
     desk.writes.inbox.append(
         rows.Inbox(partition, workspace_id, identity, kind, None, reports.write_word(word), 0)
     )
+
+
+def _counted_anew(
+    message: rows.Message, inbox: rows.Inbox, before: reports.Known, after: reports.Known
+) -> list[rows.Inbox]:
+    """What the cursor that made a message is told of one that bounced, or arrived after all: it counted it as sent."""
+    was, now = ((known.reached is State.BOUNCED) for known in (before, after))
+    if was is now or message.run_id is not None:
+        return []
+    sent, bounced = State.DELIVERED, State.BOUNCED
+    told = replies.to_cursor(message, bounced if now else sent, before=sent if now else bounced)
+    # It was told before, under the message's id, that this was handed over: that word may lie there still.
+    return [] if told is None else [told._replace(id=inbox.id)]
 
 
 def _resolve(desk: desks.Desk, message: rows.Message) -> None:
