@@ -4,7 +4,7 @@ from typing import Any
 
 from heliograph.core import effects
 from heliograph.store import schema, waiting_requests
-from tests.web import test_requests
+from tests.web import test_requests, test_step_refusals
 from tests.web.client import Client
 from tests.web.test_requests import TO_ANA, crowd, sent
 
@@ -107,6 +107,22 @@ def test_a_request_to_many_is_canceled_as_long_as_it_waits(api: Client) -> None:
     assert (api.mailbox.received, [status for _, status, _ in found(api)]) == ([], ["CANCELED"])
     assert api.get(f"/messages/{many}").json()["status"] == "CANCELED"
     assert api.post(f"/messages/{many}/resend").status_code == 409
+
+
+def test_what_was_never_written_is_not_sent_again(api: Client) -> None:
+    """A request that was canceled as it waited, and a message by a draft, say nothing that could be: 409 tells it."""
+    api.world.contact("ana", email="ana@example.com")
+    for to in ({"user_id": "ana"}, {"email": "eve@example.com"}):
+        waiting = send(api, {**TO_ANA, **LATER, "to": to})
+        api.post(f"/messages/{waiting}/cancel")
+        draft = send(api, {"to": to, "template": test_step_refusals.template(api, "DRAFT")})
+        api.world.run_until_idle()
+        for name in (waiting, draft):
+            answer = api.post(f"/messages/{name}/resend")
+            assert (answer.status_code, answer.headers["x-should-retry"]) == (409, "false")
+            assert "was never written" in answer.json()["message"]
+    api.world.run_until_idle()
+    assert (api.mailbox.received, len(found(api))) == ([], 4)
 
 
 def test_a_key_of_a_tenant_sees_what_waits_for_it_alone(api: Client) -> None:

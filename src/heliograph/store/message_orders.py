@@ -62,10 +62,15 @@ def resend(store: database.Database, row: rows.Message, shown: str, now: int, on
 
     `shown` is its own id as it is shown, `once` a key by which the same order that comes again is known.
 
-    Raises errors.Conflict where the message may still go out, or has no address.
+    Raises errors.Conflict where the message may still go out, says nothing, or has no address.
     """
     if row.state not in _ENDED:
         raise errors.Conflict("this message has not ended: it may still be sent")
+    if row.content is None and not row.template_version:
+        # It was canceled before anybody took it up, or its template is a draft.
+        raise errors.Conflict(
+            "this message was never written, so there is nothing to send again: ask for it anew"
+        )
     if row.address is None:
         raise errors.Conflict("this message has no address to be sent to")
     identity = identities.fresh(now, row.partition)
