@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.web import client
-from tests.web.campaigning import campaign, condition, data, person, received, segment, set_status
+from tests.web.campaigning import campaign, condition, data, group, person, received, segment, set_status
 
 
 def counted(api: client.Client, *include: str, exclude: tuple[str, ...] = ()) -> list[str]:
@@ -227,6 +227,22 @@ def test_segments_are_listed_in_pages(lone_api: client.Client) -> None:
     assert [one["name"] for one in found["results"]] == ["Three"]
     for query in ({"cursor": "x"}, {"limit": 0}, {"pgae": 1}):
         assert lone_api.get("/api/segments", params=query).status_code == 400
+
+
+def test_a_search_goes_on_where_it_was_whatever_is_renamed(lone_api: client.Client) -> None:
+    """What was last on a page of a search, or of groups, may be called something else by now."""
+    made = [segment(lone_api, condition("a", "exists"), name=f"Keen {number}") for number in (1, 2)]
+    groups = [group(lone_api), group(lone_api)]
+    for path, (first, second), word in (
+        ("/api/segments", made, "keen"),
+        ("/api/communication-groups", groups, "news"),
+    ):
+        query = {"search": word, "limit": 1}
+        page = data(lone_api.get(path, params=query))
+        assert page["pagination"] == {"has_next_page": True, "total": 2, "cursor": first}
+        data(lone_api.patch(f"{path}/{first}", {"name": "Another"}))
+        rest = data(lone_api.get(path, params={**query, "cursor": first}))
+        assert [one["id"] for one in rest["results"]] == [second]
 
 
 def moves(api: client.Client) -> list[tuple[str, str, str]]:

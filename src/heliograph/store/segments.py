@@ -90,13 +90,10 @@ def read(
     return None if row is None else _segment(row)
 
 
-def listed(
-    connection: sa.Connection, workspace_id: int, tenant_id: str | None, search: str | None = None
-) -> list[Segment]:
+def listed(connection: sa.Connection, workspace_id: int, tenant_id: str | None) -> list[Segment]:
     """Every segment that this tenant (None: the whole workspace) may see, in the order in which they were made."""
     query = _visible(workspace_id, tenant_id).order_by(_SEGMENTS.number)
-    found = [_segment(row) for row in connection.execute(query)]
-    return [one for one in found if search is None or search.casefold() in one.definition.name.casefold()]
+    return [_segment(row) for row in connection.execute(query)]
 
 
 def statuses(connection: sa.Connection, workspace_id: int, tenant_id: str | None) -> dict[str, str]:

@@ -117,10 +117,13 @@ class MergeFieldsAnswer(msgspec.Struct):
 def list_groups(request: Call) -> GroupList:
     """List communication groups in the order in which they were made."""
     query, tenant = request.read_query(reach.SearchQuery), reach.tenant_of(request)
+    workspace = request.principal.workspace_id
     with request.services.database.reading() as connection:
-        found = stored.listed(connection, request.principal.workspace_id, tenant, query.search)
-        has_sms = providers.sends(connection, request.principal.workspace_id, "sms")
-    page = reach.page(found, lambda one: one.id, query)
+        found = stored.listed(connection, workspace, tenant, query.search)
+        has_sms = providers.sends(connection, workspace, "sms")
+        page = reach.page(
+            found, lambda one: one.id, query, lambda: stored.listed(connection, workspace, tenant)
+        )
     listed = [_fields(one, has_sms=has_sms) for one in found[page.first : page.last]]
     return GroupList(True, "communication groups", CommunicationGroups(listed, page.pagination))
 

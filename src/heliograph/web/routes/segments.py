@@ -121,12 +121,11 @@ def list_segments(request: Call) -> SegmentList:
     """List segments in the order in which they were made; that of everybody comes first."""
     query, tenant = request.read_query(reach.SearchQuery), reach.tenant_of(request)
     with request.services.database.reading() as connection:
-        found = stored.listed(connection, request.principal.workspace_id, tenant, query.search)
-    everybody = _everybody(tenant)
-    listed = [_fields(one) for one in found]
-    if query.search is None or query.search.casefold() in everybody.name.casefold():
-        listed.insert(0, everybody)
-    page = reach.page(listed, lambda one: one.id, query)
+        found = stored.listed(connection, request.principal.workspace_id, tenant)
+    whole = [_everybody(tenant), *(_fields(one) for one in found)]
+    word = (query.search or "").casefold()
+    listed = [one for one in whole if word in one.name.casefold()]
+    page = reach.page(listed, lambda one: one.id, query, lambda: whole)
     return SegmentList(True, "segments", Segments(listed[page.first : page.last], page.pagination))
 
 
