@@ -241,6 +241,12 @@ def test_a_rule_that_becomes_as_soon_as_possible_is_at_weekends_too() -> None:
     assert dates.change(stored, {"actionhour": None}).actiononweekend is True
 
 
+def test_null_sets_no_rule_going() -> None:
+    """`paused` is true or false: null, which clients send for what they leave out, does not unpause."""
+    stored = dates.define(rule(paused=True))
+    assert faults(stored, {"paused": None}) == {"paused": "is true or false"}
+
+
 @pytest.mark.spec("S1-70", "S1-71")
 def test_an_autoresponder_keeps_type_and_target() -> None:
     """Neither can be changed; saying the same again is no change, in either form."""

@@ -261,6 +261,26 @@ def test_a_walk_sees_everything_once(api: client.Client, sort: str, reverse: str
     assert sorted(walked) == [1, 2, 3, 4, 5, 6]
 
 
+def test_a_start_that_looks_like_a_value_and_an_id_is_one(lone_api: client.Client) -> None:
+    """A walk ends, whatever rules are called: `name|2` is the rule 2 called name, not one that is called so."""
+    for name in ("name|2", "name", "name", "name|2|9"):
+        create(lone_api, name=name)
+    for reverse, whole in ((False, [2, 3, 1, 4]), (True, [4, 1, 3, 2])):
+        walked: list[int] = []
+        query: dict[str, Any] = {"sort": "name", "reverse": reverse, "count": 1}
+        while len(walked) < 5:
+            response = lone_api.get(PATH, params=query).json()["response"]
+            walked += [found["id"] for found in response["data"]]
+            if response["next"] is None:
+                break
+            query["start"] = response["next"]
+        assert walked == whole
+    assert listed(lone_api, sort="name", start="name|2") == [2, 3, 1, 4]
+    assert listed(lone_api, sort="name", start="name|2|0") == [1, 4]
+    assert listed(lone_api, sort="name", start="name|2|99", reverse=True) == [1, 3, 2]
+    assert listed(lone_api, sort="name", start="name") == [2, 3, 1, 4]
+
+
 @pytest.mark.parametrize(
     "query",
     [

@@ -232,10 +232,6 @@ def _weekend(given: object, path: str) -> bool | None:
     return None if given is None else flag(given, path)
 
 
-def _paused(given: object, path: str) -> bool:
-    return False if given is None else flag(given, path)
-
-
 _READERS: Mapping[str, Callable[[object, str], Any]] = {
     "name": _name,
     "actiontype": _action,
@@ -243,7 +239,7 @@ _READERS: Mapping[str, Callable[[object, str], Any]] = {
     "actionhour": _hour,
     "actiontimediff": _offset,
     "actiononweekend": _weekend,
-    "paused": _paused,
+    "paused": flag,
     "summary": _summary,
 }
 
