@@ -317,6 +317,25 @@ def test_a_running_campaign_can_be_stopped(api: client.Client) -> None:
     assert data(api.get(f"{path}/statistics"))["email"]["number_skipped"] == 4
 
 
+def test_a_campaign_whose_group_was_emptied_fails_and_says_so(lone_api: client.Client) -> None:
+    """`last_error` tells a group without a text from one that has a text message and nothing to send it by."""
+    wanted = {
+        None: "has no text any more",
+        "Come by": "has a text message alone, and no provider sends those",
+    }
+    for text in wanted:
+        said = group(lone_api)
+        made = campaign(lone_api, action_data=[action(said)], trigger_metadata=LATER)
+        set_status(lone_api, made["id"], "active")
+        emptied = {"email": None, "sms": {"message_body": text}}
+        data(lone_api.patch(f"/api/communication-groups/{said}", emptied))
+    lone_api.world.pass_time(hours=30)
+    ended = data(lone_api.get("/api/automations"))["results"]
+    assert [one["status"] for one in ended] == ["failed", "failed"]
+    for one, why in zip(ended, wanted.values(), strict=True):
+        assert one["last_error"].endswith(why)
+
+
 @pytest.mark.spec("S0-35", "S0-36")
 def test_actions_are_performed_in_order(api: client.Client) -> None:
     """Several actions go out one after the other, as they stand in the array."""

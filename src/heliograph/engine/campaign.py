@@ -150,9 +150,12 @@ def _pinned(source: definitions.Campaign) -> Body | str:
         version, content = source.groups[identity]
         channels = _channels(content, has_sms=source.has_sms)
         if not channels:
-            return (
-                f"the communication group {identity!r} has a text message alone, and no provider sends those"
+            lacks = (
+                "a text message alone, and no provider sends those"
+                if content.get("sms")
+                else "no text any more"
             )
+            return f"the communication group {identity!r} has {lacks}"
         groups.append(Group(identity, version, _reads(content), channels))
     named = [source.segments[identity] for identity in definition.include_segments]
     # A deactivated segment adds nobody, and still keeps people out: fewer messages rather than more (A22).
