@@ -122,6 +122,27 @@ def test_answers_of_everybody_leave_room_for_the_other(two_sessions: Two) -> Non
             assert not set(free.partitions) & set(taken.partitions)
 
 
+@pytest.mark.parametrize("crowded", [False, True])
+def test_a_crowd_of_timers_is_shared_by_workers(two_sessions: Two, crowded: bool) -> None:
+    """However many timers are due, a turn locks as many partitions as fill it: another worker has the others."""
+    first, second = two_sessions
+    writes = rows.Writes()
+    writes.timers = [
+        samples.timer(n, workspace=1 + n % 2, wake_at=samples.NOW - n)._replace(partition=n % 64)
+        for n in range(12_800)
+    ]
+    with first.transaction() as connection:
+        first.hot.write(connection, writes, (0,), 0)
+    with first.transaction() as connection:
+        taken = first.hot.take(connection, samples.NOW, 500, 0, (), crowded)
+        assert len(taken.timers) > 50
+        assert 0 < len(taken.partitions) <= 32
+        with second.transaction() as other:
+            free = second.hot.take(other, samples.NOW, 500, 0, (), crowded)
+            assert len(free.timers) > 50
+            assert not set(free.partitions) & set(taken.partitions)
+
+
 def test_claims_at_once_do_not_overlap(two_sessions: Two) -> None:
     """Two deliveries that claim at the same moment never hold the same message."""
     sent = [samples.message(number, samples.event(number, contact=f"c{number}")) for number in range(1, 80)]

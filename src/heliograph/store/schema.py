@@ -183,6 +183,8 @@ timers = _queue(
     _column("id", Identity),
     # Requests to send that wait, which are listed among the messages.
     _index("timers_of_requests", "workspace_id", "id", where="kind = 10"),
+    # By which workspaces share turns that timers fill.
+    sa.Index("timers_by_workspace", "workspace_id", "wake_at", "kind", "id", "partition"),
 )
 
 # What one subject owes another, and the answers of the outside: insert only, unique on the effect's id and kind.

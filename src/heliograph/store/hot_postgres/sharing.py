@@ -14,30 +14,40 @@ from heliograph.store import packing, rows, shares
 from heliograph.store.hot_postgres.connection import Connection, fetch
 from heliograph.store.packing import Bigints, Integers, Smallints
 
-# The workspaces in each inbox, and of those with timers that are due the first instant of each: of many instants the
-# first ones are looked at, so who has waited the longest goes first beyond that.
-_WAITING: LiteralString = (
-    "WITH RECURSIVE answers(p, w) AS (SELECT p, -1 FROM unnest(%s::int2[]) p UNION ALL SELECT a.p, n.w FROM answers a,"
-    " LATERAL (SELECT workspace_id AS w FROM inbox WHERE partition = a.p AND workspace_id > a.w"
-    " ORDER BY workspace_id LIMIT 1) n),"
-    " instants(p, t, w, n) AS (SELECT p, -1::int8, -1, 0 FROM unnest(%s::int2[]) p"
-    " UNION ALL SELECT i.p, n.t, n.w, i.n + 1 FROM instants i, LATERAL (SELECT wake_at AS t, workspace_id AS w"
-    " FROM timers WHERE partition = i.p AND (wake_at, workspace_id) > (i.t, i.w) AND wake_at <= %s"
-    " ORDER BY wake_at, workspace_id LIMIT 1) n WHERE i.n < 32)"
-    " SELECT p, w, NULL::int8 FROM answers WHERE w >= 0"
-    " UNION ALL SELECT p, w, min(t) FROM instants WHERE w >= 0 GROUP BY p, w"
+# The workspaces in each inbox.
+_ANSWERED: LiteralString = (
+    "WITH RECURSIVE answers(p, w) AS (SELECT p, -1 FROM unnest(%s::int2[]) p WHERE (SELECT true FROM inbox LIMIT 1)"
+    " UNION ALL SELECT a.p, n.w FROM answers a, LATERAL (SELECT workspace_id AS w FROM inbox"
+    " WHERE partition = a.p AND workspace_id > a.w ORDER BY workspace_id LIMIT 1) n)"
+    " SELECT p, w FROM answers WHERE w >= 0"
+)
+# Of the workspaces that are next after one and have a timer that is due: how many of the oldest stand in which
+# partition. So many with timers are looked at: beyond that, who has waited the longest goes first.
+_TIMED: LiteralString = (
+    "WITH RECURSIVE walk(w, t, top, n) AS (SELECT l.* FROM"
+    " (VALUES (%s::int4, NULL::int8, 2147483647, 0), (-1, NULL, %s::int4, 0)) l"
+    " UNION ALL SELECT n.w, n.t, k.top, k.n + 1 FROM walk k, LATERAL (SELECT workspace_id AS w, wake_at AS t"
+    " FROM timers WHERE workspace_id > k.w AND workspace_id <= k.top ORDER BY workspace_id, wake_at LIMIT 1) n"
+    " WHERE k.n < 256)"
+    " SELECT t.partition, c.w, count(*) FROM (SELECT w FROM walk WHERE t <= %s ORDER BY top DESC, w LIMIT %s) c"
+    " CROSS JOIN LATERAL (SELECT partition FROM timers WHERE workspace_id = c.w AND wake_at <= %s"
+    " ORDER BY wake_at, kind, id LIMIT %s OFFSET 0) t GROUP BY 1, 2"
 )
 _TAKE_INBOX: LiteralString = (
     "DELETE FROM inbox WHERE ctid = ANY(ARRAY(SELECT i.ctid FROM unnest(%s::int2[], %s::int4[], %s::int4[]) l(p, w, q)"
     " CROSS JOIN LATERAL (SELECT ctid FROM inbox WHERE partition = l.p AND workspace_id = l.w AND attempts < 5"
     " ORDER BY id LIMIT l.q OFFSET 0) i LIMIT %s)) RETURNING partition, workspace_id, id, kind, run_id, body, attempts"
 )
+# Bit for bit the partitions of which they are taken.
 _TAKE_TIMERS: LiteralString = (
-    "DELETE FROM timers WHERE ctid = ANY(ARRAY(SELECT i.ctid"
-    " FROM unnest(%s::int2[], %s::int4[], %s::int4[], %s::int8[]) l(p, w, q, t)"
-    " CROSS JOIN LATERAL (SELECT ctid FROM timers WHERE partition = l.p AND wake_at = l.t AND workspace_id = l.w"
-    " ORDER BY kind, id LIMIT l.q OFFSET 0) i LIMIT %s)) RETURNING partition, wake_at, workspace_id, kind, id"
+    "DELETE FROM timers WHERE ctid = ANY(ARRAY(SELECT i.ctid FROM unnest(%s::int4[], %s::int4[], %s::int8[]) l(w, q, m)"
+    " CROSS JOIN LATERAL (SELECT ctid FROM timers WHERE workspace_id = l.w AND wake_at <= %s"
+    " AND (l.m >> partition) & 1 = 1 ORDER BY wake_at, kind, id LIMIT l.q OFFSET 0) i LIMIT %s))"
+    " RETURNING partition, wake_at, workspace_id, kind, id"
 )
+
+_LOOKED_AT = 8
+"""So many times its share is looked at of a workspace, for how much stands in each partition."""
 
 Place = tuple[int, int]
 """(partition, workspace)"""
@@ -64,6 +74,48 @@ class Shared(NamedTuple):
     """The last workspace that had a share."""
 
 
+class Waiting(NamedTuple):
+    """Who shares a turn, and where what is due of them stands: seen before anything is locked."""
+
+    start: int
+    """The workspace after which the walk over them begins."""
+    each: int
+    """How much of a turn is one workspace's."""
+    chosen: list[int]
+    """Those that are next, in their order."""
+    answers: set[Place]
+    timers: dict[Place, int]
+    """How many of the oldest of each."""
+
+    def lines(self, events: Collection[Place]) -> list[Place]:
+        """Where anything of them stands, in the order of the walk over workspaces."""
+        there = [
+            line for line in dict.fromkeys((*self.answers, *self.timers, *events)) if line[1] in self.chosen
+        ]
+        return sorted(there, key=lambda line: shares.place_of(line[1], self.start))
+
+
+def look(
+    connection: Connection,
+    now: int,
+    room: int,
+    partitions: Sequence[int],
+    events: Collection[Place],
+    start: int,
+) -> Waiting | None:
+    """Who is next after `start` to share a turn; None where but one workspace waits. `events` are its lines."""
+    answers = set(fetch(connection, _ANSWERED, (packing.pack(Smallints, partitions),)))
+    most = shares.share(room, 2)
+    values = (start, start, now, max(2, room // most), now, _LOOKED_AT * most)
+    timers = {(place, workspace): n for place, workspace, n in fetch(connection, _TIMED, values)}
+    waiting = {workspace for _, workspace in (*answers, *timers, *events)}
+    if len(waiting) < 2:
+        return None
+    each = shares.share(room, len(waiting))
+    chosen = sorted(waiting, key=lambda one: shares.place_of(one, start))[: max(1, room // each)]
+    return Waiting(start, each, chosen, answers, timers)
+
+
 class _Shares:
     """What is left of the shares, and which lines of a workspace may have something left that comes first."""
 
@@ -79,6 +131,25 @@ class _Shares:
         self._cut |= {(partition, workspace) for partition, workspace, quota in made if not quota}
         return [one for one in made if one[2]]
 
+    def open(self, partitions: Collection[int]) -> list[tuple[int, int, int]]:
+        """(workspace, quota, partitions as bits) of those who have something left, but for lines that are cut."""
+        found = []
+        for workspace, quota in self._left.items():
+            bits = sum(1 << place for place in partitions if (place, workspace) not in self._cut)
+            if quota > 0 and bits:
+                found.append((workspace, quota, bits - (1 << 64) if bits >> 63 else bits))
+        return found
+
+    def took_any(
+        self, wanted: Sequence[tuple[int, int, int]], found: Iterable[int], partitions: Collection[int]
+    ) -> None:
+        """So much was found, wherever it stood; of whom all was taken that was wanted, more may be left anywhere."""
+        counts = Counter(found)
+        for workspace, quota, _ in wanted:
+            self._left[workspace] -= counts[workspace]
+            if counts[workspace] == quota:
+                self._cut |= {(place, workspace) for place in partitions}
+
     def took(self, asked: Sequence[tuple[int, int, int]], found: Iterable[Place]) -> None:
         """So much was found."""
         counts = Counter(found)
@@ -93,36 +164,25 @@ def take(
     connection: Connection,
     now: int,
     room: int,
-    partitions: Sequence[int],
+    waiting: Waiting,
+    partitions: Collection[int],
     lines: Collection[Place],
-    start: int,
     take_events: Callable[[Sequence[tuple[int, int, int]], int], list[rows.Event]],
-) -> Shared | None:
-    """Take a share of each of the workspaces that are next after `start`; None where but one waits.
+) -> Shared:
+    """Take a share of each of those who wait, of these locked `partitions`.
 
     `lines` are those with events in them, of which `take_events` takes, by quotas, so many at most.
     """
-    places = packing.pack(Smallints, partitions)
-    answers, instants = list[Place](), dict[Place, int]()
-    for partition, workspace, wake_at in fetch(connection, _WAITING, (places, places, now)):
-        if wake_at is None:
-            answers.append((partition, workspace))
-        else:
-            instants[partition, workspace] = wake_at
-    waiting = {workspace for _, workspace in (*answers, *instants, *lines)}
-    if len(waiting) < 2:
-        return None
-    each = shares.share(room, len(waiting))
-    chosen = sorted(waiting, key=lambda one: shares.place_of(one, start))[: max(1, room // each)]
-    left = _Shares(each, chosen, start)
-    asked = left.quotas(answers)
+    left = _Shares(min(waiting.each, room), waiting.chosen, waiting.start)
+    asked = left.quotas(line for line in sorted(waiting.answers) if line[0] in partitions)
     inbox = _inbox(connection, asked, room)
     left.took(asked, [(row.partition, row.workspace_id) for row in inbox])
-    asked = left.quotas(instants)
-    timers = _timers(connection, asked, instants, room - len(inbox))
-    left.took(asked, [(row.partition, row.workspace_id) for row in timers])
+    timed = {workspace for _, workspace in waiting.timers}
+    wanted = [one for one in left.open(partitions) if one[0] in timed]
+    timers = _timers(connection, now, wanted, room - len(inbox))
+    left.took_any(wanted, [row.workspace_id for row in timers], partitions)
     events = take_events(left.quotas(lines), room - len(inbox) - len(timers))
-    return Shared(inbox, timers, events, chosen[-1])
+    return Shared(inbox, timers, events, waiting.chosen[-1])
 
 
 def _inbox(connection: Connection, asked: Sequence[tuple[int, int, int]], room: int) -> list[rows.Inbox]:
@@ -133,12 +193,11 @@ def _inbox(connection: Connection, asked: Sequence[tuple[int, int, int]], room: 
 
 
 def _timers(
-    connection: Connection, asked: Sequence[tuple[int, int, int]], instants: Mapping[Place, int], room: int
+    connection: Connection, now: int, wanted: Sequence[tuple[int, int, int]], room: int
 ) -> list[rows.Timer]:
-    if not asked or room <= 0:
+    if not wanted or room <= 0:
         return []
-    lines = [(*one, instants[one[:2]]) for one in asked]
-    values = (*packing.columns((Smallints, Integers, Integers, Bigints), lines), room)
+    values = (*packing.columns((Integers, Integers, Bigints), wanted), now, room)
     return sorted(
         (rows.Timer._make(row) for row in fetch(connection, _TAKE_TIMERS, values)),
         key=lambda timer: timer[1:],

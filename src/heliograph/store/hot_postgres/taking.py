@@ -11,7 +11,7 @@ import functools
 import operator
 import secrets
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import LiteralString, NamedTuple
 
 from heliograph.core import ids
@@ -55,20 +55,27 @@ _LOOK: LiteralString = (
     " WHERE at IS NOT NULL ORDER BY at)"
 )
 # A walk over lines that ends when what could be locked fills the turn, but not before the first ones, which are for
-# what is at hand. A workspace that has its share is passed over.
+# what is at hand. A workspace that has its share is passed over. What is in the inbox is counted with the first line of
+# a partition, and where workspaces share the turn with the line whose it is; timers are counted where nobody has.
 _LOCK: LiteralString = (
     "WITH RECURSIVE walk(n, p, w, tried, mine, events, answers, of_w, found) AS (SELECT 0, 0::int2, -1, false, false,"
     " 0::int8, 0::int8, 0::int8, 0::int8 UNION ALL"
-    " SELECT k.n + 1, o.p, o.w, o.before < %s, l.mine, q.events, q.answers, o.before + q.events,"
-    " k.found + q.events + q.answers FROM walk k,"
-    " LATERAL (SELECT (%s::int2[])[k.n + 1] AS p, (%s::int4[])[k.n + 1] AS w, (%s::int2[])[k.n + 1] AS first"
-    " OFFSET 0) i, LATERAL (SELECT i.*, CASE WHEN i.w = k.w THEN k.of_w ELSE 0 END AS before OFFSET 0) o,"
+    " SELECT k.n + 1, o.p, o.w, o.before < %s, l.mine, q.events, q.answers, o.before + q.events + q.timers"
+    " + CASE WHEN v.is_shared THEN q.answers ELSE 0 END,"
+    " k.found + q.events + q.answers + q.timers FROM walk k, (SELECT %s::bool AS is_shared) v,"
+    " LATERAL (SELECT (%s::int2[])[k.n + 1] AS p, (%s::int4[])[k.n + 1] AS w, (%s::int2[])[k.n + 1] AS first,"
+    " (%s::int4[])[k.n + 1] AS timers OFFSET 0) i,"
+    " LATERAL (SELECT i.*, CASE WHEN i.w = k.w THEN k.of_w ELSE 0 END AS before OFFSET 0) o,"
     " LATERAL (SELECT CASE WHEN o.before < %s THEN pg_try_advisory_xact_lock(%s, o.p) ELSE false END AS mine"
     " OFFSET 0) l,"
     " LATERAL (SELECT CASE WHEN l.mine THEN (SELECT count(*) FROM (SELECT 1 FROM due"
     " WHERE partition = o.p AND workspace_id = o.w LIMIT %s) d) ELSE 0 END AS events,"
-    " CASE WHEN l.mine AND o.first = 1 THEN (SELECT count(*) FROM (SELECT 1 FROM inbox"
-    " WHERE partition = o.p AND attempts < 5 LIMIT %s) d) ELSE 0 END AS answers OFFSET 0) q"
+    " CASE WHEN l.mine AND v.is_shared THEN (SELECT count(*) FROM (SELECT 1 FROM inbox"
+    " WHERE partition = o.p AND workspace_id = o.w AND attempts < 5 LIMIT %s) d)"
+    " WHEN l.mine AND o.first = 1 THEN (SELECT count(*) FROM (SELECT 1 FROM inbox"
+    " WHERE partition = o.p AND attempts < 5 LIMIT %s) d) ELSE 0 END AS answers,"
+    " CASE WHEN NOT l.mine THEN 0 WHEN o.timers >= 0 THEN o.timers ELSE (SELECT count(*) FROM (SELECT 1 FROM timers"
+    " WHERE partition = o.p AND wake_at <= %s LIMIT %s) d) END AS timers OFFSET 0) q"
     " WHERE k.n < %s AND (k.n < %s OR k.found < %s)) SELECT p, w, tried, mine, events, answers FROM walk WHERE n > 0"
 )
 _TAKE_INBOX: LiteralString = (
@@ -93,6 +100,8 @@ _LINES_AT_LEAST = 4 * ids.PARTITIONS
 _FILLED_BY = 16
 """A turn is filled by so many partitions of a long queue: one alone would let the others wait too long (E2)."""
 _COUNTED_AT_LEAST = 32
+_UNCOUNTED = -1
+"""Timers of a partition that are counted when it is locked."""
 _MOST_WANTED = ids.PARTITIONS // 2
 _BY_TIME = operator.itemgetter(*range(rows.Timer._fields.index("wake_at"), len(rows.Timer._fields)))
 
@@ -138,18 +147,19 @@ def take(
     what the turn before was told: only then is it looked for who has a share of answers and timers.
     """
     ready = _look(connection, now, limit, start)
-    locked = _lock(connection, ready, limit - len(replies), start, _most_answered(replies), crowded=crowded)
+    most, waiting = limit - len(replies), None
+    if crowded and most > 0:
+        waiting = sharing.look(connection, now, most, _shuffled(), ready.lines, start)
+    locked = _lock(connection, ready, now, most, start, _most_answered(replies), waiting)
     own = [reply for reply in replies if reply.partition in locked.partitions]
     put_inbox(connection, [reply for reply in replies if reply.partition not in locked.partitions])
     if not locked.partitions:
         return rows.Taken((), [], [], [], False, {}, (), (), start)
     room = limit - len(own)
     shared = None
-    if crowded and room > 0:
-        places = [place for place in _shuffled() if place in locked.partitions]
-        shared = sharing.take(
-            connection, now, room, places, locked.lines, start, functools.partial(_events, connection)
-        )
+    if waiting is not None and room > 0:
+        take_events = functools.partial(_events, connection)
+        shared = sharing.take(connection, now, room, waiting, locked.partitions, locked.lines, take_events)
     inbox, timers, events, reached, is_cut = (
         _oldest(connection, now, room, ready, locked, start) if shared is None else (*shared, True)
     )
@@ -226,28 +236,41 @@ def _shuffled() -> list[int]:
 
 
 def _lock(
-    connection: Connection, ready: Ready, limit: int, start: int, wanted: Collection[int], *, crowded: bool
+    connection: Connection,
+    ready: Ready,
+    now: int,
+    limit: int,
+    start: int,
+    wanted: Collection[int],
+    waiting: sharing.Waiting | None,
 ) -> Locked:
-    """Lock those `wanted` that nobody else has, and as many partitions more as fill the turn."""
-    lines = sorted(ready.lines, key=lambda line: shares.place_of(line[1], start))
-    # Those without events go first: behind long queues they would never have their turn. So do those in which
-    # somebody has waited the longest for a time that has come.
-    quiet = {*ready.answered, *ready.timed}.difference(place for place, _ in lines)
-    first = dict.fromkeys((*wanted, *sorted(quiet), *ready.timed[:_FILLED_BY]))
-    if crowded:
-        # Whichever is first of those, it would be first again and again: they take turns.
-        there = {*ready.answered, *ready.timed, *(place for place, _ in lines)}
-        first, lines = dict.fromkeys((*wanted, *(place for place in _shuffled() if place in there))), []
+    """Lock those `wanted` that nobody else has, and as many partitions more as fill the turn.
+
+    `waiting` are the workspaces that share it, where answers and timers fill turns.
+    """
+    if waiting is None:
+        lines = sorted(ready.lines, key=lambda line: shares.place_of(line[1], start))
+        share = shares.share(limit, len({workspace for _, workspace in lines}))
+        # Those without events go first: behind long queues they would never have their turn. So do those in which
+        # somebody has waited the longest for a time that has come. With answers another one is first each time.
+        busy = {place for place, _ in lines}
+        quiet = [place for place in (*ready.answered, *ready.timed) if place not in busy]
+        first = dict.fromkeys((*wanted, *quiet, *ready.timed[:_FILLED_BY]))
+        known = dict.fromkeys(((place, 0) for place in ready.timed), _UNCOUNTED)
+    else:
+        lines, share = waiting.lines(ready.lines), waiting.each
+        first, known = dict.fromkeys(wanted), waiting.timers
     lines[:0] = [(place, 0) for place in first]
     locked = Locked(set(), [], {}, {}, bool(lines))
     if not lines:
         return locked
-    share = shares.share(limit, len({workspace for _, workspace in ready.lines}))
-    counted = max(-(-limit // _FILLED_BY), _COUNTED_AT_LEAST)
+    filling = -(-limit // _FILLED_BY)
+    counted = max(filling, _COUNTED_AT_LEAST)
     values = (
         share,
-        *packing.columns((Smallints, Integers, Smallints), _marked(lines)),
-        *(share, LOCKS, counted, counted, len(lines), len(wanted), max(limit, 1)),
+        waiting is not None,
+        *packing.columns((Smallints, Integers, Smallints, Integers), _marked(lines, known)),
+        *(share, LOCKS, counted, counted, counted, now, filling, len(lines), len(wanted), max(limit, 1)),
     )
     walked = fetch(connection, _LOCK, values)
     for place, workspace, _, mine, events, answers in walked:
@@ -256,11 +279,9 @@ def _lock(
             # A queue that was not counted to its end is longer than anything that will be taken of it.
             if answers:
                 locked.answers[place] = answers if answers < counted else limit
-            if workspace:
+            if events:
                 locked.lines.append((place, workspace))
                 locked.events[place, workspace] = events if events < counted else limit
-    if crowded:
-        locked.lines.extend(line for line in ready.lines if line[0] in locked.partitions)
     return locked._replace(left=len(walked) < len(lines) or not all(tried for _, _, tried, *_ in walked))
 
 
@@ -269,12 +290,14 @@ def _most_answered(replies: Sequence[rows.Inbox]) -> list[int]:
     return [place for place, _ in Counter(reply.partition for reply in replies).most_common(_MOST_WANTED)]
 
 
-def _marked(lines: Sequence[tuple[int, int]]) -> list[tuple[int, int, int]]:
-    """The lines, each with 1 where it is the first of its partition."""
+def _marked(
+    lines: Sequence[sharing.Place], timers: Mapping[sharing.Place, int]
+) -> list[tuple[int, int, int, int]]:
+    """The lines, each with 1 where it is the first of its partition, and how many timers it has."""
     seen: set[int] = set()
     marked = []
     for place, workspace in lines:
-        marked.append((place, workspace, int(place not in seen)))
+        marked.append((place, workspace, int(place not in seen), timers.get((place, workspace), 0)))
         seen.add(place)
     return marked
 

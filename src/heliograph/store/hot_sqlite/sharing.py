@@ -6,6 +6,7 @@ timers, then events, so nothing overtakes what is left lying before it.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
@@ -15,8 +16,8 @@ from heliograph.store.hot_sqlite.reading import EVENT
 
 MOST_TRIES = 5
 """An inbox row that was refused as often is set aside for an operator."""
-_MOST_INSTANTS = 64
-"""So many instants of workspaces are looked at for timers: beyond that, who has waited the longest goes first."""
+_MOST_TIMED = 512
+"""So many workspaces with timers are looked at: beyond that, who has waited the longest goes first."""
 _INBOX = (
     "SELECT partition, workspace_id, id, kind, run_id, body, attempts FROM inbox"
     f" WHERE workspace_id = ? AND attempts < {MOST_TRIES} ORDER BY id, kind LIMIT ?"
@@ -24,15 +25,18 @@ _INBOX = (
 _FORGET_INBOX = (
     f"DELETE FROM inbox WHERE workspace_id = ? AND (id, kind) <= (?, ?) AND attempts < {MOST_TRIES}"
 )
-_NEXT_INSTANT = (
-    "SELECT wake_at, workspace_id FROM timers WHERE (wake_at, workspace_id) > (?, ?) AND wake_at <= ?"
-    " ORDER BY wake_at, workspace_id LIMIT 1"
+_NEXT_TIMED = (
+    "SELECT workspace_id, wake_at FROM timers INDEXED BY timers_by_workspace WHERE workspace_id > ?"
+    " ORDER BY workspace_id, wake_at LIMIT 1"
 )
 _TIMERS = (
-    "SELECT partition, wake_at, workspace_id, kind, id FROM timers WHERE wake_at = ? AND workspace_id = ?"
-    " ORDER BY kind, id LIMIT ?"
+    "SELECT partition, wake_at, workspace_id, kind, id FROM timers INDEXED BY timers_by_workspace"
+    " WHERE workspace_id = ? AND wake_at <= ? ORDER BY wake_at, kind, id LIMIT ?"
 )
-_FORGET_TIMERS = "DELETE FROM timers WHERE wake_at = ? AND workspace_id = ? AND (kind, id) <= (?, ?)"
+_FORGET_TIMERS = (
+    "DELETE FROM timers INDEXED BY timers_by_workspace"
+    " WHERE workspace_id = ? AND wake_at <= ? AND (wake_at, kind, id) <= (?, ?, ?)"
+)
 
 
 class Shared(NamedTuple):
@@ -50,11 +54,9 @@ def take(connection: Connection, now: int, room: int, closed: Collection[int], s
 
     Of those that are `closed` no events are taken.
     """
-    instants: dict[int, list[int]] = {}
-    for at, workspace in _instants(connection, now):
-        instants.setdefault(workspace, []).append(at)
+    timed = _timed(connection, now, start)
     due = {*_workspaces_in(connection, "due", start)}.difference(closed)
-    waiting = due.union(instants, _workspaces_in(connection, "inbox", start))
+    waiting = due.union(timed, _workspaces_in(connection, "inbox", start))
     if len(waiting) < 2:
         return None
     each = shares.share(room, len(waiting))
@@ -65,8 +67,8 @@ def take(connection: Connection, now: int, room: int, closed: Collection[int], s
             break
         quota = min(each, left)
         quota -= _take_inbox(connection, workspace, quota, taken.inbox)
-        for at in instants.get(workspace, ()):
-            quota -= _take_timers(connection, (at, workspace), quota, taken.timers)
+        if workspace in timed:
+            quota -= _take_timers(connection, now, workspace, quota, taken.timers)
         if workspace in due:
             found = _take_of_line(connection, DUE, workspace, quota)
             taken.events.extend(map(rows.Event._make, found))
@@ -76,16 +78,17 @@ def take(connection: Connection, now: int, room: int, closed: Collection[int], s
     return taken
 
 
-def _instants(connection: Connection, now: int) -> list[tuple[int, int]]:
-    """The first (wake_at, workspace) at which timers are due."""
-    found: list[tuple[int, int]] = []
-    last = (-1, -1)
-    while len(found) < _MOST_INSTANTS:
-        row = connection.execute(_NEXT_INSTANT, (*last, now)).fetchone()
-        if row is None:
-            break
-        last = row
-        found.append(last)
+def _timed(connection: Connection, now: int, start: int) -> set[int]:
+    """The workspaces of which a timer is due, of the first ones that have any after `start`."""
+    found, looked = set[int](), 0
+    for before, top in ((start, sys.maxsize), (-1, start)):
+        row = connection.execute(_NEXT_TIMED, (before,)).fetchone()
+        while row is not None and row[0] <= top and looked < _MOST_TIMED:
+            workspace, wake_at = row
+            looked += 1
+            if wake_at <= now:
+                found.add(workspace)
+            row = connection.execute(_NEXT_TIMED, (workspace,)).fetchone()
     return found
 
 
@@ -100,14 +103,15 @@ def _take_inbox(connection: Connection, workspace: int, quota: int, taken: list[
 
 
 def _take_timers(
-    connection: Connection, instant: tuple[int, int], quota: int, taken: list[rows.Timer]
+    connection: Connection, now: int, workspace: int, quota: int, taken: list[rows.Timer]
 ) -> int:
     if quota <= 0:
         return 0
-    found = connection.execute(_TIMERS, (*instant, quota)).fetchall()
+    found = [rows.Timer._make(row) for row in connection.execute(_TIMERS, (workspace, now, quota))]
     if found:
-        connection.execute(_FORGET_TIMERS, (*instant, *found[-1][3:]))
-    taken.extend(map(rows.Timer._make, found))
+        last = found[-1]
+        connection.execute(_FORGET_TIMERS, (workspace, last.wake_at, last.wake_at, last.kind, last.id))
+    taken.extend(found)
     return len(found)
 
 
