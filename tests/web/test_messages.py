@@ -153,6 +153,51 @@ def test_messages_are_found_by_what_is_known_of_them(api: client.Client) -> None
     assert found(api, messageId="none") == []
 
 
+def test_lists_of_a_query_are_written_either_way(api: client.Client) -> None:
+    """With commas between, or a parameter for each, as older clients of Courier do."""
+    api.put("/profiles/ana", {"profile": {"email": "ana@example.com"}})
+    write_to(api, "ana", "ben")
+    several = [("status", "SENT"), ("status", "UNROUTABLE,CLICKED")]
+    assert recipients(api, several) == ["ben", "ana"]
+    assert recipients(api, [("status", "SENT"), ("tag", "a"), ("tag", "b")]) == []
+    twice = api.get("/messages", params=[("recipient", "ana"), ("recipient", "ben")])
+    assert (twice.status_code, list(client.faults(twice))) == (400, ["recipient"])
+
+
+def recipients(api: client.Client, query: list[tuple[str, str]]) -> list[str]:
+    """Who is written to in the messages that a query finds."""
+    return [one["recipient"] for one in api.get("/messages", params=query).json()["results"]]
+
+
+def test_what_a_query_says_nothing_of_narrows_nothing(api: client.Client) -> None:
+    """A parameter of Courier's family without a value is one that is not given: so its clients write null."""
+    api.put("/profiles/ana", {"profile": {"email": "ana@example.com"}})
+    write_to(api, "ana")
+    nothing = (
+        "archived",
+        "cursor",
+        "enqueued_after",
+        "event",
+        "list",
+        "messageId",
+        "notification",
+        "provider",
+        "recipient",
+        "status",
+        "tag",
+        "tags",
+        "tenant_id",
+        "traceId",
+    )
+    assert recipients(api, [(name, "") for name in nothing]) == ["ana"]
+    identity = api.get("/messages").json()["results"][0]["id"]
+    assert api.get(f"/messages/{identity}/history?type=").json()["results"] != []
+    api.put("/tenants/acme", {"name": "Acme"})
+    for path in ("/tenants", "/tenants/acme/users", "/users/ana/tenants"):
+        assert api.get(f"{path}?limit=&cursor=").status_code == 200
+    assert api.get("/notifications?notes=&cursor=").status_code == 200
+
+
 def test_a_cursor_walks_through_the_messages(api: client.Client) -> None:
     """A hundred a page, newest first: every message of the beginning is seen once, also while others come in."""
     api.put("/profiles/ana", {"profile": {"email": "ana@example.com"}})

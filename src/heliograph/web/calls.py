@@ -118,22 +118,30 @@ class Call(Request[None, None, State]):
             )
         return made
 
-    def read_courier_query(self, kind: type[Query]) -> tuple[Query, list[str]]:
-        """The query as a value of this type, and the parameters that were passed over."""
-        return self._query(kind)
+    def read_courier_query(
+        self, kind: type[Query], several: frozenset[str] = frozenset()
+    ) -> tuple[Query, list[str]]:
+        """The query as a value of this type, and the parameters that were passed over.
+
+        One without a value says nothing: so clients write null, and a list with nothing in it. `several` may be
+        given more than once, which is the same as with commas between.
+        """
+        return self._query(kind, several, is_blank_nothing=True)
 
     def refuse_query(self) -> None:
         """Raises errors.InvalidQuery where there is a query: this path takes none."""
         self.read_query(_NoQuery)
 
-    def _query(self, kind: type[Query]) -> tuple[Query, list[str]]:
-        given = _parameters(self.scope["query_string"])
+    def _query(
+        self, kind: type[Query], several: frozenset[str] = frozenset(), *, is_blank_nothing: bool = False
+    ) -> tuple[Query, list[str]]:
+        given = _joined(_parameters(self.scope["query_string"]), several)
         fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
         strangers = sorted({name for name, _ in given if name not in fields})
         values: dict[str, Any] = {}
         faults = []
         for name, text in given:
-            if name in strangers:
+            if name in strangers or (is_blank_nothing and not text):
                 continue
             if name in values:
                 faults.append(errors.Fault(name, "is given more than once"))
@@ -189,6 +197,12 @@ def _parameters(query: bytes) -> list[tuple[str, str]]:
         raise errors.InvalidQuery("the query is not percent-encoded UTF-8") from None
     except ValueError:
         raise errors.InvalidQuery(f"the query has more than {_MOST_PARAMETERS} parameters") from None
+
+
+def _joined(given: list[tuple[str, str]], several: frozenset[str]) -> list[tuple[str, str]]:
+    """The parameters, with what is given more than once of these joined by commas."""
+    lists = {name: ",".join(text for at, text in given if at == name and text) for name in several}
+    return [*lists.items(), *(one for one in given if one[0] not in several)]
 
 
 def _query_fault(name: str, text: str, kind: Any, refusal: msgspec.ValidationError) -> str:

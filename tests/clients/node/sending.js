@@ -18,6 +18,8 @@ await client.requests.archive(first.requestId);
 const listed = async (query) => (await client.messages.list({ recipient: fay, ...query })).results.map((one) => one.id);
 assert.ok(!(await listed({})).includes(first.requestId));
 assert.ok((await listed({ archived: true })).includes(first.requestId));
+const nothing = { archived: true, status: [null], tag: null, traceId: null, enqueued_after: null };
+assert.ok((await listed(nothing)).includes(first.requestId));
 await assert.rejects(client.messages.cancel(first.requestId), Courier.ConflictError);
 
 const { jobId } = await client.bulk.createJob({ message: { event: "node-seats", content } });

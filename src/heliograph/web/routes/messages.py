@@ -41,6 +41,8 @@ Reason = Literal[
 Milliseconds = Annotated[int, msgspec.Meta(description="An instant in milliseconds since 1970 UTC.")]
 
 
+_SEVERAL = frozenset({"provider", "status", "tag", "tags"})
+"""What clients write as lists: with commas between, or once for each."""
 _NAMES = {"message_id": "messageId", "trace_id": "traceId", "list_id": "list"}
 
 
@@ -143,7 +145,7 @@ class MessageList(msgspec.Struct):
 @in_thread
 def list_messages(request: Call) -> Response[MessageList]:
     """List messages, newest first, a hundred a page."""
-    query, ignored = request.read_courier_query(MessagesQuery)
+    query, ignored = request.read_courier_query(MessagesQuery, _SEVERAL)
     chosen = _filter(query, request.principal.tenant_id)
     if chosen is None:
         return Response(MessageList(paging.Paging(None, False), []), headers=ignored_header(ignored))
