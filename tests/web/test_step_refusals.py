@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from tests.web.client import Client
-from tests.web.test_journeys import WELCOME, faults, invoke, status, steps_of
+from tests.web.test_batches import STEP as BATCH
+from tests.web.test_journeys import WELCOME, faults, invoke, put, status, steps_of
 from tests.web.test_requests import crowd
 
 ELEMENTS = {"version": "2022-01-01", "elements": [{"type": "text", "content": "Hello"}]}
@@ -135,3 +136,70 @@ def test_what_can_never_be_what_a_field_takes_is_refused_beforehand(
             "/automations/invoke", {"automation": {"steps": [dynamic]}, "recipient": "ana"}
         )
         assert answer.status_code == 200, answer.json()
+
+
+EMPTY = "${data.nothing}"
+FULL: dict[str, Any] = {"recipient": "ana", "template": "hi"}
+
+
+@pytest.mark.parametrize(
+    ("step", "place"),
+    [
+        ({"action": "send", **FULL, "recipient": EMPTY}, "recipient"),
+        ({"action": "send", **FULL, "template": EMPTY}, "template"),
+        ({"action": "send", "message": {"to": {"user_id": EMPTY}, "template": "hi"}}, "message.to"),
+        ({"action": "send", "message": {"to": {"user_id": "ana"}, "template": EMPTY}}, "message.template"),
+        ({"action": "send-list", "list": EMPTY, "template": "hi"}, "list"),
+        ({"action": "subscribe", "list_id": EMPTY, "recipient_id": "ana"}, "list_id"),
+        ({"action": "subscribe", "list_id": "news", "recipient_id": EMPTY}, "recipient_id"),
+        ({"action": "get-profile", "user_id": EMPTY}, "user_id"),
+        ({"action": "invoke", "template": EMPTY}, "template"),
+    ],
+)
+def test_an_empty_text_is_nobodys_name(lone_api: Client, step: dict[str, Any], place: str) -> None:
+    """Taken from the run for a field that is required, it is a fault as it is beforehand (A02): nothing comes of it."""
+    crowd(lone_api, "news", "ana")
+    lone_api.world.template("hi", subject="Hi", text="Hello")
+    run_id = invoke(lone_api, step, WELCOME, data={"nothing": ""})
+    lone_api.world.run_until_idle()
+    first, second = steps_of(lone_api, run_id)
+    assert (first["status"], second["status"], status(lone_api, run_id)) == (
+        "ERROR",
+        "NOT PROCESSED",
+        "ERROR",
+    )
+    assert first["error"]["message"].startswith(f"steps[0].{place}")
+    assert lone_api.get("/messages").json()["results"] == []
+    assert len(lone_api.get("/lists/news/subscriptions").json()["items"]) == 1
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"action": "send", **FULL, "brand": EMPTY},
+        {"action": "send", "message": {"to": {"user_id": "ana"}, "template": "hi", "brand_id": EMPTY}},
+        {"action": "send", "message": {"to": {"user_id": EMPTY, "email": "x@example.com"}, "template": "hi"}},
+        {"action": "send-list", "list": "news", "template": "hi", "brand": EMPTY},
+        {
+            "action": "get-profile",
+            "user_id": "ana",
+            "tenant_id": EMPTY,
+            "path": EMPTY,
+            "merge_strategy": EMPTY,
+        },
+        {"action": "invoke", "template": "child", "context": {"recipient": EMPTY, "brand": EMPTY}},
+        {"action": "delay", "duration": "0 seconds", "until": EMPTY},
+        {**BATCH, "max_items": EMPTY, "scope": EMPTY, "category_key": EMPTY},
+        {"action": "throttle", "max_allowed": 1, "period": "PT1H", "scope": "user", "throttle_key": EMPTY},
+    ],
+)
+def test_an_empty_text_says_nothing(lone_api: Client, step: dict[str, Any]) -> None:
+    """Taken from the run for a field that need not be there, it is as though the field was not there (A02)."""
+    crowd(lone_api, "news", "ana")
+    lone_api.world.template("hi", subject="Hi", text="Hello")
+    put(lone_api, "child", {"action": "send", "template": "hi"})
+    run_id = invoke(lone_api, step, WELCOME, data={"nothing": ""}, recipient="ana")
+    lone_api.world.pass_time(hours=2)
+    assert (status(lone_api, run_id), steps_of(lone_api, run_id)[0]["status"]) == ("PROCESSED",) * 2
+    assert {one["status"] for one in lone_api.get("/messages").json()["results"]} <= {"SENT"}
+    assert "" not in {one["recipient"] for one in lone_api.get("/messages").json()["results"]}

@@ -125,7 +125,7 @@ class Run:
     def _left(self, visit: int, record: Any) -> dict[str, Any]:
         output, status = record.output if isinstance(record.output, dict) else {}, record.status
         if plans.REQUESTED in output:
-            counts = Counter(self.mailed.get(visit) or walked_in(output))
+            counts = Counter(self.mailed.get(visit) or plans.walked_in(output))
             counts.update(filter(None, self.sent.get(visit, ())))
             return expressions.send_reference(counts or ["ENQUEUED"])
         if (mailed := counts_in(output)) is not None:
@@ -150,15 +150,6 @@ def counts_in(output: Any) -> Mapping[str, int] | None:
     if not isinstance(output, dict) or plans.MAILING not in output:
         return None
     return output.get("counts") or {"ENQUEUED": 1}
-
-
-def walked_in(output: Mapping[str, Any]) -> dict[str, int]:
-    """How many messages stand how of those that a request's fan-outs made, as far as these have ended."""
-    found: dict[str, int] = {}
-    for name in output.get(plans.WALKS, ()):
-        for status, count in output.get(name, {}).items():
-            found[status] = found.get(status, 0) + count
-    return found
 
 
 def status_of(record: Any) -> str:
@@ -386,9 +377,14 @@ LONGEST_NAME = 255
 def name(value: Any, path: str) -> str:
     """A resolved value as the id or the key of something, which tables find it by. Raises RenderFailed."""
     written = text(value, path)
-    if len(written) > LONGEST_NAME:
-        raise errors.RenderFailed.at(path, f"takes at most {LONGEST_NAME} characters")
+    if not 1 <= len(written) <= LONGEST_NAME:
+        raise errors.RenderFailed.at(path, f"takes 1 to {LONGEST_NAME} characters")
     return written
+
+
+def name_if_any(value: Any, path: str) -> str | None:
+    """The same of something that need not be named: an empty text is none (A02)."""
+    return None if value in (None, "") else name(value, path)
 
 
 def mapping(value: Any, path: str) -> dict[str, Any]:

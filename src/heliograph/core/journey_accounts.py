@@ -125,7 +125,7 @@ def _account(
     output = record.output if isinstance(record.output, dict) else {}
     untold = {*_UNTOLD, *output.get(plans.WALKS, ())}
     explain = {name: value for name, value in output.items() if name not in untold}
-    if counts := frames.walked_in(output):
+    if counts := plans.walked_in(output):
         explain["counts"] = counts
     if plans.MADE in output:
         explain["recipients"] = [

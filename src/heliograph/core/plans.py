@@ -351,3 +351,12 @@ def writing(asked: Sequence[effects.Deliver]) -> Outcome:
 def unread(output: Mapping[str, Any], place: int) -> str:
     """How a message of such a step stands that is on its way yet, or written in this very turn."""
     return "UNROUTABLE" if place in output.get(NOWHERE_BOUND, ()) else "ENQUEUED"
+
+
+def walked_in(output: Mapping[str, Any]) -> dict[str, int]:
+    """How many messages stand how of those that a request's fan-outs made, as far as these have ended."""
+    found: dict[str, int] = {}
+    for name in output.get(WALKS, ()):
+        for status, count in output.get(name, {}).items():
+            found[status] = found.get(status, 0) + count
+    return found

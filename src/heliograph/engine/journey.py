@@ -224,7 +224,7 @@ def _mailed(
         if keys:
             parts = [fanout.progress(desk.cursors[key]) for key in keys if key in desk.cursors]
             open_ones = Counter(mailing.counts(campaigns.added(parts)))
-            found[visit] = open_ones + Counter(frames.walked_in(record.output)) or {"ENQUEUED": 1}
+            found[visit] = open_ones + Counter(plans.walked_in(record.output)) or {"ENQUEUED": 1}
     return found
 
 

@@ -103,7 +103,7 @@ _known_period = functools.lru_cache(maxsize=1_024)(delays.parse_period)
 
 
 def _scope(value: Any, path: str) -> str:
-    if value is None:
+    if value in (None, ""):
         return "dynamic"
     if value not in batches.SCOPES:
         raise errors.InvalidInput.at(path, errors.unknown("scope", value, batches.SCOPES))
@@ -127,7 +127,7 @@ def _user(context: expressions.Context, path: str) -> str:
 
 
 def _whole(value: Any, path: str, most: int) -> int | None:
-    if value is None:
+    if value in (None, ""):
         return None
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < len("1000000000"):
         value = int(value)

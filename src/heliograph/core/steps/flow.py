@@ -39,7 +39,7 @@ class Cancel(NamedTuple):
         path = f"{self.path}.cancelation_token"
         token = run.token
         if self.token is not None:
-            token = frames.name(fields.resolve(self.token, scope, path, fields.Role.MESSAGE), path)
+            token = frames.name_if_any(fields.resolve(self.token, scope, path, fields.Role.MESSAGE), path)
         if not token:
             return plans.failed(f"{path}: there is no token, neither here nor of the run itself")
         done = plans.done(effects.Cancel(token), output={"cancelation_token": token})
@@ -85,7 +85,7 @@ class Invoke(NamedTuple):
         else:
             given = frames.mapping(fields.resolve(self.context, scope, context), context)
         whole = {name: getattr(run.context, name) for name in _CONTEXT}
-        whole |= {name: value for name, value in given.items() if name in _CONTEXT}
+        whole |= {name: value for name, value in given.items() if name in _CONTEXT and value != ""}
         for name in ("data", "profile"):
             whole[name] = frames.mapping(whole[name], f"{context}.{name}")
         for name in ("brand", "recipient", "template"):

@@ -129,8 +129,9 @@ class SendList(NamedTuple):
 
     def _brand(self, run: frames.Run, scope: expressions.Scope) -> str | None:
         """The brand that the step names, else its run's, if any."""
-        is_named = "brand" in self.given or run.context.brand is not None
-        return self._named("brand", run.context.brand, scope) if is_named else None
+        field, path = self.given.get("brand"), f"{self.path}.brand"
+        said = None if field is None else fields.resolve(field, scope, path, fields.Role.MESSAGE)
+        return frames.name_if_any(run.context.brand if said in (None, "") else said, path)
 
     def _asked(self, scope: expressions.Scope) -> tuple[dict[str, Any] | None, str]:
         if self.source is None:

@@ -83,7 +83,7 @@ class GetProfile(NamedTuple):
         field, path = self.given.get(name), f"{self.path}.{name}"
         if field is None:
             return None
-        return frames.name(fields.resolve(field, scope, path, fields.Role.MESSAGE), path) or None
+        return frames.name_if_any(fields.resolve(field, scope, path, fields.Role.MESSAGE), path)
 
 
 def _path_fault(given: object) -> str | None:

@@ -85,8 +85,9 @@ class Send(NamedTuple):
 
     def _brand(self, run: frames.Run, scope: expressions.Scope) -> str | None:
         """The brand that the step names, else the run's."""
-        is_said = run.context.brand is not None or "brand" in self.given
-        return self._named("brand", run, scope) if is_said else None
+        field, path = self.given.get("brand"), f"{self.path}.brand"
+        said = None if field is None else fields.resolve(field, scope, path, fields.Role.MESSAGE)
+        return frames.name_if_any(run.context.brand if said in (None, "") else said, path)
 
     def _named(self, name: str, run: frames.Run, scope: expressions.Scope) -> str:
         field, path = self.given.get(name), f"{self.path}.{name}"
@@ -130,8 +131,12 @@ class SendMessage(NamedTuple):
 
     def people(self, run: frames.Run, scope: expressions.Scope) -> Iterable[str]:
         """The recipients'."""
-        named = [to.get("user_id") for to in self._recipients(scope)]
-        return (frames.name(one, "user_id") for one in named if isinstance(one, str | bool | int | float))
+        named = (to.get("user_id") for to in self._recipients(scope))
+        return (
+            frames.name(one, "user_id")
+            for one in named
+            if isinstance(one, str | bool | int | float) and one != ""
+        )
 
     def _recipients(self, scope: expressions.Scope) -> list[dict[str, Any]]:
         path = f"{self.path}.message.to"
@@ -163,9 +168,8 @@ class SendMessage(NamedTuple):
         routed: dict[str, Any] = {"routing": self.by, "until": until}
         if self.topic is not None:
             place = f"{path}.preferences.{_TOPIC}"
-            routed["topic"] = frames.text(
-                fields.resolve(self.topic, scope, place, fields.Role.MESSAGE), place
-            )
+            topic = frames.text(fields.resolve(self.topic, scope, place, fields.Role.MESSAGE), place)
+            routed |= {"topic": topic} if topic else {}
         if self.template is not None:
             place = f"{path}.template"
             template = frames.name(fields.resolve(self.template, scope, place, fields.Role.MESSAGE), place)
@@ -184,24 +188,20 @@ class SendMessage(NamedTuple):
     def _brand(self, run: frames.Run, scope: expressions.Scope) -> str | None:
         """The brand that the message names, else the run's."""
         path = f"{self.path}.message.brand_id"
-        value = run.context.brand
-        if self.brand is not None:
-            value = fields.resolve(self.brand, scope, path, fields.Role.MESSAGE)
-        return None if value is None else frames.name(value, path)
+        said = None if self.brand is None else fields.resolve(self.brand, scope, path, fields.Role.MESSAGE)
+        return frames.name_if_any(run.context.brand if said in (None, "") else said, path)
 
 
 def _recipient(
     to: Mapping[str, Any], run: frames.Run, shared: Mapping[str, Any], path: str
 ) -> outgoing.Recipient:
-    user_id, address = to.get("user_id"), to.get("email")
-    if user_id is None and address is None:
+    user_id, address = frames.name_if_any(to.get("user_id"), f"{path}.user_id"), to.get("email")
+    if user_id is None and address in (None, ""):
         raise errors.RenderFailed.at(path, "names nobody: give `user_id` or `email`")
-    if user_id is not None:
-        user_id = frames.name(user_id, f"{path}.user_id")
     profile = dict(run.people.get(user_id, {})) if user_id is not None else {}
     if user_id is not None and user_id == run.context.recipient:
         profile |= run.context.profile
-    if address is not None:
+    if address not in (None, ""):
         fault = people.email_fault(frames.text(address, f"{path}.email"))
         if fault:
             raise errors.RenderFailed.at(f"{path}.email", fault)

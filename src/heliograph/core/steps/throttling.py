@@ -44,7 +44,7 @@ class Throttle(NamedTuple):
             raise errors.RenderFailed(faults=faults)
         period = delays.parse_period(values["period"], f"{self.path}.period")
         kind, key = str(values["scope"]), values.get("throttle_key")
-        group = [kind, None if key is None else frames.name(key, f"{self.path}.throttle_key")]
+        group = [kind, frames.name_if_any(key, f"{self.path}.throttle_key")]
         if kind != "dynamic":
             group += [ids.text(run.automation), self.path]
         if kind == "user":
