@@ -1,9 +1,11 @@
 """Runs in lists over HTTP: all of them, and those of a rule."""
 
+import re
 from typing import Any
 
 import pytest
 
+from heliograph.store import listings
 from tests.web import client, histories
 
 PATH = "/api/automation/runs"
@@ -101,6 +103,41 @@ def test_a_tenant_sees_its_own_runs(api: client.Client) -> None:
     for path in (PATH, f"{PATH}/by-rule/{rule}", "/api/automation/events"):
         answer = api.get(path, key=mine).json()
         assert (len(answer["data"]), answer["total"]) == (1, 1), path
+
+
+@pytest.mark.parametrize("path", [PATH, "/api/automation/events", "/automations/runs"])
+def test_a_tenants_walk_tells_of_no_rows_of_others(
+    api: client.Client, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """A page that ends on a row of somebody else goes on behind it, without its id or instant."""
+    for name in ("LOOK", "COUNTED"):
+        monkeypatch.setattr(listings, name, 4)
+    mine, others = api.key("admin", tenant="shop"), api.key("admin", tenant="bank")
+    api.make_rule(conditions=[])
+    step = {"automation": {"steps": [{"action": "cancel", "cancelation_token": "t"}]}}
+    for key in (mine, *[others] * 24, mine):
+        api.clock.move(1_000_000)
+        api.happen(key=key)
+        api.post("/automations/invoke", step, key=key)
+    api.decide()
+    size, field = ("limit", "runs") if path == "/automations/runs" else ("per_page", "data")
+    shown, given, cursors = list[Any](), {size: "1"}, list[str]()
+    while True:
+        answer = api.get(path, params=given, key=mine).json()
+        shown += answer[field]
+        if not answer.get("next_cursor"):
+            break
+        given["cursor"] = answer["next_cursor"]
+        cursors.append(given["cursor"])
+    assert len(shown) == 2
+    hidden = [one for one in cursors if re.fullmatch(r"(-\|)?[0-9a-f]{48}", one)]
+    assert len(hidden) >= 3
+    kept = {word for one in shown for word in map(str, one.values())}
+    for one in set(cursors) - set(hidden):
+        assert one.split("|")[-1] in kept
+    for key, status in ((mine, 200), (others, 400), ("", 400)):
+        assert api.get(path, params={size: "1", "cursor": hidden[0]}, key=key).status_code == status
+    assert api.get(path, params={size: "1", "cursor": hidden[0][:-1] + "x"}, key=mine).status_code == 400
 
 
 @pytest.mark.parametrize(

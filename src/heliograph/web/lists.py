@@ -1,8 +1,9 @@
 """Lists of the OmniStream family: envelope, cursor and pages.
 
 Law: a cursor is `<created_at>|<id>` of the last item that was shown, follows the order of creation and nothing else,
-and is refused together with a page (rules.md C23, C24). A page reaches 10,000 rows, and an order other than that of
-creation needs something that keeps the list short (engine.md E35).
+and is refused together with a page (rules.md C23, C24); to a tenant it tells nothing of an item that is not theirs. A
+page reaches 10,000 rows, and an order other than that of creation needs something that keeps the list short (engine.md
+E35).
 """
 
 from __future__ import annotations
@@ -13,13 +14,16 @@ from typing import Annotated, Literal, NamedTuple
 import msgspec
 
 from heliograph import errors
-from heliograph.core import ids, schedule
+from heliograph.core import cursors, ids, schedule
 from heliograph.store import listings
+from heliograph.web.calls import Call
 
 MOST_PER_PAGE = 200
 _LONGEST_RANGE = 31 * 86_400_000_000
 _is_date = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
 _DEEPEST = 10_000
+_HIDDEN = "-"
+"""In a cursor, instead of an instant that is nobody's business."""
 
 Cursor = Annotated[str, msgspec.Meta(description="`next_cursor` of the page before, percent-encoded.")]
 PageNumber = Annotated[int, msgspec.Meta(ge=1, description="From 1 on; instead of `cursor`.")]
@@ -53,7 +57,9 @@ class Place(NamedTuple):
     offset: int
 
 
-def place(cursor: str | None, page: int | None, per_page: int, sort_by: str) -> Place:
+def place(
+    cursor: str | None, page: int | None, per_page: int, sort_by: str, veil: cursors.Veil | None = None
+) -> Place:
     """Where a page begins. Raises errors.InvalidQuery."""
     if cursor is None:
         offset = ((page or 1) - 1) * per_page
@@ -64,15 +70,22 @@ def place(cursor: str | None, page: int | None, per_page: int, sort_by: str) -> 
         raise _refused("cursor", "goes without page: give one of them")
     if sort_by != "created_at":
         raise _refused("cursor", "follows the order of creation: use page to go through another order")
-    return Place(_after(cursor), 0)
+    return Place(_after(cursor, veil), 0)
 
 
-def order(query: Paged, sort_by: str, now: int, *, is_short: bool) -> listings.Order:
+def veil(request: Call) -> cursors.Veil | None:
+    """What hides from a tenant which rows of others its pages end on; None for who sees them all."""
+    whose = request.principal.tenant_id
+    return None if whose is None else cursors.Veil(request.services.link_secret(), whose)
+
+
+def order(request: Call, query: Paged, sort_by: str, *, is_short: bool) -> listings.Order:
     """How a list is gone through; `is_short`: a rule, event, conversation or payload was named.
 
     Raises errors.InvalidQuery.
     """
-    at = place(query.cursor, query.page, query.per_page, sort_by)
+    at = place(query.cursor, query.page, query.per_page, sort_by, veil(request))
+    now = request.services.now()
     since, until = span(query.created_from, query.created_to, sort_by, now, is_short=is_short)
     return listings.Order(
         sort_by, query.sort_order == "desc", at.after, at.offset, query.per_page, since, until
@@ -104,9 +117,12 @@ def _instant(name: str, written: str | None) -> int | None:
         raise errors.InvalidQuery(faults=fault.faults) from None
 
 
-def next_cursor(found: listings.Found) -> str | None:
+def next_cursor(request: Call, found: listings.Found) -> str | None:
     """The cursor of the page that follows."""
-    return None if found.after is None else cursor_of(found.after)
+    if found.after is None:
+        return None
+    hides = None if found.after in found.ids[-1:] else veil(request)
+    return cursor_of(found.after) if hides is None else f"{_HIDDEN}|{hides.hide(found.after)}"
 
 
 def at_least(found: listings.Found) -> AtLeast:
@@ -119,9 +135,11 @@ def cursor_of(identity: bytes) -> str:
     return f"{schedule.write_instant(ids.created_at(identity))}|{ids.text(identity)}"
 
 
-def _after(cursor: str) -> bytes:
+def _after(cursor: str, hides: cursors.Veil | None) -> bytes:
     """The place that a cursor names, as an id; the instant leads, as in the order of (created_at, id)."""
     written, _, text = cursor.partition("|")
+    if hides is not None and written == _HIDDEN and (place := hides.find(text)) is not None:
+        return place
     identity = ids.parse(text)
     try:
         at = schedule.parse_instant(written, "cursor")

@@ -163,14 +163,14 @@ def _listed(request: Call, query: EventsQuery, given: event_lists.Filter) -> Eve
     who = request.principal
     chosen = given._replace(status=query.status, event_type=query.event_type, source=query.source)
     is_short = any((given.rule_id, given.conversation_id is not None, given.payload_hash))
-    order = lists.order(query, query.sort_by, request.services.now(), is_short=is_short)
+    order = lists.order(request, query, query.sort_by, is_short=is_short)
     with listings.looking(request.services.database) as connection:
         listed = event_lists.listed(connection, who.workspace_id, who.tenant_id, chosen)
         if listed is None:
             return EventList([], None, 0)
         found = listings.find(connection, listed, order)
         data = history.read_events(connection, who.workspace_id, found.ids)
-    return EventList(data, lists.next_cursor(found), found.total, lists.at_least(found))
+    return EventList(data, lists.next_cursor(request, found), found.total, lists.at_least(found))
 
 
 def _hash(written: str | None) -> str | None:

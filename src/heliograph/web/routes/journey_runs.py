@@ -26,7 +26,7 @@ from heliograph.core import (
 from heliograph.engine import askings, desk, mailing
 from heliograph.store import batches as stored_batches
 from heliograph.store import definitions, journey_runs, listings, rows
-from heliograph.web import moments, paging
+from heliograph.web import lists, moments, paging
 from heliograph.web.calls import Call, ignored_header, in_thread
 
 TAG = "Journeys"
@@ -97,14 +97,14 @@ def list_journey_runs(request: Call) -> Response[Runs]:
         _automations(who.workspace_id, query.template_id),
         moments.read(query.start_date, "start_date"),
         moments.read(query.end_date, "end_date", last=True),
-        _cursor(query.cursor) if query.cursor else None,
+        _cursor(request, query.cursor) if query.cursor else None,
     )
     # PROCESSING and WAITING are one state in the tables: which of them it is stands in the records.
     is_split = statuses is not None and ("PROCESSING" in statuses) != (frames.WAITING in statuses)
     passes = (lambda run: _told(run).status in (statuses or ())) if is_split else None
     with listings.looking(request.services.database) as connection:
         found, after = journey_runs.listed(connection, who.workspace_id, who.tenant_id, wanted, limit, passes)
-    following = None if after is None else ids.wire(after)
+    following = None if after is None else _following(request, found, after)
     return Response(Runs([_told(one) for one in found], following), headers=ignored_header(ignored))
 
 
@@ -219,8 +219,15 @@ def _automations(workspace_id: int, given: str | None) -> list[bytes] | None:
     return [journeys.automation_id(workspace_id, one.strip()) for one in given.split(",")]
 
 
-def _cursor(given: str) -> bytes:
-    identity = ids.of_wire(given)
+def _following(request: Call, found: Sequence[journey_runs.Stored], after: bytes) -> str:
+    hides = lists.veil(request)
+    is_shown = bool(found) and found[-1].run.id == after
+    return ids.wire(after) if is_shown or hides is None else hides.hide(after)
+
+
+def _cursor(request: Call, given: str) -> bytes:
+    hides = lists.veil(request)
+    identity = ids.of_wire(given) or (None if hides is None else hides.find(given))
     if identity is None:
         raise errors.InvalidQuery(
             "Invalid cursor format", faults=[errors.Fault("cursor", "is none of a list")]

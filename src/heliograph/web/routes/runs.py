@@ -109,14 +109,14 @@ _NOBODY = bytes(16)
 def _listed(request: Call, query: _Paged, rule_id: bytes | None, event_id: bytes | None) -> RunList:
     who, chosen = request.principal, run_lists.Filter(rule_id, event_id, query.matched, query.executed)
     is_short = rule_id is not None or event_id is not None
-    order = lists.order(query, query.sort_by, request.services.now(), is_short=is_short)
+    order = lists.order(request, query, query.sort_by, is_short=is_short)
     with listings.looking(request.services.database) as connection:
         listed = run_lists.listed(connection, who.workspace_id, who.tenant_id, chosen)
         if listed is None:
             return RunList([], None, 0)
         found = listings.find(connection, listed, order)
         data = history.read_runs(connection, who.workspace_id, found.ids)
-    return RunList(data, lists.next_cursor(found), found.total, lists.at_least(found))
+    return RunList(data, lists.next_cursor(request, found), found.total, lists.at_least(found))
 
 
 def _given(name: str, written: str | None) -> bytes | None:
