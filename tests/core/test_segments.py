@@ -180,7 +180,7 @@ def test_an_audience_is_the_included_minus_the_excluded(
 
 
 def test_built_in_fields_are_read_under_every_name_that_doors_write() -> None:
-    """user_id, email, phone, first_name and last_name are found wherever a door keeps them."""
+    """user_id, email, phone, first_name, last_name and zoneinfo are found wherever a door keeps them (E15)."""
     person = {
         "email": "Ana@Example.com",
         "phone_number": "+442079460123",
@@ -191,6 +191,8 @@ def test_built_in_fields_are_read_under_every_name_that_doors_write() -> None:
     assert is_in(person, one("phone", "equals", "+44 20 7946 0123"), one("first_name", "equals", "Ana"))
     assert is_in(person, one("last_name", "equals", "Lund"))
     assert not is_in(person, one("last_name", "equals", "lund"))
+    assert is_in({"timezone": "Europe/Rome"}, one("zoneinfo", "equals", "Europe/Rome"))
+    assert is_in({"zoneinfo": "UTC", "timezone": "Europe/Rome"}, one("zoneinfo", "not_equals", "Europe/Rome"))
 
 
 def test_a_number_is_a_number_however_it_was_written() -> None:

@@ -291,8 +291,9 @@ def external_id(user_id: str, tenant_id: str | None) -> str:
 
 def view(user_id: str, tenant_id: str | None, profile: Mapping[str, Any]) -> dict[str, Any]:
     """A person as conditions and merge fields see them: the profile, and the built-in fields, which win."""
+    zone = people.attribute(profile, "zoneinfo")
     return {
-        **profile,
+        **(profile if zone is None else {**profile, "zoneinfo": zone}),
         "user_id": external_id(user_id, tenant_id),
         "email": people.email_of(profile),
         "phone": people.phone_of(profile),
