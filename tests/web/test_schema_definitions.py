@@ -189,6 +189,22 @@ def test_a_field_can_be_exposed_to_both(shop: client.Client) -> None:
     ]
 
 
+@pytest.mark.spec("S3-19", "S3-25")
+def test_a_merge_field_is_what_stands_at_its_path_alone(api: client.Client) -> None:
+    """A field may be called as a key of the profile that is something else: what has no value there is empty."""
+    paths = {"home": "$.home.city", "street": "$.home.street", "city": "$.work.city"}
+    exposed = [
+        {"name": name, "json_path": path, "exposure": ["merge_fields"]} for name, path in paths.items()
+    ]
+    data(api.post(_PATH, {"name": "customer", "fields_to_expose": exposed}), 201)
+    person(api, "ana", email="ana@example.com", city="Oslo", home={"city": "Rome", "street": "Via Appia"})
+    text = "{{ home }}|{{ street }}|{{ city }}|{{ contact.home }}|{{ contact.city }}|"
+    made = campaign(api, action_data=[action(group(api, text_body=text))])
+    set_status(api, made["id"], "active")
+    api.decide()
+    assert [one.text for one in api.mailbox.received] == ["Rome|Via Appia||Rome||"]
+
+
 _SOON = {"trigger_type": "one_time", "scheduled_at": "2026-01-05T13:00:00Z", "timezone": "UTC"}
 
 

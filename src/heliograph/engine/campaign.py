@@ -244,11 +244,7 @@ def step(
             continue
         seen = segments.view(person.user_id, person.tenant_id, _decode(person.profile))
         if course.is_in(seen, person.tenant_id):
-            for name, reading in course.merge:
-                value = reading.value(seen)
-                if value is not values.MISSING:
-                    seen[name] = value
-            data = _data(group, person, seen)
+            data = _data(group, person, _merge(course, seen))
             for channel in group.channels:
                 ordinal = cursor.jobs + len(made)
                 made.append(
@@ -263,6 +259,14 @@ def step(
                 )
     # Everything was decided: only now does the desk change.
     fanout.move(desk, cursor, course.automation_id, walked, made, is_last=is_last)
+
+
+def _merge(course: Course, seen: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What texts see of a person: an exposed field is what stands at its path, whatever the profile has by its name."""
+    if not course.merge:
+        return seen
+    found = {name: reading.value(seen) for name, reading in course.merge}
+    return {name: value for name, value in {**seen, **found}.items() if value is not values.MISSING}
 
 
 def _job(
