@@ -127,6 +127,27 @@ def test_many_events_come_in_at_once(api: client.Client) -> None:
     assert types == ["custom.a", "custom.b"]
 
 
+def test_events_are_json_or_lines_of_it(lone_api: client.Client) -> None:
+    """Whoever says that a body is a form, or a text, is told what is taken; who says nothing of it sends JSON."""
+    body = b'{"event_type": "custom.a"}'
+    for kind in (
+        "application/x-www-form-urlencoded",
+        "text/plain; charset=utf-8",
+        "text/csv",
+        "multipart/form-data",
+    ):
+        for extra in ({}, {"Idempotency-Key": kind}):
+            answer = lone_api.send("POST", PATH, content=body, headers={"Content-Type": kind, **extra})
+            told = answer.json()["error"]
+            assert (answer.status_code, told["code"]) == (415, "unsupported_media_type"), kind
+            assert kind.split(";")[0] in told["message"]
+            assert "application/x-ndjson" in told["message"]
+    said = ("", "application/json; charset=utf-8", "application/cloudevents+json", "application/jsonl")
+    for headers in ({}, *({"Content-Type": kind} for kind in said)):
+        assert lone_api.send("POST", PATH, content=body, headers=headers).status_code == 202, headers
+    assert len(lone_api.get(PATH).json()["data"]) == 1 + len(said)
+
+
 def test_null_says_of_a_field_that_it_is_not_given(api: client.Client) -> None:
     """A program that writes null for what it does not know is taken as one that leaves it out, by either key."""
     bare = {"event_type": "custom.a", "idempotency_key": "once"}

@@ -62,11 +62,16 @@ def read(body: bytes, content_type: str, workspace_id: int, now: int) -> tuple[l
     """The events of a body: one object, an array, or lines of JSON; and whether it was more than one."""
     if len(body) > MOST_BYTES:
         raise errors.TooLarge(f"the body has {len(body)} bytes; send at most {MOST_BYTES} at a time")
-    kind = content_type.lower()
+    kind = content_type.split(";", maxsplit=1)[0].strip().lower()
     if "ndjson" in kind or "jsonl" in kind:
         plain, body = _lines(body)
-    else:
+    elif kind in ("", "application/json") or kind.endswith("+json"):
         plain = documents.read(body)
+    else:
+        raise errors.UnsupportedMedia(
+            f"this path takes JSON, or a line of it for each event, not {kind[:50]}:"
+            " send Content-Type: application/json or application/x-ndjson"
+        )
     is_array = isinstance(plain, list)
     if not is_array and not isinstance(plain, dict):
         raise errors.InvalidInput.at("", "takes an event object or an array of event objects")
