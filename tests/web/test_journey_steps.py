@@ -106,3 +106,25 @@ def test_a_message_that_goes_nowhere_is_known_at_once(api: Client) -> None:
         api.world.run_until_idle()
         step = steps_of(api, run_id)[1]
         assert (step["status"], step["explain"]["read"]["mail"]["counts"]) == ("PROCESSED", counts), send
+
+
+@pytest.mark.parametrize("form", ["legacy", "message"])
+def test_a_step_whose_key_was_used_reads_as_the_first_ones_message(api: Client, form: str) -> None:
+    """What it says of its message it says of its status too: live, and whichever run sent it."""
+    api.world.template("hello", subject="Hello", text="Hello!")
+    api.world.contact("ana", email="ana@example.com")
+    said: dict[str, Any] = {"recipient": "ana", "template": "hello"}
+    if form == "message":
+        said = {"message": {"to": {"user_id": "ana"}, "template": "hello"}}
+    send = {"action": "send", **said, "idempotency_key": "k", "ref": "mail"}
+    first = invoke(api, send)
+    api.world.run_until_idle()
+    after = {**HELLO, "if": "refs.mail.status === MessageStatus.Opened"}
+    second = invoke(api, send, {**HELLO, "if": "refs.mail.status === MessageStatus.Sent"}, HOUR, after)
+    api.world.run_until_idle()
+    message_id = steps_of(api, first)[0]["message_id"]
+    api.world.report(message_id, "opened")
+    api.world.pass_time(hours=2)
+    assert statuses(api, second) == ["PROCESSED"] * 4
+    repeated = steps_of(api, second)[0]
+    assert (repeated["message_id"], repeated["explain"]["repeats"]) == (message_id, first)

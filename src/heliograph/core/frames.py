@@ -132,6 +132,11 @@ class Run:
             return expressions.send_reference(self.mailed.get(visit, mailed))
         if status == _SKIPPED and not record.answered:
             return expressions.step_reference("SKIPPED")
+        if output.get(plans.MESSAGE_IDS):
+            if visit not in self.sent:
+                raise plans.Unseen(visit)
+            if known := [one for one in self.sent[visit] if one]:
+                return expressions.send_reference(known)
         if (recipients := output.get(plans.RECIPIENTS)) is None:
             return expressions.step_reference(status_of(record))
         told = self.sent.get(visit) or [None] * len(recipients)
@@ -224,7 +229,6 @@ class Step:
         else:
             told = judged.fault or "the condition does not hold"
             outcome = plans.Outcome(plans.Status.SKIPPED, error=told)
-        # What it read stands in its record: a replay needs nothing else.
         steps = scope.context.steps
         if not steps:
             return outcome

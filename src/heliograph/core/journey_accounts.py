@@ -147,7 +147,7 @@ def _account(
         told,
         _step_id(visit),
         step.ref,
-        _first(output.get("message_ids"), sent),
+        _first(output.get(plans.MESSAGE_IDS), sent),
         schedule.write_instant(record.started_at),
         schedule.write_instant(record.settled_at or record.started_at),
         StepError(record.error or "failed") if failed else None,

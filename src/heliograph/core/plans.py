@@ -66,6 +66,10 @@ NOWHERE_BOUND = "unroutable"
 """The key of a step's output that says which of these go nowhere, by their places among the recipients."""
 
 
+MESSAGE_IDS = "message_ids"
+"""The key of a step's output that names the messages of the step whose idempotency key it had."""
+
+
 REQUESTED = "requested"
 """The key of a step's output that says that it asked for a request to send, and who its one recipient is, if so."""
 

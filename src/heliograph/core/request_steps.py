@@ -73,7 +73,7 @@ class SendRequest(NamedTuple):
         """One request, unless its key was used before."""
         used = self.once.used(self.action, run, scope)
         if used is not None:
-            return plans.done(output={step_keys.REPEATS: used.run_id, "message_ids": used.answer})
+            return plans.done(output={step_keys.REPEATS: used.run_id, plans.MESSAGE_IDS: used.answer})
         said = self._read(scope, scene.region)
         fault = routing.missing(said.routing, said.brand, scene.library) or _missing(said, scene, run)
         if fault is not None:

@@ -113,13 +113,19 @@ def walks_of(record: runs.Record) -> list[bytes]:
 
 
 def message_ids(start: rows.Start, run_id: bytes, visit: int, record: runs.Record) -> list[bytes]:
-    """The messages that a step of a started run asked for: it names their recipients in its record, in order."""
+    """The messages that a step of a started run asked for: it names their recipients in its record, in order.
+
+    Of one whose key was used before, those of the step that had it.
+    """
     asked = request_id_of(start, run_id, visit, record)
     if asked is not None:
         made = record.output.get(plans.MADE)
         found = [asked] if made is None else [ids.parse(one[2]) for one in made]
         return [one for one in found if one is not None]
-    named = record.output.get(plans.RECIPIENTS) if isinstance(record.output, dict) else None
+    output = record.output if isinstance(record.output, dict) else {}
+    if plans.MESSAGE_IDS in output:
+        return [one for name in output[plans.MESSAGE_IDS] if (one := ids.parse(name)) is not None]
+    named = output.get(plans.RECIPIENTS)
     if not named:
         return []
     head = ids.head(record.started_at)

@@ -100,7 +100,7 @@ class SendList(NamedTuple):
         """One fan-out, unless its key was used before."""
         used = self.once.used(self.action, run, scope)
         if used is not None:
-            return plans.done(output={step_keys.REPEATS: used.run_id, "message_ids": used.answer})
+            return plans.done(output={step_keys.REPEATS: used.run_id, plans.MESSAGE_IDS: used.answer})
         list_id = self._named("list", None, scope)
         template = self._named("template", run.context.template, scope)
         data = {**run.context.data, **self._object("data", scope)}

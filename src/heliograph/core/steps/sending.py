@@ -69,7 +69,7 @@ class Send(NamedTuple):
         """One message, unless its key was used before."""
         used = self.once.used(self.action, run, scope)
         if used is not None:
-            return plans.done(output={step_keys.REPEATS: used.run_id, "message_ids": used.answer})
+            return plans.done(output={step_keys.REPEATS: used.run_id, plans.MESSAGE_IDS: used.answer})
         user_id, template = self._named("recipient", run, scope), self._named("template", run, scope)
         data, profile, said = run.context.data, {**run.people.get(user_id, {}), **run.context.profile}, {}
         if "data" in self.given:
@@ -152,7 +152,7 @@ class SendMessage(NamedTuple):
         """One message to each, unless its key was used before."""
         used = self.once.used(self.action, run, scope)
         if used is not None:
-            return plans.done(output={step_keys.REPEATS: used.run_id, "message_ids": used.answer})
+            return plans.done(output={step_keys.REPEATS: used.run_id, plans.MESSAGE_IDS: used.answer})
         return self.once.noted(self._sent(scene, run, scope), self.action, scope)
 
     def _sent(self, scene: plans.Scene, run: frames.Run, scope: expressions.Scope) -> plans.Outcome:
