@@ -228,6 +228,47 @@ def test_a_brand_in_use_cannot_be_deleted(api: Client) -> None:
     assert api.get("/brands/shop").status_code == 404
 
 
+def test_a_tenants_brand_is_there(api: Client) -> None:
+    """A tenant names a brand that there is, and keeps it: 409 as long as it does; or nothing of it could be drawn."""
+    unknown = api.put("/tenants/acme", {"name": "Acme", "brand_id": "shop"})
+    assert (unknown.status_code, list(faults(unknown))) == (400, ["brand_id"])
+    brand(api, "shop")
+    assert api.put("/tenants/acme", {"name": "Acme", "brand_id": "shop"}).status_code == 200
+    refused = api.delete("/brands/shop")
+    assert (refused.status_code, "acme" in refused.json()["message"]) == (409, True)
+    assert api.put("/tenants/acme", {"name": "Acme"}).status_code == 200
+    assert api.delete("/brands/shop").status_code == 204
+
+
+def test_a_strategys_brand_is_there(api: Client) -> None:
+    """A strategy whose channels name a brand is refused where there is none, and keeps it where there is: 409."""
+    said = {"name": "s", "routing": {"method": "single", "channels": ["email"]}}
+    in_night = {**said, "channels": {"email": {"brand_id": "night"}}}
+    unknown = api.post("/routing-strategies", in_night)
+    assert (unknown.status_code, list(faults(unknown))) == (400, ["channels.email.brand_id"])
+    brand(api, "night")
+    made = api.post("/routing-strategies", in_night).json()["id"]
+    refused = api.delete("/brands/night")
+    assert (refused.status_code, made in refused.json()["message"]) == (409, True)
+    assert api.put(f"/routing-strategies/{made}", said).status_code == 200
+    assert api.delete("/brands/night").status_code == 204
+
+
+def test_a_step_says_that_there_is_no_brand(api: Client) -> None:
+    """A journey's message whose channel names a brand that there is not fails its step, and is not made."""
+    message = {
+        "to": {"email": "ana@example.com"},
+        "content": {"version": "2022-01-01", "elements": ELEMENTS},
+        "channels": {"email": {"brand_id": "${data.look}"}},
+    }
+    body = {"automation": {"steps": [{"action": "send", "message": message}]}, "data": {"look": "gone"}}
+    run_id = api.post("/automations/invoke", body).json()["runId"]
+    api.world.run_until_idle()
+    (step,) = api.get(f"/automations/runs/{run_id}/steps").json()["steps"]
+    assert (step["status"], step["error"]["message"]) == ("ERROR", "there is no brand 'gone'")
+    assert api.get("/messages").json()["results"] == []
+
+
 def test_a_brands_own_template_goes_around_the_content(lone_api: Client) -> None:
     """With `templateOverride` header and footer are the brand's own MJML, and its width and ground hold."""
     mjml = {

@@ -223,6 +223,7 @@ def test_a_tenants_runs_see_its_own_people(api: Client) -> None:
 
 def test_a_tenant_is_made_changed_listed_and_deleted(api: Client) -> None:
     """PUT makes it or replaces it; one below which others stand stays."""
+    api.post("/brands", {"id": "b", "name": "B", "settings": {}})
     body = {"name": "Shop", "user_profile": {"plan": "pro"}, "properties": {"n": 1}, "brand_id": "b"}
     answer = api.put("/tenants/shop", {**body, "default_preferences": {"mood": 1}, "colour": "red"})
     whole = {**body, "id": "shop", "parent_tenant_id": None, "default_preferences": None}

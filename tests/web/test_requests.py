@@ -159,6 +159,11 @@ def test_a_tenant_speaks_for_itself(api: Client) -> None:
     assert api.get(f"/messages/{send(api, TO_ANA)}", key=api.key("agent", tenant="acme")).status_code == 404
 
 
+def _member_of(tenant_id: str) -> dict[str, str]:
+    """The filter of a group that means a tenant's people."""
+    return {"operator": "MEMBER_OF", "path": "account_id", "value": tenant_id}
+
+
 def test_what_is_wrong_is_named(api: Client) -> None:
     """Every fault has its place, nothing is sent, and what nobody knows is passed over and named."""
     api.world.contact("ana", email="ana@example.com")
@@ -190,6 +195,14 @@ def test_what_is_wrong_is_named(api: Client) -> None:
         ({**TO_ANA, "metadata": {"tags": ["x"] * 10}}, {"message.metadata.tags"}),
         ({"to": {"user_id": "ana"}, "template": "gone"}, {"message.template"}),
         ({**TO_ANA, "brand_id": "gone"}, {"message.brand_id"}),
+        (
+            {**TO_ANA, "channels": {"email": {"brand_id": "gone"}, "sms": {"brand_id": "lost"}}},
+            {"message.channels.email.brand_id", "message.channels.sms.brand_id"},
+        ),
+        (
+            {**TO_ANA, "to": {"list_pattern": "a.**", "filters": [_member_of("gone")]}},
+            {"message.to.filters[0].value"},
+        ),
         ({**TO_ANA, "context": {"tenant_id": "gone"}}, {"message.context.tenant_id"}),
         (
             {**TO_ANA, "to": [{"list_id": "gone"}, {"audience_id": "gone"}]},

@@ -113,7 +113,12 @@ def read(reading: courier_fields.Read, message: Mapping[str, Any], path: str) ->
 
 def missing(said: Routing, brand: str | None, library: plans.Library) -> str | None:
     """What a message names of its workspace and there is not, in words; None: nothing. `brand` is the one it names."""
-    return library.missing(brand, said.strategy) or routing_trees.missing(said.root, library.providers)
+    looks = (library.missing(one.brand, None) for one in said.channels.values())
+    return (
+        library.missing(brand, said.strategy)
+        or next((why for why in looks if why is not None), None)
+        or routing_trees.missing(said.root, library.providers)
+    )
 
 
 def chosen(said: Routing, own: str | None, library: plans.Library) -> Routing:

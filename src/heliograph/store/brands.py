@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from heliograph import errors
 from heliograph.core import brands, documents, ids
-from heliograph.store import identities, numbered, schema, templates, workspaces
+from heliograph.store import identities, numbered, routing_strategies, schema, templates, tenants, workspaces
 
 _BRANDS, _VERSIONS, _TEMPLATES = schema.brands.c, schema.brand_versions.c, schema.templates.c
 _definition = msgspec.json.Decoder(brands.Definition)
@@ -102,15 +102,20 @@ def put(
 def delete(connection: sa.Connection, workspace_id: int, stored: Brand, now: int) -> None:
     """Delete a brand that was read by `lock`; its versions stay for the messages that were made in its look.
 
-    Raises errors.Conflict where a template is drawn in it.
+    Raises errors.Conflict where a template, what a tenant sends, or what goes by a strategy is drawn in it.
     """
-    used = [
+    drawn = [
         one.id
         for one in templates.listed(connection, workspace_id)
         if stored.id in (one.draft.brand, one.published and one.published.brand)
     ]
-    if used:
-        raise errors.Conflict(f"the brand {stored.id!r} is used by the templates {', '.join(used[:10])}")
+    for what, used in (
+        ("templates", drawn),
+        ("tenants", tenants.in_brand(connection, workspace_id, stored.id)),
+        ("routing strategies", routing_strategies.in_brand(connection, workspace_id, stored.id)),
+    ):
+        if used:
+            raise errors.Conflict(f"the brand {stored.id!r} is used by the {what} {', '.join(used[:10])}")
     connection.execute(
         sa.delete(schema.brands).where(_BRANDS.workspace_id == workspace_id, _BRANDS.id == stored.id)
     )

@@ -71,10 +71,19 @@ def _faults(
         yield errors.Fault(f"{path}.routing.strategy_id", f"there is no routing strategy {strategy!r}")
     if given.tenant_id is not None and bound is None:
         yield from _tenant_faults(connection, workspace_id, given.tenant_id, f"{path}.context.tenant_id")
+    yield from _recipient_faults(connection, workspace_id, given, path)
+
+
+def _recipient_faults(
+    connection: sa.Connection, workspace_id: int, given: requests.Request, path: str
+) -> Iterator[errors.Fault]:
+    bound = given.tenant_id if given.is_bound else None
     for place, one in enumerate(given.to):
         at = f"{path}.to[{place}]" if len(given.to) > 1 else f"{path}.to"
         if one.tenant_id is not None and one.tenant_id != bound:
             yield from _tenant_faults(connection, workspace_id, one.tenant_id, f"{at}.tenant_id")
+        if one.member_of is not None and bound is None:
+            yield from _tenant_faults(connection, workspace_id, one.member_of, f"{at}.filters[0].value")
         if one.list_id is not None and lists.read(connection, workspace_id, bound, one.list_id) is None:
             yield errors.Fault(f"{at}.list_id", f"there is no list {one.list_id!r}")
         if one.audience_id is not None and (

@@ -1,4 +1,4 @@
-"""What a routing names of its workspace: the providers, which are looked for where it is written.
+"""What a routing names of its workspace: providers and brands, which are looked for where it is written.
 
 Law: reading only, in the caller's transaction.
 """
@@ -12,13 +12,16 @@ import sqlalchemy as sa
 from heliograph import errors
 from heliograph.core import overrides, routing, routing_trees
 from heliograph.core import providers as core_providers
-from heliograph.store import providers
+from heliograph.store import providers, schema
+
+_BRANDS = schema.brands.c
 
 
 def faults(
     connection: sa.Connection, workspace_id: int, said: routing.Routing, path: str
 ) -> Iterator[errors.Fault]:
-    """Faults of the providers that a routing names."""
+    """Faults of the providers and brands that a routing names."""
+    yield from _brand_faults(connection, workspace_id, said, path)
     listed = [*routing_trees.open_names(said.root, f"{path}.routing")]
     named = [(f"{path}.providers.{name}", name) for name in said.providers]
     for channel, one in said.channels.items():
@@ -38,3 +41,17 @@ def faults(
             if way not in said_of.by_name:
                 place = f"{path}.providers.{name}.override"
                 yield errors.Fault(place, f"is not served: {overrides.takes(way)}")
+
+
+def _brand_faults(
+    connection: sa.Connection, workspace_id: int, said: routing.Routing, path: str
+) -> Iterator[errors.Fault]:
+    named = {channel: one.brand for channel, one in said.channels.items() if one.brand is not None}
+    if named:
+        query = sa.select(_BRANDS.id).where(
+            _BRANDS.workspace_id == workspace_id, _BRANDS.id.in_(named.values())
+        )
+        known = set(connection.execute(query).scalars())
+        for channel, brand in named.items():
+            if brand not in known:
+                yield errors.Fault(f"{path}.channels.{channel}.brand_id", f"there is no brand {brand!r}")

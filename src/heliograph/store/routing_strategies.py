@@ -43,7 +43,7 @@ read, lock, listed = _table.read, _table.lock, _table.listed
 
 
 def check(connection: sa.Connection, workspace_id: int, definition: Definition) -> None:
-    """Raises errors.InvalidInput for the providers that a strategy names and there are not."""
+    """Raises errors.InvalidInput for the providers and brands that a strategy names and there are not."""
     said = core.routing_of(definition)
     found = [
         errors.Fault(fault.path.lstrip("."), fault.message)
@@ -97,6 +97,15 @@ def users(connection: sa.Connection, workspace_id: int, identity: str) -> list[t
         one
         for one in templates.listed(connection, workspace_id)
         if identity in (one.draft.routing, one.published and one.published.routing)
+    ]
+
+
+def in_brand(connection: sa.Connection, workspace_id: int, brand_id: str) -> list[str]:
+    """The strategies by which messages are drawn in this brand on some channel, by id."""
+    return [
+        one.id
+        for one in listed(connection, workspace_id)
+        if any(said.brand == brand_id for said in core.routing_of(one.definition).channels.values())
     ]
 
 

@@ -46,9 +46,10 @@ def put(
 ) -> Tenant:
     """Let a tenant say this, which is made where there is none, and set these defaults (None: those that it has).
 
-    Raises InvalidInput where it cannot stand there.
+    Raises InvalidInput where it cannot stand there, or there is no such brand.
     """
     _lock(connection, workspace_id)
+    _refuse_unknown_brand(connection, workspace_id, definition.brand_id)
     parent = definition.parent_tenant_id
     if parent != _parent(connection, workspace_id, identity) and preference_topics.is_any_tenants(
         connection, workspace_id
@@ -70,6 +71,20 @@ def put(
     if defaults is not None:
         preference_topics.replace_of_tenant(connection, workspace_id, identity, defaults, now)
     return Tenant(identity, definition)
+
+
+def _refuse_unknown_brand(connection: sa.Connection, workspace_id: int, brand_id: str | None) -> None:
+    known = schema.brands.c
+    query = sa.select(known.id).where(known.workspace_id == workspace_id, known.id == brand_id)
+    if brand_id is not None and connection.execute(query).first() is None:
+        raise errors.InvalidInput.at("brand_id", f"there is no brand {brand_id!r}")
+
+
+def in_brand(connection: sa.Connection, workspace_id: int, brand_id: str) -> list[str]:
+    """The tenants whose messages are drawn in this brand, because they name it."""
+    query = sa.select(_TENANTS.id, _TENANTS.definition).where(_TENANTS.workspace_id == workspace_id)
+    rows = connection.execute(query.order_by(_TENANTS.id))
+    return [row.id for row in rows if _definition.decode(row.definition).brand_id == brand_id]
 
 
 def _lock(connection: sa.Connection, workspace_id: int) -> None:
