@@ -240,6 +240,8 @@ def test_a_tenant_is_made_changed_listed_and_deleted(api: Client) -> None:
     )
     second = api.get(first["next_url"]).json()
     assert ([one["id"] for one in second["items"]], second["has_more"]) == (["t2"], False)
+    third = api.get(api.get("/tenants?parent_tenant_id=shop&limit=1").json()["next_url"]).json()
+    assert ([one["id"] for one in third["items"]], third["has_more"]) == (["t1"], True)
     assert "cursor" not in second
     assert len(api.get("/tenants").json()["items"]) == 4
     assert api.delete("/tenants/shop").status_code == 409
@@ -280,6 +282,10 @@ def test_tenants_stand_in_no_circle(api: Client) -> None:
         "properties",
         "user_profile.email",
     }
+    nothings: tuple[object, ...] = ([], "", False)
+    for nothing in nothings:
+        answer = api.put("/tenants/x", {"name": "x", "user_profile": nothing})
+        assert (answer.status_code, answer.json()["errors"][0]["path"]) == (400, "user_profile")
 
 
 def test_people_are_with_tenants(api: Client) -> None:

@@ -61,7 +61,8 @@ def define(given: Mapping[str, Any], region: str | None = None) -> Given:
         faults.append(errors.Fault("properties", "is an object, or null"))
     profile: dict[str, Any] = {}
     try:
-        profile = people.clean_profile(given.get("user_profile") or {}, "user_profile", region)
+        said = given.get("user_profile")
+        profile = people.clean_profile({} if said is None else said, "user_profile", region)
     except errors.InvalidInput as refusal:
         faults += refusal.faults
     defaults, ignored = None, [*(given.keys() - {*_KEPT, _DEFAULTS})]

@@ -140,7 +140,7 @@ def list_tenants(request: Call) -> Response[Tenants]:
             limit + 1,
         )
         defaults = _defaults(connection, who.workspace_id, found[:limit])
-    page = _page("/tenants", [one.id for one in found], limit, query.parent_tenant_id)
+    page = _page("/tenants", [one.id for one in found], query, query.parent_tenant_id)
     made = Tenants(items=[_told(one, defaults) for one in found[:limit]], **page)
     return Response(made, headers=ignored_header(ignored))
 
@@ -211,7 +211,7 @@ def list_tenant_users(request: Call) -> Response[UserTenants]:
             tenant_id=tenant.id,
         )
     path = f"/tenants/{quote(tenant.id, safe='')}/users"
-    page = _page(path, [one.user_id for one in found], limit)
+    page = _page(path, [one.user_id for one in found], query)
     return Response(UserTenants(items=_members(found[:limit]), **page), headers=ignored_header(ignored))
 
 
@@ -234,7 +234,7 @@ def list_user_tenants(request: Call) -> Response[UserTenants]:
             tenant_id=who.tenant_id,
         )
     path = f"/users/{quote(user_id, safe='')}/tenants"
-    page = _page(path, [one.tenant_id for one in found], limit)
+    page = _page(path, [one.tenant_id for one in found], query)
     return Response(UserTenants(items=_members(found[:limit]), **page), headers=ignored_header(ignored))
 
 
@@ -339,14 +339,16 @@ def _limit(given: int | None) -> int:
     return _USUAL if given is None else min(max(given, 1), _MOST)
 
 
-def _page(url: str, keys: list[str], limit: int, parent: str | None = None) -> dict[str, Any]:
-    """Where the list goes on."""
-    narrowed = {} if parent is None else {"parent_tenant_id": parent}
+def _page(url: str, keys: list[str], query: PageQuery, parent: str | None = None) -> dict[str, Any]:
+    """Where the list goes on, in pages as long as this one was asked to be."""
+    limit = _limit(query.limit)
+    narrowed: dict[str, Any] = {} if parent is None else {"parent_tenant_id": parent}
     told = f"{url}?{urlencode(narrowed)}" if narrowed else url
     page: dict[str, Any] = {"has_more": len(keys) > limit, "type": "list", "url": told}
     if len(keys) > limit:
         cursor = keys[limit - 1]
-        page |= {"cursor": cursor, "next_url": f"{url}?{urlencode({**narrowed, 'cursor': cursor})}"}
+        on = {**narrowed, "cursor": cursor, **({} if query.limit is None else {"limit": limit})}
+        page |= {"cursor": cursor, "next_url": f"{url}?{urlencode(on)}"}
     return page
 
 
