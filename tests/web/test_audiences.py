@@ -143,6 +143,19 @@ def test_members_come_in_pages_and_by_tenant(api: client.Client) -> None:
     assert api.put("/audiences/some", {}, key=acme).status_code == 404
 
 
+def test_a_tenants_audience_is_written_to_alone(api: client.Client) -> None:
+    """Whoever sends to a tenant's audience, those who pass its filter and are others' customers hear nothing."""
+    tenant = api.key("admin", tenant="acme")
+    for name, key in (("ana", tenant), ("ben", ""), ("cleo", api.key("admin", tenant="zoo"))):
+        profile = {"email": f"{name}@example.com", "plan": "pro"}
+        api.put(f"/profiles/{name}", {"profile": profile}, key=key)
+    api.put("/audiences/pros", {"filter": filtered("EQ", "plan", "pro")}, key=tenant)
+    message = {"to": {"audience_id": "pros"}, "content": {"title": "Hi", "body": "Hello"}}
+    assert api.post("/send", {"message": message}).status_code == 200
+    api.decide()
+    assert [mail.recipient for mail in api.mailbox.received] == ["ana@example.com"]
+
+
 @pytest.mark.parametrize(
     ("body", "place"),
     [

@@ -474,8 +474,13 @@ def test_an_unknown_list_is_a_404(api: client.Client) -> None:
     told = refusal(api.post(PATH, enlisting(9)), 404)
     assert told == "there is no list 9: actiontarget is the number of a list"
     number = news(api)
-    assert refusal(api.post(PATH, enlisting(number), key=api.key("admin", tenant="acme")), 404)
+    acme = api.key("admin", tenant="acme")
+    assert refusal(api.post(PATH, enlisting(number), key=acme), 404)
+    # The workspace sees a tenant's list, but its automations put nobody on it.
+    assert api.put("/lists/acme.news", {"name": "News of Acme"}, key=acme).status_code == 204
+    assert refusal(api.post(PATH, enlisting(number + 1)), 404)
     assert api.get(PATH).status_code == 404
+    assert one(api.post(PATH, enlisting(number + 1), key=acme))["actiontarget"] == str(number + 1)
 
 
 @pytest.mark.spec("S1-67")

@@ -36,6 +36,8 @@ class Body(msgspec.Struct, frozen=True, omit_defaults=True):
     """The lists whose people it is for, where it is not one list."""
     audience: dict[str, Any] | None = None
     """The filter of those whom it is for, where that is no list's business."""
+    audience_of: str | None = None
+    """The tenant whose audience that is, of whose people alone it is."""
     member_of: str | None = None
     """The tenant of which they have to be members."""
     spoken_for: str | None = None
@@ -89,7 +91,8 @@ def read(row: fanout_rows.Fanout) -> Course:
     body = _body.decode(row.body)
     is_in = None
     if body.audience is not None:
-        is_in = segments.audience([segments.Members(audience_filters.parse(body.audience))], [])
+        condition = audience_filters.parse(body.audience)
+        is_in = segments.audience([segments.Members(condition, tenant_id=body.audience_of)], [])
     return Course(row.automation_id, row.run_id, body, body.letter, is_in)
 
 

@@ -147,7 +147,7 @@ def _is_meant(
     if course.is_in is None:
         return True
     profile = {} if person.profile is None else _decode(person.profile)
-    return course.is_in(audience_filters.view(person.user_id, person.tenant_id, profile))
+    return course.is_in(audience_filters.view(person.user_id, person.tenant_id, profile), person.tenant_id)
 
 
 def _as_they_are(

@@ -118,7 +118,8 @@ class Requests:
                     if audience is None:
                         continue
                     # Of an audience without a filter nobody is a member.
-                    named = {"audience": audience.filter or NOBODY, "list_id": ""}
+                    named = {"audience": audience.filter or NOBODY, "audience_of": audience.tenant_id}
+                    named["list_id"] = ""
                 else:
                     pattern = lists.check_pattern(one.list_pattern or one.list_id, "list")
                     listed = stored_lists.page(connection, row.workspace_id, bound, pattern, "", MOST_LISTS)

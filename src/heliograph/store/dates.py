@@ -203,9 +203,12 @@ def _template_id(connection: sa.Connection, workspace_id: int, definition: dates
 
 
 def list_of(connection: sa.Connection, workspace_id: int, tenant_id: str | None, number: str) -> str | None:
-    """The id of the list that has this number; None where this tenant sees none."""
+    """The id of the list that has this number; None where this tenant's runs put nobody on one.
+
+    Those of the workspace (tenant None) put nobody on a tenant's list, as plans.can_join says.
+    """
     found = lists.by_number(connection, workspace_id, tenant_id, int(number))
-    return None if found is None else found.id
+    return None if found is None or found.tenant_id not in (None, tenant_id) else found.id
 
 
 def _list_id(
