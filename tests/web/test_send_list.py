@@ -170,6 +170,18 @@ def test_a_list_is_written_to_in_the_look_of_a_brand(api: Client, *, asks: bool)
     assert "#00ff00" in run(api, {**step, "brand": "shop"})[1]["ana@example.com"]
 
 
+@pytest.mark.parametrize("source", [{}, {"data_source": {"webhook": {"url": "https://crm.example/person"}}}])
+def test_who_has_no_address_is_counted_as_their_message_stands(api: Client, source: dict[str, Any]) -> None:
+    """UNROUTABLE, with a data source too: the step counts what the list of its messages says."""
+    crowd(api, "ana", "ben")
+    api.put("/profiles/ben", {"profile": {"locale": "de"}})
+    answers(api, {"ana": {}, "ben": {}})
+    (told,) = steps_of(api, run(api, {**SEND, **source})[0])
+    found = api.get("/messages", params={"traceId": told["message_id"]}).json()["results"]
+    assert sorted(one["status"] for one in found) == ["SENT", "UNROUTABLE"]
+    assert told["explain"]["counts"] == {"SENT": 1, "UNROUTABLE": 1}
+
+
 @pytest.mark.spec("S2-90", "S2-94", "S2-95", "S2-98")
 def test_each_recipient_has_data_of_their_own(api: Client) -> None:
     """The address is asked about each, by both names of the recipient; what it answers is merged, and sent."""

@@ -352,6 +352,12 @@ def writing(asked: Sequence[effects.Deliver]) -> Outcome:
     return pending(*asked, output=output)
 
 
+def goes_nowhere(output: Any) -> bool:
+    """Whether a step has written messages, by its output, of which none has anywhere to go."""
+    lost = output.get(NOWHERE_BOUND, ()) if isinstance(output, dict) else ()
+    return bool(lost) and len(lost) == len(output[RECIPIENTS])
+
+
 def unread(output: Mapping[str, Any], place: int) -> str:
     """How a message of such a step stands that is on its way yet, or written in this very turn."""
     return "UNROUTABLE" if place in output.get(NOWHERE_BOUND, ()) else "ENQUEUED"

@@ -369,6 +369,8 @@ def ended(
         return
     sent = records[-1].status if records else plans.Status.SKIPPED
     state = _ENDS.get(plans.Status(sent), messages.State.CANCELED)
+    if state is messages.State.FAILED and plans.goes_nowhere(records[-1].output):
+        state = messages.State.UNROUTABLE
     desk.writes.inbox.append(
         rows.Inbox(
             start.partition,
