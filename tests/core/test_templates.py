@@ -196,6 +196,13 @@ def test_the_sandbox_changes_nothing_that_it_allows(source: str, escape: bool) -
         ("{% if order %}{{ order | json }}{% endif %}", '{"paid":true,"by":null,"n":1180591620717411303424}'),
         ("{{ orders }}", '{"paid":true,"by":null,"n":1180591620717411303424}'),
         ("{{ order.first }}", "paidtrue"),
+        ("{% cycle orders, 1 %}", '{"paid":true,"by":null,"n":1180591620717411303424}'),
+        ("{% for one in flags %}{% cycle flags: one, order.by %}{% endfor %}", "true10"),
+        ("{% cycle nothing %}", ""),
+        ("{{ flags | safe }}", "true1false0a"),
+        ("{{ order.paid | safe }}{{ order.paid | escapejs }}", "truetrue"),
+        ("{{ 'a,b' | split: ',' | join: order.paid }}", "atrueb"),
+        ("{% cycle 'g': 1, 2 %}{% cycle 'g': 1 %}", "1"),
     ],
 )
 def test_values_in_texts_have_no_words_of_python(source: str, text: str) -> None:

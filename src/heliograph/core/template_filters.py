@@ -111,8 +111,9 @@ def replace(value: str, wanted: object, given: object = "") -> str:
 @wrappers.sequence_filter
 def join(items: Sequence[object], separator: object = " ", *, environment: liquid.Environment) -> object:
     """The items as one text, `separator` between them, each written as an output of its own."""
-    _keep_small(len(items) * len(liquid.soft_str(separator)))
-    return array.join([word(item) for item in items], separator, environment=environment)
+    between = word(separator)
+    _keep_small(len(items) * len(liquid.soft_str(between)))
+    return array.join([word(item) for item in items], between, environment=environment)
 
 
 @wrappers.with_context

@@ -15,6 +15,7 @@ from typing import Any, TextIO
 import liquid
 from liquid import ast, exceptions, output, undefined
 from liquid.builtin.expressions import primitive
+from liquid.builtin.filters import extra as extras
 from liquid.builtin.filters import string
 from liquid.utils import ReadOnlyChainMap
 
@@ -34,6 +35,8 @@ INSTANTS = ("now", "today")
 ABSENT = (LookupError, TypeError)
 """What looking up raises where nothing stands."""
 
+_OF_TEXTS = frozenset((string.__name__, extras.__name__))
+"""Where the library's filters of texts stand."""
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
@@ -170,11 +173,11 @@ class Environment(liquid.Environment):
         super().setup_tags_and_filters(extra=extra)
         for name in ("include", "render"):
             del self.tags[name]
-        for tag in (template_tags.ScriptIfTag, template_tags.OutputTag, template_tags.EchoTag):
+        for tag in template_tags.OURS:
             self.add_tag(tag)
         self.filters.update(template_filters.OWN)
         for name, function in self.filters.items():
-            if name in template_filters.OF_WORDS or function.__module__ == string.__name__:
+            if name in template_filters.OF_WORDS or function.__module__ in _OF_TEXTS:
                 self.filters[name] = template_filters.of_words(function)
 
     def error(

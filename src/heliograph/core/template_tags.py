@@ -12,7 +12,7 @@ from typing import TextIO
 from liquid import RenderContext, Tag, Token, TokenStream, ast, exceptions, parser
 from liquid.builtin import output
 from liquid.builtin.expressions import Path
-from liquid.builtin.tags import echo_tag
+from liquid.builtin.tags import cycle_tag, echo_tag
 from liquid.expression import Expression
 from liquid.token import TOKEN_EOF, TOKEN_EXPRESSION, TOKEN_TAG
 
@@ -50,6 +50,27 @@ class EchoTag(echo_tag.EchoTag):
     """How an echo is read."""
 
     node_class = Echo
+
+
+class Cycle(cycle_tag.CycleNode):
+    """`{% cycle group: expression, … %}`."""
+
+    __slots__ = ()
+
+    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
+        """Write the value whose turn it is."""
+        values = [one.evaluate(context) for one in self.args]
+        group = "" if self.group is None else str(self.group.evaluate(context))
+        place = context.cycle(group or str(values), len(values))
+        # A group may have had more values where it stood before.
+        value = values[place] if place < len(values) else None
+        return buffer.write(template_filters.shown(value, escape=context.autoescape))
+
+
+class CycleTag(cycle_tag.CycleTag):
+    """How a cycle is read."""
+
+    node_class = Cycle
 
 
 class _Script(Expression):
@@ -115,3 +136,7 @@ class ScriptIfTag(Tag):
         block = parser.get_parser(self.env).parse_block(stream, _ENDS)
         stream.expect(TOKEN_TAG, value=END)
         return ScriptIf(token, _Script(token, condition), block)
+
+
+OURS = (ScriptIfTag, OutputTag, EchoTag, CycleTag)
+"""What is read in our way."""
