@@ -319,6 +319,29 @@ def test_words_of_ours_are_not_taken_from_the_content() -> None:
     assert pages.Holes("".join(f"hole{number}q" for number in range(100_000))).put("") == "hole100000q0x"
 
 
+@pytest.mark.parametrize("mark", ["*a ", "[", "- a\n", "> a\nb\n"])
+def test_the_signs_of_markdown_are_bounded(mark: str) -> None:
+    """A letter with more of them than can be drawn in a moment is refused, however they are spread; a locale is one."""
+    count = pages.MOST_MARKS // pages.marks(mark) // 2
+    text = {"type": "text", "content": mark * count}
+    spoken = {**text, "locales": {name: {"content": mark * count} for name in ("fr", "de", "es")}}
+    assert reading.define({"elements": [spoken, text, {"type": "html", "content": "-" * 9_000}]})
+    for more in (text, {**text, "content": "a", "locales": {"fr": {"content": mark * count}}}):
+        with pytest.raises(errors.InvalidInput) as caught:
+            reading.define({"elements": [text, spoken, {"type": "group", "elements": [more]}]})
+        ((place, told),) = caught.value.faults
+        assert (place, "5,000 signs" in told) == ("content", True)
+    footer = {"email": {"footer": {"markdown": mark * count * 3}}}
+    with pytest.raises(errors.InvalidInput, match="5,000 signs"):
+        brands.define({"name": "b", "settings": footer})
+
+
+def test_snippets_do_not_grow_without_end() -> None:
+    """A text that asks for a long snippet thousands of times is not drawn, instead of taking all memory."""
+    with pytest.raises(errors.RenderFailed, match="snippets"):
+        words.liquid("{{>s}}" * 10_000, {"s": "x" * 90_000})
+
+
 def test_snippets_are_put_in() -> None:
     """`{{> name}}` is the brand's snippet, filled like the rest."""
     assert words.liquid("{{> a}} {{> b}}", {"a": "Hi {name}"}) == 'Hi {{ name | written: "name" }} '

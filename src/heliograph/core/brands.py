@@ -139,7 +139,7 @@ class _Reader:
         logo = self.part(header, "logo", f"{place}.header")
         self.texts(logo, {"href": address_fault, "image": address_fault}, f"{place}.header.logo")
         footer = self.part(email, "footer", place)
-        self.texts(footer, {"markdown": _long_fault}, f"{place}.footer")
+        self.texts(footer, {"markdown": _marked_fault}, f"{place}.footer")
         social = self.part(footer, "social", f"{place}.footer")
         for name in SOCIAL:
             one = self.part(social, name, f"{place}.footer.social")
@@ -188,6 +188,10 @@ def _css_fault(value: str) -> str | None:
 
 def _long_fault(value: str) -> str | None:
     return f"is a text of at most {_MOST:,} characters" if len(value) > _MOST else None
+
+
+def _marked_fault(value: str) -> str | None:
+    return pages.too_many_marks() if pages.marks(value) > pages.MOST_MARKS else _long_fault(value)
 
 
 def address_fault(value: str) -> str | None:

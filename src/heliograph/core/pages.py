@@ -21,6 +21,9 @@ DEPTH: Final = 64
 """Elements within each other that markup may have."""
 MOST: Final = 1 << 18
 """Characters of markup, and of what becomes of it."""
+MOST_MARKS: Final = 5_000
+"""Signs of Markdown in what is drawn at once: each takes its time, and a drawing stops for nobody."""
+_MARKS: Final = "*_~`[!<&>#-\\\n"
 
 _TAG = re.compile(r"<(/?)[a-zA-Z]([^<>]*)>")
 _LIQUID = re.compile(r"\{[{%]")
@@ -56,6 +59,16 @@ class Holes:
     def filled(self, markup: str) -> str:
         """The markup with the pieces where their words stand."""
         return re.sub(rf"{self._stem}(\d+)x", lambda word: self._pieces[int(word[1])], markup)
+
+
+def marks(text: str) -> int:
+    """How many signs a text has that Markdown may take for something."""
+    return sum(map(text.count, _MARKS))
+
+
+def too_many_marks() -> str:
+    """What is wrong with a text that has too many."""
+    return f"has more than {MOST_MARKS:,} signs of Markdown such as * [ ] and line breaks"
 
 
 def split(text: str) -> list[str]:

@@ -107,6 +107,8 @@ def define(given: object, path: str = "content") -> dict[str, Any]:
         kinds = ("channel",)
     for index, one in enumerate(elements):
         reader.element(one, f"{path}.elements[{index}]", kinds, _DEEPEST)
+    if not reader.faults and sum(map(_marks, walk(elements))) > pages.MOST_MARKS:
+        reader.fault(path, pages.too_many_marks())
     if reader.faults:
         raise errors.InvalidInput(faults=reader.faults[: documents.MAX_FAULTS])
     return {"version": version, "elements": identified(elements)}
@@ -128,6 +130,14 @@ def walk(elements: list[Any]) -> Iterator[dict[str, Any]]:
     for one in elements:
         yield one
         yield from walk(one.get("elements") or [])
+
+
+def _marks(element: Mapping[str, Any]) -> int:
+    """How many marks the text of an element has, in the locale in which it has most of them."""
+    if element.get("type") == "html":
+        return 0
+    spoken = [element, *(element.get("locales") or {}).values()]
+    return max(pages.marks(one.get("content") or "") for one in spoken)
 
 
 def checksum(element: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from typing import Final
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from heliograph import errors
 from heliograph.core import pages, script_conditions, scripts
 
 ITEM: Final = "loop_item"
@@ -41,7 +42,11 @@ _MARKDOWN = MarkdownIt("commonmark", {"html": False, "breaks": True, "xhtmlOut":
 
 
 def liquid(text: str, snippets: Mapping[str, str]) -> str:
-    """A text of Courier's as Liquid."""
+    """A text of Courier's as Liquid. Raises RenderFailed where its snippets make it too large to be drawn."""
+    if snippets:
+        names = _SNIPPET.findall(text)
+        if len(text) + sum(len(snippets.get(name, "")) for name in names) > pages.MOST:
+            raise errors.RenderFailed.at("snippets", f"make a text of more than {pages.MOST:,} characters")
     text = _SNIPPET.sub(lambda found: snippets.get(found[1], ""), text)
     parts = pages.split(text)
     parts[::2] = [_NAME.sub(_named, part) for part in parts[::2]]
