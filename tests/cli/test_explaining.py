@@ -137,6 +137,18 @@ def test_a_gate_is_told(lone_house: str, tell: program.Tell) -> None:
     assert "cooldown: matched for contact:ana at 2026-01-01T00:00:00" in told.out
 
 
+def test_a_journey_that_an_event_started_is_told_as_one(lone_house: str, tell: program.Tell) -> None:
+    """A journey that listens to an event is called a journey where it was started, and where it was not considered."""
+    with helpers.World(lone_house) as play:
+        trigger = {"event_type": "custom.a"}
+        play.journey("wait", {"action": "delay", "duration": "1 hour"}, name="Wait", trigger=trigger)
+        event = play.event("custom.a", contact_id="ana")
+        play.run_until_idle()
+    told = tell("explain", event)
+    assert "journey Wait (version 1): executed" in told.out
+    assert "rule" not in told.out
+
+
 def test_nothing_in_a_story_is_taken_for_markup(lone_house: str, tell: program.Tell) -> None:
     """Brackets, control characters and long payloads of strangers stay what they are, within bounds."""
     payload = {"text": "[bold red]you won[/] :smile: \x1b[2J", "long": "x" * 10_000}

@@ -77,7 +77,7 @@ def _play(stage: demo_stage.Stage, events: int, contacts: int) -> demo_figures.F
     with _bar("putting customers", contacts) as seen:
         demo_traffic.customers(stage, files.everybody, seen.add)
     changes = applying.put(stage.store, stage.definitions, "default")
-    terminal.say(f"  {contacts:,} customers put, {len(changes)} rules and templates applied")
+    terminal.say(f"  {contacts:,} customers put, {len(changes)} definitions applied")
     with _bar("posting events", files.lines) as seen:
         span = demo_traffic.burst(stage, files.events, seen.add)
     with _bar("deciding, delivering", None) as seen:

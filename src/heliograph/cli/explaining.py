@@ -107,7 +107,7 @@ def tree(told: stories.Explanation) -> Tree:
             _add_without_run(root, account)
         else:
             run = account.run
-            _add_run(root, run, account.why, [one for one in told.messages if one.run_id == run.id])
+            _add_run(root, account, run, [one for one in told.messages if one.run_id == run.id])
     return root
 
 
@@ -141,12 +141,16 @@ def _add_without_run(root: Tree, account: stories.RuleAccount) -> None:
     branch.add(_line((f"{account.reason}: {account.why}", _WITHOUT_RUN[account.decision][1])))
 
 
-def _add_run(root: Tree, run: stories.Run, why: str, messages: list[stories.OutgoingMessage]) -> None:
+def _add_run(
+    root: Tree, account: stories.RuleAccount, run: stories.Run, messages: list[stories.OutgoingMessage]
+) -> None:
     outcome = run.result.outcome
     words = ("did not match", "dim") if outcome == "not_matched" else _word(outcome)
-    branch = root.add(_line("rule ", (run.rule_name, "bold"), f" (version {run.rule_version}): ", words))
+    branch = root.add(
+        _line(f"{account.kind} ", (run.rule_name, "bold"), f" (version {run.rule_version}): ", words)
+    )
     if run.result.reason is not None:
-        branch.add(_line((f"{run.result.reason}: {why}", "yellow")))
+        branch.add(_line((f"{run.result.reason}: {account.why}", "yellow")))
     for leaf in run.result.conditions:
         branch.add(leaf_line(leaf))
     for action in run.result.actions:

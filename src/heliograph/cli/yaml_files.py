@@ -30,6 +30,13 @@ class _Constructor(SafeConstructor):
 
 _Constructor.add_constructor("tag:yaml.org,2002:timestamp", lambda _constructor, node: node.value)
 
+_PLAINLY = {
+    "found unhashable key": "a text with {{ … }} in it takes quotes",
+    "mapping values are not allowed here": "`:` cannot stand here: a text with a colon in it takes quotes",
+    "but found another document": "a file holds one definition, and another begins here",
+}
+"""What the library says of what is often written, as whoever wrote it understands it."""
+
 
 def read(file: Path) -> tuple[Node, Any]:
     """What a file says, and its nodes, which know their lines. Raises errors.InvalidInput with file and line."""
@@ -52,7 +59,8 @@ def read(file: Path) -> tuple[Node, Any]:
         mark = fault.problem_mark if isinstance(fault, MarkedYAMLError) else None
         problem = (fault.problem if isinstance(fault, MarkedYAMLError) else None) or str(fault)
         where = f"{file}:{mark.line + 1}" if mark else str(file)
-        raise errors.InvalidInput.at(where, f"cannot be read as YAML: {' '.join(problem.split())}") from None
+        words = _PLAINLY.get(problem, " ".join(problem.split()))
+        raise errors.InvalidInput.at(where, f"cannot be read as YAML: {words}") from None
 
 
 def _size(node: Node | None, known: dict[int, int]) -> int:
