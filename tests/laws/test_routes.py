@@ -72,3 +72,27 @@ def test_every_operation_is_for_somebody() -> None:
         else:
             assert auth.roles_for(method.upper(), path), (path, method)
             assert "Roles: admin" in told["description"], (path, method)
+
+
+def test_what_else_a_route_takes_and_gives_is_described() -> None:
+    """Lines of events, forms of date automations, a backtest's progress and where a link leads are described."""
+    paths = DOCUMENT["paths"]
+    events = paths["/api/automation/events"]["post"]["requestBody"]["content"]
+    assert events.keys() == {"application/json", "application/x-ndjson"}
+    one, all_of_them = "/v1/dateAutomation/{rule_id}", "/v1/dateAutomation"
+    for path, method in ((all_of_them, "post"), (all_of_them, "put"), (one, "put")):
+        taken = paths[path][method]["requestBody"]["content"]
+        assert taken.keys() == {"application/json", "application/x-www-form-urlencoded"}
+    told = paths["/api/automation/rules/backtest"]["post"]["responses"]["200"]["content"]
+    assert told.keys() == {"application/json", "application/x-ndjson"}
+    assert paths["/t/{token}"]["get"]["responses"].keys() == {"200", "302", "default"}
+
+
+def test_a_change_of_a_provider_is_described_as_it_is_taken() -> None:
+    """`provider`, `position` and `enabled` of a provider may be left out of a change, and are refused as null."""
+    change = DOCUMENT["components"]["schemas"]["ProviderPatch"]["properties"]
+    assert [change[name].get("type") for name in ("provider", "position", "enabled")] == [
+        "string",
+        "integer",
+        "boolean",
+    ]

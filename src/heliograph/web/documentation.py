@@ -27,7 +27,7 @@ Heliograph takes events, people and dates, decides who hears what and when, and 
 
 Send an API key as `Authorization: Bearer <key>` or as `X-API-Key: <key>`; `heliograph key create` makes one. Instants
 are ISO 8601 with `Z` or an offset. What a request says and nobody knows is refused, with the word that was probably
-meant; in Courier's family (`/profiles`, `/messages`) it is passed over and named in `Heliograph-Ignored`.
+meant; in Courier's family (`/send`, `/profiles` …) it is passed over and named in `Heliograph-Ignored`.
 """
 
 
@@ -171,6 +171,10 @@ def _operation(
     }
     if "body" in handler.opt:
         content = {"application/json": {"schema": schema_of[handler.opt["body"]]}}
+        if "lines" in handler.opt:
+            content[_LINES] = {"schema": {"type": "string"}}
+        if "form" in handler.opt:
+            content[handler.opt["form"]] = content["application/json"]
         made["requestBody"] = {"required": True, "content": content}
     elif "takes" in handler.opt:
         made["requestBody"] = {"content": {handler.opt["takes"]: {"schema": {"type": "string"}}}}
@@ -221,13 +225,18 @@ def _responses(path: str, handler: HTTPRouteHandler, schema_of: Mapping[Any, Any
     elif "media" in handler.opt:
         kind = "object" if handler.opt["media"] == "application/json" else "string"
         good["content"] = {handler.opt["media"]: {"schema": {"type": kind}}}
+    if "told_in_lines" in handler.opt:
+        good["content"][_LINES] = {"schema": {"type": "string"}}
     refused = schema_of[_ERRORS[wire.family_of(path)]]
     bad = {"description": "Refused", "content": {"application/json": {"schema": refused}}}
     made = {status: good, "default": bad}
     if "or" in handler.opt:
         # Another status with the same answer.
         made[str(handler.opt["or"])] = {**good, "description": "Not done"}
+    if "leads_on" in handler.opt:
+        made["302"] = {"description": "Goes on to where it leads"}
     return made
 
 
+_LINES = "application/x-ndjson"
 _STATUS = {"200": "Done", "201": "Created", "202": "Accepted", "204": "Done"}

@@ -16,7 +16,7 @@ from heliograph import errors
 from heliograph.web.calls import Call
 
 MOST_PER_PAGE = 200
-_FORM = "application/x-www-form-urlencoded"
+FORM = "application/x-www-form-urlencoded"
 _MOST_FIELDS = 100
 _TEXTS = frozenset({"actionhour", "name"})
 """Attributes that are sorted as texts; the others are numbers."""
@@ -95,7 +95,7 @@ def _start(text: str, order: Order) -> _Place:
 def body(request: Call) -> dict[str, Any]:
     """The body's fields. Raises MalformedJson, InvalidInput, UnsupportedMedia."""
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if kind != _FORM:
+    if kind != FORM:
         return request.read_object()
     try:
         pairs = parse_qsl(

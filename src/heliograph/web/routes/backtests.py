@@ -28,7 +28,7 @@ _encode = msgspec.json.Encoder().encode
 class BacktestRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     """A stored rule by its id, or what a new one would say; both: what is said goes before what is stored."""
 
-    rule_id: str | msgspec.UnsetType = msgspec.UNSET
+    rule_id: str | msgspec.UnsetType | None = msgspec.UNSET
     rule: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
     """Fields of a rule; `trigger_type` is required without `rule_id`."""
     days: Annotated[int, msgspec.Meta(ge=1, le=backtests.MOST_DAYS)] = backtests.DEFAULT_DAYS
@@ -38,7 +38,7 @@ class BacktestRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
 @post(
     "/api/automation/rules/backtest",
     status_code=200,
-    opt={"tag": TAG, "body": BacktestRequest, "answer": backtests.Backtest},
+    opt={"tag": TAG, "body": BacktestRequest, "answer": backtests.Backtest, "told_in_lines": True},
 )
 async def backtest_rule(request: Call) -> Response[bytes] | Stream:
     """Tell what a rule would have made of the events of the last days, with nothing done.

@@ -144,7 +144,7 @@ def read_date_automation(request: Call) -> PageAnswer:
     return _found(request, _number(request.part("rule_id"), errors.NotFound))
 
 
-@post(_PATH, status_code=202, opt={"tag": TAG, "body": NewDateAutomation})
+@post(_PATH, status_code=202, opt={"tag": TAG, "body": NewDateAutomation, "form": sign_up.FORM})
 @in_thread
 def create_date_automation(request: Call) -> OneAnswer:
     """Create a date automation; its message, if it sends one, can be edited no more."""
@@ -158,14 +158,14 @@ def create_date_automation(request: Call) -> OneAnswer:
     return _one(made)
 
 
-@put(_PATH, opt={"tag": TAG, "query": NumberQuery, "body": DateAutomationChange})
+@put(_PATH, opt={"tag": TAG, "query": NumberQuery, "body": DateAutomationChange, "form": sign_up.FORM})
 @in_thread
 def change_date_automation(request: Call) -> OneAnswer:
     """Change the date automation whose `id` the body or the query names."""
     return _change(request, None)
 
 
-@put(_PATH_OF_ONE, opt={"tag": TAG, "query": NumberQuery, "body": DateAutomationChange})
+@put(_PATH_OF_ONE, opt={"tag": TAG, "query": NumberQuery, "body": DateAutomationChange, "form": sign_up.FORM})
 @in_thread
 def change_one_date_automation(request: Call) -> OneAnswer:
     """Change a date automation: the fields that are given."""

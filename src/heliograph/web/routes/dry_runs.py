@@ -23,7 +23,7 @@ class DryRunRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     """An event that nobody sent, and a rule: a stored one by its id, or what a new one would say."""
 
     event_payload: dict[str, Any]
-    rule_id: str | msgspec.UnsetType = msgspec.UNSET
+    rule_id: str | msgspec.UnsetType | None = msgspec.UNSET
     trigger_type: str | msgspec.UnsetType = msgspec.UNSET
     """Required without `rule_id`; with it, it goes before what is stored, as do the next two."""
     conditions: list[Any] | dict[str, Any] | msgspec.UnsetType | None = msgspec.UNSET

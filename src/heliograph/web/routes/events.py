@@ -114,7 +114,11 @@ async def accept(
     return _encode(Accepted([ids.text(identity) for identity in made]))
 
 
-@post(PATH, status_code=202, opt={"tag": TAG, "body": NewEvent | list[NewEvent], "answer": Accepted})
+@post(
+    PATH,
+    status_code=202,
+    opt={"tag": TAG, "body": NewEvent | list[NewEvent], "lines": True, "answer": Accepted},
+)
 async def create_events(request: Call) -> bytes:
     """Take in one event, or up to 10,000 at once."""
     request.refuse_query()

@@ -40,12 +40,12 @@ class ProviderBody(msgspec.Struct, kw_only=True):
 class ProviderPatch(msgspec.Struct, kw_only=True):
     """What of a provider is to change; `settings` is a JSON Merge Patch."""
 
-    provider: str | None = None
+    provider: str | msgspec.UnsetType = msgspec.UNSET
     title: str | None = None
     alias: str | None = None
     settings: dict[str, Any] | None = None
-    position: int | None = None
-    enabled: bool | None = None
+    position: int | msgspec.UnsetType = msgspec.UNSET
+    enabled: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class Provider(msgspec.Struct, kw_only=True):

@@ -21,7 +21,7 @@ TAG = "Messages"
 _PICTURE = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 
 
-@get("/t/{token:str}", opt={"tag": TAG, "media": "image/gif"})
+@get("/t/{token:str}", opt={"tag": TAG, "media": "image/gif", "leads_on": True})
 @in_thread
 def follow_link(request: Call) -> Response[bytes]:
     """Go on to where a link of an e-mail leads, or show its picture, and count the click or the open."""
