@@ -26,7 +26,9 @@ from heliograph.core import (
 )
 from heliograph.store import schema
 from heliograph.testing import World
+from heliograph.web import errors as wire
 from heliograph.web import metrics, server, services
+from heliograph.web.errors import Family
 from tests.laws import pictures, repository
 
 CELL = re.compile(r"(?<!\\)\|")
@@ -225,6 +227,23 @@ def test_paths_in_the_document_are_paths_served() -> None:
         for method in route.methods
         if method != "OPTIONS"
     }
+    assert told == served
+
+
+def test_whose_shape_a_refusal_has_is_documented() -> None:
+    """docs/api.md names the paths that speak as Courier, Reach and Sign-Up.to do, all that are served and no other."""
+    told = {
+        (path, row[1])
+        for row in table(section("docs/api.md", "### Other families"))
+        for path in words(row[0])
+    }
+    names = {Family.COURIER: "Courier", Family.REACH: "Reach", Family.SIGN_UP: "Sign-Up.to"}
+    served = set()
+    for route in server.routes().routes:
+        family = wire.family_of(route.path)
+        if family is not Family.OURS:
+            parts = route.path.strip("/").split("/")
+            served.add(("/" + "/".join(parts[: 1 + (parts[0] == "api")]), names[family]))
     assert told == served
 
 
