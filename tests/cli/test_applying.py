@@ -9,7 +9,7 @@ import pytest
 from examples.shop import generate
 from heliograph.cli import definition_files
 from heliograph.core import ids, rules
-from heliograph.store import automations, database, dates, definitions, templates, workspaces
+from heliograph.store import automations, database, dates, definitions, lists, templates, workspaces
 from tests.cli import program
 
 SHOP = Path(generate.__file__).parent / "definitions"
@@ -114,6 +114,31 @@ def test_a_date_automation_names_its_template(house: str, tmp_path: Path, tell: 
         "template  thanks: changed: subject (version 2)",
         "date      Birthday letter: changed: paused (version 2)",
     ]
+
+
+def test_a_date_automation_that_cannot_act_is_not_applied(
+    house: str, tmp_path: Path, tell: program.Tell
+) -> None:
+    """What an archived template, or a tenant's list, is the target of is refused, and stays paused, as over HTTP."""
+    tell("apply", folder(tmp_path / "house", template=TEMPLATE, date=DATE))
+    store = database.Database(house)
+    with store.writing() as connection:
+        owner = workspaces.find(connection, "default")
+        assert owner is not None
+        thanks = templates.read(connection, owner, "thanks")
+        assert thanks is not None
+        templates.archive(connection, owner, thanks, 1)
+        dates.pause_senders(connection, owner, "thanks", 1)
+        lists.put(connection, owner, "acme", "news", "News", None, 1)
+    store.close()
+    again = tell("apply", folder(tmp_path / "again", date=DATE))
+    assert again.code != 0
+    assert "the template 'thanks' is archived" in again.err
+    enlisting = DATE.replace("template: thanks", "list: news\nactiontimediff: -1440\nactiononweekend: true")
+    theirs = tell("apply", folder(tmp_path / "lists", date=enlisting.replace("00bb", "00bc")))
+    assert theirs.code != 0
+    assert "there is no list 'news'" in theirs.err
+    assert [rule.definition.paused for rule in dated(house)] == [True]
 
 
 def test_a_template_is_tried(house: str, tmp_path: Path, tell: program.Tell) -> None:

@@ -41,6 +41,8 @@ def _with_target(
         template = templates.read(connection, owner, content.template_id)
         if template is None:
             raise errors.NotFound(f"there is no template {content.template_id!r}")
+        if dates.message(connection, owner, str(template.number)) is None:
+            raise errors.NotFound(f"the template {content.template_id!r} is archived, or was never published")
         return msgspec.structs.replace(definition, actiontarget=str(template.number))
     if (
         definition.actiontype in core_dates.AUTORESPONDERS
@@ -49,7 +51,7 @@ def _with_target(
         raise errors.NotFound(f"there is no message {definition.actiontarget}: name it by `template`")
     if content.list_id is not None:
         found = lists.read(connection, owner, None, content.list_id)
-        if found is None:
+        if found is None or dates.list_of(connection, owner, None, str(found.number)) is None:
             raise errors.NotFound(f"there is no list {content.list_id!r}")
         return msgspec.structs.replace(definition, actiontarget=str(found.number))
     if (
