@@ -216,9 +216,11 @@ def test_what_is_wrong_is_named(api: Client) -> None:
     api.world.run_until_idle()
     assert (api.world.ledger(), api.mailbox.received) == ([], [])
     strange = {**TO_ANA, "colour": 1, "to": {"user_id": "ana", "shoe": 2}, "metadata": {"x": 1}}
+    strange["channels"] = {"email": {"metadata": {"z": 1}}}
     answer = api.post("/send", {"message": strange, "more": 1}, params={"q": "1"})
     assert (
-        answer.headers["heliograph-ignored"] == "message.colour, message.metadata.x, message.to.shoe, more, q"
+        answer.headers["heliograph-ignored"]
+        == "message.channels.email.metadata.z, message.colour, message.metadata.x, message.to.shoe, more, q"
     )
 
 

@@ -12,6 +12,7 @@ from heliograph.web import errors as wire
 from tests.web import client
 
 RULES = "/api/automation/rules"
+FILTER = {"operator": "EQ", "path": "plan", "value": "pro"}
 
 
 @pytest.mark.parametrize(
@@ -263,6 +264,31 @@ def test_what_nobody_would_send_is_refused(
     assert api.put("/users/ana/tokens/known", known).status_code == 204
     assert api.send(method, path, json=body).status_code in (400, 422)
     assert [one["token"] for one in api.get("/users/ana/tokens").json()["tokens"]] == ["known"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "named"),
+    [
+        (
+            "/audiences/a",
+            {"filter": {"x": 1, "operator": "OR", "filters": [{**FILTER, "y": 1}]}, "operator": "AND"},
+            "filter.filters[0].y, filter.x",
+        ),
+        ("/users/ana/preferences/t", {"topic": {"status": "OPTED_IN", "x": 1}, "y": 1}, "topic.x, y"),
+        ("/users/ana/tenants/acme", {"profile": {}, "x": 1}, "x"),
+        ("/users/ana/tenants", {"tenants": [{"tenant_id": "acme", "x": 1}], "y": 1}, "tenants[0].x, y"),
+    ],
+)
+def test_what_nobody_knows_is_passed_over_and_named(
+    api: client.Client, path: str, body: dict[str, Any], named: str
+) -> None:
+    """In Courier's family the unknown, at any depth, stops nothing, is kept nowhere, and stands in a header."""
+    assert api.put("/tenants/acme", {"name": "Acme"}).status_code == 200
+    answer = api.put(path, body)
+    assert answer.status_code in (200, 204), answer.text
+    assert ", ".join(sorted(answer.headers["heliograph-ignored"].split(", "))) == named
+    if path == "/audiences/a":
+        assert api.get(path).json()["filter"] == {"operator": "OR", "filters": [FILTER]}
 
 
 def test_what_stands_in_a_definition_is_any_text(api: client.Client) -> None:

@@ -124,6 +124,19 @@ class _Reader:
         return predicates.Group("all", ())
 
 
+def known(given: object, path: str = "filter") -> tuple[Any, list[str]]:
+    """A filter without what nobody knows of it, and where that stood."""
+    if not isinstance(given, dict):
+        return given, []
+    passed_over = [documents.below(path, name) for name in given.keys() - {*_KEYS}]
+    kept = {name: value for name, value in given.items() if name in _KEYS}
+    if isinstance(kept.get("filters"), list):
+        members = [known(one, f"{path}.filters[{index}]") for index, one in enumerate(kept["filters"])]
+        kept["filters"] = [one for one, _ in members]
+        passed_over += [place for _, places in members for place in places]
+    return kept, passed_over
+
+
 def whole(filter_: object, operator: object) -> dict[str, Any] | None:
     """The filter of a request, whose `operator` may stand beside it. Raises errors.InvalidInput."""
     if filter_ is None:

@@ -173,6 +173,11 @@ def check_topic_id(given: object, path: str) -> str:
     raise errors.InvalidInput.at(path, f"is a text of 1 to {_LONGEST} characters")
 
 
+def passed_over(given: Mapping[str, Any], path: str) -> list[str]:
+    """Where in what is said of a topic stands what nobody knows."""
+    return [documents.below(path, name) for name in given.keys() - {*_KNOWN}]
+
+
 def check_topic(given: object, path: str) -> Topic:
     """What somebody says of a topic. Raises errors.InvalidInput."""
     if not isinstance(given, dict):

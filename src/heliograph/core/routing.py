@@ -152,7 +152,7 @@ def _providers(
         own = reading.mapping(said, name, f"{path}.providers")
         reading.known(own, _PROVIDER, place)
         override = reading.mapping(own, "override", place)
-        utm = _utm(reading, reading.mapping(own, "metadata", place), f"{place}.metadata")
+        utm = _own_utm(reading, own, place)
         by_name: dict[str, dict[str, Any]] = {}
         if override and name not in providers.KINDS:
             # Of what kind it is only the workspace knows (store.requests.check).
@@ -180,6 +180,13 @@ def _utm(reading: courier_fields.Read, metadata: Mapping[str, Any], path: str) -
     reading.known(given, _UTM, f"{path}.utm")
     found = {name: reading.text(given, name, f"{path}.utm") for name in _UTM}
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _own_utm(reading: courier_fields.Read, own: Mapping[str, Any], place: str) -> dict[str, str]:
+    """What the `metadata` of a channel or a provider says, which holds nothing else."""
+    metadata = reading.mapping(own, "metadata", place)
+    reading.known(metadata, ("utm",), f"{place}.metadata")
+    return _utm(reading, metadata, f"{place}.metadata")
 
 
 def _condition(reading: courier_fields.Read, given: Mapping[str, Any], path: str) -> str | None:
@@ -235,5 +242,5 @@ def _channel(
         providers=tuple(dict.fromkeys(listed)),
         method=str(method),
         provider_limit=by_provider,
-        utm=_utm(reading, reading.mapping(given, "metadata", path), f"{path}.metadata"),
+        utm=_own_utm(reading, given, path),
     )

@@ -112,7 +112,9 @@ def put_audience(request: Call) -> Response[Put]:
     # They have columns of their own, and PostgreSQL's texts hold none.
     faults += [errors.Fault(name, "holds a NUL") for name, value in changes.items() if "\x00" in value]
     try:
-        found = audience_filters.whole(given.get("filter"), given.get("operator"))
+        asked, strange = audience_filters.known(given.get("filter"))
+        ignored += strange
+        found = audience_filters.whole(asked, given.get("operator"))
         if found is not None:
             audience_filters.parse(found)
             changes["filter"] = found

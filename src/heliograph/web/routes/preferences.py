@@ -177,7 +177,10 @@ def put_preference(request: Call) -> Response[PreferenceSaved]:
     topic = consent.check_topic(given.get("topic"), "topic")
     _refuse(request, tenant_id, {topic_id: topic}, "topic.status")
     _change(request, tenant_id, lambda before: consent.Consent({**before.topics, topic_id: topic}))
-    return Response(PreferenceSaved("success"), headers=subscribers.named(ignored, given, ("topic",)))
+    more = consent.passed_over(given["topic"], "topic")
+    return Response(
+        PreferenceSaved("success"), headers=subscribers.named([*ignored, *more], given, ("topic",))
+    )
 
 
 @delete(_TOPIC, opt={"tag": TAG, "query": TenantQuery})

@@ -240,9 +240,11 @@ def list_user_tenants(request: Call) -> Response[UserTenants]:
 
 @put(_USER, status_code=204, opt={"tag": TAG, "body": UserTenantsBody})
 @in_thread
-def add_user_tenants(request: Call) -> None:
+def add_user_tenants(request: Call) -> Response[None]:
     """Let somebody be with several tenants; those that they are with already stay."""
-    given = request.read_object().get("tenants")
+    _, ignored = request.read_courier_query(NoQuery)
+    body = request.read_object()
+    given = body.get("tenants")
     if not isinstance(given, list) or not 1 <= len(given) <= _MOST:
         raise errors.InvalidInput.at("tenants", f"is a list of 1 to {_MOST} objects with a `tenant_id`")
     wanted: dict[str, Any] = {}
@@ -251,15 +253,19 @@ def add_user_tenants(request: Call) -> None:
         if not isinstance(named, str) or "\x00" in named:
             raise errors.InvalidInput.at(f"tenants[{index}].tenant_id", "is required: a tenant's id")
         wanted[named] = _profile(request, one, f"tenants[{index}].profile")
+        ignored += [f"tenants[{index}].{name}" for name in one.keys() - {*UserTenantGiven.__struct_fields__}]
     _add(request, wanted)
+    return Response(None, headers=ignored_header([*ignored, *(body.keys() - {"tenants"})]))
 
 
 @put(f"{_USER}/{{tenant_id:str}}", status_code=204, opt={"tag": TAG, "body": UserTenantBody})
 @in_thread
-def add_user_tenant(request: Call) -> None:
+def add_user_tenant(request: Call) -> Response[None]:
     """Let somebody be with a tenant, with what their profile says there."""
+    _, ignored = request.read_courier_query(NoQuery)
     given = request.read_object() if request.content.body.strip() else {}
     _add(request, {request.part("tenant_id"): _profile(request, given, "profile")})
+    return Response(None, headers=ignored_header([*ignored, *(given.keys() - {"profile"})]))
 
 
 @delete(_USER, opt={"tag": TAG})
