@@ -164,7 +164,7 @@ def test_messages_are_drawn_in_their_brand(api: Client) -> None:
                 {"notification": {"name": "x", "content": {"elements": []}, "brand": {"id": "no"}}},
             )
         )
-    ) == ["brand"]
+    ) == ["notification.brand"]
 
 
 def test_a_message_keeps_the_look_that_it_was_planned_in(api: Client) -> None:

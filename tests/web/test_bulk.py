@@ -108,10 +108,11 @@ def test_what_a_job_cannot_be_is_said(lone_api: Client) -> None:
     for message, places in (
         (None, {"message"}),
         ({}, {"message.event"}),
-        ({"event": "nothing"}, {"message.template"}),
+        ({"event": "nothing"}, {"message.event"}),
+        ({"event": "a", "template": "nothing"}, {"message.template"}),
         ({**HELLO, "template": "t"}, {"message"}),
         ({"event": "a", "content": {"title": 5}}, {"message.content.title", "message.content.body"}),
-        ({**HELLO, "brand": "none"}, {"message.brand_id"}),
+        ({**HELLO, "brand": "none"}, {"message.brand"}),
     ):
         answer = lone_api.post("/bulk", {"message": message})
         assert (answer.status_code, {*faults(answer)}) == (400, places), message

@@ -481,4 +481,4 @@ def test_a_wrong_strategy_is_refused(api: Client) -> None:
         **named,
     }
     answer = api.post("/notifications", {"notification": template})
-    assert (answer.status_code, set(faults(answer))) == (400, {"routing.strategy_id"})
+    assert (answer.status_code, set(faults(answer))) == (400, {"notification.routing.strategy_id"})

@@ -6,7 +6,8 @@ write is taken in all the same, and counted as a failure. Each of the others is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from enum import IntEnum
 from typing import Any, NamedTuple
 
@@ -88,11 +89,25 @@ def define(given: Mapping[str, Any], region: str | None = None) -> Job:
         "brand_id": message.get("brand"),
         "metadata": {"event": event},
     }
-    said, strangers = requests.read({"message": asked}, region)
+    with placed(message):
+        said, strangers = requests.read({"message": asked}, region)
     ignored = [f"message.{key}" for key in message.keys() - {*_MESSAGE}]
     ignored += [*strangers, *(given.keys() - {"message"})]
     kept = {key: value for key, value in message.items() if value is not None}
     return Job(kept, msgspec.structs.replace(said, to=()), ignored)
+
+
+@contextlib.contextmanager
+def placed(message: Mapping[str, Any]) -> Iterator[None]:
+    """What is wrong with the request of a job stands where the job says it: at `brand`, and `event` for a template."""
+    named = {"message.brand_id": "message.brand"}
+    if not message.get("template"):
+        named["message.template"] = "message.event"
+    try:
+        yield
+    except errors.InvalidInput as refusal:
+        faults = [errors.Fault(named.get(one.path, one.path), one.message) for one in refusal.faults]
+        raise errors.InvalidInput(faults=faults) from None
 
 
 def request_of(said: requests.Request, to: requests.To) -> requests.Request:

@@ -129,7 +129,8 @@ def create_job(request: Call) -> Response[BulkCreated]:
     partition = secrets.randbelow(ids.PARTITIONS)
     identity = identities.fresh(services.now(), partition)
     with services.database.writing() as connection:
-        said = stored_requests.check(connection, who.workspace_id, said)
+        with bulk.placed(made.definition):
+            said = stored_requests.check(connection, who.workspace_id, said)
         job = bulk_rows.Job(
             *(who.workspace_id, identity, partition, who.tenant_id),
             *(msgspec.json.encode(made.definition), msgspec.json.encode(said)),

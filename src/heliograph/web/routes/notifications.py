@@ -6,7 +6,8 @@ that came by `heliograph apply` are the same records.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -72,15 +73,16 @@ def create_notification(request: Call) -> Response[notification_answers.Notifica
         made = identity and stored.lock(connection, workspace, identity)
         if made and not made.draft.same(written.said):
             raise errors.Conflict("this Idempotency-Key came with another template before")
-        made = made or stored.create(
-            connection,
-            workspace,
-            written.said,
-            services.now(),
-            identity=identity,
-            alias=written.alias,
-            publishes=publishes,
-        )
+        with _within():
+            made = made or stored.create(
+                connection,
+                workspace,
+                written.said,
+                services.now(),
+                identity=identity,
+                alias=written.alias,
+                publishes=publishes,
+            )
     return _answer(request, made, [*ignored, *strangers(given)])
 
 
@@ -111,7 +113,8 @@ def replace_notification(request: Call) -> Response[notification_answers.Notific
         wanted = given.get("notification")
         written = message_templates.of_wire(wanted, before.draft, request.principal.key_id)
         now = services.now()
-        made = stored.change(connection, workspace, before, written.said, now, written.alias)
+        with _within():
+            made = stored.change(connection, workspace, before, written.said, now, written.alias)
         if publishes:
             made = stored.publish(connection, workspace, made, now)
     return _answer(request, made, [*ignored, *strangers(given)])
@@ -132,6 +135,16 @@ def archive_notification(request: Call) -> None:
             dates.pause_senders(connection, workspace, found.id, now)
             stored.archive(connection, workspace, found, now)
     request.wake()
+
+
+@contextlib.contextmanager
+def _within() -> Iterator[None]:
+    """What is wrong with a template stands in the body's `notification`."""
+    try:
+        yield
+    except errors.InvalidInput as refusal:
+        faults = [errors.Fault(f"notification.{one.path}", one.message) for one in refusal.faults]
+        raise errors.InvalidInput(faults=faults) from None
 
 
 def strangers(given: Mapping[str, Any]) -> list[str]:
