@@ -17,6 +17,7 @@ from tests.web.test_fetching import FETCH, answers
 from tests.web.test_journeys import NUDGE, TO_ANA, faults, invoke, put, status, steps_of
 
 INVOCATION: dict[str, Any] = {"automation": {"steps": [{"action": "send", "message": TO_ANA}]}}
+EVENTS = "/api/automation/events"
 DAY = 86_400
 
 
@@ -48,6 +49,15 @@ def test_a_request_that_comes_twice_is_worked_once(api: Client) -> None:
     api.post("/profiles/ana", {"profile": {"n": 2}})
     assert keyed(api, path="/profiles/ana", body={"profile": {"n": 1}}).json() == {"status": "SUCCESS"}
     assert api.get("/profiles/ana").json() == {"profile": {"n": 2}}
+
+
+def test_events_are_answered_alike_with_a_key_and_without(api: Client) -> None:
+    """Events that come with a key go another way, and are answered in JSON as all others are."""
+    event = {"event_type": "custom.order"}
+    without = api.post(EVENTS, event)
+    first, second = (keyed(api, body=event, path=EVENTS) for _ in range(2))
+    assert [one.status_code for one in (without, first, second)] == [202, 202, 202]
+    assert {one.headers["content-type"] for one in (without, first, second)} == {"application/json"}
 
 
 def test_a_key_goes_with_one_body(api: Client) -> None:

@@ -7,7 +7,7 @@ import re
 from typing import Any, Literal
 
 import msgspec
-from litestar import get, post
+from litestar import MediaType, get, post
 from litestar.response import Stream
 
 from heliograph import errors
@@ -117,6 +117,7 @@ async def accept(
 @post(
     PATH,
     status_code=202,
+    media_type=MediaType.JSON,
     opt={"tag": TAG, "body": NewEvent | list[NewEvent], "lines": True, "answer": Accepted},
 )
 async def create_events(request: Call) -> bytes:
