@@ -16,6 +16,7 @@ from tests.engine import acts
 RULES = 20
 EVENTS = 50
 RUNS = 12
+LEASE = 60_000_000
 
 
 @pytest.fixture
@@ -199,3 +200,42 @@ def test_time_never_runs_back_where_another_worker_was(
     assert len(asked) == 2
     first, second = (acts.decision(one, event)["decided_at"] for event in made)
     assert first == second == other.clock.now()
+
+
+def test_a_late_answer_ends_no_later_claim(pair: tuple[testing.World, testing.World]) -> None:
+    """Who could not store an answer, lost the claim and then made it anew stores what came of the new one alone.
+
+    So each hand-over is an attempt: what was handed over twice says that it may have been (engine.md E21).
+    """
+    one, other = pair
+    one.contact("ana", email="ana@example.com")
+    one.rule(trigger_type="custom.a", actions=[{"type": "send_message", "text": "Hello"}])
+    event = one.event("custom.a", contact_id="ana")
+    # Its room is known once it has looked.
+    hand_over(one)
+    one.turns.take()
+    hand_over(one)
+    assert (len(one.mailbox.received), one.app.handover.waiting) == (1, 1)
+    # It cannot store the answer, and its lease ends. The other one says that it was lost, and is to be sent again.
+    for world in pair:
+        world.clock.move(LEASE + 1_000_000)
+    hand_over(other)
+    other.turns.take()
+    for world in pair:
+        world.clock.move(LEASE)
+    other.turns.take()
+    # Now the first one claims it from the line, before it has stored anything.
+    one.delivery.wake()
+    hand_over(one)
+    assert (len(one.mailbox.received), one.app.handover.waiting) == (2, 2)
+    one.run_until_idle()
+    other.run_until_idle()
+    (message,) = one.ledger()
+    assert [attempt.outcome for attempt in message.attempts] == ["uncertain", "accepted"]
+    assert one.explain(event).runs[0].result.outcome == "executed"
+    assert len(one.mailbox.received + other.mailbox.received) == 2
+
+
+def hand_over(world: testing.World) -> None:
+    """Let a delivery hand over what it was given, or finds in line, and no turn store what is answered."""
+    world._loop.run_until_complete(world.delivery.step())

@@ -32,7 +32,9 @@ def claim(
 
 
 def settled(one: rows.Message, state: messages.State = messages.State.ACCEPTED) -> rows.Settled:
-    return rows.Settled(one.workspace_id, one.id, state, samples.NOW + 5, b"[]", "told", None, None)
+    return rows.Settled(
+        *(one.workspace_id, one.id, samples.NOW, state, samples.NOW + 5), b"[]", "told", None, None
+    )
 
 
 def settle(session: database.Session, worker: str, *entries: rows.Settled) -> list[rows.Settled]:

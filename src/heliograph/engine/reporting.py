@@ -216,7 +216,7 @@ def _as_reported(one: rows.Settled, known: reports.Known | None, now: int) -> ro
     message = one.lost.message
     route = routes.read(message.route)
     return rows.Settled(
-        *(one.workspace_id, one.message_id, int(reached), now, one.attempts, None),
+        *(one.workspace_id, one.message_id, one.claimed_at, int(reached), now, one.attempts, None),
         onward.escalation(message, route, now, known),
         _told_handed_over(message),
     )

@@ -99,7 +99,11 @@ def _taken(
     else:
         reply = replies.to_run(message, plans.Status.SUCCEEDED)
     return rows.Settled(
-        *(message.workspace_id, message.id, int(state), now, _encode((attempt,)), None, None, reply),
+        *(message.workspace_id, message.id, claimed_at, int(state), now),
+        _encode((attempt,)),
+        None,
+        None,
+        reply,
         reference=reference,
     )
 
@@ -119,7 +123,8 @@ def _settled(
     unsent = _unsent(message, answer, terms, now, route)
     before = messages.read_attempts(message.attempts)
     if unsent is not None:
-        return _changed(unsent, lost=claimed) if messages.was_lost(before, message.channel) else unsent
+        lost = claimed if messages.was_lost(before, message.channel) else None
+        return _changed(unsent, claimed_at=claimed_at, lost=lost)
     if message.kind == effects.Kind.FETCH:
         answer = _fetched(message, answer)
     attempt = messages.Attempt(
@@ -144,6 +149,7 @@ def _settled(
     return rows.Settled(
         message.workspace_id,
         message.id,
+        claimed_at,
         int(after.state),
         None if after.state is messages.State.PLANNED else now,
         _encode(attempts),
@@ -255,10 +261,10 @@ def _untried(
     reply: rows.Inbox | None = None,
     settled_at: int | None = None,
 ) -> rows.Settled:
-    """A message that was claimed and not handed over: its attempts stay as they are."""
-    attempts = _encode(messages.read_attempts(message.attempts))
+    """A message that was claimed and not handed over: its attempts stay as they are. `_settled` says of which claim."""
+    attempts, unsaid = _encode(messages.read_attempts(message.attempts)), 0
     return rows.Settled(
-        message.workspace_id, message.id, int(state), settled_at, attempts, error, retry, reply
+        message.workspace_id, message.id, unsaid, int(state), settled_at, attempts, error, retry, reply
     )
 
 

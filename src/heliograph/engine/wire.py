@@ -102,11 +102,12 @@ def claimed(said: Said) -> rows.Claimed:
 
 def settled(said: Said) -> rows.Settled:
     """What is to be stored of a message."""
-    workspace_id, message_id, state, settled_at, attempts, error, *more = said
+    workspace_id, message_id, claimed_at, state, settled_at, attempts, error, *more = said
     retry, reply, failed, moved, bounce, reference, lost = more
     return rows.Settled(
         workspace_id,
         message_id,
+        claimed_at,
         state,
         settled_at,
         attempts,

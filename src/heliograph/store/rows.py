@@ -370,6 +370,7 @@ class Settled(msgspec.Struct, frozen=True, array_like=True):
 
     workspace_id: int
     message_id: bytes
+    claimed_at: int  # when the claim was made that it ends, and no later one
     state: int
     settled_at: int | None
     attempts: bytes

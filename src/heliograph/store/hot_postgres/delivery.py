@@ -74,16 +74,17 @@ def read_versions(connection: Connection, workspaces: Collection[int]) -> dict[i
 
 
 # What is accepted (3), or may have been before, has the state that reports gave it, where one came before.
-# By place, for the plan; by holder once more, for a claim that somebody else takes over this very moment.
+# By place, for the plan; by holder once more, for a claim that somebody else takes over this very moment; by when it
+# was made, for one that others took over and gave up while its answer waited here, and that was made here anew.
 _SETTLE: LiteralString = (
     "WITH released AS (DELETE FROM claims c USING (SELECT u.*, p.place FROM"
-    " unnest(%s::int4[], %s::uuid[], %s::int2[], %s::int8[], %s::text[], %s::text[], %s::int2[])"
-    " u(w, i, s, t, a, e, y)"
+    " unnest(%s::int4[], %s::uuid[], %s::int8[], %s::int2[], %s::int8[], %s::text[], %s::text[], %s::int2[])"
+    " u(w, i, c, s, t, a, e, y)"
     " CROSS JOIN LATERAL (SELECT ctid AS place FROM claims WHERE workspace_id = u.w AND message_id = u.i OFFSET 0) p"
-    " OFFSET 0) f WHERE c.ctid = f.place AND c.claimed_by = %s RETURNING f.*)"
+    " OFFSET 0) f WHERE c.ctid = f.place AND c.claimed_by = %s AND c.claimed_at = f.c RETURNING f.*)"
     " UPDATE messages m SET state = CASE WHEN r.s = 3 OR r.y = 1 THEN coalesce(m.reached, r.s) ELSE r.s END,"
     " settled_at = r.t, attempts = r.a, error = r.e FROM released r"
-    " WHERE m.workspace_id = r.w AND m.id = r.i RETURNING m.id"
+    " WHERE m.workspace_id = r.w AND m.id = r.i RETURNING m.id, r.c"
 )
 
 
@@ -99,14 +100,17 @@ def settle(connection: Connection, worker: str, settled: Sequence[rows.Settled])
     What follows from it (`retry`, `reply`) is for the turn to see to.
     """
     values = packing.columns(
-        (Integers, Identities, Smallints, Bigints, Texts, Texts, Smallints),
+        (Integers, Identities, Bigints, Smallints, Bigints, Texts, Texts, Smallints),
         [
-            (s.workspace_id, s.message_id, s.state, s.settled_at, s.attempts, s.error, int(s.yields))
+            (
+                *(s.workspace_id, s.message_id, s.claimed_at, s.state),
+                *(s.settled_at, s.attempts, s.error, int(s.yields)),
+            )
             for s in settled
         ],
     )
-    ours = {row[0] for row in fetch(connection, _SETTLE, (*values, worker))}
-    held = [entry for entry in settled if entry.message_id in ours]
+    ours = set(fetch(connection, _SETTLE, (*values, worker)))
+    held = [entry for entry in settled if (entry.message_id, entry.claimed_at) in ours]
     move(connection, [(*s.moved, s.workspace_id, s.message_id) for s in held if s.moved is not None])
     named = {(s.workspace_id, s.reference): s.message_id for s in held if s.reference is not None}
     if named:
