@@ -4,6 +4,7 @@ import contextlib
 import os
 import resource
 import select
+import socket
 import threading
 from collections.abc import Callable
 
@@ -321,6 +322,21 @@ def test_a_connection_that_was_cut_is_opened_anew(shared_store: database.Databas
         accept(two_sessions[0], samples.event(99))
         listener.wait(PATIENCE)
     listener.close()
+
+
+def test_a_server_that_vanished_is_not_waited_for(shared_store: database.Database, two_sessions: Two) -> None:
+    """Every connection gives a server up of which nothing comes back, whether it was spoken to or not, within 30 s."""
+    with shared_store.reading() as pooled:
+        drivers = [pooled.connection.driver_connection, two_sessions[0].connection]
+        for driver in drivers:
+            with socket.fromfd(driver.fileno(), socket.AF_INET, socket.SOCK_STREAM) as line:
+                asked = [
+                    line.getsockopt(socket.IPPROTO_TCP, name)
+                    for name in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+                ]
+                assert line.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+                assert asked[0] + asked[1] * asked[2] <= 30
+                assert 0 < line.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) <= 30_000
 
 
 def test_a_turn_that_stands_still_loses_its_partitions(two_sessions: Two) -> None:

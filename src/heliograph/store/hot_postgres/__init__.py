@@ -17,6 +17,7 @@ from heliograph.store.hot_postgres.calendar import (
 )
 from heliograph.store.hot_postgres.connection import (
     CHANNEL,
+    LINE,
     Listener,
     at_once,
     begin,
@@ -76,6 +77,7 @@ from heliograph.store.hot_postgres.writing import keep_fact, write
 
 __all__ = [
     "CHANNEL",
+    "LINE",
     "Listener",
     "accept",
     "at_once",

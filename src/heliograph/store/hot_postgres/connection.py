@@ -27,6 +27,15 @@ SLEEPERS = 0x68656C696F
 CHANNEL = "heliograph"
 APPLICATION = "heliograph engine"
 """How the engine's sessions are called in the server's list of sessions."""
+LINE: dict[str, Any] = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    # A line that was spoken into is not asked whether it is alive: what is not received there is given up as late.
+    "tcp_user_timeout": 25_000,
+}
+"""How long a server of which no packet comes back is waited for, on every connection (seconds, the last in ms)."""
 _OPTIONS = (
     "-c idle_in_transaction_session_timeout=10s -c lock_timeout=5s"
     # A plan made while a queue was short must not stay when it is long: nothing but walks along an index is open to
@@ -49,13 +58,10 @@ def connect(url: str) -> Connection:
     connection = psycopg.connect(
         url,
         autocommit=True,
-        connect_timeout=10,
         options=_OPTIONS,
         application_name=APPLICATION,
-        keepalives_idle=10,
-        keepalives_interval=5,
-        keepalives_count=3,
         prepare_threshold=2,
+        **LINE,
     )
     for kind, dumper in packing.dumpers():
         connection.adapters.register_dumper(kind, dumper)
