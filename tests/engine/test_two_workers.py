@@ -203,10 +203,7 @@ def test_time_never_runs_back_where_another_worker_was(
 
 
 def test_a_late_answer_ends_no_later_claim(pair: tuple[testing.World, testing.World]) -> None:
-    """Who could not store an answer, lost the claim and then made it anew stores what came of the new one alone.
-
-    So each hand-over is an attempt: what was handed over twice says that it may have been (engine.md E21).
-    """
+    """Who could not store an answer, lost the claim and made it anew ends it by what came of the new one (E21)."""
     one, other = pair
     one.contact("ana", email="ana@example.com")
     one.rule(trigger_type="custom.a", actions=[{"type": "send_message", "text": "Hello"}])
