@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 
 from heliograph import errors
 from heliograph.core import ids
@@ -337,6 +338,40 @@ def test_a_server_that_vanished_is_not_waited_for(shared_store: database.Databas
                 assert line.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
                 assert asked[0] + asked[1] * asked[2] <= 30
                 assert 0 < line.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) <= 30_000
+
+
+def test_a_write_that_stands_still_is_seen(shared_store: database.Database, two_sessions: Two) -> None:
+    """A web process that froze while it wrote a contact is ended like a worker; who only reads is left in peace."""
+    session = two_sessions[0]
+
+    def standing() -> set[int]:
+        return {pid for pid, _ in session.hot.stalled(session.connection)}
+
+    def pid_of(connection: sa.Connection) -> int:
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        return int(driver.info.backend_pid)
+
+    with shared_store.reading() as reader, contextlib.ExitStack() as writers:
+        reader.execute(sa.text("SELECT count(*) FROM contacts"))
+        locking = writers.enter_context(shared_store.writing())
+        shared_store.lock_partitions(locking, range(64))
+        changing = writers.enter_context(shared_store.writing())
+        changing.execute(sa.text("UPDATE workspaces SET hold_deliveries = true"))
+        until(lambda: {pid_of(locking), pid_of(changing)} <= standing())
+        assert pid_of(reader) not in standing()
+        fill(session, [samples.event(1)])
+        with session.transaction():
+            assert take(session) == []
+        session.hot.end_sessions(session.connection, [pid_of(locking), pid_of(changing)])
+        until(lambda: taken_by(session))
+        with pytest.raises(errors.DatabaseUnreachable):
+            writers.close()
+
+
+def taken_by(session: database.Session) -> list[bytes]:
+    with session.transaction():
+        return take(session)
 
 
 def test_a_turn_that_stands_still_loses_its_partitions(two_sessions: Two) -> None:

@@ -263,7 +263,7 @@ def _engine(database: Database, pool_size: int) -> sa.Engine:
 
 
 def _connect_postgres(url: str) -> psycopg.Connection[Any]:
-    connection = psycopg.connect(url, **hot_postgres.LINE)
+    connection = psycopg.connect(url, application_name=hot_postgres.MANAGEMENT, **hot_postgres.LINE)
     # The engine's statements are used on such connections too.
     for kind, dumper in packing.dumpers():
         connection.adapters.register_dumper(kind, dumper)

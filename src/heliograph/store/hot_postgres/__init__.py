@@ -18,6 +18,7 @@ from heliograph.store.hot_postgres.calendar import (
 from heliograph.store.hot_postgres.connection import (
     CHANNEL,
     LINE,
+    MANAGEMENT,
     Listener,
     at_once,
     begin,
@@ -78,6 +79,7 @@ from heliograph.store.hot_postgres.writing import keep_fact, write
 __all__ = [
     "CHANNEL",
     "LINE",
+    "MANAGEMENT",
     "Listener",
     "accept",
     "at_once",

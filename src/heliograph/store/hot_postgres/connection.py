@@ -27,6 +27,8 @@ SLEEPERS = 0x68656C696F
 CHANNEL = "heliograph"
 APPLICATION = "heliograph engine"
 """How the engine's sessions are called in the server's list of sessions."""
+MANAGEMENT = "heliograph"
+"""How all others of this program are called there."""
 LINE: dict[str, Any] = {
     "connect_timeout": 10,
     "keepalives_idle": 10,
@@ -137,13 +139,17 @@ def tidy(connection: Connection, _alone: contextlib.AbstractContextManager[Any])
 
 
 def stalled(connection: Connection) -> frozenset[tuple[int, str]]:
-    """The engine's sessions that stand in a transaction and wait for their process: (pid, since when, as text)."""
+    """Sessions that stand in a transaction and wait for their process: (pid, since when, as text).
+
+    They are the engine's, and those others of this program that hold up turns: whoever wrote, or keeps partitions.
+    """
     found = fetch(
         connection,
-        "SELECT pid, state_change::text FROM pg_stat_activity WHERE datname = current_database()"
-        " AND application_name = %s AND xact_start IS NOT NULL AND wait_event = 'ClientRead'"
-        " AND pid <> pg_backend_pid()",
-        (APPLICATION,),
+        "SELECT pid, state_change::text FROM pg_stat_activity a WHERE datname = current_database()"
+        " AND xact_start IS NOT NULL AND wait_event = 'ClientRead' AND pid <> pg_backend_pid()"
+        " AND (application_name = %s OR (application_name = %s AND (backend_xid IS NOT NULL OR EXISTS (SELECT FROM"
+        " pg_locks l WHERE l.pid = a.pid AND l.locktype = 'advisory' AND l.classid = %s::int8::oid))))",
+        (APPLICATION, MANAGEMENT, LOCKS),
     )
     return frozenset((int(pid), str(since)) for pid, since in found)
 
