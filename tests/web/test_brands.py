@@ -81,6 +81,13 @@ def test_a_brand_is_made_read_listed_and_replaced(api: Client) -> None:
     assert api.get("/brands/nobody").status_code == 404
 
 
+def test_snippets_may_be_a_list_alone(api: Client) -> None:
+    """Snippets that are given without `items` around them are the same snippets, and the list of brands stands."""
+    made = brand(api, "shop", snippets=SNIPPETS["items"])
+    assert made["snippets"] == SNIPPETS
+    assert [one["snippets"] for one in api.get("/brands").json()["results"]] == [SNIPPETS]
+
+
 def test_the_id_of_a_brand_may_hold_slashes(api: Client) -> None:
     """As ids of all kinds may: it stands percent-encoded in the path."""
     made = brand(api, "shops/vienna")

@@ -46,6 +46,13 @@ def offered(api: client.Client) -> list[str]:
     return found
 
 
+def test_a_page_names_a_brand_that_there_is(public_api: client.Client) -> None:
+    """A page in the look of a brand that there is not is refused, whatever stands in its id."""
+    for brand_id in ("nobody", "\0"):
+        answer = public_api.post(PUBLISH, {"brand_id": brand_id})
+        assert (answer.status_code, answer.json()["errors"][0]["path"]) == (400, "brand_id")
+
+
 def test_people_see_what_was_published(public_api: client.Client) -> None:
     """Until a page is published it follows the topics; then it stands until the next one, without deleted topics."""
     api = public_api

@@ -80,6 +80,8 @@ def define(given: Mapping[str, Any]) -> Definition:
     reader.snippets(snippets)
     if reader.faults:
         raise errors.InvalidInput(faults=reader.faults[: documents.MAX_FAULTS])
+    if isinstance(snippets, list):
+        snippets = {"items": snippets}
     made = Definition(name=str(name).strip(), settings=settings or {}, snippets=snippets)
     faults = _undrawable(made)
     if faults:

@@ -32,7 +32,9 @@ class Published(NamedTuple):
 
 def publish(connection: sa.Connection, workspace_id: int, page: core.Page, now: int, by: str) -> Published:
     """Let the sections and topics that stand now be shown with what this page says. Raises errors.InvalidInput."""
-    if page.brand_id and brands.read(connection, workspace_id, page.brand_id) is None:
+    if page.brand_id and (
+        "\x00" in page.brand_id or brands.read(connection, workspace_id, page.brand_id) is None
+    ):
         raise errors.InvalidInput.at("brand_id", f"there is no brand {page.brand_id!r}")
     # Two who publish at once do it one after the other.
     own = sa.select(schema.workspaces.c.id).where(schema.workspaces.c.id == workspace_id)
