@@ -130,6 +130,20 @@ def test_what_the_server_says_at_its_start(tmp_path: Path) -> None:
     assert "secret" not in said
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_server_that_is_told_to_end_at_its_first_line_ends_well(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    """A signal before its loop runs is heard as any other: it ends with 0, and says that all is kept."""
+    with program.start("serve", "--port", "0", database_url=f"sqlite:///{tmp_path}/h.db") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("Heliograph ")
+        process.send_signal(number)
+        said = process.stdout.read()
+        assert (process.wait(program.ENDS_WITHIN), "stopped: everything" in said) == (0, True), said
+    assert "Traceback" not in said
+
+
 def test_a_sqlite_file_has_one_server(lone_house: str, tell: program.Tell) -> None:
     """A second server on the same file says who has it, and one that was killed is in nobody's way."""
     with program.served(lone_house) as first:

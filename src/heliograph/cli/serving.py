@@ -62,9 +62,11 @@ def serve(
     ):
         application = _opened(chosen, played)
         try:
+            # Whoever sees the first line may tell it to end.
+            early = stopping.Early()
             _introduce(application, 0 if is_sqlite else _size(workers))
             engine = _engine(application, _size(workers))
-            stopping.run(functools.partial(web.serve, application, place, engine), follow=follow)
+            stopping.run(functools.partial(web.serve, application, place, engine), follow=follow, early=early)
         finally:
             application.close()
     terminal.say("stopped: everything that was accepted is kept")

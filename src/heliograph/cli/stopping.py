@@ -18,19 +18,38 @@ _INTERRUPTED = 130
 Follow = Annotated[bool, typer.Option("--while-stdin-is-open", hidden=True, help="End when stdin is closed.")]
 
 
-def run(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]], *, follow: bool) -> None:
+class Early:
+    """Whether this process was told to end before its loop could hear it; a second time ends it as it stands."""
+
+    def __init__(self) -> None:
+        self.is_told = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._hear)
+
+    def _hear(self, *_: object) -> None:
+        if self.is_told:
+            os._exit(_INTERRUPTED)
+        self.is_told = True
+
+
+def run(
+    work: Callable[[asyncio.Event], Coroutine[Any, Any, None]], *, follow: bool, early: Early | None = None
+) -> None:
     """Run a loop that works until the event it is given is set.
 
     The first SIGTERM or SIGINT sets it, the second ends the process as it stands. With `follow` it is also set when
-    stdin is closed: the other end of it is held by whoever started this process.
+    stdin is closed: the other end of it is held by whoever started this process. Where it was told `early`, nothing
+    begins.
     """
     import uvloop
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_until_told(work, follow))
+        runner.run(_until_told(work, follow, early))
 
 
-async def _until_told(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]], follow: bool) -> None:
+async def _until_told(
+    work: Callable[[asyncio.Event], Coroutine[Any, Any, None]], follow: bool, early: Early | None
+) -> None:
     stop = asyncio.Event()
 
     def hear() -> None:
@@ -41,6 +60,9 @@ async def _until_told(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, hear)
+    if early is not None and early.is_told:
+        hear()
+        return
     if follow:
         _follow_stdin(stop)
     await work(stop)
