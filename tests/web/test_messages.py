@@ -1,11 +1,14 @@
 """Messages over HTTP, in Courier's shape, with what our ledger knows besides."""
 
+import itertools
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from heliograph import channels
-from heliograph.store import messages
+from heliograph.core import effects
+from heliograph.store import messages, schema
 from tests.web import client
 
 NOON = 1_767_614_400_000
@@ -418,3 +421,38 @@ def test_what_a_list_was_sent_is_found_however_often_it_was_written_to(
         api.clock.move(1_000_000)
     assert found(api, list="news", recipient="ana") == ["ana"]
     assert found(api, list="news") == ["ben", "ben", "ben", "ben", "ana"]
+
+
+def test_an_old_send_that_still_writes_is_passed_over_in_no_walk(
+    api: client.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a send to a list writes after many later sends to it is found in its place in the walk."""
+    api.world.contact("ana", email="ana@example.com")
+    api.world.subscribe("news", "ana")
+    for number in range(7):
+        asked = {"to": {"list_id": "news"}, "content": {"title": str(number), "body": "hello"}}
+        assert api.post("/send", {"message": asked}).status_code == 200
+        if number == 0:
+            api.world.turns.take()
+            later = schema.timers.c.wake_at + 4_500_000
+            with api.store.writing() as connection:
+                held = sa.update(schema.timers).where(schema.timers.c.kind == int(effects.Timer.CURSOR))
+                assert connection.execute(held.values(wake_at=later)).rowcount > 0
+        api.decide()
+        api.clock.move(1_000_000)
+    (all_at_once,) = walk(api, 100, list_id="news")
+    assert [mail.subject for mail in api.mailbox.received] == ["1", "2", "3", "4", "0", "5", "6"]
+    monkeypatch.setattr(messages, "_SENDS_AT_ONCE", 2)
+    assert [*itertools.chain.from_iterable(walk(api, 2, list_id="news"))] == all_at_once
+
+
+def walk(api: client.Client, limit: int, **chosen: Any) -> list[list[bytes]]:
+    """The ids on the pages of a walk through messages, each of so many at most."""
+    pages: list[list[bytes]] = []
+    while not pages or len(pages[-1]) == limit:
+        before = pages[-1][-1] if pages else None
+        asked = messages.Filter(before=before, **chosen)
+        with api.store.reading() as connection:
+            page = messages.list_messages(connection, api.world.workspace_id, asked, limit, api.clock.now())
+        pages.append([sent.row.id for sent in page])
+    return pages

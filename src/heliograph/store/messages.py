@@ -6,8 +6,9 @@ was made, and where the messages of an event lie.
 
 from __future__ import annotations
 
+import heapq
 import itertools
-from collections.abc import Collection, Iterable, Iterator, Sequence, Sized
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -24,7 +25,7 @@ _EVENT = sa.func.coalesce(_REQUESTS.event, _EVENTS.event_type)
 _WIDTH = len(rows.Message._fields)
 _FIELDS = tuple(_MESSAGES[name] for name in (*rows.Message._fields, *report_rows.Reached._fields[2:]))
 _SENDS_AT_ONCE = 200
-"""The messages of so many sends to a list are looked through before it is asked whether a page is full."""
+"""The messages of so many sends to a list are looked through, one by one, before it is asked whether a page is full."""
 _COUNTED = 42
 """The bits of an id below its counter, which a run and its messages have from their event."""
 
@@ -75,7 +76,7 @@ def _listed(connection: sa.Connection, workspace_id: int, chosen: Filter, limit:
 
 
 def _walks(
-    connection: sa.Connection, workspace_id: int, chosen: Filter, found: Sized, limit: int
+    connection: sa.Connection, workspace_id: int, chosen: Filter, found: Collection[bytes], limit: int
 ) -> Iterator[Sequence[sa.ColumnElement[bool]]]:
     """What the rows of each walk meet: one of an index for each, not one OR, which would walk the whole ledger."""
     whose: list[list[sa.ColumnElement[bool]]] = [[]]
@@ -88,11 +89,17 @@ def _walks(
     if chosen.list_id is None:
         yield from whose
         return
-    for place, identity in enumerate(_sends_to(connection, workspace_id, chosen.list_id, chosen.before)):
-        if place and place % _SENDS_AT_ONCE == 0 and len(found) >= limit:
-            return
-        for of_mailing in _of_mailing(identity):
-            yield [of_mailing, *_any_of(whose)]
+    sends = _sends_to(connection, workspace_id, chosen.list_id, chosen.before)
+    while some := list(itertools.islice(sends, _SENDS_AT_ONCE)):
+        if len(found) >= limit:
+            # An older send may write yet: all its messages that are newer than the last of the page belong on it.
+            last = heapq.nlargest(limit, found)[-1]
+            for of_mailing in _of_mailings(some):
+                yield [of_mailing, _MESSAGES.id > last, *_any_of(whose)]
+            continue
+        for identity in some:
+            for of_mailing in _of_mailings([identity]):
+                yield [of_mailing, *_any_of(whose)]
 
 
 def _any_of(whose: Sequence[Sequence[sa.ColumnElement[bool]]]) -> Iterator[sa.ColumnElement[bool]]:
@@ -132,14 +139,14 @@ def _traced(connection: sa.Connection, workspace_id: int, trace: str) -> Sequenc
     found = requests.traced(connection, workspace_id, trace, identity)
     if found or identity is None:
         return [_MESSAGES.request_id.in_(found)]
-    return _of_mailing(identity)
+    return _of_mailings([identity])
 
 
-def _of_mailing(identity: bytes) -> Sequence[sa.ColumnElement[bool]]:
-    """What the messages of a mailing meet: those that it made, and those of runs that it started for its people."""
+def _of_mailings(identities: Sequence[bytes]) -> Sequence[sa.ColumnElement[bool]]:
+    """What the messages of mailings meet: those that they made, and those of runs that they started for people."""
     return [
-        (_MESSAGES.automation_id == identity) & _MESSAGES.run_id.is_(None),
-        _MESSAGES.request_id == identity,
+        _MESSAGES.automation_id.in_(identities) & _MESSAGES.run_id.is_(None),
+        _MESSAGES.request_id.in_(identities),
     ]
 
 
