@@ -69,7 +69,7 @@ NOT_ANSWERS = 4
 
 COMMITS = 4
 """However short a turn is to be, it takes as long as so many commits of the disk that it is on."""
-SHARED_BY = 4
+SHARED_BY = 6
 """While workspaces share the turns, each takes one part in so many of its time: all wait for all turns."""
 SHARED_FOR = 50
 """So many turns after one that was shared are still as short: who comes a little now and then is not gone between."""
