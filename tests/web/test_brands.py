@@ -2,8 +2,11 @@
 
 from typing import Any
 
+import msgspec
 import pytest
+import sqlalchemy as sa
 
+from heliograph.store import schema
 from heliograph.web import paging
 from tests.web.client import Client, faults
 
@@ -311,3 +314,15 @@ def test_a_walk_goes_on_behind_what_is_gone(api: Client, monkeypatch: pytest.Mon
             query = f"?cursor={page['paging']['cursor']}" if page["paging"]["more"] else None
         assert [one for one in seen if one in wanted] == wanted
     assert api.get("/brands?cursor=nowhere").status_code == 400
+
+
+def test_a_brand_that_an_earlier_version_kept_is_read(api: Client) -> None:
+    """A brand whose snippets were kept as a list, without `items` around it, is listed and changed as any other."""
+    made = brand(api, "shop")
+    kept = {"name": "Shop", "settings": {}, "snippets": []}
+    row = sa.update(schema.brands).where(schema.brands.c.id == "shop")
+    with api.store.writing() as connection:
+        connection.execute(row.values(definition=msgspec.json.encode(kept)))
+    assert [one["id"] for one in api.get("/brands").json()["results"]] == [made["id"]]
+    assert api.get("/brands/shop").json()["snippets"] == {"items": []}
+    assert api.put("/brands/shop", {"name": "Shop", "settings": {}}).status_code == 200

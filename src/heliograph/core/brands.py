@@ -89,6 +89,14 @@ def define(given: Mapping[str, Any]) -> Definition:
     return made
 
 
+def stored(written: str | bytes) -> Definition:
+    """A brand from what was kept of it; an earlier version kept snippets that came without their `items`."""
+    said = msgspec.json.decode(written)
+    if isinstance(said.get("snippets"), list):
+        said["snippets"] = {"items": said["snippets"]}
+    return msgspec.convert(said, Definition)
+
+
 def check_id(given: object) -> str | None:
     """The id that a new brand is to have; None: one is made. Raises errors.InvalidInput."""
     fault = None if given is None else ids.name_fault(given, "shop")

@@ -18,7 +18,6 @@ from heliograph.core import brands, documents, ids
 from heliograph.store import identities, numbered, routing_strategies, schema, templates, tenants, workspaces
 
 _BRANDS, _VERSIONS, _TEMPLATES = schema.brands.c, schema.brand_versions.c, schema.templates.c
-_definition = msgspec.json.Decoder(brands.Definition)
 
 
 class Brand(NamedTuple):
@@ -33,7 +32,7 @@ class Brand(NamedTuple):
 
 
 def _brand(row: Sequence[Any]) -> Brand:
-    return Brand._make((*row[:-1], _definition.decode(row[-1])))
+    return Brand._make((*row[:-1], brands.stored(row[-1])))
 
 
 _table = numbered.Table(schema.brands, Brand._fields, _brand)
