@@ -90,6 +90,8 @@ def test_what_is_published_is_a_version(api: Client) -> None:
     """A draft becomes the next version, one without changes does not, and an old one can be published again."""
     path = f"/notifications/{create(api, state=None)['id']}"
     assert api.get(path).json()["state"] == "DRAFT"
+    for where in (path, f"{path}/content"):
+        assert api.get(where, params={"version": "published"}).status_code == 404
 
     def versions() -> list[str]:
         return [one["version"] for one in api.get(f"{path}/versions").json()["versions"]]
@@ -98,6 +100,7 @@ def test_what_is_published_is_a_version(api: Client) -> None:
     for _ in range(2):
         assert api.post(f"{path}/publish").status_code == 204
         assert versions() == ["draft", "published:v001"]
+        assert api.get(path, params={"version": "published"}).json()["state"] == "PUBLISHED"
     changed = api.put(
         f"{path}/elements/e3", {"type": "text", "data": {"content": "New"}, "state": "PUBLISHED"}
     )

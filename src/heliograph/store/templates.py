@@ -68,11 +68,11 @@ class Template(NamedTuple):
         return (self.published or self.draft).name or self.id
 
     def in_version(self, named: str | None, known: Sequence[Version]) -> Version:
-        """The version of this name: `published` (None too; the draft, where nothing was), `draft`, or `v001`.
+        """The version of this name: `published`, `draft`, or `v001`; None is what is published, else the draft.
 
         Raises errors.NotFound where there is none.
         """
-        if named == "draft" or (named in (None, "published") and self.version == 0):
+        if named == "draft" or (named is None and self.version == 0):
             return Version(0, self.updated_at, self.draft)
         number = self.version if named in (None, "published") else number_of(named)
         for one in known:
