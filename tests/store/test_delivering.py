@@ -180,6 +180,41 @@ def test_who_lost_the_claim_changes_nothing(store: database.Database, session: d
     assert states == {lost.id: messages.State.UNCERTAIN, kept.id: messages.State.ACCEPTED}
 
 
+def test_an_answer_ends_its_own_claim_alone(store: database.Database, session: database.Session) -> None:
+    """What became of an earlier claim of the same worker ends no later one, nor what was claimed beside it."""
+    again, other = samples.message(1), samples.message(2)
+    plan(session, again)
+    claim(session)
+    assert settle(session, "w1", settled(again, messages.State.PLANNED)) != []
+    writes = rows.Writes()
+    writes.send_due = [samples.due(again)]
+    with session.transaction() as connection:
+        session.hot.write(connection, writes, (0,), samples.NOW)
+    claim(session, now=samples.NOW + 1)
+    plan(session, other)
+    claim(session)
+    late = replace(settled(again, messages.State.UNCERTAIN), reply=samples.reply(1))
+    assert settle(session, "w1", late, settled(other)) == [settled(other)]
+    assert [row["message_id"] for row in tables.rows(store, "claims")] == [again.id]
+    present = replace(settled(again), claimed_at=samples.NOW + 1)
+    assert settle(session, "w1", late, present) == [present]
+    states = {row["id"]: row["state"] for row in tables.rows(store, "messages")}
+    assert states == dict.fromkeys((again.id, other.id), messages.State.ACCEPTED)
+
+
+def test_of_two_answers_to_a_claim_the_first_is_stored(
+    store: database.Database, session: database.Session
+) -> None:
+    """A claim whose answer was on its way when it was called lost is answered twice in one turn: once is enough."""
+    one = samples.message(1)
+    plan(session, one)
+    claim(session)
+    answer, lost = settled(one), settled(one, messages.State.UNCERTAIN)
+    assert settle(session, "w1", answer, lost) == [answer]
+    (row,) = tables.rows(store, "messages")
+    assert row["state"] == messages.State.ACCEPTED
+
+
 def test_a_lease_runs_out_at_its_end_and_not_before(session: database.Session) -> None:
     """A claim belongs to its holder until its lease is over; then it is found with the instant of the claim."""
     event = samples.event(1)

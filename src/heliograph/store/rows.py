@@ -6,7 +6,7 @@ Law: no SQL and no decisions here; a field's meaning stands once, in schema.py. 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -390,3 +390,8 @@ class Settled(msgspec.Struct, frozen=True, array_like=True):
     def yields(self) -> bool:
         """Whether it ends here, unless a report tells that it was handed over."""
         return self.lost is not None and self.settled_at is not None
+
+
+def first_answers(settled: Sequence[Settled]) -> list[Settled]:
+    """Of each claim its first answer: one that was on its way when its claim was called lost is told before that."""
+    return [*{(one.message_id, one.claimed_at): one for one in reversed(settled)}.values()][::-1]

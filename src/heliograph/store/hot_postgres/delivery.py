@@ -99,6 +99,7 @@ def settle(connection: Connection, worker: str, settled: Sequence[rows.Settled])
 
     What follows from it (`retry`, `reply`) is for the turn to see to.
     """
+    answered = rows.first_answers(settled)
     values = packing.columns(
         (Integers, Identities, Bigints, Smallints, Bigints, Texts, Texts, Smallints),
         [
@@ -106,11 +107,11 @@ def settle(connection: Connection, worker: str, settled: Sequence[rows.Settled])
                 *(s.workspace_id, s.message_id, s.claimed_at, s.state),
                 *(s.settled_at, s.attempts, s.error, int(s.yields)),
             )
-            for s in settled
+            for s in answered
         ],
     )
     ours = set(fetch(connection, _SETTLE, (*values, worker)))
-    held = [entry for entry in settled if (entry.message_id, entry.claimed_at) in ours]
+    held = [entry for entry in answered if (entry.message_id, entry.claimed_at) in ours]
     move(connection, [(*s.moved, s.workspace_id, s.message_id) for s in held if s.moved is not None])
     named = {(s.workspace_id, s.reference): s.message_id for s in held if s.reference is not None}
     if named:

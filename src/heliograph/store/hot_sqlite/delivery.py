@@ -76,10 +76,10 @@ _ACCEPT = (
     f"UPDATE messages SET state = coalesce(reached, {_ACCEPTED}), settled_at=?, attempts=?, error=NULL"
     " WHERE workspace_id=? AND id=?"
 )
-_RELEASE = Work("DELETE FROM claims WHERE claimed_by = ? AND", "message_id")
+_RELEASE = Work("DELETE FROM claims WHERE claimed_by = ? AND claimed_at = ? AND", "message_id")
 _RELEASE_TELLING = (
-    "WITH wanted(a, b) AS (VALUES {}) DELETE FROM claims WHERE (workspace_id, message_id) IN"
-    " (SELECT a, b FROM wanted) AND claimed_by = ? RETURNING message_id"
+    "WITH wanted(a, b, c) AS (VALUES {}) DELETE FROM claims WHERE (workspace_id, message_id, claimed_at) IN"
+    " (SELECT a, b, c FROM wanted) AND claimed_by = ? RETURNING message_id, claimed_at"
 )
 
 
@@ -88,8 +88,9 @@ def settle(connection: Connection, worker: str, settled: Sequence[rows.Settled])
 
     What follows from it (`retry`, `reply`) is for the turn to see to.
     """
-    ours = _release(connection, worker, {(entry.workspace_id, entry.message_id) for entry in settled})
-    held = [entry for entry in settled if entry.message_id in ours]
+    answered = rows.first_answers(settled)
+    ours = _release(connection, worker, [(s.workspace_id, s.message_id, s.claimed_at) for s in answered])
+    held = [entry for entry in answered if (entry.message_id, entry.claimed_at) in ours]
     accepted = [(s.settled_at, s.attempts, s.workspace_id, s.message_id) for s in held if _is_accepted(s)]
     connection.executemany(_ACCEPT, accepted)
     if len(accepted) < len(held):
@@ -112,19 +113,25 @@ def settle(connection: Connection, worker: str, settled: Sequence[rows.Settled])
     return held
 
 
-def _release(connection: Connection, worker: str, claimed: Collection[tuple[int, bytes]]) -> set[bytes]:
-    """Give these claims up, but for those that are somebody else's; gives the messages of which they were."""
-    by_workspace: dict[int, list[bytes]] = {}
-    for workspace_id, message_id in sorted(claimed):
-        by_workspace.setdefault(workspace_id, []).append(message_id)
+def _release(
+    connection: Connection, worker: str, claimed: Sequence[tuple[int, bytes, int]]
+) -> set[tuple[bytes, int]]:
+    """Give these claims up, each as it was made then, but for those that are somebody else's; gives which they were."""
+    by_claim: dict[tuple[int, int], list[bytes]] = {}
+    for workspace_id, message_id, claimed_at in sorted(claimed):
+        # What is claimed at once has one instant: there are few of them.
+        by_claim.setdefault((workspace_id, claimed_at), []).append(message_id)
     connection.execute("SAVEPOINT release")
-    released = sum(_RELEASE(connection, (worker,), *one) for one in by_workspace.items())
+    released = sum(
+        _RELEASE(connection, (worker, claimed_at), workspace_id, those)
+        for (workspace_id, claimed_at), those in by_claim.items()
+    )
     if released == len(claimed):
-        ours = {message_id for _, message_id in claimed}
+        ours = {(message_id, claimed_at) for _, message_id, claimed_at in claimed}
     else:
         # Only then it matters which: to have each told costs as much as to delete it.
         connection.execute("ROLLBACK TO release")
-        ours = {row[0] for row in wanted(connection, _RELEASE_TELLING, "(?,?)", claimed, (worker,))}
+        ours = set(wanted(connection, _RELEASE_TELLING, "(?,?,?)", claimed, (worker,)))
     connection.execute("RELEASE release")
     return ours
 
