@@ -325,3 +325,23 @@ def test_options_are_those_of_the_path(api: client.Client) -> None:
         assert [answer.headers["allow"] for answer in told] == [methods] * 2
         assert [answer.status_code for answer in told] == [200, 405]
     assert api.send("OPTIONS", "/nowhere").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "possible", "impossible"),
+    [
+        ("/lists", "gone.weekly", "gar*bage"),
+        ("/profiles/ana/lists", "gone.weekly", "a..b"),
+        ("/audiences", "gone|one", "x" * 256),
+        ("/notifications", "gone", "gar|bage"),
+        ("/tenants", "gone|one", "x" * 201),
+        ("/users/ana/tenants", "gone|one", "x" * 201),
+    ],
+)
+def test_what_no_page_can_have_given_is_no_cursor(
+    lone_api: client.Client, path: str, possible: str, impossible: str
+) -> None:
+    """A walk goes on behind an id that is there no more; what cannot be an id of the list is refused at `cursor`."""
+    assert lone_api.get(path, params={"cursor": possible}).status_code == 200
+    refused = lone_api.get(path, params={"cursor": impossible})
+    assert (refused.status_code, client.faults(refused)) == (400, {"cursor": "is none that this list gave"})

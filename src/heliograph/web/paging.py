@@ -87,8 +87,16 @@ def page_behind(
 def page_of_ids(
     cursor: str | None, whole: Sequence[One], id_of: Callable[[One], str], limit: int = PER_PAGE
 ) -> Page[One]:
-    """The same of a list that is put in the order of ids."""
-    return page(sorted((one for one in whole if id_of(one) > (cursor or "")), key=id_of), id_of, limit)
+    """The same of a list that is put in the order of ids, which are names. Raises errors.InvalidQuery."""
+    after = key_of(cursor, lambda given: ids.name_fault(given, "order-shipped"))
+    return page(sorted((one for one in whole if id_of(one) > after), key=id_of), id_of, limit)
+
+
+def key_of(cursor: str | None, fault: Callable[[str], str | None]) -> str:
+    """The id that people chose which a cursor is; `fault` says why one is none. Raises errors.InvalidQuery."""
+    if cursor and fault(cursor) is not None:
+        raise unknown_cursor()
+    return cursor or ""
 
 
 def id_of(cursor: str | None) -> bytes | None:

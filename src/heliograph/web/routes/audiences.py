@@ -81,11 +81,9 @@ class MemberPage(msgspec.Struct):
 def list_audiences(request: Call) -> Response[AudiencePage]:
     """List the audiences, a hundred a page."""
     query, ignored = request.read_courier_query(paging.CursorQuery)
-    who = request.principal
+    who, after = request.principal, paging.key_of(query.cursor, _id_fault)
     with request.services.database.reading() as connection:
-        found = stored.page(
-            connection, who.workspace_id, who.tenant_id, query.cursor or "", paging.PER_PAGE + 1
-        )
+        found = stored.page(connection, who.workspace_id, who.tenant_id, after, paging.PER_PAGE + 1)
     page = paging.page(found, lambda one: one.id)
     listed = [_shown(one) for one in page.items]
     return Response(AudiencePage(listed, page.paging), headers=ignored_header(ignored))
@@ -105,8 +103,8 @@ def put_audience(request: Call) -> Response[Put]:
     """Create an audience, or change what is given of it."""
     ignored, given, who = subscribers.no_query(request), request.read_object(), request.principal
     identity = request.part("audience_id")
-    if len(identity) > _LONGEST_ID:
-        raise errors.InvalidInput.at("audience_id", f"takes at most {_LONGEST_ID} characters")
+    if fault := _id_fault(identity):
+        raise errors.InvalidInput.at("audience_id", fault)
     said = {name: value for name, value in given.items() if value is not None}
     changes, faults = readers.checked(said, {"name": readers.name, "description": readers.description})
     # They have columns of their own, and PostgreSQL's texts hold none.
@@ -181,6 +179,10 @@ def _shown(one: stored.Audience) -> Audience:
         created_at=schedule.write_instant(one.created_at),
         updated_at=schedule.write_instant(one.updated_at),
     )
+
+
+def _id_fault(identity: str) -> str | None:
+    return f"takes at most {_LONGEST_ID} characters" if len(identity) > _LONGEST_ID else None
 
 
 HANDLERS = (list_audiences, read_audience, put_audience, delete_audience, list_members)

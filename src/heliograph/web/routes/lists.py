@@ -71,11 +71,9 @@ def list_lists(request: Call) -> Response[ListPage]:
         pattern = core_lists.check_pattern(query.pattern, "pattern") if query.pattern else None
     except errors.InvalidInput as fault:
         raise errors.InvalidQuery(faults=fault.faults) from None
-    who = request.principal
+    who, after = request.principal, paging.key_of(query.cursor, core_lists.id_fault)
     with request.services.database.reading() as connection:
-        found = stored.page(
-            connection, who.workspace_id, who.tenant_id, pattern, query.cursor or "", paging.PER_PAGE + 1
-        )
+        found = stored.page(connection, who.workspace_id, who.tenant_id, pattern, after, paging.PER_PAGE + 1)
     page = paging.page(found, lambda one: one.id)
     return Response(
         ListPage([_list(one) for one in page.items], page.paging), headers=ignored_header(ignored)

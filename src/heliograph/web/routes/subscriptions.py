@@ -173,9 +173,10 @@ def list_lists_of_profile(request: Call) -> Response[ProfileListPage]:
     """List the lists that somebody is on."""
     query, ignored = request.read_courier_query(paging.CursorQuery)
     who, user_id = request.principal, request.part("user_id")
+    after = paging.key_of(query.cursor, core_lists.id_fault)
     with request.services.database.reading() as connection:
         found = stored.memberships(
-            connection, who.workspace_id, who.tenant_id, user_id, query.cursor or "", paging.PER_PAGE + 1
+            connection, who.workspace_id, who.tenant_id, user_id, after, paging.PER_PAGE + 1
         )
     page = paging.page(found, lambda one: one.list.id)
     listed = [

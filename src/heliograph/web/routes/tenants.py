@@ -17,7 +17,7 @@ from heliograph import errors
 from heliograph.core import consent, people, tenants
 from heliograph.store import preference_topics
 from heliograph.store import tenants as store
-from heliograph.web import tenant_defaults
+from heliograph.web import paging, tenant_defaults
 from heliograph.web.calls import Call, ignored_header, in_thread
 
 TAG = "Tenants"
@@ -136,7 +136,7 @@ def list_tenants(request: Call) -> Response[Tenants]:
             who.workspace_id,
             who.tenant_id,
             query.parent_tenant_id,
-            query.cursor or "",
+            paging.key_of(query.cursor, _id_fault),
             limit + 1,
         )
         defaults = _defaults(connection, who.workspace_id, found[:limit])
@@ -162,8 +162,8 @@ def put_tenant(request: Call) -> Response[Tenant]:
     """Make a tenant, or let it say something else."""
     _, ignored = request.read_courier_query(NoQuery)
     identity, given, who = request.part("tenant_id"), request.read_object(), request.principal
-    if not 1 <= len(identity) <= tenants.MAX_ID:
-        raise errors.InvalidInput.at("tenant_id", f"takes 1 to {tenants.MAX_ID} characters")
+    if fault := _id_fault(identity):
+        raise errors.InvalidInput.at("tenant_id", fault)
     request.speaking_for(identity)
     services = request.services
     said = tenants.define(given, services.settings.default_region or None)
@@ -228,7 +228,7 @@ def list_user_tenants(request: Call) -> Response[UserTenants]:
         found = store.memberships(
             connection,
             who.workspace_id,
-            query.cursor or "",
+            paging.key_of(query.cursor, _id_fault),
             limit + 1,
             user_id=user_id,
             tenant_id=who.tenant_id,
@@ -356,6 +356,11 @@ def _page(url: str, keys: list[str], query: PageQuery, parent: str | None = None
         on = {**narrowed, "cursor": cursor, **({} if query.limit is None else {"limit": limit})}
         page |= {"cursor": cursor, "next_url": f"{url}?{urlencode(on)}"}
     return page
+
+
+def _id_fault(identity: str) -> str | None:
+    is_one = 1 <= len(identity) <= tenants.MAX_ID
+    return None if is_one else f"takes 1 to {tenants.MAX_ID} characters"
 
 
 HANDLERS = (
