@@ -96,6 +96,27 @@ def test_a_message_that_speaks_of_no_event_is_told_alone(house: str, tell: progr
         assert words in told.out
 
 
+def test_a_request_to_several_is_told_by_its_messages(house: str, tell: program.Tell) -> None:
+    """While it waits a request is told of as one; once it was taken up, each message that it became."""
+    with world(house) as play:
+        people = [{"email": f"{name}@example.com"} for name in ("ana", "ben")]
+        said = core_requests.read({"message": {"to": people, "content": {"title": "t", "body": "b"}}})[0]
+        now, body = play.clock.now(), msgspec.json.encode(said)
+        identity = ids.mint(now, 0, ids.partition_of_subject(play.workspace_id, "r"), 1)
+        row = request_rows.Request(
+            play.workspace_id, identity, ids.partition_of(identity), None, body, now, None, None, None, None
+        )
+        with play.app.store.writing() as connection:
+            requests.put(connection, row)
+        waiting = tell("explain", ids.wire(identity))
+        play.run_until_idle()
+    assert (waiting.code, "ENQUEUED" in waiting.out) == (0, True)
+    told = tell("explain", ids.wire(identity))
+    assert told.code == 0, told
+    for words in ("email to ana@example.com: accepted", "email to ben@example.com: accepted"):
+        assert words in told.out
+
+
 def test_why_nothing_was_sent(house: str, tell: program.Tell) -> None:
     """A rule that did not match shows the condition that failed, with what stood there."""
     with world(house) as play:

@@ -37,7 +37,8 @@ def explain(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="ID", help="The id of an event or a message, or what a provider calls a message by."
+            metavar="ID",
+            help="The id of an event, a message or a request, or what a provider calls a message by.",
         ),
     ],
     workspace: options.Workspace = "default",
@@ -45,8 +46,9 @@ def explain(
 ) -> None:
     """Tell what became of an event: every rule of its type, why it ran or not, and every message with its attempts.
 
-    Given a message, tell of the event that it speaks of, or of itself where there is none. All of it is read from what
-    was stored when it was decided, and stays true when rules change.
+    Given a message, tell of the event that it speaks of, or of itself where there is none; given a request to several,
+    tell of its newest messages. All of it is read from what was stored when it was decided, and stays true when rules
+    change.
     """
     name = name.strip()
     with options.opened(database) as store:

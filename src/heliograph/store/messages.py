@@ -208,11 +208,17 @@ def of_event(
 
 
 def named(connection: sa.Connection, workspace_id: int, name: str, at_most: int, now: int) -> list[Sent]:
-    """The message with this id, else the newest that a provider calls by this name: then all are looked through."""
+    """The message with this id, else the newest of the request that has it, or that a provider calls by this name.
+
+    By a provider's name all are looked through.
+    """
     identity = ids.parse(name) or ids.of_wire(name)
     found = None if identity is None else read_message(connection, workspace_id, None, identity, now)
     if found is not None:
         return [found]
+    of_request = [] if identity is None else _listed(connection, workspace_id, Filter(trace=name), at_most)
+    if of_request:
+        return sorted(of_request, key=lambda sent: sent.row.id, reverse=True)[:at_most]
     return list_messages(connection, workspace_id, Filter(references=[name]), at_most, now)
 
 
