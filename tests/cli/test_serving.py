@@ -11,6 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from heliograph import app
 from heliograph.store import database, definitions, queues
 from tests.cli import program
 
@@ -245,6 +246,20 @@ def test_a_web_alone_accepts_and_a_worker_alone_decides(server_url: str, tell: p
             until(client, f"/api/automation/events/{event}", "processed")
             worker.terminate()
             assert worker.wait(program.ENDS_WITHIN) == 0
+
+
+def test_a_worker_that_is_told_to_end_before_its_loop_ends_well(
+    server_url: str, tell: program.Tell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal that comes while a worker opens its database is heard: nothing begins, and it ends with 0."""
+    monkeypatch.setattr(app, "refuse_shared_clock", lambda *_, **__: os.kill(os.getpid(), signal.SIGINT))
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        told = tell("worker", "--database", server_url)
+    finally:
+        for number, heard in before.items():
+            signal.signal(number, heard)
+    assert (told.code, "at work" in told.out + told.err) == (0, False), told
 
 
 def test_a_play_takes_sqlite(server_url: str, tell: program.Tell) -> None:

@@ -28,10 +28,11 @@ def worker(
             " HELIOGRAPH_DATABASE_URL=postgresql://user@host/name"
         )
     logs.configure(chosen.log_level)
+    early = stopping.Early()
     application = app.App(chosen)
     try:
         app.refuse_shared_clock(application.store, scaled=False)
-        stopping.run(functools.partial(_work, application), follow=follow)
+        stopping.run(functools.partial(_work, application), follow=follow, early=early)
     finally:
         application.close()
 
