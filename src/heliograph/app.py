@@ -46,6 +46,8 @@ _log = structlog.get_logger(__name__)
 _SECOND = 1_000_000
 _HOUR = 3_600 * _SECOND
 _DAY = 24 * _HOUR
+_COMPARE_SECONDS = 5.0
+"""Seconds between two looks at the database's clock: claims are looked at in each third of a lease."""
 _POSTGRESQL_SECONDS = 0.100
 _SQLITE_SECONDS, _HURRIED_SECONDS = 0.040, 0.015
 """A larger turn writes fewer pages for each message, and holds up who waits for an answer."""
@@ -66,14 +68,15 @@ class App:
         Only what makes ways goes to another process: with ways that are made, deliveries stay in this one.
         """
         self.settings = settings
-        self.clock = clock or clocks.WallClock()
         self.store = database.Database(
             settings.database_url,
             pool_size=settings.pool_size,
             safe=safe.opened(settings.secret_key, settings.secret_key_file),
         )
+        self.clock = clock or (clocks.WallClock() if self.store.is_sqlite else clocks.SharedClock())
         try:
             self.store.check()
+            self.agree_on_time()
         except errors.HeliographError:
             self.store.close()
             raise
@@ -239,6 +242,27 @@ class App:
             "in_flight": 0 if self._delivery is None else self._delivery.in_flight,
             "handed_over": {} if self._delivery is None else dict(self._delivery.counts),
         }
+
+    def agree_on_time(self) -> None:
+        """Go by the database's clock where this machine's is apart from it (PostgreSQL)."""
+        if isinstance(self.clock, clocks.SharedClock) and self.clock.agree(self.store.told_time):
+            _log.warning("clocks_apart", ahead_by_seconds=round(self.clock.ahead / _SECOND, 1))
+
+    @contextlib.asynccontextmanager
+    async def on_time(self) -> AsyncIterator[None]:
+        """Until left, look again and again whether the clocks still agree (PostgreSQL)."""
+        looking = asyncio.create_task(self._stay_on_time())
+        try:
+            yield
+        finally:
+            looking.cancel()
+
+    async def _stay_on_time(self) -> None:
+        while True:
+            await asyncio.sleep(_COMPARE_SECONDS)
+            # A database that is away tells no time: it is asked again.
+            with contextlib.suppress(errors.HeliographError):
+                await asyncio.to_thread(self.agree_on_time)
 
     # ── running ─────────────────────────────────────────────────────────────────────────────────────
 

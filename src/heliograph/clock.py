@@ -8,9 +8,12 @@ a manual one stands still until it is told to move.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 SECOND = 1_000_000
+APART = SECOND
+"""Clocks that differ by less (µs) are left as they are."""
 
 
 class Clock(Protocol):
@@ -40,6 +43,44 @@ class WallClock:
     def span(self, seconds: float) -> int:
         """A second is a second."""
         return int(seconds * SECOND)
+
+
+class SharedClock:
+    """The real time of all who share one database: this machine's own, unless it is apart from the database's.
+
+    A lease that one machine wrote is over for all at the same moment, whatever their own clocks say.
+    """
+
+    def __init__(self, wall: Clock | None = None):
+        self._wall = wall or WallClock()
+        self.ahead = 0
+        """By how much (µs) this machine's clock is taken to be ahead of the database's."""
+
+    def now(self) -> int:
+        """The present instant (µs), as the database has it."""
+        return self._wall.now() - self.ahead
+
+    def wall_seconds(self, span: int) -> float:
+        """A second is a second."""
+        return span / SECOND
+
+    def span(self, seconds: float) -> int:
+        """A second is a second."""
+        return int(seconds * SECOND)
+
+    def agree(self, tell: Callable[[], int]) -> bool:
+        """Ask what time it is (µs), and go by that; gives whether that was news.
+
+        An answer that took long says too little: then all stays as it is, until it is asked again.
+        """
+        asked = self._wall.now()
+        told = tell()
+        took = self._wall.now() - asked
+        if not 0 <= took < APART:
+            return False
+        ahead = asked + took // 2 - told
+        before, self.ahead = self.ahead, ahead if abs(ahead) >= APART else 0
+        return abs(before - self.ahead) >= APART
 
 
 class ScaledClock:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from heliograph import testing
+from heliograph import app, clock, settings, testing
 from heliograph.store import batches, erasures, hot_postgres, people
 from tests import tables
 from tests.engine import acts
@@ -231,6 +231,30 @@ def test_a_late_answer_ends_no_later_claim(pair: tuple[testing.World, testing.Wo
     assert [attempt.outcome for attempt in message.attempts] == ["uncertain", "accepted"]
     assert one.explain(event).runs[0].result.outcome == "executed"
     assert len(one.mailbox.received + other.mailbox.received) == 2
+
+
+def test_machines_whose_clocks_are_apart_agree_on_the_time(ready_postgres_url: str) -> None:
+    """Of two workers one is ahead by minutes: what one holds is not over for the other before a lease has passed."""
+    told = clock.WallClock().now()
+    walls = [clock.ManualClock(told), clock.ManualClock(told + 300_000_000)]
+    chosen = settings.Settings(database_url=ready_postgres_url)
+    apps = [app.App(chosen, clock.SharedClock(wall)) for wall in walls]
+    try:
+        assert abs(apps[0].clock.now() - apps[1].clock.now()) < LEASE
+        walls[0].move(-3_600_000_000)
+        for one in apps:
+            one.agree_on_time()
+        assert abs(apps[0].clock.now() - apps[1].clock.now()) < LEASE
+    finally:
+        for one in apps:
+            one.close()
+
+
+def test_on_postgresql_time_is_shared(ready_postgres_url: str) -> None:
+    """Whoever opens a database that processes share goes by its clock; a file is one machine's."""
+    application = app.App(settings.Settings(database_url=ready_postgres_url))
+    application.close()
+    assert isinstance(application.clock, clock.SharedClock)
 
 
 def hand_over(world: testing.World) -> None:

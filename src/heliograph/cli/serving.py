@@ -141,7 +141,8 @@ async def _engine(application: App, workers: int) -> AsyncIterator[None]:
     hands = crew.Crew(workers, settings.environment(application.settings))
     running = asyncio.create_task(hands.run())
     try:
-        yield
+        async with application.on_time():
+            yield
     finally:
         hands.stop()
         await running

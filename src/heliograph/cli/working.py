@@ -38,7 +38,7 @@ def worker(
 
 
 async def _work(application: App, stop: asyncio.Event) -> None:
-    async with application.engine_in_threads():
+    async with application.on_time(), application.engine_in_threads():
         for line in settings.mistyped():
             terminal.say(line)
         terminal.say(f"worker {os.getpid()} is at work on {options.shown(application.settings.database_url)}")

@@ -24,6 +24,8 @@ from heliograph import errors
 from heliograph.store import hot_postgres, hot_sqlite, migrations, packing
 from heliograph.store import safe as safes
 
+TIME_IS = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::int8"
+"""The one question for the time: all else comes with it."""
 _BUSY_MILLISECONDS = 5_000
 _ENGINE_CACHE, _CACHE = 24_576, 4_096
 """How much of a SQLite file each connection keeps in memory (KiB); the system keeps the rest."""
@@ -165,6 +167,11 @@ class Database:
         with refusals(), self._engine.connect() as connection:
             connection.execute(sa.text("SELECT pg_notify(:channel, '')"), {"channel": hot_postgres.CHANNEL})
             connection.commit()
+
+    def told_time(self) -> int:
+        """What time it is (µs) on the server's clock (PostgreSQL): for comparing clocks, and nothing else."""
+        with refusals(), self._engine.connect() as connection:
+            return int(connection.execute(sa.text(TIME_IS)).scalar_one())
 
     def listener(self) -> hot_postgres.Listener:
         """A connection for a worker's sleep (PostgreSQL)."""
