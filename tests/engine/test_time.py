@@ -4,7 +4,8 @@ import pytest
 
 from heliograph import testing
 from heliograph.core import ids
-from heliograph.store import held
+from heliograph.engine import match
+from heliograph.store import held, history
 from tests import tables
 from tests.engine import acts
 
@@ -88,6 +89,84 @@ def test_what_is_too_old_after_a_pause_is_let_go(world: testing.World) -> None:
     found = world.explain(old)
     assert (found.event.status, found.event.error, found.runs) == ("processed", "expired_while_paused", [])
     assert acts.outcomes(world, young) == ["executed"]
+
+
+def test_a_pause_that_ends_by_itself_lets_go_of_what_is_too_old(world: testing.World) -> None:
+    """After a pause of more than a day that its `paused_until` ended, events from its beginning are done with too."""
+    acts.steer(world, is_paused=True, paused_until=world.clock.now() + 30 * HOUR)
+    world.clock.move(SECOND)
+    (old,) = happen(world)
+    world.pass_time(hours=29)
+    (young,) = happen(world)
+    world.pass_time(hours=2)
+    found = world.explain(old)
+    assert (found.event.status, found.event.error, found.runs) == ("processed", "expired_while_paused", [])
+    assert acts.outcomes(world, young) == ["executed"]
+
+
+def test_a_pause_is_judged_by_its_end_not_by_when_its_events_are_reached(world: testing.World) -> None:
+    """Events that were young when a pause ended, and then waited through a standstill, are held, not done with."""
+    acts.steer(world, is_paused=True)
+    (event,) = happen(world)
+    world.clock.move(HOUR)
+    acts.steer(world, is_paused=False)
+    world.clock.move(24 * HOUR + SECOND)
+    world.run_until_idle()
+    assert not acts.outcomes(world, event)
+    assert world.explain(event).event.error == "held: it waited longer than the misfire grace"
+
+
+def test_a_standstill_is_no_pause(world: testing.World) -> None:
+    """Events that wait while nothing works are held for an operator, whatever else of the control record changes."""
+    (event,) = happen(world)
+    world.clock.move(24 * HOUR)
+    acts.steer(world, hold_deliveries=True)
+    world.clock.move(SECOND)
+    acts.steer(world, hold_deliveries=False)
+    world.run_until_idle()
+    assert world.explain(event).event.error == "held: it waited longer than the misfire grace"
+    identity = ids.parse(event)
+    assert identity is not None
+    with world.app.store.writing() as connection:
+        assert held.release(connection, world.workspace_id, [identity], world.clock.now()) == 1
+    world.pass_time(minutes=1)
+    assert acts.outcomes(world, event) == ["executed"]
+
+
+def test_a_pause_may_last_as_long_as_events_may_wait_through_it(database_url: str) -> None:
+    """Where events may grow older than the misfire grace in a pause, they are decided after it, not held."""
+    with testing.World(database_url, max_event_age_hours=72) as world:
+        acts.steer(world, is_paused=True)
+        (event,) = happen(world)
+        world.clock.move(60 * HOUR)
+        acts.steer(world, is_paused=False)
+        world.run_until_idle()
+        assert acts.outcomes(world, event) == ["executed"]
+
+
+def test_what_failed_before_a_pause_did_not_wait_through_it(
+    world: testing.World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failed event that an operator has tried again is decided, however old it is and whatever was paused since."""
+    decide = match.match
+
+    def raising(*_: object) -> None:
+        raise RuntimeError("a fault of the program")
+
+    monkeypatch.setattr(match, "match", raising)
+    (event,) = happen(world)
+    world.pass_time(hours=1)
+    assert world.explain(event).event.status == "failed"
+    monkeypatch.setattr(match, "match", decide)
+    world.pass_time(hours=48)
+    acts.steer(world, is_paused=True)
+    acts.steer(world, is_paused=False)
+    identity = ids.parse(event)
+    assert identity is not None
+    with world.app.store.writing() as connection:
+        assert history.retry_event(connection, world.workspace_id, None, identity, world.clock.now())
+    world.run_until_idle()
+    assert acts.outcomes(world, event) == ["executed"]
 
 
 # ── too late ────────────────────────────────────────────────────────────────────────────────────────

@@ -153,14 +153,21 @@ def _fresh(now: int, age: int) -> bytes:
 
 
 def late(
-    desk: desks.Desk, limits: Limits, control_updated_at: int, event: rows.Event
+    desk: desks.Desk, limits: Limits, pause_ended_at: int, event: rows.Event, since: int | None
 ) -> tuple[events.State, str] | None:
-    """What becomes of an event that has waited too long to be decided, and why; None where it is not too late."""
+    """What becomes of an event that has waited too long to be decided, and why; None where it is not too late.
+
+    `since` is when another try of it was due. What waited through a pause is due from the pause's end on, and what an
+    operator let go is never too late.
+    """
     if event.id >= _fresh(desk.now, min(limits.max_event_age, limits.misfire_grace)):
         return None
-    waited = desk.now - ids.created_at(event.id)
-    if waited > limits.max_event_age and control_updated_at >= ids.created_at(event.id):
+    tries = desk.attempts.get((event.workspace_id, event.id))
+    if tries == 0:
+        return None
+    due_at = ids.created_at(event.id) if since is None else since
+    if pause_ended_at - due_at > limits.max_event_age:
         return events.State.PROCESSED, "expired_while_paused"
-    if waited > limits.misfire_grace and (event.workspace_id, event.id) not in desk.attempts:
+    if tries is None and desk.now - max(due_at, pause_ended_at) > limits.misfire_grace:
         return events.State.HELD, "held: it waited longer than the misfire grace"
     return None

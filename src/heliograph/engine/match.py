@@ -72,7 +72,7 @@ class Workspace:
         self.invoke = functools.partial(invoke, self)
         self.id, self.version = identity, stored.version
         self.library = stored.library
-        self.control_updated_at = stored.control_updated_at
+        self.pause_ended_at = stored.pause_ended_at
         self.default_subject: str = (_decode(stored.settings) or {}).get("default_subject", "")
         self.definitions = stored
         self.wishes = wishes.Wishes(stored, asks=(_decode(stored.settings) or {}).get("consents", False))

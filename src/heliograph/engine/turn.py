@@ -218,7 +218,7 @@ class Turns:
 
     # ── one input ───────────────────────────────────────────────────────────────────────────────────
 
-    def _attempt_event(self, desk: desks.Desk, event: rows.Event) -> None:
+    def _attempt_event(self, desk: desks.Desk, event: rows.Event, since: int | None = None) -> None:
         tries = desk.attempts.get((event.workspace_id, event.id), 0) + 1
         fault = self._culprits.pop((event.workspace_id, event.id), None)
         workspace = self._workspaces[event.workspace_id]
@@ -226,7 +226,7 @@ class Turns:
         late: tuple[events.State, str] | None = None
         if fault is None:
             try:
-                late = bounds.late(desk, self._limits, workspace.control_updated_at, event)
+                late = bounds.late(desk, self._limits, workspace.pause_ended_at, event, since)
                 made = None if late is not None else self._match(desk, workspace, event)
             except Exception as raised:  # noqa: BLE001 - a decision that raises marks its own input (E2)
                 fault = raised
@@ -276,7 +276,7 @@ class Turns:
         if timer.kind == effects.Timer.EVENT:
             event = desk.events.get(key)
             if event is not None:
-                self._attempt_event(desk, event)
+                self._attempt_event(desk, event, timer.wake_at)
             return
         fault = self._culprits.pop(key, None)
         decide = self._chapters.get(timer.kind)

@@ -24,7 +24,7 @@ from heliograph.core import (
     segments,
 )
 from heliograph.core import sending_policies as core_policies
-from heliograph.store import preference_topics, providers, schema, sending_policies, teams
+from heliograph.store import preference_topics, providers, schema, sending_policies, teams, workspaces
 
 _strategy = msgspec.json.Decoder(routing_strategies.Definition)
 
@@ -55,7 +55,8 @@ class Definitions(NamedTuple):
 
     version: int
     settings: bytes | str
-    control_updated_at: int
+    pause_ended_at: int
+    """When the newest pause ended, or ends by itself (µs); 0 = there was none, or nobody has ended it."""
     rules: list[StoredRule]
     journeys: list[StoredRule]
     """As rules are: `definition` is the JSON of core.journeys.Definition."""
@@ -107,7 +108,6 @@ def load(connection: sa.Connection, workspace_id: int) -> Definitions:
         sa.select(
             schema.workspaces.c.definitions_version,
             schema.workspaces.c.settings,
-            schema.workspaces.c.control_updated_at,
             schema.workspaces.c.is_paused,
             schema.workspaces.c.paused_until,
         ).where(schema.workspaces.c.id == workspace_id)
@@ -115,7 +115,7 @@ def load(connection: sa.Connection, workspace_id: int) -> Definitions:
     return Definitions(
         workspace.definitions_version,
         workspace.settings,
-        workspace.control_updated_at,
+        workspaces.pause_ended_at(connection, workspace_id),
         [StoredRule(*row) for row in _stored(connection, workspace_id, "rule", StoredRule._fields)],
         [StoredRule(*row) for row in _stored(connection, workspace_id, "journey", StoredRule._fields)],
         library(connection, workspace_id),
