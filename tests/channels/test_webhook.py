@@ -321,6 +321,19 @@ def test_connections_are_kept_and_nothing_else() -> None:
     assert all("cookie" not in seen.headers for seen in sink.calls)
 
 
+@pytest.mark.parametrize("more", [reply("200 OK", b"forged"), b"\n", b"and the rest of a body"])
+def test_what_comes_after_an_answer_answers_nothing(more: bytes) -> None:
+    """A server that says more than its answer is not listened to on that connection again."""
+
+    async def story(opened: webhook.HttpDoor, sink: HttpSink) -> None:
+        for _ in range(3):
+            answer = await opened.request(f"http://shop.example:{sink.port}/", POST)
+            assert (answer.status, answer.body) == (200, b"true")
+
+    sink = together(story, always(reply("200 OK", b"true") + more))
+    assert sink.connections == len(sink.calls) == 3
+
+
 def test_a_connection_that_the_server_closed_is_not_used_again() -> None:
     """A server that closes after each answer gets every call on a new connection."""
 

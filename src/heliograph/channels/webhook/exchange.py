@@ -136,6 +136,9 @@ class Exchange:
         except httpx2.DecodingError:
             self._is_whole = False
         finally:
+            if _says_more(response):
+                # The next request on this connection would take it for its own answer.
+                await response.extensions["network_stream"].aclose()
             await response.aclose()
 
     # ── redirects ───────────────────────────────────────────────────────────────────────────────────
@@ -201,6 +204,14 @@ class _Stream(httpx2.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for part in self._response.aiter_stream():
             yield part
+
+
+def _says_more(response: httpcore2.Response) -> bool:
+    """Whether the server said more than its answer; the library keeps that, and shows it to nobody."""
+    found: Any = response.stream
+    for name in ("_stream", "_connection", "_h11_state"):
+        found = getattr(found, name, None)
+    return found is not None and bool(found.trailing_data[0])
 
 
 def _is_same_place(here: httpx2.URL, there: httpx2.URL) -> bool:
