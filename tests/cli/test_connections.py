@@ -139,6 +139,20 @@ def test_another_protocol_is_not_gone_on_in(answer: Answer, key: bytes, cut: int
     assert [told.count(b"HTTP/1.1 %d " % status) for status in (202, 200)] == [2, 1]
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1\r\nhost: here\r\nconnection: Upgrade, close\r\n",
+        b"HTTP/1.1\r\nhost: here\r\nconnection: upgrade\r\nconnection: Close ,te\r\n",
+        b"HTTP/1.0\r\nconnection: upgrade\r\n",
+    ],
+)
+def test_who_would_go_on_in_another_protocol_may_want_to_end(answer: Answer, head: bytes) -> None:
+    """A request with `Upgrade` is the last of its connection where it says so among other words, or is of HTTP/1.0."""
+    told = answer(b"GET /healthz " + head + b"upgrade: h2c\r\n\r\n")
+    assert (told.count(b"HTTP/1.1 200 "), told.count(b"connection: close")) == (1, 1)
+
+
 def test_it_is_no_proxy(answer: Answer) -> None:
     """Whoever wants to be led elsewhere is refused."""
     assert answer(b"CONNECT elsewhere:443 HTTP/1.1\r\nhost: elsewhere\r\n\r\n").endswith(b"this is no proxy")

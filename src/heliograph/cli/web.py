@@ -229,16 +229,20 @@ class _Connection(HttpToolsProtocol):
         return True
 
     def _stay(self, rest: bytes) -> None:
-        """Read a request as one of HTTP/1.1 that would rather go on in another protocol; `rest` follows its head."""
-        method = self.parser.get_method()
+        """Read a request that would rather go on in another protocol as one that would not; `rest` follows its head."""
+        method, version = self.parser.get_method(), self.parser.get_http_version().encode()
         if method == b"CONNECT":
             self.send_400_response("this is no proxy")
             return
         left_out = (b"upgrade", b"http2-settings", b"connection")
-        kept = [
-            (name, value) for name, value in self.headers if name not in left_out or value.lower() == b"close"
+        kept = [(name, value) for name, value in self.headers if name not in left_out]
+        wishes = b",".join(value.lower() for name, value in self.headers if name == b"connection")
+        if b"close" in (wish.strip() for wish in wishes.split(b",")):
+            kept.append((b"connection", b"close"))
+        lines = [
+            method + b" " + self.url + b" HTTP/" + version,
+            *(name + b": " + value for name, value in kept),
         ]
-        lines = [method + b" " + self.url + b" HTTP/1.1", *(name + b": " + value for name, value in kept)]
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as the library's own
         self.data_received(b"\r\n".join((*lines, b"", rest)))
