@@ -184,6 +184,8 @@ def test_a_profile_is_not_endless(lone_house: str, tmp_path: Path, tell: program
         ("user_id,,name\nana,,\n", "column 2 has no name"),
         ("user_id,name\nana,Ana\n".encode("utf-16"), "is not UTF-8"),
         ("user_id,name\nana,Ana\n".encode("utf-16-le"), "is not UTF-8"),
+        (b"\x7fELF\x00\r\xff\n", "is not UTF-8"),
+        ("user_id,name\rana,Ana\r", "line 1: cannot be read as CSV: a carriage return stands in it"),
         ("user_id," + "x" * 200_000 + "\n", "line 1: cannot be read as CSV: field larger"),
         ("user_id" + ",a" * 100_000 + "\n", "the column a stands there twice"),
     ],

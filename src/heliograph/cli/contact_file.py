@@ -69,12 +69,18 @@ class ContactFile:
         self._file.close()
 
     def _guess_delimiter(self) -> str:
+        return max(_DELIMITERS, key=self._first().count)
+
+    def _first(self) -> str:
+        """The first line, which is still to be read."""
         self._file.seek(self._place.offset)
-        first = self._file.readline().decode("utf-8", "replace")
+        first = self._file.readline()
         self._file.seek(self._place.offset)
-        return max(_DELIMITERS, key=first.count)
+        return first.decode("utf-8", "surrogateescape")
 
     def _header(self) -> list[str]:
+        if _is_not_utf8(self._first()):
+            raise errors.InvalidInput.at("line 1", _NO_UTF8)
         record = next(self._records(), [])
         if isinstance(record, csv.Error):
             raise errors.InvalidInput.at("line 1", _no_csv(record))
@@ -142,12 +148,14 @@ class ContactFile:
 
 
 def _no_csv(why: csv.Error) -> str:
-    return f"cannot be read as CSV: {why}"
+    told = str(why)
+    if told.startswith("new-line character"):
+        told = "a carriage return stands in it, without quotes and without a line feed behind it"
+    return f"cannot be read as CSV: {told}"
 
 
 def _header_faults(columns: Sequence[str]) -> list[errors.Fault]:
-    # UTF-16 has zeros in it, or the mark of its own that is no UTF-8.
-    if _is_torn("".join(columns)) or any("\0" in name for name in columns):
+    if _is_not_utf8("".join(columns)):
         return [errors.Fault("line 1", _NO_UTF8)]
     if KEY not in columns:
         return [errors.Fault("line 1", f"the first line names the columns, and one of them is {KEY}")]
@@ -164,6 +172,11 @@ def _record_faults(cells: Sequence[str], width: int) -> list[errors.Fault]:
     if _is_torn("".join(cells)):
         return [errors.Fault("", _NO_UTF8)]
     return []
+
+
+def _is_not_utf8(first: str) -> bool:
+    # UTF-16 has zeros in it, or the mark of its own that is no UTF-8.
+    return "\0" in first or _is_torn(first)
 
 
 def _is_torn(text: str) -> bool:
