@@ -9,7 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from heliograph.core import control, rules
-from heliograph.store import automations, database, definitions, schema, templates, workspaces
+from heliograph.core import journeys as core_journeys
+from heliograph.store import automations, database, definitions, journeys, schema, templates, workspaces
 
 RULE = rules.define(
     {"name": "one", "trigger_type": "custom.a", "actions": [{"type": "add_tags", "tags": ["x"]}]}
@@ -118,6 +119,43 @@ def test_changes_at_the_same_time_stand_in_line(store: database.Database) -> Non
         found = automations.read_rule(connection, 1, None, rule.id)
     assert found is not None
     assert (found.definition.name, found.version) == ("one" + "." * 12, 13)
+
+
+@pytest.mark.parametrize("change", ["put", "delete"])
+def test_a_journey_is_deleted_as_it_stands(store: database.Database, change: str) -> None:
+    """Who deletes a journey while somebody else changes or deletes it waits for them, and deletes what is left."""
+    with store.writing() as connection:
+        journeys.put(connection, 1, None, journey("before"), 10)
+
+    def delete() -> bool:
+        with store.writing() as connection:
+            found = journeys.lock(connection, 1, None, "welcome")
+            if found is not None:
+                journeys.delete(connection, 1, found, 20)
+            return found is not None
+
+    with ThreadPoolExecutor(1) as others:
+        with store.writing() as connection:
+            if change == "put":
+                journeys.put(connection, 1, None, journey("after"), 15)
+            else:
+                found = journeys.lock(connection, 1, None, "welcome")
+                assert found is not None
+                journeys.delete(connection, 1, found, 15)
+            second = others.submit(delete)
+            while not store.is_sqlite and not connection.exec_driver_sql(WAITS).scalar():
+                assert not second.done()
+        assert second.result() is (change == "put")
+    with store.reading() as connection:
+        assert journeys.find(connection, 1, None, "welcome") is None
+
+
+WAITS = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND locktype = 'transactionid')"
+
+
+def journey(name: str) -> core_journeys.Definition:
+    """A journey of this name."""
+    return core_journeys.Definition(id="welcome", name=name, steps=[])
 
 
 def test_the_control_record_has_versions_too(store: database.Database) -> None:

@@ -107,6 +107,12 @@ def find(connection: sa.Connection, workspace_id: int, tenant_id: str | None, na
     )
 
 
+def lock(connection: sa.Connection, workspace_id: int, tenant_id: str | None, name: str) -> Journey | None:
+    """The same of one that is about to be deleted: nobody else changes definitions until this transaction ends."""
+    workspaces.raise_version(connection, workspace_id)
+    return find(connection, workspace_id, tenant_id, name)
+
+
 def listed(connection: sa.Connection, workspace_id: int, tenant_id: str | None) -> list[Journey]:
     """Every journey that this tenant (None: the whole workspace) may see, oldest first."""
     query = automation_versions.visible(workspace_id, tenant_id, _KIND).order_by(_AUTOMATIONS.number)
@@ -128,8 +134,7 @@ def versions(connection: sa.Connection, journey: Journey) -> list[Version]:
 
 
 def delete(connection: sa.Connection, workspace_id: int, journey: Journey, now: int) -> None:
-    """Leave a tombstone: what runs goes on (A32)."""
-    workspaces.raise_version(connection, workspace_id)
+    """Leave a tombstone of one that was read by `lock`: what runs goes on (A32)."""
     automation_versions.bury(connection, workspace_id, journey, now)
 
 

@@ -284,7 +284,7 @@ def delete_template(request: Call) -> None:
     """Delete a journey; its runs go on."""
     who, name = request.principal, request.part("template_id")
     with request.services.database.writing() as connection:
-        found = _there(store.find(connection, who.workspace_id, who.tenant_id, name), name)
+        found = _there(store.lock(connection, who.workspace_id, who.tenant_id, name), name)
         store.delete(connection, who.workspace_id, found, request.services.now())
     request.wake()
 
