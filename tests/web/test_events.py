@@ -191,9 +191,10 @@ def test_a_line_that_is_no_json_is_told_by_its_number(
 
 def test_one_bad_event_keeps_all_out(api: client.Client) -> None:
     """Where one item of an array is wrong nothing is stored, and the place of every fault is told."""
-    answer = api.post(PATH, [{"event_type": "custom.a"}, {"event_type": "Bad"}, {"contact_id": 7}])
+    late = {"event_type": "custom.a", "occurred_at": "tomorrow"}
+    answer = api.post(PATH, [{"event_type": "custom.a"}, {"event_type": "Bad"}, {"contact_id": 7}, late])
     assert answer.status_code == 422
-    assert {"[1].event_type"} < client.faults(answer).keys()
+    assert {"[1].event_type", "[3].occurred_at"} < client.faults(answer).keys()
     metrics = api.get("/metrics").text
     assert "heliograph_events_waiting 0.0" in metrics
     assert "heliograph_events_accepted_total 0.0" in metrics

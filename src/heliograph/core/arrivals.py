@@ -80,7 +80,7 @@ def read(body: bytes, content_type: str, workspace_id: int, now: int) -> tuple[l
     try:
         arrivals = _many.decode(body) if is_array else [_one.decode(body)]
     except msgspec.ValidationError:
-        raise _faults_of(plain if is_array else [plain], is_array) from None
+        raise _faults_of(plain if is_array else [plain], is_array, now) from None
     return _ready(arrivals, plain if is_array else [plain], is_array, workspace_id, now), is_array
 
 
@@ -112,7 +112,7 @@ def _refuse_lines(lines: Sequence[tuple[int, bytes]]) -> None:
             raise errors.MalformedJson(f"line {number}, {told}") from None
 
 
-def _faults_of(plain: Sequence[Any], is_array: bool) -> errors.InvalidInput:
+def _faults_of(plain: Sequence[Any], is_array: bool, now: int) -> errors.InvalidInput:
     found: list[errors.Fault] = []
     for index, one in enumerate(plain):
         path = f"[{index}]" if is_array else ""
@@ -127,6 +127,8 @@ def _faults_of(plain: Sequence[Any], is_array: bool) -> errors.InvalidInput:
             found.append(documents.fault_of(fault, path))
         else:
             found += [_fault(index, is_array, name, message) for name, message in _faults(arrival, one)]
+            _, wrong = _occurred(arrival.occurred_at, now)
+            found += [_fault(index, is_array, "occurred_at", wrong)] if wrong else []
         if len(found) >= MOST_FAULTS:
             break
     return errors.InvalidInput(faults=found[:MOST_FAULTS])
@@ -142,15 +144,13 @@ def _ready(
     made: list[Ready] = []
     found: list[errors.Fault] = []
     for index, arrival in enumerate(arrivals):
-        occurred_at = None
         if plain[index].get("payload", _EMPTY) is None:
             arrival.payload = NO_PAYLOAD
         for name, message in _faults(arrival, plain[index]):
             found.append(_fault(index, is_array, name, message))
-        if arrival.occurred_at is not None:
-            occurred_at, wrong = _occurred(arrival.occurred_at, now)
-            if wrong:
-                found.append(_fault(index, is_array, "occurred_at", wrong))
+        occurred_at, wrong = _occurred(arrival.occurred_at, now)
+        if wrong:
+            found.append(_fault(index, is_array, "occurred_at", wrong))
         if found:
             if len(found) >= MOST_FAULTS:
                 break
@@ -203,7 +203,9 @@ _EMPTY: dict[str, Any] = {}
 _OBJECT_OR_NULL = (dict, type(None))
 
 
-def _occurred(written: str, now: int) -> tuple[int | None, str | None]:
+def _occurred(written: str | None, now: int) -> tuple[int | None, str | None]:
+    if written is None:
+        return None, None
     try:
         at = schedule.parse_instant(written, "occurred_at")
     except errors.InvalidInput as fault:
