@@ -131,9 +131,11 @@ def test_what_a_job_cannot_be_is_said(lone_api: Client) -> None:
     ):
         answer = lone_api.post(f"/bulk/{job}", given)
         assert (answer.status_code, {*faults(answer)}) == (400, places), given
-    said = {"recipient": "a", "to": {"email": "a@example.com", "more": 1}, "also": 2}
+    said = {"recipient": "a", "to": {"email": "a@example.com", "more": 1}, "also": 2, "preferences": {"x": 1}}
     answer = lone_api.post(f"/bulk/{job}", {"users": [said]})
-    assert answer.headers["heliograph-ignored"] == "users[0].also, users[0].more, users[0].to.email"
+    assert answer.headers["heliograph-ignored"] == (
+        "users[0].also, users[0].more, users[0].preferences.x, users[0].to.email"
+    )
     assert stands(lone_api, job) == ("CREATED", 1, 0, 0)
     assert lone_api.post(f"/bulk/{job}/run").status_code == 202
     assert lone_api.post(f"/bulk/{job}", {"users": [said]}).status_code == 409

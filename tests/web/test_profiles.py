@@ -103,6 +103,8 @@ def test_what_courier_sends_and_we_do_not_know_is_named(lone_api: client.Client)
     assert answer.status_code == 200
     assert answer.headers["heliograph-ignored"] == "prefs, trace, %C3%A4%2Cb"
     assert "heliograph-ignored" not in lone_api.post("/profiles/ana", {"profile": {}}).headers
+    patched = lone_api.patch("/profiles/ana", {"patch": [{"op": "add", "path": "/b", "value": 1, "x": 2}]})
+    assert (patched.status_code, patched.headers["heliograph-ignored"]) == (200, "patch[0].x")
 
 
 def test_a_profile_has_bounds(lone_api: client.Client) -> None:

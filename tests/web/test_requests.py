@@ -193,6 +193,7 @@ def test_what_is_wrong_is_named(api: Client) -> None:
             {"message.metadata.tags[0]", "message.data"},
         ),
         ({**TO_ANA, "metadata": {"tags": ["x"] * 10}}, {"message.metadata.tags"}),
+        ({**TO_ANA, "metadata": [], "timeout": 0}, {"message.metadata", "message.timeout"}),
         ({"to": {"user_id": "ana"}, "template": "gone"}, {"message.template"}),
         ({**TO_ANA, "brand_id": "gone"}, {"message.brand_id"}),
         (
@@ -208,19 +209,28 @@ def test_what_is_wrong_is_named(api: Client) -> None:
             {**TO_ANA, "to": [{"list_id": "gone"}, {"audience_id": "gone"}]},
             {"message.to[0].list_id", "message.to[1].audience_id"},
         ),
+        ({**TO_ANA, "to": [{"list_id": "gone"}]}, {"message.to[0].list_id"}),
+        ({**TO_ANA, "to": {"user_id": "ana", "account_id": "gone"}}, {"message.to.account_id"}),
+        (
+            {**TO_ANA, "to": [{"user_id": "ana", "context": {"tenant_id": "gone"}}]},
+            {"message.to[0].context.tenant_id"},
+        ),
     ]
     for message, places in refused:
         answer = api.post("/send", {"message": message})
         assert (answer.status_code, set(faults(answer))) == (400, places), (message, answer.text)
+        assert len(answer.json()["errors"]) == len(places), "each is told once"
     assert set(faults(api.post("/send", {}))) == {"message"}
     api.world.run_until_idle()
     assert (api.world.ledger(), api.mailbox.received) == ([], [])
-    strange = {**TO_ANA, "colour": 1, "to": {"user_id": "ana", "shoe": 2}, "metadata": {"x": 1}}
+    to = {"user_id": "ana", "shoe": 2, "preferences": {"x": 1}}
+    strange = {"to": to, "content": {"elements": [], "x": 1}, "colour": 1, "metadata": {"x": 1}}
     strange["channels"] = {"email": {"metadata": {"z": 1}}}
     answer = api.post("/send", {"message": strange, "more": 1}, params={"q": "1"})
     assert (
         answer.headers["heliograph-ignored"]
-        == "message.channels.email.metadata.z, message.colour, message.metadata.x, message.to.shoe, more, q"
+        == "message.channels.email.metadata.z, message.colour, message.content.x, message.metadata.x,"
+        " message.to.preferences.x, message.to.shoe, more, q"
     )
 
 

@@ -27,8 +27,10 @@ class Read:
         self.ignored: list[str] = []
 
     def fault(self, path: str, message: str) -> None:
-        """Something is wrong at a place."""
-        self.faults.append(errors.Fault(path, message))
+        """Something is wrong at a place; it is told once, however often it is come across."""
+        told = errors.Fault(path, message)
+        if len(self.faults) < documents.MAX_FAULTS and told not in self.faults:
+            self.faults.append(told)
 
     def known(self, given: Mapping[str, Any], names: Sequence[str], path: str) -> None:
         """Name what is none of these."""
@@ -42,6 +44,12 @@ class Read:
         if value is not None:
             self.fault(f"{path}.{name}", "is an object")
         return {}
+
+    def inner(self, given: Mapping[str, Any], name: str, path: str, names: Sequence[str]) -> dict[str, Any]:
+        """A field that is an object of these fields, or absent."""
+        value = self.mapping(given, name, path)
+        self.known(value, names, documents.below(path, name))
+        return value
 
     def text(self, given: Mapping[str, Any], name: str, path: str, most: int = LONGEST_TEXT) -> str | None:
         """A field that is a text, or absent."""

@@ -16,6 +16,7 @@ from heliograph import errors
 from heliograph.core import documents, operators
 
 OPERATIONS = ("add", "copy", "move", "remove", "replace", "test")
+_KEYS = ("op", "path", "value", "from")
 _NEED_VALUE = frozenset({"add", "replace", "test"})
 _NEED_FROM = frozenset({"copy", "move"})
 MOST = 1_000
@@ -35,6 +36,12 @@ def check(given: object, path: str = "patch") -> list[dict[str, Any]]:
     if faults:
         raise errors.InvalidInput(faults=faults[: documents.MAX_FAULTS])
     return given
+
+
+def strangers(operations: list[dict[str, Any]], path: str = "patch") -> list[str]:
+    """The places of what nobody knows in the operations of a patch that was checked."""
+    places = ((documents.below(path, index), one) for index, one in enumerate(operations))
+    return [documents.below(place, key) for place, one in places for key in one.keys() - {*_KEYS}]
 
 
 def _faults(one: object, path: str) -> list[errors.Fault]:

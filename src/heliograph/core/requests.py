@@ -214,12 +214,9 @@ def _message(reading: courier_fields.Read, message: Mapping[str, Any]) -> Reques
     template, content = reading.text(message, "template", path), _content(reading, message.get("content"))
     if (message.get("template") in (None, "")) == (message.get("content") is None):
         reading.fault(path, "takes either `template` or `content`, not both and not neither")
-    context = reading.mapping(message, "context", path)
-    reading.known(context, ("tenant_id",), f"{path}.context")
-    metadata = reading.mapping(message, "metadata", path)
-    reading.known(metadata, _METADATA, f"{path}.metadata")
-    preferences = reading.mapping(message, "preferences", path)
-    reading.known(preferences, ("subscription_topic_id",), f"{path}.preferences")
+    context = reading.inner(message, "context", path, ("tenant_id",))
+    metadata = reading.inner(message, "metadata", path, _METADATA)
+    preferences = reading.inner(message, "preferences", path, ("subscription_topic_id",))
     timeout = reading.mapping(message, "timeout", path)
     given_up = timeouts.message(reading, timeout, f"{path}.timeout") or timeouts.USUAL
     by = routing.read(reading, message, path)
@@ -249,6 +246,7 @@ def _content(reading: courier_fields.Read, given: object) -> dict[str, Any] | No
         reading.fault(path, "is an object with `title` and `body`, or with `elements`")
         return None
     if "elements" in given:
+        reading.known(given, ("version", "elements"), path)
         try:
             return elemental.define(given, path)
         except errors.InvalidInput as refusal:
@@ -310,8 +308,7 @@ def _recipient(reading: courier_fields.Read, given: object, path: str) -> To | N
     if len(groups) > 1 or (groups and given.get("user_id")):
         reading.fault(path, f"names one recipient: {' or '.join([*groups, 'user_id'])}")
         return None
-    context = reading.mapping(given, "context", path)
-    reading.known(context, ("tenant_id",), f"{path}.context")
+    context = reading.inner(given, "context", path, ("tenant_id",))
     tenant = (
         reading.text(given, "tenant_id", path)
         or reading.text(context, "tenant_id", f"{path}.context")
@@ -324,9 +321,10 @@ def _recipient(reading: courier_fields.Read, given: object, path: str) -> To | N
     reading.known(given, (*_TO, *_GROUPS, *PROFILE), path)
     user_id = reading.text(given, "user_id", path, people.MAX_ID)
     profile, secret = _profile(reading, given, path)
-    preferences = None
+    preferences, asked = None, given.get("preferences")
+    reading.ignored += [f"{path}.preferences.{key}" for key in lists.preferences_ignored(asked)]
     try:
-        preferences = lists.check_preferences(given.get("preferences"), f"{path}.preferences")
+        preferences = lists.check_preferences(asked, f"{path}.preferences")
     except errors.InvalidInput as refusal:
         reading.faults += refusal.faults
     said = {**given, **(given["profile"] if isinstance(given.get("profile"), dict) else {})}

@@ -114,7 +114,8 @@ def patch_profile(request: Call) -> Response[Saved]:
     ):
         raise errors.NotFound(f"there is no profile {user_id!r}")
     request.wake()
-    return Response(Saved("SUCCESS"), headers=ignored_header([*ignored, *(given.keys() - {"patch"})]))
+    strange = patches.strangers(operations)
+    return Response(Saved("SUCCESS"), headers=subscribers.named([*ignored, *strange], given, ("patch",)))
 
 
 @delete(_PATH, opt={"tag": TAG})

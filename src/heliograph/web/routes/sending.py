@@ -5,7 +5,10 @@ Law: a request is checked whole, and answered when it is stored: from then on it
 
 from __future__ import annotations
 
+import contextlib
+import re
 import secrets
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -19,6 +22,7 @@ from heliograph.web import auth, courier
 from heliograph.web.calls import Call, ignored_header, in_thread
 
 TAG = "Sending"
+_RECIPIENT = re.compile(r"message\.to(?:\[([0-9]+)\])?\.(.+)")
 _MOST_BYTES = 6 * 1024 * 1024
 
 
@@ -47,10 +51,11 @@ def send(request: Call) -> Response[Sent]:
     if len(request.content.body) > _MOST_BYTES:
         raise errors.TooLarge(f"a request to send takes at most {_MOST_BYTES // 1024**2} MiB")
     services, who = request.services, request.principal
-    said, strangers = requests.read(request.read_object(), services.settings.default_region or None)
+    given = request.read_object()
+    said, strangers = requests.read(given, services.settings.default_region or None)
     said = courier.bound(said, who)
     said = recipient_secrets.sealed(services.database.safe, who.workspace_id, said)
-    with services.database.writing() as connection:
+    with _places_as_given(given["message"]["to"]), services.database.writing() as connection:
         said = store.check(connection, who.workspace_id, said)
         now = services.now()
         stored = store.profile(connection, who.workspace_id, said)
@@ -58,6 +63,27 @@ def send(request: Call) -> Response[Sent]:
         identity = store.put(connection, _row(said, who, now, due_at, request.content.start_key))
     request.wake()
     return Response(Sent(ids.wire(identity)), headers=ignored_header([*ignored, *strangers]))
+
+
+@contextlib.contextmanager
+def _places_as_given(to: Any) -> Iterator[None]:
+    """What is wrong with a recipient that was read stands where the request says it: a tenant has three names there."""
+    try:
+        yield
+    except errors.InvalidInput as refusal:
+        faults = [errors.Fault(_as_given(one.path, to), one.message) for one in refusal.faults]
+        raise errors.InvalidInput(faults=faults) from None
+
+
+def _as_given(path: str, to: Any) -> str:
+    found = _RECIPIENT.fullmatch(path)
+    if found is None:
+        return path
+    number, rest = int(found[1] or 0), found[2]
+    one = to[number] if isinstance(to, list) else to
+    if rest == "tenant_id" and not one.get("tenant_id"):
+        rest = "context.tenant_id" if (one.get("context") or {}).get("tenant_id") else "account_id"
+    return f"message.to[{number}].{rest}" if isinstance(to, list) else f"message.to.{rest}"
 
 
 def _row(
