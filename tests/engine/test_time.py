@@ -5,7 +5,7 @@ import pytest
 from heliograph import testing
 from heliograph.core import ids
 from heliograph.engine import match
-from heliograph.store import held, history
+from heliograph.store import departures, held, history
 from tests import tables
 from tests.engine import acts
 
@@ -142,6 +142,51 @@ def test_a_pause_may_last_as_long_as_events_may_wait_through_it(database_url: st
         acts.steer(world, is_paused=False)
         world.run_until_idle()
         assert acts.outcomes(world, event) == ["executed"]
+
+
+@pytest.fixture
+def failing(world: testing.World, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An event whose decision has raised once, and would not do so again."""
+    decide = match.match
+
+    def raising(*_: object) -> None:
+        raise RuntimeError("a fault of the program")
+
+    monkeypatch.setattr(match, "match", raising)
+    (event,) = happen(world)
+    world.run_until_idle()
+    monkeypatch.setattr(match, "match", decide)
+    return event
+
+
+def test_what_is_tried_again_waits_for_the_end_of_a_pause(world: testing.World, failing: str) -> None:
+    """While rules stand still none acts on an event that has failed before; afterwards it is decided, once."""
+    world.clock.move(SECOND)
+    acts.steer(world, is_paused=True, paused_until=world.clock.now() + HOUR)
+    world.pass_time(minutes=50)
+    assert not acts.outcomes(world, failing)
+    assert world.explain(failing).event.status == "pending"
+    acts.steer(world, is_paused=True, paused_until=None)
+    world.pass_time(hours=2)
+    assert not acts.outcomes(world, failing)
+    acts.steer(world, is_paused=False)
+    world.pass_time(minutes=1)
+    assert acts.outcomes(world, failing) == ["executed"]
+    assert tables.rows(world.app.store, "timers") == []
+
+
+def test_a_pause_keeps_nobody_in_line_who_was_deleted(world: testing.World, failing: str) -> None:
+    """An event that is tried again, and waits for a pause's end, is done with when whom it is about is deleted."""
+    acts.steer(world, is_paused=True)
+    world.pass_time(minutes=5)
+    identity = ids.parse(failing)
+    assert identity is not None
+    with world.app.store.writing() as connection:
+        departures.end_events(connection, world.workspace_id, [identity], world.clock.now())
+    assert tables.rows(world.app.store, "timers") == []
+    acts.steer(world, is_paused=False)
+    world.pass_time(minutes=5)
+    assert not acts.outcomes(world, failing)
 
 
 def test_what_failed_before_a_pause_did_not_wait_through_it(

@@ -153,21 +153,20 @@ def _fresh(now: int, age: int) -> bytes:
 
 
 def late(
-    desk: desks.Desk, limits: Limits, pause_ended_at: int, event: rows.Event, since: int | None
+    desk: desks.Desk, limits: Limits, pause_ended_at: int, event: rows.Event
 ) -> tuple[events.State, str] | None:
     """What becomes of an event that has waited too long to be decided, and why; None where it is not too late.
 
-    `since` is when another try of it was due. What waited through a pause is due from the pause's end on, and what an
-    operator let go is never too late.
+    What waited through a pause is due from the pause's end on; what is tried again, or an operator let go, is never
+    too late.
     """
     if event.id >= _fresh(desk.now, min(limits.max_event_age, limits.misfire_grace)):
         return None
-    tries = desk.attempts.get((event.workspace_id, event.id))
-    if tries == 0:
+    if (event.workspace_id, event.id) in desk.attempts:
         return None
-    due_at = ids.created_at(event.id) if since is None else since
+    due_at = ids.created_at(event.id)
     if pause_ended_at - due_at > limits.max_event_age:
         return events.State.PROCESSED, "expired_while_paused"
-    if tries is None and desk.now - max(due_at, pause_ended_at) > limits.misfire_grace:
+    if desk.now - max(due_at, pause_ended_at) > limits.misfire_grace:
         return events.State.HELD, "held: it waited longer than the misfire grace"
     return None

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from heliograph.core import alerts, conditions, effects, ids, journeys, plans, runs, templates
+from heliograph.core import alerts, conditions, effects, ids, journeys, plans, runs, schedule, templates
 from heliograph.core import rules as rule_book
 from heliograph.core.steps import lists, messaging
 from heliograph.engine import bounds, wishes
@@ -20,6 +20,8 @@ from heliograph.engine import desk as desks
 from heliograph.store import definitions, rows
 
 _RECORDS = frozenset({"contact", "conversation"})
+_PAUSE_LOOKS = 60 * schedule.SECOND
+"""So long after a pause what is tried again may still wait."""
 _decode = msgspec.json.Decoder().decode
 _journey = msgspec.json.Decoder(journeys.Definition)
 
@@ -117,6 +119,12 @@ class Workspace:
         """Whether the workspace's rules stand still."""
         until = self.definitions.paused_until
         return self.definitions.is_paused and (until is None or now < until)
+
+    def looks_after_pause_at(self, now: int) -> int | None:
+        """While rules stand still, when to see whether they still do; None where they do not."""
+        if not self.is_paused(now):
+            return None
+        return min(now + _PAUSE_LOOKS, self.definitions.paused_until or now + _PAUSE_LOOKS)
 
     @functools.cached_property
     def _listening(self) -> Mapping[str, list[tuple[definitions.StoredRule, rule_book.Definition]]]:

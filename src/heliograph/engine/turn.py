@@ -218,7 +218,7 @@ class Turns:
 
     # ── one input ───────────────────────────────────────────────────────────────────────────────────
 
-    def _attempt_event(self, desk: desks.Desk, event: rows.Event, since: int | None = None) -> None:
+    def _attempt_event(self, desk: desks.Desk, event: rows.Event) -> None:
         tries = desk.attempts.get((event.workspace_id, event.id), 0) + 1
         fault = self._culprits.pop((event.workspace_id, event.id), None)
         workspace = self._workspaces[event.workspace_id]
@@ -226,7 +226,7 @@ class Turns:
         late: tuple[events.State, str] | None = None
         if fault is None:
             try:
-                late = bounds.late(desk, self._limits, workspace.pause_ended_at, event, since)
+                late = bounds.late(desk, self._limits, workspace.pause_ended_at, event)
                 made = None if late is not None else self._match(desk, workspace, event)
             except Exception as raised:  # noqa: BLE001 - a decision that raises marks its own input (E2)
                 fault = raised
@@ -275,8 +275,11 @@ class Turns:
         key = (timer.workspace_id, timer.id)
         if timer.kind == effects.Timer.EVENT:
             event = desk.events.get(key)
-            if event is not None:
-                self._attempt_event(desk, event, timer.wake_at)
+            wake_at = self._workspaces[timer.workspace_id].looks_after_pause_at(desk.now)
+            if event is not None and wake_at is not None:
+                desk.writes.timers.append(timer._replace(wake_at=wake_at))
+            elif event is not None:
+                self._attempt_event(desk, event)
             return
         fault = self._culprits.pop(key, None)
         decide = self._chapters.get(timer.kind)

@@ -131,23 +131,17 @@ def end_events(connection: sa.Connection, workspace_id: int, chosen: Collection[
         decisions.c.event_id.in_(chosen),
         decisions.c.status.in_([events.State.PENDING, events.State.HELD]),
     )
-    again = connection.execute(
-        sa.select(decisions.c.event_id, decisions.c.available_at).where(*open_ones)
-    ).all()
+    again = list(connection.execute(sa.select(decisions.c.event_id).where(*open_ones)).scalars())
     if not again:
         return
     connection.execute(sa.update(decisions).where(*open_ones).values(gone))
-    statistics.recount(connection, workspace_id, [row.event_id for row in again], processed=1)
-    # One that failed is tried again at its time; one that was released, or that people try again, since it came in.
-    instants = {
-        at for row in again for at in (row.available_at, ids.created_at(row.event_id)) if at is not None
-    }
+    statistics.recount(connection, workspace_id, again, processed=1)
+    # When one is tried again is not told by its row: a pause puts it off.
     connection.execute(
         sa.delete(timers).where(
             timers.c.partition.in_(places),
-            timers.c.wake_at.in_(instants),
             timers.c.workspace_id == workspace_id,
             timers.c.kind == effects.Timer.EVENT,
-            timers.c.id.in_([row.event_id for row in again]),
+            timers.c.id.in_(again),
         )
     )
