@@ -199,7 +199,7 @@ def _manned(
 
 def main() -> None:
     """Be the outpost that the socket with this number orders."""
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         # Whoever has it says when it ends, also where all processes of a service are told at once.
         signal.signal(number, signal.SIG_IGN)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -131,7 +131,7 @@ def test_what_the_server_says_at_its_start(tmp_path: Path) -> None:
     assert "secret" not in said
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_server_that_is_told_to_end_at_its_first_line_ends_well(
     tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -253,13 +253,35 @@ def test_a_worker_that_is_told_to_end_before_its_loop_ends_well(
 ) -> None:
     """A signal that comes while a worker opens its database is heard: nothing begins, and it ends with 0."""
     monkeypatch.setattr(app, "refuse_shared_clock", lambda *_, **__: os.kill(os.getpid(), signal.SIGINT))
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         told = tell("worker", "--database", server_url)
     finally:
         for number, heard in before.items():
             signal.signal(number, heard)
     assert (told.code, "at work" in told.out + told.err) == (0, False), told
+
+
+def test_a_server_whose_terminal_is_closed_ends_well(house: str) -> None:
+    """It is told so by a signal, more than once perhaps, and brings what is under way to its end."""
+    with program.served(house) as server:
+        for _ in range(3):
+            server.process.send_signal(signal.SIGHUP)
+        assert server.process.wait(program.ENDS_WITHIN) == 0
+        assert "stopped: everything" in server.hear_all()
+
+
+def test_a_server_under_nohup_outlives_its_terminal(house: str) -> None:
+    """Where the signal of a closed terminal is ignored from the start, it stays ignored."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with program.served(house) as server:
+            server.process.send_signal(signal.SIGHUP)
+            assert httpx2.get(f"{server.url}/readyz").status_code == 200
+            server.process.send_signal(signal.SIGTERM)
+            assert server.process.wait(program.ENDS_WITHIN) == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_play_takes_sqlite(server_url: str, tell: program.Tell) -> None:

@@ -23,13 +23,19 @@ class Early:
 
     def __init__(self) -> None:
         self.is_told = False
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _heard():
             signal.signal(number, self._hear)
 
-    def _hear(self, *_: object) -> None:
-        if self.is_told:
+    def _hear(self, number: int, _: object) -> None:
+        if self.is_told and number != signal.SIGHUP:
             os._exit(_INTERRUPTED)
         self.is_told = True
+
+
+def _heard() -> list[signal.Signals]:
+    """The signals that end this process; not that of a terminal that is closed, where `nohup` has it passed over."""
+    hangs_up = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+    return [signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if hangs_up else [])]
 
 
 def run(
@@ -37,9 +43,9 @@ def run(
 ) -> None:
     """Run a loop that works until the event it is given is set.
 
-    The first SIGTERM or SIGINT sets it, the second ends the process as it stands. With `follow` it is also set when
-    stdin is closed: the other end of it is held by whoever started this process. Where it was told `early`, nothing
-    begins.
+    The first SIGTERM, SIGINT or SIGHUP sets it, a second one of the first two ends the process as it stands. With
+    `follow` it is also set when stdin is closed: the other end of it is held by whoever started this process. Where it
+    was told `early`, nothing begins.
     """
     import uvloop
 
@@ -52,14 +58,16 @@ async def _until_told(
 ) -> None:
     stop = asyncio.Event()
 
-    def hear() -> None:
+    def hear(number: int = signal.SIGTERM) -> None:
         if stop.is_set():
+            if number == signal.SIGHUP:
+                return  # a terminal that is closed may say so more than once
             os._exit(_INTERRUPTED)
         stop.set()
         terminal.say("stopping: what is under way comes to its end (again: at once)")
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, hear)
+    for number in _heard():
+        asyncio.get_running_loop().add_signal_handler(number, hear, number)
     if early is not None and early.is_told:
         hear()
         return
