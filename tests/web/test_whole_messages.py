@@ -354,3 +354,17 @@ def test_a_stored_journey_takes_it_too(api: Client) -> None:
     api.world.run_until_idle()
     assert {mail.subject for mail in api.mailbox.received} == {"Of Acme"}
     assert status(api, run_id) == "PROCESSED"
+
+
+@pytest.mark.parametrize("people", [("ana",), ("ana", "ben")])
+def test_a_message_to_whom_nothing_is_sent_says_why(api: Client, people: tuple[str, ...]) -> None:
+    """A step whose message becomes a request to people who are suppressed is skipped, and says so as any send does."""
+    for name in people:
+        api.put(f"/profiles/{name}", {"profile": {"email": f"{name}@example.com"}})
+        assert api.post("/api/suppressions", {"address": f"{name}@example.com"}).status_code in (200, 201)
+    to = [{"user_id": name} for name in people]
+    message = {"to": to, "content": {"title": "t", "body": "b"}, "metadata": {"tags": ["a"]}}
+    run = api.post("/automations/invoke", {"automation": {"steps": [{"action": "send", "message": message}]}})
+    api.decide()
+    (step,) = api.get(f"/automations/runs/{run.json()['runId']}/steps").json()["steps"]
+    assert (step["status"], step["error"], step["skip_reason"]) == ("SKIPPED", None, "suppressed")

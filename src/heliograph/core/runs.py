@@ -260,14 +260,18 @@ def requested(
     before = records[visit]
     if before.asked != _UNTOLD:
         return tuple(records)
-    status = plans.Status(before.status)
+    status, error = plans.Status(before.status), before.error
+    all_skipped = before.skipped == before.answered
     if before.answered >= asked:
-        status = _settled(before.error is not None, before.skipped == before.answered)
+        status = _settled(error is not None and not all_skipped, all_skipped)
+    elif all_skipped:
+        error = None
     made = msgspec.structs.replace(
         before,
         status=int(status),
         settled_at=now if status.settled else None,
         output=_with(before.output, dict(output)),
+        error=error,
         asked=asked,
     )
     return (*records[:visit], made, *records[visit + 1 :])
@@ -278,9 +282,13 @@ def _answered(record: Record, reply: Reply, now: int) -> Record:
         return record
     answered = record.answered + 1
     skipped = record.skipped + (reply.status is plans.Status.SKIPPED)
-    error = record.error
+    is_untold = record.asked == _UNTOLD
+    # Of answers before it is heard how many follow, why nothing was to be sent is kept: they may be all there are.
+    error = None if is_untold and record.skipped == record.answered else record.error
     if reply.status is plans.Status.FAILED:
         error = error or reply.error or "failed"
+    elif is_untold and skipped == answered:
+        error = reply.error
     status = record.status
     if answered == record.asked:
         status = int(_settled(error is not None, skipped == answered))
