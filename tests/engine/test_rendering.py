@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from heliograph import testing
 from heliograph.core import effects, ids, messages, renderings
 from heliograph.engine import rendering
 from heliograph.store import rows
@@ -61,3 +62,14 @@ def test_an_event_is_put_together_only_where_texts_read_more_than_its_payload(
     narrow = rendering.context_of(message, EVENT, content.reads, payload_alone=content.reads_payload_alone)
     assert content.reads_payload_alone is is_narrow
     assert content.fill(narrow, NOW) == content.fill(whole, NOW)
+
+
+@pytest.mark.parametrize("literal", [True, False])
+@pytest.mark.parametrize("white", ["\r\n", "\n", "\t", " \x0b ", "\x85", "\u2028"])
+def test_white_space_in_a_subject_is_one_space(ready_sqlite_url: str, white: str, literal: bool) -> None:
+    """A line's end in a subject, filled in or said as it is, stops no message and begins no header."""
+    said = {"subject": f"Your order{white}Bcc: you@example.com{white}", "text": "Hello"}
+    message = row(content=msgspec.json.encode({**said, "literal": literal}))
+    with testing.World(ready_sqlite_url) as world:
+        rendered = world.app.renders.render(message, None, NOW)
+    assert rendered.subject == "Your order Bcc: you@example.com"

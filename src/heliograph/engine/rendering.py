@@ -46,7 +46,7 @@ class Rendering:
         if message.template_id is None:
             written = said_in(message.content)
             if written.get("literal"):
-                return Rendered(written["subject"], written["text"])
+                return Rendered(" ".join(written["subject"].split()), written["text"])
             if "elements" not in written:
                 return renderings.of_texts(written["subject"], written["text"], written.get("html"))
         design = self._design(message)
