@@ -124,6 +124,8 @@ def test_every_answer_is_one_that_the_document_tells_of(api: client.Client) -> N
         for part in case.path_parameters or {}:
             if part in there and data.draw(st.integers(0, 3)):
                 case.path_parameters[part] = data.draw(st.sampled_from(there[part]))
+        # A key would have most requests refused that come with another body than the one before.
+        case.headers.pop("Idempotency-Key", None)
         answer = asked(api, case, data.draw(st.just(api.admin) | st.sampled_from(roles)))
         statuses.add(answer.status_code)
         case.validate_response(answer, checks=CHECKS)

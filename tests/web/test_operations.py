@@ -67,6 +67,26 @@ def test_the_description_is_a_page_and_a_document(lone_api: client.Client) -> No
     assert document["openapi"].startswith("3.1")
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "headers"),
+    [
+        ("post", "/send", {"Idempotency-Key", "X-Idempotency-Expiration"}),
+        ("post", "/api/automations", {"Idempotency-Key", "X-Idempotency-Expiration", "reach-tenant-id"}),
+        ("get", "/api/automations", {"reach-tenant-id"}),
+        ("get", "/partner/schema-definitions", set()),
+        ("post", "/auth/issue-token", set()),
+        ("put", "/profiles/{user_id}", set()),
+    ],
+)
+def test_the_headers_that_a_path_reads_are_described(
+    lone_api: client.Client, method: str, path: str, headers: set[str]
+) -> None:
+    """Where a key makes a request be worked once, or a header names the business, the description says so."""
+    document = lone_api.get("/schema/openapi.json", key=None).json()
+    told = document["paths"][path][method]["parameters"]
+    assert {one["name"] for one in told if one["in"] == "header"} == headers
+
+
 @pytest.mark.parametrize("path", ["/metrics", "/schema", "/schema/openapi.json", "/healthz"])
 def test_a_content_type_names_its_charset_once_at_most(path: str, lone_api: client.Client) -> None:
     """What is served for people and for Prometheus says what it is in a form that strict readers take."""

@@ -19,7 +19,7 @@ from litestar.routes import HTTPRoute
 
 import heliograph
 from heliograph.store import keys
-from heliograph.web import auth
+from heliograph.web import auth, idempotency
 from heliograph.web import errors as wire
 
 _INTRODUCTION = """\
@@ -166,7 +166,11 @@ def _operation(
         "tags": [handler.opt["tag"]],
         "summary": summary.rstrip("."),
         "description": f"{more.strip()}\n\n{_roles(path, method)}".strip(),
-        "parameters": [*_path_parameters(path), *_query_parameters(handler.opt.get("query"))],
+        "parameters": [
+            *_path_parameters(path),
+            *_query_parameters(handler.opt.get("query")),
+            *_header_parameters(path, method),
+        ],
         "responses": _responses(path, handler, schema_of),
     }
     if "body" in handler.opt:
@@ -217,6 +221,25 @@ def _query_parameters(kind: type[msgspec.Struct] | None) -> Iterator[dict[str, A
         }
 
 
+def _header_parameters(path: str, method: str) -> Iterator[dict[str, Any]]:
+    """The headers that mean something beside the key and the media types, which OpenAPI has places of its own for."""
+    names = []
+    if method == "POST" and not auth.is_open(path) and path not in idempotency.SIGNS:
+        names += [_KEY, _EXPIRATION]
+    # Schemas are the workspace's, whoever asks.
+    if wire.family_of(path) is wire.Family.REACH and not path.startswith("/partner/"):
+        names.append(idempotency.TENANT_HEADER)
+    for name in names:
+        said = _HEADERS[name]
+        yield {
+            "name": name,
+            "in": "header",
+            "required": False,
+            "description": said,
+            "schema": {"type": "string"},
+        }
+
+
 def _responses(path: str, handler: HTTPRouteHandler, schema_of: Mapping[Any, Any]) -> dict[str, Any]:
     answer, status = _answer_of(handler), str(handler.status_code)
     good: dict[str, Any] = {"description": _STATUS[status]}
@@ -238,5 +261,11 @@ def _responses(path: str, handler: HTTPRouteHandler, schema_of: Mapping[Any, Any
     return made
 
 
+_KEY, _EXPIRATION = "Idempotency-Key", "X-Idempotency-Expiration"
+_HEADERS: Mapping[str, str] = {
+    _KEY: f"1 to {idempotency.MAX_KEY} characters: a request that came with it before gets the first answer again.",
+    _EXPIRATION: "Until when the key holds: seconds or milliseconds since 1970, ISO 8601, `2 days`; a day if left out.",
+    idempotency.TENANT_HEADER: "The business that is spoken for; the whole workspace if left out.",
+}
 _LINES = "application/x-ndjson"
 _STATUS = {"200": "Done", "201": "Created", "202": "Accepted", "204": "Done"}

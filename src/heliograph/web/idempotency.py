@@ -28,7 +28,7 @@ HEADER, EXPIRATION, REPLAYED = "idempotency-key", "x-idempotency-expiration", "i
 TENANT_HEADER = "reach-tenant-id"
 """The business that a key of the whole workspace speaks for (the Reach family)."""
 _NAME = HEADER.encode()
-_SIGNS = ("/auth/issue-token", "/api/preference-links")
+SIGNS = ("/auth/issue-token", "/api/preference-links")
 """What is answered there opens doors, and is made without a trace: it is made anew, and kept nowhere."""
 MAX_KEY = 255
 LEASE = 60.0
@@ -57,7 +57,7 @@ def wanted(
 ) -> store.Wanted | None:
     """What the key of a POST holds for; None where it has none. Raises InvalidInput."""
     key = _header(headers, HEADER)
-    if not key or path in _SIGNS:
+    if not key or path in SIGNS:
         return None
     if len(key) > MAX_KEY or not key.isprintable():
         raise errors.InvalidInput.at("Idempotency-Key", f"takes 1 to {MAX_KEY} characters")
