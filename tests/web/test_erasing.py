@@ -90,6 +90,33 @@ def test_somebody_who_was_deleted_is_gone(api: client.Client) -> None:
     assert sweep(api) == 0
 
 
+@pytest.mark.parametrize("is_forgotten", [False, True])
+def test_a_rule_does_nothing_more_for_somebody_who_was_deleted(
+    api: client.Client, is_forgotten: bool
+) -> None:
+    """What its run waited for ends, and what was to follow is skipped: nobody comes back as a contact by it."""
+    api.put("/profiles/ana-7", {"profile": PROFILE})
+    api.make_rule(
+        conditions=[],
+        actions=[
+            {"type": "send_message", "text": "Hello", "on_error": "stop"},
+            {"type": "update_contact", "fields": {"greeted": True}},
+            {"type": "add_tags", "tags": ["greeted"], "target": "contact"},
+        ],
+    )
+    api.patch("/api/automation/control", {"hold_deliveries": True})
+    event = api.happen(contact_id="ana-7")
+    api.decide()
+    assert api.delete("/profiles/ana-7").status_code == 204
+    if is_forgotten:
+        sweep(api)
+    api.decide()
+    (rule,) = api.get(f"/api/automation/events/{event}/explain").json()["rules"]
+    told = [(one["status"], one["error"]) for one in rule["run"]["result"]["actions"]]
+    assert told == [("skipped", "contact_deleted")] * 3
+    assert tables.rows(api.store, "contacts") == []
+
+
 def test_what_waits_for_somebody_who_was_deleted_is_not_sent(api: client.Client) -> None:
     """Nor to an address that came with it: what is for them alone is canceled, what is for several leaves them out."""
     for name in ("ana-7", "ben-7"):

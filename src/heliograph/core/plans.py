@@ -220,6 +220,8 @@ class Scene(msgspec.Struct, gc=False):
     """Whether the conversation is another tenant's: to this event it does not exist."""
     contact_is_foreign: bool = False
     """Whether the contact is; what the event says of them is all that it sees."""
+    contact_is_deleted: bool = False
+    """Whether the contact was deleted since: no step is taken any more."""
     lists: Mapping[str, str | None] = NO_LISTS
     """The tenant of each list that is there (None: the workspace's own), of those that its steps name."""
     _context: dict[str, Any] | None = None

@@ -13,6 +13,7 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 PREFIX = "deleted-"
+_is_name = re.compile(f"{PREFIX}[0-9a-f]{{12}}").fullmatch
 _ADDRESSES = ("email", "phone_number")
 _NAMES = ("given_name", "family_name", "name", "nickname", "first_name", "last_name")
 _SHORTEST = 3
@@ -26,6 +27,11 @@ class Pseudonym(NamedTuple):
     """What names them without doubt, however it is written: their id and addresses."""
     names: tuple[str, ...]
     """What they are called."""
+
+
+def is_name(contact_id: str) -> bool:
+    """Whether this stands for somebody who was deleted."""
+    return _is_name(contact_id) is not None
 
 
 def of_contact(erasure_id: bytes, user_id: str, profile: Mapping[str, Any]) -> Pseudonym:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from heliograph import errors
-from heliograph.core import effects, plans, schedule
+from heliograph.core import effects, messages, plans, schedule
 
 
 class Status(IntEnum):
@@ -163,6 +163,8 @@ def _began(status: plans.Status, asked: int, now: int) -> tuple[int, int, bytes]
 
 
 def _taken(step: plans.Step, scene: plans.Scene) -> plans.Outcome:
+    if scene.contact_is_deleted:
+        return plans.Outcome(plans.Status.SKIPPED, error=messages.CONTACT_DELETED)
     try:
         return step.take(scene)
     except errors.RenderFailed as fault:

@@ -331,5 +331,6 @@ class Turns:
             return
         scene = self._reading.scene(desk, self._workspaces[row.workspace_id], event, lists.texts(plan))
         scene.rule_id = row.automation_id
+        scene.contact_is_deleted = self._reading.is_of_deleted(event)
         for visit, ordinal, effect in run.resume(desk, plan, row, run.reply_in(inbox), scene):
             run.carry_out(desk, event, row.id, row.automation_id, visit, ordinal, effect)
