@@ -326,3 +326,15 @@ def test_a_brand_that_an_earlier_version_kept_is_read(api: Client) -> None:
     assert [one["id"] for one in api.get("/brands").json()["results"]] == [made["id"]]
     assert api.get("/brands/shop").json()["snippets"] == {"items": []}
     assert api.put("/brands/shop", {"name": "Shop", "settings": {}}).status_code == 200
+
+
+def test_what_waits_in_a_brand_that_is_deleted_says_so(api: Client) -> None:
+    """A delayed request whose brand is gone when it is due is a message that failed, with the brand's name."""
+    brand(api, "night")
+    content = {"version": "2022-01-01", "elements": ELEMENTS}
+    message = {"to": {"email": "ana@example.com"}, "content": content, "brand_id": "night"}
+    asked = api.post("/send", {"message": {**message, "delay": {"duration": 60_000}}})
+    assert api.delete("/brands/night").status_code == 204
+    api.world.pass_time(minutes=2)
+    told = api.get(f"/messages/{asked.json()['requestId']}").json()
+    assert (told["status"], told["error"]) == ("UNDELIVERABLE", "unrenderable: there is no brand 'night'")
