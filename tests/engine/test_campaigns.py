@@ -134,6 +134,27 @@ def test_a_campaign_keeps_the_version_with_which_it_began(world: testing.World) 
     assert [mail.subject for mail in world.mailbox.received] == ["Old"]
 
 
+def test_a_campaign_held_in_the_middle_goes_on_where_it_was(world: testing.World) -> None:
+    """Who stops all deliveries, and again, while a campaign is sent lets nobody be left out or written to twice."""
+    crowd(world, 40)
+    acts.sized(world.turns, 2)
+    campaign = world.campaign(group=world.communication_group(**TEXT))
+    for _ in range(3):
+        for _ in range(4):
+            world.turns.take()
+            world.delivery.wake()
+            world._loop.run_until_complete(world.delivery.step())
+        acts.steer(world, hold_deliveries=True)
+        world.run_until_idle()
+        stood = len(world.mailbox.received)
+        world.pass_time(hours=1)
+        assert len(world.mailbox.received) == stood
+        acts.steer(world, hold_deliveries=False)
+    world.run_until_idle()
+    assert received(world) == {f"c{number}@example.com": 1 for number in range(40)}
+    assert world.campaign_stands(campaign).state is State.COMPLETED
+
+
 def test_a_stopped_campaign_sends_nothing_more(world: testing.World) -> None:
     """What nobody has claimed is skipped as stopped, and what was sent stays sent."""
     crowd(world, 30)

@@ -278,6 +278,33 @@ def test_entering_and_leaving_are_events(api: client.Client) -> None:
     assert api.get("/api/contacts/bo").json()["tags"] == ["welcomed"]
 
 
+def test_who_leaves_a_segment_keeps_what_waits(api: client.Client) -> None:
+    """A run that began when somebody entered goes on though they leave, and come back, while it waits."""
+    segment(api, condition("points", "greater_than", 500), name="Rich")
+    steps = [
+        {"action": "delay", "duration": "1 hour"},
+        {
+            "action": "update-profile",
+            "recipient_id": "ana",
+            "profile": {"waited": True},
+            "merge": "soft-merge",
+        },
+    ]
+    trigger = {"event_type": "segment_entered"}
+    made = api.put("/automations/templates/welcome", {"name": "welcome", "steps": steps, "trigger": trigger})
+    assert made.status_code == 200, made.json()
+    for points in (600, 100, 700, 200):
+        api.put("/profiles/ana", {"profile": {"points": points}})
+        api.decide()
+    found = api.get("/automations/runs").json()["runs"]
+    assert [run["status"] for run in found] == ["WAITING"] * 2
+    api.clock.move(2 * 3_600_000_000)
+    api.decide()
+    found = api.get("/automations/runs").json()["runs"]
+    assert [run["status"] for run in found] == ["PROCESSED"] * 2
+    assert api.get("/profiles/ana").json()["profile"]["waited"] is True
+
+
 def test_a_tenants_segment_is_entered_by_its_customers_alone(api: client.Client) -> None:
     """What a tenant's rule hears of are its own customers; others who would pass its conditions enter nothing."""
     tenant = api.key("admin", tenant="shop")
