@@ -77,7 +77,7 @@ def test_who_is_looked_up_is_whom_the_steps_name(recipient: str | None, steps: l
     scope = run.scope(1, frozenset())
     named = {one for step in plan.steps if isinstance(step, frames.Step) for one in step.people(run, scope)}
     ahead = outlooks.of_plan(plan).ahead[0]
-    own = {recipient} if ahead.is_own and recipient is not None else set()
+    own = {recipient} if ahead.is_own and recipient else set()
     assert own | {one for step in ahead.naming for one in step.people(run, scope)} == named
 
 

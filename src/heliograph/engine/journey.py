@@ -66,7 +66,7 @@ class Journeys:
         views = self._views_of(desk)
         known = self._known(views, row, start, plan)
         seen, ahead, recipient = known.run, known.ahead, known.run.context.recipient
-        people = {recipient} if ahead.is_own and recipient is not None else set()
+        people = {recipient} if ahead.is_own and recipient else set()
         sent = list(itertools.chain.from_iterable(known.sent.values()))
         cursors = _cursors(row, known.under_way) if known.under_way else ()
         if not ahead.looks:

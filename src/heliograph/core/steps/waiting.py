@@ -43,7 +43,7 @@ class Delay(NamedTuple):
 
     def people(self, run: frames.Run, scope: expressions.Scope) -> Iterable[str]:
         """The run's recipient, for the zone."""
-        return () if run.context.recipient is None else (run.context.recipient,)
+        return (run.context.recipient,) if run.context.recipient else ()
 
     def tenants(self, run: frames.Run, scope: expressions.Scope) -> Iterable[tuple[str, str]]:
         """The run's own, for the zone."""
