@@ -45,7 +45,7 @@ class WallClock:
         return int(seconds * SECOND)
 
 
-class SharedClock:
+class SharedClock(WallClock):
     """The real time of all who share one database: this machine's own, unless it is apart from the database's.
 
     A lease that one machine wrote is over for all at the same moment, whatever their own clocks say.
@@ -59,14 +59,6 @@ class SharedClock:
     def now(self) -> int:
         """The present instant (µs), as the database has it."""
         return self._wall.now() - self.ahead
-
-    def wall_seconds(self, span: int) -> float:
-        """A second is a second."""
-        return span / SECOND
-
-    def span(self, seconds: float) -> int:
-        """A second is a second."""
-        return int(seconds * SECOND)
 
     def agree(self, tell: Callable[[], int]) -> bool:
         """Ask what time it is (µs), and go by that; gives whether that was news.

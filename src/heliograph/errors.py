@@ -7,7 +7,8 @@ input and what to do about it. Nothing here knows HTTP frameworks, databases or 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import NamedTuple
 
@@ -231,6 +232,15 @@ class DiskFull(HeliographError):
 
     code = "disk_full"
     status = 503
+
+
+@contextlib.contextmanager
+def placed(place: Callable[[str], str]) -> Iterator[None]:
+    """What is refused within stands at other places of what was given: `place` says where that is."""
+    try:
+        yield
+    except InvalidInput as refusal:
+        raise InvalidInput(faults=[Fault(place(one.path), one.message) for one in refusal.faults]) from None
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:

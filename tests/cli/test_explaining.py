@@ -34,6 +34,19 @@ def world(url: str) -> helpers.World:
     return made
 
 
+def asked(play: helpers.World, to: object) -> bytes:
+    """A request to send to them that nobody has taken up yet; gives its id."""
+    said = core_requests.read({"message": {"to": to, "content": {"title": "t", "body": "b"}}})[0]
+    now, partition = play.clock.now(), ids.partition_of_subject(play.workspace_id, "ana")
+    identity, body = ids.mint(now, 0, partition, 1), msgspec.json.encode(said)
+    row = request_rows.Request(
+        play.workspace_id, identity, partition, None, body, now, None, None, None, None
+    )
+    with play.app.store.writing() as connection:
+        requests.put(connection, row)
+    return identity
+
+
 def test_a_message_is_told_from_event_to_delivery(house: str, tell: program.Tell) -> None:
     """What was seen in each condition, what was done, and what the mail server said, in order."""
     with world(house) as play:
@@ -77,17 +90,7 @@ def test_a_message_is_found_by_what_its_provider_calls_it(house: str, tell: prog
 def test_a_message_that_speaks_of_no_event_is_told_alone(house: str, tell: program.Tell) -> None:
     """A request to send: how it stands before it is taken up, and to whom it went by whom."""
     with world(house) as play:
-        said = core_requests.read(
-            {"message": {"to": {"user_id": "ana"}, "content": {"title": "t", "body": "b"}}}
-        )[0]
-        now, body = play.clock.now(), msgspec.json.encode(said)
-        identity = ids.mint(now, 0, ids.partition_of_subject(play.workspace_id, "ana"), 1)
-        partition = ids.partition_of(identity)
-        row = request_rows.Request(
-            play.workspace_id, identity, partition, None, body, now, None, None, None, None
-        )
-        with play.app.store.writing() as connection:
-            requests.put(connection, row)
+        identity = asked(play, {"user_id": "ana"})
         waiting = tell("explain", ids.wire(identity))
         play.run_until_idle()
     assert (waiting.code, "ENQUEUED" in waiting.out) == (0, True)
@@ -99,15 +102,7 @@ def test_a_message_that_speaks_of_no_event_is_told_alone(house: str, tell: progr
 def test_a_request_to_several_is_told_by_its_messages(house: str, tell: program.Tell) -> None:
     """While it waits a request is told of as one; once it was taken up, each message that it became."""
     with world(house) as play:
-        people = [{"email": f"{name}@example.com"} for name in ("ana", "ben")]
-        said = core_requests.read({"message": {"to": people, "content": {"title": "t", "body": "b"}}})[0]
-        now, body = play.clock.now(), msgspec.json.encode(said)
-        identity = ids.mint(now, 0, ids.partition_of_subject(play.workspace_id, "r"), 1)
-        row = request_rows.Request(
-            play.workspace_id, identity, ids.partition_of(identity), None, body, now, None, None, None, None
-        )
-        with play.app.store.writing() as connection:
-            requests.put(connection, row)
+        identity = asked(play, [{"email": f"{name}@example.com"} for name in ("ana", "ben")])
         waiting = tell("explain", ids.wire(identity))
         play.run_until_idle()
     assert (waiting.code, "ENQUEUED" in waiting.out) == (0, True)

@@ -144,18 +144,18 @@ def test_a_pause_may_last_as_long_as_events_may_wait_through_it(database_url: st
         assert acts.outcomes(world, event) == ["executed"]
 
 
+def raising(*_: object) -> None:
+    """A decision that does."""
+    raise RuntimeError("a fault of the program")
+
+
 @pytest.fixture
 def failing(world: testing.World, monkeypatch: pytest.MonkeyPatch) -> str:
     """An event whose decision has raised once, and would not do so again."""
-    decide = match.match
-
-    def raising(*_: object) -> None:
-        raise RuntimeError("a fault of the program")
-
-    monkeypatch.setattr(match, "match", raising)
-    (event,) = happen(world)
-    world.run_until_idle()
-    monkeypatch.setattr(match, "match", decide)
+    with monkeypatch.context() as faulty:
+        faulty.setattr(match, "match", raising)
+        (event,) = happen(world)
+        world.run_until_idle()
     return event
 
 
@@ -193,16 +193,11 @@ def test_what_failed_before_a_pause_did_not_wait_through_it(
     world: testing.World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A failed event that an operator has tried again is decided, however old it is and whatever was paused since."""
-    decide = match.match
-
-    def raising(*_: object) -> None:
-        raise RuntimeError("a fault of the program")
-
-    monkeypatch.setattr(match, "match", raising)
-    (event,) = happen(world)
-    world.pass_time(hours=1)
+    with monkeypatch.context() as faulty:
+        faulty.setattr(match, "match", raising)
+        (event,) = happen(world)
+        world.pass_time(hours=1)
     assert world.explain(event).event.status == "failed"
-    monkeypatch.setattr(match, "match", decide)
     world.pass_time(hours=48)
     acts.steer(world, is_paused=True)
     acts.steer(world, is_paused=False)

@@ -133,11 +133,8 @@ def ask(given: Mapping[str, Any]) -> Asked:
 def definition(stored: rules.Definition | None, fields: Mapping[str, Any]) -> rules.Definition:
     """The rule that is tried: the given fields go before the stored ones. Raises errors.InvalidInput."""
     before = stored or rules.Definition(name="", trigger_type="", actions=[])
-    try:
+    with errors.placed("rule.{}".format):
         return rules.change(before, fields)
-    except errors.InvalidInput as refusal:
-        renamed = [fault._replace(path=f"rule.{fault.path}") for fault in refusal.faults]
-        raise errors.InvalidInput(faults=renamed) from None
 
 
 class Happened(NamedTuple):

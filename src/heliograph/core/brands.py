@@ -80,9 +80,7 @@ def define(given: Mapping[str, Any]) -> Definition:
     reader.snippets(snippets)
     if reader.faults:
         raise errors.InvalidInput(faults=reader.faults[: documents.MAX_FAULTS])
-    if isinstance(snippets, list):
-        snippets = {"items": snippets}
-    made = Definition(name=str(name).strip(), settings=settings or {}, snippets=snippets)
+    made = Definition(name=str(name).strip(), settings=settings or {}, snippets=_with_items(snippets))
     faults = _undrawable(made)
     if faults:
         raise errors.InvalidInput(faults=faults[: documents.MAX_FAULTS])
@@ -92,9 +90,12 @@ def define(given: Mapping[str, Any]) -> Definition:
 def stored(written: str | bytes) -> Definition:
     """A brand from what was kept of it; an earlier version kept snippets that came without their `items`."""
     said = msgspec.json.decode(written)
-    if isinstance(said.get("snippets"), list):
-        said["snippets"] = {"items": said["snippets"]}
-    return msgspec.convert(said, Definition)
+    return msgspec.convert({**said, "snippets": _with_items(said.get("snippets"))}, Definition)
+
+
+def _with_items(snippets: Any) -> Any:
+    """Snippets in their one form: they may come as a list alone."""
+    return {"items": snippets} if isinstance(snippets, list) else snippets
 
 
 def check_id(given: object) -> str | None:

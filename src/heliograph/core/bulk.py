@@ -7,7 +7,7 @@ write is taken in all the same, and counted as a failure. Each of the others is 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any, NamedTuple
 
@@ -97,17 +97,12 @@ def define(given: Mapping[str, Any], region: str | None = None) -> Job:
     return Job(kept, msgspec.structs.replace(said, to=()), ignored)
 
 
-@contextlib.contextmanager
-def placed(message: Mapping[str, Any]) -> Iterator[None]:
+def placed(message: Mapping[str, Any]) -> contextlib.AbstractContextManager[None]:
     """What is wrong with the request of a job stands where the job says it: at `brand`, and `event` for a template."""
     named = {"message.brand_id": "message.brand"}
     if not message.get("template"):
         named["message.template"] = "message.event"
-    try:
-        yield
-    except errors.InvalidInput as refusal:
-        faults = [errors.Fault(named.get(one.path, one.path), one.message) for one in refusal.faults]
-        raise errors.InvalidInput(faults=faults) from None
+    return errors.placed(lambda path: named.get(path, path))
 
 
 def request_of(said: requests.Request, to: requests.To) -> requests.Request:
@@ -158,12 +153,8 @@ def _user(given: object, path: str, region: str | None) -> User:
         to.get(key) or to["profile"].get(key) for key in requests.REACHED_BY
     ):
         return User(kept, None, ignored)
-    try:
+    with errors.placed(lambda place: _place(place, path)):
         said, strangers = requests.read({"message": {"to": to, "content": _NOBODY}}, region)
-    except errors.InvalidInput as refusal:
-        raise errors.InvalidInput(
-            faults=[errors.Fault(_place(one.path, path), one.message) for one in refusal.faults]
-        ) from None
     return User(kept, said.to[0], [*ignored, *(_place(name, path) for name in strangers)])
 
 

@@ -225,6 +225,12 @@ def resolve(field: Field, scope: expressions.Scope, path: str, role: Role = Role
     return _whole(field, scope, path, role)
 
 
+def resolve_or(field: Field | None, otherwise: Any, scope: expressions.Scope, path: str) -> Any:
+    """The same of a message's field that may be left out, or say nothing: then it is `otherwise` (A02)."""
+    said = None if field is None else resolve(field, scope, path, Role.MESSAGE)
+    return otherwise if said in (None, "") else said
+
+
 def _whole(field: Accessor | expressions.Script, scope: expressions.Scope, path: str, role: Role) -> Any:
     if isinstance(field, Accessor):
         value, told = field.value(scope.context), ".".join(field.segments)

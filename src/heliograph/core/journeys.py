@@ -189,12 +189,8 @@ def _check_trigger(given: Mapping[str, Any], _: expressions.Evaluator) -> None:
     if not isinstance(trigger, dict):
         raise errors.InvalidInput.at("trigger", "is an object with an `event_type`")
     made = documents.as_struct(trigger, EventTrigger, "trigger")
-    try:
+    with errors.placed(_in_trigger):
         rules.define(_as_rule("a", "a", made))
-    except errors.InvalidInput as refusal:
-        raise errors.InvalidInput(
-            faults=[errors.Fault(_in_trigger(fault.path), fault.message) for fault in refusal.faults]
-        ) from None
 
 
 def _in_trigger(path: str) -> str:

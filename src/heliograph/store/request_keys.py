@@ -137,7 +137,7 @@ def keep(store: database.Database, wanted: Wanted, taken: Taken, answer: Answer)
     with store.writing() as connection:
         connection.execute(
             sa.update(schema.request_keys)
-            .where(*_is(wanted), _KEYS.begun_at == taken.begun_at, _KEYS.status.is_(None))
+            .where(*_is_at_work(wanted, taken))
             .values(status=answer.status, headers=msgspec.json.encode(answer.headers), body=answer.body)
         )
 
@@ -146,20 +146,14 @@ def renew(store: database.Database, wanted: Wanted, taken: Taken, until: int) ->
     """Hold a key longer whose request is at work."""
     with store.writing() as connection:
         connection.execute(
-            sa.update(schema.request_keys)
-            .where(*_is(wanted), _KEYS.begun_at == taken.begun_at, _KEYS.status.is_(None))
-            .values(lease_until=until)
+            sa.update(schema.request_keys).where(*_is_at_work(wanted, taken)).values(lease_until=until)
         )
 
 
 def let_go(store: database.Database, wanted: Wanted, taken: Taken) -> None:
     """Free a key whose request came to nothing."""
     with store.writing() as connection:
-        connection.execute(
-            sa.delete(schema.request_keys).where(
-                *_is(wanted), _KEYS.begun_at == taken.begun_at, _KEYS.status.is_(None)
-            )
-        )
+        connection.execute(sa.delete(schema.request_keys).where(*_is_at_work(wanted, taken)))
 
 
 def forget(store: database.Database, now: int, at_most: int) -> int:
@@ -173,6 +167,11 @@ def forget(store: database.Database, now: int, at_most: int) -> int:
             gone = sa.delete(table).where(key.in_(old), table.c.expires_at <= now)
             forgotten += connection.execute(gone).rowcount
     return forgotten
+
+
+def _is_at_work(wanted: Wanted, taken: Taken) -> tuple[sa.ColumnElement[bool], ...]:
+    """The key as whoever took it has it: not answered yet, and not begun anew by others."""
+    return *_is(wanted), _KEYS.begun_at == taken.begun_at, _KEYS.status.is_(None)
 
 
 def _is(wanted: Wanted) -> tuple[sa.ColumnElement[bool], ...]:

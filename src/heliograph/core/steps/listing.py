@@ -130,8 +130,7 @@ class SendList(NamedTuple):
     def _brand(self, run: frames.Run, scope: expressions.Scope) -> str | None:
         """The brand that the step names, else its run's, if any."""
         field, path = self.given.get("brand"), f"{self.path}.brand"
-        said = None if field is None else fields.resolve(field, scope, path, fields.Role.MESSAGE)
-        return frames.name_if_any(run.context.brand if said in (None, "") else said, path)
+        return frames.name_if_any(fields.resolve_or(field, run.context.brand, scope, path), path)
 
     def _asked(self, scope: expressions.Scope) -> tuple[dict[str, Any] | None, str]:
         if self.source is None:

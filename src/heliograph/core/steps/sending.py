@@ -86,8 +86,7 @@ class Send(NamedTuple):
     def _brand(self, run: frames.Run, scope: expressions.Scope) -> str | None:
         """The brand that the step names, else the run's."""
         field, path = self.given.get("brand"), f"{self.path}.brand"
-        said = None if field is None else fields.resolve(field, scope, path, fields.Role.MESSAGE)
-        return frames.name_if_any(run.context.brand if said in (None, "") else said, path)
+        return frames.name_if_any(fields.resolve_or(field, run.context.brand, scope, path), path)
 
     def _named(self, name: str, run: frames.Run, scope: expressions.Scope) -> str:
         field, path = self.given.get(name), f"{self.path}.{name}"
@@ -188,8 +187,7 @@ class SendMessage(NamedTuple):
     def _brand(self, run: frames.Run, scope: expressions.Scope) -> str | None:
         """The brand that the message names, else the run's."""
         path = f"{self.path}.message.brand_id"
-        said = None if self.brand is None else fields.resolve(self.brand, scope, path, fields.Role.MESSAGE)
-        return frames.name_if_any(run.context.brand if said in (None, "") else said, path)
+        return frames.name_if_any(fields.resolve_or(self.brand, run.context.brand, scope, path), path)
 
 
 def _recipient(

@@ -90,22 +90,19 @@ def _definition(
     return definition
 
 
+def _as_asked(path: str) -> str:
+    """Where a request says what stands there in an event."""
+    return f"event_{path}" if path.startswith("payload") else path
+
+
 def _event(
     given: dict[str, Any], event_type: str, workspace_id: int, tenant_id: str | None, now: int
 ) -> rehearsal.Event:
     """The event, checked as one that comes in. Raises errors.InvalidInput."""
     said = {name: given[name] for name in _OF_EVENT if name in given}
     body = msgspec.json.encode({**said, "event_type": event_type, "payload": given["event_payload"]})
-    try:
+    with errors.placed(_as_asked):
         ((ready,), _) = arrivals.read(body, "application/json", workspace_id, now)
-    except errors.InvalidInput as refusal:
-        renamed = [
-            fault._replace(path="event_payload" + fault.path.removeprefix("payload"))
-            if fault.path.startswith("payload")
-            else fault
-            for fault in refusal.faults
-        ]
-        raise errors.InvalidInput(faults=renamed) from None
     arrival = ready.arrival
     return rehearsal.Event(
         event_type,

@@ -6,8 +6,7 @@ that came by `heliograph apply` are the same records.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -73,7 +72,7 @@ def create_notification(request: Call) -> Response[notification_answers.Notifica
         made = identity and stored.lock(connection, workspace, identity)
         if made and not made.draft.same(written.said):
             raise errors.Conflict("this Idempotency-Key came with another template before")
-        with _within():
+        with errors.placed("notification.{}".format):
             made = made or stored.create(
                 connection,
                 workspace,
@@ -113,7 +112,7 @@ def replace_notification(request: Call) -> Response[notification_answers.Notific
         wanted = given.get("notification")
         written = message_templates.of_wire(wanted, before.draft, request.principal.key_id)
         now = services.now()
-        with _within():
+        with errors.placed("notification.{}".format):
             made = stored.change(connection, workspace, before, written.said, now, written.alias)
         if publishes:
             made = stored.publish(connection, workspace, made, now)
@@ -135,16 +134,6 @@ def archive_notification(request: Call) -> None:
             dates.pause_senders(connection, workspace, found.id, now)
             stored.archive(connection, workspace, found, now)
     request.wake()
-
-
-@contextlib.contextmanager
-def _within() -> Iterator[None]:
-    """What is wrong with a template stands in the body's `notification`."""
-    try:
-        yield
-    except errors.InvalidInput as refusal:
-        faults = [errors.Fault(f"notification.{one.path}", one.message) for one in refusal.faults]
-        raise errors.InvalidInput(faults=faults) from None
 
 
 def strangers(given: Mapping[str, Any]) -> list[str]:

@@ -5,10 +5,9 @@ Law: a request is checked whole, and answered when it is stored: from then on it
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import re
 import secrets
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -55,7 +54,8 @@ def send(request: Call) -> Response[Sent]:
     said, strangers = requests.read(given, services.settings.default_region or None)
     said = courier.bound(said, who)
     said = recipient_secrets.sealed(services.database.safe, who.workspace_id, said)
-    with _places_as_given(given["message"]["to"]), services.database.writing() as connection:
+    as_given = functools.partial(_as_given, given["message"]["to"])
+    with errors.placed(as_given), services.database.writing() as connection:
         said = store.check(connection, who.workspace_id, said)
         now = services.now()
         stored = store.profile(connection, who.workspace_id, said)
@@ -65,17 +65,8 @@ def send(request: Call) -> Response[Sent]:
     return Response(Sent(ids.wire(identity)), headers=ignored_header([*ignored, *strangers]))
 
 
-@contextlib.contextmanager
-def _places_as_given(to: Any) -> Iterator[None]:
-    """What is wrong with a recipient that was read stands where the request says it: a tenant has three names there."""
-    try:
-        yield
-    except errors.InvalidInput as refusal:
-        faults = [errors.Fault(_as_given(one.path, to), one.message) for one in refusal.faults]
-        raise errors.InvalidInput(faults=faults) from None
-
-
-def _as_given(path: str, to: Any) -> str:
+def _as_given(to: Any, path: str) -> str:
+    """Where the request says what stands at this place of it as it was read: a recipient's tenant has three names."""
     found = _RECIPIENT.fullmatch(path)
     if found is None:
         return path
