@@ -12,8 +12,8 @@ import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from heliograph import app
-from heliograph.engine import housekeeping, worker
+from heliograph import app, loading
+from heliograph.engine import housekeeping
 
 _IN_VAIN, _REST = 20, 0.005
 
@@ -31,7 +31,7 @@ class Taken(NamedTuple):
 
 def taken(application: app.App) -> Taken:
     """Take turns until several in a row have found nothing: what is left may be in another worker's hands."""
-    worker.settle_garbage()
+    loading.settle_garbage()
     turns = application.turns(application.session())
     inputs, longest, busiest, vain = 0, 0.0, 0.0, 0
     with _swept(application):

@@ -10,7 +10,10 @@ from collections.abc import Callable
 import hypothesis
 import pytest
 
+from heliograph import loading
 from tests import environment
+
+loading.calm_collector()
 
 pytest_plugins = ("tests.databases", "tests.proofs", "tests.breaking", "tests.torture_report")
 
@@ -33,6 +36,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_collection_finish() -> None:
+    """Six thousand tests stay to the end: nobody need look at them for garbage."""
+    loading.settle_garbage()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

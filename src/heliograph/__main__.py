@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 
+from heliograph import loading
+
 
 def main() -> None:
     """Load the commands, and carry one out."""
@@ -11,7 +13,7 @@ def main() -> None:
     is_heard = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if is_heard:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from heliograph import cli  # noqa: PLC0415 after the signal is set
+    cli = loading.load("heliograph.cli")  # after the signal is set
 
     if is_heard:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -19,7 +19,7 @@ from typing import Any
 import structlog
 
 from heliograph import clock as clocks
-from heliograph import deliveries, errors, javascript, outlets
+from heliograph import deliveries, errors, javascript, loading, outlets
 from heliograph import settings as settings_module
 from heliograph.channels import webhook
 from heliograph.core import effects
@@ -269,7 +269,7 @@ class App:
     @contextlib.asynccontextmanager
     async def engine_on_loop(self) -> AsyncIterator[None]:
         """Turns and deliveries on this loop (SQLite), until left; what is in flight is brought to its end."""
-        worker.settle_garbage()
+        loading.settle_garbage()
         self._loop = asyncio.get_running_loop()
         session = self.session()
         delivery = self._delivery = self._delivery_of_loop(session)
@@ -295,7 +295,7 @@ class App:
     @contextlib.asynccontextmanager
     async def engine_in_threads(self) -> AsyncIterator[None]:
         """Turns in a thread and deliveries on this loop (PostgreSQL), until left."""
-        worker.settle_garbage()
+        loading.settle_garbage()
         loop = self._loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(1, "delivery") as executor, ThreadPoolExecutor(1, "housekeeping") as corner:
             delivery = self._delivery = self.delivery(self.session(), executor)

@@ -16,11 +16,11 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 
 import uvloop
 
-from heliograph import channels, logs, outlets
+from heliograph import channels, loading, logs, outlets
 from heliograph import clock as clocks
 from heliograph import settings as settings_module
 from heliograph.core import ids, links, messages, tracking
-from heliograph.engine import claiming, deliver, handover, letters, outpost, rendering, settlements, worker
+from heliograph.engine import claiming, deliver, handover, letters, outpost, rendering, settlements
 from heliograph.engine import post as posts
 from heliograph.store import database, definitions, facts, recipient_secrets, rows, safe, webhook_secrets
 
@@ -192,7 +192,7 @@ def _manned(
     made = Deliveries(settings, store, clock, ways, link_secret=link_secret)
     terms = made.terms(worker_name)
     handed = handover.Handover(worker_name, terms.lease)
-    worker.settle_garbage()
+    loading.settle_garbage()
     delivery = made.here(post, terms, handed, answered=post.tell, stepped=post.tell)
     return delivery, handed, made.close
 
@@ -204,7 +204,3 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(posts.man(socket.socket(fileno=int(sys.argv[1])), _manned))
-
-
-if __name__ == "__main__":
-    main()

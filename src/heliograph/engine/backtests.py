@@ -17,7 +17,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 
 import msgspec
 
-from heliograph import errors
+from heliograph import errors, loading
 from heliograph.engine import backtest, resting
 from heliograph.store import database
 
@@ -81,9 +81,7 @@ class Backtests:
 async def apart(job: Job) -> AsyncGenerator[Told, None]:
     """Run a backtest in a process of its own, which is ended when the generator is closed."""
     child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        __name__,
+        *loading.command("heliograph.engine.backtests"),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         start_new_session=True,
@@ -147,7 +145,3 @@ def main() -> None:
     for told in words(job, lambda worked: time.sleep(machine.rest_after(worked))):
         sys.stdout.buffer.write(_encode(told) + b"\n")
         sys.stdout.buffer.flush()
-
-
-if __name__ == "__main__":
-    main()

@@ -10,14 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
 import structlog
 
-from heliograph import errors
+from heliograph import errors, loading
 from heliograph.engine import claiming, handover, restarts, rooms, settlements, wire
 from heliograph.engine.wire import Word
 
@@ -61,9 +60,7 @@ async def apart(module: str, order: bytes, hear: wire.Hear) -> Started:
     ours, theirs = socket.socketpair()
     with theirs:
         child = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            module,
+            *loading.command(module),
             str(theirs.fileno()),
             pass_fds=[theirs.fileno()],
             stdin=asyncio.subprocess.DEVNULL,

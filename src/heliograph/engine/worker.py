@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import threading
 from collections.abc import Callable
 from typing import Protocol
@@ -35,13 +34,6 @@ _PAUSE = 0.002
 
 _BREATHS = 20
 """Between two turns on SQLite the loop goes round so often: a request needs that from its first byte to its answer."""
-
-
-def settle_garbage() -> None:
-    """A turn makes and drops a hundred thousand small values: the collector need not look at each thousand."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 50)
 
 
 class Pace:
