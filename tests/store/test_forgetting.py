@@ -10,8 +10,10 @@ import pytest
 import sqlalchemy as sa
 
 from heliograph.core import device_tokens as core_tokens
-from heliograph.store import database, device_tokens, request_keys
+from heliograph.core import effects, events
+from heliograph.store import database, departures, device_tokens, request_keys, schema
 from tests import tables
+from tests.store import samples
 
 
 def test_what_is_renewed_while_it_is_forgotten_stays(ready_postgres_url: str) -> None:
@@ -73,3 +75,30 @@ def test_a_key_that_is_let_go_of_is_taken_by_one(shared_store: database.Database
     second = request_keys.take(shared_store, wanted, 2, 60, 1_000)
     third = request_keys.take(shared_store, wanted, 3, 60, 1_000)
     assert (first.is_mine, second.is_mine, third.is_mine) == (True, True, False)
+
+
+def test_who_is_deleted_is_taken_out_of_line_by_an_index(store: database.Database) -> None:
+    """The timer of an event that is tried again is found by the event, however many other timers there are."""
+    told: list[str] = []
+    explain = "EXPLAIN QUERY PLAN" if store.is_sqlite else "EXPLAIN"
+
+    def explained(connection: sa.Connection, cursor: object, text: str, values: Any, *_: object) -> None:
+        if text.startswith("DELETE FROM timers"):
+            plan = connection.connection.cursor()
+            plan.execute(f"{explain} {text}", values)
+            told.append("\n".join(str(row[-1]) for row in plan.fetchall()))
+
+    event = samples.event(1)
+    timer = {"partition": event.partition, "workspace_id": 1, "kind": int(effects.Timer.EVENT)}
+    waiting = [
+        {**timer, "wake_at": n, "kind": int(effects.Timer.RUN), "id": n.to_bytes(16)} for n in range(5_000)
+    ]
+    decision = {"workspace_id": 1, "event_id": event.id, "status": events.State.PENDING, "attempts": 1}
+    with store.writing() as connection:
+        connection.execute(sa.insert(schema.decisions).values(**decision, definitions_version=1))
+        connection.execute(sa.insert(schema.timers), [*waiting, {**timer, "wake_at": 7, "id": event.id}])
+        connection.execute(sa.text("ANALYZE timers"))
+        sa.event.listen(store._engine, "before_cursor_execute", explained)
+        departures.end_events(connection, 1, [event.id], samples.NOW)
+    assert len(tables.rows(store, "timers")) == len(waiting)
+    assert ["timers_of_events" in plan for plan in told] == [True], told

@@ -181,6 +181,8 @@ timers = _queue(
     _column("workspace_id", sa.Integer),
     _column("kind", sa.SmallInteger),
     _column("id", Identity),
+    # Events that are tried again: few, and taken out of line when whom they are about is deleted.
+    _index("timers_of_events", "workspace_id", "id", where="kind = 1"),
     # Requests to send that wait, which are listed among the messages.
     _index("timers_of_requests", "workspace_id", "id", where="kind = 10"),
     # By which workspaces share turns that timers fill.
