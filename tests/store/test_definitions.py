@@ -7,10 +7,20 @@ from typing import Any
 import msgspec
 import pytest
 import sqlalchemy as sa
+from alembic import migration, operations, script
 
 from heliograph.core import control, rules
 from heliograph.core import journeys as core_journeys
-from heliograph.store import automations, database, definitions, journeys, schema, templates, workspaces
+from heliograph.store import (
+    automations,
+    database,
+    definitions,
+    journeys,
+    migrations,
+    schema,
+    templates,
+    workspaces,
+)
 
 RULE = rules.define(
     {"name": "one", "trigger_type": "custom.a", "actions": [{"type": "add_tags", "tags": ["x"]}]}
@@ -171,6 +181,54 @@ def test_the_control_record_has_versions_too(store: database.Database) -> None:
     told = [(row.valid_from, msgspec.json.decode(row.control)["is_paused"]) for row in kept]
     assert told == [(10, True), (20, True)]
     assert held == control.Control(is_paused=True, updated_at=20)
+
+
+def steered(store: database.Database, at: int, *, until: int | None = None, **given: Any) -> int:
+    """When the newest pause ended, by what turns read after a change of the control record."""
+    with store.writing() as connection:
+        changed = control.Control(**given, paused_until=until, updated_at=at)
+        workspaces.write_control(connection, 1, changed)
+        return definitions.load(connection, 1).pause_ended_at
+
+
+def test_turns_read_when_the_newest_pause_ended(store: database.Database) -> None:
+    """A pause ends when somebody ends it, or by itself; while it holds it ends at its `paused_until`, if ever."""
+    assert steered(store, 10, hold_deliveries=True) == 0
+    assert steered(store, 20, is_paused=True) == 0
+    assert steered(store, 30) == 30
+    assert steered(store, 40, sandbox=True) == 30
+    assert steered(store, 50, is_paused=True, until=60) == 60
+    assert steered(store, 55, is_paused=True, until=70) == 70
+    assert steered(store, 80) == 70
+    assert steered(store, 90, is_paused=True, until=200) == 200
+    assert steered(store, 100) == 100
+    assert steered(store, 110, is_paused=True) == 0
+
+
+def test_what_turns_read_does_not_grow_with_the_changes_of_a_control_record(store: database.Database) -> None:
+    """However often a workspace was held, and never paused, none of that is read with its definitions."""
+    for at in range(50):
+        steered(store, at, hold_deliveries=at % 2 == 0)
+    asked: list[str] = []
+    sa.event.listen(store._engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+    with store.reading() as connection:
+        definitions.load(connection, 1)
+    assert asked
+    assert not [one for one in asked if "control_versions" in one]
+
+
+def test_an_older_database_knows_when_its_pause_ended(store: database.Database) -> None:
+    """The step that writes it down finds it among the versions."""
+    steered(store, 10, is_paused=True, until=40)
+    steered(store, 20)
+    steered(store, 30, hold_deliveries=True)
+    step = script.ScriptDirectory(str(migrations._FOLDER)).get_revision("0037")
+    with store.writing() as connection:
+        connection.execute(sa.text("ALTER TABLE workspaces DROP COLUMN pause_ended_at"))
+        with operations.Operations.context(migration.MigrationContext.configure(connection)):
+            step.module.upgrade()
+        found = connection.execute(sa.select(schema.workspaces.c.id, schema.workspaces.c.pause_ended_at))
+        assert dict(found.all()) == {1: 20}
 
 
 def test_templates_are_put_read_and_listed(store: database.Database) -> None:

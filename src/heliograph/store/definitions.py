@@ -24,7 +24,7 @@ from heliograph.core import (
     segments,
 )
 from heliograph.core import sending_policies as core_policies
-from heliograph.store import preference_topics, providers, schema, sending_policies, teams, workspaces
+from heliograph.store import preference_topics, providers, schema, sending_policies, teams
 
 _strategy = msgspec.json.Decoder(routing_strategies.Definition)
 
@@ -110,12 +110,13 @@ def load(connection: sa.Connection, workspace_id: int) -> Definitions:
             schema.workspaces.c.settings,
             schema.workspaces.c.is_paused,
             schema.workspaces.c.paused_until,
+            schema.workspaces.c.pause_ended_at,
         ).where(schema.workspaces.c.id == workspace_id)
     ).one()
     return Definitions(
         workspace.definitions_version,
         workspace.settings,
-        workspaces.pause_ended_at(connection, workspace_id),
+        (workspace.paused_until or 0) if workspace.is_paused else workspace.pause_ended_at,
         [StoredRule(*row) for row in _stored(connection, workspace_id, "rule", StoredRule._fields)],
         [StoredRule(*row) for row in _stored(connection, workspace_id, "journey", StoredRule._fields)],
         library(connection, workspace_id),

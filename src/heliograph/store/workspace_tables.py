@@ -23,6 +23,8 @@ workspaces = sa.Table(
     _column("is_paused", sa.Boolean, server_default=sa.false()),
     _column("pause_reason", sa.Text, null=True),
     _column("paused_until", Instant, null=True),
+    # When the newest pause ended, unless it holds: no turn looks for it among the versions.
+    _column("pause_ended_at", Instant, server_default="0"),
     _column("hold_deliveries", sa.Boolean, server_default=sa.false()),
     _column("sandbox", sa.Boolean, server_default=sa.false()),
     _column("control_updated_at", Instant),

@@ -108,28 +108,12 @@ def read_control(connection: sa.Connection, workspace_id: int) -> control.Contro
     )
 
 
-class _Pause(msgspec.Struct):
-    is_paused: bool = False
-    paused_until: int | None = None
-
-
-_pause = msgspec.json.Decoder(_Pause)
-
-
-def pause_ended_at(connection: sa.Connection, workspace_id: int) -> int:
-    """When the newest pause ended, or ends by itself; 0 where there was none, or nobody has ended it."""
-    changed_at: int | None = None
-    query = sa.select(_VERSIONS.c.valid_from, _VERSIONS.c.control).filter_by(workspace_id=workspace_id)
-    for row in connection.execute(query.order_by(_VERSIONS.c.valid_from.desc())):
-        pause = _pause.decode(row.control)
-        if pause.is_paused:
-            return min((at for at in (changed_at, pause.paused_until) if at is not None), default=0)
-        changed_at = row.valid_from
-    return 0
-
-
 def write_control(connection: sa.Connection, workspace_id: int, changed: control.Control) -> None:
     """Store the control record, and its version from `updated_at` on; the caller has raised the version."""
+    ended_at: sa.ColumnElement[int] = _WORKSPACES.pause_ended_at
+    if not changed.is_paused:
+        ran_out = (_WORKSPACES.paused_until < changed.updated_at, _WORKSPACES.paused_until)
+        ended_at = sa.case((~_WORKSPACES.is_paused, ended_at), ran_out, else_=changed.updated_at)
     connection.execute(
         sa.update(schema.workspaces)
         .where(_WORKSPACES.id == workspace_id)
@@ -137,6 +121,7 @@ def write_control(connection: sa.Connection, workspace_id: int, changed: control
             is_paused=changed.is_paused,
             pause_reason=changed.pause_reason,
             paused_until=changed.paused_until,
+            pause_ended_at=ended_at,
             hold_deliveries=changed.hold_deliveries,
             sandbox=changed.sandbox,
             control_updated_at=changed.updated_at,
