@@ -167,6 +167,14 @@ def test_who_is_deleted_or_wants_no_more_hears_no_more(api: Client) -> None:
     assert (ended["recipient"], ended["status"], ended["reason"]) == ("ana", "UNROUTABLE", "UNSUBSCRIBED")
 
 
+def test_whoever_is_called_as_the_deleted_are_is_there(api: Client) -> None:
+    """A contact whose own id begins as what stands for somebody deleted is written to as everybody else."""
+    request_id, _ = sent(api, asked(to={**ANA, "user_id": "deleted-users@shop"}))
+    api.world.pass_time(minutes=2)
+    assert gone(api) == {"email": ["ana@example.com"], "texts": ["+15005550001"]}
+    assert api.get(f"/messages/{request_id}").json()["followed_by"]
+
+
 def test_journeys_lists_and_many_go_on_as_one_does(api: Client) -> None:
     """A step's message, each recipient of many, and each on a list go on by themselves; runs are told once."""
     for name, number in (("ben", "2"), ("eve", "4")):

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-PREFIX = "deleted-"
-_is_name = re.compile(f"{PREFIX}[0-9a-f]{{12}}").fullmatch
+_PREFIX = "deleted-"
+_is_name = re.compile(f"{_PREFIX}[0-9a-f]{{12}}").fullmatch
 _ADDRESSES = ("email", "phone_number")
 _NAMES = ("given_name", "family_name", "name", "nickname", "first_name", "last_name")
 _SHORTEST = 3
@@ -29,14 +29,14 @@ class Pseudonym(NamedTuple):
     """What they are called."""
 
 
-def is_name(contact_id: str) -> bool:
-    """Whether this stands for somebody who was deleted."""
-    return _is_name(contact_id) is not None
+def is_name(contact_id: str | None) -> bool:
+    """Whether this stands for somebody who was deleted: what only begins like it is anybody's own id."""
+    return contact_id is not None and _is_name(contact_id) is not None
 
 
 def of_contact(erasure_id: bytes, user_id: str, profile: Mapping[str, Any]) -> Pseudonym:
     """The pseudonym of a contact; it tells nothing of them, and is another one for whoever comes back."""
-    name = f"{PREFIX}{blake2b(erasure_id, digest_size=6).hexdigest()}"
+    name = f"{_PREFIX}{blake2b(erasure_id, digest_size=6).hexdigest()}"
     words = (user_id, *_texts(profile, _ADDRESSES))
     return Pseudonym(name, tuple(dict.fromkeys(words)), tuple(dict.fromkeys(_texts(profile, _NAMES))))
 

@@ -123,7 +123,7 @@ def _waits(message: rows.Message, now: int) -> pacing.End | None:
 
 def _is_of_nobody(message: rows.Message) -> bool:
     """Whether its recipient was deleted while a delivery had it in hand (store/departures.py)."""
-    return message.address is None and (message.contact_id or "").startswith(pseudonyms.PREFIX)
+    return message.address is None and pseudonyms.is_name(message.contact_id)
 
 
 def _of_deleted(connection: Any, hot: Any, planned: Sequence[rows.Message]) -> list[rows.Message]:

@@ -70,7 +70,7 @@ class Escalating:
 
     def _is_over(self, desk: desks.Desk, message: rows.Message) -> bool:
         """Whether its recipient was deleted, or the run that asked for it canceled."""
-        if (message.contact_id or "").startswith(pseudonyms.PREFIX):
+        if pseudonyms.is_name(message.contact_id):
             return True
         if message.run_id is None:
             return False

@@ -61,11 +61,8 @@ class Reading:
 
     def is_of_deleted(self, event: rows.Event) -> bool:
         """Whether whom an earlier event is about was deleted since."""
-        user_id = event.contact_id
-        if user_id is None:
-            return False
-        deleted_at = self._deleted_at.get((event.workspace_id, user_id), -1)
-        return pseudonyms.is_name(user_id) or ids.created_at(event.id) <= deleted_at
+        deleted_at = self._deleted_at.get((event.workspace_id, event.contact_id or ""), -1)
+        return pseudonyms.is_name(event.contact_id) or ids.created_at(event.id) <= deleted_at
 
     def _healthy(self, taken: Sequence[_Input]) -> Sequence[_Input]:
         """Without the culprits: looking at what they are about may be what failed."""
