@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from heliograph.core import consent, effects, ids, messages, plans, pseudonyms, routes, runs
+from heliograph.core import consent, effects, messages, plans, pseudonyms, routes, runs
+from heliograph.engine import departed, match, pacing, replies, wishes
 from heliograph.engine import desk as desks
-from heliograph.engine import match, pacing, replies, wishes
 from heliograph.engine import onward as onwards
 from heliograph.store import policy_rows, rows
 
@@ -129,13 +129,8 @@ def _is_of_nobody(message: rows.Message) -> bool:
 def _of_deleted(connection: Any, hot: Any, planned: Sequence[rows.Message]) -> list[rows.Message]:
     """New messages that were asked for before their recipient was deleted: their requests name others too (E22)."""
     theirs = [one for one in planned if one.kind == _MESSAGE]
-    contacts = _contacts(theirs)
-    deleted_at = hot.read_erasures(connection, contacts) if contacts else {}
-    return [
-        one
-        for one in theirs
-        if ids.created_at(one.id) <= deleted_at.get((one.workspace_id, one.contact_id or ""), -1)
-    ]
+    gone = departed.among(connection, hot, _contacts(theirs))
+    return [one for one in theirs if gone.had(one.workspace_id, one.contact_id, one.id)]
 
 
 def _stand_planned(desk: desks.Desk, standing: Mapping[Key, pacing.Standing]) -> None:

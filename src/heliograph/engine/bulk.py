@@ -13,6 +13,7 @@ import msgspec
 import structlog
 
 from heliograph.core import bulk, effects, ids, requests, rules, schedule
+from heliograph.engine import departed
 from heliograph.engine import desk as desks
 from heliograph.store import bulk_rows, database, request_rows, rows
 
@@ -96,10 +97,9 @@ def _without_deleted(
     """The users of a job with nobody for those who were deleted since it was made (E22)."""
     named = [None if user.said is None else _to.decode(user.said).user_id for user in users]
     keys = {(job.workspace_id, one) for one in named if one is not None}
-    deleted_at = hot.read_erasures(connection, keys) if keys else {}
-    made_at = ids.created_at(job.id)
+    gone = departed.among(connection, hot, keys)
     return [
-        user._replace(said=None) if made_at <= deleted_at.get((job.workspace_id, one or ""), -1) else user
+        user._replace(said=None) if gone.had(job.workspace_id, one, job.id) else user
         for user, one in zip(users, named, strict=True)
     ]
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from heliograph.core import effects, ids, plans, pseudonyms, templates
-from heliograph.engine import bounds, knowledge, looking, match, records, saving
+from heliograph.core import effects, plans, pseudonyms, templates
+from heliograph.engine import bounds, departed, knowledge, looking, match, records, saving
 from heliograph.engine import desk as desks
 from heliograph.engine import wanted as wanted_records
 from heliograph.store import database, rows
@@ -34,8 +34,8 @@ class Reading:
         self._workspaces, self._plan = known.workspaces, known.plan
         self._connection: Any = None
         """That of the present turn's transaction."""
-        self._deleted_at: Mapping[tuple[int, str], int] = {}
-        """When contacts of the present turn's earlier events were deleted, as long as they are not forgotten."""
+        self._departed = departed.NOBODY
+        """Of those whom the present turn's earlier events are about."""
 
     def read(self, connection: Any, taken: rows.Taken, desk: desks.Desk) -> None:
         """Put on the desk what these inputs look at."""
@@ -54,15 +54,15 @@ class Reading:
             desk.attempts = hot.read_attempts(connection, retried)
             theirs = [one for one in desk.events.values() if one.workspace_id in taken.erasing]
             about = {(one.workspace_id, one.contact_id) for one in theirs if one.contact_id is not None}
-            self._deleted_at = hot.read_erasures(connection, about) if about else {}
+            self._departed = departed.among(connection, hot, about)
         if due_again:
             desk.messages = hot.read_messages(connection, due_again)
         self._read_people(connection, inbox, self._healthy(taken.events), desk)
 
     def is_of_deleted(self, event: rows.Event) -> bool:
         """Whether whom an earlier event is about was deleted since."""
-        deleted_at = self._deleted_at.get((event.workspace_id, event.contact_id or ""), -1)
-        return pseudonyms.is_name(event.contact_id) or ids.created_at(event.id) <= deleted_at
+        had = self._departed.had(event.workspace_id, event.contact_id, event.id)
+        return had or pseudonyms.is_name(event.contact_id)
 
     def _healthy(self, taken: Sequence[_Input]) -> Sequence[_Input]:
         """Without the culprits: looking at what they are about may be what failed."""
