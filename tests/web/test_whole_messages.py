@@ -135,6 +135,21 @@ def test_a_later_step_counts_all_who_were_written_to(api: Client) -> None:
     assert sorted(mail.text for mail in api.mailbox.to("boss@example.com")) == ["2", "5"]
 
 
+@pytest.mark.parametrize("to", [{"user_id": "ana"}, {"list_id": "shop.news"}])
+def test_what_is_put_into_a_text_is_not_filled_again(api: Client, to: Any) -> None:
+    """A value of the run that is put into `content` stays as it is, though `{name}` stands in it."""
+    crowd(api, "shop.news", "ana")
+    api.world.contact("ana", email="ana@example.com", note="{secret}")
+    title, body = "{word}: ${data.title} {profile.note}", "${data.body}"
+    said = {"title": "{secret} {{data.secret}} {}", "body": '{"a": "{{ secret }}"}'}
+    content = {"title": title, "body": body}
+    invoke(api, step(to=to, content=content), data={**said, "word": "W", "secret": "hush"})
+    api.world.run_until_idle()
+    (mail,) = api.mailbox.received
+    assert mail.subject == "W: {secret} {{data.secret}} {} {secret}"
+    assert mail.text == '{"a": "{{ secret }}"}'
+
+
 @pytest.mark.parametrize("message", ["refs.data.said", {"$ref": "data.said"}, "${data.said}"])
 def test_a_whole_message_may_come_from_the_run(api: Client, message: Any) -> None:
     """It means what it would mean as it stands there; what is no message fails the step."""

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from heliograph import errors
-from heliograph.core import documents, expressions, scripts, values
+from heliograph.core import courier_text, documents, expressions, scripts, values
 
 # ── what a field may be ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -76,6 +76,8 @@ class Role(Enum):
     """Words that somebody will read: it raises."""
     URL = "url"
     """An address: it raises, and what is put into a longer one is encoded (A10)."""
+    CONTENT = "content"
+    """Words in which `{name}` is filled later: it raises, and what is put in has no such names (courier_text)."""
 
 
 _SEGMENT = r"[^\s.\[\]\"'`${}()]+"
@@ -240,13 +242,15 @@ def _whole(field: Accessor | expressions.Script, scope: expressions.Scope, path:
         if role is not Role.STRUCTURE:
             raise errors.RenderFailed.at(path, f"{told} is missing")
         return None
-    return value
+    return courier_text.as_it_is(value) if role is Role.CONTENT and isinstance(value, str) else value
 
 
 def _piece(part: expressions.Script, scope: expressions.Scope, path: str, role: Role) -> str:
     value = _evaluated(part, scope, path, expressions.Want.TEXT)
     if value is values.MISSING:
         raise errors.RenderFailed.at(path, f"${{{part.source}}} is missing, so the text would have a hole")
+    if role is Role.CONTENT:
+        return courier_text.as_it_is(str(value))
     return encoded(value) if role is Role.URL else str(value)
 
 

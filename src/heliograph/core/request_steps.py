@@ -27,7 +27,10 @@ from heliograph.core import (
     step_keys,
 )
 
-_WORDS = frozenset({"template", "content", "brand_id", "context", "preferences", "routing"})
+_ROLES: Mapping[str, fields.Role] = {
+    **dict.fromkeys(("template", "brand_id", "context", "preferences", "routing"), fields.Role.MESSAGE),
+    "content": fields.Role.CONTENT,
+}
 """The parts in which a value that is not there is a hole (A08)."""
 _JUDGED = frozenset({"channels", "providers"})
 """The parts whose `if`s are judged of each recipient, and are no expressions of the run."""
@@ -99,7 +102,7 @@ class SendRequest(NamedTuple):
                 part,
                 scope,
                 documents.below(path, name),
-                fields.Role.MESSAGE if name in _WORDS else fields.Role.STRUCTURE,
+                _ROLES.get(name, fields.Role.STRUCTURE),
             )
             for name, part in self.parts.items()
         }

@@ -177,7 +177,7 @@ class SendMessage(NamedTuple):
             return _deliver(scene, recipients, None, self.drawn, self._brand(run, scope), **routed)
         content = {
             name: frames.text(
-                fields.resolve(field, scope, f"{path}.content.{name}", fields.Role.MESSAGE),
+                fields.resolve(field, scope, f"{path}.content.{name}", fields.Role.CONTENT),
                 f"{path}.content.{name}",
             )
             for name, field in self.content.items()
