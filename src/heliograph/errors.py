@@ -213,6 +213,13 @@ class DatabaseOutdated(HeliographError):
     status = 503
 
 
+class DatabaseEncoding(HeliographError):
+    """The database's encoding is not UTF8: `createdb --template template0 --encoding UTF8 --locale C` makes one."""
+
+    code = "database_encoding"
+    status = 503
+
+
 class DatabaseLocked(HeliographError):
     """Another process is using the database: stop it, or use PostgreSQL to run several processes."""
 

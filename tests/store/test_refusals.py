@@ -4,10 +4,12 @@ import socket
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 import sqlalchemy as sa
+from psycopg import sql
 
 from heliograph import errors
 from heliograph.store import database, schema
@@ -154,6 +156,23 @@ def test_a_database_that_does_not_exist_is_named(postgres_url: str) -> None:
     with pytest.raises(errors.DatabaseUnreachable) as told:
         store.check()
     assert "does not exist" in one_line(told)
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_a_database_that_cannot_keep_every_text_is_refused(postgres_url: str, encoding: str) -> None:
+    """A database that is not of UTF-8 is refused before anything is written, in a line that says how one is made."""
+    name = f"{urlsplit(postgres_url).path[1:]}_{encoding.lower()}"
+    making = f"CREATE DATABASE {name} ENCODING {encoding} LOCALE 'C' TEMPLATE template0"
+    with psycopg.connect(postgres_url, autocommit=True) as server:
+        server.execute(sql.SQL(making))
+        try:
+            store = database.Database(f"{postgres_url}_{encoding.lower()}")
+            for door in (store.check, store.migrate):
+                with pytest.raises(errors.DatabaseEncoding) as told:
+                    door()
+                assert "--encoding UTF8" in one_line(told)
+        finally:
+            server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

@@ -271,6 +271,10 @@ def _engine(database: Database, pool_size: int) -> sa.Engine:
 
 def _connect_postgres(url: str) -> psycopg.Connection[Any]:
     connection = psycopg.connect(url, application_name=hot_postgres.MANAGEMENT, **hot_postgres.LINE)
+    # Every process opens one of these before any other.
+    if connection.info.parameter_status("server_encoding") != "UTF8":
+        connection.close()
+        raise errors.DatabaseEncoding
     # The engine's statements are used on such connections too.
     for kind, dumper in packing.dumpers():
         connection.adapters.register_dumper(kind, dumper)
