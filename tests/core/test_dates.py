@@ -410,10 +410,21 @@ def test_nothing_is_done_for_a_time_before_it_was_known(
     since = found.due_at + seconds * schedule.SECOND
     acts_at = dates.queued_at(timing, found, since)
     if acts_at is None:
-        assert since >= found.ends_at if timing.is_soon else since > found.due_at
+        assert since > found.due_at
+        assert since >= found.ends_at or not timing.is_soon
     else:
         assert acts_at >= since
         assert acts_at == (max(since, found.due_at) if timing.is_soon else found.due_at)
+
+
+@pytest.mark.parametrize(("later", "is_done"), [(-1, True), (0, True), (1, False)])
+def test_a_birthday_on_a_day_that_a_zone_left_out_is_kept(later: int, is_done: bool) -> None:
+    """As soon as possible on a day that does not exist is when the day after it begins, as with an hour."""
+    found = dates.occasion(Timing(None, 0, True), Company("Pacific/Apia"), 1230, 2011)
+    assert found is not None
+    assert found.due_at == at("2011-12-30T10:00:00Z")
+    wanted = found.due_at if is_done else None
+    assert dates.queued_at(Timing(None, 0, True), found, found.due_at + later) == wanted
 
 
 @given(zones, st.integers(0, 4_000_000_000), st.integers(0, 3 * 86_400))

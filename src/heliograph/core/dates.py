@@ -326,10 +326,9 @@ def queued_at(rule: Timing, found: Occasion, since: int) -> int | None:
     `since` is the instant from which the rule and the birthday are known: nothing is done for a time before it, but
     that what is done as soon as possible is done at that instant, as long as the birthday lasts.
     """
-    if not rule.is_soon:
-        return found.due_at if found.due_at >= since else None
-    due_at = max(found.due_at, since)
-    return due_at if due_at < found.ends_at else None
+    if found.due_at >= since:
+        return found.due_at
+    return since if rule.is_soon and since < found.ends_at else None
 
 
 def occasion_on(rule: Timing, company: Company, birth: int) -> Occasion:
