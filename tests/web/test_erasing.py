@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from heliograph import channels
-from heliograph.core import events, ids
+from heliograph.core import events, ids, rules
 from heliograph.engine import housekeeping
 from heliograph.store import erasures, people, rows, schema
 from tests import tables
@@ -237,6 +237,27 @@ def test_what_nobody_had_decided_meets_no_rule(api: client.Client, standing: str
     assert api.runs(event) == []
     assert (api.mailbox.received, tables.rows(api.store, "contacts")) == ([], [])
     assert tables.waiting(api.store) == set()
+
+
+def test_a_rollout_tells_no_bucket_of_somebody_who_was_deleted(api: client.Client) -> None:
+    """Whether the rule was on for them stays told; the bucket, which nobody can work out any more, is not made up."""
+    rule = api.make_rule(rollout_percentage=50, conditions=None)["id"]
+    names = [f"somebody-{number}" for number in range(100)]
+    places = {name: rules.bucket(ids.parse(rule) or b"", f"contact:{name}") for name in names}
+    states = {min(names, key=places.__getitem__): "open", max(names, key=places.__getitem__): "closed"}
+    happened = {name: api.happen(contact_id=name) for name in states}
+    api.decide()
+    for name, event in happened.items():
+        (gate,) = api.runs(event)[0]["result"]["gates"]
+        assert (gate["state"], gate["bucket"]) == (states[name], places[name])
+        api.put(f"/profiles/{name}", {"profile": PROFILE})
+        api.delete(f"/profiles/{name}")
+    sweep(api)
+    for name, event in happened.items():
+        (run,) = api.runs(event)
+        (gate,) = run["result"]["gates"]
+        assert (gate["state"], "bucket" in gate) == (states[name], False)
+        assert run["contact_id"] in gate["note"]
 
 
 def test_an_erasure_goes_on_after_any_crash(api: client.Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from heliograph.core import conditions, messages, plans, rules, runs, schedule
+from heliograph.core import conditions, messages, plans, pseudonyms, rules, runs, schedule
 
 Instant = str
 """An instant as ISO 8601 with `Z`, in microseconds."""
@@ -249,12 +249,19 @@ def _gates(
 ) -> list[GateState]:
     found = []
     if definition.rollout_percentage < 100:
-        name = rules.subject_of(subject.contact_id, subject.conversation_id, subject.event_id)
-        is_closed = closed == rules.Gate.ROLLOUT
-        found.append(rollout(subject.rule_id, definition.rollout_percentage, name, is_open=not is_closed))
+        found.append(_rollout(definition, subject, is_open=closed != rules.Gate.ROLLOUT))
     if definition.cooldown_secs and closed != rules.Gate.ROLLOUT:
         found.append(_cooldown(definition, subject, matched_at, is_open=closed != rules.Gate.COOLDOWN))
     return found
+
+
+def _rollout(definition: rules.Definition, subject: Subject, *, is_open: bool) -> GateState:
+    if subject.contact_id is not None and pseudonyms.is_name(subject.contact_id):
+        # The bucket was that of an id which is kept nowhere any more.
+        note = f"contact:{subject.contact_id} was deleted: their bucket is not known any more"
+        return GateState(gate=rules.Gate.ROLLOUT, state="open" if is_open else "closed", note=note)
+    name = rules.subject_of(subject.contact_id, subject.conversation_id, subject.event_id)
+    return rollout(subject.rule_id, definition.rollout_percentage, name, is_open=is_open)
 
 
 def rollout(rule_id: bytes, percentage: int, name: str, *, is_open: bool) -> GateState:
