@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from psycopg import sql
 
 from heliograph import errors
-from heliograph.store import database, schema
+from heliograph.store import database, migrations, schema
 from tests import tables
 from tests.store import samples
 from tests.store.conftest import ready
@@ -86,6 +86,26 @@ def test_migrating_twice_changes_nothing(store: database.Database) -> None:
     was, now = store.migrate()
     assert was == now
     assert tables.content(store) == before
+
+
+def test_of_two_that_migrate_together_one_does_it(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one finds it done, and takes the tables for none of another program's."""
+    first, second = database.Database(empty_database_url), database.Database(empty_database_url)
+    looked = migrations.current
+
+    def overtaken(engine: sa.Engine) -> str | None:
+        found = looked(engine)
+        monkeypatch.setattr(migrations, "current", looked)
+        assert first.migrate()[0] is None
+        return found
+
+    monkeypatch.setattr(migrations, "current", overtaken)
+    assert second.migrate() == (migrations.LATEST, migrations.LATEST)
+    for store in (first, second):
+        store.check()
+        store.close()
 
 
 def test_a_locked_file_is_told_in_one_line(lone_store: database.Database) -> None:

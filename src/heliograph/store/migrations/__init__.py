@@ -27,10 +27,14 @@ _IS_THERE = {
 def current(engine: sa.Engine) -> str | None:
     """The step that a database stands at; None for one that is empty."""
     with engine.connect() as connection:
-        if not connection.exec_driver_sql(_IS_THERE[engine.dialect.name]).scalar_one():
-            return None
-        standing: str | None = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
-        return standing
+        return _standing(connection)
+
+
+def _standing(connection: sa.Connection) -> str | None:
+    if not connection.exec_driver_sql(_IS_THERE[connection.dialect.name]).scalar_one():
+        return None
+    standing: str | None = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    return standing
 
 
 def is_older(version: str) -> bool:
@@ -44,32 +48,37 @@ def upgrade(engine: sa.Engine) -> tuple[str | None, str]:
     Raises errors.DatabaseNewer where the database stands at a step that this program does not know, errors.BadSetting
     where it is another program's.
     """
-    before = current(engine)
-    if before == LATEST:
-        return before, LATEST
-    if before is not None and not is_older(before):
-        raise errors.DatabaseNewer
-    if before is None:
-        _refuse_another_programs(engine)
+    if current(engine) == LATEST:
+        return LATEST, LATEST
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(4857231)")
+        # Of two programs that start together one takes the steps: the other finds them taken once it is let in.
+        before = _standing(connection)
+        if before is None:
+            _refuse_another_programs(connection)
+        elif before != LATEST and not is_older(before):
+            raise errors.DatabaseNewer
+        if before != LATEST:
+            _take_steps(connection)
+    return before, LATEST
+
+
+def _take_steps(connection: sa.Connection) -> None:
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
 
     config = Config()
     config.set_main_option("script_location", str(_FOLDER))
-    with engine.connect() as connection:
-        if engine.dialect.name == "sqlite":
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        else:
-            # Two programs that start together must not both make the tables.
-            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(4857231)")
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-        connection.commit()
-    return before, LATEST
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+    connection.commit()
 
 
-def _refuse_another_programs(engine: sa.Engine) -> None:
-    taken = sorted(schema.metadata.tables.keys() & sa.inspect(engine).get_table_names())
+def _refuse_another_programs(connection: sa.Connection) -> None:
+    taken = sorted(schema.metadata.tables.keys() & sa.inspect(connection).get_table_names())
     if taken:
         raise errors.BadSetting(
             f"the database holds another program's table {taken[0]}: HELIOGRAPH_DATABASE_URL takes one of its own"
