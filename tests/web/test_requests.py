@@ -234,6 +234,18 @@ def test_what_is_wrong_is_named(api: Client) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["x{}", "x" * 50_000 + "{}"])
+def test_what_is_passed_over_is_named_in_a_header_that_clients_read(api: Client, name: str) -> None:
+    """However much of a request nobody knows, and however it is called, its answer is one that clients take."""
+    strange = {name.format(number): 1 for number in range(20_000 if name == "x{}" else 3)}
+    answer = api.post("/send", {"message": {**TO_ANA, **strange}})
+    assert answer.is_success
+    named = answer.headers["heliograph-ignored"].split(", ")
+    assert len(named) <= 100
+    assert sum(map(len, named)) <= 4_000
+    assert all(one.startswith("message") for one in named)
+
+
 def test_a_topic_that_somebody_left_reaches_them_no_more(api: Client) -> None:
     """Whoever opted out of a topic has nothing of it, by themselves or on a list; all else goes."""
     crowd(api, "l", "ana", "ben")

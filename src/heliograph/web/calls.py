@@ -27,6 +27,7 @@ Query = TypeVar("Query", bound=msgspec.Struct)
 SCOPE_KEY, METHOD_KEY = "heliograph", "heliograph_method"
 IGNORED = "Heliograph-Ignored"
 _MOST_PARAMETERS = 100
+_MOST_IGNORED, _LONGEST_IGNORED = 100, 4_000
 
 
 class Content(NamedTuple):
@@ -213,5 +214,11 @@ def _query_fault(name: str, text: str, kind: Any, refusal: msgspec.ValidationErr
 
 
 def ignored_header(names: Sequence[str]) -> dict[str, str]:
-    """The header that names what was passed over; percent-encoded, because headers bear ASCII alone."""
-    return {IGNORED: ", ".join(quote(name, safe="[].") for name in sorted(names))} if names else {}
+    """The header that names what was passed over; percent-encoded, because headers bear ASCII alone.
+
+    It names the first of it where it is much: clients refuse an answer whose headers are long, and ask again.
+    """
+    told = ", ".join(quote(name, safe="[].") for name in sorted(names)[:_MOST_IGNORED])
+    if len(told) > _LONGEST_IGNORED:
+        told = told[:_LONGEST_IGNORED].rpartition(", ")[0] or told[:_LONGEST_IGNORED]
+    return {IGNORED: told} if names else {}

@@ -15,7 +15,7 @@ from heliograph import errors
 from heliograph.core import documents, lists
 from heliograph.web.calls import Call, ignored_header
 
-_LONGEST_ID, _MOST, _MOST_NAMED = 255, 50_000, 100
+_LONGEST_ID, _MOST = 255, 50_000
 
 
 class Preference(msgspec.Struct):
@@ -91,8 +91,8 @@ def user_fault(given: object) -> str | None:
 
 
 def named(passed_over: Sequence[str], given: Mapping[str, Any], known: tuple[str, ...]) -> dict[str, str]:
-    """The header that names what was passed over, the first of it where it is much."""
-    return ignored_header([*passed_over, *(given.keys() - set(known))][:_MOST_NAMED])
+    """The header that names what was passed over."""
+    return ignored_header([*passed_over, *(given.keys() - set(known))])
 
 
 def done(passed_over: Sequence[str], given: Mapping[str, Any], known: tuple[str, ...]) -> Response[None]:

@@ -22,7 +22,6 @@ from heliograph.web.calls import Call, ignored_header, in_thread
 _Paging = paging.Paging
 TAG = "Bulk"
 _JOB = "/bulk/{job_id:str}"
-_MOST_NAMED = 100
 
 JobStatus = Literal["CREATED", "PROCESSING", "COMPLETED", "ERROR"]
 UserStatus = Literal["PENDING", "ENQUEUED", "ERROR"]
@@ -158,7 +157,7 @@ def add_users(request: Call) -> Response[BulkAdded]:
     with services.database.writing() as connection:
         if not store.add(connection, _there(request, connection), found):
             raise errors.Conflict("the job runs, or has run: make another one for more users")
-    return Response(BulkAdded(len(found), []), headers=ignored_header([*ignored, *strangers][:_MOST_NAMED]))
+    return Response(BulkAdded(len(found), []), headers=ignored_header([*ignored, *strangers]))
 
 
 @post(f"{_JOB}/run", status_code=202, opt={"tag": TAG})
