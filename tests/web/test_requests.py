@@ -234,6 +234,36 @@ def test_what_is_wrong_is_named(api: Client) -> None:
     )
 
 
+def test_what_nobody_knows_of_elements_is_named(api: Client) -> None:
+    """A field deep in Elemental content that shows nothing is passed over and named; what shows something is not."""
+    known = {"type": "text", "content": "a", "locales": {"de": {"content": "b", "x": 1}}, "bold": "true"}
+    image = {"type": "image", "src": "https://example.com/a", "image_natural_width": 1, "if": "true"}
+    group = {"type": "group", "elements": [known, image, {"type": "comment", "said": "x"}]}
+    channel = {"type": "channel", "channel": "email", "elements": [{"type": "meta", "title": "t"}, group]}
+    push = {"type": "channel", "channel": "push", "raw": {"text": "a", "sound": "b"}}
+    content = {"version": "2022-01-01", "elements": [channel, push]}
+    strange = [
+        ".content.elements[0].elements[1].elements[0].locales.de.x",
+        ".content.elements[0].elements[1].elements[1].image_natural_width",
+        ".content.elements[1].raw.sound",
+    ]
+    said = {"to": {"email": "ana@example.com"}, "content": content}
+    for path, body, place in (
+        ("/send", {"message": said}, "message"),
+        ("/bulk", {"message": {"event": "e", "content": content}}, "message"),
+        ("/notifications", {"notification": {"name": "n", "content": content}}, "notification"),
+    ):
+        answer = api.post(path, body)
+        assert answer.is_success, answer.text
+        assert answer.headers["heliograph-ignored"] == ", ".join(place + one for one in strange)
+    # What Courier's designer wrote is sent by a journey as it is.
+    steps = [{"action": "send", "message": {**said, **more}} for more in ({}, {"metadata": {"tags": ["t"]}})]
+    for step in steps:
+        assert api.post("/automations/invoke", {"automation": {"steps": [step]}}).status_code == 200
+    api.world.run_until_idle()
+    assert [mail.subject for mail in api.mailbox.to("ana@example.com")] == ["t"] * 3
+
+
 @pytest.mark.parametrize("name", ["x{}", "x" * 50_000 + "{}"])
 def test_what_is_passed_over_is_named_in_a_header_that_clients_read(api: Client, name: str) -> None:
     """However much of a request nobody knows, and however it is called, its answer is one that clients take."""

@@ -44,7 +44,7 @@ _MESSAGE = (
     *("to", "template", "content", "data", "brand_id", "context", "metadata", "preferences"),
     *("routing", "channels", "providers", "timeout", "delay"),
 )
-STRANGE = "is none of the fields that there are"
+STRANGE, _ELEMENTS = "is none of the fields that there are", "message.content.elements["
 _NOBODY = "names nobody: give `user_id`, `email`, `phone_number`, `list_id` or `audience_id`"
 _METADATA = ("event", "tags", "trace_id", "utm")
 
@@ -195,8 +195,8 @@ def read(
 
 
 def strangers(ignored: Iterable[str]) -> list[str]:
-    """Those of what was passed over that nobody knows: an expiry is of Courier's own inbox alone, and known."""
-    return [place for place in ignored if place != "message.expiry"]
+    """What was passed over and is none of Courier's own: its inbox expires, its designer writes into elements."""
+    return [place for place in ignored if place != "message.expiry" and not place.startswith(_ELEMENTS)]
 
 
 def faults_of(message: Mapping[str, Any]) -> list[errors.Fault]:
@@ -240,18 +240,19 @@ def _message(reading: courier_fields.Read, message: Mapping[str, Any]) -> Reques
 
 def _content(reading: courier_fields.Read, given: object) -> dict[str, Any] | None:
     path = "message.content"
-    if given is None:
-        return None
     if not isinstance(given, dict):
-        reading.fault(path, "is an object with `title` and `body`, or with `elements`")
+        if given is not None:
+            reading.fault(path, "is an object with `title` and `body`, or with `elements`")
         return None
     if "elements" in given:
         reading.known(given, ("version", "elements"), path)
         try:
-            return elemental.define(given, path)
+            content = elemental.define(given, path)
         except errors.InvalidInput as refusal:
             reading.faults += refusal.faults
             return None
+        reading.ignored += elemental.strangers_in(given["elements"], f"{path}.elements")
+        return content
     reading.known(given, ("title", "body"), path)
     for name in ("title", "body"):
         if not isinstance(given.get(name), str):

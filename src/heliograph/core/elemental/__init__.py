@@ -13,10 +13,11 @@ import msgspec
 
 from heliograph import errors
 from heliograph.core import brands, pages
-from heliograph.core.elemental import flow, letter, plain, reading, words
+from heliograph.core.elemental import flow, letter, plain, reading, strangers, words
 
 define = reading.define
 locales = reading.locales
+strangers_in = strangers.of_elements
 
 
 class Sources(NamedTuple):

@@ -62,7 +62,7 @@ _REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
 }
 _WORDS: Final = ("content", "title", "alt_text")
 _ADDRESSES: Final = ("href", "src")
-_CSS: Final = (
+CSS: Final = (
     *(
         "background_color",
         "border_color",
@@ -74,7 +74,7 @@ _CSS: Final = (
     ),
     *("padding", "width"),
 )
-_CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
+CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "align": ("left", "center", "right", "full"),
     "text_style": ("text", "h1", "h2", "h3", "subtext"),
     "style": ("button", "secondary", "tertiary", "link"),
@@ -254,13 +254,13 @@ class _Reader:
         for name in (*_WORDS, *_ADDRESSES):
             if given.get(name) is not None:
                 self._text(given[name], f"{path}.{name}", name, is_html=is_html)
-        for name in _CSS:
+        for name in CSS:
             value = given.get(name)
             if value is not None and (not isinstance(value, str) or not _CSS_VALUE.fullmatch(value)):
                 self.fault(
                     f"{path}.{name}", "is a CSS value such as #22577a or 16px, or {brand.colors.primary}"
                 )
-        for name, choices in _CHOICES.items():
+        for name, choices in CHOICES.items():
             value = given.get(name)
             if value is not None and value not in choices:
                 self.fault(f"{path}.{name}", f"is {', '.join(choices)}")

@@ -12,7 +12,7 @@ import msgspec
 from litestar import Response, get, post, put
 
 from heliograph import errors
-from heliograph.core import message_templates
+from heliograph.core import elemental, message_templates
 from heliograph.core.elemental import reading
 from heliograph.store import templates as stored
 from heliograph.web import courier, notification_answers
@@ -183,6 +183,7 @@ def replace_content(request: Call) -> Response[Mutation]:
     """Replace the content of a template's draft."""
     given, ignored = courier.body(request, ContentBody)
     content = reading.define(given.get("content"))
+    ignored += elemental.strangers_in(content["elements"], "content.elements")
     return _changed(request, given, lambda _: content, ignored)
 
 

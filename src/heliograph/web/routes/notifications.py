@@ -13,7 +13,7 @@ import msgspec
 from litestar import Response, delete, get, post, put
 
 from heliograph import errors
-from heliograph.core import message_templates
+from heliograph.core import elemental, message_templates
 from heliograph.store import dates
 from heliograph.store import templates as stored
 from heliograph.web import courier, notification_answers
@@ -137,7 +137,9 @@ def archive_notification(request: Call) -> None:
 
 
 def strangers(given: Mapping[str, Any]) -> list[str]:
-    return [f"notification.{name}" for name in given["notification"].keys() - _WRITABLE]
+    said = given["notification"]
+    own = [f"notification.{name}" for name in said.keys() - _WRITABLE]
+    return own + elemental.strangers_in(said["content"]["elements"], "notification.content.elements")
 
 
 def _answer(
