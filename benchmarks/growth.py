@@ -24,6 +24,8 @@ MARKS = (100_000, 5_000_000)
 """How many events lie behind those that are measured."""
 WINDOW, TIMES = 20_000, 9
 _AT_ONCE = 50_000
+_AN_EVENT = 400e-6
+"""Seconds in which the history of an event is written, on a slow disk too."""
 PASSING, ANSWERED_AT_ONCE, MOST_WAITING = 1_000_000, 20_000, 60_000
 
 
@@ -65,7 +67,7 @@ def _costs(asked: setting.Setting, kind: sides.Database) -> Iterator[results.Row
                 for seed, url in enumerate(urls)
             )
         )
-        grown = sides.ask("benchmarks.growth", order, Grown)
+        grown = sides.ask("benchmarks.growth", order, Grown, time_out=sides.TIME_OUT + sum(MARKS) * _AN_EVENT)
         seen = sink.Line(address).seen()
     if seen.keys != grown.jobs:
         raise sides.Failed(f"{grown.jobs} jobs, but the sink saw {seen.keys} messages")
