@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests import tables
 from tests.web import client
 
 HOUR = 3_600_000_000
@@ -162,6 +163,24 @@ def test_deliveries_are_held_and_released(api: client.Client) -> None:
     assert (paused["hold_deliveries"], paused["is_paused"]) == (True, True)
     released = api.patch(CONTROL, {"hold_deliveries": False}).json()
     assert (released["hold_deliveries"], released["is_paused"]) == (False, True)
+
+
+def test_the_end_of_a_hold_is_told_to_the_delivery(api: client.Client) -> None:
+    """What stood in line goes when it may, and not only at the next look that a delivery takes by itself."""
+    api.make_rule(actions=[{"type": "send_message", "text": "hello"}], conditions=None)
+    api.put("/profiles/ana", {"profile": {"email": "ana@example.com"}})
+    api.patch(CONTROL, {"hold_deliveries": True})
+    api.happen(contact_id="ana")
+    api.decide()
+    assert api.mailbox.received == []
+    for change in ({"sandbox": False}, {"hold_deliveries": True}):
+        api.patch(CONTROL, change)
+        assert not api.world.turns.take().may_go
+    api.patch(CONTROL, {"hold_deliveries": False})
+    assert api.world.turns.take().may_go
+    api.decide()
+    assert len(api.mailbox.received) == 1
+    assert tables.waiting(api.store) == set()
 
 
 @pytest.mark.parametrize(

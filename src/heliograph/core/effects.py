@@ -94,6 +94,8 @@ class Timer(IntEnum):
     """A bulk job goes on."""
     ESCALATION = 12
     """Whether anybody took notice of a message is looked at, which else goes on by its next channel."""
+    LINE = 13
+    """Deliveries of a workspace are held no more: what is in line may go. Nothing is decided of it."""
     BATCH = 20
     """A batch may be due."""
 

@@ -139,8 +139,8 @@ class Report(NamedTuple):
     inputs: int
     answers: int
     """How many answers of channels were stored."""
-    messages: int
-    """How many messages were put in line."""
+    may_go: bool
+    """Whether messages were put in line, or those that stood there may go from now on."""
     more: bool
     """Whether it left something lying that is due."""
     now: int

@@ -78,3 +78,8 @@ def claim(
         claimed.append(rows.Claimed._make((message, desk.now, lease_until, event, False)))
         desk.writes.claims.append((message.workspace_id, message.id, lease_until, desk.now, worker))
     return claimed
+
+
+def may_go(desk: desks.Desk, taken: rows.Taken) -> bool:
+    """Whether messages were put in line, or what a hold kept there may go: the delivery beside us is to look."""
+    return bool(desk.writes.send_due) or any(timer.kind == effects.Timer.LINE for timer in taken.timers)

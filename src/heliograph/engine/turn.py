@@ -127,7 +127,7 @@ class Turns:
                 self._marked = one
             self._size.halve(len(self._taken))
             self._is_careful = True
-            return Report(0, 0, 0, True, self._now())
+            return Report(0, 0, False, True, self._now())
         finally:
             self._handover.over()
 
@@ -148,7 +148,7 @@ class Turns:
             # An answer and what its run is told of it have one id.
             self._taken = list(dict.fromkeys([*self._taken, *inputs]))
             if not self._taken:
-                return Report(0, 0, 0, False, now)
+                return Report(0, 0, False, False, now)
             # Another worker, by a clock that is ahead, may have had them until they were locked.
             now = max(now, taken.last_now)
             desk = desks.Desk(now, self._debts if now == self._latest else 0)
@@ -188,7 +188,7 @@ class Turns:
         ended = self._stopwatch()
         self._size.learn(limit, worked, ended - began, ended - written, len(taken.versions))
         more = taken.more or len(answers) == most_answers or bool(desk.writes.due or desk.writes.inbox)
-        return Report(len(inputs), len(answers), len(desk.writes.send_due), more or desk.goes_on, now)
+        return Report(len(inputs), len(answers), posting.may_go(desk, taken), more or desk.goes_on, now)
 
     def _settled(self, connection: Any, answers: Sequence[rows.Settled], now: int) -> list[rows.Settled]:
         """Store the answers, but for those that the database refuses: their claims stay until their leases end."""

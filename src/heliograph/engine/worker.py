@@ -79,7 +79,7 @@ class Pace:
         self.taken += report.inputs
         self.found = max(report.inputs, report.answers)
         self._seen_at = report.now
-        if report.messages:
+        if report.may_go:
             self._planned()
         return report.more
 

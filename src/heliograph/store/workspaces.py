@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from heliograph.core import control
+from heliograph.core import control, effects
+from heliograph.store import birthdays, rows, schema, webhook_secrets
 from heliograph.store import safe as safes
-from heliograph.store import schema, webhook_secrets
 
 DEFAULT = "default"
 
@@ -132,3 +132,8 @@ def write_control(connection: sa.Connection, workspace_id: int, changed: control
     version = {"workspace_id": workspace_id, "valid_from": changed.updated_at}
     connection.execute(sa.delete(_VERSIONS).filter_by(**version))
     connection.execute(sa.insert(_VERSIONS).values(**version, control=msgspec.json.encode(changed)))
+
+
+def free_line(connection: sa.Connection, workspace_id: int, now: int) -> None:
+    """Let a turn tell its delivery that what a hold kept in line may go."""
+    birthdays.set_timers(connection, [rows.Timer(0, now, workspace_id, int(effects.Timer.LINE), bytes(16))])

@@ -208,7 +208,7 @@ class World(defining.Definitions, wishes.Wishes, outboxes.Outboxes):
 
     def _took_a_turn(self) -> bool:
         report = self.turns.take()
-        if report.messages:
+        if report.may_go:
             self.delivery.wake()
         return bool(report.inputs or report.answers) or report.more
 

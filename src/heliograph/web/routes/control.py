@@ -60,6 +60,8 @@ def change_control(request: Call) -> Control:
         stored = workspaces.read_control(connection, workspace_id)
         changed = control.change(stored, given, now, request.principal.key_id)
         workspaces.write_control(connection, workspace_id, changed)
+        if stored.hold_deliveries and not changed.hold_deliveries:
+            workspaces.free_line(connection, workspace_id, now)
     request.wake()
     return _control(changed, now)
 
