@@ -44,6 +44,26 @@ def test_metrics_tell_what_waits_and_what_was_done(api: client.Client) -> None:
     assert value(api.get("/metrics").text, "heliograph_messages_waiting") == 0
 
 
+def test_metrics_tell_how_late_the_first_timer_is(api: client.Client) -> None:
+    """It is the earliest timer that counts; nothing is late before its time, nor when it was taken."""
+    name = "heliograph_oldest_timer_overdue_seconds"
+    assert value(api.get("/metrics").text, name) == 0
+    for hours in (2, 1, 3):
+        steps = [{"action": "delay", "duration": f"{hours} hours"}]
+        answer = api.post(
+            "/automations/invoke", {"automation": {"steps": steps}, "recipient": f"who-{hours}"}
+        )
+        assert answer.status_code == 200
+    api.decide()
+    api.clock.move(3_600_000_000)
+    assert value(api.get("/metrics").text, name) == 0
+    api.clock.move(3_600_000_000 + 7_500_000)
+    assert value(api.get("/metrics").text, name) == 3607.5
+    api.decide()
+    after = api.get("/metrics").text
+    assert (value(after, name), value(after, "heliograph_timers_waiting")) == (0, 1)
+
+
 def test_paths_of_requests_do_not_grow_the_metrics(lone_api: client.Client) -> None:
     """Requests are counted by the template of their route; whatever is not there is one line."""
     for number in range(3):

@@ -5,7 +5,7 @@ Law: counting alone, and no further than a limit: a look must not cost more beca
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -30,6 +30,8 @@ class Standing(NamedTuple):
     """Messages that a delivery holds."""
     timers: int
     """What waits for its time."""
+    first_timer_at: int | None
+    """When the earliest of it is due (µs)."""
 
 
 def standing(connection: sa.Connection) -> Standing:
@@ -44,9 +46,23 @@ def standing(connection: sa.Connection) -> Standing:
         _count(connection, schema.send_due),
         _count(connection, schema.claims),
         _count(connection, schema.timers),
+        _first_timer_at(connection),
     )
 
 
 def _count(connection: sa.Connection, table: sa.Table) -> int:
     some = sa.select(sa.literal(1)).select_from(table).limit(_MOST_COUNTED).subquery()
     return connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
+
+
+def _first_timer_at(connection: sa.Connection) -> int | None:
+    # The first of an index: on PostgreSQL that is in order of time within each partition alone.
+    timers = schema.timers.c
+    query: sa.Select[Any] = sa.select(sa.func.min(timers.wake_at))
+    if connection.dialect.name == "postgresql":
+        places = sa.func.generate_series(0, ids.PARTITIONS - 1).table_valued("place").render_derived()
+        of_place = sa.select(timers.wake_at).where(timers.partition == places.c.place)
+        first = of_place.order_by(timers.wake_at).limit(1).scalar_subquery()
+        query = sa.select(sa.func.min(first)).select_from(places)
+    first_at: int | None = connection.execute(query).scalar_one()
+    return first_at

@@ -92,13 +92,18 @@ def _counters(state: Mapping[str, Any]) -> Iterable[core.Metric]:
 
 
 def _gauges(standing: queues.Standing, now: int) -> Iterable[core.Metric]:
-    waited = 0.0 if standing.oldest_event_at is None else max(0, now - standing.oldest_event_at) / 1_000_000
+    waited, late = _seconds_since(standing.oldest_event_at, now), _seconds_since(standing.first_timer_at, now)
     for name, text, value in (
         ("events_waiting", "Events that wait for a decision.", standing.events),
         ("oldest_event_wait_seconds", "How long the oldest of them has waited.", waited),
         ("answers_waiting", "Answers of the outside that wait to be taken in.", standing.answers),
         ("messages_waiting", "Messages that are due.", standing.messages),
         ("messages_claimed", "Messages that a delivery holds.", standing.claimed),
-        ("timers_waiting", "Retries that wait for their time.", standing.timers),
+        ("timers_waiting", "Retries, delays and what else waits for its time.", standing.timers),
+        ("oldest_timer_overdue_seconds", "How long the first of them has been due.", late),
     ):
         yield core.GaugeMetricFamily(f"heliograph_{name}", text, value)
+
+
+def _seconds_since(at: int | None, now: int) -> float:
+    return 0.0 if at is None else max(0, now - at) / 1_000_000
