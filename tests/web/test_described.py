@@ -106,6 +106,31 @@ def asked(api: client.Client, case: schemathesis.Case[Any], key: str | None) -> 
     return schemathesis.Response(answer.status_code, given, answer.content, request, 0.0, verify=False)
 
 
+NULLS: list[tuple[str, dict[str, Any], str]] = [
+    ("/api/automations", {"name": "a"}, "include_segments"),
+    ("/api/automations", {"name": "a"}, "exclude_segments"),
+    ("/api/automation/rules/backtest", {}, "rule"),
+    ("/api/communication-groups", {}, "name"),
+    ("/api/conversations", {}, "id"),
+    ("/api/suppressions", {"address": "ana@example.com"}, "reason"),
+]
+"""Fields of bodies that may be null, where one would not think so."""
+
+
+@pytest.mark.parametrize(("path", "body", "name"), NULLS, ids=lambda one: one if isinstance(one, str) else "")
+def test_what_may_be_null_is_described_so(
+    api: client.Client, path: str, body: dict[str, Any], name: str
+) -> None:
+    """A null that is taken as if nothing were said is one that the document allows."""
+    if name == "rule":
+        body = {"rule_id": api.make_rule(conditions=[])["id"]}
+    assert api.post(path, {**body, name: None}).is_success
+    document = documentation.document(server.routes())
+    said = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    field = document["components"]["schemas"][said["$ref"].rpartition("/")[2]]["properties"][name]
+    assert {"type": "null"} in field["anyOf"]
+
+
 @pytest.mark.torture
 def test_every_answer_is_one_that_the_document_tells_of(api: client.Client) -> None:
     """Whoever asks for whatever is answered with no fault of ours, no media type and no body that is not in OpenAPI."""

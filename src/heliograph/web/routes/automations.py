@@ -55,8 +55,8 @@ class NewAutomation(msgspec.Struct, kw_only=True, omit_defaults=True):
     trigger_type: Literal["one_time"] = "one_time"
     trigger_metadata: Trigger | None = None
     action_data: list[AutomationAction] = []
-    include_segments: list[str] = []
-    exclude_segments: list[str] = []
+    include_segments: list[str] | None = []
+    exclude_segments: list[str] | None = []
     status: Literal["draft"] = "draft"
     duplicate: bool = False
     source_id: str | None = None

@@ -29,7 +29,7 @@ class BacktestRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     """A stored rule by its id, or what a new one would say; both: what is said goes before what is stored."""
 
     rule_id: str | msgspec.UnsetType | None = msgspec.UNSET
-    rule: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    rule: dict[str, Any] | msgspec.UnsetType | None = msgspec.UNSET
     """Fields of a rule; `trigger_type` is required without `rule_id`."""
     days: Annotated[int, msgspec.Meta(ge=1, le=backtests.MOST_DAYS)] = backtests.DEFAULT_DAYS
     """Days of UTC, today among them."""

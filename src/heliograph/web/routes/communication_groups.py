@@ -39,7 +39,7 @@ class GroupSms(msgspec.Struct, kw_only=True):
 class NewGroup(msgspec.Struct, kw_only=True):
     """A communication group to create."""
 
-    name: GroupName = communication_groups.UNTITLED
+    name: GroupName | None = communication_groups.UNTITLED
     email: GroupEmail | None = None
     sms: GroupSms | None = None
 

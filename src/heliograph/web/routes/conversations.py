@@ -44,7 +44,7 @@ class ConversationChange(msgspec.Struct, kw_only=True, omit_defaults=True):
 class NewConversation(ConversationChange, kw_only=True, omit_defaults=True):
     """A conversation to create."""
 
-    id: Identity | msgspec.UnsetType = msgspec.UNSET
+    id: Identity | msgspec.UnsetType | None = msgspec.UNSET
     """What events call it; one is made up where none is given."""
 
 

@@ -36,7 +36,7 @@ class NewSuppression(msgspec.Struct):
     """An address that nothing is to be sent to."""
 
     address: str
-    reason: Reason = "manual"
+    reason: Reason | None = "manual"
 
 
 class Suppression(msgspec.Struct):
