@@ -257,6 +257,8 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
 
 
 def unknown(what: str, given: object, known: Sequence[str]) -> str:
-    """The message for a word that is none of the known ones."""
-    nearest = did_you_mean(given, known) if isinstance(given, str) else ""
-    return f'unknown {what} "{given}"{nearest or " (known: " + ", ".join(known) + ")"}'
+    """The message for what is none of the known words."""
+    listed = ", ".join(known)
+    if not isinstance(given, str):
+        return f"is one of {listed}"
+    return f'unknown {what} "{given}"{did_you_mean(given, known) or f" (known: {listed})"}'

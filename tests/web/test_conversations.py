@@ -69,7 +69,7 @@ def test_a_conversation_begins_open(lone_api: client.Client) -> None:
     ("body", "places"),
     [
         ({"status": "opne"}, {"status": 'unknown status "opne", did you mean "open"?'}),
-        ({"priority": None, "stauts": 1}, {"priority": "unknown priority", "stauts": "status"}),
+        ({"priority": None, "stauts": 1}, {"priority": "is one of low", "stauts": "status"}),
         (
             {"agent_id": "nora", "division_id": "x"},
             {"agent_id": "no agent 'nora'", "division_id": "no division 'x'"},

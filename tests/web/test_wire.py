@@ -291,6 +291,16 @@ def test_what_nobody_knows_is_passed_over_and_named(
         assert api.get(path).json()["filter"] == {"operator": "OR", "filters": [FILTER]}
 
 
+@pytest.mark.parametrize("value", [None, True, 5, ["open"], {"a": 1}])
+def test_what_is_no_word_is_told_which_there_are(lone_api: client.Client, value: Any) -> None:
+    """Where one of some words is wanted, null, a number or a list is answered with them, and not as a word of ours."""
+    action = {"type": "send_message", "text": "x", "on_error": value}
+    answer = lone_api.post(RULES, {**client.RULE, "actions": [action]})
+    assert client.faults(answer) == {"actions[0].on_error": "is one of continue, stop"}
+    answer = lone_api.post("/api/conversations", {"priority": value})
+    assert client.faults(answer) == {"priority": "is one of low, normal, high, urgent"}
+
+
 def test_what_stands_in_a_definition_is_any_text(api: client.Client) -> None:
     """The name of a rule may hold a NUL, and what is listed of it is read."""
     rule = api.make_rule(name="a\0b", description="\0")

@@ -53,7 +53,7 @@ def choose(stored: Mapping[str, Any] | None, given: Mapping[str, Any]) -> dict[s
             errors.Fault("preset", f"or alert_settings is required (presets: {', '.join(PRESETS)})")
         )
     elif preset is not None and (not isinstance(preset, str) or preset not in PRESETS):
-        faults.append(errors.Fault("preset", errors.unknown("preset", str(preset), list(PRESETS))))
+        faults.append(errors.Fault("preset", errors.unknown("preset", preset, list(PRESETS))))
     if faults:
         raise errors.InvalidInput(faults=faults)
     if preset is None:

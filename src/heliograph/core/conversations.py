@@ -111,8 +111,7 @@ def _identity(value: object, path: str) -> str | None:
 def _one_of(words: Sequence[str], path_name: str) -> Callable[[object, str], str]:
     def check(value: object, path: str) -> str:
         if not isinstance(value, str) or value not in words:
-            told = errors.unknown(path_name, str(value), words)
-            raise errors.InvalidInput.at(path, told)
+            raise errors.InvalidInput.at(path, errors.unknown(path_name, value, words))
         return value
 
     return check

@@ -49,7 +49,7 @@ def define(given: Mapping[str, Any], path: str = "") -> Token:
     chosen = {"provider_key": PROVIDERS, "status": STATUSES}
     said = {"status": "active", **given}
     faults += [
-        errors.Fault(place(name), errors.unknown(name, str(said.get(name)), words))
+        errors.Fault(place(name), errors.unknown(name, said.get(name), words))
         for name, words in chosen.items()
         if said.get(name) not in words
     ]
