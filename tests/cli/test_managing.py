@@ -165,6 +165,8 @@ def test_a_complaint_is_one_line(
 
 _INTERRUPTED = """
 import os, signal, sys
+# As at a terminal: what a script starts in the background does not hear of it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 class Finder:
     def find_spec(self, name, *_):
         if name == "heliograph.cli":
