@@ -5,6 +5,7 @@ figures that it gave with `record_property("kills", 200)`.
 """
 
 import platform
+import shutil
 import sqlite3
 import subprocess
 from pathlib import Path
@@ -72,5 +73,7 @@ def _machine() -> str:
 
 
 def _git(*arguments: str) -> str:
+    if shutil.which("git") is None:
+        return ""
     command = ["git", "-c", "safe.directory=*", "-C", str(ROOT), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()

@@ -1,6 +1,7 @@
 """What the laws look at: the files of the repository, and the syntax of its programs."""
 
 import ast
+import contextlib
 import re
 import subprocess
 from collections.abc import Iterator
@@ -13,18 +14,22 @@ ROOT = Path(__file__).parents[2]
 @cache
 def files(*suffixes: str) -> tuple[Path, ...]:
     """The files that belong to the repository, those with one of the suffixes where any is given."""
-    paths = (ROOT / name for name in _listed())
+    paths = (ROOT / name for name in listed())
     return tuple(path for path in paths if path.is_file() and (not suffixes or path.suffix in suffixes))
 
 
-def _listed() -> list[str]:
-    """What is committed or could be; without git, everything outside hidden folders."""
+def listed() -> list[str]:
+    """What is committed or could be; without git, everything outside hidden folders and those of other programs."""
     options = ("-c", "safe.directory=*", "-C", str(ROOT))
     asked = ("ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    done = subprocess.run(["git", *options, *asked], capture_output=True, check=False)
-    if done.returncode == 0:
-        return [listed for listed in done.stdout.decode().split("\0") if listed]
-    return [name(path) for path in ROOT.rglob("*") if not re.search(r"/\.|__pycache__", f"/{name(path)}")]
+    with contextlib.suppress(FileNotFoundError):
+        done = subprocess.run(["git", *options, *asked], capture_output=True, check=False)
+        if done.returncode == 0:
+            return [said for said in done.stdout.decode().split("\0") if said]
+    return [name(path) for path in ROOT.rglob("*") if not _FOREIGN.search(f"/{name(path)}")]
+
+
+_FOREIGN = re.compile(r"/\.|/__pycache__|/node_modules")
 
 
 def under(*folders: str) -> Iterator[Path]:

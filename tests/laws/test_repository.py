@@ -41,6 +41,16 @@ def is_broken(document: Path, link: str) -> bool:
     return not target.exists() or bool(anchor and target.suffix == ".md" and anchor not in anchors(target))
 
 
+def test_the_laws_hold_without_git(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no git, the laws look at the same programs and documents."""
+    with_git = repository.listed()
+    monkeypatch.setenv("PATH", "")
+    seen = {name for name in repository.listed() if name.endswith((".py", ".md"))}
+    assert seen == {
+        name for name in with_git if name.endswith((".py", ".md")) and (repository.ROOT / name).exists()
+    }
+
+
 def test_no_source_file_is_too_long() -> None:
     """A file of the program can be read in one sitting."""
     lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in repository.under("src")}
