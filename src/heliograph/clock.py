@@ -16,6 +16,14 @@ APART = SECOND
 """Clocks that differ by less (µs) are left as they are."""
 
 
+_STEADY: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Which of the system's clocks nobody sets; where there is one, it goes on while the machine sleeps."""
+
+
+def _steady() -> int:
+    return time.clock_gettime_ns(_STEADY) // 1000
+
+
 class Clock(Protocol):
     """What time it is, and how long a span of its time lasts on the wall."""
 
@@ -48,29 +56,34 @@ class WallClock:
 class SharedClock(WallClock):
     """The real time of all who share one database: this machine's own, unless it is apart from the database's.
 
-    A lease that one machine wrote is over for all at the same moment, whatever their own clocks say.
+    A lease that one machine wrote is over for all at the same moment, whatever their own clocks say. Between two looks
+    at the database it goes by what nobody sets, so that who sets a machine's clock moves the time of no one.
     """
 
-    def __init__(self, wall: Clock | None = None):
-        self._wall = wall or WallClock()
+    def __init__(self, wall: Clock | None = None, steady: Callable[[], int] = _steady):
+        self._wall, self._steady = wall or WallClock(), steady
+        self._began = self._wall.now() - steady()
         self.ahead = 0
-        """By how much (µs) this machine's clock is taken to be ahead of the database's."""
+        """By how much (µs) this machine's clock was ahead of the time that is shared when it was looked at last."""
 
     def now(self) -> int:
         """The present instant (µs), as the database has it."""
-        return self._wall.now() - self.ahead
+        return self._began + self._steady()
 
     def agree(self, tell: Callable[[], int]) -> bool:
-        """Ask what time it is (µs), and go by that; gives whether that was news.
+        """Ask what time it is (µs), and go by that; gives whether this machine's clock is newly apart, or no more.
 
         An answer that took long says too little: then all stays as it is, until it is asked again.
         """
-        asked = self._wall.now()
+        asked = self.now()
         told = tell()
-        took = self._wall.now() - asked
-        if not 0 <= took < APART:
+        took = self.now() - asked
+        if took >= APART:
             return False
-        ahead = asked + took // 2 - told
+        apart = asked + took // 2 - told
+        if abs(apart) >= APART:
+            self._began -= apart
+        ahead = self._wall.now() - self.now()
         before, self.ahead = self.ahead, ahead if abs(ahead) >= APART else 0
         return abs(before - self.ahead) >= APART
 

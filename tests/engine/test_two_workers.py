@@ -250,6 +250,18 @@ def test_machines_whose_clocks_are_apart_agree_on_the_time(ready_postgres_url: s
             one.close()
 
 
+def test_a_machine_whose_clock_is_set_decides_by_the_time_that_is_shared(ready_postgres_url: str) -> None:
+    """An hour by which one worker's clock jumps is no hour for what it decides: time never runs back for the others."""
+    wall = clock.ManualClock(clock.WallClock().now())
+    application = app.App(settings.Settings(database_url=ready_postgres_url), clock.SharedClock(wall))
+    try:
+        turns = application.turns(application.session())
+        wall.move(3_600_000_000)
+        assert abs(turns.take().now - application.store.told_time()) < LEASE
+    finally:
+        application.close()
+
+
 def test_on_postgresql_time_is_shared(ready_postgres_url: str) -> None:
     """Whoever opens a database that processes share goes by its clock; a file is one machine's."""
     application = app.App(settings.Settings(database_url=ready_postgres_url))
