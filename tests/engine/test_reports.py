@@ -285,3 +285,45 @@ def test_a_journey_sees_what_was_opened(world: testing.World) -> None:
     assert len(world.mailbox.received) == 2
     world.pass_time(hours=2)
     assert [mail.recipient for mail in world.mailbox.received[2:]] == ["ben@example.com"]
+
+
+BUSY = channels.Answer(channels.Outcome.TEMPORARY, "world", code="451")
+REFUSED = channels.Answer(channels.Outcome.PERMANENT, "world", code="554")
+
+
+@pytest.mark.parametrize(
+    ("bounce", "answer", "is_stopped", "ends", "counts"),
+    [
+        ("soft", None, False, {"ACCEPTED", "BOUNCED"}, {"sent": 1, "failed": 1}),
+        ("soft", REFUSED, False, {"FAILED"}, {"failed": 2}),
+        ("hard", None, False, {"ACCEPTED", "UNROUTABLE"}, {"sent": 1, "skipped": 1}),
+        ("hard", REFUSED, False, {"FAILED", "UNROUTABLE"}, {"failed": 1, "skipped": 1}),
+        ("soft", None, True, {"CANCELED"}, {"skipped": 2}),
+    ],
+)
+def test_a_job_counts_as_it_stands_whatever_was_told_of_it_before(
+    world: testing.World,
+    bounce: str,
+    answer: channels.Answer | None,
+    is_stopped: bool,
+    ends: set[str],
+    counts: dict[str, int],
+) -> None:
+    """A bounce that is told of a job between two attempts is no end of it: it counts once, as it ends."""
+    for name in ("ana", "ben"):
+        world.contact(name, email=f"{name}@example.com")
+    world.mailbox.answer = lambda _: BUSY
+    campaign = world.campaign(group=world.communication_group(subject="News", text_body="New shoes"))
+    world.run_until_idle()
+    world.pass_time(seconds=1)
+    world.report(sent_to(world, "ana"), "bounced", bounce=bounce)
+    world.run_until_idle()
+    world.mailbox.answer = testing.accepted if answer is None else lambda _: answer
+    if is_stopped:
+        world.stop_campaign(campaign)
+    world.pass_time(hours=1)
+    assert {messages.State(one.row.state).name for one in world.ledger()} == ends
+    progress = world.progress(campaign)
+    counted = {name: getattr(progress, name) for name in ("sent", "failed", "skipped", "uncertain")}
+    assert counted == {"sent": 0, "failed": 0, "skipped": 0, "uncertain": 0, **counts}
+    assert world.campaign_stands(campaign).state.name == ("COMPLETED" if "sent" in counts else "FAILED")

@@ -197,6 +197,7 @@ _COUNTED: Mapping[int, str] = {
     messages.State.CAPPED: "skipped",
     messages.State.SIMULATED: "sent",
 }
+_NOT_SENT = frozenset({"failed", "skipped"})
 
 
 def progress(cursor: fanout_rows.Cursor) -> campaigns.Progress:
@@ -212,13 +213,27 @@ def cursor_of_job(inbox: rows.Inbox) -> tuple[int, bytes]:
     return inbox.workspace_id, ids.of_cursor(ids.of_fanout(identity), part, inbox.partition)
 
 
-def count(desk: desks.Desk, inbox: rows.Inbox) -> None:
-    """Count how a job ended; the last one of a partition that was walked is told to the automation."""
+def unsent(jobs: Iterable[rows.Inbox]) -> set[tuple[int, bytes]]:
+    """The messages that ended and were not sent, by what these rows of kind JOB tell of them."""
+    ends = ((job, _decode(job.body)[2:]) for job in jobs)
+    return {
+        (job.workspace_id, job.id) for job, told in ends if len(told) == 1 and _COUNTED[told[0]] in _NOT_SENT
+    }
+
+
+def count(desk: desks.Desk, inbox: rows.Inbox, *, was_bounced: bool) -> None:
+    """Count how a job ended; the last one of a partition that was walked is told to the automation.
+
+    `was_bounced`: a bounce was told of it while it waited, and counted as of one that is sent, which it was not.
+    """
     automation, _, state, *before = _decode(inbox.body)
     cursor = desk.cursors.get(cursor_of_job(inbox))
     if cursor is None:
         return
-    for counted, more in ((state, 1), *((known, -1) for known in before)):
+    changes = [(state, 1), *((known, -1) for known in before)]
+    if was_bounced:
+        changes += [(messages.State.DELIVERED, 1), (messages.State.BOUNCED, -1)]
+    for counted, more in changes:
         name = _COUNTED[counted]
         cursor = cursor._replace(**{name: getattr(cursor, name) + more})
     desk.put_cursor(cursor)
