@@ -169,6 +169,29 @@ def test_tls_with_a_plain_server_says_so() -> None:
     assert "security" in answer.text
 
 
+@pytest.mark.parametrize("ends", ["close", "abort"])
+def test_a_server_that_hangs_up_while_tls_begins_is_named(ends: str) -> None:
+    """The message waits for it, and the attempt says what happened."""
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        getattr(writer.transport, ends)()
+
+    async def play() -> channels.Answer:
+        server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        channel = email.SmtpChannel(email.server(f"smtp://127.0.0.1:{port}?security=tls"), lambda: 0)
+        outgoing = channels.Outgoing("id", "email", "anna@example.org", CONTENT, "shop@example.com", 1)
+        answer = await channel.send(outgoing)
+        await channel.close()
+        server.close()
+        return answer
+
+    answer = asyncio.run(play())
+    assert (answer.outcome, answer.code) == (TEMPORARY, "unreachable")
+    assert not answer.text.rstrip().endswith(":"), "a reason follows"
+
+
 # ── what a workspace's provider may reach ───────────────────────────────────────────────────────────
 
 

@@ -161,6 +161,7 @@ def test_a_lost_answer_is_uncertain(act: Act) -> None:
     """A call that was written and not answered may have been acted on: UNCERTAIN, and it was seen."""
     answer, seen = call(always(act), POST._replace(timeout=1))
     assert (answer.outcome, answer.code) == (UNCERTAIN, "lost")
+    assert "Error" not in answer.text, "what happened, and not what a library calls it"
     assert len(seen) == 1
 
 
@@ -350,6 +351,29 @@ def test_the_environment_sends_nobody_through_a_proxy(monkeypatch: pytest.Monkey
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     assert fetch(always(reply()))[0].status == 200
+
+
+@pytest.mark.parametrize("ends", ["close", "abort"])
+def test_a_server_that_hangs_up_while_tls_begins_is_temporary(ends: str) -> None:
+    """Nothing was written by then; the ledger says what happened, and not what a library calls it."""
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        getattr(writer.transport, ends)()
+
+    async def play() -> webhook.HttpAnswer:
+        server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        opened = door(port)
+        answer = await opened.request(f"https://shop.example:{port}/", POST)
+        await opened.close()
+        server.close()
+        return answer
+
+    answer = asyncio.run(play())
+    assert answer.fate is webhook.Fate.UNSENT
+    assert answer.text.startswith("shop.example: ")
+    assert "closed" in answer.text or "the server hung up" in answer.text
 
 
 def test_tls_is_checked_against_the_name(tmp_path: Path) -> None:

@@ -176,4 +176,8 @@ def _explained(fault: Exception, to: Server) -> Failed:
         )
     if isinstance(fault, aiosmtplib.SMTPResponseException):
         return Failed("unreachable", f"{to.host}:{to.port} does not take us: {fault.code} {fault.message}")
-    return Failed("unreachable", f"no connection to {to.host}:{to.port}: {fault}")
+    said = str(fault)
+    if not said or said.endswith(": "):
+        # Nobody has words for a server that hangs up while the connection is made secure.
+        said += "the server hung up"
+    return Failed("unreachable", f"no connection to {to.host}:{to.port}: {said}")

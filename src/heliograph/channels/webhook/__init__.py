@@ -95,8 +95,7 @@ class HttpDoor:
         except TimeoutError:
             return going.broken(f"no answer within {request.timeout:g} s", self._now())
         except _BROKEN as broken:
-            why = str(broken) or type(broken).__name__
-            return going.broken(f"{going.url.host}: {why}", self._now())
+            return going.broken(f"{going.url.host}: {str(broken) or _unsaid(broken)}", self._now())
         except _LeaseOverError:
             return HttpAnswer(Fate.LEASE_OVER, str(going.url), channels.OUR_CODES["lease_over"])
 
@@ -135,6 +134,12 @@ class HttpDoor:
 
     def _is_safe(self, url: httpx2.URL) -> bool:
         return url.scheme == "https" or self._guard.is_allowed(url.host, url.port or 80)
+
+
+def _unsaid(broken: Exception) -> str:
+    """What the library leaves without words: connections that are hung up, or never stand."""
+    is_late = isinstance(broken, httpcore2.TimeoutException)
+    return "no connection in time" if is_late else "the server hung up"
 
 
 class _LeaseOverError(Exception):
