@@ -45,7 +45,8 @@ def configure(level: str) -> None:
             ),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=lambda *_: structlog.PrintLogger(_STDERR),
+        # A line and its end at once: workers share the stream, and what it is told may be told unbuffered.
+        logger_factory=lambda *_: structlog.WriteLogger(_STDERR),
     )
 
 

@@ -34,6 +34,18 @@ def test_an_event_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert "size=7" in line
 
 
+def test_a_line_is_written_with_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers write to one stream, which may be unbuffered: between a line and its end no other one gets in."""
+    written: list[str] = []
+    stream = io.StringIO()
+    monkeypatch.setattr(stream, "write", written.append)
+    monkeypatch.setattr(sys, "stderr", stream)
+    logs.configure("info")
+    structlog.get_logger("test").warning("turn_failed")
+    (line,) = written
+    assert line.endswith("\n")
+
+
 def test_a_line_that_cannot_be_written_is_lost_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     """A full disk under the log, or a reader of it that has gone, ends nothing that only wanted to tell."""
     logs.configure("info")
