@@ -155,6 +155,13 @@ def test_a_sqlite_file_has_one_server(lone_house: str, tell: program.Tell) -> No
         file.with_name("link.db").symlink_to(file)
         told = tell("serve", "--port", "0", "--database", f"sqlite:///{file.with_name('link.db')}")
         assert f"another heliograph serve (process {first.process.pid}) has" in told.err
+        # SQLite would keep a second log beside the other name, and the file would be lost.
+        file.with_name("hard.db").hardlink_to(file)
+        told = tell("serve", "--port", "0", "--database", f"sqlite:///{file.with_name('hard.db')}")
+        assert (told.code, told.out) == (1, "")
+        assert "another heliograph serve has" in told.err
+        assert "by another name" in told.err
+        assert not file.with_name("hard.db-wal").exists()
         first.end(signal.SIGKILL)
     with program.served(lone_house) as second:
         assert second.end() == 0
