@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heliograph import errors
-from heliograph.core import segments
+from heliograph.core import exposures, segments
 
 Person = Mapping[str, Any]
 
@@ -274,3 +274,22 @@ def test_a_birthdate_is_a_day() -> None:
     person = {"birthdate": "1990-05-17"}
     assert is_in(person, one("birthdate", "equals", "1990-05-17"))
     assert is_in(person, one("birthdate", "less_than", "1990-05-18"))
+
+
+def test_numbers_of_a_schema_are_read_in_the_region() -> None:
+    """What profiles hold at a path of the type PHONE may lack the country code, as the condition's value may."""
+    field = {"name": "desk", "json_path": "$.desk", "exposure": ["segments"]}
+    schema = {"properties": {"desk": {"type": "string", "x-pii-type": "PHONE"}}}
+    given = {"name": "s", "external_id_field": "id", "schema": schema, "fields_to_expose": [field]}
+    exposed = exposures.gathered([exposures.define(given)])
+    (test,) = segments.parse([one("desk", "equals", "020 7946 0123")], region="GB", exposed=exposed)
+    (stored,) = segments.parse([test.written], is_stored=True)
+    for made in (test, stored):
+        member = segments.audience([segments.condition([made])], [])
+        for desk, is_in in (
+            ("(020) 79460123", True),
+            ("+44 20 7946 0123", True),
+            ("020 7946 0124", False),
+            (7, False),
+        ):
+            assert member(segments.view("ana", None, {"desk": desk})) is is_in

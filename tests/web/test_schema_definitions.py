@@ -120,6 +120,26 @@ def test_conditions_name_exposed_fields(shop: client.Client) -> None:
 
 
 @pytest.mark.spec("S3-18")
+@pytest.mark.parametrize("written", ["+49 30 1234567", "+49301234567", "+49 (0)30 / 123-45-67"])
+def test_telephone_numbers_are_compared_as_such(api: client.Client, written: str) -> None:
+    """A field of the type PHONE is the number that it holds, however either side writes it (A15)."""
+    field = {"name": "desk", "description": None, "json_path": "$.desks[*].phone", "exposure": ["segments"]}
+    phone = {"type": "string", "x-pii-type": "PHONE"}
+    desks = {"type": "array", "items": {"type": "object", "properties": {"phone": phone}}}
+    schema = {"type": "object", "properties": {"desks": desks, "mobile": phone}}
+    fields = [field, {**field, "name": "mobile", "json_path": "$.mobile"}]
+    data(api.post(_PATH, {**SCHEMA, "schema": schema, "fields_to_expose": fields}), 201)
+    person(api, "ana", mobile="+49 30 1234567", desks=[{"phone": "+4930 1234567"}])
+    person(api, "ben", mobile="+49-30-1234568", desks=[{"phone": "none"}, {}])
+    for name in ("desk", "mobile"):
+        assert members(api, condition(name, "equals", written)) == ["ana"]
+        assert members(api, condition(name, "not_equals", [written])) == ["ben"]
+        refused = {"name": "s", "conditions": [condition(name, "equals", "12")]}
+        assert api.post("/api/segments", refused).status_code == 422
+    listed = {one["field"]: one["type"] for one in data(api.get("/api/segments/conditions"))["conditions"]}
+    assert listed["mobile"] == "phone"
+
+
 def test_a_schema_may_say_its_types_in_any_way_of_json_schema(api: client.Client) -> None:
     """A type that may be null is that type; what says none, several or nonsense leaves the field to its value."""
     properties: dict[str, Any] = {

@@ -20,6 +20,7 @@ from heliograph.core import documents, values
 
 PLACES: Final = ("segments", "merge_fields")
 CATEGORIES: Final = ("contacts_schema", "transactions_schema", "custom_schema", "locations_schema")
+_ADDRESSES: Final = {"EMAIL": "email", "PHONE": "phone"}
 BUILT_IN: Final = frozenset(("user_id", "email", "phone", "first_name", "last_name"))
 """Names that are everybody's already."""
 WRITABLE: Final = (
@@ -228,8 +229,9 @@ def _type(schema: Mapping[str, Any], written: str) -> str | None:
             at = at.get("items")
     if not isinstance(at, Mapping):
         return None
-    if at.get("x-pii-type") == "EMAIL":
-        return "email"
+    address = _ADDRESSES.get(str(at.get("x-pii-type")))
+    if address is not None:
+        return address
     kind, form = _kind(at), at.get("format")
     if kind == "string" and form in ("date", "date-time"):
         return str(form)

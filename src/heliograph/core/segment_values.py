@@ -30,10 +30,15 @@ def kept(
         raise errors.InvalidInput.at(path, f"takes at most {MOST} values")
     if any(isinstance(one, (dict, list)) for one in choices):
         raise errors.InvalidInput.at(path, "takes texts, numbers, true or false, dates, or a list of them")
-    if kind == "phone" and operator not in ORDERED:
+    if (kind == "phone" or values.is_phone(kind)) and operator not in ORDERED:
         read = [people.check_phone(one, path, region) for one in choices]
         return read if isinstance(value, list) else read[0]
     return value
+
+
+def exposed(declared: str | None, region: str | None) -> str | None:
+    """The type of a field of a schema: its telephone numbers nobody has put into E.164, as the profile's own is."""
+    return values.phone_in(region) if declared == "phone" else declared
 
 
 def type_of(declared: str | None, operator: str, value: object) -> str | None:

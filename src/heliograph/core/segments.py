@@ -217,8 +217,9 @@ def _exposed_test(
         if fault is not None:
             raise errors.InvalidInput.at(documents.below(path, "field"), fault)
         if known is not None:
-            made = _test(given, path, {**types, **exposed.types}, region)
-            kept = {"path": known.json_path, "type": exposed.types.get(field)}
+            kind = segment_values.exposed(exposed.types.get(field), region)
+            made = _test(given, path, {**types, **({field: kind} if kind else {})}, region)
+            kept = {"path": known.json_path, "type": kind}
             return _along(made._replace(written={**made.written, **kept}), known.json_path)
     return _test(given, path, types, region)
 

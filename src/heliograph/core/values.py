@@ -6,10 +6,13 @@ Nothing here raises, whatever the value: what cannot be read is UNFIT.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any, Final, TypeGuard
+
+import phonenumbers
 
 
 class _Nothing:
@@ -108,12 +111,12 @@ def coerced(kind: str, value: object) -> object:
     """The value as its declared type, UNFIT where it cannot be read as one; arrays element by element.
 
     None and MISSING stay what they are. Kinds: string, number, integer, boolean, date, date-time (both as
-    microseconds since 1970), email (lower case, trimmed), instant (a rule's date-time: nothing but an ISO
-    instant). A value of any other kind stays as it is.
+    microseconds since 1970), email (lower case, trimmed), what `phone_in` says (in E.164), instant (a rule's
+    date-time: nothing but an ISO instant). A value of any other kind stays as it is.
     """
     if isinstance(value, list):
         return [coerced(kind, element) for element in value]
-    convert = _CONVERSIONS.get(kind)
+    convert = _CONVERSIONS.get(kind) or _phone(kind)
     return value if convert is None or value is None or value is MISSING else convert(value)
 
 
@@ -141,6 +144,33 @@ def _as_email(value: object) -> object:
     return value.strip().lower() if isinstance(value, str) else UNFIT
 
 
+def phone_in(region: str | None) -> str:
+    """The kind of telephone numbers that may be written without a country code in a region."""
+    return f"{_PHONE}{region or ''}"
+
+
+def is_phone(kind: str | None) -> bool:
+    """Whether it is one of those."""
+    return kind is not None and kind.startswith(_PHONE)
+
+
+@functools.cache
+def _phone(kind: str) -> Callable[[object], object] | None:
+    if not is_phone(kind):
+        return None
+    return functools.partial(_as_phone, kind.removeprefix(_PHONE) or None)
+
+
+def _as_phone(region: str | None, value: object) -> object:
+    try:
+        number = phonenumbers.parse(value, region) if isinstance(value, str) else None
+    except phonenumbers.NumberParseException:
+        return UNFIT
+    if number is None or number.extension:
+        return UNFIT
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
 def _as_instant(value: object) -> object:
     moment = instant(value) if isinstance(value, str) else None
     return UNFIT if moment is None else moment
@@ -165,6 +195,7 @@ def _midnight(written: str) -> object:
         return UNFIT
 
 
+_PHONE = "phone+"
 _ENDLESS = (float("inf"), float("-inf"))
 _CONVERSIONS: Final[Mapping[str, Callable[[object], object]]] = {
     "string": _as_string,
