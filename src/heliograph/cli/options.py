@@ -57,11 +57,10 @@ def present(store: Store) -> int:
 
     with store.reading() as connection:
         is_played = definitions.clock_of(connection) == "scaled"
-    now = clock.WallClock().now()
     if not is_played:
-        return now
+        return _real(store)
     with contextlib.closing(store.session()) as session:
-        return max(now, int(session.hot.last_now(session.connection)))
+        return max(_real(store), int(session.hot.last_now(session.connection)))
 
 
 def moment(store: Store) -> int:
@@ -71,9 +70,14 @@ def moment(store: Store) -> int:
     with store.reading() as connection:
         is_played = definitions.clock_of(connection) == "scaled"
     if not is_played:
-        return clock.WallClock().now()
+        return _real(store)
     with contextlib.closing(store.session()) as session:
         return int(session.hot.last_now(session.connection))
+
+
+def _real(store: Store) -> int:
+    """The real time (µs): where processes share a database its own, by which they all go."""
+    return clock.WallClock().now() if store.is_sqlite else store.told_time()
 
 
 def workspace_id(connection: sa.Connection, name: str) -> int:
