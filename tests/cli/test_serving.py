@@ -255,6 +255,20 @@ def test_a_web_alone_accepts_and_a_worker_alone_decides(server_url: str, tell: p
             assert worker.wait(program.ENDS_WITHIN) == 0
 
 
+@pytest.mark.parametrize("smtp_url", ["", "smtp://127.0.0.1:1"])
+def test_a_worker_says_where_its_e_mails_go(server_url: str, smtp_url: str) -> None:
+    """One that prints what the others send would be found out by e-mails that nobody gets: it says so at once."""
+    with program.start("worker", database_url=server_url, smtp_url=smtp_url) as worker:
+        assert worker.stdout is not None
+        said = [next(worker.stdout)]
+        while "is at work" not in said[-1]:
+            said.append(next(worker.stdout))
+        worker.terminate()
+        assert worker.wait(program.ENDS_WITHIN) == 0
+    printed = "e-mails are printed here instead of sent: HELIOGRAPH_SMTP_URL is not set\n"
+    assert (printed in said) is (smtp_url == ""), said
+
+
 def test_a_worker_that_is_told_to_end_before_its_loop_ends_well(
     server_url: str, tell: program.Tell, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,14 +32,18 @@ def worker(
     application = app.App(chosen)
     try:
         app.refuse_shared_clock(application.store, scaled=False)
-        stopping.run(functools.partial(_work, application), follow=follow, early=early)
+        stopping.run(functools.partial(_work, application, follow), follow=follow, early=early)
     finally:
         application.close()
 
 
-async def _work(application: App, stop: asyncio.Event) -> None:
+async def _work(application: App, follows: bool, stop: asyncio.Event) -> None:
+    chosen = application.settings
     async with application.on_time(), application.engine_in_threads():
         for line in settings.mistyped():
             terminal.say(line)
-        terminal.say(f"worker {os.getpid()} is at work on {options.shown(application.settings.database_url)}")
+        if not (chosen.smtp_url or follows):
+            # Whoever keeps workers has said so; one that is started alone may lack what the others are told.
+            terminal.say("e-mails are printed here instead of sent: HELIOGRAPH_SMTP_URL is not set")
+        terminal.say(f"worker {os.getpid()} is at work on {options.shown(chosen.database_url)}")
         await stop.wait()
