@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.web import client
+from heliograph.store import conversations, people
+from tests.web import campaigning, client
 
 PATH = "/api/contacts"
 
@@ -78,3 +79,32 @@ def test_a_wrong_contact_is_refused_whole(
     assert lone_api.post(PATH, {"id": "ana"}).status_code == 409
     assert list(client.faults(lone_api.patch(f"{PATH}/ana", body))) == list(client.faults(answer))
     assert lone_api.post(PATH, {"id": "big", "profile": {"a": "x" * 300_000}}).status_code == 413
+
+
+def test_changes_are_told_in_the_order_in_which_they_were_made(api: client.Client) -> None:
+    """Who had to wait for another writer looked at the clock before them, and is told of after them all the same."""
+    campaigning.segment(api, campaigning.condition("flip", "equals", 1))
+    for trigger, action in (("segment_entered", "add_tags"), ("segment_left", "remove_tags")):
+        action_of = {"type": action, "tags": ["in"], "target": "contact"}
+        api.make_rule(trigger_type=trigger, conditions=None, actions=[action_of])
+    api.make_rule(
+        trigger_type="conversation_status_changed",
+        actions=[{"type": "add_tags", "tags": ["{{ conversation.status }}"], "target": "contact"}],
+        conditions=None,
+    )
+    api.post("/api/conversations", {"id": "k", "contact_id": "ana", "status": "open"})
+    now, owner = api.clock.now(), api.world.workspace_id
+    for ago, flip in enumerate((1, 0, 1, 0)):
+        at = now - 1_000 * ago
+        people.save_profile(api.store, owner, None, "ana", {"flip": flip}, at, strategy="overwrite")
+        conversations.change(api.store, owner, None, "k", {"status": ("closed", "open")[ago % 2]}, at)
+    api.decide()
+    answer = api.get("/api/automation/events", params={"sort_order": "asc", "per_page": 100})
+    told = [(one["event_type"], one["payload"].get("status")) for one in answer.json()["data"]]
+    moves = [name for name, _ in told if name.startswith("segment_")]
+    assert moves == ["segment_entered", "segment_left"] * 2
+    assert [status for name, status in told if name == "conversation_status_changed"] == [
+        "closed",
+        "open",
+    ] * 2
+    assert "in" not in api.get(f"{PATH}/ana").json()["tags"]

@@ -122,6 +122,7 @@ def change(
         if stored is None:
             return None
         _check_assigned(connection, workspace_id, stored.tenant_id, given)
+        now = telling.later(now, stored.updated_at)
         made = stored._replace(**given, updated_at=now)
         connection.execute(
             sa.update(schema.conversations)

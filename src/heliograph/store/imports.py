@@ -44,13 +44,15 @@ def merge_profiles(
     writes = rows.Writes()
     told: list[rows.Event] = []
 
-    def tell(contact: rows.Contact, before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> None:
+    def tell(
+        contact: rows.Contact, before: Mapping[str, Any] | None, after: Mapping[str, Any], at: int
+    ) -> None:
         tags = _decode(contact.tags)
         moves = groups.moves(contact.user_id, contact.tenant_id, before, after)
         for notice in (*notices.of_contact(before, after, tags, tags), *moves):
             if listens.hears(contact.tenant_id, notice.event_type):
                 about = telling.About(workspace_id, contact.tenant_id, contact.user_id)
-                told.append(telling.event_of(about, notice, now, len(told)))
+                told.append(telling.event_of(about, notice, at, len(told)))
 
     with session.transaction() as connection:
         session.hot.lock_partitions(connection, set(places.values()))
@@ -62,14 +64,15 @@ def merge_profiles(
                 new = rows.Contact(*key, places[user_id], None, _encode(profile), b"[]", now, now)
                 writes.contacts[key] = new
                 birthdays.note(writes, new, {}, profile, now)
-                tell(new, None, profile)
+                tell(new, None, profile, now)
                 continue
             known = _decode(before.profile)
             merged = people.merge("overwrite", known, profile)
             if not documents.is_same(merged, known):
-                writes.contacts[key] = before._replace(profile=_encode(merged), updated_at=now)
-                birthdays.note(writes, before, known, merged, now)
-                tell(before, known, merged)
+                at = telling.later(now, before.updated_at)
+                writes.contacts[key] = before._replace(profile=_encode(merged), updated_at=at)
+                birthdays.note(writes, before, known, merged, at)
+                tell(before, known, merged, at)
         if writes.contacts:
             session.hot.write(connection, writes, sorted(set(places.values())), now)
         if told:

@@ -209,6 +209,7 @@ def _write(
     workspace_id, tenant_id, user_id = key
     partition = _partition(workspace_id, user_id)
     owner = tenant_id if stored is None else stored.tenant_id
+    now = now if stored is None else telling.later(now, stored.updated_at)
     before: Mapping[str, Any] = stored.profile if stored else {}
     kept = rows.Contact(workspace_id, user_id, partition, owner, b"", b"", now, now)
     noted = rows.Writes()
