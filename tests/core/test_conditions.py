@@ -24,11 +24,10 @@ def facts(payload: dict[str, Any]) -> conditions.Facts:
 
 @pytest.mark.parametrize("written", [None, {}, [], {"all": []}, {"none": []}, {"all": [], "none": []}])
 def test_nothing_asked_always_holds(written: Any) -> None:
-    """No conditions, however they are written, always match (R34), and are shown as they were written."""
+    """No conditions, however they are written, always match (R34)."""
     condition = conditions.parse(written)
     assert conditions.holds(condition, facts({}))
     assert conditions.compile_judge([condition])(facts({})) == [None]
-    assert conditions.dump(condition) == written
     assert conditions.leaves(condition) == ()
 
 
@@ -156,10 +155,8 @@ def test_finds_all_faults_at_once() -> None:
     {"field": "a" * 255, "operator": "matches", "value": "a" * 256},
 ])  # fmt: skip
 def test_accepts(leaf: dict[str, Any]) -> None:
-    """What has a meaning is accepted, odd as it may be, and read back as written."""
-    condition = conditions.parse([leaf])
-    assert conditions.dump(condition) == [leaf]
-    assert conditions.parse(conditions.dump(condition)) == condition
+    """What has a meaning is accepted, odd as it may be."""
+    assert len(conditions.leaves(conditions.parse([leaf]))) == 1
 
 
 @pytest.mark.parametrize(("kind", "operator", "value", "said"), [

@@ -48,7 +48,7 @@ def parse(given: object, path: str = "filter") -> conditions.Condition:
     if reader.faults:
         raise errors.InvalidInput(faults=reader.faults[: documents.MAX_FAULTS])
     group = root if isinstance(root, predicates.Group) else predicates.Group("all", (root,))
-    return predicates.Condition(given, group, tuple(reader.leaves))
+    return predicates.Condition(group, tuple(reader.leaves))
 
 
 class _Reader:

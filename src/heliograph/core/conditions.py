@@ -72,18 +72,12 @@ def parse(
 
     `types` maps fields to declared types (values.coerced): such a field is compared after both sides are
     read as its type, and `equals` takes a list too, meaning any of it. Other fields are compared uncoerced.
-    The source is kept, for `dump`: do not change it afterwards.
     """
     reader = _Reader(path, types or {})
     root = reader.top(source)
     if reader.faults:
         raise errors.InvalidInput(faults=reader.faults[: documents.MAX_FAULTS])
-    return predicates.Condition(source, root, tuple(reader.leaves))
-
-
-def dump(condition: predicates.Condition) -> object:
-    """The condition as JSON, as it was written."""
-    return condition.written
+    return predicates.Condition(root, tuple(reader.leaves))
 
 
 def leaves(condition: predicates.Condition) -> tuple[predicates.Leaf, ...]:

@@ -39,7 +39,7 @@ def due_at(delay: Delay, zone: str, now: int) -> int:
     path, text = "message.delay.until", delay.until.strip()
     hours = _hours(text)
     if hours:
-        opening = schedule.Schedule(text, zone, hours)
+        opening = schedule.Schedule(zone, hours)
         at = now if schedule.is_active(opening, now) else schedule.next_change(opening, now)
     else:
         at = delays.moment(text, zone)

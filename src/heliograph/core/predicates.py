@@ -76,7 +76,6 @@ class Group(NamedTuple):
 class Condition(NamedTuple):
     """A whole condition; a leaf's number is its index in `leaves`, which stand as in the document."""
 
-    written: object
     root: Group
     leaves: tuple[Leaf, ...]
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import date
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from zlib import crc32
 
 import msgspec
@@ -184,8 +184,6 @@ WHOLE_DAY = Window(tuple(range(7)), 0, 0)
 class Schedule(msgspec.Struct, frozen=True, cache_hash=True):
     """When a rule is active."""
 
-    written: str
-    """The JSON that it was parsed from."""
     zone: str = "UTC"
     windows: tuple[Window, ...] = ()
     """Empty: active all the time from `starts_at` up to `ends_at`."""
@@ -195,17 +193,12 @@ class Schedule(msgspec.Struct, frozen=True, cache_hash=True):
     """Days (ordinals) on which no window starts."""
 
 
-ALWAYS = Schedule("null")
+ALWAYS = Schedule()
 
 
 def is_always(schedule: Schedule) -> bool:
     """Whether the schedule puts no limit."""
     return not schedule.windows and not schedule.starts_at and schedule.ends_at is None
-
-
-def dump(schedule: Schedule) -> Any:
-    """The settings as they were written."""
-    return msgspec.json.decode(schedule.written)
 
 
 def is_active(schedule: Schedule, now: int) -> bool:
@@ -321,12 +314,11 @@ def parse(given: object, path: str = "schedule_settings") -> Schedule:
     if ends_at is not None and ends_at <= starts_at:
         settings.fault("ends_at", "is not after starts_at")
     settings.close()
-    written = msgspec.json.encode(given).decode()
     if not enabled:
-        return Schedule(written, zone)
+        return Schedule(zone)
     if excluded and not windows:
         windows = (WHOLE_DAY,)
-    return Schedule(written, zone, windows, starts_at, ends_at, excluded)
+    return Schedule(zone, windows, starts_at, ends_at, excluded)
 
 
 def read_windows(given: object, path: str) -> tuple[Window, ...]:

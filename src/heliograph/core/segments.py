@@ -344,9 +344,7 @@ def condition(tests: Iterable[Test]) -> Members:
         )
         for number, test in enumerate(plain)
     )
-    made = predicates.Condition(
-        [test.written for test in plain], predicates.Group("all", tuple(range(len(leaves)))), leaves
-    )
+    made = predicates.Condition(predicates.Group("all", tuple(range(len(leaves)))), leaves)
     return Members(made, tuple(test for test in listed if test.reading is not None))
 
 

@@ -16,7 +16,6 @@ import sqlalchemy as sa
 from heliograph.core import events, ids
 from heliograph.store import listings, places, run_lists, schema
 
-SORTS = ("created_at", "available_at", "processed_at", "attempts", "status")
 _EVENTS, _RUNS, _DUE = schema.events.c, schema.runs.c, schema.due.c
 _DECISIONS, _PLACES = schema.decisions.c, schema.event_places.c
 _COLUMNS = (_EVENTS.id, _EVENTS.event_type, _EVENTS.source, _EVENTS.tenant_id, _EVENTS.conversation_id)

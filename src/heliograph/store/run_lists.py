@@ -14,7 +14,6 @@ import sqlalchemy as sa
 from heliograph.core import runs
 from heliograph.store import history, listings, schema
 
-SORTS = ("created_at", "matched", "executed")
 _RUNS, _EVENTS, _AUTOMATIONS = schema.runs.c, schema.events.c, schema.automations.c
 _COLUMNS = (_RUNS.id, _RUNS.outcome, _RUNS.start_key, _RUNS.event_id)
 
