@@ -1,9 +1,12 @@
 """The log of preferences: who changed what they want to hear of, from what to what, and when."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from heliograph.core import consent as core_consent
+from heliograph.store import consent
 from tests.web import client
 
 LOGS = "/preferences/logs"
@@ -24,6 +27,11 @@ def listed(api: client.Client, query: str = "", key: str = "") -> list[dict[str,
     assert answer.status_code == 200, answer.text
     found: list[dict[str, Any]] = answer.json()["items"]
     return found
+
+
+def saying(status: str) -> Callable[[core_consent.Consent], core_consent.Consent]:
+    """What lets somebody's words be this, of the offers."""
+    return lambda _: core_consent.Consent(topics={"offers": core_consent.Topic(status)})
 
 
 def test_each_change_is_told_with_what_was_before(api: client.Client) -> None:
@@ -65,6 +73,15 @@ def test_each_change_is_told_with_what_was_before(api: client.Client) -> None:
         "timestamp": "2026-01-05T12:04:00.000000Z",
         "previous": {"status": "OPTED_OUT", **ALL},
     }
+
+
+def test_changes_stand_in_the_order_in_which_they_were_made(api: client.Client) -> None:
+    """Who had to wait for another writer looked at the clock before them, and stands after them all the same."""
+    statuses = ["OPTED_IN", "OPTED_OUT"] * 2
+    for ago, status in enumerate(statuses):
+        at = api.clock.now() - 1_000 * ago
+        consent.change(api.store, api.world.workspace_id, None, "ana", saying(status), at)
+    assert [one["status"] for one in listed(api)] == statuses[::-1]
 
 
 def test_changes_are_walked_and_narrowed(api: client.Client) -> None:

@@ -12,7 +12,7 @@ import msgspec
 import sqlalchemy as sa
 
 from heliograph.core import consent, ids, rules
-from heliograph.store import consent_changes, database, schema, workspaces
+from heliograph.store import consent_changes, database, schema, telling, workspaces
 
 _CONSENTS = schema.consents.c
 _WORKSPACES = schema.workspaces.c
@@ -29,14 +29,21 @@ def read(
     connection: sa.Connection, workspace_id: int, tenant_id: str | None, user_id: str
 ) -> consent.Consent:
     """What somebody said to a tenant (None: to the workspace itself)."""
-    stored = connection.execute(
-        sa.select(_CONSENTS.body).where(
+    return _stored(connection, workspace_id, tenant_id, user_id)[0]
+
+
+def _stored(
+    connection: sa.Connection, workspace_id: int, tenant_id: str | None, user_id: str
+) -> tuple[consent.Consent, int]:
+    """The same, and when they said it."""
+    row = connection.execute(
+        sa.select(_CONSENTS.body, _CONSENTS.updated_at).where(
             _CONSENTS.workspace_id == workspace_id,
             _CONSENTS.user_id == user_id,
             _CONSENTS.tenant_id == (tenant_id or ""),
         )
-    ).scalar_one_or_none()
-    return consent.read(stored)
+    ).one_or_none()
+    return (consent.read(None), 0) if row is None else (consent.read(row.body), row.updated_at)
 
 
 def change(
@@ -52,7 +59,8 @@ def change(
     with store.writing() as connection:
         note(connection, workspace_id)
         store.lock_partitions(connection, (partition,))
-        before = read(connection, workspace_id, tenant_id, user_id)
+        before, said_at = _stored(connection, workspace_id, tenant_id, user_id)
+        now = telling.later(now, said_at)
         after = change(before)
         connection.execute(
             _PUT,
