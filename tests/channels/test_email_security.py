@@ -155,6 +155,25 @@ def test_an_untrusted_certificate_is_refused(security: str, secrets: tuple[ssl.S
     assert inbox.mails == []
 
 
+def test_what_a_provider_has_no_setting_for_is_not_named(secrets: tuple[ssl.SSLContext, str]) -> None:
+    """A workspace's provider has no certificates of its own to trust: where TLS fails, no `ca_file` is named."""
+
+    async def play() -> channels.Answer:
+        server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=secrets[0])
+        port = server.sockets[0].getsockname()[1]
+        to = email.server(f"smtp://127.0.0.1:{port}?security=tls")._replace(setting="the provider ours")
+        channel = email.SmtpChannel(to, lambda: 0)
+        outgoing = channels.Outgoing("id", "email", "anna@example.org", CONTENT, "shop@example.com", 1)
+        answer = await channel.send(outgoing)
+        await channel.close()
+        server.close()
+        return answer
+
+    answer = asyncio.run(play())
+    assert answer.code == "misconfigured"
+    assert answer.text.endswith(": check security in the provider ours")
+
+
 def test_a_certificate_for_another_host_is_refused(tmp_path: Path) -> None:
     """A certificate that is trusted, but for another name, is none."""
     context, ca_file = certificates.make(tmp_path, "mail.example")
@@ -170,26 +189,29 @@ def test_tls_with_a_plain_server_says_so() -> None:
 
 
 @pytest.mark.parametrize("ends", ["close", "abort"])
-def test_a_server_that_hangs_up_while_tls_begins_is_named(ends: str) -> None:
+@pytest.mark.parametrize("is_guarded", [False, True])
+def test_a_server_that_hangs_up_while_tls_begins_is_named(ends: str, is_guarded: bool) -> None:
     """The message waits for it, and the attempt says what happened."""
 
     async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
         getattr(writer.transport, ends)()
 
-    async def play() -> channels.Answer:
+    async def play() -> tuple[channels.Answer, int]:
         server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        channel = email.SmtpChannel(email.server(f"smtp://127.0.0.1:{port}?security=tls"), lambda: 0)
+        guarded = guard.Guard([f"127.0.0.1:{port}"]) if is_guarded else None
+        to = email.server(f"smtp://127.0.0.1:{port}?security=tls")
+        channel = email.SmtpChannel(to, lambda: 0, guarded=guarded)
         outgoing = channels.Outgoing("id", "email", "anna@example.org", CONTENT, "shop@example.com", 1)
         answer = await channel.send(outgoing)
         await channel.close()
         server.close()
-        return answer
+        return answer, port
 
-    answer = asyncio.run(play())
+    answer, port = asyncio.run(play())
     assert (answer.outcome, answer.code) == (TEMPORARY, "unreachable")
-    assert not answer.text.rstrip().endswith(":"), "a reason follows"
+    assert answer.text == f"no connection to 127.0.0.1:{port}: the server hung up"
 
 
 # ── what a workspace's provider may reach ───────────────────────────────────────────────────────────

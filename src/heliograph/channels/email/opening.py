@@ -7,6 +7,7 @@ the operator can look at, and whether it is a setting (`misconfigured`) or the o
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from typing import Any, NamedTuple, cast
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -19,6 +20,8 @@ from heliograph.channels.email import session
 SETTING = "HELIOGRAPH_SMTP_URL"
 _PORTS = {"none": 25, "starttls": 587, "tls": 465}
 _NUMBERS = ("connections", "messages")
+_PLACE = re.compile(r"^Error connecting to \S+ on port \S+: | to \S+ on port \S+$")
+"""Where the library tells a connection to lead, which of one that it was given it does not know."""
 
 
 class Server(NamedTuple):
@@ -170,14 +173,14 @@ async def _logged_in(client: aiosmtplib.SMTP, to: Server, username: str) -> Fail
 def _explained(fault: Exception, to: Server) -> Failed:
     if isinstance(fault, ssl.SSLError) or isinstance(fault.__cause__, ssl.SSLError):
         why = fault if isinstance(fault, ssl.SSLError) else fault.__cause__
+        # A workspace's provider trusts whom the system trusts.
+        looked_at = "security and ca_file" if to.setting == SETTING else "security"
         return Failed(
             "misconfigured",
-            f"no trusted TLS with {to.host}:{to.port} ({why}): check security and ca_file in {to.setting}",
+            f"no trusted TLS with {to.host}:{to.port} ({why}): check {looked_at} in {to.setting}",
         )
     if isinstance(fault, aiosmtplib.SMTPResponseException):
         return Failed("unreachable", f"{to.host}:{to.port} does not take us: {fault.code} {fault.message}")
-    said = str(fault)
-    if not said or said.endswith(": "):
-        # Nobody has words for a server that hangs up while the connection is made secure.
-        said += "the server hung up"
+    # Nobody has words for a server that hangs up while the connection is made secure.
+    said = _PLACE.sub("", str(fault)) or "the server hung up"
     return Failed("unreachable", f"no connection to {to.host}:{to.port}: {said}")
