@@ -234,6 +234,26 @@ def test_what_is_wrong_is_named(api: Client) -> None:
     )
 
 
+@pytest.mark.parametrize("content", [{"title": "a", "body": "{word}"}, None])
+def test_the_history_of_a_message_tells_what_it_was_asked_with(api: Client, content: Any) -> None:
+    """Its `data` is the request's and its recipient's, whether a template is filled or texts that came with it."""
+    crowd(api, "l", "eve")
+    api.world.template("words", subject="a", text="{{ word }}")
+    what = {"template": "words"} if content is None else {"content": content}
+    ana = {"user_id": "ana", "email": "ana@example.com", "data": {"word": "own"}}
+    for to in (ana, {"list_id": "l"}, [{"email": "ben@example.com"}, ana]):
+        request_id = send(api, {**what, "to": to, "data": {"word": "all", "n": 1}})
+        waiting = api.get(f"/messages/{request_id}/history").json()["results"] if to is ana else []
+        api.world.run_until_idle()
+        for one in messages(api, request_id):
+            (told,) = api.get(f"/messages/{one['id']}/history", params={"type": "ENQUEUED"}).json()["results"]
+            assert told["data"] == {"word": "own" if one["recipient"] == "ana" else "all", "n": 1}
+            assert (told["profile"].get("email") == "ana@example.com") is (one["recipient"] == "ana")
+        assert [told["data"] for told in waiting if told["type"] == "ENQUEUED"] == [
+            {"word": "own", "n": 1}
+        ] * (to is ana)
+
+
 def test_what_nobody_knows_of_elements_is_named(api: Client) -> None:
     """A field deep in Elemental content that shows nothing is passed over and named; what shows something is not."""
     known = {"type": "text", "content": "a", "locales": {"de": {"content": "b", "x": 1}}, "bold": "true"}

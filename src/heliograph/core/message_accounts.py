@@ -1,6 +1,6 @@
 """The history of a message in Courier's words: what was asked for, and what each attempt came to.
 
-Law: told from one row of the ledger and nothing else; the same row tells the same.
+Law: told from one row of the ledger and what was asked, and nothing else; the same row tells the same.
 """
 
 from __future__ import annotations

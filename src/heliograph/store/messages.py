@@ -15,6 +15,7 @@ import msgspec
 import sqlalchemy as sa
 
 from heliograph.core import effects, explain, ids, messages, routes, schedule
+from heliograph.core import requests as core_requests
 from heliograph.store import message_rows, report_rows, requests, rows, schema, waiting_requests
 
 _MESSAGES = schema.messages.c
@@ -188,6 +189,19 @@ def event_of(connection: sa.Connection, message: rows.Message) -> rows.Event | N
         )
     ).one_or_none()
     return None if row is None else rows.Event._make(row)
+
+
+def said_of(connection: sa.Connection, message: rows.Message) -> bytes | str | None:
+    """What a message was asked with: its own data, or its request's, where its texts were filled as it was made."""
+    if message.request_id is None or (message.data and msgspec.json.decode(message.data)):
+        return message.data
+    kept = requests.read(connection, message.workspace_id, None, message.request_id)
+    if kept is None:
+        return message.data
+    asked = core_requests.stored(kept.body)
+    others = asked.to if len(asked.to) == 1 else [to for to in asked.to if to.user_id == message.contact_id]
+    to = others[0] if others else core_requests.To()
+    return msgspec.json.encode({"data": {**asked.data, **to.data}, "profile": to.profile})
 
 
 def of_event(

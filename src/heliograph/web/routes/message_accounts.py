@@ -89,6 +89,8 @@ def read_history(request: Call) -> Response[History]:
     query, ignored = request.read_courier_query(HistoryQuery)
     sent = _found(request)[0]
     asked = message_accounts.Asked(*(getattr(sent.row, name) for name in message_accounts.Asked._fields))
+    with request.services.database.reading() as connection:
+        asked = asked._replace(data=ledger.said_of(connection, sent.row))
     told = message_accounts.history(asked, sent.event_type, sent.attempts, sent.known)
     wanted = None if query.type is None else query.type.upper()
     chosen = [one for one in told if wanted in (None, one["type"])]
