@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from heliograph.core import schedule
 from tests import tables
 from tests.web import client
 
@@ -153,6 +154,16 @@ def test_a_pause_ends_by_itself(api: client.Client) -> None:
         paused.json()["updated_at"],
     )
     assert len(api.runs(event)) == 1
+
+
+def test_the_newest_change_is_the_one_that_was_made_last(api: client.Client) -> None:
+    """Who had to wait for another change looked at the clock before it: what holds is theirs all the same."""
+    paused = api.patch(CONTROL, {"is_paused": True}).json()
+    api.clock.move(-1_000)
+    resumed = api.patch(CONTROL, {"is_paused": False}).json()
+    assert resumed["updated_at"] > paused["updated_at"]
+    newest = max(tables.rows(api.store, "control_versions"), key=lambda row: row["valid_from"])
+    assert schedule.write_instant(newest["valid_from"]) == resumed["updated_at"]
 
 
 def test_deliveries_are_held_and_released(api: client.Client) -> None:
