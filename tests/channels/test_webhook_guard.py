@@ -3,11 +3,13 @@
 import asyncio
 import ssl
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 
 from heliograph import channels, clock
 from heliograph.channels import webhook
+from tests.channels import certificates
 from tests.channels.http_sink import Call, HttpSink, Script, reply
 
 FORBIDDEN = webhook.Fate.FORBIDDEN
@@ -264,6 +266,32 @@ def test_a_redirect_without_a_place_is_an_answer() -> None:
         allowed=("shop.example:PORT",),
     )
     assert (answer.status, answer.body) == (302, b"nowhere")
+
+
+def test_what_is_secret_is_not_sent_on_in_the_clear(tmp_path: Path) -> None:
+    """A call over https is not sent on over plain http, unless to a host that the operator named."""
+    context, ca_file = certificates.make(tmp_path, "shop.example")
+
+    async def play(*allowed: str) -> tuple[webhook.HttpAnswer, int]:
+        async with HttpSink() as plain:
+            there = redirecting("307 Temporary Redirect", f"http://plain.example:{plain.port}/")
+            async with HttpSink(there, tls=context) as sink:
+                door = webhook.HttpDoor(
+                    clock.ManualClock(0).now,
+                    [f"shop.example:{sink.port}", *(f"{name}:{plain.port}" for name in allowed)],
+                    Names(shop_example=["127.0.0.1"], plain_example=["127.0.0.1"]),
+                    ssl.create_default_context(cafile=ca_file),
+                )
+                url = f"https://shop.example:{sink.port}/"
+                answer = await door.request(url, channels.HttpRequest("POST", (), b"body", timeout=5))
+                await door.close()
+        return answer, len(plain.calls)
+
+    refused, seen = asyncio.run(play())
+    assert (refused.fate, seen) == (FORBIDDEN, 0)
+    assert "plain.example would be asked over plain http" in refused.text
+    followed, seen = asyncio.run(play("plain.example"))
+    assert (followed.status, seen) == (200, 1)
 
 
 # ── fetches ─────────────────────────────────────────────────────────────────────────────────────────

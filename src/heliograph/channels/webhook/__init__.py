@@ -114,7 +114,7 @@ class HttpDoor:
 
         steps, most = 0, MOST_OF_FETCHES if going.fetches else MOST_REDIRECTS
         while True:
-            if going.fetches and not self._is_safe(going.url):
+            if going.is_private and not self._is_safe(going.url):
                 raise network.Forbidden(
                     f"{going.url.host} would be asked over plain http: to allow it, name it in {guard.SETTING}"
                 )

@@ -88,6 +88,8 @@ class Exchange:
         given = {name.lower() for name, _ in request.headers}
         defaults = tuple(field for field in _DEFAULTS if field[0].lower() not in given)
         self.fields, self.fetches = defaults + request.headers, request.fetches
+        self.is_private = request.fetches or url.scheme == "https"
+        """What is asked for over https, and every fetch, goes over plain http nowhere."""
         self.is_begun = False
         self._status: int | None = None
         self._text = ""
