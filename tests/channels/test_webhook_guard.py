@@ -159,6 +159,15 @@ def test_a_name_that_changes_between_look_and_connection_gains_nothing() -> None
     assert seen == []
 
 
+def test_a_name_that_nobody_knows_is_said_once() -> None:
+    """A name without an address is an attempt that was not begun, whose text names the host once."""
+    answer, _ = visit("http://none.example/", names=Names())
+    assert (answer.fate, answer.text) == (
+        webhook.Fate.UNSENT,
+        "none.example cannot be resolved: no such name",
+    )
+
+
 # ── redirects ───────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -95,7 +95,9 @@ class HttpDoor:
         except TimeoutError:
             return going.broken(f"no answer within {request.timeout:g} s", self._now())
         except _BROKEN as broken:
-            return going.broken(f"{going.url.host}: {str(broken) or _unsaid(broken)}", self._now())
+            why = str(broken) or _unsaid(broken)
+            named = why if why.startswith(going.url.host) else f"{going.url.host}: {why}"
+            return going.broken(named, self._now())
         except _LeaseOverError:
             return HttpAnswer(Fate.LEASE_OVER, str(going.url), channels.OUR_CODES["lease_over"])
 
