@@ -61,8 +61,7 @@ def change(stored: Control, given: Mapping[str, Any], now: int, by: str | None) 
         paused_until=schedule.parse_instant(until, "paused_until") if pausing and until else None,
         hold_deliveries=given.get("hold_deliveries", held.hold_deliveries),
         sandbox=given.get("sandbox", held.sandbox),
-        # Who waited for another change looked at the clock before that one, and is the newest all the same.
-        updated_at=now if now >= stored.updated_at else stored.updated_at + 1,
+        updated_at=schedule.later(now, stored.updated_at),
         updated_by=by,
     )
 

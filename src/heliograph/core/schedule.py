@@ -57,6 +57,12 @@ def parse_instant(text: object, path: str) -> int:
     raise errors.InvalidInput.at(path, _instant_fault(text))
 
 
+def later(now: int, changed_at: int) -> int:
+    """When (µs) somebody changes at `now` what was changed last at `changed_at`: not before that."""
+    # Who waited for another writer looked at the clock before that one, and is the later one all the same.
+    return now if now >= changed_at else changed_at + 1
+
+
 def write_instant(at: int) -> str:
     """The instant as `2026-01-02T03:04:05.123456Z`: always six digits, so texts sort as instants do."""
     return _from_timestamp(at, unit="microsecond").format_iso(unit="microsecond")

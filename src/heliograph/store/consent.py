@@ -11,8 +11,8 @@ from collections.abc import Callable
 import msgspec
 import sqlalchemy as sa
 
-from heliograph.core import consent, ids, rules
-from heliograph.store import consent_changes, database, schema, telling, workspaces
+from heliograph.core import consent, ids, rules, schedule
+from heliograph.store import consent_changes, database, schema, workspaces
 
 _CONSENTS = schema.consents.c
 _WORKSPACES = schema.workspaces.c
@@ -60,7 +60,7 @@ def change(
         note(connection, workspace_id)
         store.lock_partitions(connection, (partition,))
         before, said_at = _stored(connection, workspace_id, tenant_id, user_id)
-        now = telling.later(now, said_at)
+        now = schedule.later(now, said_at)
         after = change(before)
         connection.execute(
             _PUT,

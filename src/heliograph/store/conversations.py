@@ -15,7 +15,7 @@ import msgspec
 import sqlalchemy as sa
 
 from heliograph import errors
-from heliograph.core import conversations, ids, notices, rules
+from heliograph.core import conversations, ids, notices, rules, schedule
 from heliograph.store import database, schema, teams, telling, workspaces
 
 _CONVERSATIONS, _NOTES = schema.conversations.c, schema.notes.c
@@ -122,7 +122,7 @@ def change(
         if stored is None:
             return None
         _check_assigned(connection, workspace_id, stored.tenant_id, given)
-        now = telling.later(now, stored.updated_at)
+        now = schedule.later(now, stored.updated_at)
         made = stored._replace(**given, updated_at=now)
         connection.execute(
             sa.update(schema.conversations)

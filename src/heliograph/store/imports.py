@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from heliograph.core import documents, ids, notices, people, rules, segment_moves
+from heliograph.core import documents, ids, notices, people, rules, schedule, segment_moves
 from heliograph.store import birthdays, database, rows, telling
 
 _decode = msgspec.json.Decoder().decode
@@ -69,7 +69,7 @@ def merge_profiles(
             known = _decode(before.profile)
             merged = people.merge("overwrite", known, profile)
             if not documents.is_same(merged, known):
-                at = telling.later(now, before.updated_at)
+                at = schedule.later(now, before.updated_at)
                 writes.contacts[key] = before._replace(profile=_encode(merged), updated_at=at)
                 birthdays.note(writes, before, known, merged, at)
                 tell(before, known, merged, at)

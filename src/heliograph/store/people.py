@@ -14,7 +14,7 @@ import msgspec
 import sqlalchemy as sa
 
 from heliograph import errors
-from heliograph.core import documents, ids, notices, people, rules
+from heliograph.core import documents, ids, notices, people, rules, schedule
 from heliograph.store import birthdays, database, definitions, departures, rows, schema, telling, workspaces
 
 _CONTACTS = schema.contacts.c
@@ -209,7 +209,7 @@ def _write(
     workspace_id, tenant_id, user_id = key
     partition = _partition(workspace_id, user_id)
     owner = tenant_id if stored is None else stored.tenant_id
-    now = now if stored is None else telling.later(now, stored.updated_at)
+    now = now if stored is None else schedule.later(now, stored.updated_at)
     before: Mapping[str, Any] = stored.profile if stored else {}
     kept = rows.Contact(workspace_id, user_id, partition, owner, b"", b"", now, now)
     noted = rows.Writes()

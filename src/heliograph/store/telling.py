@@ -69,14 +69,6 @@ def listening(connection: sa.Connection, workspace_id: int, event_types: Sequenc
     return Listening(found)
 
 
-def later(now: int, changed_at: int) -> int:
-    """When somebody changes a record at `now` that was changed last at `changed_at`: not before that.
-
-    Who waited for another writer looked at the clock before that one, and events are decided in order of time.
-    """
-    return now if now >= changed_at else changed_at + 1
-
-
 def tell(
     connection: sa.Connection,
     about: About,
