@@ -19,8 +19,6 @@ _MESSAGES, _STARTS, _RUNS = schema.messages.c, schema.starts.c, schema.runs.c
 _encode = msgspec.json.encode
 OPEN = (int(messages.State.PLANNED), int(messages.State.HELD), int(messages.State.DELAYED))
 """How a message stands that may yet go out."""
-OF_EVENT = sa.literal_column("timers.kind") == sa.literal_column(str(int(effects.Timer.EVENT)))
-"""What the timers of events that are tried again meet, as the index over them says it."""
 
 
 def begin(
@@ -140,5 +138,9 @@ def end_events(connection: sa.Connection, workspace_id: int, chosen: Collection[
     statistics.recount(connection, workspace_id, again, processed=1)
     # When one is tried again is not told by its row: a pause puts it off.
     connection.execute(
-        sa.delete(timers).where(OF_EVENT, timers.c.workspace_id == workspace_id, timers.c.id.in_(again))
+        sa.delete(timers).where(
+            schema.timers_are(effects.Timer.EVENT),
+            timers.c.workspace_id == workspace_id,
+            timers.c.id.in_(again),
+        )
     )

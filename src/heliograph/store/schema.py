@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from heliograph.core import effects
 from heliograph.store import (
     alert_tables,
     audience_tables,
@@ -188,6 +189,12 @@ timers = _queue(
     # By which workspaces share turns that timers fill.
     sa.Index("timers_by_workspace", "workspace_id", "wake_at", "kind", "id", "partition"),
 )
+
+
+def timers_are(kind: effects.Timer) -> sa.ColumnElement[bool]:
+    """What the timers of a kind meet, word for word as an index over them says it."""
+    return sa.literal_column("timers.kind") == sa.literal_column(str(int(kind)))
+
 
 # What one subject owes another, and the answers of the outside: insert only, unique on the effect's id and kind.
 inbox = _queue(

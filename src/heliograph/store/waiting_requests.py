@@ -20,8 +20,7 @@ _FIELDS = tuple(_REQUESTS[name] for name in request_rows.Request._fields)
 _AT_ONCE = 500
 _MOST_NAMED = 10
 """People who are named of a request for many."""
-IS_REQUEST = sa.literal_column("timers.kind") == sa.literal_column(str(int(effects.Timer.REQUEST)))
-"""What the timers of requests meet, as the index over them says it."""
+IS_REQUEST = schema.timers_are(effects.Timer.REQUEST)
 
 
 def listed(
