@@ -53,31 +53,29 @@ def opened(url: str | None, *, must_exist: bool = True) -> Iterator[database.Dat
 
 def present(store: Store) -> int:
     """The present instant (µs) of a database; where a clock of its own is played, no earlier than its last turn."""
-    from heliograph.store import definitions
-
-    with store.reading() as connection:
-        is_played = definitions.clock_of(connection) == "scaled"
-    if not is_played:
-        return _real(store)
-    with contextlib.closing(store.session()) as session:
-        return max(_real(store), int(session.hot.last_now(session.connection)))
+    return max(_real(store), _played(store) or 0)
 
 
 def moment(store: Store) -> int:
     """The present instant (µs) by the clock that a database runs on: of a played one, its last turn."""
-    from heliograph.store import definitions
-
-    with store.reading() as connection:
-        is_played = definitions.clock_of(connection) == "scaled"
-    if not is_played:
-        return _real(store)
-    with contextlib.closing(store.session()) as session:
-        return int(session.hot.last_now(session.connection))
+    played = _played(store)
+    return _real(store) if played is None else played
 
 
 def _real(store: Store) -> int:
     """The real time (µs): where processes share a database its own, by which they all go."""
     return clock.WallClock().now() if store.is_sqlite else store.told_time()
+
+
+def _played(store: Store) -> int | None:
+    """The last turn's instant (µs) by a clock that is played; None where the database runs on the real time."""
+    from heliograph.store import definitions
+
+    with store.reading() as connection:
+        if definitions.clock_of(connection) != "scaled":
+            return None
+    with contextlib.closing(store.session()) as session:
+        return int(session.hot.last_now(session.connection))
 
 
 def workspace_id(connection: sa.Connection, name: str) -> int:

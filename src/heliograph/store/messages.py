@@ -199,8 +199,8 @@ def said_of(connection: sa.Connection, message: rows.Message) -> bytes | str | N
     if kept is None:
         return message.data
     asked = core_requests.stored(kept.body)
-    others = asked.to if len(asked.to) == 1 else [to for to in asked.to if to.user_id == message.contact_id]
-    to = others[0] if others else core_requests.To()
+    theirs = asked.to if len(asked.to) == 1 else [to for to in asked.to if to.user_id == message.contact_id]
+    to = theirs[0] if theirs else core_requests.To()
     return msgspec.json.encode({"data": {**asked.data, **to.data}, "profile": to.profile})
 
 
