@@ -327,3 +327,50 @@ def test_a_job_counts_as_it_stands_whatever_was_told_of_it_before(
     counted = {name: getattr(progress, name) for name in ("sent", "failed", "skipped", "uncertain")}
     assert counted == {"sent": 0, "failed": 0, "skipped": 0, "uncertain": 0, **counts}
     assert world.campaign_stands(campaign).state.name == ("COMPLETED" if "sent" in counts else "FAILED")
+
+
+def counted(world: testing.World, campaign: str) -> dict[str, int]:
+    """What has become of the jobs of a campaign, without what there is none of."""
+    progress = world.progress(campaign)
+    found = {name: getattr(progress, name) for name in ("pending", "sent", "failed", "skipped", "uncertain")}
+    return {name: count for name, count in found.items() if count}
+
+
+def test_a_job_of_which_a_bounce_is_told_before_its_end_is_open_until_then(world: testing.World) -> None:
+    """Until a job has ended it is pending, whatever is told of it; then it counts as it stands, and after that anew."""
+    world.contact("ana", email="ana@example.com")
+    world.contact("ben", email="ben@example.com")
+    world.mailbox.answer = lambda _: BUSY
+    campaign = world.campaign(group=world.communication_group(subject="News", text_body="New shoes"))
+    world.run_until_idle()
+    ana = sent_to(world, "ana")
+    for what, more in (("bounced", {"bounce": "soft"}), ("delivered", {}), ("bounced", {"bounce": "hard"})):
+        world.pass_time(seconds=1)
+        world.report(ana, what, **more)
+        world.run_until_idle()
+        assert counted(world, campaign) == {"pending": 2}
+    world.mailbox.answer = testing.accepted
+    world.pass_time(hours=1)
+    assert counted(world, campaign) == {"sent": 1, "skipped": 1}
+
+
+def test_a_bounce_that_comes_before_the_answer_is_counted_with_it(world: testing.World) -> None:
+    """A job whose bounce is told before its own answer has failed, and is sent when its reader has it all the same."""
+    world.contact("ana", email="ana@example.com")
+    world.contact("ben", email="ben@example.com")
+
+    def answer(mail: Any) -> channels.Answer:
+        if mail.address == "ana@example.com":
+            world.report(sent_to(world, "ana"), "bounced", bounce="soft")
+        return testing.accepted(mail)
+
+    world.mailbox.answer = answer
+    campaign = world.campaign(group=world.communication_group(subject="News", text_body="New shoes"))
+    world.run_until_idle()
+    assert counted(world, campaign) == {"sent": 1, "failed": 1}
+    world.report(sent_to(world, "ana"), "opened")
+    world.run_until_idle()
+    assert counted(world, campaign) == {"sent": 2}
+    world.report(sent_to(world, "ana"), "bounced", bounce="hard")
+    world.run_until_idle()
+    assert counted(world, campaign) == {"sent": 1, "failed": 1}

@@ -72,6 +72,8 @@ class Told(msgspec.Struct, frozen=True, omit_defaults=True):
     """Those that were clicked, in the order of their letters."""
     repeats: str | None = None
     """The message that this one says once more."""
+    is_early: bool = False
+    """A bounce was told before whoever counts the message heard of its end: it is counted with that."""
 
 
 class Known(NamedTuple):
@@ -105,6 +107,10 @@ class Known(NamedTuple):
     def status(self) -> str | None:
         """The reached state in Courier's words; None where nothing is known."""
         return None if self.reached is None else status(self.reached, self)
+
+    def early(self, *, is_early: bool) -> Known:
+        """The same, and whether what counts the message has yet to hear of its end."""
+        return self._replace(told=msgspec.structs.replace(self.told, is_early=is_early))
 
 
 NOTHING = Known()

@@ -16,7 +16,7 @@ import structlog
 
 from heliograph.core import campaigns, effects, ids, messages, schedule
 from heliograph.engine import desk as desks
-from heliograph.store import fanout_rows, list_rows, rows
+from heliograph.store import fanout_rows, list_rows, report_rows, rows
 
 _log = structlog.get_logger(__name__)
 _decode = msgspec.json.Decoder().decode
@@ -197,7 +197,7 @@ _COUNTED: Mapping[int, str] = {
     messages.State.CAPPED: "skipped",
     messages.State.SIMULATED: "sent",
 }
-_NOT_SENT = frozenset({"failed", "skipped"})
+_SENT = "sent"
 
 
 def progress(cursor: fanout_rows.Cursor) -> campaigns.Progress:
@@ -213,27 +213,29 @@ def cursor_of_job(inbox: rows.Inbox) -> tuple[int, bytes]:
     return inbox.workspace_id, ids.of_cursor(ids.of_fanout(identity), part, inbox.partition)
 
 
-def unsent(jobs: Iterable[rows.Inbox]) -> set[tuple[int, bytes]]:
-    """The messages that ended and were not sent, by what these rows of kind JOB tell of them."""
-    ends = ((job, _decode(job.body)[2:]) for job in jobs)
-    return {
-        (job.workspace_id, job.id) for job, told in ends if len(told) == 1 and _COUNTED[told[0]] in _NOT_SENT
-    }
+def sent(jobs: Iterable[rows.Inbox]) -> set[tuple[int, bytes]]:
+    """The messages that were sent, by what these rows of kind JOB tell of them."""
+    return {(job.workspace_id, job.id) for job in jobs if _COUNTED[_decode(job.body)[2]] == _SENT}
 
 
-def count(desk: desks.Desk, inbox: rows.Inbox, *, was_bounced: bool) -> None:
+def count(desk: desks.Desk, inbox: rows.Inbox, reached: report_rows.Reached | None) -> None:
     """Count how a job ended; the last one of a partition that was walked is told to the automation.
 
-    `was_bounced`: a bounce was told of it while it waited, and counted as of one that is sent, which it was not.
+    `reached` is what reports had told of it before the turn, where it was sent.
     """
     automation, _, state, *before = _decode(inbox.body)
     cursor = desk.cursors.get(cursor_of_job(inbox))
     if cursor is None:
         return
-    changes = [(state, 1), *((known, -1) for known in before)]
-    if was_bounced:
-        changes += [(messages.State.DELIVERED, 1), (messages.State.BOUNCED, -1)]
-    for counted, more in changes:
+    told = desk.writes.reports.reached.get((inbox.workspace_id, inbox.id), reached)
+    if told is not None and told.reached is not None and _COUNTED[state] == _SENT:
+        known = told.known
+        if known.told.is_early:
+            # What was told before its end is counted with it; what is told from now on is counted when it is told.
+            state = told.reached
+            after = report_rows.of(told.workspace_id, told.id, known.early(is_early=False))
+            desk.writes.reports.reached[told.workspace_id, told.id] = after
+    for counted, more in [(state, 1), *((one, -1) for one in before)]:
         name = _COUNTED[counted]
         cursor = cursor._replace(**{name: getattr(cursor, name) + more})
     desk.put_cursor(cursor)

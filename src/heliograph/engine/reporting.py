@@ -160,11 +160,14 @@ class Reporting:
         if message is None or not _takes(message):
             return
         key = (message.workspace_id, message.id)
-        before = self._reached[key].known
+        before = desk.writes.reports.reached.get(key, self._reached[key]).known
         told = reports.within(reports.read(inbox.body), ids.created_at(message.id), desk.now)
         after = reports.take_in(before, told)
         if after == before:
             return
+        is_counted = _is_counted_otherwise(message, before, after)
+        if is_counted and message.state not in reports.AFTER:
+            after = after.early(is_early=True)
         event = None if message.event_id is None else self._events.get((key[0], message.event_id))
         depth = _depth(message, event, self._depths)
         told_of = notices.of_reports(before, after)
@@ -178,13 +181,14 @@ class Reporting:
         if message.state in _CLOSED and after.reached is not None:
             _resolve(desk, message)
             self._messages[key] = message._replace(state=int(after.reached))
-        desk.writes.inbox += _counted_anew(message, inbox, before, after)
+        if is_counted and not after.told.is_early:
+            desk.writes.inbox += _counted_anew(message, inbox, after)
         if after.is_lost and not before.is_lost and message.state in reports.AFTER and message.route:
             timer = onward.escalation(message, routes.read(message.route), desk.now, after)
             desk.writes.timers += [] if timer is None else [timer]
         for notice in told_of:
             records.tell_of_message(desk, message, event, depth, notice, _place(notice))
-        self._reached[key] = desk.writes.reports.reached[key] = report_rows.of(*key, after)
+        desk.writes.reports.reached[key] = report_rows.of(*key, after)
 
     def _hear(self, desk: desks.Desk, inbox: rows.Inbox) -> None:
         """An address hears of a message that went there."""
@@ -273,15 +277,17 @@ def _owe(desk: desks.Desk, key: Key, word: reports.Word, since: int = 0) -> None
     )
 
 
-def _counted_anew(
-    message: rows.Message, inbox: rows.Inbox, before: reports.Known, after: reports.Known
-) -> list[rows.Inbox]:
-    """What the cursor that made a message is told of one that bounced, or arrived after all: it counted it as sent."""
+def _is_counted_otherwise(message: rows.Message, before: reports.Known, after: reports.Known) -> bool:
+    """Whether a message of a fan-out bounced, or arrived after all: its cursor counts it in another way then."""
     was, now = ((known.reached is State.BOUNCED) for known in (before, after))
-    if was is now or message.run_id is not None:
-        return []
-    sent, bounced = State.DELIVERED, State.BOUNCED
-    told = replies.to_cursor(message, bounced if now else sent, before=sent if now else bounced)
+    return was is not now and message.run_id is None and message.automation_id is not None
+
+
+def _counted_anew(message: rows.Message, inbox: rows.Inbox, after: reports.Known) -> list[rows.Inbox]:
+    """What the cursor is told that counted a message as one that did not bounce, or that did."""
+    ways = (State.DELIVERED, State.BOUNCED)
+    now, before = reversed(ways) if after.reached is State.BOUNCED else ways
+    told = replies.to_cursor(message, now, before=before)
     # It was told before, under the message's id, that this was handed over: that word may lie there still.
     return [] if told is None else [told._replace(id=inbox.id)]
 

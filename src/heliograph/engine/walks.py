@@ -10,10 +10,10 @@ import functools
 from collections.abc import Collection
 from typing import Any
 
-from heliograph.core import campaigns, effects, ids, messages
+from heliograph.core import campaigns, effects, ids
 from heliograph.engine import campaign, courses, crowds, fanout, faults, looking, mailing
 from heliograph.engine import desk as desks
-from heliograph.store import database, definitions, fanout_rows, rows
+from heliograph.store import database, definitions, fanout_rows, report_rows, rows
 
 _HEARD = (effects.Inbox.WALKED, effects.Inbox.SETTLED)
 TIMERS = frozenset({effects.Timer.CURSOR, effects.Timer.CAMPAIGN})
@@ -31,8 +31,8 @@ class Walks:
         self._runs: dict[tuple[int, bytes], rows.Run] = {}
         """The runs that asked for the mailings which the present turn walks over."""
         self._steps = fanout.Steps(0)
-        self._bounced: Collection[tuple[int, bytes]] = ()
-        """The messages that ended unsent of which a bounce was told before."""
+        self._reached: dict[tuple[int, bytes], report_rows.Reached] = {}
+        """What reports have told of the messages of which the present turn hears that they were sent."""
         self._connection: Any = None
         """That of the present turn's transaction."""
 
@@ -56,7 +56,8 @@ class Walks:
         looked_at = {(t.workspace_id, t.id) for t in timers if t.kind == effects.Timer.CAMPAIGN} - {*culprits}
         jobs = [row for row in inbox if row.kind == effects.Inbox.JOB]
         counting = {fanout.cursor_of_job(row) for row in jobs}
-        self._bounced = self._bounced_of(connection, fanout.unsent(jobs))
+        ended = fanout.sent(jobs)
+        self._reached = hot.read_reached(connection, ended) if ended else {}
         heard = fanout.heard(inbox)
         desk.cursors = hot.read_cursors(connection, {*walking, *counting})
         fanouts = {(c.workspace_id, c.fanout_id) for c in desk.cursors.values()}
@@ -80,13 +81,6 @@ class Walks:
                 self._steps.read(self._walk_of(connection, cursor), cursor)
                 self._look(looks, cursor)
         looks.read(connection, hot, desk)
-
-    def _bounced_of(
-        self, connection: Any, ended: Collection[tuple[int, bytes]]
-    ) -> Collection[tuple[int, bytes]]:
-        """Of which of these messages a bounce was told."""
-        told = self._session.hot.read_reached(connection, ended) if ended else {}
-        return {key for key, one in told.items() if one.reached == messages.State.BOUNCED}
 
     def _look(self, looks: looking.Looks, cursor: fanout_rows.Cursor) -> None:
         """At what has to be known of a cursor's next people besides."""
@@ -187,7 +181,7 @@ class Walks:
     def inbox(self, desk: desks.Desk, inbox: rows.Inbox) -> None:
         """Take in an inbox row of a kind of INBOX."""
         if inbox.kind == effects.Inbox.JOB:
-            fanout.count(desk, inbox, was_bounced=(inbox.workspace_id, inbox.id) in self._bounced)
+            fanout.count(desk, inbox, self._reached.get((inbox.workspace_id, inbox.id)))
             return
         automation_id = fanout.told_of(inbox)
         row = desk.campaigns.get((inbox.workspace_id, automation_id))
