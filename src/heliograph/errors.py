@@ -220,6 +220,13 @@ class DatabaseEncoding(HeliographError):
     status = 503
 
 
+class DatabaseServerOld(HeliographError):
+    """PostgreSQL 15 or newer is needed: upgrade the server; nothing was changed."""
+
+    code = "database_server_old"
+    status = 503
+
+
 class DatabaseLocked(HeliographError):
     """Another process is using the database: stop it, or use PostgreSQL to run several processes."""
 

@@ -27,6 +27,8 @@ from heliograph.store import safe as safes
 TIME_IS = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::int8"
 """The one question for the time: all else comes with it."""
 _BUSY_MILLISECONDS = 5_000
+_OLDEST_SERVER = 15
+"""The oldest version of PostgreSQL that the statements were tried on (docs/operations.md)."""
 _ENGINE_CACHE, _CACHE = 24_576, 4_096
 """How much of a SQLite file each connection keeps in memory (KiB); the system keeps the rest."""
 
@@ -272,6 +274,12 @@ def _engine(database: Database, pool_size: int) -> sa.Engine:
 def _connect_postgres(url: str) -> psycopg.Connection[Any]:
     connection = psycopg.connect(url, application_name=hot_postgres.MANAGEMENT, **hot_postgres.LINE)
     # Every process opens one of these before any other.
+    if connection.info.server_version < _OLDEST_SERVER * 10_000:
+        version = connection.info.parameter_status("server_version")
+        connection.close()
+        raise errors.DatabaseServerOld(
+            f"PostgreSQL {_OLDEST_SERVER} or newer is needed, and the server is {version}: nothing was changed"
+        )
     if connection.info.parameter_status("server_encoding") != "UTF8":
         connection.close()
         raise errors.DatabaseEncoding
