@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from heliograph import app, errors, settings, testing
-from heliograph.core import rules
+from heliograph.core import control, rules
 from heliograph.store import automations, database, people, workspaces
 from tests import tables
 
@@ -178,4 +178,53 @@ def test_two_engines_share_the_work(ready_postgres_url: str) -> None:
     sent = [mail.recipient for engine in both for mail in engine.mailbox.received]
     assert sorted(sent) == sorted(f"c{number}@example.com" for number in range(300))
     assert len(tables.rows(watching, "runs")) == 300
+    watching.close()
+
+
+def hold(store: database.Database, workspace_id: int, *, holds: bool) -> None:
+    """Hold the deliveries of a workspace, or let go what was held."""
+    now = testing.START + int(not holds)
+    with store.writing() as connection:
+        workspaces.raise_version(connection, workspace_id)
+        stored = workspaces.read_control(connection, workspace_id)
+        workspaces.write_control(
+            connection, workspace_id, control.change(stored, {"hold_deliveries": holds}, now, None)
+        )
+        if not holds:
+            workspaces.free_line(store, connection, workspace_id, now)
+
+
+def test_the_end_of_a_hold_wakes_the_delivery_of_every_worker(
+    ready_postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stood in line is claimed by all workers as soon as it may go, not only by the one that hears of it first."""
+    workspace_id = furnish(ready_postgres_url, 60)
+    engines = [Engine(ready_postgres_url) for _ in range(3)]
+    watching = database.Database(ready_postgres_url)
+    woken: set[int] = set()
+
+    async def play() -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            for engine in engines:
+                engine.workspace_id = workspace_id
+                await stack.enter_async_context(engine.working())
+            hold(watching, workspace_id, holds=True)
+            await engines[0].accept(0, 60)
+            await until(lambda: len(tables.rows(watching, "send_due")) == 60)
+            for number, engine in enumerate(engines):
+                delivery = engine.app._delivery
+                assert delivery is not None
+
+                def wake(number: int = number, wake: Callable[[], None] = delivery.wake) -> None:
+                    woken.add(number)
+                    wake()
+
+                monkeypatch.setattr(delivery, "wake", wake)
+            hold(watching, workspace_id, holds=False)
+            watching.notify()
+            await until(lambda: greeted(watching) == 60)
+            await until(lambda: len(woken) == len(engines))
+
+    asyncio.run(play())
+    assert sum(len(engine.mailbox.received) for engine in engines) == 60
     watching.close()

@@ -83,6 +83,10 @@ class Pace:
             self._planned()
         return report.more
 
+    def let_go(self) -> None:
+        """What stood in line may go."""
+        self._planned()
+
     def rest(self) -> float:
         """How many seconds nothing will be due."""
         if self._failed:
@@ -158,7 +162,9 @@ class ThreadWorker:
     def _run(self) -> None:
         vain = 0
         while not self._stopping.is_set():
-            if self._pace.step() or self._pace.found >= _SMALL:
+            has_more = self._pace.step()
+            self._look_at_line()
+            if has_more or self._pace.found >= _SMALL:
                 vain = 0
             elif self._pace.found:
                 vain = 0
@@ -168,6 +174,12 @@ class ThreadWorker:
                 self._stopping.wait(min(_LONGEST_REST, _REST * vain))
                 vain += 1
                 self._rest_until_woken()
+
+    def _look_at_line(self) -> None:
+        # The sleep tells of a connection that is gone, and opens another.
+        with contextlib.suppress(errors.HeliographError):
+            if self._listener.line_moves():
+                self._pace.let_go()
 
     def _rest_until_woken(self) -> None:
         # Told to be asleep first, looked once more after: what commits in between is seen, or wakes us.
@@ -191,6 +203,9 @@ class Listener(Protocol):
 
     def wait(self, seconds: float) -> None:
         """Sleep until a notification, `interrupt`, or the end of the time."""
+
+    def line_moves(self) -> bool:
+        """Whether it was told since this was asked last that what stood in line may go; waits for nothing."""
 
     def interrupt(self) -> None:
         """Wake the sleeper; callable from any thread."""

@@ -170,6 +170,12 @@ class Database:
             connection.execute(sa.text("SELECT pg_notify(:channel, '')"), {"channel": hot_postgres.CHANNEL})
             connection.commit()
 
+    def tell_line_moves(self, connection: sa.Connection) -> None:
+        """Tell every worker, with the transaction, that what stood in line may go; on SQLite there are no others."""
+        if not self.is_sqlite:
+            told = {"channel": hot_postgres.CHANNEL, "what": hot_postgres.LINE_MOVES}
+            connection.execute(sa.text("SELECT pg_notify(:channel, :what)"), told)
+
     def told_time(self) -> int:
         """What time it is (µs) on the server's clock (PostgreSQL): for comparing clocks, and nothing else."""
         with refusals(), self._engine.connect() as connection:

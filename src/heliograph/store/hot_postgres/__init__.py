@@ -18,6 +18,7 @@ from heliograph.store.hot_postgres.calendar import (
 from heliograph.store.hot_postgres.connection import (
     CHANNEL,
     LINE,
+    LINE_MOVES,
     MANAGEMENT,
     Listener,
     at_once,
@@ -79,6 +80,7 @@ from heliograph.store.hot_postgres.writing import keep_fact, write
 __all__ = [
     "CHANNEL",
     "LINE",
+    "LINE_MOVES",
     "MANAGEMENT",
     "Listener",
     "accept",

@@ -25,6 +25,8 @@ LOCKS = 0x6865
 SLEEPERS = 0x68656C696F
 """The advisory lock that sleeping workers share: while it is shared, commits of new work notify."""
 CHANNEL = "heliograph"
+LINE_MOVES = "line"
+"""What a notification says when messages that stood in line may go: to every worker, asleep or not."""
 APPLICATION = "heliograph engine"
 """How the engine's sessions are called in the server's list of sessions."""
 MANAGEMENT = "heliograph"
@@ -177,6 +179,8 @@ class Listener:
     def _listening(self) -> Connection:
         connection = self._opened()
         connection.execute(f"LISTEN {CHANNEL}")
+        # What was told while nobody listened is not told again.
+        self._line_moves = True
         return connection
 
     @contextlib.contextmanager
@@ -195,7 +199,7 @@ class Listener:
     def wait(self, seconds: float) -> None:
         """Sleep until a notification, `interrupt`, or the end of the time."""
         with self._refusals():
-            if any(True for _ in self._connection.notifies(timeout=0)):
+            if self._hear():
                 return
             # Not `select`, which takes no number of a file from 1,024 on: a server of many connections has such.
             either = select.poll()
@@ -204,8 +208,20 @@ class Listener:
             either.poll(math.ceil(seconds * 1000))
             with contextlib.suppress(BlockingIOError):
                 os.read(self._woken, 4096)
-            for _ in self._connection.notifies(timeout=0):
-                pass
+            self._hear()
+
+    def line_moves(self) -> bool:
+        """Whether it was told since this was asked last that what stood in line may go; waits for nothing."""
+        with self._refusals():
+            self._hear()
+        moves, self._line_moves = self._line_moves, False
+        return moves
+
+    def _hear(self) -> bool:
+        """Take what was notified; whether anything was."""
+        told = [notification.payload for notification in self._connection.notifies(timeout=0)]
+        self._line_moves = self._line_moves or LINE_MOVES in told
+        return bool(told)
 
     def interrupt(self) -> None:
         """Wake the sleeper; callable from any thread."""

@@ -55,13 +55,14 @@ def change_control(request: Call) -> Control:
     """Pause or resume every rule of the workspace, hold or release its deliveries, or let them be simulated."""
     request.refuse_query()
     workspace_id, given, now = _whole_workspace(request), request.read_object(), request.services.now()
-    with request.services.database.writing() as connection:
+    store = request.services.database
+    with store.writing() as connection:
         workspaces.raise_version(connection, workspace_id)
         stored = workspaces.read_control(connection, workspace_id)
         changed = control.change(stored, given, now, request.principal.key_id)
         workspaces.write_control(connection, workspace_id, changed)
         if stored.hold_deliveries and not changed.hold_deliveries:
-            workspaces.free_line(connection, workspace_id, now)
+            workspaces.free_line(store, connection, workspace_id, now)
     request.wake()
     return _control(changed, now)
 
