@@ -196,8 +196,8 @@ def test_a_header_that_is_no_text_is_named(api: client.Client) -> None:
     call = {"type": "call_webhook", "url": "https://example.com/", "headers": headers}
     answer = api.post("/api/automation/rules", {**client.RULE, "actions": [call]})
     assert client.faults(answer) == {
-        "actions[0].headers.X-Id": "expected `str`, got `int`",
-        'actions[0].headers["X Odd"]': "expected `str`, got `null`",
+        "actions[0].headers.X-Id": "takes a text, not a whole number",
+        'actions[0].headers["X Odd"]': "takes a text, not null",
     }
 
 

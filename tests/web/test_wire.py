@@ -225,6 +225,28 @@ def test_a_query_is_read_strictly(lone_api: client.Client) -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        (f"{RULES}?is_active=null", "takes true or false, not 'null'"),
+        ("/api/automation/events?per_page=201", "takes a whole number from 1 to 200, not '201'"),
+        ("/api/automation/events?page=null", "takes a whole number of at least 1, not 'null'"),
+        ("/tenants?limit=ten", "takes a whole number, not 'ten'"),
+    ],
+)
+def test_a_query_says_what_it_takes(lone_api: client.Client, path: str, said: str) -> None:
+    """A parameter of the wrong kind is refused with what it takes; `null` is no way to leave one out."""
+    answer = lone_api.get(path)
+    assert (answer.status_code, [*client.faults(answer).values()]) == (400, [said])
+
+
+def test_a_null_is_no_word_of_a_query(lone_api: client.Client) -> None:
+    """A filter that takes words takes `null` for none of them, and does not pass it over."""
+    for path in ("/api/automation/events?status=null", "/api/conversations?status=null"):
+        answer = lone_api.get(path)
+        assert (answer.status_code, [*client.faults(answer)]) == (400, ["status"])
+
+
+@pytest.mark.parametrize(
     ("method", "path", "body"),
     [
         ("PUT", "/users/ana/tokens/t", {"provider_key": "apn", "device": ""}),

@@ -21,6 +21,7 @@ from typing import Any, Literal, TypeGuard, TypeVar, get_args, get_origin
 import msgspec
 
 from heliograph import errors
+from heliograph.core import refusals
 
 MAX_DEPTH = 64
 """How many arrays and objects may stand within each other: `[]` is one deep, `[{}]` two."""
@@ -269,7 +270,7 @@ def fault_of(refusal: msgspec.ValidationError, path: str = "") -> errors.Fault:
     place = path + place if path else place.removeprefix(".")
     field = _FIELD.fullmatch(message)
     if not field:
-        return errors.Fault(place, _lowered(message))
+        return errors.Fault(place, refusals.plainly(message))
     wrong = "is required" if field["fault"] == "missing required" else f"unknown key {_quoted(field['key'])}"
     return errors.Fault(below(place, field["key"]), wrong)
 

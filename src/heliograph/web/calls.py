@@ -18,7 +18,7 @@ from litestar import Request
 from litestar.datastructures import State
 
 from heliograph import errors
-from heliograph.core import documents, ids
+from heliograph.core import documents, ids, refusals
 from heliograph.web import auth, metrics, services
 
 Answer = TypeVar("Answer")
@@ -28,6 +28,8 @@ SCOPE_KEY, METHOD_KEY = "heliograph", "heliograph_method"
 IGNORED = "Heliograph-Ignored"
 _MOST_PARAMETERS = 100
 _MOST_IGNORED, _LONGEST_IGNORED = 100, 4_000
+_SHOWN = 64
+"""So many characters of what was given are said again."""
 
 
 class Content(NamedTuple):
@@ -152,7 +154,8 @@ class Call(Request[None, None, State]):
                 faults.append(errors.Fault(name, "holds a NUL character"))
                 continue
             try:
-                values[name] = msgspec.convert(text, fields[name].type, strict=False)
+                # Whoever writes `null` here would be given everything.
+                values[name] = msgspec.convert(text, refusals.given(fields[name].type), strict=False)
             except msgspec.ValidationError as refusal:
                 faults.append(errors.Fault(name, _query_fault(name, text, fields[name].type, refusal)))
         if faults:
@@ -210,7 +213,8 @@ def _query_fault(name: str, text: str, kind: Any, refusal: msgspec.ValidationErr
     words = documents.choices(kind)
     if words:
         return errors.unknown(name, text, words)
-    return documents.fault_of(refusal).message
+    wanted = refusals.wanted(refusals.given(kind))
+    return documents.fault_of(refusal).message if wanted is None else f"takes {wanted}, not {text[:_SHOWN]!r}"
 
 
 def ignored_header(names: Sequence[str]) -> dict[str, str]:
