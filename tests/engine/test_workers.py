@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator, Callable
 import msgspec
 import psycopg
 import pytest
+import sqlalchemy as sa
+import structlog
 
-from heliograph import app, errors, settings, testing
+from heliograph import app, channels, errors, settings, testing
 from heliograph.core import control, rules
-from heliograph.store import automations, database, people, workspaces
+from heliograph.store import automations, database, delivery_proof, people, workspaces
 from tests import tables
 
 PATIENCE = 60
@@ -20,10 +22,10 @@ PATIENCE = 60
 class Engine:
     """One process's worth of engine, with a mailbox for its channel."""
 
-    def __init__(self, url: str):
+    def __init__(self, url: str, way: channels.Channel | None = None, lease_seconds: float = 2):
         self.mailbox = testing.Mailbox()
-        chosen = settings.load({}, database_url=url, lease_seconds=2)
-        self.app = app.App(chosen, None, {"email": self.mailbox, "webhook": testing.Calls()})
+        chosen = settings.load({}, database_url=url, lease_seconds=lease_seconds)
+        self.app = app.App(chosen, None, {"email": way or self.mailbox, "webhook": testing.Calls()})
         self.workspace_id = 0
 
     @contextlib.asynccontextmanager
@@ -227,4 +229,88 @@ def test_the_end_of_a_hold_wakes_the_delivery_of_every_worker(
 
     asyncio.run(play())
     assert sum(len(engine.mailbox.received) for engine in engines) == 60
+    watching.close()
+
+
+def let_in(url: str, *, is_let_in: bool) -> None:
+    """Let a database take connections, or none: then all there are are ended."""
+    name = url.rpartition("/")[2]
+    with psycopg.connect(url.replace(name, "postgres"), autocommit=True) as operator:
+        operator.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS {is_let_in}'.encode())
+        if not is_let_in:
+            operator.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", (name,)
+            )
+
+
+class Slow:
+    """A channel that hands over one message after the other, and tells when it begins."""
+
+    name = provider = "email"
+    concurrency = 1
+
+    def __init__(self, begun: Callable[[], None], goes_on: Callable[[], bool]):
+        self.begun, self.goes_on = begun, goes_on
+        self.sent: list[str] = []
+
+    async def send(self, outgoing: channels.Outgoing) -> channels.Answer:
+        """Take a message; after the first one as soon as it may go on."""
+        await asyncio.to_thread(self.begun)
+        await until(lambda: not self.sent or self.goes_on())
+        self.sent.append(outgoing.address)
+        return testing.accepted(outgoing)
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+def test_an_engine_that_is_stopped_while_its_database_is_away_ends_soon(
+    ready_postgres_url: str,
+) -> None:
+    """It waits some seconds for its answers to be stored, begins nothing more, and says what others go on with."""
+    workspace_id = furnish(ready_postgres_url, 20)
+    cut, loops = asyncio.Event(), list[asyncio.AbstractEventLoop]()
+
+    def begun() -> None:
+        if not cut.is_set():
+            let_in(ready_postgres_url, is_let_in=False)
+            loops[0].call_soon_threadsafe(cut.set)
+
+    way = Slow(begun, lambda: engine.app.handover.is_refused)
+    engine = Engine(ready_postgres_url, way, lease_seconds=300)
+    engine.workspace_id = workspace_id
+
+    async def stopped_in_between() -> None:
+        async with engine.working():
+            await engine.accept(0, 20)
+            await cut.wait()
+
+    async def play() -> None:
+        loops.append(asyncio.get_running_loop())
+        async with asyncio.timeout(PATIENCE):
+            await stopped_in_between()
+
+    try:
+        with structlog.testing.capture_logs() as said:
+            asyncio.run(play())
+    finally:
+        let_in(ready_postgres_url, is_let_in=True)
+    assert 1 <= len(way.sent) <= 2
+    (left,) = (one for one in said if one["event"] == "left_to_their_leases")
+    assert (left["messages"], left["answered"]) == (20, len(way.sent))
+    watching = database.Database(ready_postgres_url)
+    with watching.writing() as connection:
+        assert connection.execute(sa.text("UPDATE claims SET lease_until = 0")).rowcount == 20
+    other = Engine(ready_postgres_url)
+
+    def lost() -> int:
+        return sum((row["attempts"] or "").count("uncertain") for row in tables.rows(watching, "messages"))
+
+    async def go_on() -> None:
+        async with other.working():
+            await until(lambda: lost() == 20)
+
+    asyncio.run(go_on())
+    assert delivery_proof.prove(watching, workspace_id, lambda _: None).faults == []
+    assert len({row["id"] for row in tables.rows(watching, "timers")}) == 20
     watching.close()

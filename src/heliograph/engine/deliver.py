@@ -29,9 +29,12 @@ _SMALL, _PAUSE = 250, 0.008
 """Fewer answers than this wait so many seconds for others, so that they share a commit."""
 _AT_A_STRETCH = 20
 """So many messages are written before others on the loop have their turn."""
+_LEFT = "what is not stored comes back when its lease ends, as HELIOGRAPH_UNCERTAIN_POLICY says"
 _NOT_KEPT = "what it said beside that cannot be kept"
 _REST = 1.0
 """Seconds that a delivery waits after the database refused it."""
+_AWAY = 5.0
+"""Seconds for which a delivery that is to end waits for a database that is away, to store its answers."""
 
 
 class Delivery:
@@ -120,13 +123,25 @@ class Delivery:
         return False
 
     async def _finish(self) -> None:
-        """What is in flight comes to its end; what does not within its lease is left to whoever comes next."""
+        """What is in flight comes to its end; what does not within its lease is left to whoever comes next.
+
+        While the database takes no answers nothing is begun, and for a few seconds alone they are waited for.
+        """
         clock = asyncio.get_running_loop().time
         deadline = clock() + self._wall_seconds(self._terms.lease)
-        while (self.in_flight or self._handover.is_asked) and clock() < deadline:
-            await self._begin(self._handover.receive(), self._now(), self._handover.versions)
+        patience = clock() + _AWAY
+        while (self.in_flight or self._handover.is_asked) and clock() < min(deadline, patience):
+            is_away = self._handover.is_refused
+            self._ways.rest(is_away)
+            if not is_away:
+                patience = clock() + _AWAY
+                await self._begin(self._handover.receive(), self._now(), self._handover.versions)
             self._tell()
             await asyncio.sleep(_PAUSE)
+        if self.in_flight:
+            _log.warning(
+                "left_to_their_leases", messages=self.in_flight, answered=self._handover.waiting, hint=_LEFT
+            )
 
     async def step(self) -> bool:
         """Begin what the turns gave, see to leases that ran out, claim what is in line; whether there was anything."""

@@ -25,6 +25,8 @@ class Handover:
         """The version of definitions that a delivery has to know of each workspace of which it was given anything."""
         self.is_asked = False
         """Whether a turn has asked for rooms, and may give something yet."""
+        self.is_refused = False
+        """Whether the database took nothing from the last turn, because it is away, locked or full."""
         self._given: list[rows.Claimed] = []
         self._answers: list[rows.Settled] = []
         self._given_so_far = self._received_so_far = self._stored_so_far = 0

@@ -50,6 +50,7 @@ class Lane:
         """Those in line whose turn among the messages to one person it is."""
         # A queue of the library's own costs five times as much: it looks after locks, limits and loops.
         self._idle: deque[asyncio.Future[None]] = deque()
+        self._is_resting = False
         self._begun: dict[bytes, int] = {}
         self._in_hand: Counter[int] = Counter()
         """How many of each workspace are not answered."""
@@ -94,11 +95,21 @@ class Lane:
         self._begun[claimed.message.id] = now
         self._in_hand[claimed.message.workspace_id] += 1
         self._line_of(claimed.message.workspace_id).append((claimed, outgoing))
+        self._wake_one()
+
+    def _wake_one(self) -> None:
         while self._idle:
             worker = self._idle.popleft()
             if not worker.done():
                 worker.set_result(None)
                 break
+
+    def rest(self, is_resting: bool) -> None:
+        """Begin no hand-over while this is so."""
+        was_resting, self._is_resting = self._is_resting, is_resting
+        if was_resting and not is_resting:
+            for _ in range(len(self._idle)):
+                self._wake_one()
 
     async def work(self, answered: Callable[[rows.Claimed, channels.Answer], None]) -> None:
         """Hand over one message after the other, for ever; as many of these run as the channel wants."""
@@ -128,7 +139,7 @@ class Lane:
 
     def _next(self) -> tuple[rows.Claimed, channels.Outgoing] | None:
         """The oldest message of the workspace whose turn it is, which then goes to the end; None: all must wait."""
-        while self._turns:
+        while self._turns and not self._is_resting:
             workspace_id = self._turns.popleft()
             line = self._lines[workspace_id]
             found = line.popleft()

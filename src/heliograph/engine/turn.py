@@ -111,8 +111,9 @@ class Turns:
     def take(self) -> Report:
         """One turn over everything that is due, up to the limit."""
         try:
-            return self._turn(self._size.inputs)
+            report = self._turn(self._size.inputs)
         except (errors.DatabaseUnreachable, errors.DatabaseLocked, errors.DiskFull, errors.Unavailable):
+            self._handover.is_refused = True
             raise
         except Exception as fault:
             # The batch is halved until the culprit stands alone; where nothing was taken, none is to blame.
@@ -128,6 +129,9 @@ class Turns:
             self._size.halve(len(self._taken))
             self._is_careful = True
             return Report(0, 0, False, True, self._now())
+        else:
+            self._handover.is_refused = False
+            return report
         finally:
             self._handover.over()
 

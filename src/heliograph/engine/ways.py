@@ -193,6 +193,11 @@ class Ways:
         ):
             way.tasks = begun(way)
 
+    def rest(self, is_resting: bool) -> None:
+        """Begin no hand-over while this is so; what was begun comes to its end."""
+        for lane in self.lanes:
+            lane.rest(is_resting)
+
     async def stop(self) -> None:
         """Work on nothing more, and let go of the providers of workspaces; the installation's are not ours to close."""
         own = [*self._retired, *(way for ways in self._own.values() for way in ways.values())]
