@@ -29,7 +29,7 @@ from heliograph.core import (
 
 MOST_RECIPIENTS = 1_000
 MOST_TAGS, LONGEST_TAG = 9, 30
-_GROUPS = ("list_id", "list_pattern", "audience_id")
+GROUPS = ("list_id", "list_pattern", "audience_id")
 _CONTACT = ("email", "phone_number", "locale", "given_name", "family_name", "zoneinfo", "timezone")
 _ADDRESSES = (
     *("slack", "ms_teams", "discord", "pagerduty", "webhook"),
@@ -39,14 +39,14 @@ REACHED_BY = ("email", "phone_number", *_ADDRESSES)
 """The keys of a profile by any of which somebody is reached."""
 PROFILE = (*_CONTACT, *_ADDRESSES)
 """The keys of a recipient that are data of their profile; any others stand in `profile`."""
-_TO = ("user_id", "account_id", "tenant_id", "context", "profile", "data", "preferences", "filters")
-_MESSAGE = (
+TO = ("user_id", "account_id", "tenant_id", "context", "profile", "data", "preferences", "filters")
+MESSAGE = (
     *("to", "template", "content", "data", "brand_id", "context", "metadata", "preferences"),
     *("routing", "channels", "providers", "timeout", "delay"),
 )
 STRANGE, _ELEMENTS = "is none of the fields that there are", "message.content.elements["
 _NOBODY = "names nobody: give `user_id`, `email`, `phone_number`, `list_id` or `audience_id`"
-_METADATA = ("event", "tags", "trace_id", "utm")
+METADATA = ("event", "tags", "trace_id", "utm")
 
 
 class To(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -74,7 +74,7 @@ class To(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     @property
     def is_group(self) -> bool:
         """Whether it is many people, whom a fan-out walks over."""
-        return any(getattr(self, name) is not None for name in _GROUPS)
+        return any(getattr(self, name) is not None for name in GROUPS)
 
 
 class Request(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -209,13 +209,13 @@ def faults_of(message: Mapping[str, Any]) -> list[errors.Fault]:
 
 def _message(reading: courier_fields.Read, message: Mapping[str, Any]) -> Request | None:
     path = "message"
-    reading.known(message, _MESSAGE, path)
+    reading.known(message, MESSAGE, path)
     to = _recipients(reading, message.get("to"))
     template, content = reading.text(message, "template", path), _content(reading, message.get("content"))
     if (message.get("template") in (None, "")) == (message.get("content") is None):
         reading.fault(path, "takes either `template` or `content`, not both and not neither")
     context = reading.inner(message, "context", path, ("tenant_id",))
-    metadata = reading.inner(message, "metadata", path, _METADATA)
+    metadata = reading.inner(message, "metadata", path, METADATA)
     preferences = reading.inner(message, "preferences", path, ("subscription_topic_id",))
     timeout = reading.mapping(message, "timeout", path)
     given_up = timeouts.message(reading, timeout, f"{path}.timeout") or timeouts.USUAL
@@ -305,7 +305,7 @@ def _recipient(reading: courier_fields.Read, given: object, path: str) -> To | N
     if not isinstance(given, dict):
         reading.fault(path, 'is an object such as {"user_id": "ana"} or {"email": "ana@example.com"}')
         return None
-    groups = [name for name in _GROUPS if given.get(name) not in (None, "")]
+    groups = [name for name in GROUPS if given.get(name) not in (None, "")]
     if len(groups) > 1 or (groups and given.get("user_id")):
         reading.fault(path, f"names one recipient: {' or '.join([*groups, 'user_id'])}")
         return None
@@ -317,9 +317,9 @@ def _recipient(reading: courier_fields.Read, given: object, path: str) -> To | N
     )
     data = reading.mapping(given, "data", path)
     if groups:
-        reading.known(given, (*_GROUPS, *_TO), path)
+        reading.known(given, (*GROUPS, *TO), path)
         return _group(reading, given, groups[0], path, data, tenant)
-    reading.known(given, (*_TO, *_GROUPS, *PROFILE), path)
+    reading.known(given, (*TO, *GROUPS, *PROFILE), path)
     user_id = reading.text(given, "user_id", path, people.MAX_ID)
     profile, secret = _profile(reading, given, path)
     preferences, asked = None, given.get("preferences")

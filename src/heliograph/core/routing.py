@@ -25,8 +25,8 @@ from heliograph.core import (
     timeouts,
 )
 
-_CHANNEL = ("brand_id", "if", "override", "timeouts", "providers", "routing_method", "metadata")
-_PROVIDER = ("override", "if", "timeouts", "metadata")
+CHANNEL = ("brand_id", "if", "override", "timeouts", "providers", "routing_method", "metadata")
+PROVIDER = ("override", "if", "timeouts", "metadata")
 _UTM = ("source", "medium", "campaign", "term", "content")
 
 
@@ -150,7 +150,7 @@ def _providers(
     for name in {**said, **limits}:
         place = documents.below(f"{path}.providers", name)
         own = reading.mapping(said, name, f"{path}.providers")
-        reading.known(own, _PROVIDER, place)
+        reading.known(own, PROVIDER, place)
         override = reading.mapping(own, "override", place)
         utm = _own_utm(reading, own, place)
         by_name: dict[str, dict[str, Any]] = {}
@@ -214,7 +214,7 @@ def _override(
 def _channel(
     reading: courier_fields.Read, given: Mapping[str, Any], name: str, path: str, limit: int | None
 ) -> Channel:
-    reading.known(given, _CHANNEL, path)
+    reading.known(given, CHANNEL, path)
     override = reading.mapping(given, "override", path)
     limits = reading.mapping(given, "timeouts", path)
     reading.known(limits, ("channel", "provider"), f"{path}.timeouts")

@@ -48,6 +48,13 @@ class RoutingReference(msgspec.Struct):
     strategy_id: str
 
 
+class Elemental(msgspec.Struct):
+    """What it says, by elements such as `{"type": "text", "content": "Hello {name}"}`."""
+
+    elements: list[dict[str, Any]]
+    version: str = "2022-01-01"
+
+
 class Email(msgspec.Struct, omit_defaults=True, rename={"sender": "from"}):
     """Whom its e-mails are from."""
 

@@ -31,7 +31,7 @@ class VersionsQuery(pages.CursorQuery, kw_only=True):
 class ContentBody(msgspec.Struct):
     """Elemental content."""
 
-    content: dict[str, Any]
+    content: notification_answers.Elemental
     state: notification_answers.State = "DRAFT"
 
 

@@ -20,8 +20,6 @@ from heliograph.web import courier, notification_answers
 from heliograph.web import paging as pages
 from heliograph.web.calls import Call, ignored_header, in_thread
 
-_WRITABLE = frozenset({"name", "tags", "brand", "subscription", "routing", "content", "email", "alias"})
-
 
 class ListQuery(pages.CursorQuery, kw_only=True):
     """Which templates are listed."""
@@ -31,10 +29,26 @@ class ListQuery(pages.CursorQuery, kw_only=True):
     notes: bool | None = None
 
 
+class WrittenTemplate(msgspec.Struct, kw_only=True):
+    """A template as it is written."""
+
+    name: str
+    content: notification_answers.Elemental
+    tags: list[str] | None = None
+    brand: notification_answers.BrandReference | None = None
+    subscription: notification_answers.TopicReference | None = None
+    routing: notification_answers.RoutingReference | None = None
+    email: notification_answers.Email | None = None
+    alias: Annotated[str, msgspec.Meta(description="Another name that it is sent by.")] | None = None
+
+
+_WRITABLE = frozenset(WrittenTemplate.__struct_fields__)
+
+
 class NotificationBody(msgspec.Struct):
     """A template, and whether it is published at once."""
 
-    notification: dict[str, Any]
+    notification: WrittenTemplate
     state: notification_answers.State = "DRAFT"
 
 

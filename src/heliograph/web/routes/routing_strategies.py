@@ -14,7 +14,7 @@ from litestar import Response, delete, get, post, put
 from heliograph import errors
 from heliograph.core import routing_strategies
 from heliograph.store import routing_strategies as stored
-from heliograph.web import courier, notification_answers
+from heliograph.web import courier, message_shapes, notification_answers
 from heliograph.web import paging as pages
 from heliograph.web.calls import Call, ignored_header, in_thread
 
@@ -35,10 +35,10 @@ class StrategyBody(msgspec.Struct, kw_only=True):
     """By which channels messages go."""
 
     name: str
-    routing: dict[str, Any]
-    channels: dict[str, Any] | None = None
+    routing: message_shapes.Ways
+    channels: dict[str, message_shapes.OnChannel] | None = None
     description: str | None = None
-    providers: dict[str, Any] | None = None
+    providers: dict[str, message_shapes.ByProvider] | None = None
     tags: list[str] | None = None
 
 

@@ -17,7 +17,7 @@ from heliograph import errors
 from heliograph.core import ids, requests, rules
 from heliograph.store import identities, recipient_secrets, request_rows
 from heliograph.store import requests as store
-from heliograph.web import auth, courier
+from heliograph.web import auth, courier, message_shapes
 from heliograph.web.calls import Call, ignored_header, in_thread
 
 TAG = "Sending"
@@ -32,8 +32,7 @@ class NoQuery(msgspec.Struct):
 class SendBody(msgspec.Struct):
     """What is sent, and to whom."""
 
-    message: dict[str, Any]
-    """`to`, with `template` or `content`, and what else Courier's message says."""
+    message: message_shapes.MessageToSend
 
 
 class Sent(msgspec.Struct):
