@@ -377,6 +377,23 @@ def test_what_is_no_file_is_passed_over(house: str, tmp_path: Path, tell: progra
     assert tell("apply", tmp_path / "defs").code == 0
 
 
+def test_what_nobody_knows_of_elements_is_noted(lone_house: str, tmp_path: Path, tell: program.Tell) -> None:
+    """A field in the elements of a template or of a journey's message that shows nothing is kept, and told."""
+    content = "elements: [{type: text, content: a, colour: red}]"
+    files = {
+        "template": f"kind: template\nid: drawn\n{content}\n",
+        "journey": "kind: journey\nid: j\nname: J\nsteps:\n  - action: send\n    message:\n"
+        f"      to: {{email: ana@example.com}}\n      content: {{{content}}}\n",
+    }
+    for _ in range(2):
+        told = tell("apply", folder(tmp_path / "d", **files))
+        assert told.code == 0, told
+        assert [line.strip() for line in told.lines if "note:" in line] == [
+            "note: elements[0].colour is none of the fields that there are: it shows nothing",
+            "note: steps[0].message.content.elements[0].colour is none of the fields that there are: it shows nothing",
+        ]
+
+
 def test_journeys_are_applied(house: str, tmp_path: Path, tell: program.Tell) -> None:
     """A journey comes from a file as a rule does: created, left alone, changed."""
     files = folder(tmp_path / "d", journey=JOURNEY, template=TEMPLATE)

@@ -148,6 +148,26 @@ def test_content_is_changed_in_parts(api: Client) -> None:
     ]
 
 
+def test_what_nobody_knows_of_a_part_is_named(lone_api: Client) -> None:
+    """A field of one element, or of what elements say in one locale, that shows nothing is kept and named."""
+    path = f"/notifications/{create(lone_api)['id']}"
+    inner = {"type": "text", "content": "a", "locales": {"de": {"content": "b", "x": 1}}, "imgSrc": "c"}
+    element = {"type": "group", "data": {"elements": [inner], "width": "1px", "tall": True}, "mood": "good"}
+    told = lone_api.put(f"{path}/elements/e3", element)
+    assert told.status_code == 200, told.text
+    assert sorted(told.headers["heliograph-ignored"].split(", ")) == [
+        "data.elements[0].imgSrc",
+        "data.elements[0].locales.de.x",
+        "data.tall",
+        "mood",
+    ]
+    told = lone_api.put(f"{path}/locales/fr", {"elements": [{"id": "e3", "content": "d", "colour": "red"}]})
+    assert (told.status_code, told.headers["heliograph-ignored"]) == (200, "elements[0].colour")
+    # It is drawn before it is named: what is refused names its fault alone.
+    wrong = lone_api.put(f"{path}/locales/fr", {"elements": [{"id": "e9", "colour": "red"}]})
+    assert list(faults(wrong)) == ["elements[0].id"]
+
+
 def test_an_archived_template_is_read_and_not_sent(api: Client) -> None:
     """It is listed no more, changed no more and found by no send; who asks for it can still read it."""
     made = create(api, alias="order")

@@ -276,12 +276,42 @@ def test_what_nobody_knows_of_elements_is_named(api: Client) -> None:
         answer = api.post(path, body)
         assert answer.is_success, answer.text
         assert answer.headers["heliograph-ignored"] == ", ".join(place + one for one in strange)
-    # What Courier's designer wrote is sent by a journey as it is.
+    # What Courier's designer wrote is sent by a journey as it is, and named all the same.
     steps = [{"action": "send", "message": {**said, **more}} for more in ({}, {"metadata": {"tags": ["t"]}})]
     for step in steps:
-        assert api.post("/automations/invoke", {"automation": {"steps": [step]}}).status_code == 200
+        answer = api.post("/automations/invoke", {"automation": {"steps": [step]}})
+        named = ", ".join(f"automation.steps[0].message{one}" for one in strange)
+        assert (answer.status_code, answer.headers["heliograph-ignored"]) == (200, named)
+        stored = api.put(
+            "/automations/templates/j",
+            {"name": "J", "steps": [{"action": "cancel", "cancelation_token": "x"}, step]},
+        )
+        named = ", ".join(f"steps[1].message{one}" for one in strange)
+        assert (stored.status_code, stored.headers["heliograph-ignored"]) == (200, named)
     api.world.run_until_idle()
     assert [mail.subject for mail in api.mailbox.to("ana@example.com")] == ["t"] * 3
+
+
+def test_what_nobody_knows_beside_elements_is_named(lone_api: Client) -> None:
+    """Content has a version and elements: what else it says is passed over and named, and refused in steps."""
+    content = {"elements": [{"type": "text", "content": "a"}], "colour": "red"}
+    said = {"to": {"email": "ana@example.com"}, "content": content}
+    notification = {"name": "n", "content": content}
+    made = lone_api.post("/notifications", {"notification": notification})
+    path = f"/notifications/{made.json()['id']}"
+    for answer, place in (
+        (lone_api.post("/send", {"message": said}), "message."),
+        (made, "notification."),
+        (lone_api.put(path, {"notification": notification}), "notification."),
+        (lone_api.put(f"{path}/content", {"content": content}), ""),
+    ):
+        assert answer.is_success, answer.text
+        assert answer.headers["heliograph-ignored"] == f"{place}content.colour"
+    for more in ({}, {"metadata": {"tags": ["t"]}}):
+        step = {"action": "send", "message": {**said, **more}}
+        refused = lone_api.post("/automations/invoke", {"automation": {"steps": [step]}})
+        assert refused.status_code == 400
+        assert [one["path"] for one in refused.json()["errors"]] == ["steps[0].message.content.colour"]
 
 
 @pytest.mark.parametrize("name", ["x{}", "x" * 50_000 + "{}"])

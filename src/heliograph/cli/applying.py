@@ -12,7 +12,7 @@ import typer
 
 from heliograph import errors
 from heliograph.cli import options, terminal
-from heliograph.cli.applied_change import Change
+from heliograph.cli.applied_change import Change, shows_nothing
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -114,15 +114,17 @@ def _ways(store: databases.Database) -> Mapping[str, Way]:
 def _put_template(
     connection: sa.Connection, owner: int, one: definition_files.Definition, now: int
 ) -> Change:
-    from heliograph.core import documents, message_templates
+    from heliograph.core import documents, elemental, message_templates
     from heliograph.store import templates
 
     assert isinstance(one.content, message_templates.Written)
     said, alias = one.content
     before = templates.read(connection, owner, str(one.id))
     after = templates.put(connection, owner, str(one.id), said, now, alias)
+    strange = () if said.content is None else elemental.strangers_in(said.content, "")
+    notes = shows_nothing(place.removeprefix(".") for place in strange)
     if before is None or before.published is None:
-        return Change("template", one.name, "created")
+        return Change("template", one.name, "created", notes)
     was = msgspec.structs.asdict(before.published)
     fields = [
         name
@@ -131,12 +133,9 @@ def _put_template(
     ]
     fields += ["alias"] if before.alias != after.alias else []
     if not fields and before.archived_at is None:
-        return Change("template", one.name, "unchanged")
-    return Change(
-        "template",
-        one.name,
-        f"changed: {', '.join(fields) or 'no longer archived'} (version {after.version})",
-    )
+        return Change("template", one.name, "unchanged", notes)
+    what = f"changed: {', '.join(fields) or 'no longer archived'} (version {after.version})"
+    return Change("template", one.name, what, notes)
 
 
 def _put_brand(connection: sa.Connection, owner: int, one: definition_files.Definition, now: int) -> Change:
@@ -156,19 +155,20 @@ def _put_brand(connection: sa.Connection, owner: int, one: definition_files.Defi
 
 
 def _put_journey(connection: sa.Connection, owner: int, one: definition_files.Definition, now: int) -> Change:
-    from heliograph.core import documents
+    from heliograph.core import documents, journey_checks
     from heliograph.core import journeys as core
     from heliograph.store import journeys
 
     assert isinstance(one.content, core.Definition)
     before = journeys.find(connection, owner, None, one.content.id)
     after = journeys.put(connection, owner, None, one.content, now)
+    notes = shows_nothing(journey_checks.strangers(one.content.steps, "steps"))
     if before is None or before.id != after.id:
-        return Change("journey", one.name, "created")
+        return Change("journey", one.name, "created", notes)
     if before.version == after.version:
-        return Change("journey", one.name, "unchanged")
+        return Change("journey", one.name, "unchanged", notes)
     fields = documents.changed_fields(before.definition, after.definition, core.WRITABLE)
-    return Change("journey", one.name, f"changed: {', '.join(fields)} (version {after.version})")
+    return Change("journey", one.name, f"changed: {', '.join(fields)} (version {after.version})", notes)
 
 
 def _put_rule(connection: sa.Connection, owner: int, one: definition_files.Definition, now: int) -> Change:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from heliograph import errors
-from heliograph.core import frames, request_steps, routing_trees
+from heliograph.core import documents, elemental, frames, request_steps, routing_trees
 from heliograph.core.steps import listing, profiles, sending
 
 _TEXTS = ("brand", "recipient", "template")
@@ -37,6 +37,18 @@ def context_given(given: Mapping[str, Any], inner: Mapping[str, Any] | None = No
             faults.append(errors.Fault(name, f"is {'a text' if wanted is str else 'an object'}, or null"))
     if faults:
         raise errors.InvalidInput(faults=faults)
+    return found
+
+
+def strangers(steps: Sequence[Mapping[str, Any]], path: str) -> list[str]:
+    """The places of what nobody knows in the Elemental content of steps that can be read (engine.md E29)."""
+    found = []
+    for index, step in enumerate(steps):
+        message = step.get("message")
+        content = message.get("content") if isinstance(message, dict) else None
+        if isinstance(content, dict) and isinstance(content.get("elements"), list):
+            place = f"{documents.below(path, index)}.message.content"
+            found += elemental.strangers_in(content, place)
     return found
 
 

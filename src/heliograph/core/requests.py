@@ -245,13 +245,12 @@ def _content(reading: courier_fields.Read, given: object) -> dict[str, Any] | No
             reading.fault(path, "is an object with `title` and `body`, or with `elements`")
         return None
     if "elements" in given:
-        reading.known(given, ("version", "elements"), path)
         try:
             content = elemental.define(given, path)
         except errors.InvalidInput as refusal:
             reading.faults += refusal.faults
             return None
-        reading.ignored += elemental.strangers_in(given["elements"], f"{path}.elements")
+        reading.ignored += elemental.strangers_in(given, path)
         return content
     reading.known(given, ("title", "body"), path)
     for name in ("title", "body"):

@@ -15,9 +15,10 @@ from heliograph import errors
 from heliograph.core import brands, pages
 from heliograph.core.elemental import flow, letter, plain, reading, strangers, words
 
+CONTENT = strangers.CONTENT
 define = reading.define
 locales = reading.locales
-strangers_in = strangers.of_elements
+strangers_in = strangers.of_content
 
 
 class Sources(NamedTuple):

@@ -19,7 +19,22 @@ _KNOWN: Final = frozenset(
         *(*reading.LOCALIZED, *reading.CSS, *reading.CHOICES, *_SWITCHES),
     )
 )
+CONTENT: Final = ("version", "elements")
+"""The fields of content."""
 _OF_CHANNELS: Final = frozenset(("channel", "raw"))
+
+
+def of_content(content: Mapping[str, Any], path: str) -> list[str]:
+    """The places of what nobody knows in content that `define` let pass: beside its elements, and in them."""
+    return [*_beside(content, CONTENT, path), *of_elements(content["elements"], f"{path}.elements")]
+
+
+def of_locale(said: Iterable[Mapping[str, Any]], path: str) -> list[str]:
+    """The same in what elements say in one locale, each with its `id`."""
+    found = []
+    for index, one in enumerate(said):
+        found += _beside(one, ("id", *reading.LOCALIZED), documents.below(path, index))
+    return found
 
 
 def of_elements(elements: Iterable[Mapping[str, Any]], path: str) -> list[str]:

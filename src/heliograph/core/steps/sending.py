@@ -325,6 +325,7 @@ def _read_content(raw: object, inner: frames.Reader) -> tuple[dict[str, fields.F
     drawn = None
     if isinstance(raw, dict) and "elements" in raw:
         # Its `refs` are its own elements, and its braces are filled when it is sent: it is taken as it stands.
+        inner.faults += documents.unknown_keys(raw, elemental.CONTENT, inner.at("content"))
         try:
             drawn = elemental.define(raw, inner.at("content"))
         except errors.InvalidInput as refusal:

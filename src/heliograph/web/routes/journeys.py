@@ -147,6 +147,7 @@ def invoke_ad_hoc(request: Call) -> Response[Invoked]:
     started = _start(request, asked, now)
     known = {*_AUTOMATION, "recipient", "data", "profile"}
     strangers = [f"automation.{name}" for name in automation.keys() - known]
+    strangers += journey_checks.strangers(automation["steps"], "automation.steps")
     ignored += [*strangers, *(given.keys() - {"automation", *journey_checks.CONTEXT})]
     return Response(started, headers=ignored_header(ignored))
 
@@ -246,6 +247,7 @@ def put_template(request: Call) -> Response[Template]:
         made = store.put(connection, who.workspace_id, who.tenant_id, definition, now)
     request.wake()
     ignored += given.keys() - {*journeys.WRITABLE}
+    ignored += journey_checks.strangers(definition.steps, "steps")
     return Response(_template(made), headers=ignored_header(ignored))
 
 

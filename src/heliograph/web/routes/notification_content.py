@@ -13,7 +13,7 @@ from litestar import Response, get, post, put
 
 from heliograph import errors
 from heliograph.core import elemental, message_templates
-from heliograph.core.elemental import reading
+from heliograph.core.elemental import reading, strangers
 from heliograph.store import templates as stored
 from heliograph.web import courier, notification_answers
 from heliograph.web import paging as pages
@@ -183,7 +183,7 @@ def replace_content(request: Call) -> Response[Mutation]:
     """Replace the content of a template's draft."""
     given, ignored = courier.body(request, ContentBody)
     content = reading.define(given.get("content"))
-    ignored += elemental.strangers_in(content["elements"], "content.elements")
+    ignored += elemental.strangers_in(given["content"], "content")
     return _changed(request, given, lambda _: content, ignored)
 
 
@@ -202,9 +202,14 @@ def replace_element(request: Call) -> Response[Mutation]:
     flow = {
         name: given[name] for name in ("type", "channels", "if", "loop", "ref") if given.get(name) is not None
     }
-    return _changed(
-        request, given, lambda content: reading.with_element(content, identity, {**data, **flow}), ignored
-    )
+    element = {**data, **flow}
+
+    def change(content: Mapping[str, Any]) -> Mapping[str, Any]:
+        changed = reading.with_element(content, identity, element)
+        ignored.extend(strangers.of_element(element, "data"))
+        return changed
+
+    return _changed(request, given, change, ignored)
 
 
 @put(
@@ -216,9 +221,13 @@ def replace_locale(request: Call) -> Response[Mutation]:
     """Replace what the elements of a draft say in one locale."""
     given, ignored = courier.body(request, LocaleBody)
     locale = request.part("locale_id")
-    return _changed(
-        request, given, lambda content: reading.with_locale(content, locale, given.get("elements")), ignored
-    )
+
+    def change(content: Mapping[str, Any]) -> Mapping[str, Any]:
+        changed = reading.with_locale(content, locale, given.get("elements"))
+        ignored.extend(strangers.of_locale(given["elements"], "elements"))
+        return changed
+
+    return _changed(request, given, change, ignored)
 
 
 def _changed(

@@ -153,7 +153,7 @@ def archive_notification(request: Call) -> None:
 def strangers(given: Mapping[str, Any]) -> list[str]:
     said = given["notification"]
     own = [f"notification.{name}" for name in said.keys() - _WRITABLE]
-    return own + elemental.strangers_in(said["content"]["elements"], "notification.content.elements")
+    return own + elemental.strangers_in(said["content"], "notification.content")
 
 
 def _answer(
