@@ -254,6 +254,27 @@ def test_the_history_of_a_message_tells_what_it_was_asked_with(api: Client, cont
         ] * (to is ana)
 
 
+@pytest.mark.parametrize("more", [{}, {"metadata": {"tags": ["t"]}}])
+@pytest.mark.parametrize(
+    "content", [{"title": "a", "body": "{word}"}, {"elements": [{"type": "text", "content": "{word}"}]}, None]
+)
+def test_the_history_of_a_journeys_message_tells_what_it_was_asked_with(
+    api: Client, more: dict[str, Any], content: Any
+) -> None:
+    """It is the run's data, the message's and its recipient's, whichever way the step says what is written."""
+    api.world.template("words", subject="a", text="{{ word }}")
+    what = {"template": "words"} if content is None else {"content": content}
+    to = {"user_id": "ana", "email": "ana@example.com", "data": {"word": "own"}}
+    step = {"action": "send", "message": {**what, **more, "to": to, "data": {"word": "all", "m": 2}}}
+    said = {"automation": {"steps": [step]}, "data": {"n": 1}}
+    assert api.post("/automations/invoke", said).status_code == 200
+    api.world.run_until_idle()
+    (one,) = api.get("/messages").json()["results"]
+    (told,) = api.get(f"/messages/{one['id']}/history", params={"type": "ENQUEUED"}).json()["results"]
+    assert told["data"] == {"word": "own", "m": 2, "n": 1}
+    assert told["profile"]["email"] == "ana@example.com"
+
+
 def test_what_nobody_knows_of_elements_is_named(api: Client) -> None:
     """A field deep in Elemental content that shows nothing is passed over and named; what shows something is not."""
     known = {"type": "text", "content": "a", "locales": {"de": {"content": "b", "x": 1}}, "bold": "true"}

@@ -66,6 +66,8 @@ class Letter(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Until when each of them waits, where that is by their own clock."""
     fault: str | None = None
     """Why it cannot go out to anybody, where that is known already."""
+    keeps_data: bool = False
+    """Whether each message keeps what filled a title and a body: where no request says it."""
 
 
 def letter_of(pin: plans.Pin, library: plans.Library, brand: str | None, **said: Any) -> Letter:
@@ -258,7 +260,8 @@ def _texts(letter: Letter, to: Recipient) -> tuple[dict[str, Any] | None, dict[s
             seen["tenant"] = to.tenant
         subject = courier_text.fill(letter.content["title"], seen) or letter.default_subject
         text = courier_text.fill(letter.content["body"], seen)
-        return {"subject": subject, "text": text, "literal": True}, {}
+        kept = {"data": to.data, "profile": to.profile} if letter.keeps_data else {}
+        return {"subject": subject, "text": text, "literal": True}, kept
     filling = {"data": to.data, "profile": to.profile, "contact": {**to.profile, "id": to.user_id}}
     if to.tenant is not None:
         filling["tenant"] = to.tenant

@@ -219,7 +219,8 @@ def _deliver(
     library, subject = scene.library, scene.default_subject
     pin = None if template is None else library.templates.get(template)
     if template is None:
-        letter = outgoing.letter_with(content or {}, library, brand, default_subject=subject, **how)
+        how |= {"default_subject": subject, "keeps_data": True}
+        letter = outgoing.letter_with(content or {}, library, brand, **how)
     elif pin is not None and how:
         letter = outgoing.letter_of(pin, library, brand, default_subject=subject, **how)
     elif pin is not None:
