@@ -1,14 +1,17 @@
 """What is asked twice and done once: the keys of requests, and those of steps (J16, J17)."""
 
 import asyncio
+import contextlib
 import hashlib
+from collections.abc import Iterator
 from typing import Any
 
 import httpx2
 import msgspec
 import pytest
+import sqlalchemy as sa
 
-from heliograph import testing
+from heliograph import errors, testing
 from heliograph.engine import housekeeping
 from heliograph.web import server
 from tests import tables
@@ -227,6 +230,41 @@ def test_a_request_whose_worker_died_starts_nothing_twice(api: Client) -> None:
     api.clock.move(61_000_000)
     assert keyed(api).json() == first.json()
     assert len(tables.rows(api.store, "starts")) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "table"),
+    [
+        ("/automations/invoke", INVOCATION, "starts"),
+        (
+            "/send",
+            {"message": {"to": {"email": "ana@example.com"}, "content": {"title": "T", "body": "B"}}},
+            "requests",
+        ),
+    ],
+)
+def test_a_request_whose_commit_lost_its_answer_is_worked_once(
+    api: Client, path: str, body: Any, table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is told that the database is lost may send the same again at once, and it finds what was committed."""
+    writing = api.store.writing
+
+    @contextlib.contextmanager
+    def lost() -> Iterator[sa.Connection]:
+        before = len(tables.rows(api.store, table))
+        with writing() as connection:
+            yield connection
+        if len(tables.rows(api.store, table)) > before:
+            raise errors.DatabaseUnreachable("the answer was lost")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(api.store, "writing", lost)
+        assert keyed(api, body=body, path=path).status_code == 503
+    api.clock.move(1_000_000)
+    again = keyed(api, body=body, path=path)
+    assert again.status_code == 200
+    assert len(tables.rows(api.store, table)) == 1
+    assert keyed(api, body=body, path=path).content == again.content
 
 
 def test_a_key_expires(api: Client) -> None:

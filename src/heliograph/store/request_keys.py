@@ -156,6 +156,14 @@ def let_go(store: database.Database, wanted: Wanted, taken: Taken) -> None:
         connection.execute(sa.delete(schema.request_keys).where(*_is_at_work(wanted, taken)))
 
 
+def give_up(store: database.Database, wanted: Wanted, taken: Taken) -> None:
+    """End the lease of a key of whose request nobody knows what it came to: the same request may come again at once.
+
+    It goes on under its first instant: the word that something was committed may be all that was lost.
+    """
+    renew(store, wanted, taken, taken.begun_at)
+
+
 def forget(store: database.Database, now: int, at_most: int) -> int:
     """Delete keys, passes and counts that have expired, at most so many of each; gives how many."""
     forgotten = 0

@@ -35,7 +35,7 @@ LEASE = 60.0
 """Seconds after which a key that nobody renewed is taken for one whose worker died."""
 _RENEWED = LEASE / 3
 _LONGEST_SCOPE = 500
-_NOTHING_DONE = 503
+_NO_TIME = 503
 _KEPT = frozenset({"content-type", "heliograph-ignored"})
 
 
@@ -156,13 +156,18 @@ def _at_work() -> errors.Conflict:
 
 
 async def settle(database: database.Database, once: Once, answer: store.Answer) -> None:
-    """Keep the answer, or free the key where the caller has to mend something first (A40), or nothing was done.
+    """Keep the answer, or free the key where the caller has to mend something first (A40).
+
+    Where there was no time the same request may come again at once, and finds what was done all the same: a database
+    that is lost at a commit does not tell whether it has it.
 
     What was done stays done where the database refuses that: the key is free again when its lease is over.
     """
     kept = answer._replace(headers={name: v for name, v in answer.headers.items() if name in _KEPT})
     try:
-        if 400 <= answer.status < 500 or answer.status == _NOTHING_DONE:
+        if answer.status == _NO_TIME:
+            await asyncio.to_thread(store.give_up, database, once.wanted, once.taken)
+        elif 400 <= answer.status < 500:
             await asyncio.to_thread(store.let_go, database, once.wanted, once.taken)
         else:
             await asyncio.to_thread(store.keep, database, once.wanted, once.taken, kept)
