@@ -242,7 +242,7 @@ class DatabaseUnreachable(HeliographError):
 
 
 class DiskFull(HeliographError):
-    """The disk of the database is full: nothing was accepted; free some space and send again."""
+    """The disk of the database is full: what was under way was undone; free some space and try again."""
 
     code = "disk_full"
     status = 503

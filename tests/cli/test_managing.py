@@ -1,6 +1,7 @@
 """Keys, workspaces, the schema, and what the program says when something is wrong."""
 
 import contextlib
+import resource
 import signal
 import subprocess
 import sys
@@ -96,6 +97,21 @@ def test_migrate_says_what_it_did(empty_database_url: str, tell: program.Tell) -
     first, second = (tell("migrate", "--database", empty_database_url) for _ in range(2))
     assert first.out == f"{empty_database_url} went from empty to {migrations.LATEST}\n"
     assert second.out == f"{empty_database_url} stands at {migrations.LATEST} already: nothing to do\n"
+
+
+def test_a_full_disk_is_told_to_whoever_migrates(sqlite_url: str, tell: program.Tell) -> None:
+    """One line says what became of the schema and what to do; nothing was sent that could be sent again."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        told = tell("migrate", "--database", sqlite_url)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (told.code, told.out) == (1, "")
+    assert told.err == (
+        "heliograph: The disk of the database is full: what was under way was undone; free some space and try again.\n"
+    )
+    assert tell("migrate", "--database", sqlite_url).code == 0
 
 
 def test_another_programs_database_is_left_alone(empty_database_url: str, tell: program.Tell) -> None:
