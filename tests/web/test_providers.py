@@ -102,6 +102,19 @@ def test_what_is_wrong_with_a_provider_is_told(api: Client) -> None:
     assert api.get("/providers", key=api.key("admin", tenant="t")).status_code == 403
 
 
+def test_settings_are_an_object_or_left_out(lone_api: Client) -> None:
+    """As they are described: null is refused at its place where a provider is written whole, and patches nothing."""
+    wrong: list[Any] = [None, [], "x"]
+    for said in wrong:
+        refused = lone_api.post("/providers", {"provider": "webhook", "settings": said})
+        assert (refused.status_code, faults(refused)) == (400, {"settings": "is an object, or left out"})
+    made = lone_api.post("/providers", {"provider": "webhook"}).json()
+    path = f"/providers/{made['id']}"
+    refused = lone_api.put(path, {"provider": "webhook", "settings": None})
+    assert (refused.status_code, faults(refused)) == (400, {"settings": "is an object, or left out"})
+    assert lone_api.patch(path, {"settings": None, "title": "T"}).json()["settings"] == made["settings"] == {}
+
+
 def test_without_a_key_no_secret_is_taken(ready_sqlite_url: str) -> None:
     """A clear refusal names the command that makes a key; what has no secrets is taken all the same."""
     with Client(ready_sqlite_url, secret_key="") as lone_api:

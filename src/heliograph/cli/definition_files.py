@@ -252,7 +252,7 @@ def _provider(file: Path, identity: object, fields: Mapping[str, Any]) -> Defini
 
 def _with_secrets(fields: Mapping[str, Any]) -> Any:
     """The settings of a provider, its secrets read from where the file says: a variable or another file."""
-    given = fields.get("settings")
+    given = fields.get("settings", {})
     kind = providers.KINDS.get(str(fields.get("provider")))
     if not isinstance(given, dict) or kind is None:
         return given

@@ -192,7 +192,7 @@ def define(given: Mapping[str, Any], known: Mapping[str, str] | None = None) -> 
         faults.append(errors.Fault("position", f"takes a whole number from 0 to {_MOST_POSITION}"))
     if not isinstance(enabled, bool):
         faults.append(errors.Fault("enabled", "takes true or false"))
-    settings, secrets = _settings(kind, given.get("settings"), known or {}, faults)
+    settings, secrets = _settings(kind, given.get("settings", {}), known or {}, faults)
     if not faults:
         faults += _together(str(given["provider"]), settings, secrets)
     if faults:
@@ -223,10 +223,10 @@ def _settings(
 ) -> tuple[dict[str, Any], dict[str, str]]:
     settings: dict[str, Any] = {}
     secrets: dict[str, str] = {}
-    if given is not None and not isinstance(given, Mapping):
-        faults.append(errors.Fault("settings", "is an object"))
+    if not isinstance(given, Mapping):
+        faults.append(errors.Fault("settings", "is an object, or left out"))
         return settings, secrets
-    said = {name: value for name, value in (given or {}).items() if value is not None}
+    said = {name: value for name, value in given.items() if value is not None}
     faults += [
         errors.Fault(f"settings.{name}", errors.unknown("setting", name, tuple(kind.fields)))
         for name in sorted(said.keys() - kind.fields.keys())
