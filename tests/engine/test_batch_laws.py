@@ -1,10 +1,15 @@
 """Batches and the laws of the turn: one input or many, few items or many, leave and cost the same."""
 
+import itertools
+from unittest import mock
+
 import hypothesis
 import pytest
 from hypothesis import strategies as st
 
 from heliograph import testing
+from heliograph.engine import budgets
+from heliograph.engine import turn as turns
 from tests.engine import acts, plays
 from tests.engine.test_one_or_many import EXAMPLES, PHASES
 from tests.engine.test_statements import Tally, counting, turn
@@ -72,6 +77,13 @@ _OF_NOBODY = plays.Play(
 )
 
 
+# Two journeys begin for each of two events, of one subject and at one instant.
+_TWICE = plays.Play(
+    (_collecting("custom.a"), _collecting("custom.a")),
+    ((0, tuple(_happening("custom.a", n, contact_id="ana", conversation_id="k1") for n in (1, 2, 5))),),
+)
+
+
 @pytest.mark.torture
 def test_batches_in_one_turn_or_in_many(world: testing.World) -> None:
     """What journeys collect is released in the same batches, whether a turn takes one item or all that are there."""
@@ -87,6 +99,29 @@ def test_batches_in_one_turn_or_in_many(world: testing.World) -> None:
 
     same()
     assert sum(made) > EXAMPLES // 2, "batches are released"
+
+
+@pytest.mark.torture
+def test_batches_in_turns_that_have_no_time(world: testing.World) -> None:
+    """Where a turn has no time for all people's expressions, runs that wait for the next one keep their order."""
+    stage = plays.Stage(world)
+
+    def short_of_time(inputs: int) -> turns.Turns:
+        made = world.app.turns(world._session)
+        acts.sized(made, inputs)
+        # Each run that asks has taken two fifths of what a turn has.
+        made._started._budget._scripted = itertools.count(0, 2 * budgets.SCRIPTED_AT_MOST // 5).__next__
+        return made
+
+    @hypothesis.settings(max_examples=EXAMPLES // 2, phases=PHASES)
+    @hypothesis.given(digests)
+    @hypothesis.example(_TWICE)
+    def same(play: plays.Play) -> None:
+        with mock.patch.object(stage, "turns", short_of_time):
+            hurried = stage.give(play, 500)
+        assert hurried == stage.give(play, 1)
+
+    same()
 
 
 def test_batches_ask_as_much_for_many_as_for_few(world: testing.World, counting: Tally) -> None:

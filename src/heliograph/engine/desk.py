@@ -69,17 +69,16 @@ class _Tally(NamedTuple):
     events: Counter[tuple[int, str | None, bytes, bool, int, int]]
     """(workspace, tenant, head, whether it is looked at for the first time, processed, failed)"""
     runs: int
-    """So many of `writes.runs` are counted."""
     passed_runs: int
-    """Likewise."""
+    """So many of `writes.runs`, and of these, are counted."""
 
 
 class Desk:
     """The state of one turn in memory."""
 
-    def __init__(self, now: int, debts: int = 0):
-        """`debts` are those that turns of the same instant have laid into inboxes before."""
-        self.now, self.head, self.debts = now, ids.head(now), debts
+    def __init__(self, now: int, debts: int = 0, launched: int = 0):
+        """`debts` are those that turns of the same instant have laid into inboxes before; `launched` likewise, runs."""
+        self.now, self.head, self.debts, self.launched = now, ids.head(now), debts, launched
         self.writes = rows.Writes()
         self.contacts: dict[tuple[int, str], rows.Contact] = {}
         self.contacts_looked_up: set[tuple[int, str]] = set()
@@ -130,6 +129,9 @@ class Desk:
         self.answered: dict[tuple[plans.Plan, Any, Any], RunChange] = {}
         self._tally = _Tally(Counter(), Counter(), 0, 0)
         self._roots: dict[tuple[str, int, str], dict[str, Any]] = {}
+
+    counts = property(operator.attrgetter("debts", "launched"))
+    """What the next turn of the same instant begins with."""
 
     # ── the records, as conditions and texts see them ───────────────────────────────────────────────
 

@@ -32,6 +32,7 @@ from heliograph.store import database, definitions, rows
 
 Key = tuple[int, bytes]
 
+_RUN = int(effects.Timer.RUN)
 TIMERS = frozenset({effects.Timer.RUN, effects.Timer.BATCH})
 _OTHERS = batching.INBOX | batch_words.WORDS | reporting.INBOX | requested.WORDS
 INBOX = frozenset({effects.Inbox.CANCEL}) | _OTHERS
@@ -208,7 +209,7 @@ class Started:
             desk.put_run(row._replace(status=int(runs.Status.HELD)))
             return
         records = runs.read(row.state)
-        self._move(desk, workspace, row, records, runs.woken(records, timer.wake_at))
+        self._move(desk, workspace, row, records, runs.woken(records, timer.wake_at), timer.wake_at)
 
     def reply(self, desk: desks.Desk, workspace: match.Workspace, inbox: rows.Inbox, row: rows.Run) -> None:
         """Let a started run take in one answer."""
@@ -293,6 +294,7 @@ class Started:
         row: rows.Run,
         records: Sequence[runs.Record],
         replies: Sequence[runs.Reply],
+        woken_at: int | None = None,
     ) -> None:
         start = desk.starts[row.workspace_id, row.id]
         plan = self._plan(row, start)
@@ -308,13 +310,12 @@ class Started:
         if moved.goes_on:
             if is_known and len(moved.records) == len(records):
                 raise RuntimeError("a step looks at what it did not name beforehand")
-            now, partition = desk.now, start.partition
-            timer = rows.Timer(partition, now, row.workspace_id, int(effects.Timer.RUN), row.id)
-            desk.writes.timers.append(timer)
+            # One that was woken keeps its place among those.
+            at = desk.now if woken_at is None else woken_at
+            desk.writes.timers.append(rows.Timer(start.partition, at, row.workspace_id, _RUN, row.id))
             desk.goes_on = True
         # From here on nothing is decided any more.
-        state = runs.write(moved.records)
-        desk.put_run(row.moved(int(moved.status), int(moved.outcome), state))
+        desk.put_run(row.moved(int(moved.status), int(moved.outcome), runs.write(moved.records)))
         if outlooks.of_plan(plan).ahead[0].keyed:
             looking.keep_keys(desk, row, start.tenant_id, records, moved.records, askings.messages_of(start))
         if moved.asked:
@@ -382,8 +383,8 @@ class Started:
         self._read_wanted(connection, {key: one.run for key, one in new.items()}, desk)
 
         def take(one: rows.Launch) -> None:
-            timer = rows.Timer(one.start.partition, one.wake_at, one.run[0], effects.Timer.RUN, one.run.id)
-            self.timer(desk, workspaces[one.run[0]], timer, None)
+            at, known = launching.begins_at(desk, in_time=True), workspaces[one.run[0]]
+            self.timer(desk, known, rows.Timer(one.start.partition, at, one.run[0], _RUN, one.run.id), None)
 
         self._launching.take_first_steps(desk, asked, new.values(), take)
 

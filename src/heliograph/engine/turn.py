@@ -83,8 +83,8 @@ class Turns:
         """Whether answers are being stored; whether a turn was refused: until one is not, no input begins another."""
         self._is_crowded = False
         """Whether the last turn had room for no events."""
-        self._latest = self._debts = 0
-        """The instant of the last turn, and how much turns of this instant have laid into inboxes in its order."""
+        self._latest, self._counts = 0, (0, 0)
+        """The instant of the last turn, and how many debts and runs turns of this instant have put in order."""
         self._started = started.Started(store, session, doors, limits.misfire_grace, scripted)
         self._knowledge = knowledge.Knowledge(store, self._started.invoke)
         self._workspaces, self._plan = self._knowledge.workspaces, self._knowledge.plan
@@ -155,7 +155,7 @@ class Turns:
                 return Report(0, 0, False, False, now)
             # Another worker, by a clock that is ahead, may have had them until they were locked.
             now = max(now, taken.last_now)
-            desk = desks.Desk(now, self._debts if now == self._latest else 0)
+            desk = desks.Desk(now, *(self._counts if now == self._latest else (0, 0)))
             desk.listens = self._knowledge.listens
             desk.groups = lambda known: self._workspaces[known].definitions.moving
             desk.writes.timers += [answer.retry for answer in settled if answer.retry]
@@ -183,7 +183,7 @@ class Turns:
             self._alarms.note(desk)
             hot.write(connection, desk.writes, taken.partitions, now)
             written = self._stopwatch()
-        self._is_careful, self._marked, self._latest, self._debts = False, None, now, desk.debts
+        self._is_careful, self._marked, self._latest, self._counts = False, None, now, desk.counts
         self._handover.stored(len(answers))
         if claimed:
             self._handover.give(claimed, lambda space: self._workspaces[space].version)
