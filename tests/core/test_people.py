@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heliograph import errors
-from heliograph.core import people
+from heliograph.core import people, values
 
 profiles = st.dictionaries(
     st.sampled_from("abcd"), st.none() | st.integers(0, 3) | st.just({"x": 1}), max_size=4
@@ -151,6 +151,29 @@ def test_what_is_no_number(number: object, region: str | None, hint: str) -> Non
     with pytest.raises(errors.InvalidInput) as refusal:
         people.check_phone(number, "phone_number", region)
     assert hint in refusal.value.faults[0].message
+
+
+@pytest.mark.parametrize(
+    ("written", "region"),
+    [
+        ("+44 20 7946 0123", None),
+        ("020 7946 0123", "GB"),
+        ("020 7946 0123", None),
+        ("+44 20 7946 0123 ext. 5", None),
+        ("+44 12", None),
+        ("12", "GB"),
+        ("+1" + "5" * 13, None),
+        ("call me", "GB"),
+        (442079460123, "GB"),
+    ],
+)
+def test_a_number_is_one_at_every_door_or_at_none(written: Any, region: str | None) -> None:
+    """What a profile takes as a number, and in which form, is what a number of a schema is compared as."""
+    try:
+        known: object = people.check_phone(written, region=region)
+    except errors.InvalidInput:
+        known = values.UNFIT
+    assert values.coerced(values.phone_in(region), written) == known
 
 
 @given(st.sampled_from(sorted(phonenumbers.SUPPORTED_REGIONS)))

@@ -13,10 +13,9 @@ from datetime import date
 from typing import Any, NamedTuple
 
 import email_validator
-import phonenumbers
 
 from heliograph import errors
-from heliograph.core import documents, hooks, schedule
+from heliograph.core import documents, hooks, schedule, telephones
 
 MAX_ID = 255
 """Characters that a `user_id` may have."""
@@ -172,25 +171,10 @@ def check_phone(text: object, path: str = "phone_number", region: str | None = N
 
     `region` (`GB`, `US`) is where a number without a country code is read; without one it is refused.
     """
-    if not isinstance(text, str):
-        raise errors.InvalidInput.at(path, 'is a telephone number such as "+442079460123", as text')
     try:
-        number = phonenumbers.parse(text, region or None)
-    except phonenumbers.NumberParseException as refusal:
-        raise errors.InvalidInput.at(path, _phone_fault(refusal)) from None
-    if number.extension:
-        raise errors.InvalidInput.at(
-            path, "has an extension, which a number in E.164 cannot hold: leave it out"
-        )
-    if not phonenumbers.is_possible_number(number):
-        raise errors.InvalidInput.at(path, "is no telephone number: it has too many or too few digits")
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-
-
-def _phone_fault(refusal: phonenumbers.NumberParseException) -> str:
-    if refusal.error_type == phonenumbers.NumberParseException.INVALID_COUNTRY_CODE:
-        return "has no country code that is known: begin it with + and the country code, as in +442079460123"
-    return "is no telephone number: write it as in +442079460123"
+        return telephones.e164(text, region)
+    except telephones.Malformed as refusal:
+        raise errors.InvalidInput.at(path, str(refusal)) from None
 
 
 def _sentence(refusal: Exception) -> str:

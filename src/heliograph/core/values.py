@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any, Final, TypeGuard
 
-import phonenumbers
+from heliograph.core import telephones
 
 
 class _Nothing:
@@ -163,12 +163,9 @@ def _phone(kind: str) -> Callable[[object], object] | None:
 
 def _as_phone(region: str | None, value: object) -> object:
     try:
-        number = phonenumbers.parse(value, region) if isinstance(value, str) else None
-    except phonenumbers.NumberParseException:
+        return telephones.e164(value, region)
+    except telephones.Malformed:
         return UNFIT
-    if number is None or number.extension:
-        return UNFIT
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
 def _as_instant(value: object) -> object:
