@@ -47,7 +47,7 @@ _SECOND = 1_000_000
 _HOUR = 3_600 * _SECOND
 _DAY = 24 * _HOUR
 _COMPARE_SECONDS = 5.0
-"""Seconds between two looks at the database's clock: claims are looked at in each third of a lease."""
+"""Seconds between two looks at the database's clock and schema: claims are looked at in each third of a lease."""
 _POSTGRESQL_SECONDS = 0.100
 _SQLITE_SECONDS, _HURRIED_SECONDS = 0.040, 0.015
 """A larger turn writes fewer pages for each message, and holds up who waits for an answer."""
@@ -249,20 +249,31 @@ class App:
             _log.warning("clocks_apart", ahead_by_seconds=round(self.clock.ahead / _SECOND, 1))
 
     @contextlib.asynccontextmanager
-    async def on_time(self) -> AsyncIterator[None]:
-        """Until left, look again and again whether the clocks still agree (PostgreSQL)."""
-        looking = asyncio.create_task(self._stay_on_time())
+    async def on_time(self, stop: asyncio.Event) -> AsyncIterator[None]:
+        """Until left, look again and again whether clocks agree and the schema is this program's (PostgreSQL).
+
+        Where it is not any more, `stop` is set, and what `check` says of it raised once all has come to its end.
+        """
+        looking = asyncio.create_task(self._stay_on_time(stop))
         try:
             yield
         finally:
             looking.cancel()
+        if looking.done():
+            looking.result()
 
-    async def _stay_on_time(self) -> None:
+    async def _stay_on_time(self, stop: asyncio.Event) -> None:
         while True:
             await asyncio.sleep(_COMPARE_SECONDS)
-            # A database that is away tells no time: it is asked again.
-            with contextlib.suppress(errors.HeliographError):
+            try:
+                await asyncio.to_thread(self.store.check)
                 await asyncio.to_thread(self.agree_on_time)
+            except (errors.DatabaseNewer, errors.DatabaseOutdated):
+                stop.set()
+                raise
+            except errors.HeliographError:
+                # A database that is away tells nothing: it is asked again.
+                continue
 
     # ── running ─────────────────────────────────────────────────────────────────────────────────────
 

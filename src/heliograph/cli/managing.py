@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import contextlib
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from heliograph import clock, errors, settings
 from heliograph.cli import options, terminal
+
+if TYPE_CHECKING:
+    from heliograph.store.database import Database as Store
 
 keys = typer.Typer(help="API keys: made, listed, revoked.", rich_markup_mode=None)
 workspaces = typer.Typer(help="Workspaces: whom keys and data belong to.", rich_markup_mode=None)
@@ -21,15 +25,24 @@ def migrate(database: options.DatabaseUrl = None) -> None:
 
     chosen = settings.load(database_url=database)
     store = databases.Database(chosen.database_url)
-    try:
+    # On PostgreSQL the store itself looks who else is at work.
+    with _alone(store), contextlib.closing(store):
         before, after = store.migrate()
-    finally:
-        store.close()
     where = options.shown(chosen.database_url)
     if before == after:
         terminal.say(f"{where} stands at {after} already: nothing to do")
     else:
         terminal.say(f"{where} went from {before or 'empty'} to {after}")
+
+
+def _alone(store: Store) -> contextlib.AbstractContextManager[None]:
+    """While a SQLite file is brought on, no server has it; where there is nothing to do one may."""
+    with contextlib.closing(store):
+        if store.path is None or store.is_current():
+            return contextlib.nullcontext()
+    from heliograph.cli import locking
+
+    return locking.alone(store.path)
 
 
 # ── keys ────────────────────────────────────────────────────────────────────────────────────────────

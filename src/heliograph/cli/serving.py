@@ -65,7 +65,7 @@ def serve(
             # Whoever sees the first line may tell it to end.
             early = stopping.Early()
             _introduce(application, 0 if is_sqlite else _size(workers))
-            engine = _engine(application, _size(workers))
+            engine = functools.partial(_engine, application, _size(workers))
             stopping.run(functools.partial(web.serve, application, place, engine), follow=follow, early=early)
         finally:
             application.close()
@@ -132,7 +132,7 @@ def _opened(chosen: settings.Settings, played: clock.ScaledClock | None) -> App:
 
 
 @contextlib.asynccontextmanager
-async def _engine(application: App, workers: int) -> AsyncIterator[None]:
+async def _engine(application: App, workers: int, stop: asyncio.Event) -> AsyncIterator[None]:
     """What decides and delivers while the web answers."""
     if application.store.is_sqlite:
         async with application.engine_on_loop():
@@ -141,7 +141,7 @@ async def _engine(application: App, workers: int) -> AsyncIterator[None]:
     hands = crew.Crew(workers, settings.environment(application.settings))
     running = asyncio.create_task(hands.run())
     try:
-        async with application.on_time():
+        async with application.on_time(stop):
             yield
     finally:
         hands.stop()

@@ -93,11 +93,11 @@ def bound(host: str, port: int) -> socket.socket:
 async def serve(
     application: App,
     place: socket.socket,
-    engine: contextlib.AbstractAsyncContextManager[None],
+    engine: Callable[[asyncio.Event], contextlib.AbstractAsyncContextManager[None]],
     stop: asyncio.Event,
 ) -> None:
     """Answer requests on this socket while the engine runs, until `stop` is set; what is under way comes to its end."""
-    async with engine:
+    async with engine(stop):
         url = Address(*place.getsockname()[:2]).url
         server = _Server(
             uvicorn.Config(

@@ -39,7 +39,7 @@ def worker(
 
 async def _work(application: App, follows: bool, stop: asyncio.Event) -> None:
     chosen = application.settings
-    async with application.on_time(), application.engine_in_threads():
+    async with application.on_time(stop), application.engine_in_threads():
         for line in settings.mistyped():
             terminal.say(line)
         if not (chosen.smtp_url or follows):

@@ -155,7 +155,7 @@ class Database:
         with refusals():
             if self.is_sqlite:
                 return Session(hot_sqlite, lambda: self.connect_sqlite(_ENGINE_CACHE), self._gate)
-            return Session(hot_postgres, lambda: hot_postgres.connect(self.url), contextlib.nullcontext())
+            return Session(hot_postgres, self._connect_engine, contextlib.nullcontext())
 
     def reader(self) -> Session:
         """A connection that looks (`Session.looking`) with the engine's statements, and keeps little in memory."""
@@ -185,6 +185,16 @@ class Database:
         """A connection for a worker's sleep (PostgreSQL)."""
         with refusals():
             return hot_postgres.Listener(lambda: hot_postgres.connect(self.url), refusals)
+
+    def _connect_engine(self) -> hot_postgres.Connection:
+        """A connection of the engine's own; who lost one while the database was migrated hears of it here."""
+        connection = hot_postgres.connect(self.url)
+        try:
+            migrations.refuse_another(hot_postgres.schema_version(connection))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def connect_sqlite(self, cache: int = _CACHE) -> sqlite3.Connection:
         """A new driver connection to the file, set to lose nothing that was committed; `cache` is in KiB."""
@@ -216,7 +226,12 @@ class Database:
     def migrate(self) -> tuple[str | None, str]:
         """Bring the schema up to this program's; gives the versions before and after."""
         with refusals():
-            return migrations.upgrade(self._engine)
+            return migrations.upgrade(self._engine, hot_postgres.APPLICATION)
+
+    def is_current(self) -> bool:
+        """Whether the schema is this program's."""
+        with refusals():
+            return migrations.current(self._engine) == migrations.LATEST
 
     def check(self) -> None:
         """Refuse a database whose schema is not this program's; an empty SQLite file is made ready."""
@@ -224,10 +239,8 @@ class Database:
             version = migrations.current(self._engine)
         if version is None and self.is_sqlite:
             self.migrate()
-        elif version is None or migrations.is_older(version):
-            raise errors.DatabaseOutdated
-        elif version != migrations.LATEST:
-            raise errors.DatabaseNewer
+        else:
+            migrations.refuse_another(version)
 
     def close(self) -> None:
         """Close every pooled connection."""

@@ -16,10 +16,12 @@ from heliograph.store.hot_postgres.calendar import (
     where_birthdays,
 )
 from heliograph.store.hot_postgres.connection import (
+    APPLICATION,
     CHANNEL,
     LINE,
     LINE_MOVES,
     MANAGEMENT,
+    Connection,
     Listener,
     at_once,
     begin,
@@ -30,6 +32,7 @@ from heliograph.store.hot_postgres.connection import (
     is_closed,
     lock_partitions,
     rollback,
+    schema_version,
     stalled,
     tidy,
 )
@@ -78,10 +81,12 @@ from heliograph.store.hot_postgres.tenants import read_tenant_profiles
 from heliograph.store.hot_postgres.writing import keep_fact, write
 
 __all__ = [
+    "APPLICATION",
     "CHANNEL",
     "LINE",
     "LINE_MOVES",
     "MANAGEMENT",
+    "Connection",
     "Listener",
     "accept",
     "at_once",
@@ -144,6 +149,7 @@ __all__ = [
     "read_versions",
     "read_walks",
     "rollback",
+    "schema_version",
     "settle",
     "stalled",
     "start",

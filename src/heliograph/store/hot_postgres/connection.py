@@ -73,6 +73,15 @@ def connect(url: str) -> Connection:
     return connection
 
 
+def schema_version(connection: Connection) -> str | None:
+    """The step of the schema's history that the database stands at; None for one that is empty."""
+    try:
+        found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    except psycopg.errors.UndefinedTable:
+        return None
+    return None if found is None else str(found[0])
+
+
 def begin(connection: Connection) -> None:
     """Open the transaction."""
     connection.execute("BEGIN")

@@ -42,11 +42,21 @@ def is_older(version: str) -> bool:
     return version in _STEPS and version != LATEST
 
 
-def upgrade(engine: sa.Engine) -> tuple[str | None, str]:
+def refuse_another(version: str | None) -> None:
+    """Refuse a database that stands at this step (None: it is empty) where that is not this program's."""
+    if version is None or is_older(version):
+        raise errors.DatabaseOutdated
+    if version != LATEST:
+        raise errors.DatabaseNewer
+
+
+def upgrade(engine: sa.Engine, at_work: str) -> tuple[str | None, str]:
     """Bring a database up to LATEST in one transaction; gives the steps before and after.
 
+    `at_work` is how sessions of processes that decide and deliver are called (PostgreSQL).
+
     Raises errors.DatabaseNewer where the database stands at a step that this program does not know, errors.BadSetting
-    where it is another program's.
+    where it is another program's, errors.DatabaseLocked where processes are at work on it (PostgreSQL).
     """
     if current(engine) == LATEST:
         return LATEST, LATEST
@@ -61,6 +71,8 @@ def upgrade(engine: sa.Engine) -> tuple[str | None, str]:
             _refuse_another_programs(connection)
         elif before != LATEST and not is_older(before):
             raise errors.DatabaseNewer
+        elif before != LATEST and engine.dialect.name == "postgresql":
+            _refuse_beside_others(connection, at_work)
         if before != LATEST:
             _take_steps(connection)
     return before, LATEST
@@ -75,6 +87,21 @@ def _take_steps(connection: sa.Connection) -> None:
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
     connection.commit()
+
+
+def _refuse_beside_others(connection: sa.Connection, at_work: str) -> None:
+    # Who begins to work from here on waits for this lock (Database.session), and is found too old.
+    connection.exec_driver_sql("LOCK TABLE alembic_version IN ACCESS EXCLUSIVE MODE")
+    query = (
+        "SELECT DISTINCT coalesce(host(client_addr), 'this machine') FROM pg_stat_activity"
+        " WHERE datname = current_database() AND application_name = %s ORDER BY 1"
+    )
+    places = connection.exec_driver_sql(query, (at_work,)).scalars().all()
+    if places:
+        raise errors.DatabaseLocked(
+            f"serve or worker is at work on the database, from {', '.join(places)}: stop all of them first;"
+            " nothing was changed"
+        )
 
 
 def _refuse_another_programs(connection: sa.Connection) -> None:
