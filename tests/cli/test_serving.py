@@ -1,12 +1,9 @@
 """`serve` and `worker`: real processes, told to stop, killed, and refused what they cannot do."""
 
-import contextlib
 import json
 import os
 import signal
 import socket
-import struct
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -135,6 +132,15 @@ def test_what_the_server_says_at_its_start(tmp_path: Path) -> None:
     assert "secret" not in said
 
 
+@pytest.fixture
+def terminal() -> Iterator[None]:
+    """A terminal whose end is heard by what is started on it, where the tests run under `nohup` too."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("terminal")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_server_that_is_told_to_end_at_its_first_line_ends_well(
     tmp_path: Path, number: signal.Signals
@@ -287,6 +293,7 @@ def test_a_worker_that_is_told_to_end_before_its_loop_ends_well(
     assert (told.code, "at work" in told.out + told.err) == (0, False), told
 
 
+@pytest.mark.usefixtures("terminal")
 def test_a_server_whose_terminal_is_closed_ends_well(house: str) -> None:
     """It is told so by a signal, more than once perhaps, and brings what is under way to its end."""
     with program.served(house) as server:
@@ -322,46 +329,6 @@ def test_an_unreachable_database_is_one_line(tell: program.Tell) -> None:
     assert (told.code, told.out) == (1, "")
     assert told.err.startswith("heliograph: PostgreSQL cannot be reached")
     assert told.err.count("\n") == 1
-
-
-@pytest.fixture
-def old_server() -> Iterator[str]:
-    """A PostgreSQL server of version 14.9, as far as it is heard before anything is asked of it."""
-    settings = ((b"server_version", b"14.9 (Debian 14.9-1)"), (b"server_encoding", b"UTF8"))
-    said = b"R" + struct.pack("!ii", 8, 0)
-    for name, value in (*settings, (b"client_encoding", b"UTF8")):
-        said += b"S" + struct.pack("!i", 6 + len(name) + len(value)) + name + b"\0" + value + b"\0"
-    said += b"Z" + struct.pack("!ic", 5, b"I")
-
-    def answer(door: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                line, _ = door.accept()
-                with line:
-                    while len(line.recv(4096)) == len(_MAY_IT_BE_TLS):
-                        line.sendall(b"N")
-                    line.sendall(said)
-                    line.recv(4096)
-
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        threading.Thread(target=answer, args=(door,), daemon=True).start()
-        yield f"postgresql://me@127.0.0.1:{door.getsockname()[1]}/none"
-
-
-_MAY_IT_BE_TLS = struct.pack("!ii", 8, 80877103)
-
-
-@pytest.mark.parametrize(
-    "command", [("serve", "--port", "0"), ("worker",), ("migrate",), ("key", "create", "--role", "admin")]
-)
-def test_a_server_that_is_too_old_is_one_line(
-    old_server: str, tell: program.Tell, command: tuple[str, ...]
-) -> None:
-    """A PostgreSQL server older than 15 is refused before anything is asked of it: the line says which it takes."""
-    told = tell(*command, "--database", old_server)
-    assert (told.code, told.out, told.err.count("\n")) == (1, "", 1), told
-    assert "PostgreSQL 15 or newer" in told.err
-    assert "14.9" in told.err
 
 
 def test_output_that_nobody_reads_is_no_fault(lone_house: str) -> None:

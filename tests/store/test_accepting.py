@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import psycopg
 import pytest
 
-from heliograph import errors
 from heliograph.store import database, rows
 from tests import tables
 from tests.store import samples
@@ -138,7 +137,8 @@ def test_an_event_that_is_there_already_refuses_its_whole_commit(
 ) -> None:
     """Two events of one id cannot be: the commit that brings the second leaves nothing."""
     accept(session, [samples.event(1)])
-    with pytest.raises(Exception, match=r"(?i)unique|duplicate") as told, session.transaction() as connection:
+    # No error of ours: the caller finds the culprit by halving.
+    refusals = (sqlite3.IntegrityError, psycopg.errors.UniqueViolation)
+    with pytest.raises(refusals), session.transaction() as connection:
         session.hot.accept(connection, [samples.event(2), samples.event(1)], [])
-    assert not isinstance(told.value, errors.HeliographError), "the caller finds the culprit by halving"
     assert len(tables.rows(store, "events")) == len(tables.rows(store, "due")) == 1
