@@ -220,10 +220,10 @@ class DatabaseEncoding(HeliographError):
     status = 503
 
 
-class DatabaseServerOld(HeliographError):
-    """PostgreSQL 15 or newer is needed: upgrade the server; nothing was changed."""
+class DatabaseTooOld(HeliographError):
+    """PostgreSQL 15 or SQLite 3.35 or newer is needed: upgrade it; nothing was changed."""
 
-    code = "database_server_old"
+    code = "database_too_old"
     status = 503
 
 

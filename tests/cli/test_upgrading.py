@@ -2,10 +2,12 @@
 
 import contextlib
 import socket
+import sqlite3
 import struct
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -99,3 +101,19 @@ def test_a_server_that_is_too_old_is_one_line(
     assert (told.code, told.out, told.err.count("\n")) == (1, "", 1), told
     assert "PostgreSQL 15 or newer" in told.err
     assert "14.9" in told.err
+
+
+@pytest.mark.parametrize(
+    "command", [("serve", "--port", "0"), ("migrate",), ("key", "create", "--role", "admin")]
+)
+def test_a_library_that_is_too_old_is_one_line(
+    sqlite_url: str, tell: program.Tell, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    """A Python whose SQLite is older than 3.35 makes no file: the line says what it has, and what is needed."""
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
+    monkeypatch.setattr(sqlite3, "sqlite_version", "3.34.1")
+    told = tell(*command, "--database", sqlite_url)
+    assert (told.code, told.out, told.err.count("\n")) == (1, "", 1), told
+    assert "SQLite 3.35 or newer" in told.err
+    assert "3.34.1" in told.err
+    assert not Path(sqlite_url.removeprefix("sqlite:///")).exists()

@@ -29,6 +29,8 @@ TIME_IS = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::int8"
 _BUSY_MILLISECONDS = 5_000
 _OLDEST_SERVER = 15
 """The oldest version of PostgreSQL that the statements were tried on (docs/operations.md)."""
+_OLDEST_SQLITE = (3, 35)
+"""The first one that has RETURNING."""
 _ENGINE_CACHE, _CACHE = 24_576, 4_096
 """How much of a SQLite file each connection keeps in memory (KiB); the system keeps the rest."""
 
@@ -105,6 +107,7 @@ class Database:
         self.is_sqlite = urlsplit(url).scheme == "sqlite"
         self.path = _path_of(url) if self.is_sqlite else None
         if self.path is not None:
+            _check_sqlite()
             _prepare_folder(self.path, must_exist)
         else:
             _check_postgres(url)
@@ -264,6 +267,14 @@ def _prepare_folder(path: Path, must_exist: bool) -> None:
         ) from None
 
 
+def _check_sqlite() -> None:
+    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+        raise errors.DatabaseTooOld(
+            f"SQLite {_OLDEST_SQLITE[0]}.{_OLDEST_SQLITE[1]} or newer is needed, and this Python has"
+            f" {sqlite3.sqlite_version}: take another Python, or PostgreSQL; nothing was changed"
+        )
+
+
 def _check_postgres(url: str) -> None:
     try:
         psycopg.conninfo.conninfo_to_dict(url)
@@ -296,7 +307,7 @@ def _connect_postgres(url: str) -> psycopg.Connection[Any]:
     if connection.info.server_version < _OLDEST_SERVER * 10_000:
         version = connection.info.parameter_status("server_version")
         connection.close()
-        raise errors.DatabaseServerOld(
+        raise errors.DatabaseTooOld(
             f"PostgreSQL {_OLDEST_SERVER} or newer is needed, and the server is {version}: nothing was changed"
         )
     if connection.info.parameter_status("server_encoding") != "UTF8":
