@@ -212,9 +212,9 @@ def test_a_day_is_found_by_its_index(sqlite_url: str) -> None:
     connection.set_trace_callback(None)
     for query in looked:
         plan = " ".join(str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {query}"))
-        assert "SEARCH birthdays USING PRIMARY KEY (workspace_id=? AND partition=? AND birthday=?" in plan, (
-            plan
-        )
+        # Newer versions of SQLite say `EXISTS` of what they end at the first row.
+        by_key = "USING PRIMARY KEY (workspace_id=? AND partition=? AND birthday=?"
+        assert f"SEARCH birthdays {by_key}" in plan.replace("birthdays EXISTS", "birthdays"), plan
         assert "SCAN birthdays" not in plan
     connection.close()
     session.close()
