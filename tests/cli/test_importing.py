@@ -133,6 +133,17 @@ def test_bad_rows_are_told_and_the_rest_is_taken(house: str, tmp_path: Path, tel
         assert reason
 
 
+def test_a_row_is_called_as_nobody_who_was_deleted(
+    lone_house: str, tmp_path: Path, tell: program.Tell
+) -> None:
+    """An id of the form of the names in history is a fault of its row; the others are taken."""
+    file = tmp_path / "people.csv"
+    file.write_text("user_id,given_name\ndeleted-0123456789ab,Ana\nben,Ben\n", encoding="utf-8")
+    told = tell("import", "contacts", str(file))
+    assert (told.code, "1 contacts made" in told.out) == (0, True), told
+    assert "stands for somebody who was deleted" in file.with_name("people.csv.bad.csv").read_text()
+
+
 def test_a_line_is_counted_as_an_editor_counts(lone_house: str, tmp_path: Path, tell: program.Tell) -> None:
     """A cell of many lines does not shift the numbers of the lines after it."""
     content = 'user_id,note,email\nana,"one\ntwo",ana@example.com\n\nben,,no address\n'

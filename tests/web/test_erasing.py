@@ -383,3 +383,46 @@ def test_where_a_campaign_has_come_to_names_nobody(api: client.Client) -> None:
     api.decide()
     sweep(api)
     assert named(api, "ana-7", "old.mail@example.com") == []
+
+
+TAKEN = "deleted-0123456789ab"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "place"),
+    [
+        ("put", f"/profiles/{TAKEN}", {"profile": {}}, "user_id"),
+        ("post", f"/profiles/{TAKEN}", {"profile": {}}, "user_id"),
+        ("post", "/api/contacts", {"id": TAKEN}, "id"),
+        ("post", "/api/automation/events", {"event_type": "custom.a", "contact_id": TAKEN}, "contact_id"),
+        ("post", "/send", {"message": {"to": {"user_id": TAKEN}, "template": "t"}}, "message.to.user_id"),
+        (
+            "post",
+            "/automations/invoke",
+            {"automation": {"steps": [{"action": "delay", "duration": "1 day"}]}, "recipient": TAKEN},
+            "recipient",
+        ),
+    ],
+)
+def test_nobody_is_called_as_somebody_who_was_deleted(
+    lone_api: client.Client, method: str, path: str, body: dict[str, Any], place: str
+) -> None:
+    """An id of the form of the names in history is refused where it enters: whoever had it would count as deleted."""
+    before = tables.content(lone_api.store)
+    answer = getattr(lone_api, method)(path, body)
+    assert answer.status_code in (400, 422), answer.text
+    found = client.faults(answer)
+    assert list(found) == [place]
+    assert "stands for somebody who was deleted" in found[place]
+    assert tables.content(lone_api.store) == before
+
+
+def test_what_only_begins_like_somebody_who_was_deleted_is_an_id(lone_api: client.Client) -> None:
+    """It is the whole form alone that is refused."""
+    for user_id in (
+        "deleted-0123456789",
+        "deleted-0123456789abc",
+        "deleted-0123456789AB",
+        "x-deleted-0123456789ab",
+    ):
+        assert lone_api.put(f"/profiles/{user_id}", {"profile": {}}).status_code == 200

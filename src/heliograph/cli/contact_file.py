@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from heliograph import errors
-from heliograph.core import people
+from heliograph.core import people, pseudonyms
 
 KEY = "user_id"
 _DELIMITERS = ",;\t"
@@ -188,7 +188,7 @@ def _id_faults(user_id: str) -> list[errors.Fault]:
         return [errors.Fault(KEY, "is empty: it is the name by which you know the person")]
     if len(user_id) > people.MAX_ID or "\0" in user_id:
         return [errors.Fault(KEY, f"takes at most {people.MAX_ID} characters, none of them NUL")]
-    return []
+    return [errors.Fault(KEY, pseudonyms.RESERVED)] if pseudonyms.is_name(user_id) else []
 
 
 class Report:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from heliograph import errors
-from heliograph.core import documents, events, ids, rules, schedule
+from heliograph.core import documents, events, ids, pseudonyms, rules, schedule
 
 MOST_EVENTS = 10_000
 MOST_BYTES = 8 * 1024 * 1024
@@ -196,6 +196,8 @@ def _faults(arrival: Arrival, plain: Mapping[str, Any]) -> list[tuple[str, str]]
     ):
         if value is not None and (not 0 < len(value) <= most or "\x00" in value):
             found.append((name, f"takes a text of 1 to {most} characters, none of them NUL"))
+    if pseudonyms.is_name(arrival.contact_id):
+        found.append(("contact_id", pseudonyms.RESERVED))
     return found
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from heliograph import errors
-from heliograph.core import documents
+from heliograph.core import documents, pseudonyms
 
 LONGEST_TEXT = 255
 
@@ -59,6 +59,13 @@ class Read:
         if not documents.is_text(value, most):
             self.fault(f"{path}.{name}", f"is a text of at most {most} characters")
             return None
+        return value
+
+    def person(self, given: Mapping[str, Any], name: str, path: str, most: int) -> str | None:
+        """A field that is somebody's id, or absent."""
+        value = self.text(given, name, path, most)
+        if pseudonyms.is_name(value):
+            self.fault(f"{path}.{name}", pseudonyms.RESERVED)
         return value
 
     def milliseconds(self, given: Mapping[str, Any], name: str, path: str, most: int) -> int | None:

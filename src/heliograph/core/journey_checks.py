@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from heliograph import errors
-from heliograph.core import documents, elemental, frames, request_steps, routing_trees
+from heliograph.core import documents, elemental, frames, pseudonyms, request_steps, routing_trees
 from heliograph.core.steps import listing, profiles, sending
 
 _TEXTS = ("brand", "recipient", "template")
@@ -28,7 +28,9 @@ def context_given(given: Mapping[str, Any], inner: Mapping[str, Any] | None = No
         if value in (None, ""):
             continue
         wanted: type = str if name in _TEXTS else dict
-        if isinstance(value, str) and wanted is str and (len(value) > frames.LONGEST_NAME or "\0" in value):
+        if name == "recipient" and isinstance(value, str) and pseudonyms.is_name(value):
+            faults.append(errors.Fault(name, pseudonyms.RESERVED))
+        elif isinstance(value, str) and wanted is str and (len(value) > frames.LONGEST_NAME or "\0" in value):
             told = f"is a text of at most {frames.LONGEST_NAME} characters, none of them NUL"
             faults.append(errors.Fault(name, told))
         elif isinstance(value, wanted):

@@ -13,6 +13,8 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 _PREFIX = "deleted-"
+RESERVED = f"stands for somebody who was deleted ({_PREFIX} and 12 hexadecimal digits): call them otherwise"
+"""Why nobody is given such an id."""
 _is_name = re.compile(f"{_PREFIX}[0-9a-f]{{12}}").fullmatch
 _ADDRESSES = ("email", "phone_number")
 _NAMES = ("given_name", "family_name", "name", "nickname", "first_name", "last_name")

@@ -319,7 +319,7 @@ def _recipient(reading: courier_fields.Read, given: object, path: str) -> To | N
         reading.known(given, (*GROUPS, *TO), path)
         return _group(reading, given, groups[0], path, data, tenant)
     reading.known(given, (*TO, *GROUPS, *PROFILE), path)
-    user_id = reading.text(given, "user_id", path, people.MAX_ID)
+    user_id = reading.person(given, "user_id", path, people.MAX_ID)
     profile, secret = _profile(reading, given, path)
     preferences, asked = None, given.get("preferences")
     reading.ignored += [f"{path}.preferences.{key}" for key in lists.preferences_ignored(asked)]

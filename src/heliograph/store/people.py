@@ -14,7 +14,7 @@ import msgspec
 import sqlalchemy as sa
 
 from heliograph import errors
-from heliograph.core import documents, ids, notices, people, rules, schedule
+from heliograph.core import documents, ids, notices, people, pseudonyms, rules, schedule
 from heliograph.store import birthdays, database, definitions, departures, rows, schema, telling, workspaces
 
 _CONTACTS = schema.contacts.c
@@ -207,6 +207,8 @@ def _write(
 ) -> Contact:
     """Let a contact be like this, with its birthday, and tell who listens."""
     workspace_id, tenant_id, user_id = key
+    if stored is None and pseudonyms.is_name(user_id):
+        raise errors.InvalidInput.at("user_id", pseudonyms.RESERVED)
     partition = _partition(workspace_id, user_id)
     owner = tenant_id if stored is None else stored.tenant_id
     now = now if stored is None else schedule.later(now, stored.updated_at)

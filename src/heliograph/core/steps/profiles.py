@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from heliograph import errors
-from heliograph.core import effects, expressions, fetches, fields, frames, people, plans, tenants
+from heliograph.core import effects, expressions, fetches, fields, frames, people, plans, pseudonyms, tenants
 
 _PROFILE, _DATA = "profile", "data."
 _NAMES = ("user_id", "path", "tenant_id")
@@ -157,6 +157,8 @@ class UpdateProfile(NamedTuple):
         user_id = frames.text(value, path)
         if not 1 <= len(user_id) <= people.MAX_ID:
             raise errors.RenderFailed.at(path, f"takes 1 to {people.MAX_ID} characters")
+        if pseudonyms.is_name(user_id):
+            raise errors.RenderFailed.at(path, pseudonyms.RESERVED)
         return user_id
 
 

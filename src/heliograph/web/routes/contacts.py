@@ -9,7 +9,7 @@ import msgspec
 from litestar import get, patch, post
 
 from heliograph import errors
-from heliograph.core import conversations, documents, explain, schedule
+from heliograph.core import conversations, documents, explain, pseudonyms, schedule
 from heliograph.core import people as core_people
 from heliograph.store import listings, people, record_lists
 from heliograph.web import lists
@@ -120,6 +120,8 @@ def create_contact(request: Call) -> Contact:
     given, who = _object(request), request.principal
     faults = documents.unknown_keys(given, NewContact.__struct_fields__, "")
     fault = conversations.id_fault(given["id"]) if "id" in given else "is required"
+    if fault is None and pseudonyms.is_name(given["id"]):
+        fault = pseudonyms.RESERVED
     if fault is not None:
         faults.append(errors.Fault("id", fault))
     profile, tags = _cleaned(request, given, faults)
