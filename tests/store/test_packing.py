@@ -1,5 +1,6 @@
 """Columns as PostgreSQL's binary arrays."""
 
+import gc
 import struct
 from collections.abc import Sequence
 from typing import Any
@@ -7,8 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from psycopg.adapt import Dumper
 
-from heliograph.store import packing
+from heliograph.store import database, packing
 
 ELEMENTS: dict[type[packing.Packed], tuple[int, str | None, st.SearchStrategy[Any]]] = {
     packing.Smallints: (21, "!h", st.integers(-3, 3)),
@@ -47,3 +49,18 @@ def test_a_column_that_says_nothing_is_empty() -> None:
     assert packed[0].data == packing.pack(packing.Integers, (1, 2)).data
     assert packed[1].data == packing.pack(packing.Texts, ()).data
     assert packed[2].data == packing.pack(packing.Texts, (None, "a")).data
+
+
+def test_connections_leave_nothing_behind(ready_postgres_url: str) -> None:
+    """However many connections are opened and closed, the driver knows as many classes as after the first ones."""
+
+    def known() -> int:
+        for made in (database.Database(ready_postgres_url) for _ in range(2)):
+            made.session().close()
+            with made.reading():
+                pass
+            made.close()
+        gc.collect()
+        return len(Dumper.__subclasses__())
+
+    assert known() == known()

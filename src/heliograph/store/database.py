@@ -314,7 +314,7 @@ def _connect_postgres(url: str) -> psycopg.Connection[Any]:
         connection.close()
         raise errors.DatabaseEncoding
     # The engine's statements are used on such connections too.
-    for kind, dumper in packing.dumpers():
+    for kind, dumper in packing.DUMPERS:
         connection.adapters.register_dumper(kind, dumper)
     return connection
 

@@ -139,11 +139,6 @@ def made_of(kinds: Sequence[type[Packed]]) -> LiteralString:
     return "SELECT " + ", ".join(f"unnest(%s::{_NAMES[kind]}[])" for kind in kinds)
 
 
-def dumpers() -> list[tuple[type[Packed], type[Dumper]]]:
-    """What a connection's adapters need to know."""
-    return [(kind, _dumper(oid)) for kind, (oid, _, _) in _KINDS.items()]
-
-
 def _dumper(array_oid: int) -> type[Dumper]:
     class PackedDumper(Dumper):
         """Hands the bytes over as they are."""
@@ -156,3 +151,9 @@ def _dumper(array_oid: int) -> type[Dumper]:
             return obj.data
 
     return PackedDumper
+
+
+DUMPERS: tuple[tuple[type[Packed], type[Dumper]], ...] = tuple(
+    (kind, _dumper(oid)) for kind, (oid, _, _) in _KINDS.items()
+)
+"""What a connection's adapters need to know: made once, because the driver never forgets a class that it was shown."""

@@ -67,7 +67,7 @@ def connect(url: str) -> Connection:
         prepare_threshold=2,
         **LINE,
     )
-    for kind, dumper in packing.dumpers():
+    for kind, dumper in packing.DUMPERS:
         connection.adapters.register_dumper(kind, dumper)
     connection.adapters.register_loader("uuid", _Identity)
     return connection
