@@ -100,6 +100,8 @@ class House:
         self.hot.moments = list(moments)
         while not self._ended():
             pass
+        # Moments that nobody came to are not those of the next day's beginning.
+        self.hot.moments = []
 
     def _ended(self) -> bool:
         """A process that starts, and works until it has nothing left to do or is killed."""
