@@ -85,7 +85,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     backtests_at_once: int = 1
     """How many backtests may run at once for the clients of a web process; each takes half of a core, at most."""
     pool_size: int = 4
-    """Database connections a web process keeps for reading and management."""
+    """Database connections a process has for reading and management: twice as many while many ask."""
     log_level: str = "info"
     """What is logged: debug, info, warning, error."""
 

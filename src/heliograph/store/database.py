@@ -295,8 +295,9 @@ def _engine(database: Database, pool_size: int) -> sa.Engine:
     return sa.create_engine(
         "postgresql+psycopg://",
         creator=lambda: _connect_postgres(database.url),
-        pool_size=pool_size,
-        max_overflow=pool_size,
+        # What is opened when many ask stays open: to begin a session costs as much as several requests.
+        pool_size=2 * pool_size,
+        max_overflow=0,
         pool_pre_ping=True,
     )
 
