@@ -12,6 +12,7 @@ import structlog
 
 from heliograph import app, channels, errors, settings, testing
 from heliograph.core import control, rules
+from heliograph.engine import deliver
 from heliograph.store import automations, database, delivery_proof, people, workspaces
 from tests import tables
 
@@ -265,9 +266,10 @@ class Slow:
 
 
 def test_an_engine_that_is_stopped_while_its_database_is_away_ends_soon(
-    ready_postgres_url: str,
+    ready_postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It waits some seconds for its answers to be stored, begins nothing more, and says what others go on with."""
+    monkeypatch.setattr(deliver, "_AWAY", 0.5)
     workspace_id = furnish(ready_postgres_url, 20)
     cut, loops = asyncio.Event(), list[asyncio.AbstractEventLoop]()
 
@@ -276,7 +278,11 @@ def test_an_engine_that_is_stopped_while_its_database_is_away_ends_soon(
             let_in(ready_postgres_url, is_let_in=False)
             loops[0].call_soon_threadsafe(cut.set)
 
-    way = Slow(begun, lambda: engine.app.handover.is_refused)
+    def rests() -> bool:
+        # Not before: until it is told to end it goes on as long as it may.
+        return all(lane._is_resting for lane in engine.app._delivery._ways.lanes)  # type: ignore[union-attr]
+
+    way = Slow(begun, rests)
     engine = Engine(ready_postgres_url, way, lease_seconds=300)
     engine.workspace_id = workspace_id
 
