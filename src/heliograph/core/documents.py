@@ -29,7 +29,7 @@ MAX_DEPTH = 64
 MAX_FAULTS = 100
 """How many faults one answer lists."""
 
-_SHOWN = 64
+SHOWN = 64
 """How many characters of somebody's key or word a message repeats."""
 
 _SPACE = b" \t\r\n"
@@ -157,7 +157,9 @@ def _explained(body: bytes, limit: int, refusal: str) -> errors.HeliographError:
     try:
         found = faults(_lenient(text), limit_depth=limit)
     except json.JSONDecodeError as fault:
-        return errors.MalformedJson(f"line {fault.lineno}, column {fault.colno}: {_lowered(fault.msg)}")
+        return errors.MalformedJson(
+            f"line {fault.lineno}, column {fault.colno}: {refusals.lowered(fault.msg)}"
+        )
     except RecursionError:
         found = [errors.Fault(_deep_place(text, limit), _too_deep(limit))]
     if found:
@@ -253,14 +255,14 @@ def below(path: str, key: str | int) -> str:
     """The path of what stands under `key` (an object's key or an array's index) at `path`."""
     if isinstance(key, int):
         return f"{path}[{key}]"
-    if not _PLAIN_KEY.fullmatch(key) or len(key) > _SHOWN or _is_torn(key):
+    if not _PLAIN_KEY.fullmatch(key) or len(key) > SHOWN or _is_torn(key):
         return f"{path}[{_quoted(key)}]"
     return f"{path}.{key}" if path else key
 
 
 def _quoted(word: str) -> str:
     """The word in quotes, safe to print wherever it came from, and not longer than a message bears."""
-    return json.dumps(word if len(word) <= _SHOWN else word[:_SHOWN] + "…", ensure_ascii=_is_torn(word))
+    return json.dumps(word if len(word) <= SHOWN else word[:SHOWN] + "…", ensure_ascii=_is_torn(word))
 
 
 def fault_of(refusal: msgspec.ValidationError, path: str = "") -> errors.Fault:
@@ -350,9 +352,5 @@ def unknown(kind: str, word: str, known: Iterable[str]) -> str:
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that this one was probably meant to be, or None."""
     lowered = {other.lower(): other for other in known}
-    close = difflib.get_close_matches(word[:_SHOWN].lower(), lowered, n=1)
+    close = difflib.get_close_matches(word[:SHOWN].lower(), lowered, n=1)
     return lowered[close[0]] if close else None
-
-
-def _lowered(message: str) -> str:
-    return message[:1].lower() + message[1:]

@@ -33,15 +33,17 @@ def plainly(said: str) -> str:
         wanted = " or ".join(_KINDS.get(one, one) for one in found["wanted"].split(" | "))
         return f"takes {wanted}, not {_KINDS.get(found['got'], found['got'])}"
     if found := _BOUND.fullmatch(said):
-        return f"takes {_KINDS[found['kind']]} of {_BOUNDS[found['sign']]} {_number(found['bound'])}"
+        bound = found["bound"].removesuffix(".0")
+        return f"takes {_KINDS[found['kind']]} of {_BOUNDS[found['sign']]} {bound}"
     if found := _LENGTH.fullmatch(said):
         one = _COUNTED[found["kind"]]
         return f"takes {_BOUNDS[found['sign']]} {found['bound']} {one}{'' if found['bound'] == '1' else 's'}"
+    return lowered(said)
+
+
+def lowered(said: str) -> str:
+    """A sentence of somebody else's, to go on after a colon."""
     return said[:1].lower() + said[1:]
-
-
-def _number(written: str) -> str:
-    return written.removesuffix(".0")
 
 
 def wanted(kind: Any) -> str | None:

@@ -28,8 +28,6 @@ SCOPE_KEY, METHOD_KEY = "heliograph", "heliograph_method"
 IGNORED = "Heliograph-Ignored"
 _MOST_PARAMETERS = 100
 _MOST_IGNORED, _LONGEST_IGNORED = 100, 4_000
-_SHOWN = 64
-"""So many characters of what was given are said again."""
 
 
 class Content(NamedTuple):
@@ -139,8 +137,8 @@ class Call(Request[None, None, State]):
         self, kind: type[Query], several: frozenset[str] = frozenset(), *, is_blank_nothing: bool = False
     ) -> tuple[Query, list[str]]:
         given = _joined(_parameters(self.scope["query_string"]), several)
-        fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
-        strangers = sorted({name for name, _ in given if name not in fields})
+        kinds = _kinds(kind)
+        strangers = sorted({name for name, _ in given if name not in kinds})
         values: dict[str, Any] = {}
         faults = []
         for name, text in given:
@@ -154,10 +152,9 @@ class Call(Request[None, None, State]):
                 faults.append(errors.Fault(name, "holds a NUL character"))
                 continue
             try:
-                # Whoever writes `null` here would be given everything.
-                values[name] = msgspec.convert(text, refusals.given(fields[name].type), strict=False)
+                values[name] = msgspec.convert(text, kinds[name], strict=False)
             except msgspec.ValidationError as refusal:
-                faults.append(errors.Fault(name, _query_fault(name, text, fields[name].type, refusal)))
+                faults.append(errors.Fault(name, _query_fault(name, text, kinds[name], refusal)))
         if faults:
             raise errors.InvalidQuery(faults=faults)
         return msgspec.convert(values, kind), strangers
@@ -209,12 +206,20 @@ def _joined(given: list[tuple[str, str]], several: frozenset[str]) -> list[tuple
     return [*lists.items(), *(one for one in given if one[0] not in several)]
 
 
+@functools.cache
+def _kinds(query: type[msgspec.Struct]) -> dict[str, Any]:
+    """The type of each parameter of a query where it is given: whoever writes `null` would be given everything."""
+    return {field.encode_name: refusals.given(field.type) for field in msgspec.structs.fields(query)}
+
+
 def _query_fault(name: str, text: str, kind: Any, refusal: msgspec.ValidationError) -> str:
     words = documents.choices(kind)
     if words:
         return errors.unknown(name, text, words)
-    wanted = refusals.wanted(refusals.given(kind))
-    return documents.fault_of(refusal).message if wanted is None else f"takes {wanted}, not {text[:_SHOWN]!r}"
+    wanted = refusals.wanted(kind)
+    if wanted is None:
+        return documents.fault_of(refusal).message
+    return f"takes {wanted}, not {text[: documents.SHOWN]!r}"
 
 
 def ignored_header(names: Sequence[str]) -> dict[str, str]:

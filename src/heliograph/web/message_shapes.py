@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from heliograph.core import requests, timeouts
-from heliograph.core.people import MAX_ID
+from heliograph.core import people, requests, timeouts
+from heliograph.core.elemental import reading
 
 _Meta = msgspec.Meta
 _Milliseconds = Annotated[int, _Meta(ge=0, le=timeouts.LONGEST, description="Milliseconds.")]
@@ -41,7 +41,7 @@ class MessageRecipient(msgspec.Struct, kw_only=True):
     Keys of a profile, whole in `profile` or beside it, win over what is stored, and are not stored.
     """
 
-    user_id: Annotated[str, _Meta(max_length=MAX_ID)] | None = None
+    user_id: Annotated[str, _Meta(max_length=people.MAX_ID)] | None = None
     list_id: str | None = None
     list_pattern: Annotated[str, _Meta(examples=["news.*"])] | None = None
     audience_id: str | None = None
@@ -77,7 +77,7 @@ class Content(msgspec.Struct, kw_only=True):
 
     title: str | None = None
     body: str | None = None
-    version: Annotated[str, _Meta(examples=["2022-01-01"])] | None = None
+    version: Annotated[str, _Meta(examples=[reading.VERSION])] | None = None
     elements: list[dict[str, Any]] | None = None
 
 

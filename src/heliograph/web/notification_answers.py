@@ -12,6 +12,7 @@ import msgspec
 
 from heliograph import errors
 from heliograph.core import message_templates
+from heliograph.core.elemental import reading
 from heliograph.core.message_templates import Said
 from heliograph.store import templates as stored
 from heliograph.web import paging as pages
@@ -52,7 +53,7 @@ class Elemental(msgspec.Struct):
     """What it says, by elements such as `{"type": "text", "content": "Hello {name}"}`."""
 
     elements: list[dict[str, Any]]
-    version: str = "2022-01-01"
+    version: str = reading.VERSION
 
 
 class Email(msgspec.Struct, omit_defaults=True, rename={"sender": "from"}):
