@@ -133,6 +133,10 @@ class Call(Request[None, None, State]):
         """Raises errors.InvalidQuery where there is a query: this path takes none."""
         self.read_query(_NoQuery)
 
+    def ignore_query(self) -> list[str]:
+        """The parameters of a query that were passed over, because this path takes none."""
+        return self.read_courier_query(_NoQuery)[1]
+
     def _query(
         self, kind: type[Query], several: frozenset[str] = frozenset(), *, is_blank_nothing: bool = False
     ) -> tuple[Query, list[str]]:

@@ -1,4 +1,4 @@
-"""What routes of Courier's family share: their bodies, and keys that make a request unique.
+"""What routes of Courier's family share: their bodies, words of preferences, and keys that make a request unique.
 
 Law: what a body says and nobody knows is passed over and named in `Heliograph-Ignored` (engine.md E29).
 """
@@ -6,17 +6,22 @@ Law: what a body says and nobody knows is passed over and named in `Heliograph-I
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from heliograph import errors
-from heliograph.core import requests
+from heliograph.core import consent, requests
 from heliograph.web import auth
 from heliograph.web.calls import Call
 
 ContentChange = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """Content to what it is to be."""
+TopicStatus = Literal["OPTED_IN", "OPTED_OUT", "REQUIRED"]
+"""What is said of a topic."""
+ChannelClass = Literal["direct_message", "email", "push", "sms", "webhook", "inbox"]
+"""What preferences and caps call channels."""
+assert (TopicStatus.__args__, ChannelClass.__args__) == (consent.STATUSES, consent.CLASSES)  # type: ignore[attr-defined]
 
 
 def body(request: Call, kind: type[msgspec.Struct]) -> tuple[dict[str, Any], list[str]]:

@@ -6,14 +6,15 @@ Law: every fault is found with its place; what nobody knows is passed over and n
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from litestar import Response
 
 from heliograph import errors
 from heliograph.core import documents, lists
-from heliograph.web.calls import Call, ignored_header
+from heliograph.web import courier
+from heliograph.web.calls import ignored_header
 
 _LONGEST_ID, _MOST = 255, 50_000
 
@@ -21,7 +22,7 @@ _LONGEST_ID, _MOST = 255, 50_000
 class Preference(msgspec.Struct):
     """What somebody prefers for a notification or a category."""
 
-    status: Literal["OPTED_IN", "OPTED_OUT", "REQUIRED"]
+    status: courier.TopicStatus
     rules: list[dict[str, Any]] | None = None
     channel_preferences: list[dict[str, Any]] | None = None
 
@@ -31,15 +32,6 @@ class Preferences(msgspec.Struct):
 
     categories: dict[str, Preference] | None = None
     notifications: dict[str, Preference] | None = None
-
-
-class NoQuery(msgspec.Struct):
-    """Nothing."""
-
-
-def no_query(request: Call) -> list[str]:
-    """The parameters that were passed over."""
-    return request.read_courier_query(NoQuery)[1]
 
 
 def listed(

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 import msgspec
 
 from heliograph.core import consent
-
-Status = Literal["OPTED_IN", "OPTED_OUT", "REQUIRED"]
-ChannelClass = Literal["direct_message", "email", "push", "sms", "webhook", "inbox"]
+from heliograph.web import courier
 
 
 class DefaultBody(msgspec.Struct, kw_only=True):
     """What is taken to be said of a topic by the tenant's people who said nothing."""
 
-    status: Status
+    status: courier.TopicStatus
     has_custom_routing: bool | None = None
-    custom_routing: list[ChannelClass] | None = None
+    custom_routing: list[courier.ChannelClass] | None = None
 
 
 class DefaultItemBody(DefaultBody, kw_only=True):
@@ -37,9 +34,9 @@ class DefaultItem(msgspec.Struct, kw_only=True):
     """A topic, and what is taken to be said of it."""
 
     id: str
-    status: Status
+    status: courier.TopicStatus
     has_custom_routing: bool
-    custom_routing: list[ChannelClass]
+    custom_routing: list[courier.ChannelClass]
 
 
 class DefaultItems(msgspec.Struct):

@@ -6,7 +6,6 @@ import msgspec
 from litestar import Response, post
 
 from heliograph.core import access_tokens
-from heliograph.web import subscribers
 from heliograph.web.calls import Call, ignored_header, in_thread
 
 TAG = "Access tokens"
@@ -31,7 +30,7 @@ class Issued(msgspec.Struct):
 @in_thread
 def issue_token(request: Call) -> Response[Issued]:
     """Issue a token with which a person's own device asks for their preferences and devices, for a while."""
-    passed_over, services = subscribers.no_query(request), request.services
+    passed_over, services = request.ignore_query(), request.services
     given = request.read_object()
     grant, strange = access_tokens.define(given, request.principal.key_id, services.now())
     passed_over += [*strange, *(given.keys() - {"scope", "expires_in"})]

@@ -93,7 +93,7 @@ def list_audiences(request: Call) -> Response[AudiencePage]:
 @in_thread
 def read_audience(request: Call) -> Response[Audience]:
     """Read an audience."""
-    ignored = subscribers.no_query(request)
+    ignored = request.ignore_query()
     return Response(_shown(_there(request)), headers=ignored_header(ignored))
 
 
@@ -101,7 +101,7 @@ def read_audience(request: Call) -> Response[Audience]:
 @in_thread
 def put_audience(request: Call) -> Response[Put]:
     """Create an audience, or change what is given of it."""
-    ignored, given, who = subscribers.no_query(request), request.read_object(), request.principal
+    ignored, given, who = request.ignore_query(), request.read_object(), request.principal
     identity = request.part("audience_id")
     if fault := _id_fault(identity):
         raise errors.InvalidInput.at("audience_id", fault)
@@ -130,7 +130,7 @@ def put_audience(request: Call) -> Response[Put]:
 @in_thread
 def delete_audience(request: Call) -> Response[None]:
     """Delete an audience."""
-    ignored, who = subscribers.no_query(request), request.principal
+    ignored, who = request.ignore_query(), request.principal
     with request.services.database.writing() as connection:
         if not stored.delete(connection, who.workspace_id, who.tenant_id, request.part("audience_id")):
             raise _nowhere(request)

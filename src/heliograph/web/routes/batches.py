@@ -28,10 +28,6 @@ _STATUSES = {
 }
 
 
-class NoQuery(msgspec.Struct):
-    """Nothing."""
-
-
 class BatchesQuery(msgspec.Struct):
     """Which batches are listed."""
 
@@ -101,7 +97,7 @@ def list_batches(request: Call) -> Response[Batches]:
 @in_thread
 def read_batch(request: Call) -> Response[OpenBatch]:
     """Read one batch; one whose owner has its items is gone."""
-    _, ignored = request.read_courier_query(NoQuery)
+    ignored = request.ignore_query()
     with request.services.database.reading() as connection:
         return Response(_told(_found(request, connection)), headers=ignored_header(ignored))
 
@@ -110,7 +106,7 @@ def read_batch(request: Call) -> Response[OpenBatch]:
 @in_thread
 def release_batch(request: Call) -> Response[OpenBatch]:
     """Release a batch now: its owner goes on with the items that are there, and what comes later opens the next."""
-    _, ignored = request.read_courier_query(NoQuery)
+    ignored = request.ignore_query()
     with request.services.database.writing() as connection:
         batch = _found(request, connection)
         if batch.state in (batches.State.OPEN, batches.State.HELD):

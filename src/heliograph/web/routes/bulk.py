@@ -27,10 +27,6 @@ JobStatus = Literal["CREATED", "PROCESSING", "COMPLETED", "ERROR"]
 UserStatus = Literal["PENDING", "ENQUEUED", "ERROR"]
 
 
-class NoQuery(msgspec.Struct):
-    """Nothing."""
-
-
 class BulkMessage(msgspec.Struct, kw_only=True):
     """What a job sends."""
 
@@ -121,7 +117,7 @@ class BulkUserPage(msgspec.Struct):
 @in_thread
 def create_job(request: Call) -> Response[BulkCreated]:
     """Make a job: what it says; whom it is for comes next."""
-    _, ignored = request.read_courier_query(NoQuery)
+    ignored = request.ignore_query()
     services, who = request.services, request.principal
     made = bulk.define(request.read_object(), services.settings.default_region or None)
     said = courier.bound(made.said, who)
@@ -144,7 +140,7 @@ def create_job(request: Call) -> Response[BulkCreated]:
 @in_thread
 def add_users(request: Call) -> Response[BulkAdded]:
     """Add users to a job that does not run yet."""
-    _, ignored = request.read_courier_query(NoQuery)
+    ignored = request.ignore_query()
     services = request.services
     found, strangers = bulk.users(request.read_object(), services.settings.default_region or None)
     for one in found:
@@ -165,7 +161,7 @@ def add_users(request: Call) -> Response[BulkAdded]:
 @in_thread
 def run_job(request: Call) -> Response[None]:
     """Send the job's message to each of its users; a job that runs already goes on as it is."""
-    _, ignored = request.read_courier_query(NoQuery)
+    ignored = request.ignore_query()
     with request.services.database.writing() as connection:
         job = _there(request, connection)
         if job.state == bulk.State.ERROR:
@@ -179,7 +175,7 @@ def run_job(request: Call) -> Response[None]:
 @in_thread
 def read_job(request: Call) -> Response[OneBulkJob]:
     """Read how a job stands."""
-    _, ignored = request.read_courier_query(NoQuery)
+    ignored = request.ignore_query()
     with request.services.database.reading() as connection:
         job = _there(request, connection)
     told = BulkJob(

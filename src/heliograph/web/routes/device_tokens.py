@@ -79,7 +79,7 @@ class TokenList(msgspec.Struct):
 @in_thread
 def list_tokens(request: Call) -> Response[TokenList]:
     """List somebody's devices."""
-    passed_over = subscribers.no_query(request)
+    passed_over = request.ignore_query()
     with request.services.database.reading() as connection:
         found = store.listed(connection, _whose(request))
     return Response(TokenList([_told(one) for one in found]), headers=ignored_header(passed_over))
@@ -89,7 +89,7 @@ def list_tokens(request: Call) -> Response[TokenList]:
 @in_thread
 def put_tokens(request: Call) -> Response[None]:
     """Register several devices; one that is there already says what is given now."""
-    passed_over = subscribers.no_query(request)
+    passed_over = request.ignore_query()
     given = request.read_object() if request.content.body else {}
     listed = given.get("tokens")
     if not isinstance(listed, list) or not 1 <= len(listed) <= device_tokens.MOST:
@@ -114,7 +114,7 @@ def put_tokens(request: Call) -> Response[None]:
 @in_thread
 def read_token(request: Call) -> Response[DeviceToken]:
     """Read one of somebody's devices."""
-    passed_over = subscribers.no_query(request)
+    passed_over = request.ignore_query()
     with request.services.database.reading() as connection:
         found = {one.text: one for one in store.listed(connection, _whose(request))}
     text = request.part("token")
@@ -127,7 +127,7 @@ def read_token(request: Call) -> Response[DeviceToken]:
 @in_thread
 def put_token(request: Call) -> Response[None]:
     """Register a device: push messages go there from now on."""
-    passed_over, text, given = subscribers.no_query(request), request.part("token"), request.read_object()
+    passed_over, text, given = request.ignore_query(), request.part("token"), request.read_object()
     fault = device_tokens.token_fault(text)
     if fault or given.get("token", text) != text:
         raise errors.InvalidInput.at("token", fault or "is another one than in the path")
@@ -140,7 +140,7 @@ def put_token(request: Call) -> Response[None]:
 @in_thread
 def patch_token(request: Call) -> Response[None]:
     """Change what is known of a device, by a JSON Patch."""
-    passed_over, text, given = subscribers.no_query(request), request.part("token"), request.read_object()
+    passed_over, text, given = request.ignore_query(), request.part("token"), request.read_object()
     operations = patches.check(given.get("patch"), "patch")
 
     def changed(before: Mapping[str, store.Stored]) -> Mapping[str, device_tokens.Token]:
@@ -156,7 +156,7 @@ def patch_token(request: Call) -> Response[None]:
 @in_thread
 def delete_token(request: Call) -> Response[None]:
     """Forget a device."""
-    passed_over, text = subscribers.no_query(request), request.part("token")
+    passed_over, text = request.ignore_query(), request.part("token")
 
     def changed(before: Mapping[str, store.Stored]) -> Mapping[str, None]:
         if text not in before:

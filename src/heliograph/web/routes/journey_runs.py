@@ -34,10 +34,6 @@ _RUN = "/automations/runs/{run_id:str}"
 _MOST_RUNS, _USUAL_RUNS = 50, 20
 
 
-class NoQuery(msgspec.Struct):
-    """Nothing."""
-
-
 class RunsQuery(msgspec.Struct):
     """Which runs are listed."""
 
@@ -112,7 +108,7 @@ def list_journey_runs(request: Call) -> Response[Runs]:
 @in_thread
 def read_journey_run(request: Call) -> Response[JourneyRun]:
     """Read one run."""
-    _, ignored = request.read_courier_query(NoQuery)
+    ignored = request.ignore_query()
     return Response(_told(_stored(request)), headers=ignored_header(ignored))
 
 
@@ -120,7 +116,7 @@ def read_journey_run(request: Call) -> Response[JourneyRun]:
 @in_thread
 def list_run_steps(request: Call) -> Response[Steps]:
     """List the steps of a run: what became of each, and why."""
-    _, ignored = request.read_courier_query(NoQuery)
+    ignored = request.ignore_query()
     found = _stored(request)
     records = runs.read(found.run.state)
     sent = [
@@ -165,7 +161,7 @@ def cancel_run(request: Call) -> Response[Canceled]:
 
     A run that has ended stays as it is.
     """
-    _, ignored = request.read_courier_query(NoQuery)
+    ignored = request.ignore_query()
     before, services = _stored(request), request.services
     key, partition = (before.run.workspace_id, before.run.id), before.start.partition
     with services.database.writing() as connection:

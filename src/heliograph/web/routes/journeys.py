@@ -27,10 +27,6 @@ _NOTHING_TO_RUN = "Either an ad hoc automation or valid templateId is required."
 _AUTOMATION = ("steps", "cancelation_token", "cancelationToken")
 
 
-class NoQuery(msgspec.Struct):
-    """Nothing."""
-
-
 class ListQuery(msgspec.Struct):
     """Which journeys are listed."""
 
@@ -127,7 +123,7 @@ class Invoked(msgspec.Struct):
 @in_thread
 def invoke_ad_hoc(request: Call) -> Response[Invoked]:
     """Run steps of one's own."""
-    _, ignored = request.read_courier_query(NoQuery)
+    ignored = request.ignore_query()
     given = _body(request)
     automation = given.get("automation")
     if not isinstance(automation, dict):
@@ -156,7 +152,7 @@ def invoke_ad_hoc(request: Call) -> Response[Invoked]:
 @in_thread
 def invoke_template(request: Call) -> Response[Invoked]:
     """Run a journey, by its id or its alias."""
-    _, ignored = request.read_courier_query(NoQuery)
+    ignored = request.ignore_query()
     given, who, name = _body(request), request.principal, request.part("template_id")
     evaluator, now = request.services.evaluator, request.services.now()
     context = journey_checks.context_given(given)
@@ -235,7 +231,7 @@ def _cursor(query: ListQuery) -> int:
 @in_thread
 def put_template(request: Call) -> Response[Template]:
     """Make a journey, or change it: runs that have begun keep the version with which they did."""
-    _, ignored = request.read_courier_query(NoQuery)
+    ignored = request.ignore_query()
     identity, given, who = request.part("template_id"), request.read_object(), request.principal
     if not 1 <= len(identity) <= _MOST_ID:
         raise errors.InvalidInput.at("id", f"takes 1 to {_MOST_ID} characters")
@@ -255,7 +251,7 @@ def put_template(request: Call) -> Response[Template]:
 @in_thread
 def read_template(request: Call) -> Response[Template]:
     """Read a journey, by its id or its alias."""
-    _, ignored = request.read_courier_query(NoQuery)
+    ignored = request.ignore_query()
     who, name = request.principal, request.part("template_id")
     with request.services.database.reading() as connection:
         found = _there(store.find(connection, who.workspace_id, who.tenant_id, name), name)
@@ -266,7 +262,7 @@ def read_template(request: Call) -> Response[Template]:
 @in_thread
 def list_template_versions(request: Call) -> Response[Versions]:
     """List every version of a journey, newest first."""
-    _, ignored = request.read_courier_query(NoQuery)
+    ignored = request.ignore_query()
     who, name = request.principal, request.part("template_id")
     with request.services.database.reading() as connection:
         found = _there(store.find(connection, who.workspace_id, who.tenant_id, name), name)

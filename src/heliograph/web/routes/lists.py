@@ -1,4 +1,4 @@
-"""Lists and who is on them: `/lists`, `/profiles/{user_id}/lists`, in Courier's shape (courier-wire 2.1)."""
+"""Lists: `/lists`, in Courier's shape (courier-wire 2.1); who is on them is said in subscriptions.py."""
 
 from __future__ import annotations
 
@@ -18,9 +18,7 @@ from heliograph.web.calls import Call, ignored_header, in_thread
 _Paging = paging.Paging
 TAG = "Lists"
 _ONE = "/lists/{list_id:str}"
-_SUBSCRIPTIONS = f"{_ONE}/subscriptions"
-_OF_PROFILE = "/profiles/{user_id:str}/lists"
-_LONGEST_ID, _LONGEST_NAME, _MOST = 255, 255, 50_000
+_LONGEST_NAME = 255
 
 
 # ── what is asked and answered ──────────────────────────────────────────────────────────────────────
@@ -84,7 +82,7 @@ def list_lists(request: Call) -> Response[ListPage]:
 @in_thread
 def read_list(request: Call) -> Response[List]:
     """Read a list."""
-    ignored = subscribers.no_query(request)
+    ignored = request.ignore_query()
     return Response(_list(_there(request)), headers=ignored_header(ignored))
 
 
@@ -92,7 +90,7 @@ def read_list(request: Call) -> Response[List]:
 @in_thread
 def put_list(request: Call) -> Response[None]:
     """Create a list, or replace its name and preferences; who is on it stays."""
-    ignored, given, who = subscribers.no_query(request), request.read_object(), request.principal
+    ignored, given, who = request.ignore_query(), request.read_object(), request.principal
     list_id = core_lists.check_id(request.part("list_id"), "list_id")
     name = given.get("name")
     faults = []
@@ -118,7 +116,7 @@ def put_list(request: Call) -> Response[None]:
 @in_thread
 def delete_list(request: Call) -> Response[None]:
     """Delete a list, which can be restored; date automations that put people on it are paused."""
-    ignored, who, now = subscribers.no_query(request), request.principal, request.services.now()
+    ignored, who, now = request.ignore_query(), request.principal, request.services.now()
     with request.services.database.writing() as connection:
         gone = stored.delete(connection, who.workspace_id, who.tenant_id, request.part("list_id"), now)
         if gone is None:
@@ -132,7 +130,7 @@ def delete_list(request: Call) -> Response[None]:
 @in_thread
 def restore_list(request: Call) -> Response[None]:
     """Bring a deleted list back, with its subscribers."""
-    ignored, who = subscribers.no_query(request), request.principal
+    ignored, who = request.ignore_query(), request.principal
     with request.services.database.writing() as connection:
         if not stored.restore(
             connection, who.workspace_id, who.tenant_id, request.part("list_id"), request.services.now()

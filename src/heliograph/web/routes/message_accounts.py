@@ -25,10 +25,6 @@ class HistoryQuery(msgspec.Struct):
     type: str | None = None
 
 
-class NoQuery(msgspec.Struct):
-    """Nothing."""
-
-
 class Block(msgspec.Struct):
     """A paragraph."""
 
@@ -71,7 +67,7 @@ class History(msgspec.Struct):
 @in_thread
 def read_output(request: Call) -> Response[Outputs]:
     """Read what a message says, as it is or was rendered for its channel."""
-    _, ignored = request.read_courier_query(NoQuery)
+    ignored = request.ignore_query()
     sent, made = _rendered(request)
     if made is None:
         return Response(Outputs([]), headers=ignored_header(ignored))

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import msgspec
 from litestar import Response, get
 
 from heliograph import errors
 from heliograph.core import consent, ids, schedule
 from heliograph.store import consent_changes
-from heliograph.web import moments, paging
+from heliograph.web import courier, moments, paging
 from heliograph.web.calls import Call, ignored_header, in_thread
 
 TAG = "Preferences"
 _Paging = paging.Paging
 _USUAL, _MOST = 25, 100
-
-Status = Literal["OPTED_IN", "OPTED_OUT", "REQUIRED"]
-ChannelClass = Literal["direct_message", "email", "push", "sms", "webhook", "inbox"]
 
 
 class LogsQuery(msgspec.Struct):
@@ -37,9 +32,9 @@ class LogsQuery(msgspec.Struct):
 class PreferenceValue(msgspec.Struct, kw_only=True):
     """What was said of a topic."""
 
-    status: Status
+    status: courier.TopicStatus
     has_custom_routing: bool
-    custom_routing: list[ChannelClass]
+    custom_routing: list[courier.ChannelClass]
 
 
 class PreferenceChange(PreferenceValue, kw_only=True, omit_defaults=True):

@@ -13,10 +13,6 @@ from heliograph.web.calls import Call, ignored_header, in_thread
 TAG = "Preference sections"
 
 
-class NoQuery(msgspec.Struct):
-    """Nothing."""
-
-
 class PageBody(msgspec.Struct):
     """What the page says beside its sections and topics."""
 
@@ -43,7 +39,7 @@ class PublishedPage(msgspec.Struct):
 @in_thread
 def publish_preferences(request: Call) -> Response[PublishedPage]:
     """Let people see the sections and topics as they stand now; later changes are shown when they are published."""
-    _, ignored = request.read_courier_query(NoQuery)
+    ignored = request.ignore_query()
     courier.refuse_tenants(request)
     given = request.read_object() if request.content.body.strip() else {}
     who, page = request.principal, preference_topics.define_page(given)

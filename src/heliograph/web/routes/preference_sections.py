@@ -21,13 +21,7 @@ _SECTION = f"{_SECTIONS}/{{section_id:str}}"
 _TOPICS = f"{_SECTION}/topics"
 _TOPIC = f"{_TOPICS}/{{topic_id:str}}"
 
-Status = Literal["OPTED_IN", "OPTED_OUT", "REQUIRED"]
-ChannelClass = Literal["direct_message", "email", "push", "sms", "webhook", "inbox"]
 Allowed = Literal["snooze", "channel_preferences"]
-
-
-class NoQuery(msgspec.Struct):
-    """Nothing."""
 
 
 class SectionBody(msgspec.Struct, kw_only=True):
@@ -38,19 +32,19 @@ class SectionBody(msgspec.Struct, kw_only=True):
     """The id of a new section, where it is to have one of your own."""
     description: str | None = None
     has_custom_routing: bool | None = None
-    routing_options: list[ChannelClass] | None = None
+    routing_options: list[courier.ChannelClass] | None = None
 
 
 class TopicBody(msgspec.Struct, kw_only=True):
     """What is said of a topic."""
 
     name: str
-    default_status: Status
+    default_status: courier.TopicStatus
     """What is taken to be said by whoever said nothing of it; nobody can refuse what is REQUIRED."""
     id: str | None = None
     """The id of a new topic, where it is to have one of your own."""
     description: str | None = None
-    routing_options: list[ChannelClass] | None = None
+    routing_options: list[courier.ChannelClass] | None = None
     """The channels on which it goes to whoever said nothing; all where it is empty."""
     allowed_preferences: list[Allowed] | None = None
     include_unsubscribe_header: bool | None = None
@@ -63,8 +57,8 @@ class SectionTopic(msgspec.Struct, kw_only=True):
     id: str
     name: str
     description: str | None
-    default_status: Status
-    routing_options: list[ChannelClass]
+    default_status: courier.TopicStatus
+    routing_options: list[courier.ChannelClass]
     allowed_preferences: list[Allowed]
     include_unsubscribe_header: bool
     topic_data: dict[str, Any]
@@ -81,7 +75,7 @@ class Section(msgspec.Struct, kw_only=True):
     name: str
     description: str | None
     has_custom_routing: bool
-    routing_options: list[ChannelClass]
+    routing_options: list[courier.ChannelClass]
     topics: list[SectionTopic]
     created: str
     creator: str | None
@@ -108,7 +102,7 @@ class SectionTopics(msgspec.Struct):
 @in_thread
 def list_sections(request: Call) -> Response[Sections]:
     """List the sections with their topics."""
-    ignored = _no_query(request)
+    ignored = request.ignore_query()
     with request.services.database.reading() as connection:
         found = stored.sections(connection, request.principal.workspace_id)
         topics = stored.topics(connection, request.principal.workspace_id)
@@ -126,7 +120,7 @@ def create_section(request: Call) -> Response[Section]:
 @in_thread
 def read_section(request: Call) -> Response[Section]:
     """Read a section with its topics."""
-    ignored = _no_query(request)
+    ignored = request.ignore_query()
     with request.services.database.reading() as connection:
         found = _there(request, connection)
         topics = stored.topics(connection, request.principal.workspace_id)
@@ -144,7 +138,7 @@ def replace_section(request: Call) -> Response[Section]:
 @in_thread
 def delete_section(request: Call) -> Response[None]:
     """Delete a section that has no topics."""
-    ignored, workspace_id = _no_query(request), _whole_workspace(request)
+    ignored, workspace_id = request.ignore_query(), _whole_workspace(request)
     with request.services.database.writing() as connection:
         if not stored.delete_section(connection, workspace_id, request.part("section_id")):
             raise errors.NotFound(f"there is no section {request.part('section_id')!r}")
@@ -152,7 +146,7 @@ def delete_section(request: Call) -> Response[None]:
 
 
 def _put_section(request: Call, identity: str | None) -> Response[Section]:
-    ignored, workspace_id = _no_query(request), _whole_workspace(request)
+    ignored, workspace_id = request.ignore_query(), _whole_workspace(request)
     given = request.read_object()
     definition = preference_topics.define_section(given)
     with request.services.database.writing() as connection:
@@ -175,7 +169,7 @@ def _put_section(request: Call, identity: str | None) -> Response[Section]:
 @in_thread
 def list_topics(request: Call) -> Response[SectionTopics]:
     """List the topics of a section."""
-    ignored = _no_query(request)
+    ignored = request.ignore_query()
     with request.services.database.reading() as connection:
         section = _there(request, connection)
         topics = stored.topics(connection, request.principal.workspace_id)
@@ -193,7 +187,7 @@ def create_topic(request: Call) -> Response[SectionTopic]:
 @in_thread
 def read_topic(request: Call) -> Response[SectionTopic]:
     """Read a topic."""
-    ignored = _no_query(request)
+    ignored = request.ignore_query()
     with request.services.database.reading() as connection:
         return Response(_topic(_topic_there(request, connection)), headers=ignored_header(ignored))
 
@@ -209,7 +203,7 @@ def replace_topic(request: Call) -> Response[SectionTopic]:
 @in_thread
 def delete_topic(request: Call) -> Response[None]:
     """Delete a topic; what people said of it stays, for when it comes back."""
-    ignored, workspace_id = _no_query(request), _whole_workspace(request)
+    ignored, workspace_id = request.ignore_query(), _whole_workspace(request)
     with request.services.database.writing() as connection:
         section_id, topic_id = request.part("section_id"), request.part("topic_id")
         if not stored.delete_topic(connection, workspace_id, section_id, topic_id):
@@ -218,7 +212,7 @@ def delete_topic(request: Call) -> Response[None]:
 
 
 def _put_topic(request: Call, identity: str | None) -> Response[SectionTopic]:
-    ignored, workspace_id = _no_query(request), _whole_workspace(request)
+    ignored, workspace_id = request.ignore_query(), _whole_workspace(request)
     given = request.read_object()
     definition = preference_topics.define_topic(given)
     with request.services.database.writing() as connection:
@@ -241,10 +235,6 @@ def _put_topic(request: Call, identity: str | None) -> Response[SectionTopic]:
 
 
 # ── what they share ─────────────────────────────────────────────────────────────────────────────────
-
-
-def _no_query(request: Call) -> list[str]:
-    return request.read_courier_query(NoQuery)[1]
 
 
 def _whole_workspace(request: Call) -> int:

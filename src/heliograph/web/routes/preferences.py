@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from litestar import Response, delete, get, post, put
@@ -13,16 +13,13 @@ from heliograph.core import consent
 from heliograph.store import consent as stored
 from heliograph.store import preference_topics as topics_stored
 from heliograph.store import tenants
-from heliograph.web import paging, subscribers
+from heliograph.web import courier, paging, subscribers
 from heliograph.web.calls import Call, ignored_header, in_thread
 
 _Paging = paging.Paging
 TAG = "Preferences"
 _PATH = "/users/{user_id:str}/preferences"
 _TOPIC = f"{_PATH}/{{topic_id:str}}"
-
-Status = Literal["OPTED_IN", "OPTED_OUT", "REQUIRED"]
-ChannelClass = Literal["direct_message", "email", "push", "sms", "webhook", "inbox"]
 
 
 class TenantQuery(msgspec.Struct):
@@ -34,9 +31,9 @@ class TenantQuery(msgspec.Struct):
 class Choice(msgspec.Struct, kw_only=True):
     """What somebody says of a topic."""
 
-    status: Status
+    status: courier.TopicStatus
     has_custom_routing: bool | None = None
-    custom_routing: list[ChannelClass] | None = None
+    custom_routing: list[courier.ChannelClass] | None = None
 
 
 class ChoiceBody(msgspec.Struct):
@@ -62,10 +59,10 @@ class Topic(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     topic_id: str
     topic_name: str
-    status: Status
-    default_status: Status
+    status: courier.TopicStatus
+    default_status: courier.TopicStatus
     has_custom_routing: bool
-    custom_routing: list[ChannelClass]
+    custom_routing: list[courier.ChannelClass]
     section_id: str | None = None
     section_name: str | None = None
 
@@ -87,9 +84,9 @@ class Said(msgspec.Struct, kw_only=True):
     """What was said."""
 
     topic_id: str
-    status: Status
+    status: courier.TopicStatus
     has_custom_routing: bool
-    custom_routing: list[ChannelClass]
+    custom_routing: list[courier.ChannelClass]
 
 
 class Replaced(msgspec.Struct):

@@ -54,15 +54,11 @@ class Saved(msgspec.Struct):
     status: Literal["SUCCESS"]
 
 
-class NoQuery(msgspec.Struct):
-    """Nothing."""
-
-
 @get(_PATH, opt={"tag": TAG})
 @in_thread
 def read_profile(request: Call) -> Response[ReadProfile]:
     """Read a person's profile."""
-    _, ignored = request.read_courier_query(NoQuery)
+    ignored = request.ignore_query()
     user_id, who = request.part("user_id"), request.principal
     with request.services.database.reading() as connection:
         found = people.read_contact(connection, who.workspace_id, who.tenant_id, user_id)
@@ -100,7 +96,7 @@ def replace_profile(request: Call) -> Response[Saved]:
 @in_thread
 def patch_profile(request: Call) -> Response[Saved]:
     """Change a person's profile by a JSON Patch: as a whole, or not at all."""
-    _, ignored = request.read_courier_query(NoQuery)
+    ignored = request.ignore_query()
     user_id, given, who = _user_id(request), request.read_object(), request.principal
     operations = patches.check(given.get("patch"), "patch")
     services = request.services
@@ -122,7 +118,7 @@ def patch_profile(request: Call) -> Response[Saved]:
 @in_thread
 def delete_profile(request: Call) -> Response[None]:
     """Delete a person: what is planned for them goes out no more; lists and preferences stay."""
-    _, ignored = request.read_courier_query(NoQuery)
+    ignored = request.ignore_query()
     user_id, who, services = request.part("user_id"), request.principal, request.services
     if not people.delete_contact(services.database, who.workspace_id, who.tenant_id, user_id, services.now()):
         raise errors.NotFound(f"there is no profile {user_id!r}")
@@ -138,7 +134,7 @@ def _user_id(request: Call) -> str:
 
 
 def _save(request: Call, strategy: str) -> Response[Saved]:
-    _, ignored = request.read_courier_query(NoQuery)
+    ignored = request.ignore_query()
     user_id, given, who = _user_id(request), request.read_object(), request.principal
     if "profile" not in given:
         raise errors.InvalidInput.at("profile", "is required: an object with the person's attributes")

@@ -25,10 +25,6 @@ _RECIPIENT = re.compile(r"message\.to(?:\[([0-9]+)\])?\.(.+)")
 _MOST_BYTES = 6 * 1024 * 1024
 
 
-class NoQuery(msgspec.Struct):
-    """Nothing."""
-
-
 class SendBody(msgspec.Struct):
     """What is sent, and to whom."""
 
@@ -45,7 +41,7 @@ class Sent(msgspec.Struct):
 @in_thread
 def send(request: Call) -> Response[Sent]:
     """Send a message to somebody, to several, to a list, to the lists of a pattern, or to an audience."""
-    _, ignored = request.read_courier_query(NoQuery)
+    ignored = request.ignore_query()
     if len(request.content.body) > _MOST_BYTES:
         raise errors.TooLarge(f"a request to send takes at most {_MOST_BYTES // 1024**2} MiB")
     services, who = request.services, request.principal
@@ -104,7 +100,7 @@ def _row(
 @in_thread
 def archive(request: Call) -> Response[None]:
     """Archive a request: its messages are listed no more."""
-    _, ignored = request.read_courier_query(NoQuery)
+    ignored = request.ignore_query()
     identity, who = request.identity("request_id"), request.principal
     with request.services.database.writing() as connection:
         now = request.services.now()

@@ -10,13 +10,13 @@ from litestar import get, put
 from heliograph import errors
 from heliograph.core import documents, explain, schedule, sending_policies
 from heliograph.store import sending_policies as stored
+from heliograph.web import courier
 from heliograph.web.calls import Call, in_thread
 
 TAG = "Sending policy"
 _PATH = "/api/sending-policy"
 _LONGEST_TENANT = 255
 
-ChannelClass = Literal["direct_message", "email", "push", "sms", "webhook", "inbox"]
 Tracked = Literal["opens", "clicks"]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
@@ -51,7 +51,7 @@ class Cap(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     limit: Annotated[int, msgspec.Meta(ge=1, le=sending_policies.MOST_ALLOWED)]
     period: Annotated[str, msgspec.Meta(description="ISO 8601, such as `P1D`; 60 days at most.")]
-    channel: ChannelClass | msgspec.UnsetType | None = msgspec.UNSET
+    channel: courier.ChannelClass | msgspec.UnsetType | None = msgspec.UNSET
     """The channel that it counts; whatever comes by any where it is left out."""
     name: str | msgspec.UnsetType | None = msgspec.UNSET
     """What a message says that was kept back by it."""

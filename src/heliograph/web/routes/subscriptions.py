@@ -128,7 +128,7 @@ def replace_subscriptions(request: Call) -> Response[None]:
 
 
 def _subscribe(request: Call, *, is_whole: bool) -> Response[None]:
-    ignored, given = subscribers.no_query(request), request.read_object()
+    ignored, given = request.ignore_query(), request.read_object()
     list_id = core_lists.check_id(request.part("list_id"), "list_id")
     wishes = [
         stored.Wish(list_id, user_id, preferences)
@@ -144,7 +144,7 @@ def _subscribe(request: Call, *, is_whole: bool) -> Response[None]:
 @in_thread
 def subscribe(request: Call) -> Response[None]:
     """Put somebody on a list, which is made where there is none."""
-    ignored, user_id = subscribers.no_query(request), request.part("user_id")
+    ignored, user_id = request.ignore_query(), request.part("user_id")
     given = request.read_object() if request.content.body else {}
     list_id = core_lists.check_id(request.part("list_id"), "list_id")
     fault = subscribers.user_fault(user_id)
@@ -160,7 +160,7 @@ def subscribe(request: Call) -> Response[None]:
 @in_thread
 def unsubscribe(request: Call) -> Response[None]:
     """Take somebody off a list."""
-    ignored, who, user_id = subscribers.no_query(request), request.principal, request.part("user_id")
+    ignored, who, user_id = request.ignore_query(), request.principal, request.part("user_id")
     list_id = request.part("list_id")
     if not stored.unsubscribe(request.services.database, who.workspace_id, who.tenant_id, list_id, user_id):
         raise errors.NotFound(f"{user_id!r} is not on a list {list_id!r}")
@@ -196,7 +196,7 @@ def list_lists_of_profile(request: Call) -> Response[ProfileListPage]:
 @in_thread
 def subscribe_profile(request: Call) -> Response[Subscribed]:
     """Put somebody on lists, which are made where there are none."""
-    ignored, given, user_id = subscribers.no_query(request), request.read_object(), request.part("user_id")
+    ignored, given, user_id = request.ignore_query(), request.read_object(), request.part("user_id")
     fault = subscribers.user_fault(user_id)
     if fault:
         raise errors.InvalidInput.at("user_id", fault)
@@ -212,7 +212,7 @@ def subscribe_profile(request: Call) -> Response[Subscribed]:
 @in_thread
 def unsubscribe_profile(request: Call) -> Response[Subscribed]:
     """Take somebody off every list."""
-    ignored, who = subscribers.no_query(request), request.principal
+    ignored, who = request.ignore_query(), request.principal
     stored.leave_all(request.services.database, who.workspace_id, who.tenant_id, request.part("user_id"))
     return Response(Subscribed("SUCCESS"), headers=ignored_header(ignored))
 

@@ -62,10 +62,6 @@ class Imported(msgspec.Struct):
     rows: int
 
 
-class NoQuery(msgspec.Struct):
-    """Nothing."""
-
-
 @get(_PATH, opt={"tag": TAG, "query": SuppressionsQuery})
 @in_thread
 def list_suppressions(request: Call) -> SuppressionPage:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 from litestar import Response, delete, get, put
 
 from heliograph import errors
@@ -20,15 +19,11 @@ _ITEM = f"{_PATH}/items/{{topic_id:str}}"
 _KNOWN = frozenset({"status", "has_custom_routing", "custom_routing"})
 
 
-class NoQuery(msgspec.Struct):
-    """Nothing."""
-
-
 @get(_PATH, opt={"tag": TAG})
 @in_thread
 def list_default_preferences(request: Call) -> Response[tenant_defaults.DefaultItems]:
     """List what holds for the tenant's people who said nothing."""
-    _, ignored = request.read_courier_query(NoQuery)
+    ignored = request.ignore_query()
     with request.services.database.reading() as connection:
         tenant_id = _there(request, connection)
         found = stored.of_tenants(connection, request.principal.workspace_id, [tenant_id])
@@ -39,7 +34,7 @@ def list_default_preferences(request: Call) -> Response[tenant_defaults.DefaultI
 @in_thread
 def put_default_preference(request: Call) -> Response[None]:
     """Let this hold for the tenant's people who said nothing of a topic."""
-    _, ignored = request.read_courier_query(NoQuery)
+    ignored = request.ignore_query()
     topic_id, given = request.part("topic_id"), request.read_object()
     topic = consent.check_topic(given, "")
     consent.check_topic_id(topic_id, "topic_id")
@@ -54,7 +49,7 @@ def put_default_preference(request: Call) -> Response[None]:
 @in_thread
 def delete_default_preference(request: Call) -> Response[None]:
     """Let the workspace's own default hold of a topic again."""
-    _, ignored = request.read_courier_query(NoQuery)
+    ignored = request.ignore_query()
     topic_id = request.part("topic_id")
     with request.services.database.writing() as connection:
         tenant_id = _there(request, connection)

@@ -26,10 +26,6 @@ _USER = "/users/{user_id:str}/tenants"
 _MOST_ID, _USUAL, _MOST = 255, 20, 100
 
 
-class NoQuery(msgspec.Struct):
-    """Nothing."""
-
-
 class PageQuery(msgspec.Struct):
     """Which page."""
 
@@ -149,7 +145,7 @@ def list_tenants(request: Call) -> Response[Tenants]:
 @in_thread
 def read_tenant(request: Call) -> Response[Tenant]:
     """Read a tenant."""
-    _, ignored = request.read_courier_query(NoQuery)
+    ignored = request.ignore_query()
     with request.services.database.reading() as connection:
         found = _there(request, connection)
         defaults = _defaults(connection, request.principal.workspace_id, [found])
@@ -160,7 +156,7 @@ def read_tenant(request: Call) -> Response[Tenant]:
 @in_thread
 def put_tenant(request: Call) -> Response[Tenant]:
     """Make a tenant, or let it say something else."""
-    _, ignored = request.read_courier_query(NoQuery)
+    ignored = request.ignore_query()
     identity, given, who = request.part("tenant_id"), request.read_object(), request.principal
     if fault := _id_fault(identity):
         raise errors.InvalidInput.at("tenant_id", fault)
@@ -242,7 +238,7 @@ def list_user_tenants(request: Call) -> Response[UserTenants]:
 @in_thread
 def add_user_tenants(request: Call) -> Response[None]:
     """Let somebody be with several tenants; those that they are with already stay."""
-    _, ignored = request.read_courier_query(NoQuery)
+    ignored = request.ignore_query()
     body = request.read_object()
     given = body.get("tenants")
     if not isinstance(given, list) or not 1 <= len(given) <= _MOST:
@@ -262,7 +258,7 @@ def add_user_tenants(request: Call) -> Response[None]:
 @in_thread
 def add_user_tenant(request: Call) -> Response[None]:
     """Let somebody be with a tenant, with what their profile says there."""
-    _, ignored = request.read_courier_query(NoQuery)
+    ignored = request.ignore_query()
     given = request.read_object() if request.content.body.strip() else {}
     _add(request, {request.part("tenant_id"): _profile(request, given, "profile")})
     return Response(None, headers=ignored_header([*ignored, *(given.keys() - {"profile"})]))
