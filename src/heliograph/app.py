@@ -22,7 +22,7 @@ from heliograph import clock as clocks
 from heliograph import deliveries, errors, javascript, loading, outlets
 from heliograph import settings as settings_module
 from heliograph.channels import webhook
-from heliograph.core import effects
+from heliograph.core import effects, schedule
 from heliograph.engine import (
     backtests,
     bounds,
@@ -43,9 +43,6 @@ from heliograph.store import database, definitions, safe
 from heliograph.web import server, services
 
 _log = structlog.get_logger(__name__)
-_SECOND = 1_000_000
-_HOUR = 3_600 * _SECOND
-_DAY = 24 * _HOUR
 _COMPARE_SECONDS = 5.0
 """Seconds between two looks at the database's clock and schema: claims are looked at in each third of a lease."""
 _POSTGRESQL_SECONDS = 0.100
@@ -117,7 +114,7 @@ class App:
     @property
     def lock_window(self) -> int:
         """How long before its time (µs) a campaign can be changed no more."""
-        return int(self.settings.campaign_lock_seconds * _SECOND)
+        return int(self.settings.campaign_lock_seconds * schedule.SECOND)
 
     # ── the parts ───────────────────────────────────────────────────────────────────────────────────
 
@@ -138,8 +135,8 @@ class App:
             settings.turn_inputs,
             _SQLITE_SECONDS if is_sqlite else _POSTGRESQL_SECONDS,
             _HURRIED_SECONDS if is_sqlite else _POSTGRESQL_SECONDS,
-            int(settings.max_event_age_hours * _HOUR),
-            int(settings.misfire_grace_hours * _HOUR),
+            int(settings.max_event_age_hours * schedule.HOUR),
+            int(settings.misfire_grace_hours * schedule.HOUR),
             settings.default_subject,
             settings.default_region or None,
             self.lock_window,
@@ -182,7 +179,7 @@ class App:
 
     def housekeeping(self, executor: ThreadPoolExecutor | None = None) -> housekeeping.Housekeeping:
         """The broom of an engine process."""
-        keep = int(self.settings.retention_days * _DAY)
+        keep = int(self.settings.retention_days * schedule.DAY)
         return housekeeping.Housekeeping(
             self.store.session,
             self.clock.now,
@@ -246,7 +243,7 @@ class App:
     def agree_on_time(self) -> None:
         """Go by the database's clock where this machine's is apart from it (PostgreSQL)."""
         if isinstance(self.clock, clocks.SharedClock) and self.clock.agree(self.store.told_time):
-            _log.warning("clocks_apart", ahead_by_seconds=round(self.clock.ahead / _SECOND, 1))
+            _log.warning("clocks_apart", ahead_by_seconds=round(self.clock.ahead / schedule.SECOND, 1))
 
     @contextlib.asynccontextmanager
     async def on_time(self, stop: asyncio.Event) -> AsyncIterator[None]:

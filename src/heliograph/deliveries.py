@@ -19,12 +19,10 @@ import uvloop
 from heliograph import channels, loading, logs, outlets
 from heliograph import clock as clocks
 from heliograph import settings as settings_module
-from heliograph.core import ids, links, messages, tracking
+from heliograph.core import ids, links, messages, schedule, tracking
 from heliograph.engine import claiming, deliver, handover, letters, outpost, rendering, settlements
 from heliograph.engine import post as posts
 from heliograph.store import database, definitions, facts, recipient_secrets, rows, safe, webhook_secrets
-
-_HOUR = 3_600_000_000
 
 Installed = Mapping[str, channels.Channel] | Callable[[], Mapping[str, channels.Channel]]
 """Channels instead of those that the settings name; only what makes them can go to another process."""
@@ -105,7 +103,7 @@ class Deliveries:
         return settlements.Terms(
             worker_name,
             self._clock.span(settings.lease_seconds),
-            int(settings.misfire_grace_hours * _HOUR),
+            int(settings.misfire_grace_hours * schedule.HOUR),
             messages.Policy(settings.delivery_attempts, settings.uncertain_policy == "at_least_once"),
         )
 

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING
 
 from heliograph import settings
 from heliograph.cli.applied_change import Change
+from heliograph.core import schedule
 from heliograph.store import applied
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from heliograph.cli import definition_files
-
-_SECOND = 1_000_000
 
 
 def put_segment(connection: sa.Connection, owner: int, one: definition_files.Definition, now: int) -> Change:
@@ -42,7 +41,7 @@ def put_group(connection: sa.Connection, owner: int, one: definition_files.Defin
 def put_campaign(connection: sa.Connection, owner: int, one: definition_files.Definition, now: int) -> Change:
     """Store a campaign, and let it stand as its file says."""
     assert isinstance(one.id, bytes)
-    lock_window = int(settings.load().campaign_lock_seconds * _SECOND)
+    lock_window = int(settings.load().campaign_lock_seconds * schedule.SECOND)
     before, after = applied.put_campaign(connection, owner, one.id, one.content, now, lock_window)
     if before is None:
         return Change("campaign", one.name, "created")

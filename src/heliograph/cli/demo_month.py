@@ -1,8 +1,8 @@
 """The demo's second part: the month to come, in a minute, on a clock of its own and through all four doors.
 
-The server's clock runs a month in `SECONDS`. The month begins once everything is ready, at a midnight of that clock;
-what happens is posted when its time comes; journeys wait, a campaign and birthdays have their day. What is shown is
-read from the ledger.
+The server's clock runs the month in as many seconds as it is told. It begins once everything is ready, at a midnight of
+that clock; what happens is posted when its time comes; journeys wait, a campaign and birthdays have their day. What is
+shown is read from the ledger.
 """
 
 from __future__ import annotations
@@ -21,13 +21,10 @@ from heliograph.core import ids, schedule
 from heliograph.store import queues
 
 DAYS = 30
-SECONDS = 60.0
-"""How long the month takes on the wall."""
 _AHEAD_SECONDS = 0.5
 """At least so long before the month begins, its definitions are applied."""
 CONTACTS, EVENTS = 2_000, 8_000
 _SEED = 9
-_DAY = 86_400_000_000
 _LOOKS_A_SECOND = 20
 _PREVIEW = "2099-01-12T09:00:00"
 """The day of the campaign as its file has it."""
@@ -51,7 +48,7 @@ class Month(NamedTuple):
     @property
     def ends_at(self) -> int:
         """The instant after it (µs)."""
-        return self.begins_at + DAYS * _DAY
+        return self.begins_at + DAYS * schedule.DAY
 
 
 def speed(seconds: float) -> float:
@@ -71,7 +68,7 @@ def coming(stage: demo_stage.Stage, seconds: float) -> Month:
 
 
 def _midnight_after(now: int) -> datetime:
-    return datetime.fromtimestamp((now // _DAY + 1) * _DAY // 1_000_000, UTC)
+    return datetime.fromtimestamp((now // schedule.DAY + 1) * schedule.DAY // 1_000_000, UTC)
 
 
 def apply(stage: demo_stage.Stage, month: Month) -> None:
@@ -118,7 +115,7 @@ async def _play(stage: demo_stage.Stage, month: Month, told: Iterator[dict[str, 
                 waiting = next(told, None)
             if lines:
                 await demo_traffic.post(client, b"".join(lines))
-            passed = min(max(0, at - month.begins_at) // (_DAY // 24), DAYS * 24)
+            passed = min(max(0, at - month.begins_at) // (schedule.DAY // 24), DAYS * 24)
             seen(passed - hours)
             hours = passed
             await asyncio.sleep(1 / _LOOKS_A_SECOND)

@@ -13,9 +13,7 @@ from typing import Any, NamedTuple
 
 from heliograph.core import schedule, statistics
 
-_SECOND = 1_000_000
-_HOUR = 3_600 * _SECOND
-_SETTLING = 30 * _SECOND
+_SETTLING = 30 * schedule.SECOND
 """A count may take so long from its decision to its commit: a look comes after it, never before."""
 _RANKS: Mapping[str, int] = {"warning": 1, "critical": 2}
 
@@ -78,7 +76,7 @@ class Subject(NamedTuple):
 
 def follow(standing: Standing | None, look: Look, now: int) -> tuple[Standing | None, Notice | None]:
     """What follows from a look at a rule: what has been told from now on, and what is told now."""
-    is_over = standing is None or now >= standing.notified_at + look.renotify_secs * _SECOND
+    is_over = standing is None or now >= standing.notified_at + look.renotify_secs * schedule.SECOND
     if look.verdict is None:
         return _well(standing, look, now, is_over=is_over)
     rank = _RANKS[look.verdict.level]
@@ -106,7 +104,7 @@ def _well(
 
 def look_at(now: int) -> int:
     """When a rule is looked at whose counts change now (µs): at the end of a minute, once for all of them."""
-    minute = 60 * _SECOND
+    minute = 60 * schedule.SECOND
     return -(-(now + _SETTLING) // minute) * minute
 
 
@@ -116,10 +114,10 @@ def look_again_at(
     """When a rule is looked at although nothing happens: each hour, and when a reminder is due; None = not at all."""
     if standing is None and not counts.matched and not matched_before:
         return None
-    hour = (now // _HOUR + 1) * _HOUR
+    hour = (now // schedule.HOUR + 1) * schedule.HOUR
     if standing is None:
         return hour
-    remind_at = standing.notified_at + renotify_secs * _SECOND
+    remind_at = standing.notified_at + renotify_secs * schedule.SECOND
     return min(hour, remind_at) if remind_at > now else hour
 
 

@@ -32,11 +32,11 @@ class Duration(NamedTuple):
 LONGEST: Final = Duration(1_200, 36_525, 36_525 * schedule.DAY)
 """A hundred years, in each unit."""
 
-_HOUR, _MINUTE = 3_600 * schedule.SECOND, 60 * schedule.SECOND
+_MINUTE = 60 * schedule.SECOND
 _UNITS: Final[Mapping[str, Duration]] = {
     "second": Duration(elapsed=schedule.SECOND),
     "minute": Duration(elapsed=_MINUTE),
-    "hour": Duration(elapsed=_HOUR),
+    "hour": Duration(elapsed=schedule.HOUR),
     "day": Duration(days=1),
     "week": Duration(days=7),
     "month": Duration(months=1),

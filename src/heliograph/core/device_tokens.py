@@ -19,7 +19,7 @@ _USABLE = ("active", "unknown")
 MOST = 100
 """The most devices of one person."""
 LONGEST, _LONGEST_TEXT = 4_096, 255
-DEFAULT_LIFE = 60 * 86_400_000_000
+DEFAULT_LIFE = 60 * schedule.DAY
 """Microseconds after which a token that was not registered again expires, unless it says otherwise."""
 PUSH_TOKEN = "push_token"  # noqa: S105 the name of a profile's key
 _KNOWN = ("token", "provider_key", "device", "expiry_date", "properties", "tracking")

@@ -13,13 +13,22 @@ from typing import Any
 import msgspec
 
 from heliograph import errors
-from heliograph.core import effects, expressions, fields, frames, ids, journey_checks, outgoing, plans
+from heliograph.core import (
+    effects,
+    expressions,
+    fields,
+    frames,
+    ids,
+    journey_checks,
+    outgoing,
+    plans,
+    schedule,
+)
 from heliograph.core.journeys import Journey, read_steps
 from heliograph.core.steps import listing
 
 MAX_DEPTH = 5
 """How many runs may start each other one after the other within an hour of each other."""
-_HOUR = 3_600_000_000
 OWN = bytes(16)
 """What stands for the automation of a run that brought its steps with it."""
 
@@ -144,7 +153,7 @@ def child(
         return f"there is no published journey {template!r}"
     run_id, before = parent
     depth, above = 0, tuple[str, ...]()
-    if now - ids.created_at(run_id) < _HOUR:
+    if now - ids.created_at(run_id) < schedule.HOUR:
         depth, above = before.depth + 1, (*before.above, before.journey or _OF_ITS_OWN)
     identity = journey.definition.id
     if depth > MAX_DEPTH:

@@ -36,7 +36,7 @@ FIELDS: Final = (
 """What a file of the kind `template` says."""
 
 RAW: Final = reading.RAW
-_MOST, _MOST_TAGS = 1_000_000, 50
+_MOST_TAGS = 50
 _OF_TENANTS = "tenant/"
 _NOT_SENT = "is not supported: each message goes to one recipient"
 

@@ -23,10 +23,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from heliograph import errors
 from heliograph.core import schedule
 
-_SECOND = 1_000_000
-OLDEST = 25 * 3_600 * _SECOND
+OLDEST = 25 * schedule.HOUR
 """What was signed longer ago (µs) is not taken: those who report try again for a day."""
-_AHEAD = 300 * _SECOND
+_AHEAD = 300 * schedule.SECOND
 WRONG, OLD = "the signature is wrong", "it was signed too long ago, or is dated ahead"
 
 
@@ -67,7 +66,9 @@ def mailgun_fault(given: object, signing_key: str, now: int) -> str | None:
 
 def _seconds(written: str) -> int:
     """An instant (µs) in whole seconds; one long ago where it is none."""
-    return int(written) * _SECOND if written.isascii() and written.isdigit() and len(written) < 12 else 0
+    return (
+        int(written) * schedule.SECOND if written.isascii() and written.isdigit() and len(written) < 12 else 0
+    )
 
 
 # ── SendGrid ────────────────────────────────────────────────────────────────────────────────────────

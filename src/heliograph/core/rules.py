@@ -20,7 +20,7 @@ from heliograph.core import alerts, conditions, documents, events, ids, plans, r
 DEFAULT_PRIORITY = 100
 _INT32 = 2**31
 _MAX_COOLDOWN = 366 * 86400
-_MAX_SNOOZE = 366 * 86400 * 1_000_000
+_MAX_SNOOZE = 366 * schedule.DAY
 
 
 class Gate(StrEnum):

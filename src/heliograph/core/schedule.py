@@ -24,7 +24,8 @@ from heliograph.core import documents, readers
 SECOND = 1_000_000
 """A second in the unit of all instants and spans: microseconds."""
 
-DAY = 86_400 * SECOND
+HOUR = 3_600 * SECOND
+DAY = 24 * HOUR
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 

@@ -16,7 +16,7 @@ from heliograph.engine import desk as desks
 from heliograph.engine import onward as onwards
 from heliograph.store import policy_rows, rows
 
-_PLANNED, _UNROUTABLE = int(messages.State.PLANNED), int(messages.State.UNROUTABLE)
+_PLANNED = int(messages.State.PLANNED)
 _MESSAGE = int(effects.Kind.MESSAGE)
 _OF_ALL = ""
 """The tenant of a suppression that holds for the whole workspace."""

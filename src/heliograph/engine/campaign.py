@@ -11,7 +11,18 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from heliograph.core import campaigns, consent, effects, exposures, ids, messages, segments, templates, values
+from heliograph.core import (
+    campaigns,
+    consent,
+    effects,
+    exposures,
+    ids,
+    messages,
+    routes,
+    segments,
+    templates,
+    values,
+)
 from heliograph.engine import desk as desks
 from heliograph.engine import fanout
 from heliograph.store import definitions, fanout_rows, rows
@@ -19,7 +30,6 @@ from heliograph.store import definitions, fanout_rows, rows
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
-NO_ADDRESS = "no_address"
 _PLANNED, _UNROUTABLE = int(messages.State.PLANNED), int(messages.State.UNROUTABLE)
 _EMAIL, _SMS = "email", "sms"
 _FIELDS: Mapping[str, str] = {_EMAIL: "email", _SMS: "phone"}
@@ -301,7 +311,7 @@ def _job(
         _UNROUTABLE if address is None else _PLANNED,
         desk.now if address is None else None,
         None,
-        NO_ADDRESS if address is None else None,
+        routes.NO_ADDRESS if address is None else None,
     )
 
 

@@ -11,13 +11,12 @@ from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor
 from typing import NamedTuple, Protocol, TypeVar
 
-from heliograph.core import provider_limits
+from heliograph.core import provider_limits, schedule
 from heliograph.engine import onward, settlements
 from heliograph.store import database, rows
 
 AT_ONCE = 500
 """So many claims are taken in one transaction."""
-_DAY = 86_400_000_000
 _T = TypeVar("_T")
 
 
@@ -128,7 +127,7 @@ class OwnClaims:
         return Taken(expired, claimed, stopped, is_cut, versions)
 
     def _granted(self, asked: Sequence[Asked], now: int) -> list[Granted]:
-        hot, day = self._session.hot, now // _DAY
+        hot, day = self._session.hot, now // schedule.DAY
         places = {one.place for one in asked}
         warming = {one.place for one in asked if one.limits.warm_up}
         with self._session.transaction() as connection:
@@ -167,7 +166,7 @@ def _share(
 ) -> Granted:
     """What one provider takes of these; what it takes is written into `rates` and `days`."""
     place, limits, domains = asked
-    limit = None if limits.warm_up is None else limits.warm_up.limit(now // _DAY)
+    limit = None if limits.warm_up is None else limits.warm_up.limit(now // schedule.DAY)
     wanted = list(range(len(domains)))
     full: list[int] = []
     if limit is not None:

@@ -23,6 +23,7 @@ from heliograph.core import (
     plans,
     rules,
     runs,
+    schedule,
     segment_moves,
     statistics,
 )
@@ -31,7 +32,6 @@ from heliograph.store import alert_rows, birthdays, fanout_rows, list_rows, repo
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
-DAY = 86_400_000_000
 _NO_FOOT = bytes(8)
 _COUNTED = ("workspace_id", "automation_id", "outcome")
 _OF_RUN = operator.itemgetter(*map(rows.Run._fields.index, _COUNTED))
@@ -333,7 +333,7 @@ class Desk:
             counts = (0, 0, count * executed, -count)
             self._rule_counts(workspace_id, rule_id, ids.created_at(made_at + _NO_FOOT), counts)
         for (workspace_id, tenant_id, head, is_first, processed, failed), count in seen.items():
-            of_day = (workspace_id, tenant_id or "", ids.created_at(head + _NO_FOOT) // DAY)
+            of_day = (workspace_id, tenant_id or "", ids.created_at(head + _NO_FOOT) // schedule.DAY)
             event_counts = writes.event_counts.setdefault(of_day, [0, 0, 0])
             event_counts[0] += count * is_first
             event_counts[1] += count * processed
@@ -347,7 +347,7 @@ class Desk:
     def _rule_counts(
         self, workspace_id: int, rule_id: bytes, at: int, more: tuple[int, int, int, int]
     ) -> None:
-        key = (workspace_id, rule_id, at // DAY)
+        key = (workspace_id, rule_id, at // schedule.DAY)
         counts = self.writes.rule_counts.get(key)
         if counts is None:
             self.writes.rule_counts[key] = list(more)

@@ -14,10 +14,10 @@ from concurrent.futures import Executor
 from typing import NamedTuple
 
 from heliograph import errors
-from heliograph.core import arrivals, ids
+from heliograph.core import arrivals, ids, schedule
 from heliograph.store import database, rows
 
-KEY_LIFE = 24 * 3600 * 1_000_000
+KEY_LIFE = schedule.DAY
 _COMMIT_EVENTS = 5_000
 """Requests are gathered into one commit up to about this many events."""
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from heliograph import channels
-from heliograph.core import effects
+from heliograph.core import effects, schedule
 from heliograph.engine import claiming, settlements, ways
 from heliograph.store import rows
 
 _MESSAGE = int(effects.Kind.MESSAGE)
-_DAY, _SPREAD = 86_400_000_000, 600_000_000
-"""µs of a day, and over how many after midnight those come back who were put off to it."""
+_SPREAD = 600 * schedule.SECOND
+"""Over so long after midnight (µs) those come back who were put off to it."""
 
 Chosen = dict[bytes, "ways.Way | channels.Answer"]
 
@@ -94,4 +94,4 @@ def _domain(message: rows.Message) -> str:
 
 def _tomorrow(message: rows.Message, now: int) -> int:
     spread = int.from_bytes(message.id[-2:], "big") / 65536
-    return (now // _DAY + 1) * _DAY + int(_SPREAD * spread)
+    return (now // schedule.DAY + 1) * schedule.DAY + int(_SPREAD * spread)

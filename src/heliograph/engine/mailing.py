@@ -35,8 +35,7 @@ from heliograph.store import fanout_rows, list_rows, rows
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 _PLANNED, _UNROUTABLE = int(messages.State.PLANNED), int(messages.State.UNROUTABLE)
-_EMAIL = "email"
-NO_ADDRESS, NO_PROFILE = "no_address", "no_profile"
+NO_PROFILE = "no_profile"
 
 
 def identity_of(run_id: bytes, visit: int, head: bytes) -> bytes:
@@ -216,7 +215,7 @@ def _refusal(course: courses.Course, person: list_rows.Subscriber) -> str | None
         return NO_PROFILE
     is_by_email = letter.routing == routing.BY_EMAIL
     if course.body.request is None and is_by_email and people.email_of(_decode(person.profile)) is None:
-        return NO_ADDRESS
+        return routes.NO_ADDRESS
     return None
 
 

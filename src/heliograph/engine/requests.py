@@ -30,7 +30,6 @@ from heliograph.engine import desk as desks
 from heliograph.store import courier_audiences, database, request_rows, rows, waiting_requests
 from heliograph.store import lists as stored_lists
 
-_decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 _PLANNED, _UNROUTABLE = int(messages.State.PLANNED), int(messages.State.UNROUTABLE)
 

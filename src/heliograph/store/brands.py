@@ -17,7 +17,7 @@ from heliograph import errors
 from heliograph.core import brands, documents, ids
 from heliograph.store import identities, numbered, routing_strategies, schema, templates, tenants, workspaces
 
-_BRANDS, _VERSIONS, _TEMPLATES = schema.brands.c, schema.brand_versions.c, schema.templates.c
+_BRANDS, _VERSIONS = schema.brands.c, schema.brand_versions.c
 
 
 class Brand(NamedTuple):

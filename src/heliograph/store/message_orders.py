@@ -12,7 +12,7 @@ import msgspec
 import sqlalchemy as sa
 
 from heliograph import errors
-from heliograph.core import effects, ids, messages, routes
+from heliograph.core import effects, ids, messages, routes, schedule
 from heliograph.core.messages import State
 from heliograph.store import answers, database, identities, request_keys, request_rows, requests, rows, schema
 
@@ -21,7 +21,6 @@ _encode = msgspec.json.Encoder().encode
 _CANCELED = "canceled"
 _MAY_BE_FOLLOWED = messages.TAKEN | {State.UNCERTAIN}
 _ENDED = messages.TAKEN | {State.FAILED, State.UNROUTABLE, State.CANCELED, State.CAPPED, State.SIMULATED}
-_DAY = 86_400_000_000
 _SCOPE = "resend"
 
 
@@ -90,7 +89,7 @@ def resend(store: database.Database, row: rows.Message, shown: str, now: int, on
     with store.writing() as connection:
         if once is not None:
             wanted = request_keys.Wanted(row.workspace_id, _SCOPE, once, identity)
-            if not request_keys.note(connection, wanted, now, now + _DAY):
+            if not request_keys.note(connection, wanted, now, now + schedule.DAY):
                 return request_keys.fingerprint(connection, wanted) or identity
         answers.put(
             connection,

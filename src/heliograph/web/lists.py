@@ -19,7 +19,7 @@ from heliograph.store import listings
 from heliograph.web.calls import Call
 
 MOST_PER_PAGE = 200
-_LONGEST_RANGE = 31 * 86_400_000_000
+_LONGEST_RANGE = 31 * schedule.DAY
 _is_date = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
 _DEEPEST = 10_000
 _HIDDEN = "-"

@@ -5,9 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from heliograph import errors
-from heliograph.core import delays
-
-_DAY = 86_400_000_000
+from heliograph.core import delays, schedule
 
 
 def read(given: str | None, name: str, *, last: bool = False) -> int | None:
@@ -23,7 +21,7 @@ def read(given: str | None, name: str, *, last: bool = False) -> int | None:
         raise errors.InvalidQuery(
             faults=[errors.Fault(name, "is an ISO 8601 date or timestamp, such as 2026-04-08")]
         ) from None
-    return at + _DAY - 1 if last and _is_date(given) else at
+    return at + schedule.DAY - 1 if last and _is_date(given) else at
 
 
 def _is_date(given: str) -> bool:

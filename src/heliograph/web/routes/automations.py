@@ -18,7 +18,6 @@ from heliograph.web import reach
 from heliograph.web.calls import Call, in_thread
 
 TAG = "Automations"
-_SECOND = 1_000_000
 AutomationStatus = Literal["draft", "active", "scheduled", "running", "completed", "failed", "deactivated"]
 AutomationName = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 
@@ -224,7 +223,7 @@ def change_automation(request: Call) -> AutomationAnswer:
     request.refuse_query()
     services, workspace = request.services, request.principal.workspace_id
     identity, given = request.identity("automation_id"), request.read_object()
-    lock_window = int(services.settings.campaign_lock_seconds * _SECOND)
+    lock_window = int(services.settings.campaign_lock_seconds * schedule.SECOND)
     made = stored.change(
         services.database, workspace, reach.tenant_of(request), identity, given, services.now(), lock_window
     )

@@ -14,7 +14,6 @@ from heliograph.web import rule_answers
 from heliograph.web.calls import Call, in_thread
 
 TAG = "Rules"
-_HOUR = 3_600 * schedule.SECOND
 _END_OF_TIME = schedule.parse_instant("9999-12-31T23:59:59.999999Z", "")
 
 
@@ -109,7 +108,7 @@ def _range(query: PreviewQuery, now: int) -> tuple[int, int]:
         start = now if query.start_at is None else schedule.parse_instant(query.start_at, "start_at")
     except errors.InvalidInput as fault:
         raise errors.InvalidQuery(faults=fault.faults) from None
-    end = start + query.hours * _HOUR
+    end = start + query.hours * schedule.HOUR
     if end > _END_OF_TIME:
         raise errors.InvalidQuery(faults=[errors.Fault("start_at", "lies too far ahead: years end at 9999")])
     return start, end
