@@ -357,7 +357,7 @@ def sandbox() -> javascript.Sandbox:
     return javascript.Sandbox(lambda: time.monotonic_ns() // 1000)
 
 
-def refuse_shared_clock(store: database.Database, scaled: bool) -> None:
+def refuse_another_clock(store: database.Database, scaled: bool) -> None:
     """A database plays on one clock for ever: a scaled clock is refused where the real one has run (E23)."""
     with store.writing() as connection:
         known = definitions.clock_of(connection)

@@ -283,7 +283,7 @@ def test_a_worker_that_is_told_to_end_before_its_loop_ends_well(
     server_url: str, tell: program.Tell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A signal that comes while a worker opens its database is heard: nothing begins, and it ends with 0."""
-    monkeypatch.setattr(app, "refuse_shared_clock", lambda *_, **__: os.kill(os.getpid(), signal.SIGINT))
+    monkeypatch.setattr(app, "refuse_another_clock", lambda *_, **__: os.kill(os.getpid(), signal.SIGINT))
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         told = tell("worker", "--database", server_url)

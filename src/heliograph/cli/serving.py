@@ -116,7 +116,7 @@ def _opened(chosen: settings.Settings, played: clock.ScaledClock | None) -> App:
 
     made = app.App(chosen, played)
     try:
-        app.refuse_shared_clock(made.store, played is not None)
+        app.refuse_another_clock(made.store, played is not None)
         if played is not None:
             # A play that was stopped goes on where it was: time never runs backwards.
             session = made.session()

@@ -31,7 +31,7 @@ def worker(
     early = stopping.Early()
     application = app.App(chosen)
     try:
-        app.refuse_shared_clock(application.store, scaled=False)
+        app.refuse_another_clock(application.store, scaled=False)
         stopping.run(functools.partial(_work, application, follow), follow=follow, early=early)
     finally:
         application.close()

@@ -2,7 +2,7 @@
 
 Law: on SQLite all runs on one loop, a turn between two commits of ingest; on PostgreSQL turns have a thread of
 their own. A sleeper wakes for what it is told, for what becomes due, and after five seconds whatever it was told.
-The one broad `except` of the program stands here: a worker never ends for a fault of one turn.
+A worker never ends for a fault of one turn, nor of its sleep: it is told in the log, and work goes on a second later.
 """
 
 from __future__ import annotations
@@ -22,16 +22,17 @@ from heliograph.store import database
 _log = structlog.get_logger(__name__)
 
 LONGEST_SLEEP = 5.0
+"""Seconds."""
 _AFTER_A_FAULT = 1.0
+"""Seconds that a worker waits after a turn, or its sleep, has failed."""
 _REST = 0.01
 """After a small turn a PostgreSQL worker rests, so that a trickle makes batches (engine.md E25)."""
 _LONGEST_REST = 0.05
 """A PostgreSQL worker that was woken in vain again and again rests longer, up to this."""
 _SMALL = 50
+"""Fewer inputs and answers than this are a small turn."""
 _PAUSE = 0.002
 """After a small turn on SQLite, in seconds: less than anybody notices, and enough for a commit to be shared."""
-
-
 _BREATHS = 20
 """Between two turns on SQLite the loop goes round so often: a request needs that from its first byte to its answer."""
 
@@ -189,10 +190,10 @@ class ThreadWorker:
                     self._listener.wait(self._pace.rest())
         except errors.HeliographError as fault:
             _log.error("listener_failed", error=fault.message)
-            self._stopping.wait(1.0)
+            self._stopping.wait(_AFTER_A_FAULT)
         except Exception as fault:  # noqa: BLE001 - a worker never ends for a fault of its sleep
             _log.error("listener_failed", error=str(fault), exc_info=fault)
-            self._stopping.wait(1.0)
+            self._stopping.wait(_AFTER_A_FAULT)
 
 
 class Listener(Protocol):

@@ -31,7 +31,7 @@ class GroupEmail(msgspec.Struct, kw_only=True):
 
 
 class GroupSms(msgspec.Struct, kw_only=True):
-    """The text message of a group; it is kept, and not sent yet."""
+    """The text message of a group: sent where there is a provider for those, to who said that they want them."""
 
     message_body: str | None = None
 

@@ -77,7 +77,7 @@ class Mutation(msgspec.Struct):
 
 
 class TemplateContent(msgspec.Struct):
-    """TemplateContent, each element with its checksum."""
+    """What a template says, each element with its checksum."""
 
     elements: list[dict[str, Any]]
     version: str
