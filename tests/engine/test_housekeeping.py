@@ -13,7 +13,7 @@ from heliograph import errors, testing
 from heliograph.core import ids, schedule
 from heliograph.core import statistics as core_statistics
 from heliograph.engine import housekeeping
-from heliograph.store import database, places, schema, statistics
+from heliograph.store import database, places, request_keys, schema, statistics
 from heliograph.store.hot_sqlite import connection as hot_connection
 from tests import tables
 
@@ -47,6 +47,39 @@ def test_keys_are_forgotten_when_their_day_is_over(
     assert forget(world) == 7
     assert set(world.events(old)).isdisjoint(first)
     assert world.event("custom.a", idempotency_key="young") == young
+
+
+def test_others_have_their_turn_between_two_bites_of_keys(
+    world: testing.World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keys of requests go however many there are, and who waits to write never waits for more than one bite of them."""
+    monkeypatch.setattr(housekeeping, "KEYS_AT_ONCE", 2)
+    now, forget_some, order = world.clock.now(), request_keys.forget, list[str]()
+    with world.app.store.writing() as connection:
+        for number in range(7):
+            wanted = request_keys.Wanted(1, "POST /send", f"key-{number}", b"same")
+            assert request_keys.note(connection, wanted, now, now + schedule.DAY)
+    world.clock.move(schedule.DAY)
+
+    def bite(store: database.Database, at: int, at_most: int) -> int:
+        order.append("bite")
+        return forget_some(store, at, at_most)
+
+    async def others() -> None:
+        while True:
+            order.append("others")
+            await asyncio.sleep(0)
+
+    async def round_beside_others() -> int:
+        beside = asyncio.create_task(others())
+        forgotten = await world.app.housekeeping().forget()
+        beside.cancel()
+        return forgotten
+
+    monkeypatch.setattr(request_keys, "forget", bite)
+    assert asyncio.run(round_beside_others()) == 7
+    assert order.count("bite") == 4
+    assert ("bite", "bite") not in pairwise(order)
 
 
 def test_soft_bounces_are_forgotten_when_they_count_no_more(

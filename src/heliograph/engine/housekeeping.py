@@ -42,8 +42,8 @@ PLACE_SECONDS = 2.0
 EVENTS_AT_ONCE, RUNS_AT_ONCE = 50, 200
 BITES_WHEN_BUSY = 10
 """A busy engine gives places to as many bites a round, a few per cent of its time; an idle one to all there are."""
-_PEOPLE_AT_ONCE = 100
-"""So many people's devices are seen to in a round."""
+_PEOPLE_AT_ONCE = 10
+"""So many people's devices are seen to at once, each in a transaction of its own."""
 _BREATH = 0.02
 """Seconds between two bites: on SQLite each holds the one write lock for some milliseconds."""
 BUSY_FROM = 2_000
@@ -117,18 +117,41 @@ class Housekeeping:
                 _log.error("housekeeping_failed", error=str(fault), exc_info=fault)
 
     async def forget(self) -> int:
-        """Delete the idempotency keys whose day is over, a bite at a time; gives how many."""
-        forgotten = await self._do(self._forget_requests)
-        while True:
-            bite = await self._do(self._forget_some)
-            forgotten += bite
-            if bite < KEYS_AT_ONCE or self._stopping.is_set():
-                return forgotten
-            await asyncio.sleep(0)
+        """Delete what has expired, a bite at a time; gives how many rows, and people whose devices were seen to.
 
-    def _forget_some(self) -> int:
+        That is keys of events, of requests and of steps, counts, tokens of devices, and soft bounces.
+        """
+        forgotten = await self._in_bites(self._forget_keys, KEYS_AT_ONCE)
+        store = self._places_in
+        if store is None:
+            return forgotten
+        forgotten += await self._in_bites(
+            lambda: request_keys.forget(store, self._now(), KEYS_AT_ONCE), KEYS_AT_ONCE
+        )
+        forgotten += await self._in_bites(
+            lambda: device_tokens.forget(store, self._now(), _PEOPLE_AT_ONCE), _PEOPLE_AT_ONCE
+        )
+        return forgotten + await self._do(lambda: self._forget_bounces(store))
+
+    async def _in_bites(self, bite: Callable[[], int], size: int) -> int:
+        """Do this until it was less than a whole bite; gives how much in all. Others write between two bites."""
+        done = 0
+        while not self._stopping.is_set():
+            more = await self._do(bite)
+            done += more
+            if more < size:
+                break
+            await asyncio.sleep(0)
+        return done
+
+    def _forget_keys(self) -> int:
         with contextlib.closing(self._open()) as session, session.transaction() as connection:
             return int(session.hot.forget_keys(connection, self._now(), KEYS_AT_ONCE))
+
+    def _forget_bounces(self, store: database.Database) -> int:
+        """Some in each round, from where the last one stood."""
+        gone, self._bounced = reports.forget_old(store, self._bounced, self._now(), KEYS_AT_ONCE)
+        return gone
 
     async def prune(self) -> int:
         """Forget history that is older than is kept, a bite at a time; gives how many events, runs and messages."""
@@ -154,22 +177,6 @@ class Housekeeping:
                 bites += 1
                 await asyncio.sleep(_BREATH)
         return bites
-
-    def _forget_requests(self) -> int:
-        """Delete the keys of requests and steps, the tokens of devices, and the soft bounces, that have expired."""
-        forgotten = 0
-        if self._places_in is not None:
-            forgotten += device_tokens.forget(self._places_in, self._now(), _PEOPLE_AT_ONCE)
-            gone, self._bounced = reports.forget_old(
-                self._places_in, self._bounced, self._now(), KEYS_AT_ONCE
-            )
-            forgotten += gone
-        while self._places_in is not None and not self._stopping.is_set():
-            bite = request_keys.forget(self._places_in, self._now(), KEYS_AT_ONCE)
-            forgotten += bite
-            if bite < KEYS_AT_ONCE:
-                break
-        return forgotten
 
     async def tidy(self, enough: int | None = None) -> bool:
         """See to what writing leaves behind where enough was worked since the last time; whether it was.
