@@ -37,7 +37,7 @@ class InBulk(kills.House):
         )
         with world.app.store.writing() as connection:
             stored.create(connection, job)
-            assert stored.add(connection, job, users, now)
+            assert stored.add(connection, job, users)
             for _ in range(2):
                 stored.run(connection, job, now)
 

@@ -45,21 +45,6 @@ def users(api: Client, job: str) -> list[dict[str, Any]]:
         query = {"cursor": page["paging"]["cursor"]}
 
 
-def test_users_whose_answer_was_lost_are_added_once(api: Client) -> None:
-    """Whoever adds users with a key, hears nothing and comes again finds them added; another call adds its own."""
-    job = create(api, HELLO)
-    body = {"users": [{"profile": {"email": f"u{n}@example.com"}} for n in range(3)]}
-    for key in ("first", "first", "second"):
-        answer = api.post(f"/bulk/{job}", body, headers={"Idempotency-Key": key})
-        assert (answer.status_code, answer.json()) == (200, {"total": 3, "errors": []})
-        with api.store.writing() as connection:
-            # As a process leaves it that died before it kept what it had answered.
-            connection.execute(sa.update(schema.request_keys).values(status=None, lease_until=0))
-        api.clock.move(1_000_000)
-    assert stands(api, job) == ("CREATED", 6, 0, 0)
-    assert len(users(api, job)) == 6
-
-
 def test_a_job_writes_to_each_of_its_users_once(api: Client) -> None:
     """Users are kept in their order; each is told of with the message that they got, or as one of whom nobody knows."""
     api.world.contact("ana", email="stored@example.com", name="Ana")

@@ -100,3 +100,15 @@ def test_segment_tells_what_somebody_did(api: Client) -> None:
     assert [api.post("/inbound/segment", track).status_code for _ in range(2)] == [202, 202]
     (event,) = tables.rows(api.store, "events")
     assert (event["event_type"], event["source"]) == ("custom.order_completed", "segment")
+
+
+def test_a_track_with_a_key_is_taken_once(api: Client) -> None:
+    """What Segment tells without an id of its own is known by the request's key, also where its worker died."""
+    track = {**TRACK, "event": "orderCompleted", "messageId": None}
+    for _ in range(2):
+        answer = api.post("/inbound/segment", track, headers={"Idempotency-Key": "k"})
+        assert answer.status_code == 202
+        with api.store.writing() as connection:
+            connection.exec_driver_sql("UPDATE request_keys SET status = NULL")
+        api.clock.move(60_000_001)
+    assert len(tables.rows(api.store, "events")) == 1

@@ -204,7 +204,7 @@ def routes() -> list[str]:
     return [f"{order[place]} {path}" for place, path in found]
 
 
-def ask(api: client.Client, route: str, places: dict[str, str], key: str | None) -> Any:
+def ask(api: client.Client, route: str, places: dict[str, str], key: str | None, **headers: str) -> Any:
     """Ask a route of what stands at these places."""
     method, template = route.split(" ")
     template += QUERIES.get(route, "")
@@ -212,8 +212,9 @@ def ask(api: client.Client, route: str, places: dict[str, str], key: str | None)
     body = BODIES[route] if method in ("POST", "PATCH", "PUT") else None
     if isinstance(body, bytes):
         kind = "text/csv" if route.endswith("/import") else "message/rfc822"
-        return api.send(method, path, key=key, content=body, headers={"Content-Type": kind})
-    return api.send(method, path, key=key, **({} if body is None else {"json": body}))
+        return api.send(method, path, key=key, content=body, headers={"Content-Type": kind, **headers})
+    given = {} if body is None else {"json": body}
+    return api.send(method, path, key=key, headers=headers, **given)
 
 
 def place(template: str, part: str, places: dict[str, str]) -> str:

@@ -22,7 +22,16 @@ import structlog
 from heliograph import errors
 from heliograph.core import schedule
 from heliograph.engine import pruning
-from heliograph.store import database, device_tokens, erasures, folding, places, reports, request_keys
+from heliograph.store import (
+    database,
+    device_tokens,
+    erasures,
+    folding,
+    meanings,
+    places,
+    reports,
+    request_keys,
+)
 
 _log = structlog.get_logger(__name__)
 _T = TypeVar("_T")
@@ -241,7 +250,7 @@ class Housekeeping:
         return await self._do(self._watch_now)
 
     def _watch_now(self) -> int:
-        with contextlib.closing(self._open()) as session, database.refusals():
+        with contextlib.closing(self._open()) as session, meanings.refusals():
             seen: frozenset[tuple[int, str]] = session.hot.stalled(session.connection)
             frozen = [pid for pid, _ in seen & self._stalled]
             if frozen:

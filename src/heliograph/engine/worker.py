@@ -17,7 +17,7 @@ import structlog
 
 from heliograph import errors
 from heliograph.engine import turn
-from heliograph.store import database
+from heliograph.store import database, meanings
 
 _log = structlog.get_logger(__name__)
 
@@ -99,7 +99,7 @@ class Pace:
             return _AFTER_A_FAULT
 
     def _until_due(self, now: int) -> float:
-        with database.refusals():
+        with meanings.refusals():
             due_at = self._session.hot.next_due(self._session.connection, now)
         if due_at is None:
             return LONGEST_SLEEP

@@ -11,13 +11,12 @@ from typing import NamedTuple
 import msgspec
 import sqlalchemy as sa
 
-from heliograph.core import bulk, effects, requests, schedule
-from heliograph.store import birthdays, bulk_rows, request_keys, rows, schema
+from heliograph.core import bulk, effects, requests
+from heliograph.store import birthdays, bulk_rows, rows, schema
 
 _JOBS, _USERS = schema.bulk_jobs.c, schema.bulk_users.c
 _FIELDS = tuple(_JOBS[name] for name in bulk_rows.Job._fields)
 _encode = msgspec.json.Encoder().encode
-_SCOPE = "bulk users"
 
 
 class User(NamedTuple):
@@ -46,21 +45,8 @@ def read(
     return None if row is None else bulk_rows.Job._make(row)
 
 
-def add(
-    connection: sa.Connection,
-    job: bulk_rows.Job,
-    users: Iterable[bulk.User],
-    now: int,
-    once: str | None = None,
-) -> bool:
-    """Add users behind those who are there; False where the job has begun.
-
-    Who names the same `once` again within a day, because the answer was lost, finds them added.
-    """
-    if once is not None:
-        wanted = request_keys.Wanted(job.workspace_id, _SCOPE, once, job.id)
-        if not request_keys.note(connection, wanted, now, now + schedule.DAY):
-            return True
+def add(connection: sa.Connection, job: bulk_rows.Job, users: Iterable[bulk.User]) -> bool:
+    """Add users behind those who are there; False where the job has begun."""
     listed = [
         {"given": _encode(one.given), "said": None if one.to is None else requests.write(one.to)}
         for one in users

@@ -1,8 +1,7 @@
-"""Opening a database: SQLite or PostgreSQL, its connections, and what its refusals mean.
+"""Opening a database: SQLite or PostgreSQL, and its connections.
 
 Law: the only place that knows which database it is and the two hot files. `reading` and `writing` give management
-code a transaction; `session` gives the engine a connection of its own with the hot statements beside it. Every
-refusal of a driver leaves as one of our errors, in one clear line.
+code a transaction; `session` gives the engine a connection of its own with the hot statements beside it.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from sqlalchemy.pool import QueuePool
 from heliograph import errors
 from heliograph.store import hot_postgres, hot_sqlite, migrations, packing
 from heliograph.store import safe as safes
+from heliograph.store.meanings import refusals
 
 TIME_IS = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::int8"
 """The one question for the time: all else comes with it."""
@@ -87,6 +87,13 @@ class Session:
         self._connection.close()
 
 
+class _Together(threading.local):
+    """What this thread writes as one transaction, if it does (`Database.together`)."""
+
+    whole: contextlib.ExitStack | None = None
+    connection: sa.Connection | None = None
+
+
 class Database:
     """One database, opened; nothing is read or written until it is asked for."""
 
@@ -113,6 +120,7 @@ class Database:
             _check_postgres(url)
         self._only_reads = only_reads
         self._gate = threading.RLock()
+        self._together = _Together()
         self._engine = _engine(self, pool_size)
 
     @property
@@ -123,6 +131,10 @@ class Database:
     @contextlib.contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """A connection for reading, one consistent look at the whole."""
+        if self._together.connection is not None:
+            with refusals():
+                yield self._together.connection
+            return
         with refusals(), self._engine.connect() as connection:
             if self.is_sqlite:
                 connection.exec_driver_sql("BEGIN")
@@ -131,6 +143,32 @@ class Database:
     @contextlib.contextmanager
     def writing(self) -> Iterator[sa.Connection]:
         """A connection with an open transaction; it commits at the end, and leaves nothing after an error."""
+        together = self._together
+        if together.whole is None:
+            with self._transaction() as connection:
+                yield connection
+            return
+        if together.connection is None:
+            together.connection = together.whole.enter_context(self._transaction())
+        with refusals():
+            yield together.connection
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """All that this thread writes within is one transaction, which the first of it begins and the end commits.
+
+        What is read within after it was begun sees what was written. Whoever writes within lets errors out: nothing is
+        left after one.
+        """
+        with contextlib.ExitStack() as whole:
+            self._together.whole = whole
+            try:
+                yield
+            finally:
+                self._together.whole = self._together.connection = None
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sa.Connection]:
         with (
             refusals(),
             self._gate if self.is_sqlite else contextlib.nullcontext(),
@@ -318,74 +356,3 @@ def _connect_postgres(url: str) -> psycopg.Connection[Any]:
     for kind, dumper in packing.DUMPERS:
         connection.adapters.register_dumper(kind, dumper)
     return connection
-
-
-# ── what a refusal means ────────────────────────────────────────────────────────────────────────────
-
-
-@contextlib.contextmanager
-def refusals() -> Iterator[None]:
-    """Let a driver's refusal leave as one of our errors; what is no refusal of the database goes through."""
-    try:
-        yield
-    except sa.exc.DBAPIError as fault:
-        raise _meaning(fault.orig or fault) or fault from fault
-    except sa.exc.TimeoutError as fault:
-        raise errors.Unavailable("every database connection is busy: send again") from fault
-    except (sqlite3.OperationalError, sqlite3.DatabaseError, psycopg.Error, OSError) as fault:
-        raise _meaning(fault) or fault from fault
-
-
-def _meaning(fault: BaseException) -> errors.HeliographError | None:
-    text = " ".join(str(fault).split())
-    for words, meaning in _SQLITE_WORDS:
-        if isinstance(fault, sqlite3.Error) and words in text:
-            return meaning(text)
-    if isinstance(fault, psycopg.errors.DiskFull):
-        return errors.DiskFull()
-    if isinstance(fault, _TOO_MUCH):
-        # The input's fault, though the driver counts it among the database's.
-        return None
-    if isinstance(fault, _TRY_AGAIN):
-        return errors.Unavailable()
-    if isinstance(fault, _GONE):
-        return errors.DatabaseUnreachable(f"PostgreSQL cannot be reached: {text}")
-    return None
-
-
-_TRY_AGAIN = (
-    psycopg.errors.QueryCanceled,
-    psycopg.errors.LockNotAvailable,
-    psycopg.errors.DeadlockDetected,
-    psycopg.errors.SerializationFailure,
-)
-_TOO_MUCH = (
-    psycopg.errors.ProgramLimitExceeded,
-    psycopg.errors.StatementTooComplex,
-    psycopg.errors.TooManyColumns,
-    psycopg.errors.TooManyArguments,
-)
-_GONE = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.IdleInTransactionSessionTimeout)
-
-
-def _locked(_text: str) -> errors.HeliographError:
-    return errors.DatabaseLocked()
-
-
-def _full(_text: str) -> errors.HeliographError:
-    return errors.DiskFull()
-
-
-def _unreachable(text: str) -> errors.HeliographError:
-    return errors.DatabaseUnreachable(f"the database file cannot be used: {text}")
-
-
-_SQLITE_WORDS: tuple[tuple[str, Callable[[str], errors.HeliographError]], ...] = (
-    ("database is locked", _locked),
-    ("disk is full", _full),
-    ("disk I/O error", _full),
-    ("unable to open database", _unreachable),
-    ("file is not a database", _unreachable),
-    ("readonly database", _unreachable),
-    ("malformed", _unreachable),
-)

@@ -12,16 +12,15 @@ import msgspec
 import sqlalchemy as sa
 
 from heliograph import errors
-from heliograph.core import effects, ids, messages, routes, schedule
+from heliograph.core import effects, ids, messages, routes
 from heliograph.core.messages import State
-from heliograph.store import answers, database, identities, request_keys, request_rows, requests, rows, schema
+from heliograph.store import answers, database, identities, request_rows, requests, rows, schema
 
 _MESSAGES = schema.messages.c
 _encode = msgspec.json.Encoder().encode
 _CANCELED = "canceled"
 _MAY_BE_FOLLOWED = messages.TAKEN | {State.UNCERTAIN}
 _ENDED = messages.TAKEN | {State.FAILED, State.UNROUTABLE, State.CANCELED, State.CAPPED, State.SIMULATED}
-_SCOPE = "resend"
 
 
 def cancel(store: database.Database, workspace_id: int, message_id: bytes, now: int) -> bool:
@@ -56,10 +55,10 @@ def cancel(store: database.Database, workspace_id: int, message_id: bytes, now: 
     return by is not None and cancel(store, workspace_id, by, now)
 
 
-def resend(store: database.Database, row: rows.Message, shown: str, now: int, once: str | None) -> bytes:
+def resend(store: database.Database, row: rows.Message, shown: str, now: int) -> bytes:
     """Lay a message into its recipient's inbox, to be sent again; gives the id of the new one.
 
-    `shown` is its own id as it is shown, `once` a key by which the same order that comes again is known.
+    `shown` is its own id as it is shown.
 
     Raises errors.Conflict where the message may still go out, says nothing, or has no address.
     """
@@ -87,10 +86,6 @@ def resend(store: database.Database, row: rows.Message, shown: str, now: int, on
         route=None,
     )
     with store.writing() as connection:
-        if once is not None:
-            wanted = request_keys.Wanted(row.workspace_id, _SCOPE, once, identity)
-            if not request_keys.note(connection, wanted, now, now + schedule.DAY):
-                return request_keys.fingerprint(connection, wanted) or identity
         answers.put(
             connection,
             schema.inbox,

@@ -132,14 +132,15 @@ def _again(
     return Taken(int(str(values["begun_at"])), True, True, None, now + lease)
 
 
-def keep(store: database.Database, wanted: Wanted, taken: Taken, answer: Answer) -> None:
-    """Store the answer to a request whose key was taken."""
+def keep(store: database.Database, wanted: Wanted, taken: Taken, answer: Answer) -> bool:
+    """Store the answer to a request whose key was taken; False where it is at work no more."""
     with store.writing() as connection:
-        connection.execute(
+        kept = connection.execute(
             sa.update(schema.request_keys)
             .where(*_is_at_work(wanted, taken))
             .values(status=answer.status, headers=msgspec.json.encode(answer.headers), body=answer.body)
         )
+    return bool(kept.rowcount)
 
 
 def renew(store: database.Database, wanted: Wanted, taken: Taken, until: int) -> None:

@@ -14,12 +14,14 @@ from typing import Any, NamedTuple, TypeVar
 from urllib.parse import parse_qsl, quote, unquote
 
 import msgspec
-from litestar import Request
+from litestar import Request, Response
 from litestar.datastructures import State
+from litestar.handlers import HTTPRouteHandler
 
 from heliograph import errors
 from heliograph.core import documents, ids, refusals
-from heliograph.web import auth, metrics, services
+from heliograph.store import request_keys
+from heliograph.web import auth, idempotency, metrics, services
 
 Answer = TypeVar("Answer")
 Found = TypeVar("Found")
@@ -38,9 +40,14 @@ class Content(NamedTuple):
     principal: auth.Principal | None
     body: bytes
     told: set[str]
-    """What the route tells the server: `wake`."""
-    start_key: str | None = None
-    """What a run is unique by that is started by this request, which may come again."""
+    """What the route tells the server: `wake`; `kept`: the answer is stored with what it tells of."""
+    once: idempotency.Once | None = None
+    """What is known of a request that may come again."""
+
+    @property
+    def start_key(self) -> str | None:
+        """What a run is unique by that is started by this request, which may come again."""
+        return None if self.once is None else self.once.start_key
 
 
 class Call(Request[None, None, State]):
@@ -184,9 +191,32 @@ def in_thread(answer: Callable[[Call], Answer]) -> Callable[[Call], Awaitable[An
     # Litestar's own way wraps a route again for each other route of its path, and the third is never awaited.
     @functools.wraps(answer)
     async def answered(request: Call) -> Answer:
-        return await asyncio.to_thread(answer, request)
+        return await asyncio.to_thread(_worked, answer, request)
 
     return answered
+
+
+def _worked(answer: Callable[[Call], Answer], request: Call) -> Answer:
+    """What a route answers; where the request may come again, its answer is stored with all that the route writes."""
+    content = request.content
+    if content.once is None:
+        return answer(request)
+    database = content.services.database
+    with database.together():
+        made = answer(request)
+        is_kept = idempotency.keep(database, content.once, _shown(made, request))
+    if is_kept:
+        content.told.add("kept")
+    return made
+
+
+def _shown(made: object, request: Call) -> request_keys.Answer:
+    """What is sent of what a route gives."""
+    route, given = request.route_handler, made if isinstance(made, Response) else Response(made)
+    assert isinstance(route, HTTPRouteHandler)
+    shown = given.to_asgi_response(None, request, media_type=route.media_type, status_code=route.status_code)
+    headers = {name.decode().lower(): value.decode("latin-1") for name, value in shown.encode_headers()}
+    return request_keys.Answer(shown.status_code, headers, shown.body)
 
 
 class _NoQuery(msgspec.Struct):

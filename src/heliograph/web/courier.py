@@ -1,4 +1,4 @@
-"""What routes of Courier's family share: their bodies, words of preferences, and keys that make a request unique.
+"""What routes of Courier's family share: their bodies, words of preferences, and for whom a key may write.
 
 Law: what a body says and nobody knows is passed over and named in `Heliograph-Ignored` (engine.md E29).
 """
@@ -35,12 +35,6 @@ def refuse_tenants(request: Call) -> None:
     """Raises errors.Forbidden for a key that is bound to a tenant: what is written belongs to the workspace."""
     if request.principal.tenant_id is not None:
         raise errors.Forbidden("a key that is bound to a tenant may read this, and not change it")
-
-
-def idempotent_id(request: Call) -> str | None:
-    """The id of what a request with an `Idempotency-Key` makes: worked again, it finds it; None without a key."""
-    once = request.content.start_key
-    return None if once is None else f"k-{once[-32:]}"
 
 
 def bound(said: requests.Request, who: auth.Principal) -> requests.Request:

@@ -2,16 +2,17 @@
 
 Law: the first answer is given again, word for word, to whoever sends the same request with the same key; an error of
 the caller's own leaves the key free. While the first is being worked, however long that takes, the others are told to
-come again.
+come again. What a route writes in a thread and its answer are one commit (`keep`): both are there, or neither is.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import hashlib
 import re
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any, NamedTuple
 
 import structlog
@@ -34,6 +35,7 @@ MAX_KEY = 255
 LEASE = 60.0
 """Seconds after which a key that nobody renewed is taken for one whose worker died."""
 _RENEWED = LEASE / 3
+_TOLD_AGAIN, _MOST_UNTOLD = 1.0, 10_000
 _LONGEST_SCOPE = 500
 _NO_TIME = 503
 _KEPT = frozenset({"content-type", "heliograph-ignored"})
@@ -101,6 +103,18 @@ def _marked(said: Any) -> Any:
     return ["\0", str(said)] if isinstance(said, int) and not -_SAFE <= said <= _SAFE else said
 
 
+def keep(database: database.Database, once: Once, answer: store.Answer) -> bool:
+    """Keep the answer in the transaction that wrote what it tells of; False where it leaves the key free (A40).
+
+    Raises Conflict where others have worked the request, because this process stood still: so nothing is written here.
+    """
+    if _frees(answer.status):
+        return False
+    if not store.keep(database, once.wanted, once.taken, _kept(answer)):
+        raise _at_work()
+    return True
+
+
 class Working:
     """The requests with a key that this process is at work on."""
 
@@ -108,6 +122,9 @@ class Working:
         self._given = given
         self._here: dict[tuple[int, str, str], bytes] = {}
         """The fingerprints of those: however late their leases are renewed, nobody else here works them."""
+        self._untold: dict[tuple[int, str, str], tuple[int, Callable[[], object]]] = {}
+        """What the database could not be told of a key, and until when it is worth telling."""
+        self._telling: asyncio.Task[None] | None = None
 
     async def take(self, wanted: store.Wanted, now: int, until: int) -> Once | store.Answer:
         """The right to work a request, or what it was answered before.
@@ -117,7 +134,16 @@ class Working:
         here = self._here.get(wanted[:3])
         if here is not None:
             raise _at_work() if here == wanted.fingerprint else errors.KeyReused
-        taken = await asyncio.to_thread(store.take, self._given.database, wanted, now, self._lease(), until)
+        lease = self._lease()
+        try:
+            taken = await asyncio.to_thread(store.take, self._given.database, wanted, now, lease, until)
+        except errors.HeliographError:
+            # It may be taken all the same, and nobody is at work.
+            taken = store.Taken(now, True, True, None, now + lease)
+            self._tell_later(
+                wanted, taken, functools.partial(store.let_go, self._given.database, wanted, taken)
+            )
+            raise
         if not taken.is_same:
             raise errors.KeyReused
         if taken.answer is not None:
@@ -147,6 +173,48 @@ class Working:
             except errors.HeliographError as fault:
                 _log.warning("request_key_not_renewed", error=fault.message)
 
+    async def settle(self, once: Once, answer: store.Answer) -> None:
+        """Keep the answer, or free the key where the caller has to mend something first (A40).
+
+        Where there was no time the same request may come again at once, and finds what was done all the same: a
+        database that is lost at a commit does not tell whether it has it.
+
+        What was done stays done where the database refuses that: it is told later.
+        """
+        database, (wanted, taken) = self._given.database, once
+        tell: Callable[[], object]
+        if answer.status == _NO_TIME:
+            tell = functools.partial(store.give_up, database, wanted, taken)
+        elif _frees(answer.status):
+            tell = functools.partial(store.let_go, database, wanted, taken)
+        else:
+            tell = functools.partial(store.keep, database, wanted, taken, _kept(answer))
+        try:
+            await asyncio.to_thread(tell)
+        except errors.HeliographError as fault:
+            _log.error("request_key_not_kept", error=fault.message)
+            self._tell_later(wanted, taken, tell)
+
+    def _tell_later(self, wanted: store.Wanted, taken: store.Taken, tell: Callable[[], object]) -> None:
+        """Tell the database once it is back, as long as the lease is not over: then the key is free anyway."""
+        if len(self._untold) < _MOST_UNTOLD:
+            self._untold[wanted[:3]] = taken.lease_until, tell
+        if self._telling is None or self._telling.done():
+            self._telling = asyncio.create_task(self._tell())
+
+    async def _tell(self) -> None:
+        while self._untold:
+            await self._given.rest(_TOLD_AGAIN)
+            while self._untold:
+                key, (until, tell) = self._untold.popitem()
+                if key in self._here or until <= self._given.now():
+                    continue
+                try:
+                    await asyncio.to_thread(tell)
+                except errors.HeliographError:
+                    self._untold.setdefault(key, (until, tell))
+                    break
+
     def _lease(self) -> int:
         return self._given.span(LEASE)
 
@@ -155,24 +223,13 @@ def _at_work() -> errors.Conflict:
     return errors.Conflict("a request with this Idempotency-Key is being worked: ask again", retry_after=1)
 
 
-async def settle(database: database.Database, once: Once, answer: store.Answer) -> None:
-    """Keep the answer, or free the key where the caller has to mend something first (A40).
+def _frees(status: int) -> bool:
+    """Whether the caller has to mend something before the request is worked."""
+    return 400 <= status < 500
 
-    Where there was no time the same request may come again at once, and finds what was done all the same: a database
-    that is lost at a commit does not tell whether it has it.
 
-    What was done stays done where the database refuses that: the key is free again when its lease is over.
-    """
-    kept = answer._replace(headers={name: v for name, v in answer.headers.items() if name in _KEPT})
-    try:
-        if answer.status == _NO_TIME:
-            await asyncio.to_thread(store.give_up, database, once.wanted, once.taken)
-        elif 400 <= answer.status < 500:
-            await asyncio.to_thread(store.let_go, database, once.wanted, once.taken)
-        else:
-            await asyncio.to_thread(store.keep, database, once.wanted, once.taken, kept)
-    except errors.HeliographError as fault:
-        _log.error("request_key_not_kept", error=fault.message)
+def _kept(answer: store.Answer) -> store.Answer:
+    return answer._replace(headers={name: v for name, v in answer.headers.items() if name in _KEPT})
 
 
 def _header(headers: Iterable[tuple[bytes, bytes]], wanted: str) -> str:

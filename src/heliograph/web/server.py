@@ -154,17 +154,22 @@ class Door:
 
     async def _once(self, exchange: _Exchange, content: calls.Content, given: request_keys.Wanted) -> None:
         """Answer a request with an idempotency key: what it was answered before, or else what the route says."""
-        database, now = self._services.database, self._services.now()
+        now = self._services.now()
         until = idempotency.expires_at(exchange.scope["headers"], now)
         once = await self._working.take(given, now, until)
         if isinstance(once, request_keys.Answer):
             replayed = {**once.headers, idempotency.REPLAYED: "true"}
             await exchange.send_answer(wire.Answer(once.status, replayed, once.body))
             return
-        exchange.keep(lambda answer: idempotency.settle(database, once, answer))
+
+        async def settle(answer: request_keys.Answer) -> None:
+            if "kept" not in content.told:
+                await self._working.settle(once, answer)
+
+        exchange.keep(settle)
         try:
             async with self._working.holding(once):
-                await self._routed(exchange, content._replace(start_key=once.start_key))
+                await self._routed(exchange, content._replace(once=once))
         finally:
             exchange.keep(None)
 

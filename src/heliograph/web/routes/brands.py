@@ -80,13 +80,9 @@ def create_brand(request: Call) -> Response[Brand]:
     if given.get("settings") is None:
         raise errors.InvalidInput.at("settings", "is required: an object, which may be empty")
     named, definition = brands.check_id(given.get("id")), brands.define(given)
-    identity = named or courier.idempotent_id(request)
     services, workspace = request.services, request.principal.workspace_id
     with services.database.writing() as connection:
-        made = None if named or identity is None else stored.lock(connection, workspace, identity)
-        if made is not None and made.definition != definition:
-            raise errors.Conflict("this Idempotency-Key came with another brand before")
-        made = made or stored.create(connection, workspace, definition, services.now(), identity)
+        made = stored.create(connection, workspace, definition, services.now(), named)
     request.wake()
     return Response(_shown(made), headers=ignored_header(ignored))
 

@@ -150,9 +150,8 @@ def add_users(request: Call) -> Response[BulkAdded]:
         one if one.to is None else one._replace(to=recipient_secrets.recipient(safe, workspace, one.to))
         for one in found
     ]
-    once = request.content.start_key
     with services.database.writing() as connection:
-        if not store.add(connection, _there(request, connection), found, services.now(), once):
+        if not store.add(connection, _there(request, connection), found):
             raise errors.Conflict("the job runs, or has run: make another one for more users")
     return Response(BulkAdded(len(found), []), headers=ignored_header([*ignored, *strangers]))
 

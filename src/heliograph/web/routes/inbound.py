@@ -73,8 +73,9 @@ async def receive_segment(request: Call) -> Response[Received]:
 
 
 async def _accept(request: Call, event: bytes, *, once: bool) -> None:
-    who, ingest = request.principal, request.services.ingest
+    who, ingest, start_key = request.principal, request.services.ingest, request.content.start_key
     batch = ingest.read(event, "application/json", who.workspace_id, who.tenant_id)
+    batch = batch if start_key is None else batch.keyed(start_key)
     try:
         await ingest.accept(batch._replace(once=once))
     except errors.Conflict:

@@ -191,8 +191,7 @@ def cancel_message(request: Call) -> Response[Message]:
 def resend_message(request: Call) -> Resent:
     """Send a message that has ended once more to the same address: as a new one, which says what it repeats."""
     sent, services = _found(request), request.services
-    once = request.content.start_key
-    made = message_orders.resend(services.database, sent.row, _shown(sent.row), services.now(), once)
+    made = message_orders.resend(services.database, sent.row, _shown(sent.row), services.now())
     request.wake()
     return Resent(ids.text(made))
 

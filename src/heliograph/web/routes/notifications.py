@@ -80,22 +80,12 @@ def create_notification(request: Call) -> Response[notification_answers.Notifica
     courier.refuse_tenants(request)
     given, ignored = courier.body(request, NotificationBody)
     written = message_templates.of_wire(given.get("notification"), None, request.principal.key_id)
-    publishes, identity = notification_answers.publishes(given), courier.idempotent_id(request)
+    publishes = notification_answers.publishes(given)
     services, workspace = request.services, request.principal.workspace_id
-    with services.database.writing() as connection:
-        made = identity and stored.lock(connection, workspace, identity)
-        if made and not made.draft.same(written.said):
-            raise errors.Conflict("this Idempotency-Key came with another template before")
-        with errors.placed("notification.{}".format):
-            made = made or stored.create(
-                connection,
-                workspace,
-                written.said,
-                services.now(),
-                identity=identity,
-                alias=written.alias,
-                publishes=publishes,
-            )
+    with services.database.writing() as connection, errors.placed("notification.{}".format):
+        made = stored.create(
+            connection, workspace, written.said, services.now(), alias=written.alias, publishes=publishes
+        )
     return _answer(request, made, [*ignored, *strangers(given)])
 
 

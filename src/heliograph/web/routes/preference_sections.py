@@ -248,11 +248,10 @@ def _whole_workspace(request: Call) -> int:
 def _new(
     request: Call, given: Mapping[str, Any], what: str, known: Iterable[stored.Section | stored.Topic]
 ) -> str:
-    """The id of what is made: its own, the request's, or a fresh one. Raises errors.Conflict where it is taken."""
-    named, once = preference_topics.check_id(given.get("id")), courier.idempotent_id(request)
-    identity = named or once or ids.text(identities.fresh(request.services.now()))
-    # A request that is worked again finds what it made.
-    if identity != once and any(one.id == identity for one in known):
+    """The id of what is made: its own, or a fresh one. Raises errors.Conflict where it is taken."""
+    named = preference_topics.check_id(given.get("id"))
+    identity = named or ids.text(identities.fresh(request.services.now()))
+    if any(one.id == identity for one in known):
         raise errors.Conflict(f"there is a {what} {identity!r} already: change it with PUT")
     return identity
 

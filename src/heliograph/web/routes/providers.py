@@ -140,15 +140,11 @@ def create_provider(request: Call) -> Response[Provider]:
     courier.refuse_tenants(request)
     given, ignored = courier.body(request, ProviderBody)
     definition = providers.define(given)
-    identity = courier.idempotent_id(request)
     services, workspace = request.services, request.principal.workspace_id
     safe = services.database.safe
     with services.database.writing() as connection:
         workspaces.raise_version(connection, workspace)
-        made = None if identity is None else stored.read(connection, workspace, identity)
-        if made is not None and stored.defined(safe, workspace, made) != definition:
-            raise errors.Conflict("this Idempotency-Key came with another provider before")
-        made = made or stored.create(connection, safe, workspace, definition, services.now(), identity)
+        made = stored.create(connection, safe, workspace, definition, services.now())
     request.wake()
     return Response(_shown(made), headers=ignored_header(ignored))
 

@@ -11,7 +11,6 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Response, delete, get, post, put
 
-from heliograph import errors
 from heliograph.core import routing_strategies
 from heliograph.store import routing_strategies as stored
 from heliograph.web import courier, message_shapes, notification_answers
@@ -89,13 +88,8 @@ def create_strategy(request: Call) -> Response[Strategy]:
     courier.refuse_tenants(request)
     definition, ignored = _written(request)
     services, workspace = request.services, request.principal.workspace_id
-    once = courier.idempotent_id(request)
-    identity = None if once is None else f"{stored.PREFIX}{once}"
     with services.database.writing() as connection:
-        made = None if identity is None else stored.lock(connection, workspace, identity)
-        if made is not None and not made.definition.same(definition):
-            raise errors.Conflict("this Idempotency-Key came with another strategy before")
-        made = made or stored.create(connection, workspace, definition, services.now(), identity)
+        made = stored.create(connection, workspace, definition, services.now())
     request.wake()
     return Response(_shown(made), headers=ignored_header(ignored))
 
