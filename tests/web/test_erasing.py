@@ -12,6 +12,7 @@ from heliograph.engine import housekeeping
 from heliograph.store import erasures, people, rows, schema
 from tests import tables
 from tests.web import client
+from tests.web.test_journeys import steps_of
 
 PROFILE = {"email": "ana.lee@example.com", "given_name": "Ana", "family_name": "Lee", "zoneinfo": "UTC"}
 KEPT = ("consents", "subscriptions", "automations", "automation_versions")
@@ -426,3 +427,47 @@ def test_what_only_begins_like_somebody_who_was_deleted_is_an_id(lone_api: clien
         "x-deleted-0123456789ab",
     ):
         assert lone_api.put(f"/profiles/{user_id}", {"profile": {}}).status_code == 200
+
+
+TO_TAKEN = {"user_id": "${data.who}"}
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"action": "update-profile", "recipient_id": "${data.who}", "profile": {"a": 1}},
+        {"action": "subscribe", "list_id": "fans", "recipient_id": "${data.who}"},
+        {"action": "send", "recipient": "${data.who}", "template": "letter"},
+        {"action": "send", "message": {"to": TO_TAKEN, "content": {"title": "t", "body": "b"}}},
+        {"action": "invoke", "template": "welcome", "context": {"recipient": "${data.who}"}},
+    ],
+)
+def test_a_step_names_nobody_as_somebody_who_was_deleted(
+    lone_api: client.Client, step: dict[str, Any]
+) -> None:
+    """A journey's step whose recipient comes to be such an id ends the run, which says why, and leaves nothing."""
+    wait = {"steps": [{"action": "delay", "duration": "1 day"}]}
+    lone_api.put("/automations/templates/welcome", {"name": "W", "status": "published", **wait})
+    asked = {"automation": {"steps": [step]}, "data": {"who": TAKEN}}
+    run_id = lone_api.post("/automations/invoke", asked).json()["runId"]
+    lone_api.decide()
+    told = lone_api.get(f"/automations/runs/{run_id}").json()
+    assert told["status"] == "ERROR"
+    assert "stands for somebody who was deleted" in steps_of(lone_api, run_id)[0]["error"]["message"]
+    assert named(lone_api, f"'user_id': '{TAKEN}'", f"'contact_id': '{TAKEN}'") == []
+
+
+def test_an_action_names_nobody_as_somebody_who_was_deleted(lone_api: client.Client) -> None:
+    """An event that a rule emits is about nobody of such an id: the action fails and says why."""
+    emit = {"type": "emit_event", "event_type": "custom.b", "contact_id": "{{ payload.who }}"}
+    static = {**emit, "contact_id": TAKEN}
+    refused = lone_api.post("/api/automation/rules", {**client.RULE, "actions": [static]})
+    assert "stands for somebody who was deleted" in str(client.faults(refused)["actions[0].contact_id"])
+    update = {"type": "update_contact", "fields": {"plan": "max"}}
+    lone_api.make_rule(trigger_type="custom.a", conditions=[], actions=[emit])
+    lone_api.make_rule(trigger_type="custom.b", conditions=[], actions=[update])
+    event_id = lone_api.happen("custom.a", payload={"who": TAKEN})
+    lone_api.decide()
+    (run,) = lone_api.runs(event_id)
+    assert "stands for somebody who was deleted" in str(run)
+    assert tables.rows(lone_api.store, "contacts") == []

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
+from heliograph import errors
+
 _PREFIX = "deleted-"
 RESERVED = f"stands for somebody who was deleted ({_PREFIX} and 12 hexadecimal digits): call them otherwise"
 """Why nobody is given such an id."""
@@ -34,6 +36,13 @@ class Pseudonym(NamedTuple):
 def is_name(contact_id: str | None) -> bool:
     """Whether this stands for somebody who was deleted: what only begins like it is anybody's own id."""
     return contact_id is not None and _is_name(contact_id) is not None
+
+
+def refuse(contact_id: str, path: str) -> str:
+    """The id that a step names. Raises RenderFailed where it stands for somebody who was deleted."""
+    if is_name(contact_id):
+        raise errors.RenderFailed.at(path, RESERVED)
+    return contact_id
 
 
 def of_contact(erasure_id: bytes, user_id: str, profile: Mapping[str, Any]) -> Pseudonym:

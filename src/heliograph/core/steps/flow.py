@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from heliograph.core import effects, expressions, fields, frames, plans
+from heliograph.core import effects, expressions, fields, frames, plans, pseudonyms
 
 TOKENS = ("cancelation_token", "cancellation_token", "cancelationToken")
 """How the token is spelled; the older spellings are taken too."""
@@ -91,6 +91,8 @@ class Invoke(NamedTuple):
         for name in ("brand", "recipient", "template"):
             if whole[name] is not None:
                 whole[name] = frames.name(whole[name], f"{context}.{name}")
+        if whole["recipient"] is not None:
+            pseudonyms.refuse(whole["recipient"], f"{context}.recipient")
         asked = run.invoke(template, whole)
         return plans.failed(asked) if isinstance(asked, str) else plans.pending(asked)
 

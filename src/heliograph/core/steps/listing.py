@@ -24,6 +24,7 @@ from heliograph.core import (
     overrides,
     people,
     plans,
+    pseudonyms,
     routing,
     step_keys,
 )
@@ -203,6 +204,7 @@ class Subscribe(NamedTuple):
     def take(self, scene: plans.Scene, run: frames.Run, scope: expressions.Scope) -> plans.Outcome:
         """They are on the list."""
         list_id, user_id = self._named("list_id", scope), self._named("recipient_id", scope)
+        pseudonyms.refuse(user_id, f"{self.path}.recipient_id")
         path, field = f"{self.path}.subscription", self.given.get("subscription")
         said = {} if field is None else frames.mapping(fields.resolve(field, scope, path), path)
         preferences = lists.check_preferences(said.get("preferences"), f"{path}.preferences")

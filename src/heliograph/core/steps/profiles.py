@@ -157,9 +157,7 @@ class UpdateProfile(NamedTuple):
         user_id = frames.text(value, path)
         if not 1 <= len(user_id) <= people.MAX_ID:
             raise errors.RenderFailed.at(path, f"takes 1 to {people.MAX_ID} characters")
-        if pseudonyms.is_name(user_id):
-            raise errors.RenderFailed.at(path, pseudonyms.RESERVED)
-        return user_id
+        return pseudonyms.refuse(user_id, path)
 
 
 def read_update_profile(reader: frames.Reader) -> UpdateProfile:

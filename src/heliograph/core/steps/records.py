@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 import msgspec
 
 from heliograph import errors
-from heliograph.core import conversations, effects, events, people, plans, templates
+from heliograph.core import conversations, effects, events, people, plans, pseudonyms, templates
 
 
 class UpdateContact(
@@ -183,9 +183,13 @@ class EmitEvent(
         )
 
 
+def _contact_fault(identity: str) -> str | None:
+    return pseudonyms.RESERVED if pseudonyms.is_name(identity) else conversations.id_fault(identity)
+
+
 _NAMED: Mapping[str, Callable[[str], str | None]] = {
     "event_type": events.type_fault,
-    "contact_id": conversations.id_fault,
+    "contact_id": _contact_fault,
     "conversation_id": conversations.id_fault,
 }
 """What an emitted event names, and why a text cannot be it."""

@@ -21,6 +21,7 @@ from heliograph.core import (
     overrides,
     people,
     plans,
+    pseudonyms,
     request_steps,
     routing,
     step_keys,
@@ -71,6 +72,7 @@ class Send(NamedTuple):
         if used is not None:
             return plans.done(output={step_keys.REPEATS: used.run_id, plans.MESSAGE_IDS: used.answer})
         user_id, template = self._named("recipient", run, scope), self._named("template", run, scope)
+        pseudonyms.refuse(user_id, f"{self.path}.recipient")
         data, profile, said = run.context.data, {**run.people.get(user_id, {}), **run.context.profile}, {}
         if "data" in self.given:
             data = {**data, **self._object("data", scope)}
@@ -196,6 +198,7 @@ def _recipient(
     user_id, address = frames.name_if_any(to.get("user_id"), f"{path}.user_id"), to.get("email")
     if user_id is None and address in (None, ""):
         raise errors.RenderFailed.at(path, "names nobody: give `user_id` or `email`")
+    pseudonyms.refuse(user_id or "", f"{path}.user_id")
     profile = dict(run.people.get(user_id, {})) if user_id is not None else {}
     if user_id is not None and user_id == run.context.recipient:
         profile |= run.context.profile
@@ -243,11 +246,8 @@ def read_send(reader: frames.Reader) -> Send | SendMessage | request_steps.SendR
             if reader.raw(name) is not None:
                 reader.fault(name, "stands in `message` in this form of the step")
         given = reader.raw("message")
-        if (
-            fields.is_dynamic(given)
-            if isinstance(given, str)
-            else isinstance(given, dict) and not _is_plain(given)
-        ):
+        is_read_later = isinstance(given, str) and fields.is_dynamic(given)
+        if is_read_later or (isinstance(given, dict) and not _is_plain(given)):
             return request_steps.read(reader, given)._replace(once=step_keys.read(reader))
         return _read_message(reader)._replace(once=step_keys.read(reader))
     found = {name: reader.named(name) for name in ("recipient", "template", "brand")}
