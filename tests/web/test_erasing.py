@@ -91,6 +91,20 @@ def test_somebody_who_was_deleted_is_gone(api: client.Client) -> None:
     assert sweep(api) == 0
 
 
+def test_the_last_of_very_many_rules_names_nobody(api: client.Client) -> None:
+    """However many rules an event has met, whoever is deleted is taken out of the run of each of them."""
+    live(api)
+    (event,), (decided,) = (tables.rows(api.store, name) for name in ("events", "decisions"))
+    (first,) = [row for row in tables.rows(api.store, "runs") if row["event_id"] == event["id"]]
+    last = ids.of_run(event["id"], 5_000, ids.head(decided["decided_at"]))
+    with api.store.writing() as connection:
+        connection.execute(sa.insert(schema.runs).values(**{**first, "id": last}))
+    assert api.delete("/profiles/ana-7").status_code == 204
+    api.decide()
+    sweep(api)
+    assert named(api, "ana-7", "Ana") == []
+
+
 @pytest.mark.parametrize("is_forgotten", [False, True])
 def test_a_rule_does_nothing_more_for_somebody_who_was_deleted(
     api: client.Client, is_forgotten: bool

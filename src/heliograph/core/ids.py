@@ -85,6 +85,11 @@ def of_run(event_id: bytes, ordinal: int, run_head: bytes) -> bytes:
     return run_head + (run_place(event_id) + ordinal * NEXT_RUN).to_bytes(8, "big")
 
 
+def runs_of(event_id: bytes, run_head: bytes) -> tuple[bytes, bytes]:
+    """The ids between which the runs of an event lie (both included), decided at the instant of `run_head`."""
+    return of_run(event_id, 0, run_head), of_run(event_id, (1 << ORDINAL_BITS) - 1, run_head)
+
+
 def of_effect(run_id: bytes, visit: int, ordinal: int, effect_head: bytes, partition: int) -> bytes:
     """The id of what a run's effect makes (a message, an inbox row): the same for the same effect key.
 

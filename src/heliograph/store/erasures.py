@@ -21,7 +21,6 @@ _MESSAGES, _STARTS, _CLAIMS = schema.messages.c, schema.starts.c, schema.claims.
 _CONVERSATIONS, _INBOX = schema.conversations.c, schema.inbox.c
 _REQUESTS, _BULK_USERS = schema.requests.c, schema.bulk_users.c
 _AT_ONCE, _EVENTS_AT_ONCE, _PEOPLE_AT_ONCE = 100, 2_000, 200
-_MOST_RUNS = 1 << 10
 _TEXTS = ("error", "start_key")
 _pseudonym = msgspec.json.Decoder(pseudonyms.Pseudonym)
 _decode, _encode = msgspec.json.decode, msgspec.json.encode
@@ -305,8 +304,7 @@ def _scrub_events(connection: sa.Connection, one: Erasure, chosen: Sequence[byte
     ran: list[bytes] = []
     for row in found:
         if row.decided_at is not None:
-            head = ids.head(row.decided_at)
-            span = ids.of_run(row.id, 0, head), ids.of_run(row.id, _MOST_RUNS, head)
+            span = ids.runs_of(row.id, ids.head(row.decided_at))
             query = sa.select(_RUNS.id).where(
                 _RUNS.workspace_id == one.workspace_id, _RUNS.id.between(*span), _RUNS.event_id == row.id
             )

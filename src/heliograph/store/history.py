@@ -31,7 +31,6 @@ _EVENTS = schema.events.c
 _DECISIONS = schema.decisions.c
 _RUNS = schema.runs.c
 _VERSIONS = schema.automation_versions.c
-_MOST_RUNS = 2**ids.ORDINAL_BITS - 1
 
 _decode = msgspec.json.Decoder().decode
 
@@ -171,12 +170,7 @@ def span_of_event(
 ) -> tuple[bytes, bytes] | None:
     """The ids between which the runs of an event lie; None where this tenant sees no event that was decided."""
     row = _event_row(connection, workspace_id, tenant_id, event_id)
-    return None if row is None or row.decided_at is None else _span(event_id, row.decided_at)
-
-
-def _span(event_id: bytes, decided_at: int) -> tuple[bytes, bytes]:
-    head = ids.head(decided_at)
-    return ids.of_run(event_id, 0, head), ids.of_run(event_id, _MOST_RUNS, head)
+    return None if row is None or row.decided_at is None else ids.runs_of(event_id, ids.head(row.decided_at))
 
 
 def _run_query(workspace_id: int) -> sa.Select[Any]:
@@ -291,7 +285,7 @@ def explain_event(
 
 def _rows_of_event(connection: sa.Connection, workspace_id: int, event: sa.Row[Any]) -> Sequence[sa.Row[Any]]:
     query = _run_query(workspace_id).where(
-        _RUNS.id.between(*_span(event.id, event.decided_at)), _RUNS.event_id == event.id
+        _RUNS.id.between(*ids.runs_of(event.id, ids.head(event.decided_at))), _RUNS.event_id == event.id
     )
     return connection.execute(query.order_by(_RUNS.id)).all()
 

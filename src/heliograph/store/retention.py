@@ -133,7 +133,7 @@ def _of_events(
                 continue
             ran.append((run.event_id, run.id))
             records = runs.read(run.state)
-            if run.status == runs.Status.WAITING or _ended_at(records) >= before:
+            if run.status in runs.IN_PROGRESS or _ended_at(records) >= before:
                 waiting.add(run.event_id)
             instants += {record.started_at for record in records}.difference(instants)
     sent: list[tuple[bytes, bytes]] = []
