@@ -106,6 +106,21 @@ def test_a_provider_that_is_down_is_passed_by_and_comes_back(world: World) -> No
     assert len(first.received) == 20
 
 
+def test_who_rests_stands_in_the_attempts_by_name(world: World) -> None:
+    """A message that comes to a provider while it rests has an attempt by that name, as one that it answered has."""
+    world.app.deliveries.installed.pop("email")
+    world.delivery = world.app.delivery(world._session)
+    world.provider("smtp", "dead").answer = testing.down
+    mailing(world)
+    (first,) = greet(world)
+    world.run_until_idle()
+    (second,) = greet(world, 1, "d")
+    world.run_until_idle()
+    assert world.outboxes["dead"].asked == 1
+    for event in (first, second):
+        assert {provider for provider, _ in attempts(world, event)} == {"dead"}
+
+
 def test_an_outage_of_an_hour_costs_no_message_and_slows_nobody(world: World) -> None:
     """A workspace's only server is dead for an hour: all arrive once, and another workspace's go out at once."""
     world.app.deliveries.installed.pop("email")

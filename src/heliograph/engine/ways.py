@@ -132,7 +132,7 @@ class Way:
             self._trouble, self._rest = None, 0
         elif self._trouble is None or now >= self._rests_until:
             self._rest = min(max(2 * self._rest, SHORTEST_REST), LONGEST_REST)
-            self._rests_until, self._trouble = now + self._rest, answer
+            self._rests_until, self._trouble = now + self._rest, self.signed(answer)
 
 
 class Ways:
