@@ -360,6 +360,22 @@ def test_a_topic_that_somebody_left_reaches_them_no_more(api: Client) -> None:
     ]
 
 
+def test_what_is_said_of_a_topic_counts_for_its_templates(api: Client) -> None:
+    """A category that is refused on a list, or by the request itself, is refused of a template that has that topic."""
+    crowd(api, "l", "ana", "ben")
+    api.world.template("offer", subject="Offers", text="Cheap", topic="offers")
+    no = {"preferences": {"categories": {"offers": {"status": "OPTED_OUT"}}}}
+    assert api.put("/lists/l/subscriptions/ana", no).status_code == 204
+    assert sent(api, {"to": {"list_id": "l"}, "template": "offer"})[1] == {"ben@example.com": "Cheap"}
+    assert sent(api, {"to": {"list_pattern": "l"}, "template": "offer"})[1] == {"ben@example.com": "Cheap"}
+    assert sent(api, {"to": {"user_id": "ana"}, "template": "offer"})[1] == {"ana@example.com": "Cheap"}
+    request_id, mails = sent(api, {"to": {"user_id": "ben", **no}, "template": "offer"})
+    assert (mails, api.get(f"/messages/{request_id}").json()["reason"]) == ({}, "UNSUBSCRIBED")
+    # What the message itself says to be its topic goes before the template's.
+    other = {"template": "offer", "preferences": {"subscription_topic_id": "orders"}}
+    assert sorted(sent(api, {"to": {"list_id": "l"}, **other})[1]) == ["ana@example.com", "ben@example.com"]
+
+
 def test_a_draft_is_sent_to_nobody(api: Client) -> None:
     """A template that has no published version makes a message that says so, and nothing goes out."""
     notification: dict[str, Any] = {

@@ -43,7 +43,7 @@ class Body(msgspec.Struct, frozen=True, omit_defaults=True):
     spoken_for: str | None = None
     """The tenant in whose name it is sent, which says something of its members."""
     topic: str | None = None
-    """What the template was about when it began."""
+    """What it was about when it began: by its own word, else its template's."""
     override: dict[str, Any] | None = None
     """What is said of its e-mails instead (core.overrides)."""
 

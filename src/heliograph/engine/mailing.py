@@ -204,10 +204,10 @@ def _of(contact: rows.Contact, one: list_rows.Subscriber) -> list_rows.Subscribe
 
 def _refusal(course: courses.Course, person: list_rows.Subscriber) -> str | None:
     """Why nothing is sent to somebody, if so."""
-    letter = course.letter
+    letter, topic = course.letter, course.letter.topic or course.body.topic
     # On several lists at once, one on which they want it is enough.
     if all(
-        one is not None and lists.is_opted_out(_decode(one), letter.template_id, letter.topic)
+        one is not None and lists.is_opted_out(_decode(one), letter.template_id, topic)
         for one in (person.by_list.values() or (person.preferences,))
     ):
         return messages.OPTED_OUT

@@ -195,12 +195,14 @@ class Requests:
         for place, to in enumerate(said.to):
             tenant = self._tenant(desk, row, to.user_id, to.tenant_id or said.tenant_id)
             letter = self._letter(row, said, tenant)
+            topic = self._topic(row, letter)
             if to.is_group and place in asked.crowds:
                 identity = ids.of_effect(row.id, place, 0, head, row.partition)
-                mailed.append((identity, msgspec.structs.replace(asked.crowds[place], said=letter)))
+                body = msgspec.structs.replace(asked.crowds[place], said=letter, topic=topic)
+                mailed.append((identity, body))
                 continue
             recipient = self._recipient(desk, row, said, to, tenant)
-            refusal = _nowhere(to) if to.is_group else _refusal(letter, to)
+            refusal = _nowhere(to) if to.is_group else _refusal(letter, topic, to)
             if said.routing.is_left_open and to.user_id is None:
                 letter = outgoing.reaching(letter, recipient)
             found = outgoing.messages(letter, recipient, refusal)
@@ -236,6 +238,12 @@ class Requests:
         if pin is None:
             return outgoing.Letter(template_id=said.template, fault=messages.UNPUBLISHED, **shared)
         return outgoing.letter_of(pin, library, brand, **shared)
+
+    def _topic(self, row: request_rows.Request, letter: outgoing.Letter) -> str | None:
+        """What a letter is about: by its own word, else by its template's."""
+        if letter.topic is not None or letter.template_id is None:
+            return letter.topic
+        return self._known(row.workspace_id).wishes.topic_of(letter.template_id)
 
     def _tenant(
         self, desk: desks.Desk, row: request_rows.Request, user_id: str | None, tenant_id: str | None
@@ -336,7 +344,7 @@ def _nowhere(to: requests.To) -> str:
     return f"there is no {kind} {name!r} any more"
 
 
-def _refusal(letter: outgoing.Letter, to: requests.To) -> str | None:
+def _refusal(letter: outgoing.Letter, topic: str | None, to: requests.To) -> str | None:
     """Why nothing is sent to somebody, by what the request itself says they prefer."""
-    is_unwanted = lists.is_opted_out(to.preferences, letter.template_id, letter.topic)
+    is_unwanted = lists.is_opted_out(to.preferences, letter.template_id, topic)
     return messages.OPTED_OUT if is_unwanted else None
