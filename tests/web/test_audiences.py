@@ -119,6 +119,42 @@ def test_each_operator_finds_its_people(api: client.Client) -> None:
     assert first["added_at"] == "2026-01-05T12:00:00.000000Z"
 
 
+def test_who_is_with_a_tenant_is_a_member_of_it(api: client.Client) -> None:
+    """`MEMBER_OF` means whoever is with the tenant or its own, in lists of members, in sends and in their filters."""
+    people: dict[str, list[str]] = {"ana": ["acme"], "ben": ["bolt"], "cleo": []}
+    for tenant_id in ("acme", "bolt"):
+        api.put(f"/tenants/{tenant_id}", {"name": tenant_id})
+    for name, joined in people.items():
+        api.put(f"/profiles/{name}", {"profile": {"email": f"{name}@example.com", "plan": "pro"}})
+        api.put(f"/users/{name}/tenants", {"tenants": [{"tenant_id": one} for one in joined]})
+    acme = api.key("admin", tenant="acme")
+    api.put("/profiles/own", {"profile": {"email": "own@example.com", "plan": "pro"}}, key=acme)
+    of_acme = filtered("MEMBER_OF", "account_id", "acme")
+    either = {"operator": "OR", "filters": [of_acme, filtered("MEMBER_OF", "account_id", "bolt")]}
+    assert members(api, either) == ["ana", "ben", "own"]
+    assert members(api, {"operator": "AND", "filters": [filtered("EQ", "plan", "pro"), of_acme]}) == [
+        "ana",
+        "own",
+    ]
+    assert members(api, filtered("MEMBER_OF", "account_id", "nobody")) == []
+
+    def reached(to: dict[str, Any]) -> list[str]:
+        before = len(api.mailbox.received)
+        message = {"to": to, "content": {"title": "Hi", "body": "Hi"}}
+        assert api.post("/send", {"message": message}).status_code == 200
+        api.world.run_until_idle()
+        return sorted(mail.recipient for mail in api.mailbox.received[before:])
+
+    assert members(api, of_acme) == ["ana", "own"]
+    assert reached({"audience_id": "some"}) == ["ana@example.com", "own@example.com"]
+    members(api, filtered("EQ", "plan", "pro"))
+    assert reached({"audience_id": "some", "filters": [of_acme]}) == ["ana@example.com", "own@example.com"]
+    # To a tenant's key its people's being with others is not told.
+    api.put("/users/own/tenants/bolt", {})
+    api.put("/audiences/mine", {"filter": filtered("MEMBER_OF", "account_id", "bolt")}, key=acme)
+    assert api.get("/audiences/mine/members", key=acme).json()["items"] == []
+
+
 def test_members_come_in_pages_and_by_tenant(api: client.Client) -> None:
     """Following the cursor sees everybody once; a tenant's audience holds its own people alone."""
     acme = api.key("admin", tenant="acme")

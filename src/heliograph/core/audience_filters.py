@@ -6,7 +6,7 @@ values are texts on that wire, and are read as what they are compared with. Text
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from heliograph import errors
@@ -31,14 +31,32 @@ OPERATORS: Final[Mapping[str, tuple[str, str | None]]] = {
 """What each asks, and as what both sides are read."""
 JOINS: Final[Mapping[str, str]] = {"AND": "all", "OR": "any"}
 ACCOUNT: Final = "account_id"
-"""The path under which a person's tenant stands."""
+"""The path under which a person's tenants stand."""
 MOST_FILTERS, DEEPEST = 100, 8
 _KEYS = ("operator", "path", "value", "filters")
 
 
-def view(user_id: str, tenant_id: str | None, profile: Mapping[str, Any]) -> dict[str, Any]:
-    """A person as filters see them."""
-    return {**segments.view(user_id, tenant_id, profile), ACCOUNT: tenant_id}
+def view(
+    user_id: str, tenant_id: str | None, profile: Mapping[str, Any], joined: Collection[str] = ()
+) -> dict[str, Any]:
+    """A person as filters see them; `joined`: those of the tenants that these name which the person is with."""
+    account = [*joined, *((tenant_id,) if tenant_id else ())] if joined else tenant_id
+    return {**segments.view(user_id, tenant_id, profile), ACCOUNT: account}
+
+
+def tenants_of(given: object, bound: str | None) -> frozenset[str]:
+    """The tenants of which a filter asks who is with them; of those of a tenant (`bound`) it asks that one alone."""
+    return frozenset(one for one in _tenants_of(given) if bound in (None, one))
+
+
+def _tenants_of(given: object) -> Iterator[str]:
+    if not isinstance(given, dict):
+        return
+    for one in given.get("filters") or ():
+        yield from _tenants_of(one)
+    if given.get("operator") == "MEMBER_OF":
+        value = given.get("value")
+        yield from (one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str))
 
 
 def parse(given: object, path: str = "filter") -> conditions.Condition:

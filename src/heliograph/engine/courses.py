@@ -80,6 +80,8 @@ class Course(NamedTuple):
     letter: outgoing.Letter
     is_in: segments.Member | None = None
     """Who is in its audience."""
+    asks_of: frozenset[str] = frozenset()
+    """The tenants of which it is to be known who is with them."""
 
 
 OF_REQUEST = 0
@@ -89,11 +91,12 @@ OF_REQUEST = 0
 def read(row: fanout_rows.Fanout) -> Course:
     """A stored mailing."""
     body = _body.decode(row.body)
-    is_in = None
+    is_in, asks_of = None, frozenset(() if body.member_of is None else (body.member_of,))
     if body.audience is not None:
         condition = audience_filters.parse(body.audience)
         is_in = segments.audience([segments.Members(condition, tenant_id=body.audience_of)], [])
-    return Course(row.automation_id, row.run_id, body, body.letter, is_in)
+        asks_of |= audience_filters.tenants_of(body.audience, body.audience_of)
+    return Course(row.automation_id, row.run_id, body, body.letter, is_in, asks_of)
 
 
 def is_one(row: fanout_rows.Fanout) -> bool:

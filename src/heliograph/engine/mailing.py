@@ -139,14 +139,17 @@ def _is_meant(
     body = course.body
     if body.tenant_id is not None and person.tenant_id not in (None, body.tenant_id):
         return False
-    if body.member_of is not None:
-        there = desk.tenant_profiles.get((cursor.workspace_id, person.user_id, body.member_of))
-        if there is None or there.own is None:
-            return False
+    known = {
+        one: desk.tenant_profiles.get((cursor.workspace_id, person.user_id, one)) for one in course.asks_of
+    }
+    joined = {one for one, there in known.items() if there is not None and there.own is not None}
+    if body.member_of is not None and body.member_of not in {*joined, person.tenant_id}:
+        return False
     if course.is_in is None:
         return True
     profile = {} if person.profile is None else _decode(person.profile)
-    return course.is_in(audience_filters.view(person.user_id, person.tenant_id, profile), person.tenant_id)
+    seen = audience_filters.view(person.user_id, person.tenant_id, profile, joined)
+    return course.is_in(seen, person.tenant_id)
 
 
 def _as_they_are(
@@ -271,9 +274,9 @@ def _recipient(
     return outgoing.Recipient(person.user_id, place.profile(profile), body.data, place.seen)
 
 
-def places(body: courses.Body, people: Iterable[str]) -> set[tuple[str, str]]:
+def places(course: courses.Course, people: Iterable[str]) -> set[tuple[str, str]]:
     """Of whom it has to be known what is said of them in a tenant: (user_id, tenant)."""
-    named = {body.member_of, body.spoken_for} - {None}
+    named = {*course.asks_of, course.body.spoken_for} - {None}
     return {(user_id, str(tenant_id)) for user_id in people for tenant_id in named}
 
 

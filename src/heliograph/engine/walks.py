@@ -86,7 +86,7 @@ class Walks:
         """At what has to be known of a cursor's next people besides."""
         course, found = self._course(cursor), self._steps.of(cursor)
         if isinstance(course, courses.Course) and found is not None:
-            places = mailing.places(course.body, (person.user_id for person in found[0]))
+            places = mailing.places(course, (person.user_id for person in found[0]))
             looks.add(cursor.workspace_id, looking.Wanted(tenants=places))
 
     def _look_at_joined(self, desk: desks.Desk, cursor: fanout_rows.Cursor, course: courses.Course) -> None:
@@ -94,7 +94,7 @@ class Walks:
         joined = mailing.joined(desk, cursor, course)
         if joined:
             looks = looking.Looks()
-            places = mailing.places(course.body, joined)
+            places = mailing.places(course, joined)
             looks.add(cursor.workspace_id, looking.Wanted(joined, tenants=places))
             looks.read(self._connection, self._session.hot, desk)
 

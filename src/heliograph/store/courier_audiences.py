@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from heliograph import errors
 from heliograph.core import audience_filters, ids, segments
-from heliograph.store import schema
+from heliograph.store import schema, tenants
 from heliograph.store import segments as people
 
 _AUDIENCES = schema.audiences.c
@@ -107,14 +107,17 @@ def members(
     if audience.filter is None:
         return []
     is_in = segments.audience([segments.Members(audience_filters.parse(audience.filter))], [])
+    named = audience_filters.tenants_of(audience.filter, audience.tenant_id)
     found: list[Member] = []
     partition, last = max(after[0], 0), after[1]
     while partition < ids.PARTITIONS and len(found) < limit:
         contacts = people.walk(connection, workspace_id, partition, last)
+        joined = tenants.joined(connection, workspace_id, named, [row.user_id for row in contacts])
         for row in contacts:
             if audience.tenant_id not in (None, row.tenant_id):
                 continue
-            if is_in(audience_filters.view(row.user_id, row.tenant_id, _decode(row.profile))):
+            profile, those = _decode(row.profile), joined.get(row.user_id, ())
+            if is_in(audience_filters.view(row.user_id, row.tenant_id, profile, those)):
                 found.append(Member(partition, row.user_id, max(row.updated_at, audience.updated_at)))
         partition, last = (partition, contacts[-1].user_id) if contacts else (partition + 1, "")
     return found[:limit]

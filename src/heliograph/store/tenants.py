@@ -5,7 +5,7 @@ Law: each function works in the caller's transaction. To the key of a tenant the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -229,6 +229,23 @@ def remove_user(
     if tenant_ids is not None:
         gone = gone.where(_USERS.tenant_id.in_(list(tenant_ids)))
     return int(connection.execute(gone).rowcount)
+
+
+def joined(
+    connection: sa.Connection, workspace_id: int, tenant_ids: Collection[str], user_ids: Collection[str]
+) -> dict[str, set[str]]:
+    """Those of these tenants which each of these people is with; who is with none is absent."""
+    found: dict[str, set[str]] = {}
+    if not tenant_ids or not user_ids:
+        return found
+    query = sa.select(_USERS.user_id, _USERS.tenant_id).where(
+        _USERS.workspace_id == workspace_id,
+        _USERS.user_id.in_(list(user_ids)),
+        _USERS.tenant_id.in_(list(tenant_ids)),
+    )
+    for user_id, tenant_id in connection.execute(query):
+        found.setdefault(user_id, set()).add(tenant_id)
+    return found
 
 
 def memberships(
