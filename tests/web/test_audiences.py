@@ -119,6 +119,14 @@ def test_each_operator_finds_its_people(api: client.Client) -> None:
     assert first["added_at"] == "2026-01-05T12:00:00.000000Z"
 
 
+def test_a_filter_alone_is_told_as_a_group(api: client.Client) -> None:
+    """A filter that was given in no group is answered as the group that it is, which Courier's clients can read."""
+    alone = filtered("EQ", "plan", "pro")
+    made = api.put("/audiences/some", {"filter": alone}).json()["audience"]
+    assert (made["filter"], made["operator"]) == ({"operator": "AND", "filters": [alone]}, "AND")
+    assert api.get("/audiences/some").json() == api.get("/audiences").json()["items"][0] == made
+
+
 def test_who_is_with_a_tenant_is_a_member_of_it(api: client.Client) -> None:
     """`MEMBER_OF` means whoever is with the tenant or its own, in lists of members, in sends and in their filters."""
     people: dict[str, list[str]] = {"ana": ["acme"], "ben": ["bolt"], "cleo": []}

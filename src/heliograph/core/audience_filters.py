@@ -166,3 +166,8 @@ def whole(filter_: object, operator: object) -> dict[str, Any] | None:
     if "filters" in filter_ and filter_.get("operator") is None:
         return {**filter_, "operator": operator or "AND"}
     return filter_
+
+
+def grouped(filter_: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A filter as answers tell it: as a group, which is all that Courier's clients know at the top."""
+    return filter_ if filter_ is None or "filters" in filter_ else {"operator": "AND", "filters": [filter_]}

@@ -169,13 +169,13 @@ def _nowhere(request: Call) -> errors.NotFound:
 
 
 def _shown(one: stored.Audience) -> Audience:
-    operator = (one.filter or {}).get("operator")
+    told = audience_filters.grouped(one.filter)
     return Audience(
         id=one.id,
         name=one.name,
         description=one.description,
-        filter=one.filter,
-        operator=operator if operator in audience_filters.JOINS else None,
+        filter=told,
+        operator=None if told is None else told["operator"],
         created_at=schedule.write_instant(one.created_at),
         updated_at=schedule.write_instant(one.updated_at),
     )
