@@ -462,6 +462,8 @@ def test_a_wrong_strategy_is_refused(api: Client) -> None:
         ({**fine, "channels": {"sms": {"if": "data."}}}, {"channels.sms.if"}),
         ({**fine, "providers": {"twilio": {"override": {"x": 1}}}}, {"providers.twilio.override.x"}),
         ({**fine, "tags": "a"}, {"tags"}),
+        # What a strategy is there for is to say the channels: it leads to no other, and not to itself.
+        ({**fine, "routing": {"strategy_id": "default"}}, {"routing.strategy_id"}),
     ]
     for given, places in wrong:
         answer = api.post("/routing-strategies", given)

@@ -54,7 +54,10 @@ def define(given: Mapping[str, Any], creator: str) -> tuple[Definition, list[str
     if given.get("routing") is None:
         reading.fault("routing", 'is required: {"method": "single", "channels": ["email"]}')
     said = {part: given[part] for part in ("routing", "channels", "providers") if given.get(part) is not None}
-    routing.read(reading, said, "")
+    if routing.read(reading, said, "").strategy is not None:
+        reading.fault(
+            "routing.strategy_id", "is said by messages and templates: a strategy lists its channels"
+        )
     if reading.faults:
         raise errors.InvalidInput(faults=[_at_top(one) for one in reading.faults[: documents.MAX_FAULTS]])
     definition = Definition(name=name or "", description=description, tags=tags, creator=creator, **said)
