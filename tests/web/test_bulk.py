@@ -73,6 +73,33 @@ def test_a_job_writes_to_each_of_its_users_once(api: Client) -> None:
     assert api.get(f"/bulk/{job}").json()["job"]["definition"]["content"] == HELLO["content"]
 
 
+def test_an_override_speaks_of_every_e_mail_of_a_job(api: Client) -> None:
+    """As in a step of a journey: under `email`, or `channel.email`, which wins; what others would know is named."""
+    said = {
+        "email": {"subject": "Not this", "reply_to": "shop@example.com"},
+        "channel": {
+            "email": {"subject": "For you", "headers": {"X-Shop": "Mill"}},
+            "sms": {"body": "x"},
+        },
+        "sendgrid": {"body": {"x": 1}},
+    }
+    made = api.post("/bulk", {"message": {**HELLO, "override": said}})
+    assert made.headers["heliograph-ignored"] == "message.override.channel.sms, message.override.sendgrid"
+    job = made.json()["jobId"]
+    assert api.get(f"/bulk/{job}").json()["job"]["definition"]["override"] == said
+    add(
+        api,
+        job,
+        *({"profile": {"email": f"{name}@example.com"}, "data": {"name": name}} for name in ("a", "b")),
+    )
+    api.post(f"/bulk/{job}/run")
+    api.decide()
+    assert [mail.subject for mail in api.mailbox.received] == ["For you"] * 2
+    for mail in api.mailbox.received:
+        assert b"X-Shop: Mill" in mail.raw
+        assert b"Reply-To: shop@example.com" in mail.raw
+
+
 def test_old_jobs_are_forgotten_with_their_users(api: Client) -> None:
     """A job that is over, or was never run, goes when it is old, its users some at a time; one under way stays."""
     over, idle, running = (create(api, HELLO) for _ in range(3))
@@ -113,6 +140,12 @@ def test_what_a_job_cannot_be_is_said(lone_api: Client) -> None:
         ({**HELLO, "template": "t"}, {"message"}),
         ({"event": "a", "content": {"title": 5}}, {"message.content.title", "message.content.body"}),
         ({**HELLO, "brand": "none"}, {"message.brand"}),
+        ({**HELLO, "override": "x"}, {"message.override"}),
+        ({**HELLO, "override": {"email": {"from": "nobody"}}}, {"message.override.email.from"}),
+        (
+            {**HELLO, "override": {"channel": {"email": {"headers": {"To": "x"}}}}},
+            {"message.override.channel.email.headers"},
+        ),
     ):
         answer = lone_api.post("/bulk", {"message": message})
         assert (answer.status_code, {*faults(answer)}) == (400, places), message
@@ -128,13 +161,18 @@ def test_what_a_job_cannot_be_is_said(lone_api: Client) -> None:
             {"users[1].profile.email"},
         ),
         ({"users": [{"recipient": "a", "data": 1}]}, {"users[0].data"}),
+        (
+            {"users": [{"recipient": 5}, {"to": {"user_id": 5}}]},
+            {"users[0].recipient", "users[1].to.user_id"},
+        ),
+        ({"users": [{"to": {"profile": {"email": "x"}}}]}, {"users[0].to.profile.email"}),
     ):
         answer = lone_api.post(f"/bulk/{job}", given)
         assert (answer.status_code, {*faults(answer)}) == (400, places), given
     said = {"recipient": "a", "to": {"email": "a@example.com", "more": 1}, "also": 2, "preferences": {"x": 1}}
     answer = lone_api.post(f"/bulk/{job}", {"users": [said]})
     assert answer.headers["heliograph-ignored"] == (
-        "users[0].also, users[0].more, users[0].preferences.x, users[0].to.email"
+        "users[0].also, users[0].preferences.x, users[0].to.email, users[0].to.more"
     )
     assert stands(lone_api, job) == ("CREATED", 1, 0, 0)
     assert lone_api.post(f"/bulk/{job}/run").status_code == 202

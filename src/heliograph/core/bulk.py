@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from heliograph import errors
-from heliograph.core import documents, hooks, requests
+from heliograph.core import documents, hooks, overrides, requests
 
 MOST_USERS = 10_000
 """The most users who are added at once."""
-_MESSAGE = ("event", "template", "content", "brand", "data")
+_MESSAGE = ("event", "template", "content", "brand", "data", "override")
 _USER = ("recipient", "profile", "data", "preferences", "to")
 _UNUSED = ("email", "phone_number")
 NO_ADDRESS = "names nobody: give `recipient`, or an address such as `profile.email`"
@@ -80,6 +80,7 @@ def define(given: Mapping[str, Any], region: str | None = None) -> Job:
         faults.append(errors.Fault("message", "takes either `template` or `content`, not both"))
     if faults:
         raise errors.InvalidInput(faults=faults)
+    email, passed_over = _override(message.get("override"))
     has_content = message.get("content") is not None
     asked = {
         "to": {"user_id": "nobody"},
@@ -88,13 +89,27 @@ def define(given: Mapping[str, Any], region: str | None = None) -> Job:
         "data": message.get("data"),
         "brand_id": message.get("brand"),
         "metadata": {"event": event},
+        "channels": {"email": {"override": email}} if email else None,
     }
     with placed(message):
         said, strangers = requests.read({"message": asked}, region)
     ignored = [f"message.{key}" for key in message.keys() - {*_MESSAGE}]
-    ignored += [*strangers, *(given.keys() - {"message"})]
+    ignored += [*passed_over, *strangers, *(given.keys() - {"message"})]
     kept = {key: value for key, value in message.items() if value is not None}
     return Job(kept, msgspec.structs.replace(said, to=()), ignored)
+
+
+def _override(given: object) -> tuple[dict[str, Any], list[str]]:
+    """What a job says of its e-mails instead, and the places that nobody looks at. Raises InvalidInput."""
+    path = "message.override"
+    if given is None:
+        return {}, []
+    if not isinstance(given, dict):
+        raise errors.InvalidInput.at(path, 'is an object such as {"email": {"subject": "Hello"}}')
+    try:
+        return overrides.of_email(given, path), overrides.passed_over(given, path)
+    except errors.RenderFailed as refusal:
+        raise errors.InvalidInput(faults=refusal.faults) from None
 
 
 def placed(message: Mapping[str, Any]) -> contextlib.AbstractContextManager[None]:
@@ -153,9 +168,9 @@ def _user(given: object, path: str, region: str | None) -> User:
         to.get(key) or to["profile"].get(key) for key in requests.REACHED_BY
     ):
         return User(kept, None, ignored)
-    with errors.placed(lambda place: _place(place, path)):
+    with errors.placed(lambda place: _place(place, path, given)):
         said, strangers = requests.read({"message": {"to": to, "content": _NOBODY}}, region)
-    return User(kept, said.to[0], [*ignored, *(_place(name, path) for name in strangers)])
+    return User(kept, said.to[0], [*ignored, *(_place(name, path, given) for name in strangers)])
 
 
 def _shown(given: dict[str, Any]) -> dict[str, Any]:
@@ -176,6 +191,10 @@ def _together(first: object, second: object, path: str) -> dict[str, Any]:
     return {**(first or {}), **(second or {})}  # type: ignore[dict-item]
 
 
-def _place(path: str, user: str) -> str:
-    """Where in the body a place of the request that was read stands."""
-    return path.replace("message.to", user, 1)
+def _place(path: str, user: str, given: Mapping[str, Any]) -> str:
+    """Where in the body a place of the request that was read stands: with the user, or in `to` of it."""
+    inner = path.removeprefix("message.to")
+    name = inner.removeprefix(".").split(".")[0].split("[")[0]
+    if name == "user_id" and given.get("recipient"):
+        return f"{user}.recipient"
+    return f"{user}{inner}" if not name or given.get(name) is not None else f"{user}.to{inner}"

@@ -29,6 +29,17 @@ def of_email(given: Mapping[str, Any], path: str) -> dict[str, Any]:
     return found
 
 
+def passed_over(given: Mapping[str, Any], path: str) -> list[str]:
+    """The places of an override that speak of anything but e-mail."""
+    found = [f"{path}.{name}" for name in given.keys() - {"email", "channel"}]
+    channel = given.get("channel")
+    if isinstance(channel, Mapping):
+        found += [f"{path}.channel.{name}" for name in channel.keys() - {"email"}]
+    for place, said in _said(given, path):
+        found += [f"{place}.{name}" for name in said.keys() - {*_EMAIL}]
+    return found
+
+
 def faults_of(given: fields.Field | None, path: str) -> list[errors.Fault]:
     """What is wrong with a step's override, as far as it is known before a run."""
     known = fields.known(given)

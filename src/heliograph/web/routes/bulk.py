@@ -36,6 +36,8 @@ class BulkMessage(msgspec.Struct, kw_only=True):
     content: dict[str, Any] | None = None
     brand: str | None = None
     data: dict[str, Any] | None = None
+    override: dict[str, Any] | None = None
+    """What is said of its e-mails instead, under `email` or `channel.email`."""
 
 
 class BulkBody(msgspec.Struct):
