@@ -24,8 +24,8 @@ _WAITING = frozenset({messages.State.PLANNED, messages.State.DELAYED})
 Key = tuple[int, bytes]
 
 
-def wake(desk: desks.Desk, timer: rows.Timer) -> None:
-    """The time of a message of an earlier turn has come."""
+def wake(desk: desks.Desk, timer: rows.Timer, grace: int) -> None:
+    """The time of a message of an earlier turn has come; what is due longer than `grace` (µs) is late (E33)."""
     key = (timer.workspace_id, timer.id)
     message = desk.messages.get(key)
     if message is None or message.state not in _WAITING:
@@ -34,6 +34,8 @@ def wake(desk: desks.Desk, timer: rows.Timer) -> None:
     if asked_by is not None and asked_by.status == runs.Status.CANCELED:
         desk.cancel_message(*key)
     else:
+        if desk.now - timer.wake_at > grace:
+            desk.late[message.id] = timer.wake_at
         desk.due_again.append(desks.DueAgain(message, timer.wake_at, len(desk.writes.messages)))
 
 

@@ -39,8 +39,9 @@ class _Walking(NamedTuple):
 class Bulk:
     """The bulk jobs of the turns of one connection."""
 
-    def __init__(self, session: database.Session):
-        self._session = session
+    def __init__(self, session: database.Session, grace: int):
+        """What is due longer than `grace` (µs) goes on with an operator's word alone (E33)."""
+        self._session, self._grace = session, grace
         self._jobs: dict[tuple[int, bytes], bulk_rows.Job] = {}
         self._walking: dict[tuple[int, bytes], _Walking] = {}
 
@@ -88,7 +89,8 @@ class Bulk:
             return
         assert walking is not None
         # Everything was decided: only now does the desk change.
-        _move(desk, walking, timer, made)
+        due_at = timer.wake_at if desk.now - timer.wake_at > self._grace else desk.now
+        _move(desk, walking, timer, made, due_at)
 
 
 def _without_deleted(
@@ -131,8 +133,9 @@ def _move(
     walking: _Walking,
     timer: rows.Timer,
     made: Sequence[tuple[int, request_rows.Request]],
+    due_at: int,
 ) -> None:
-    """Let a job stand behind its next users; it goes on unless they are the last."""
+    """Let a job stand behind its next users, due at `due_at`; it goes on unless they are the last."""
     job, count = walking.job, len(walking.users)
     writes = desk.writes.bulk
     state = bulk.State.COMPLETED if walking.is_last else bulk.State.PROCESSING
@@ -148,10 +151,10 @@ def _move(
         writes.requests.append(row)
         writes.users.append((job.workspace_id, job.id, ordinal, row.id))
         desk.writes.timers.append(
-            rows.Timer(row.partition, desk.now, row.workspace_id, int(effects.Timer.REQUEST), row.id)
+            rows.Timer(row.partition, due_at, row.workspace_id, int(effects.Timer.REQUEST), row.id)
         )
     if not walking.is_last:
-        desk.writes.timers.append(timer._replace(wake_at=desk.now))
+        desk.writes.timers.append(timer._replace(wake_at=due_at))
     desk.judged += count
     desk.goes_on = True
 

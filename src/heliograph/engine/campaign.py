@@ -73,6 +73,8 @@ class Course(NamedTuple):
     body: Body
     is_in: segments.Member
     merge: tuple[tuple[str, exposures.Reading], ...]
+    due_at: int
+    """Since when its people are due."""
 
 
 def course(row: fanout_rows.Fanout) -> Course:
@@ -82,7 +84,7 @@ def course(row: fanout_rows.Fanout) -> Course:
         segments.compiled(body.include, body.include_of), segments.compiled(body.exclude, body.exclude_of)
     )
     merge = tuple((name, exposures.Reading(path)) for name, path in body.merge.items())
-    return Course(row.automation_id, body, member, merge)
+    return Course(row.automation_id, body, member, merge, row.created_at)
 
 
 class Limits(NamedTuple):
@@ -91,7 +93,7 @@ class Limits(NamedTuple):
     lock_window: int
     """How long before its time (µs) a campaign can be changed no more."""
     grace: int
-    """A campaign that is later than this (µs) does not run (A5)."""
+    """A campaign that is later than this (µs) does not run (A5), and no fan-out goes on unasked (E33)."""
 
 
 # ── the campaign ────────────────────────────────────────────────────────────────────────────────────

@@ -78,6 +78,8 @@ class Course(NamedTuple):
     """The run that hears how it ends; None where a request to send asked for it."""
     body: Body
     letter: outgoing.Letter
+    due_at: int
+    """Since when its people are due."""
     is_in: segments.Member | None = None
     """Who is in its audience."""
     asks_of: frozenset[str] = frozenset()
@@ -96,7 +98,7 @@ def read(row: fanout_rows.Fanout) -> Course:
         condition = audience_filters.parse(body.audience)
         is_in = segments.audience([segments.Members(condition, tenant_id=body.audience_of)], [])
         asks_of |= audience_filters.tenants_of(body.audience, body.audience_of)
-    return Course(row.automation_id, row.run_id, body, body.letter, is_in, asks_of)
+    return Course(row.automation_id, row.run_id, body, body.letter, row.created_at, is_in, asks_of)
 
 
 def is_one(row: fanout_rows.Fanout) -> bool:

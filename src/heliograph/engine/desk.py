@@ -115,7 +115,7 @@ class Desk:
         self.contact_changes: dict[tuple[int, str], list[ContactChange]] = {}
         """How contacts were before this turn changed them, in order."""
         self.late: dict[bytes, int] = {}
-        """Since when (µs) messages are due that were planned too late to go out without an operator's word (E33)."""
+        """Since when (µs) messages are due that are too late to go out without an operator's word (E33)."""
         self.judged = 0
         """How many people of fan-outs and of the calendar were looked at."""
         self.goes_on = False

@@ -85,13 +85,14 @@ def begin(
 
 
 def begin_of_request(
-    desk: desks.Desk, workspace_id: int, identity: bytes, body: courses.Body, run_id: bytes | None = None
+    desk: desks.Desk, workspace_id: int, mailed: tuple[bytes, courses.Body], run_id: bytes | None, due_at: int
 ) -> None:
-    """Lay out a mailing that a request to send asks for; `run_id` is whose step asked for that, if one's did."""
+    """Lay out a mailing, due since `due_at`, that a request asks for; `run_id` is whose step asked for that."""
+    identity, body = mailed
     fanout_id = ids.of_fanout(identity)
     desk.writes.fanouts.append(
         fanout_rows.Fanout(
-            workspace_id, fanout_id, identity, courses.OF_REQUEST, _encode(body), desk.now, run_id
+            workspace_id, fanout_id, identity, courses.OF_REQUEST, _encode(body), due_at, run_id
         )
     )
     fanout.begin_part(desk, workspace_id, fanout_id, 0)

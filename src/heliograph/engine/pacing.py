@@ -82,7 +82,8 @@ def pace(
         while stands.end is None:
             message = stands.message
             quiet, limits = workspace_of(message.workspace_id).wishes.terms(message)
-            if quiet:
+            # What is too late is held by day and by night: a morning would let it go unasked (E33).
+            if quiet and planned.id not in desk.late:
                 zone = _zone(profile, known[_key(message)], workspace_of(message.workspace_id).zone)
                 until = quiet_hours.ends(quiet, zone, desk.now)
                 if until is not None and until > desk.now:

@@ -30,7 +30,10 @@ def post(desk: desks.Desk, message: rows.Message, here: int) -> None:
     written: list[Any] = list(message)
     for place in _IDENTITIES:
         written[place] = None if written[place] is None else ids.text(written[place])
-    body = _encode([value.decode() if isinstance(value, bytes) else value for value in written])
+    written = [value.decode() if isinstance(value, bytes) else value for value in written]
+    # What is too late here is so there, whenever that partition comes to it.
+    late = [desk.late[message.id]] if message.id in desk.late else []
+    body = _encode([*written, *late])
     desk.writes.inbox.append(
         rows.Inbox(message.partition, message.workspace_id, message.id, effects.Inbox.DELIVER, None, body, 0)
     )
@@ -42,7 +45,16 @@ def received(inbox: rows.Inbox) -> rows.Message:
     # An older Heliograph, which knew fewer fields, may have written it.
     for place in (place for place in _IDENTITIES if place < len(values)):
         values[place] = None if values[place] is None else ids.parse(values[place])
-    return rows.Message(*values)
+    return rows.Message(*values[: len(rows.Message._fields)])
+
+
+def receive(desk: desks.Desk, inbox: rows.Inbox) -> None:
+    """Release the message that another partition decided on for one of ours."""
+    message = received(inbox)
+    late = _row.decode(inbox.body)[len(rows.Message._fields) :]
+    if late:
+        desk.late[message.id] = late[0]
+    release(desk, message)
 
 
 def release(desk: desks.Desk, message: rows.Message) -> None:

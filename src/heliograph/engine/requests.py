@@ -179,8 +179,9 @@ class Requests:
                 desk.late[message.id] = timer.wake_at
             posting.post(desk, message, timer.partition)
         asker = None if asked is None or asked.run is None or is_canceled else asked.run
-        for identity, body in mailed:
-            mailing.begin_of_request(desk, timer.workspace_id, identity, body, asker and asker.id)
+        due_at = timer.wake_at if is_late else desk.now
+        for one in mailed:
+            mailing.begin_of_request(desk, timer.workspace_id, one, asker and asker.id, due_at)
         if asked is not None and asked.said.asked_by and asker is not None:
             place, walks = (asker.id, asked.said.asked_by[1]), [identity for identity, _ in mailed]
             requested.tell(desk, timer.workspace_id, timer.id, *place, made, walks)

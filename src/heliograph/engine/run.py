@@ -327,7 +327,7 @@ def _cause(origin: Origin, run_id: bytes, automation_id: bytes, visit: int, ordi
 
 
 DEBTS: Mapping[int, Callable[[desks.Desk, rows.Inbox], None]] = {
-    effects.Inbox.DELIVER: lambda desk, inbox: posting.release(desk, posting.received(inbox)),
+    effects.Inbox.DELIVER: posting.receive,
     effects.Inbox.SUBSCRIBE: saving.subscribed,
     effects.Inbox.PROFILE: saving.save,
     effects.Inbox.THROTTLE: throttling.decide,

@@ -93,7 +93,7 @@ class Turns:
         self._alarms = alarms.Alarms(session, lambda known: self._workspaces[known])
         self._walks = walks.Walks(store, session, campaign.Limits(limits.lock_window, limits.misfire_grace))
         self._requests = requests.Requests(store, session, lambda known: self._workspaces[known], limits)
-        self._bulk = bulk.Bulk(session)
+        self._bulk = bulk.Bulk(session, limits.misfire_grace)
         self._escalating = escalating.Escalating(session, limits.misfire_grace)
         chapters = (
             (walks.TIMERS, self._walks.timer),
@@ -296,7 +296,7 @@ class Turns:
         if fault is not None:
             faults.failed_timer(desk, timer, fault)
             return
-        admission.wake(desk, timer)
+        admission.wake(desk, timer, self._limits.misfire_grace)
 
     def _attempt_inbox(self, desk: desks.Desk, inbox: rows.Inbox) -> None:
         fault = self._culprits.pop((inbox.workspace_id, inbox.id), None)

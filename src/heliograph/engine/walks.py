@@ -172,11 +172,14 @@ class Walks:
             desk.goes_on = True
             return
         people, is_last = found
+        planned, launched = len(desk.planned), len(desk.writes.launches)
         if isinstance(course, courses.Course):
             self._look_at_joined(desk, cursor, course)
             mailing.step(desk, cursor, course, people, is_last=is_last)
         else:
             campaign.step(desk, cursor, course, people, is_last=is_last)
+        if desk.now - course.due_at > self._limits.grace:
+            _are_late(desk, planned, launched, course.due_at)
 
     def inbox(self, desk: desks.Desk, inbox: rows.Inbox) -> None:
         """Take in an inbox row of a kind of INBOX."""
@@ -190,3 +193,12 @@ class Walks:
             mailing.hear(desk, inbox.workspace_id, course)
         elif row is not None and course is not None:
             campaign.hear(desk, row, len(course.body.groups))
+
+
+def _are_late(desk: desks.Desk, planned: int, launched: int, due_at: int) -> None:
+    """What was made behind these places goes out with an operator's word alone: it is due since long (E33)."""
+    desk.late |= {message.id: due_at for message in desk.planned[planned:]}
+    launches = desk.writes.launches
+    launches[launched:] = [
+        one._replace(wake_at=due_at) if isinstance(one, rows.Launch) else one for one in launches[launched:]
+    ]

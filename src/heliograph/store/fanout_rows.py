@@ -32,6 +32,7 @@ class Fanout(NamedTuple):
     version: int
     body: bytes | str
     created_at: int
+    """When it began; where it began too late, when it was to (E33)."""
     run_id: bytes | None = None
     """The run that asked for it, where one did: then `automation_id` is the id of that effect."""
 
