@@ -59,6 +59,7 @@ def serve(
     with (
         web.bound(chosen.host, chosen.port) as place,
         _alone(chosen.database_url) if is_sqlite else contextlib.nullcontext(),
+        stopping.bounded(chosen.lease_seconds) as bound,
     ):
         application = _opened(chosen, played)
         try:
@@ -66,7 +67,8 @@ def serve(
             early = stopping.Early()
             _introduce(application, 0 if is_sqlite else _size(workers))
             engine = functools.partial(_engine, application, _size(workers))
-            stopping.run(functools.partial(web.serve, application, place, engine), follow=follow, early=early)
+            work = functools.partial(web.serve, application, place, engine)
+            stopping.run(work, follow=follow, bound=bound, early=early)
         finally:
             application.close()
     terminal.say("stopped: everything that was accepted is kept")

@@ -29,12 +29,14 @@ def worker(
         )
     logs.configure(chosen.log_level)
     early = stopping.Early()
-    application = app.App(chosen)
-    try:
-        app.refuse_another_clock(application.store, scaled=False)
-        stopping.run(functools.partial(_work, application, follow), follow=follow, early=early)
-    finally:
-        application.close()
+    with stopping.bounded(chosen.lease_seconds) as bound:
+        application = app.App(chosen)
+        try:
+            app.refuse_another_clock(application.store, scaled=False)
+            work = functools.partial(_work, application, follow)
+            stopping.run(work, follow=follow, bound=bound, early=early)
+        finally:
+            application.close()
 
 
 async def _work(application: App, follows: bool, stop: asyncio.Event) -> None:
