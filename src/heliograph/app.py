@@ -39,7 +39,7 @@ from heliograph.engine import (
     turn,
     worker,
 )
-from heliograph.store import database, definitions, safe
+from heliograph.store import database, facts, safe
 from heliograph.web import server, services
 
 _log = structlog.get_logger(__name__)
@@ -360,10 +360,8 @@ def sandbox() -> javascript.Sandbox:
 def refuse_another_clock(store: database.Database, scaled: bool) -> None:
     """A database plays on one clock for ever: a scaled clock is refused where the real one has run (E23)."""
     with store.writing() as connection:
-        known = definitions.clock_of(connection)
-        if known is None:
-            definitions.set_clock(connection, "scaled" if scaled else "real")
-        elif scaled and known == "real":
+        noted = facts.note_clock(connection, "scaled" if scaled else "real")
+        if scaled and noted == "real":
             raise errors.BadSetting("this database has run on the real clock: a scaled clock needs a new one")
-        elif not scaled and known == "scaled":
+        if not scaled and noted == "scaled":
             raise errors.BadSetting("this database has run on a scaled clock: the real clock needs a new one")

@@ -1,19 +1,21 @@
 """`serve` and `worker`: real processes, told to stop, killed, and refused what they cannot do."""
 
+import contextlib
 import json
 import os
 import signal
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
-from heliograph import app
-from heliograph.store import database, definitions, queues
+from heliograph import app, errors
+from heliograph.store import database, facts, queues
 from tests.cli import program
 
 RULE = {
@@ -216,7 +218,7 @@ def test_a_database_knows_one_clock(
     """What has run on one clock is refused on the other: time would jump."""
     store = database.Database(lone_house)
     with store.writing() as connection:
-        definitions.set_clock(connection, known)
+        facts.note_clock(connection, known)
     store.close()
     told = tell("serve", "--port", "0", *typed)
     assert (told.code, told.out) == (1, "")
@@ -230,6 +232,20 @@ def test_a_database_knows_one_clock(
 def server_url(ready_postgres_url: str) -> str:
     """A PostgreSQL database that is ready."""
     return ready_postgres_url
+
+
+def test_of_two_that_start_at_once_the_first_decides_the_clock(server_url: str) -> None:
+    """Whoever finds that another process has noted another clock at the same moment is refused."""
+    store = database.Database(server_url)
+    waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND locktype = 'transactionid')"
+    with contextlib.closing(store), ThreadPoolExecutor(1) as others:
+        with store.writing() as connection:
+            facts.note_clock(connection, "real")
+            second = others.submit(app.refuse_another_clock, store, scaled=True)
+            while not connection.exec_driver_sql(waits).scalar():
+                assert not second.done()
+        with pytest.raises(errors.BadSetting, match="has run on the real clock"):
+            second.result()
 
 
 def test_a_worker_that_died_is_started_again(server_url: str) -> None:

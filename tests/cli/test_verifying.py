@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from heliograph import channels, testing
 from heliograph.core import effects, ids, messages
-from heliograph.store import definitions, schema
+from heliograph.store import facts, schema
 from tests.cli import program
 
 DAY = 24 * 3600 * 1_000_000
@@ -53,7 +53,7 @@ def test_what_is_forgotten_is_not_compared(
         assert told.code == 0, told.out + told.err
 
         with world.app.store.writing() as connection:
-            definitions.set_clock(connection, "scaled")
+            facts.note_clock(connection, "scaled")
         world.event("custom.a", contact_id="ana")
         world.run_until_idle()
         with world.app.store.writing() as connection:

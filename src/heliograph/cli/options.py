@@ -69,10 +69,10 @@ def _real(store: Store) -> int:
 
 def _played(store: Store) -> int | None:
     """The last turn's instant (µs) by a clock that is played; None where the database runs on the real time."""
-    from heliograph.store import definitions
+    from heliograph.store import facts
 
     with store.reading() as connection:
-        if definitions.clock_of(connection) != "scaled":
+        if facts.clock(connection) != "scaled":
             return None
     with contextlib.closing(store.session()) as session:
         return int(session.hot.last_now(session.connection))

@@ -330,20 +330,3 @@ def _groups(
     if tenant_id is not None:
         query = query.where(_TEMPLATES.tenant_id == tenant_id)
     return {row.id: (row.version, _decode(row.content)) for row in connection.execute(query)}
-
-
-_FACTS = schema.facts.c
-_NOTE = sa.text("INSERT INTO facts (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING")
-
-
-def clock_of(connection: sa.Connection) -> str | None:
-    """Which clock this database has run on (`real` or `scaled`); None before the first."""
-    found: str | None = connection.execute(
-        sa.select(_FACTS.value).where(_FACTS.name == "clock")
-    ).scalar_one_or_none()
-    return found
-
-
-def set_clock(connection: sa.Connection, kind: str) -> None:
-    """Note which clock this database runs on; several programs may start at once and say the same."""
-    connection.execute(_NOTE, {"name": "clock", "value": kind})

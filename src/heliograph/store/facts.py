@@ -1,4 +1,7 @@
-"""Facts: what is remembered of a database as a whole, by name."""
+"""Facts: what is remembered of a database as a whole, by name: its secret, its clock, how far imports have come.
+
+Law: each function works in the caller's transaction.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from heliograph.store import safe as safes
 from heliograph.store import schema
 
 _FACTS = schema.facts.c
-_LINK_SECRET = "link_secret"  # noqa: S105 the name under which it is kept
+_LINK_SECRET, _CLOCK = "link_secret", "clock"  # the names under which they are kept
 _KEEP = sa.text(
     "INSERT INTO facts (name, value) VALUES (:name, :value)"
     " ON CONFLICT (name) DO UPDATE SET value = excluded.value"
@@ -50,6 +53,19 @@ def relock(connection: sa.Connection, safe: safes.Safe, *, plain_only: bool) -> 
     plain = safe.open(found, _LINK_SECRET) if safes.is_locked(found) else found
     keep(connection, _LINK_SECRET, safe.lock(plain, _LINK_SECRET))
     return 1
+
+
+def clock(connection: sa.Connection) -> str | None:
+    """Which clock this database runs on (`real` or `scaled`); None before anything has run on it."""
+    return read(connection, _CLOCK)
+
+
+def note_clock(connection: sa.Connection, kind: str) -> str:
+    """Note which clock this database runs on; gives the one that was noted first, by whichever program."""
+    connection.execute(_NOTE, {"name": _CLOCK, "value": kind})
+    found = read(connection, _CLOCK)
+    assert found is not None
+    return found
 
 
 def forget(connection: sa.Connection, name: str) -> None:
