@@ -22,7 +22,7 @@ import uvloop
 
 from benchmarks import house, mailbox, results, setting, sides, tables, templates
 from heliograph import clock
-from heliograph.core import message_templates, messages
+from heliograph.core import message_templates, messages, rules
 from heliograph.store import database, lists, schema
 from heliograph.store import templates as stored_templates
 
@@ -135,7 +135,7 @@ def _contact(number: int, now: int) -> dict[str, object]:
     return {
         "workspace_id": tables.WORKSPACE,
         "user_id": _name(number),
-        "partition": lists.partition_of(tables.WORKSPACE, _name(number)),
+        "partition": rules.partition_of_person(tables.WORKSPACE, _name(number)),
         "number": 10_000_000 + number,
         "tenant_id": None,
         "profile": msgspec.json.encode(profile),

@@ -56,7 +56,8 @@ def put(store: databases.Database, folder: Path, workspace: str, now: int | None
     Raises errors.InvalidInput with the faults of all files, each with its line.
     """
     from heliograph.cli import definition_files
-    from heliograph.store import campaigns, workspaces
+    from heliograph.core import campaigns
+    from heliograph.store import workspaces
 
     found = definition_files.read(folder)
     now = options.moment(store) if now is None else now

@@ -169,9 +169,9 @@ def groups_of(definition: Definition) -> list[str]:
     return [action["action_metadata"]["communication_group_id"] for action in definition.action_data]
 
 
-def subject(automation_id: bytes) -> str:
-    """Under what name a campaign's own turns are put into a partition."""
-    return f"automation:{ids.text(automation_id)}"
+def partition_of(workspace_id: int, automation_id: bytes) -> int:
+    """The partition in which a campaign's own turns are taken."""
+    return ids.partition_of_subject(workspace_id, f"automation:{ids.text(automation_id)}")
 
 
 # ── what it refers to ───────────────────────────────────────────────────────────────────────────────

@@ -189,8 +189,13 @@ _WIRE = re.compile(r"1-([0-9a-f]{8})-([0-9a-f]{24})")
 _LOW = (1 << 62) - 1
 
 
+def shown(message_id: bytes, request_id: bytes | None) -> str:
+    """The id of a message as people see it: one that is its whole request has the request's."""
+    return wire(message_id) if message_id == request_id else text(message_id)
+
+
 def wire(identity: bytes) -> str:
-    """The id of a run as the Courier wire has it: `1-`, its second in 8 digits, the rest of it in 24."""
+    """The id of a run or a request as the Courier wire has it: `1-`, its second in 8 digits, the rest of it in 24."""
     milliseconds, within = divmod(created_at(identity), 1000)
     seconds, milliseconds = divmod(milliseconds, 1000)
     low = int.from_bytes(identity[8:], "big") & _LOW

@@ -267,6 +267,11 @@ def cooldown_subject(contact_id: str | None, conversation_id: str | None) -> str
     return subject_of(contact_id, conversation_id, None)
 
 
+def partition_of_person(workspace_id: int, name: str) -> int:
+    """The partition in which it is decided about a contact of this id, or about whoever has this address alone."""
+    return ids.partition_of_subject(workspace_id, cooldown_subject(name, None))
+
+
 def bucket(rule_id: bytes, subject: str) -> int:
     """The place of a subject among a rule's 10,000 rollout buckets: stable, and its own for each rule (C11)."""
     digest = sha256(f"{ids.text(rule_id)}:{subject}".encode("utf-8", "surrogatepass")).digest()

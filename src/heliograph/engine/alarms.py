@@ -162,8 +162,7 @@ def _tell(
     for ordinal, (channel, kind, address, content) in enumerate(sent):
         partition = timer.partition
         if kind is effects.Kind.MESSAGE:
-            recipient = rules.cooldown_subject(address, None)
-            partition = ids.partition_of_subject(timer.workspace_id, recipient)
+            partition = rules.partition_of_person(timer.workspace_id, address)
         message = rows.Message(
             workspace_id=timer.workspace_id,
             id=ids.of_notice(timer.id, notice.number, ordinal, desk.head, partition),

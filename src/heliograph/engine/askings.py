@@ -100,7 +100,7 @@ def request_id(start: rows.Start, run_id: bytes, visit: int, head: bytes, subjec
     """
     partition = start.partition
     if subject is not None and subject != start.contact_id:
-        partition = ids.partition_of_subject(start.workspace_id, rules.cooldown_subject(subject, None))
+        partition = rules.partition_of_person(start.workspace_id, subject)
     return ids.of_effect(run_id, visit, 0, head, partition)
 
 

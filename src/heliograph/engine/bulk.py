@@ -116,8 +116,7 @@ def _made(desk: desks.Desk, walking: _Walking) -> list[tuple[int, request_rows.R
         if user.said is None:
             continue
         asked = bulk.request_of(said, _to.decode(user.said))
-        subject = rules.cooldown_subject(asked.subject or "", None)
-        partition = ids.partition_of_subject(job.workspace_id, subject)
+        partition = rules.partition_of_person(job.workspace_id, asked.subject or "")
         identity = ids.of_debt(job.id, 0, user.ordinal, desk.head, partition, user.ordinal)
         tenant_id = asked.to[0].tenant_id or asked.tenant_id
         row = request_rows.Request(

@@ -208,7 +208,7 @@ class Desk:
 
     def subscribe(self, workspace_id: int, effect: effects.Subscribe) -> None:
         """Put a contact on a list."""
-        partition = ids.partition_of_subject(workspace_id, rules.cooldown_subject(effect.contact_id, None))
+        partition = rules.partition_of_person(workspace_id, effect.contact_id)
         key = (workspace_id, effect.list_id, partition, effect.contact_id)
         preferences: bytes | str | None = None if effect.preferences is None else _encode(effect.preferences)
         before = self.writes.subscriptions.get(key)
@@ -222,7 +222,7 @@ class Desk:
         found = self.contacts.get((workspace_id, user_id))
         if found is not None:
             return found
-        partition = ids.partition_of_subject(workspace_id, rules.cooldown_subject(user_id, None))
+        partition = rules.partition_of_person(workspace_id, user_id)
         return rows.Contact(workspace_id, user_id, partition, tenant_id, b"{}", b"[]", self.now, self.now)
 
     def _put_contact(self, row: rows.Contact) -> None:

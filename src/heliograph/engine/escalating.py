@@ -59,7 +59,8 @@ class Escalating:
             return
         way, rest = routes.onward(before, desk.now)
         identity = ids.of_effect(message.id, 0, 0, desk.head, message.partition)
-        kept, fresh = escalations.parted(before, rest, _shown(message), ids.text(identity), desk.now)
+        shown = ids.shown(message.id, message.request_id)
+        kept, fresh = escalations.parted(before, rest, shown, ids.text(identity), desk.now)
         closed = message._replace(route=routes.write(kept))
         desk.writes.paced.moved.append((*key, onward.place(closed)))
         # A bounce sets a second timer, which this turn may have taken too.
@@ -77,11 +78,6 @@ class Escalating:
         key = (message.workspace_id, message.run_id)
         asked_by = desk.runs.get(key) or self._runs.get(key)
         return asked_by is not None and asked_by.status == runs.Status.CANCELED
-
-
-def _shown(message: rows.Message) -> str:
-    """The id of a message, as it is shown."""
-    return ids.wire(message.id) if message.id == message.request_id else ids.text(message.id)
 
 
 def _following(message: rows.Message, identity: bytes) -> rows.Message:

@@ -32,11 +32,6 @@ MOST_TRIES = 5
 _PLANNED = int(messages.State.PLANNED)
 
 
-def partition_of(workspace_id: int, automation_id: bytes) -> int:
-    """The partition in which an automation's own turns are taken."""
-    return ids.partition_of_subject(workspace_id, campaigns.subject(automation_id))
-
-
 def begin_part(desk: desks.Desk, workspace_id: int, fanout_id: bytes, part: int) -> None:
     """Lay out the cursors of a part of a fan-out, and set the first of them going."""
     for partition in range(ids.PARTITIONS):
@@ -153,7 +148,7 @@ def finish(desk: desks.Desk, cursor: fanout_rows.Cursor, automation_id: bytes) -
 
 def _tell(desk: desks.Desk, cursor: fanout_rows.Cursor, automation_id: bytes, kind: effects.Inbox) -> None:
     # Each is said once for each cursor, and its id is its own: no word can be lost for another one.
-    partition = partition_of(cursor.workspace_id, automation_id)
+    partition = campaigns.partition_of(cursor.workspace_id, automation_id)
     desk.writes.inbox.append(
         rows.Inbox(
             partition, cursor.workspace_id, cursor.id, int(kind), None, _encode(ids.text(automation_id)), 0

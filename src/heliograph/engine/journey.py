@@ -201,7 +201,7 @@ def begin(
     partition = (
         secrets.randbelow(ids.PARTITIONS)
         if asked.contact_id is None
-        else ids.partition_of_subject(workspace_id, rules.cooldown_subject(asked.contact_id, None))
+        else rules.partition_of_person(workspace_id, asked.contact_id)
     )
     identity = identities.fresh(now, partition)
     with store.writing() as connection:

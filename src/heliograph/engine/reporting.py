@@ -267,7 +267,7 @@ def _owe(desk: desks.Desk, key: Key, word: reports.Word, since: int = 0) -> None
     Of what a turn tells it hears of what arrived first: bounces of before that are then known not to count.
     """
     workspace_id, message_id = key
-    partition = ids.partition_of_subject(workspace_id, rules.cooldown_subject(word.address, None))
+    partition = rules.partition_of_person(workspace_id, word.address)
     ordinal = since + int(word.bounce == reports.HARD)
     made = ids.of_effect(message_id, _VISITS[word.what], ordinal, desk.head, partition)
     identity = ids.ranked(made, word.what.rank)

@@ -283,8 +283,7 @@ class Requests:
         ordinal: int,
         asked: effects.Deliver,
     ) -> rows.Message:
-        subject = rules.cooldown_subject(asked.contact_id or asked.address or "", None)
-        partition = ids.partition_of_subject(row.workspace_id, subject)
+        partition = rules.partition_of_person(row.workspace_id, asked.contact_id or asked.address or "")
         head = ids.head(ids.created_at(row.id))
         return rows.Message(
             row.workspace_id,

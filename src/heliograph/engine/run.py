@@ -258,8 +258,7 @@ def place_of(origin: Place, contact_id: str | None, address: str | None) -> int:
     """The partition of a message to this recipient."""
     if contact_id == origin.contact_id:
         return origin.partition
-    subject = rules.cooldown_subject(contact_id or address or "", None)
-    return ids.partition_of_subject(origin.workspace_id, subject)
+    return rules.partition_of_person(origin.workspace_id, contact_id or address or "")
 
 
 def _start(

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from heliograph import errors
 from heliograph.core import alerts, documents, effects, ids, rules
-from heliograph.store import alert_rows, identities, rows, schema, versions, workspaces
+from heliograph.store import alert_rows, identities, rows, schema, timers, versions, workspaces
 
 _RULE = "rule"
 _AUTOMATIONS = schema.automations.c
@@ -103,10 +103,7 @@ def _look_at(connection: sa.Connection, workspace_id: int, rule: Rule, now: int)
     """Let a rule be looked at, of which somebody is told when it is alarming (engine/alarms.py)."""
     if alerts.is_told(alerts.effective(rule.definition.alert_settings)):
         partition, kind = alert_rows.partition_of(workspace_id, rule.id), int(effects.Timer.ALARM)
-        timer = rows.Timer(partition, now, workspace_id, kind, rule.id)._asdict()
-        query = sa.select(schema.timers.c.id).filter_by(**timer)
-        if connection.execute(query).first() is None:
-            connection.execute(sa.insert(schema.timers).values(timer))
+        timers.put(connection, [rows.Timer(partition, now, workspace_id, kind, rule.id)])
 
 
 def put_rule(

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from heliograph.core import effects, ids, people, schedule
-from heliograph.store import calendar_rows, rows, schema
+from heliograph.store import calendar_rows, rows, schema, timers
 
 
 def note(
@@ -62,16 +62,4 @@ def write(connection: sa.Connection, writes: rows.Writes) -> None:
         )
     for one in writes.birthdays.values():
         connection.execute(sa.insert(schema.birthdays).values(**one._asdict()))
-    set_timers(connection, writes.timers)
-
-
-def set_timers(connection: sa.Connection, timers: list[rows.Timer]) -> None:
-    """Set timers; one that is set already stays."""
-    for timer in timers:
-        connection.execute(_SET, timer._asdict())
-
-
-_SET = sa.text(
-    "INSERT INTO timers (partition, wake_at, workspace_id, kind, id)"
-    " VALUES (:partition, :wake_at, :workspace_id, :kind, :id) ON CONFLICT DO NOTHING"
-).bindparams(sa.bindparam("id", type_=schema.Identity()))
+    timers.put(connection, writes.timers)

@@ -12,7 +12,7 @@ import msgspec
 import sqlalchemy as sa
 
 from heliograph.core import bulk, effects, requests
-from heliograph.store import birthdays, bulk_rows, rows, schema
+from heliograph.store import bulk_rows, rows, schema, timers
 
 _JOBS, _USERS = schema.bulk_jobs.c, schema.bulk_users.c
 _FIELDS = tuple(_JOBS[name] for name in bulk_rows.Job._fields)
@@ -67,7 +67,7 @@ def run(connection: sa.Connection, job: bulk_rows.Job, now: int) -> None:
     """Let a job begin; one that has begun goes on as it is."""
     if _changed(connection, job, {"state": int(bulk.State.PROCESSING)}) is not None:
         kind = int(effects.Timer.BULK)
-        birthdays.set_timers(connection, [rows.Timer(job.partition, now, job.workspace_id, kind, job.id)])
+        timers.put(connection, [rows.Timer(job.partition, now, job.workspace_id, kind, job.id)])
 
 
 def _changed(connection: sa.Connection, job: bulk_rows.Job, values: dict[str, object]) -> int | None:

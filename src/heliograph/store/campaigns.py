@@ -17,7 +17,16 @@ import sqlalchemy as sa
 from heliograph import errors
 from heliograph.core import campaigns, documents, effects, ids, messages
 from heliograph.core.campaigns import State
-from heliograph.store import communication_groups, database, identities, rows, schema, versions, workspaces
+from heliograph.store import (
+    communication_groups,
+    database,
+    identities,
+    rows,
+    schema,
+    timers,
+    versions,
+    workspaces,
+)
 from heliograph.store import segments as stored_segments
 
 _KIND = "campaign"
@@ -72,7 +81,7 @@ def create(
         sa.insert(schema.campaigns).values(
             workspace_id=workspace_id,
             automation_id=identity,
-            partition=partition_of(workspace_id, identity),
+            partition=campaigns.partition_of(workspace_id, identity),
             **_standing(made.standing),
         )
     )
@@ -142,7 +151,7 @@ def _locked(
 ) -> Iterator[tuple[sa.Connection, Campaign]]:
     """A transaction in which no turn and nobody else changes this campaign."""
     with store.writing() as connection:
-        store.lock_partitions(connection, (partition_of(workspace_id, identity),))
+        store.lock_partitions(connection, (campaigns.partition_of(workspace_id, identity),))
         workspaces.raise_version(connection, workspace_id)
         stored = read(connection, workspace_id, tenant_id, identity)
         if stored is None:
@@ -155,11 +164,6 @@ def state_of(status: object) -> State:
     if isinstance(status, str) and status in campaigns.STATUSES:
         return {state.name.lower(): state for state in State}[status]
     raise errors.InvalidInput.at("status", f"is one of {', '.join(campaigns.STATUSES)}")
-
-
-def partition_of(workspace_id: int, automation_id: bytes) -> int:
-    """The partition in which a campaign's own turns are taken."""
-    return ids.partition_of_subject(workspace_id, campaigns.subject(automation_id))
 
 
 def known(connection: sa.Connection, workspace_id: int, tenant_id: str | None) -> campaigns.Known:
@@ -183,22 +187,8 @@ def _stand(connection: sa.Connection, workspace_id: int, campaign: Campaign, loc
     )
     wake_at = campaigns.next_look(campaign.standing, lock_window)
     if wake_at is not None:
-        connection.execute(
-            _SET,
-            {
-                "partition": partition_of(workspace_id, campaign.id),
-                "wake_at": wake_at,
-                "workspace_id": workspace_id,
-                "kind": int(effects.Timer.CAMPAIGN),
-                "id": campaign.id,
-            },
-        )
-
-
-_SET = sa.text(
-    "INSERT INTO timers (partition, wake_at, workspace_id, kind, id)"
-    " VALUES (:partition, :wake_at, :workspace_id, :kind, :id) ON CONFLICT DO NOTHING"
-).bindparams(sa.bindparam("id", type_=schema.Identity()))
+        partition, kind = campaigns.partition_of(workspace_id, campaign.id), int(effects.Timer.CAMPAIGN)
+        timers.put(connection, [rows.Timer(partition, wake_at, workspace_id, kind, campaign.id)])
 
 
 def _standing(standing: campaigns.Standing) -> dict[str, Any]:

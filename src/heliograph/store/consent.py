@@ -11,7 +11,7 @@ from collections.abc import Callable
 import msgspec
 import sqlalchemy as sa
 
-from heliograph.core import consent, ids, rules, schedule
+from heliograph.core import consent, rules, schedule
 from heliograph.store import consent_changes, database, schema, workspaces
 
 _CONSENTS = schema.consents.c
@@ -55,7 +55,7 @@ def change(
     now: int,
 ) -> tuple[consent.Consent, consent.Consent]:
     """Store what `change` makes of somebody's words; gives them as they were and as they are."""
-    partition = ids.partition_of_subject(workspace_id, rules.cooldown_subject(user_id, None))
+    partition = rules.partition_of_person(workspace_id, user_id)
     with store.writing() as connection:
         note(connection, workspace_id)
         store.lock_partitions(connection, (partition,))

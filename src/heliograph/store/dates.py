@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from heliograph import errors
 from heliograph.core import dates, effects, ids
-from heliograph.store import birthdays, identities, lists, rows, schema, versions, workspaces
+from heliograph.store import identities, lists, rows, schema, timers, versions, workspaces
 
 KIND = "date"
 _AUTOMATIONS = schema.automations.c
@@ -246,7 +246,7 @@ def company(connection: sa.Connection, workspace_id: int) -> dates.Company:
 
 def _look_at(connection: sa.Connection, workspace_id: int, identities: Iterable[bytes], now: int) -> None:
     """Let the calendar look at the present day of these."""
-    birthdays.set_timers(
+    timers.put(
         connection,
         [
             rows.Timer(ids.partition_of(one), now, workspace_id, int(effects.Timer.CALENDAR), one)

@@ -37,7 +37,7 @@ def begin(
             workspace_id=workspace_id, id=identity, user_id=user_id, pseudonym=_encode(who)
         )
     )
-    partition = ids.partition_of_subject(workspace_id, rules.cooldown_subject(user_id, None))
+    partition = rules.partition_of_person(workspace_id, user_id)
     requests.cancel_of(connection, workspace_id, partition, user_id, now, messages.CONTACT_DELETED)
     cancel_messages(store, connection, workspace_id, user_id, now)
     # What a delivery has in hand goes on; where it comes back it goes nowhere any more (engine/admission.py).
@@ -61,14 +61,15 @@ def begin(
         .where(changes.workspace_id == workspace_id, changes.user_id == user_id)
         .values(user_id=who.name)
     )
-    for table in (schema.recent_sends, schema.tenant_users):
-        connection.execute(
-            sa.delete(table).where(table.c.workspace_id == workspace_id, table.c.user_id == user_id)
-            if table is schema.recent_sends
-            else sa.update(table)
-            .where(table.c.workspace_id == workspace_id, table.c.user_id == user_id)
-            .values(profile=None)
-        )
+    sends, members = schema.recent_sends.c, schema.tenant_users.c
+    connection.execute(
+        sa.delete(schema.recent_sends).where(sends.workspace_id == workspace_id, sends.user_id == user_id)
+    )
+    connection.execute(
+        sa.update(schema.tenant_users)
+        .where(members.workspace_id == workspace_id, members.user_id == user_id)
+        .values(profile=None)
+    )
 
 
 def cancel_messages(

@@ -44,7 +44,7 @@ class Erasure(NamedTuple):
     @property
     def partition(self) -> int:
         """Where their runs are moved."""
-        return ids.partition_of_subject(self.workspace_id, rules.cooldown_subject(self.user_id, None))
+        return rules.partition_of_person(self.workspace_id, self.user_id)
 
 
 # ── going through history ───────────────────────────────────────────────────────────────────────────

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from heliograph.core import effects, events, ids, messages
-from heliograph.store import answers, batches, held_runs, schema, statistics
+from heliograph.store import answers, batches, held_runs, rows, schema, statistics, timers
 
 _MESSAGES = schema.messages.c
 _DECISIONS = schema.decisions.c
@@ -122,19 +122,10 @@ def _release_events(connection: sa.Connection, workspace_id: int, chosen: Collec
         available_at=now,
         error=None,
     )
-    answers.put(
+    kind = int(effects.Timer.EVENT)
+    timers.put(
         connection,
-        schema.timers,
-        [
-            {
-                "partition": ids.partition_of(identity),
-                "wake_at": ids.created_at(identity),
-                "workspace_id": workspace_id,
-                "kind": effects.Timer.EVENT,
-                "id": identity,
-            }
-            for identity in found
-        ],
+        [rows.Timer(ids.partition_of(one), ids.created_at(one), workspace_id, kind, one) for one in found],
     )
     return len(found)
 

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from heliograph.core import effects, ids, runs
-from heliograph.store import answers, schema
+from heliograph.store import answers, rows, schema, timers
 
 _RUNS = schema.runs.c
 _STARTS = schema.starts.c
@@ -41,20 +41,8 @@ def listed(workspace_id: int, limit: int) -> sa.Select[Any]:
 def release(connection: sa.Connection, workspace_id: int, chosen: Collection[bytes], now: int) -> int:
     """Let these go on at once; gives how many of them were held."""
     found = _take(connection, workspace_id, chosen, status=runs.Status.WAITING)
-    answers.put(
-        connection,
-        schema.timers,
-        [
-            {
-                "partition": ids.partition_of(identity),
-                "wake_at": now,
-                "workspace_id": workspace_id,
-                "kind": effects.Timer.RUN,
-                "id": identity,
-            }
-            for identity in found
-        ],
-    )
+    kind = int(effects.Timer.RUN)
+    timers.put(connection, [rows.Timer(ids.partition_of(one), now, workspace_id, kind, one) for one in found])
     return len(found)
 
 

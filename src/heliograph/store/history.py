@@ -25,7 +25,7 @@ from heliograph.core import (
     runs,
     schedule,
 )
-from heliograph.store import messages, schema, statistics, versions, workspaces
+from heliograph.store import messages, rows, schema, statistics, timers, versions, workspaces
 
 _EVENTS = schema.events.c
 _DECISIONS = schema.decisions.c
@@ -63,15 +63,8 @@ def retry_event(
     )
     if changed.rowcount == 1:
         statistics.recount(connection, workspace_id, (event_id,), failed=-1)
-        connection.execute(
-            sa.insert(schema.timers).values(
-                partition=row.partition,
-                wake_at=now,
-                workspace_id=workspace_id,
-                kind=effects.Timer.EVENT,
-                id=event_id,
-            )
-        )
+        timer = rows.Timer(row.partition, now, workspace_id, int(effects.Timer.EVENT), event_id)
+        timers.put(connection, [timer])
     return changed.rowcount == 1
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from heliograph.core import documents, ids, notices, people, rules, schedule, segment_moves
+from heliograph.core import documents, notices, people, rules, schedule, segment_moves
 from heliograph.store import birthdays, database, rows, telling
 
 _decode = msgspec.json.Decoder().decode
@@ -40,7 +40,7 @@ def merge_profiles(
 
     In the same transaction the fact (name, value) is kept that `progress` makes of what became of them.
     """
-    places = {user_id: _partition(workspace_id, user_id) for user_id in given}
+    places = {user_id: rules.partition_of_person(workspace_id, user_id) for user_id in given}
     writes = rows.Writes()
     told: list[rows.Event] = []
 
@@ -83,7 +83,3 @@ def merge_profiles(
         if progress is not None:
             session.hot.keep_fact(connection, *progress(tally))
     return tally
-
-
-def _partition(workspace_id: int, user_id: str) -> int:
-    return ids.partition_of_subject(workspace_id, rules.cooldown_subject(user_id, None))

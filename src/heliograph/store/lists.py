@@ -317,7 +317,7 @@ def unsubscribe(
     store: database.Database, workspace_id: int, tenant_id: str | None, list_id: str, user_id: str
 ) -> bool:
     """Take somebody off a list; False where this tenant sees no such list, or they are not on it."""
-    partition = partition_of(workspace_id, user_id)
+    partition = rules.partition_of_person(workspace_id, user_id)
     with store.writing() as connection:
         store.lock_partitions(connection, (partition,))
         if read(connection, workspace_id, tenant_id, list_id) is None:
@@ -339,7 +339,7 @@ def leave_all(store: database.Database, workspace_id: int, tenant_id: str | None
     if tenant_id is not None:
         theirs = theirs.where(_LISTS.tenant_id == tenant_id)
     with store.writing() as connection:
-        store.lock_partitions(connection, (partition_of(workspace_id, user_id),))
+        store.lock_partitions(connection, (rules.partition_of_person(workspace_id, user_id),))
         connection.execute(
             sa.delete(schema.subscriptions).where(
                 _SUBSCRIPTIONS.workspace_id == workspace_id,
@@ -349,16 +349,11 @@ def leave_all(store: database.Database, workspace_id: int, tenant_id: str | None
         )
 
 
-def partition_of(workspace_id: int, user_id: str) -> int:
-    """The partition in which a contact's subscriptions stand."""
-    return ids.partition_of_subject(workspace_id, rules.cooldown_subject(user_id, None))
-
-
 def _row(workspace_id: int, wish: Wish, now: int) -> list_rows.Subscription:
     return list_rows.Subscription(
         workspace_id,
         wish.list_id,
-        partition_of(workspace_id, wish.user_id),
+        rules.partition_of_person(workspace_id, wish.user_id),
         wish.user_id,
         list_rows.BY_API,
         _written(wish.preferences),

@@ -14,7 +14,7 @@ import msgspec
 import sqlalchemy as sa
 
 from heliograph import errors
-from heliograph.core import documents, ids, notices, people, pseudonyms, rules, schedule
+from heliograph.core import documents, notices, people, pseudonyms, rules, schedule
 from heliograph.store import birthdays, database, definitions, departures, rows, schema, telling, workspaces
 
 _CONTACTS = schema.contacts.c
@@ -158,7 +158,7 @@ def delete_contact(
         stored = _locked(store, connection, workspace_id, user_id)
         if stored is None or tenant_id not in (None, stored.tenant_id):
             return False
-        partition = _partition(workspace_id, user_id)
+        partition = rules.partition_of_person(workspace_id, user_id)
         kept = rows.Contact(workspace_id, user_id, partition, stored.tenant_id, b"", b"", now, now)
         noted = rows.Writes()
         birthdays.note(noted, kept, stored.profile, {}, now)
@@ -181,12 +181,8 @@ def _locked(
     store: database.Database, connection: sa.Connection, workspace_id: int, user_id: str
 ) -> Contact | None:
     """A contact that is about to be written: no turn looks at it until the transaction ends."""
-    store.lock_partitions(connection, (_partition(workspace_id, user_id),))
+    store.lock_partitions(connection, (rules.partition_of_person(workspace_id, user_id),))
     return _find(connection, workspace_id, user_id)
-
-
-def _partition(workspace_id: int, user_id: str) -> int:
-    return ids.partition_of_subject(workspace_id, rules.cooldown_subject(user_id, None))
 
 
 class _Owned(NamedTuple):
@@ -209,7 +205,7 @@ def _write(
     workspace_id, tenant_id, user_id = key
     if stored is None and pseudonyms.is_name(user_id):
         raise errors.InvalidInput.at("user_id", pseudonyms.RESERVED)
-    partition = _partition(workspace_id, user_id)
+    partition = rules.partition_of_person(workspace_id, user_id)
     owner = tenant_id if stored is None else stored.tenant_id
     now = now if stored is None else schedule.later(now, stored.updated_at)
     before: Mapping[str, Any] = stored.profile if stored else {}

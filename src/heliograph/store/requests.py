@@ -16,7 +16,6 @@ from heliograph import errors
 from heliograph.core import effects, ids, messages, requested, requests, routing_trees
 from heliograph.store import (
     answers,
-    birthdays,
     brands,
     courier_audiences,
     lists,
@@ -27,6 +26,7 @@ from heliograph.store import (
     rows,
     schema,
     templates,
+    timers,
     waiting_requests,
 )
 
@@ -126,7 +126,7 @@ def put(connection: sa.Connection, row: request_rows.Request) -> bytes:
             return found
     connection.execute(sa.insert(schema.requests).values(**row._asdict()))
     timer = rows.Timer(row.partition, row.due_at, row.workspace_id, int(effects.Timer.REQUEST), row.id)
-    birthdays.set_timers(connection, [timer])
+    timers.put(connection, [timer])
     return row.id
 
 

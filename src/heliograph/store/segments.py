@@ -156,8 +156,7 @@ def walk(connection: sa.Connection, workspace_id: int, partition: int, after: st
 
 def place_of(workspace_id: int, user_id: str) -> tuple[int, str]:
     """Where a contact stands in a walk over everybody."""
-    subject = rules.cooldown_subject(user_id, None)
-    return ids.partition_of_subject(workspace_id, subject), user_id
+    return rules.partition_of_person(workspace_id, user_id), user_id
 
 
 _OURS = "workspace_id = :workspace_id AND partition = :partition"

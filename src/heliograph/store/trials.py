@@ -31,8 +31,7 @@ class Trial(NamedTuple):
 
 def plan(connection: sa.Connection, trial: Trial, now: int) -> str:
     """Put a trial into the ledger and in line; gives the message's id."""
-    subject = rules.cooldown_subject(trial.address, None)
-    partition = ids.partition_of_subject(trial.workspace_id, subject)
+    partition = rules.partition_of_person(trial.workspace_id, trial.address)
     identity = identities.fresh(now, partition)
     is_draft = trial.version is None
     content = {**(_written(trial.template.draft) if is_draft else {}), **(trial.look or {})}

@@ -12,7 +12,7 @@ import msgspec
 import sqlalchemy as sa
 
 from heliograph.core import control, effects
-from heliograph.store import birthdays, database, rows, schema, webhook_secrets
+from heliograph.store import database, rows, schema, timers, webhook_secrets
 from heliograph.store import safe as safes
 
 DEFAULT = "default"
@@ -137,4 +137,4 @@ def write_control(connection: sa.Connection, workspace_id: int, changed: control
 def free_line(store: database.Database, connection: sa.Connection, workspace_id: int, now: int) -> None:
     """Let a turn tell its delivery that what a hold kept in line may go, and the commit every other worker."""
     store.tell_line_moves(connection)
-    birthdays.set_timers(connection, [rows.Timer(0, now, workspace_id, int(effects.Timer.LINE), bytes(16))])
+    timers.put(connection, [rows.Timer(0, now, workspace_id, int(effects.Timer.LINE), bytes(16))])

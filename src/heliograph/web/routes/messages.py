@@ -191,14 +191,11 @@ def cancel_message(request: Call) -> Response[Message]:
 def resend_message(request: Call) -> Resent:
     """Send a message that has ended once more to the same address: as a new one, which says what it repeats."""
     sent, services = _found(request), request.services
-    made = message_orders.resend(services.database, sent.row, _shown(sent.row), services.now())
+    made = message_orders.resend(
+        services.database, sent.row, ids.shown(sent.row.id, sent.row.request_id), services.now()
+    )
     request.wake()
     return Resent(ids.text(made))
-
-
-def _shown(row: rows.Message) -> str:
-    """The id of a message; one that is its whole request has the request's."""
-    return ids.wire(row.id) if row.id == row.request_id else ids.text(row.id)
 
 
 def _found(request: Call) -> ledger.Sent:
@@ -280,7 +277,7 @@ def _fields(sent: ledger.Sent) -> dict[str, Any]:
     # A run that brought its steps with it is of none.
     is_of_one = row.run_id is not None and row.automation_id != journey_starts.OWN
     return {
-        "id": _shown(row),
+        "id": ids.shown(row.id, row.request_id),
         "recipient": sent.recipient,
         "event": sent.event_type or "",
         "notification": row.template_id or "",

@@ -79,7 +79,7 @@ def _row(
     partition = (
         secrets.randbelow(ids.PARTITIONS)
         if subject is None
-        else ids.partition_of_subject(who.workspace_id, rules.cooldown_subject(subject, None))
+        else rules.partition_of_person(who.workspace_id, subject)
     )
     identity = identities.fresh(now, partition)
     return request_rows.Request(
