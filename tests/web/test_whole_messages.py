@@ -166,6 +166,24 @@ def test_a_whole_message_may_come_from_the_run(api: Client, message: Any) -> Non
     assert [status(api, one) for one in runs] == ["PROCESSED", "ERROR", "ERROR"]
 
 
+@pytest.mark.parametrize("content", ["refs.data.said", {"$ref": "data.said"}, "${data.said}"])
+def test_all_of_a_content_may_come_from_the_run(api: Client, content: Any) -> None:
+    """It is content as though it stood there, and so are preferences; what is none fails the step, with its place."""
+    api.world.contact("ana", email="ana@example.com")
+    assert faults(api, step(to={"user_id": "ana"}, content="hello")).keys() == {"steps[0].message.content"}
+    wanted = step(to={"user_id": "ana"}, content=content, preferences="refs.data.about")
+    about = {"subscription_topic_id": "news"}
+    elements = [{"type": "meta", "title": "Drawn"}, {"type": "text", "content": "{{word}}"}]
+    drawn = {"version": "2022-01-01", "elements": elements}
+    said = (SAID["content"], drawn, {"title": "without a body"}, None)
+    runs = [invoke(api, wanted, data={"said": one, "about": about, **WORDS}) for one in said]
+    api.world.run_until_idle()
+    assert sorted(mail.subject for mail in api.mailbox.received) == ["Drawn", "Hello you"]
+    assert [status(api, one) for one in runs] == ["PROCESSED", "PROCESSED", "ERROR", "ERROR"]
+    told = [steps_of(api, one)[0]["error"]["message"] for one in runs[2:]]
+    assert all(one.startswith("steps[0].message.content") for one in told)
+
+
 def test_channels_may_come_from_the_run(api: Client) -> None:
     """Routing and overrides are taken from the run; a channel's own `if` is judged of each recipient."""
     api.world.contact("ana", email="ana@example.com", given_name="Ana")

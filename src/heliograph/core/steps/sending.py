@@ -266,6 +266,7 @@ def _is_plain(message: Mapping[str, Any]) -> bool:
         and len(listed) <= MAX_RECIPIENTS
         and all(isinstance(one, dict) and one.keys() <= {*_TO} for one in listed)
         and not any(fields.is_dynamic(message.get(name)) for name in _ROUTED)
+        and not any(fields.is_whole(message.get(name)) for name in ("content", "preferences"))
     )
 
 
