@@ -128,3 +128,39 @@ def test_a_step_whose_key_was_used_reads_as_the_first_ones_message(api: Client, 
     assert statuses(api, second) == ["PROCESSED"] * 4
     repeated = steps_of(api, second)[0]
     assert (repeated["message_id"], repeated["explain"]["repeats"]) == (message_id, first)
+
+
+WITH_COPY: list[dict[str, Any]] = [
+    {"recipient": "ana", "template": "hello", "override": {"email": {"cc": "boss@example.com"}}},
+    {
+        "message": {
+            "to": {"user_id": "ana"},
+            "template": "hello",
+            "channels": {"email": {"override": {"bcc": "boss@example.com"}}},
+        }
+    },
+    {
+        "message": {
+            "to": [{"user_id": "ana"}],
+            "template": "hello",
+            "routing": {"method": "all", "channels": ["email", "sms"]},
+        }
+    },
+]
+
+
+@pytest.mark.parametrize("said", WITH_COPY)
+def test_a_step_to_one_person_tells_which_message_is_theirs(api: Client, said: dict[str, Any]) -> None:
+    """Copies and further channels have messages of their own: `message_id` is the person's, and a key repeats it."""
+    api.world.template("hello", subject="Hello", text="Hello!")
+    api.world.contact("ana", email="ana@example.com", phone_number="+12025550123")
+    send = {"action": "send", **said, "idempotency_key": "k"}
+    told = []
+    for _ in range(2):
+        run_id = invoke(api, send)
+        api.world.run_until_idle()
+        told += steps_of(api, run_id)
+    first, again = told
+    assert len(first["explain"]["recipients"]) == 2
+    assert api.get(f"/messages/{first['message_id']}").json()["recipient"] == "ana"
+    assert again["message_id"] == first["message_id"]

@@ -147,7 +147,7 @@ def _account(
         told,
         _step_id(visit),
         step.ref,
-        _first(output.get(plans.MESSAGE_IDS), sent),
+        _message_of(step, output.get(plans.MESSAGE_IDS) or sent),
         schedule.write_instant(record.started_at),
         schedule.write_instant(record.settled_at or record.started_at),
         StepError(record.error or "failed") if failed else None,
@@ -156,10 +156,13 @@ def _account(
     )
 
 
-def _first(before: Sequence[str] | None, sent: Sequence[str]) -> str | None:
-    """The message of a step that wrote to one person, or of the one whose key it had."""
-    found = sent if before is None else before
-    return found[0] if len(found) == 1 else None
+def _message_of(step: frames.Step, found: Sequence[str]) -> str | None:
+    """The message of a step that wrote to one person, or of the one whose key it had; the first stands for all.
+
+    Copies and further channels have messages of their own behind it. A step that names several people has none.
+    """
+    is_to_several = len(getattr(step.body, "to", ())) > 1
+    return found[0] if found and not is_to_several else None
 
 
 def _skipped(record: runs.Record, output: Mapping[str, Any], *, skipped: bool) -> str | None:
