@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import time
 from collections.abc import Callable, Iterator
 from email.message import Message
 from email.mime.message import MIMEMessage
@@ -429,12 +430,16 @@ def test_every_provider_may_use_its_own_name(lone_api: Client) -> None:
 
 
 def notification(
-    message_id: str | None, status: str, action: str = "failed", to: str = "b@shop.example"
+    message_id: str | None,
+    status: str,
+    action: str = "failed",
+    to: str = "b@shop.example",
+    date: str = "Mon, 05 Jan 2026 12:00:02 +0000",
 ) -> bytes:
     """A delivery status notification as a mail server writes it."""
     mail = MIMEMultipart("report", report_type="delivery-status")
     mail["To"], mail["Subject"] = to, "Undelivered Mail Returned to Sender"
-    mail["Date"] = "Mon, 05 Jan 2026 12:00:02 +0000"
+    mail["Date"] = date
     mail.attach(MIMEText("It came back."))
     whole, one = Message(), Message()
     whole["Reporting-MTA"] = "dns; mx.example.com"
@@ -451,6 +456,23 @@ def notification(
         returned.set_payload("Hello")
         mail.attach(MIMEMessage(returned))
     return mail.as_bytes()
+
+
+@pytest.mark.parametrize("zone", ["+0000", "-0000"])
+def test_when_an_email_came_back(lone_api: Client, monkeypatch: pytest.MonkeyPatch, zone: str) -> None:
+    """What its date says goes, wherever our server stands: one that names no zone is in UTC."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    mails = write_to(lone_api, "ana")
+    lone_api.make_rule(trigger_type="message_bounced", conditions=[])
+    lone_api.clock.move(2 * schedule.HOUR)
+    mail = notification(mails["ana"], "5.1.1", date=f"Mon, 05 Jan 2026 13:00:00 {zone}")
+    lone_api.send("POST", "/inbound/bounces", content=mail)
+    lone_api.decide()
+    (told,) = [row for row in tables.rows(lone_api.store, "events") if row["event_type"] == "message_bounced"]
+    assert json.loads(told["payload"])["bounced_at"] == "2026-01-05T13:00:00.000000Z"
+    monkeypatch.undo()
+    time.tzset()
 
 
 def test_guesses_that_stumble_tell_nothing(api: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import email
 import email.policy
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC
 from email.message import Message
 from email.utils import parsedate_to_datetime
 
@@ -117,7 +118,11 @@ def _named(mail: Message) -> Iterable[str]:
 
 
 def _date(mail: Message, now: int) -> int:
+    """When it was written (µs), if it says so."""
     try:
-        return int(parsedate_to_datetime(str(mail.get("Date", ""))).timestamp() * 1_000_000)
+        written = parsedate_to_datetime(str(mail.get("Date", "")))
+        # `-0000` is UTC, by who does not tell where they are (RFC 5322); it must not become our server's own zone.
+        at = written if written.tzinfo else written.replace(tzinfo=UTC)
+        return int(at.timestamp() * 1_000_000)
     except (TypeError, ValueError, OverflowError):
         return now

@@ -1,9 +1,8 @@
 """What providers report in their own words, read as reports: Amazon SES, SendGrid, Mailgun, Twilio.
 
 Law: a message is known by its own id, which stands in its Message-ID, or in the address of a callback; else by what its
-provider called it when it took it. What says
-nothing that we keep (queued, deferred, unsubscribed at the provider) is passed over, as is what a machine opened. A
-temporary failure after which the provider tries again is none.
+provider called it when it took it. What says nothing that we keep (queued, deferred, unsubscribed at the provider) is
+passed over, as is what a machine opened. A temporary failure after which the provider tries again is none.
 """
 
 from __future__ import annotations
