@@ -388,6 +388,34 @@ def test_a_draft_is_sent_to_nobody(api: Client) -> None:
     assert (mails, found["status"], found["reason"]) == ({}, "UNROUTABLE", "UNPUBLISHED")
 
 
+def test_what_a_waiting_message_names_may_be_gone(api: Client) -> None:
+    """By a strategy, or in the name of a tenant, that there is no more nothing is sent, and the message says which."""
+    crowd(api, "l", "ana", "ben")
+    api.put("/tenants/acme", {"name": "Acme"})
+    by_text = {"name": "By text", "routing": {"method": "single", "channels": ["sms", "email"]}}
+    strategy = api.post("/routing-strategies", by_text).json()["id"]
+    later = {**TO_ANA, "data": {"order": 1}, "delay": {"duration": 60_000}}
+    waiting = {
+        send(api, {**later, "routing": {"strategy_id": strategy}}): f"routing strategy '{strategy}'",
+        send(api, {**later, "context": {"tenant_id": "acme"}}): "tenant 'acme'",
+        send(api, {**later, "to": {"email": "x@example.com", "tenant_id": "acme"}}): "tenant 'acme'",
+        send(api, {**later, "to": {"list_id": "l"}, "context": {"tenant_id": "acme"}}): "tenant 'acme'",
+    }
+    assert api.delete("/tenants/acme").status_code == 204
+    assert api.delete(f"/routing-strategies/{strategy}").status_code == 204
+    api.world.pass_time(minutes=5)
+    assert api.mailbox.received == []
+    for request_id, what in waiting.items():
+        told = {(one["status"], one["error"]) for one in messages(api, request_id)}
+        assert told == {("UNROUTABLE", f"there is no {what} any more")}
+    # A key that is bound to a tenant speaks for it whether or not it was ever described.
+    key = api.key("admin", tenant="acme")
+    api.put("/profiles/own", {"profile": {"email": "own@example.com"}}, key=key)
+    assert list(sent(api, {**TO_ANA, "to": {"user_id": "own"}, "data": {"order": 1}}, key=key)[1]) == [
+        "own@example.com"
+    ]
+
+
 def test_a_message_waits_for_its_time(api: Client) -> None:
     """A span is rounded up to the minute, hours are on the recipient's clock; what is canceled never goes."""
     api.world.contact("ana", email="ana@example.com", zoneinfo="America/New_York")

@@ -19,6 +19,7 @@ from heliograph.core import (
     message_delays,
     messages,
     outgoing,
+    plans,
     requests,
     routes,
     rules,
@@ -194,8 +195,9 @@ class Requests:
         made: list[rows.Message] = []
         mailed = []
         for place, to in enumerate(said.to):
-            tenant = self._tenant(desk, row, to.user_id, to.tenant_id or said.tenant_id)
-            letter = self._letter(row, said, tenant)
+            tenant_id = to.tenant_id or said.tenant_id
+            tenant = self._tenant(desk, row, to.user_id, tenant_id)
+            letter = self._letter(row, said, tenant, None if tenant else tenant_id)
             topic = self._topic(row, letter)
             if to.is_group and place in asked.crowds:
                 identity = ids.of_effect(row.id, place, 0, head, row.partition)
@@ -207,7 +209,6 @@ class Requests:
             if said.routing.is_left_open and to.user_id is None:
                 letter = outgoing.reaching(letter, recipient)
             found = outgoing.messages(letter, recipient, refusal)
-            tenant_id = to.tenant_id or said.tenant_id
             made += [self._message(desk, row, tenant_id, place, n, one) for n, one in enumerate(found)]
         if said.is_single:
             made[0] = made[0]._replace(id=row.id, partition=row.partition)
@@ -220,8 +221,13 @@ class Requests:
         return made, mailed
 
     def _letter(
-        self, row: request_rows.Request, said: requests.Request, tenant: tenants.Place | None
+        self,
+        row: request_rows.Request,
+        said: requests.Request,
+        tenant: tenants.Place | None,
+        unknown: str | None,
     ) -> outgoing.Letter:
+        """What a request says in the name of `tenant`; `unknown` is the one that it names and nobody has described."""
         workspace = self._known(row.workspace_id)
         library = workspace.library
         subject = workspace.default_subject or self._limits.default_subject
@@ -231,13 +237,14 @@ class Requests:
             "routing": said.routing,
             "until": row.due_at + said.timeout * 1000,
             "waits": _waits(row, said),
+            "fault": _gone(said, unknown, library),
         }
         brand = said.brand or (None if tenant is None else tenant.brand_id)
         if said.template is None:
             return outgoing.letter_with(said.content or {}, library, brand, **shared)
         pin = library.templates.get(said.template)
         if pin is None:
-            return outgoing.Letter(template_id=said.template, fault=messages.UNPUBLISHED, **shared)
+            return outgoing.Letter(template_id=said.template, **{**shared, "fault": messages.UNPUBLISHED})
         return outgoing.letter_of(pin, library, brand, **shared)
 
     def _topic(self, row: request_rows.Request, letter: outgoing.Letter) -> str | None:
@@ -336,6 +343,17 @@ def _waits(row: request_rows.Request, said: requests.Request) -> message_delays.
     if said.is_single or message_delays.first_due_at(said.delay, asked_at) is None:
         return None
     return message_delays.Waits(said.delay, asked_at, row.due_at)
+
+
+def _gone(said: requests.Request, tenant_id: str | None, library: plans.Library) -> str | None:
+    """Why nothing is sent that was asked for while what it names was there; `tenant_id` is of no tenant."""
+    strategy = said.routing.strategy
+    if strategy is not None and strategy not in library.strategies:
+        return f"there is no routing strategy {strategy!r} any more"
+    # Who is bound to a tenant speaks for it, described or not.
+    if tenant_id is not None and not said.is_bound:
+        return f"there is no tenant {tenant_id!r} any more"
+    return None
 
 
 def _nowhere(to: requests.To) -> str:
