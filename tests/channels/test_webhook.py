@@ -97,6 +97,24 @@ def test_spaces_around_a_header_are_no_part_of_it() -> None:
     assert (seen.headers["x-name"], seen.headers["x-empty"]) == ("Ana", "")
 
 
+@pytest.mark.parametrize("written", [" {}", "{}\n", "\t{} \r\n"])
+def test_spaces_around_an_address_are_no_part_of_it(written: str) -> None:
+    """A URL that was copied with a line break behind it, or filled with a space, is called without."""
+
+    async def play() -> tuple[channels.Answer, HttpSink]:
+        async with HttpSink(always(reply("200 OK"))) as sink:
+            url = written.format(f"http://shop.example:{sink.port}/a")
+            outgoing = channels.Outgoing("id", "webhook", url, POST, "", NOW + 1)
+            opened = door(sink.port)
+            answer = await webhook.WebhookChannel(opened).send(outgoing)
+            await opened.close()
+        return answer, sink
+
+    answer, sink = asyncio.run(play())
+    assert answer.outcome is ACCEPTED
+    assert [seen.target for seen in sink.calls] == ["/a"]
+
+
 def test_the_answer_is_kept() -> None:
     """Status, telling headers and body are in the detail; what a database could not store is not."""
     said = reply(

@@ -69,6 +69,7 @@ def fault_of(request: channels.HttpRequest) -> str | None:
 
 def parsed(url: str) -> httpx2.URL | str:
     """The URL, or why it is none that we call."""
+    url = url.strip()  # as its fault is looked for where it is saved: what surrounds it is no part of it
     try:
         read = httpx2.URL(url)
         if read.scheme not in ("http", "https"):
