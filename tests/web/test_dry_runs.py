@@ -232,6 +232,32 @@ def test_an_action_that_could_not_be_done_says_so(api: client.Client) -> None:
     assert [action["outcome"]["status"] for action in goes_on["actions"]] == ["succeeded", "succeeded"]
 
 
+def test_a_call_that_cannot_be_made_is_no_success(api: client.Client) -> None:
+    """A webhook whose texts come to no URL, or to a header that cannot be sent, fails in the dry run as in a run."""
+    call = {
+        "type": "call_webhook",
+        "url": "{{ where }}",
+        "headers": {"X-Note": "{{ note }}"},
+        "on_error": "stop",
+    }
+    actions = [call, {"type": "add_tags", "tags": ["a"]}]
+
+    def tried(where: str, note: str) -> tuple[list[str], str | None]:
+        payload = {"where": where, "note": note}
+        found = dry_run(api, payload, trigger_type="custom.a", actions=actions, contact_id="ana")["actions"]
+        return [action["outcome"]["status"] for action in found], found[0]["outcome"]["error"]
+
+    assert tried("https://example.com/", "one") == (["succeeded", "succeeded"], None)
+    statuses, error = tried("nowhere", "one")
+    assert (statuses, error) == (
+        ["failed", "not_attempted"],
+        "url: takes an http or https address, not 'nowhere'",
+    )
+    statuses, error = tried("https://example.com/", "one\ntwo")
+    assert statuses == ["failed", "not_attempted"]
+    assert error == "headers: the header X-Note holds a line break or another control character"
+
+
 def test_a_dry_run_says_as_the_run_does_that_a_message_is_not_wanted(api: client.Client) -> None:
     """Who opted out of everything or of its topic, and whose address is suppressed, would not be written to."""
     actions = [{"type": "send_message", "text": "hello"}, {"type": "add_tags", "tags": ["a"]}]

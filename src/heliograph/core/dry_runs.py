@@ -15,6 +15,7 @@ import msgspec
 from heliograph import errors
 from heliograph.core import (
     conditions,
+    destinations,
     effects,
     explain,
     messages,
@@ -232,7 +233,7 @@ class _Rehearsal:
             shown |= self._content(effect, context)
         except errors.HeliographError as fault:
             return shown, effect.fault or _told(fault)
-        return shown, effect.fault
+        return shown, effect.fault or (_call_fault(shown) if effect.kind is effects.Kind.CALL else None)
 
     def _content(self, effect: effects.Deliver, context: templates.Context) -> dict[str, Any]:
         now = self._scene.now
@@ -276,6 +277,15 @@ class _Rehearsal:
             if name == "data":
                 context["data"] = shown[name]
         return {name: shown[name] for name in action}, list(dict.fromkeys(missing)), None
+
+
+def _call_fault(request: Mapping[str, Any]) -> str | None:
+    """Why a call that is filled could not be made, or None."""
+    fault = destinations.url_fault(request["url"])
+    if fault is not None:
+        return f"url: {fault}"
+    faults = (destinations.header_fault(str(name), str(value)) for name, value in request["headers"].items())
+    return next((f"headers: {fault}" for fault in faults if fault is not None), None)
 
 
 def _told(fault: errors.HeliographError) -> str:
