@@ -91,6 +91,36 @@ def test_the_runs_of_a_rule_that_was_deleted_stay(api: client.Client, history: h
         }
 
 
+def test_runs_of_a_journeys_trigger_are_found_by_their_rule_id(api: client.Client) -> None:
+    """What is listed under a journey's id is found by that id in every list, without the journey's own runs."""
+    journey = {
+        "name": "Welcome",
+        "status": "published",
+        "trigger": {
+            "event_type": "custom.a",
+            "conditions": [{"field": "n", "operator": "equals", "value": 1}],
+        },
+        "steps": [{"action": "delay", "duration": "1 hour"}],
+    }
+    assert api.put("/automations/templates/welcome", journey).status_code == 200
+    events = [api.happen("custom.a", contact_id="ana", payload={"n": n}) for n in (1, 2, 1)]
+    assert api.post("/automations/welcome/invoke", {"recipient": "ben"}).status_code == 200
+    api.decide()
+    every = histories.shown(api, PATH)
+    assert len(every) == 3
+    trigger = api.runs(events[0])[0]["rule_id"]
+    assert histories.shown(api, PATH, rule_id=trigger) == every
+    assert histories.shown(api, f"{PATH}/by-rule/{trigger}") == every
+    assert histories.shown(api, f"{PATH}/by-rule/{trigger}", matched="false") == every[1:2]
+    assert histories.shown(api, f"{PATH}/by-rule/{trigger}", event_id=events[1]) == every[1:2]
+    assert histories.page(api, f"{PATH}/by-rule/{trigger}", sort_by="matched", per_page=2)["total"] == 3
+    histories.check_walk(api, f"{PATH}/by-rule/{trigger}", every)
+    exported = api.get(f"{PATH}/export", params={"rule_id": trigger}).text.splitlines()
+    assert [line.split(",")[0] for line in exported[1:]] == every
+    met = "/api/automation/events/by-rule"
+    assert histories.shown(api, f"{met}/{trigger}") == events[::-1]
+
+
 def test_a_tenant_sees_its_own_runs(api: client.Client) -> None:
     """The runs of a tenant's events, and no others, on every list."""
     mine, others = api.key("admin", tenant="shop"), api.key("admin", tenant="bank")

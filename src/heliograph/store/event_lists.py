@@ -25,6 +25,8 @@ _STATES = {
     "processed": (events.State.PROCESSED,),
     "failed": (events.State.FAILED,),
 }
+_OF_RULE = (_RUNS.event_id.is_not(None), _RUNS.start_key.is_(None))
+"""The runs that met an event: a journey's own have a start key, though an event may have started them."""
 _NEVER = 2**62
 _IN_LINE = 500
 """How many events in line a walk looks at on PostgreSQL, where it has to look at as many in each partition."""
@@ -53,7 +55,7 @@ def listed(
     connection: sa.Connection, workspace_id: int, tenant_id: str | None, chosen: Filter
 ) -> listings.Listed | None:
     """The events that pass a filter; None where there is nothing that could have any."""
-    if chosen.rule_id is not None and not run_lists.is_rule(connection, workspace_id, chosen.rule_id):
+    if chosen.rule_id is not None and run_lists.kind_of(connection, workspace_id, chosen.rule_id) is None:
         return None
     source = _source(connection, workspace_id, chosen)
 
@@ -161,7 +163,7 @@ def _of_payload(connection: sa.Connection, workspace_id: int, payload_hash: str)
 def _of_rule(connection: sa.Connection, workspace_id: int, rule_id: bytes) -> _Source:
     mark = places.mark(connection, workspace_id, places.Kind.RULE)
     placed = _placed(workspace_id, places.Kind.RULE, rule_id)
-    beyond = [_RUNS.automation_id == rule_id, _RUNS.id > mark, _RUNS.event_id.is_not(None)]
+    beyond = [_RUNS.automation_id == rule_id, _RUNS.id > mark, *_OF_RULE]
     return _with_newest(connection, placed, _RUNS.event_id, beyond)
 
 
@@ -252,7 +254,7 @@ def _met(workspace_id: int, rule_id: bytes, mark: bytes, row: Any) -> sa.ColumnE
         sa.select(_PLACES.event_id).where(*placed, _PLACES.event_id == row.id).limit(1).scalar_subquery()
     )
     beyond = sa.select(_RUNS.event_id).where(_RUNS.automation_id == rule_id, _RUNS.id > mark)
-    return sa.or_(of_rule.is_not(None), row.id.in_(beyond.where(_RUNS.event_id.is_not(None))))
+    return sa.or_(of_rule.is_not(None), row.id.in_(beyond.where(*_OF_RULE)))
 
 
 def _decision(workspace_id: int, row: Any, column: Any) -> Any:

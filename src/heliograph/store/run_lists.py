@@ -1,7 +1,7 @@
 """Lists of runs: all of them, those of a rule, those of an event.
 
 Law: reading alone. Runs lie in the order of their making; those of a rule are walked by its index, those of an event
-lie side by side. Only runs of rules are listed.
+lie side by side. Only runs of rules are listed, and of the triggers of journeys, which are rules of one action.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from heliograph.core import runs
 from heliograph.store import history, listings, schema
 
 _RUNS, _EVENTS, _AUTOMATIONS = schema.runs.c, schema.events.c, schema.automations.c
+_RULE, _JOURNEY = "rule", "journey"
 _COLUMNS = (_RUNS.id, _RUNS.outcome, _RUNS.start_key, _RUNS.event_id)
 
 
@@ -31,7 +32,8 @@ def listed(
     connection: sa.Connection, workspace_id: int, tenant_id: str | None, chosen: Filter
 ) -> listings.Listed | None:
     """The runs that pass a filter; None where there is nothing that could have any."""
-    within = _within(connection, workspace_id, tenant_id, chosen)
+    kind = None if chosen.rule_id is None else kind_of(connection, workspace_id, chosen.rule_id)
+    within = _within(connection, workspace_id, tenant_id, chosen, kind)
     if within is None:
         return None
 
@@ -44,13 +46,14 @@ def listed(
     side_by_side = tenant_id is None and chosen.rule_id is None
     # A rule's runs lie apart, each on a page of its own.
     look = listings.COUNTED if side_by_side else listings.LOOK * 3 // 4
-    return listings.Listed(candidates, _filters(workspace_id, tenant_id, chosen), _key, _kind, look)
+    filters = _filters(workspace_id, tenant_id, chosen, kind)
+    return listings.Listed(candidates, filters, _key, _kind, look)
 
 
 def _within(
-    connection: sa.Connection, workspace_id: int, tenant_id: str | None, chosen: Filter
+    connection: sa.Connection, workspace_id: int, tenant_id: str | None, chosen: Filter, kind: str | None
 ) -> list[sa.ColumnElement[bool]] | None:
-    """Where the runs lie."""
+    """Where the runs lie; `kind` is that of the rule which is named."""
     if chosen.event_id is not None:
         span = history.span_of_event(connection, workspace_id, tenant_id, chosen.event_id)
         if span is None:
@@ -64,25 +67,26 @@ def _within(
     if chosen.rule_id is None:
         return [_RUNS.workspace_id == workspace_id]
     # The workspace stands in the rule: named again, SQLite would walk the whole table, which is in order, too.
-    return (
-        [_RUNS.automation_id == chosen.rule_id] if is_rule(connection, workspace_id, chosen.rule_id) else None
-    )
+    return None if kind is None else [_RUNS.automation_id == chosen.rule_id]
 
 
-def is_rule(connection: sa.Connection, workspace_id: int, rule_id: bytes) -> bool:
-    """Whether a workspace has this rule, or had it before it was deleted."""
-    query = sa.select(_AUTOMATIONS.id).where(
-        _AUTOMATIONS.id == rule_id, _AUTOMATIONS.workspace_id == workspace_id, _AUTOMATIONS.kind == "rule"
+def kind_of(connection: sa.Connection, workspace_id: int, automation_id: bytes) -> str | None:
+    """Whether it is a rule or a journey, by its trigger, that meets or met events under this id; None: neither."""
+    query = sa.select(_AUTOMATIONS.kind).where(
+        _AUTOMATIONS.id == automation_id,
+        _AUTOMATIONS.workspace_id == workspace_id,
+        _AUTOMATIONS.kind.in_((_RULE, _JOURNEY)),
     )
-    return connection.execute(query).first() is not None
+    return connection.execute(query).scalar_one_or_none()
 
 
 def _filters(
-    workspace_id: int, tenant_id: str | None, chosen: Filter
+    workspace_id: int, tenant_id: str | None, chosen: Filter, kind: str | None
 ) -> Callable[[Any], list[sa.ColumnElement[bool]]]:
     def filters(row: Any) -> list[sa.ColumnElement[bool]]:
         found: list[sa.ColumnElement[bool]] = []
-        if chosen.rule_id is None and chosen.event_id is None:
+        # Under a journey's id lie the runs of its trigger, and all of its own.
+        if chosen.event_id is None and (chosen.rule_id is None or kind == _JOURNEY):
             found += [row.start_key.is_(None), row.event_id.is_not(None)]
         for sort, wanted in (("matched", chosen.matched), ("executed", chosen.executed)):
             if wanted is not None:
