@@ -105,6 +105,15 @@ def test_a_link_that_is_no_address_is_left_as_it_is() -> None:
     assert tracking.with_campaign(markup, PLACE, {"source": "news"}) == markup
 
 
+@pytest.mark.parametrize(
+    "piece", ["<a ", "<a href", "<a href=", "<a href='", "<a href=' ", "<a href='https://x "]
+)
+def test_links_that_are_not_closed_are_none(piece: str) -> None:
+    """They are looked for in time that grows with the length of the page alone."""
+    assert tracking.with_links(piece * 50_000, PLACE, str.upper) == piece * 50_000
+    assert tracking.with_links(f"{piece * 50_000}>", PLACE, str.upper) == f"{piece * 50_000}>"
+
+
 def test_tracking_takes_a_place_to_lead_past() -> None:
     """Without the address of this server, or of something that is not tracked, the program does not start."""
     for given in ({"tracking": ("opens",)}, {"tracking": ("reads",), "public_url": PLACE}):

@@ -13,21 +13,35 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 LONGEST = 2_000
 """Characters of an address that is followed; a longer one is left as it is."""
-_LINK = re.compile(r"(<a\b[^>]*?\shref\s*=\s*)([\"'])(https?://[^\"'<>]*)\2", re.IGNORECASE)
+_ANCHOR = re.compile(r"<a\b", re.IGNORECASE)
+_ADDRESS = re.compile(r"(\shref\s*=\s*)([\"'])(https?://[^\"'<>]*)\2", re.IGNORECASE)
 _REFERENCE = re.compile(r"&(?:#(?:[0-9]++|[xX][0-9a-fA-F]++);?|[A-Za-z0-9]++(?:;|(?!=)))")
 _END = re.compile(r"</body\s*>", re.IGNORECASE)
 
 
 def with_links(markup: str, ours: str, address_of: Callable[[str], str]) -> str:
     """HTML whose links lead to `address_of` what they led to; what begins with `ours` stays."""
+    made: list[str] = []
+    at = end = 0
+    while opening := _ANCHOR.search(markup, at):
+        if opening.end() > end:
+            # Looked for once for all that begins before it: whoever closes no tag costs no more than others.
+            closing = markup.find(">", opening.end())
+            end = len(markup) if closing < 0 else closing
+        found = _ADDRESS.search(markup, opening.end(), end)
+        made.append(markup[at : end if found is None else found.start()])
+        if found is not None:
+            made.append(_leading(found, ours, address_of))
+        at = end if found is None else found.end()
+    return "".join([*made, markup[at:]])
 
-    def changed(found: re.Match[str]) -> str:
-        there = _REFERENCE.sub(_meant, found[3])
-        if there.startswith(ours) or len(there) > LONGEST:
-            return found[0]
-        return f"{found[1]}{found[2]}{html.escape(address_of(there))}{found[2]}"
 
-    return _LINK.sub(changed, markup)
+def _leading(found: re.Match[str], ours: str, address_of: Callable[[str], str]) -> str:
+    """A link's attribute with the address to which it leads now."""
+    there = _REFERENCE.sub(_meant, found[3])
+    if there.startswith(ours) or len(there) > LONGEST:
+        return found[0]
+    return f"{found[1]}{found[2]}{html.escape(address_of(there))}{found[2]}"
 
 
 def _meant(found: re.Match[str]) -> str:
