@@ -86,7 +86,7 @@ def _of_text(text: str) -> dt.datetime | None:
 
 
 def _is_day(value: object) -> bool:
-    return isinstance(value, str) and len(value.strip()) == len("2026-01-31") and value != "today"
+    return isinstance(value, str) and len(value.strip()) == len("2026-01-31") and not value.isdecimal()
 
 
 def _zone(name: str) -> zoneinfo.ZoneInfo:
