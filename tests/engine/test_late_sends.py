@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from heliograph import testing
-from heliograph.core import bulk, ids
+from heliograph.core import bulk, ids, messages
 from heliograph.store import bulk as stored_bulk
-from heliograph.store import bulk_rows, held
+from heliograph.store import bulk_rows, delivery_proof, held
 from tests import tables
 from tests.cli.test_verifying_requests import send
 from tests.engine import acts
@@ -147,6 +147,41 @@ def test_quiet_hours_let_nothing_pass_that_is_too_late(world: testing.World) -> 
     world.pass_time(days=3)
     assert _received(world) == []
     assert _release(world) == len(PEOPLE)
+
+
+@pytest.fixture
+def late(world: testing.World) -> testing.World:
+    """A World in which what is for three people is held."""
+    for name in ("ana", "ben", "eve"):
+        world.contact(name, email=f"{name}@example.com")
+    world.sending_policy(caps=[{"limit": 1, "period": "P7D"}])
+    send(world, [{"user_id": name} for name in ("ana", "ben", "eve")])
+    world.clock.move(25 * HOUR)
+    world.run_until_idle()
+    return world
+
+
+def test_who_has_opted_out_by_the_time_of_the_word_is_not_written_to(late: testing.World) -> None:
+    """What an operator lets go is asked about again: who wants it no more does not get it."""
+    late.opt_out("ben")
+    assert _release(late) == 3
+    assert not delivery_proof.prove(late.app.store, late.workspace_id, lambda _: None).faults
+    late.run_until_idle()
+    assert _received(late) == ["ana@example.com", "eve@example.com"]
+    (unwanted,) = (one for one in late.ledger() if one.row.contact_id == "ben")
+    assert (unwanted.row.state, unwanted.row.error) == (messages.State.UNROUTABLE, messages.OPTED_OUT)
+
+
+def test_what_is_let_go_at_night_waits_for_the_morning(late: testing.World) -> None:
+    """What an operator lets go is due as if it had just become so: at night it waits, and it counts for a cap once."""
+    late.sending_policy(
+        quiet_hours=[{"start": "00:00", "end": "10:00"}], caps=[{"limit": 1, "period": "P7D"}]
+    )
+    assert _release(late) == 3
+    late.run_until_idle()
+    assert _received(late) == []
+    late.pass_time(hours=10)
+    assert len(_received(late)) == 3
 
 
 def test_what_waited_for_the_morning_is_held_in_a_later_night(world: testing.World) -> None:

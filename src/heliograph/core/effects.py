@@ -65,6 +65,8 @@ class Inbox(IntEnum):
     """A request to send is to be taken back, whose run was canceled."""
     REPEAT = 42
     """A message for this subject is to be sent again, as a new one."""
+    LET_GO = 44
+    """An operator lets a message of this partition go, which is asked about again."""
 
 
 class Timer(IntEnum):

@@ -24,9 +24,8 @@ _WAITING = frozenset({messages.State.PLANNED, messages.State.DELAYED})
 Key = tuple[int, bytes]
 
 
-def wake(desk: desks.Desk, timer: rows.Timer, grace: int) -> None:
+def wake(desk: desks.Desk, key: Key, due_at: int, grace: int) -> None:
     """The time of a message of an earlier turn has come; what is due longer than `grace` (µs) is late (E33)."""
-    key = (timer.workspace_id, timer.id)
     message = desk.messages.get(key)
     if message is None or message.state not in _WAITING:
         return
@@ -34,9 +33,9 @@ def wake(desk: desks.Desk, timer: rows.Timer, grace: int) -> None:
     if asked_by is not None and asked_by.status == runs.Status.CANCELED:
         desk.cancel_message(*key)
     else:
-        if desk.now - timer.wake_at > grace:
-            desk.late[message.id] = timer.wake_at
-        desk.due_again.append(desks.DueAgain(message, timer.wake_at, len(desk.writes.messages)))
+        if desk.now - due_at > grace:
+            desk.late[message.id] = due_at
+        desk.due_again.append(desks.DueAgain(message, due_at, len(desk.writes.messages)))
 
 
 def admit(

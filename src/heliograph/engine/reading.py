@@ -46,6 +46,7 @@ class Reading:
         inbox = self._healthy(taken.inbox)
         resumed = {(i.workspace_id, i.run_id) for i in inbox if i.run_id is not None}
         due_again = {(t.workspace_id, t.id) for t in taken.timers if t.kind == effects.Timer.SEND}
+        due_again |= {(i.workspace_id, i.id) for i in inbox if i.kind == effects.Inbox.LET_GO}
         if resumed:
             desk.runs = hot.read_runs(connection, resumed)
             retried |= self._knowledge.going_on(desk.runs.values())

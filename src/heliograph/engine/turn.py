@@ -296,7 +296,10 @@ class Turns:
         if fault is not None:
             faults.failed_timer(desk, timer, fault)
             return
-        admission.wake(desk, timer, self._limits.misfire_grace)
+        self._wake(desk, timer, timer.wake_at)
+
+    def _wake(self, desk: desks.Desk, message: rows.Timer | rows.Inbox, due_at: int) -> None:
+        admission.wake(desk, (message.workspace_id, message.id), due_at, self._limits.misfire_grace)
 
     def _attempt_inbox(self, desk: desks.Desk, inbox: rows.Inbox) -> None:
         fault = self._culprits.pop((inbox.workspace_id, inbox.id), None)
@@ -311,6 +314,8 @@ class Turns:
     def _inbox(self, desk: desks.Desk, inbox: rows.Inbox) -> None:
         if inbox.kind == _REPLY:
             self._resume(desk, inbox)
+        elif inbox.kind == effects.Inbox.LET_GO:
+            self._wake(desk, inbox, desk.now)
         elif inbox.kind in run.DEBTS:
             run.DEBTS[inbox.kind](desk, inbox)
         elif inbox.kind in walks.INBOX:

@@ -139,16 +139,9 @@ def lay(
         connection.execute(insert.on_conflict_do_update(index_elements=key, set_=changed), values)
 
 
-def put_in_line(connection: sa.Connection, workspace_id: int, found: Iterable[Ended], now: int) -> None:
-    """Let these messages be due at once."""
-    put(
-        connection,
-        schema.send_due,
-        [
-            {"partition": one.partition, "workspace_id": workspace_id, "message_id": one.id, "due_at": now}
-            for one in found
-        ],
-    )
+def let_go(connection: sa.Connection, workspace_id: int, found: Iterable[Ended]) -> None:
+    """Let the next turn ask about these messages whether they are still wanted, and wanted now: if so they go."""
+    lay(connection, workspace_id, effects.Inbox.LET_GO, {one.id: None for one in found}, b"null")
 
 
 def put(connection: sa.Connection, table: sa.Table, values: list[dict[str, Any]]) -> None:

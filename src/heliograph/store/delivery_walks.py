@@ -281,7 +281,13 @@ class Walk:
                     _TIMERS.workspace_id == _MESSAGES.workspace_id,
                     _TIMERS.kind == effects.Timer.SEND,
                     _TIMERS.id == _MESSAGES.id,
-                )
+                ),
+                ~sa.exists().where(
+                    _INBOX.partition == _MESSAGES.partition,
+                    _INBOX.workspace_id == _MESSAGES.workspace_id,
+                    _INBOX.id == _MESSAGES.id,
+                    _INBOX.kind == effects.Inbox.LET_GO,
+                ),
             )
         return [row.id for row in self._read(query)]
 

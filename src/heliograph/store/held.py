@@ -1,7 +1,8 @@
 """What was due for too long, and waits for an operator: let go, or dropped (engine.md E33).
 
-Law: what is released stands in line again as if it had just become due, and is not held a second time; what is dropped
-ends at once, and a run that waits for it is told. Nobody else touches what is held.
+Law: what is released goes on as if it had just become due, and is not held a second time: of a message it is asked
+again whether its recipient wants it, and now. What is dropped ends at once, and a run that waits for it is told. Nobody
+else touches what is held.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def listed(connection: sa.Connection, workspace_id: int, limit: int) -> list[Hel
 def release(connection: sa.Connection, workspace_id: int, chosen: Collection[bytes], now: int) -> int:
     """Put these back in line, of whatever kind; gives how many of them were held."""
     return (
-        _release_messages(connection, workspace_id, chosen, now)
+        _release_messages(connection, workspace_id, chosen)
         + _release_events(connection, workspace_id, chosen, now)
         + held_runs.release(connection, workspace_id, chosen, now)
         + batches.release(connection, workspace_id, chosen)
@@ -91,12 +92,12 @@ def drop(connection: sa.Connection, workspace_id: int, chosen: Collection[bytes]
 # ── messages ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _release_messages(
-    connection: sa.Connection, workspace_id: int, chosen: Collection[bytes], now: int
-) -> int:
+def _release_messages(connection: sa.Connection, workspace_id: int, chosen: Collection[bytes]) -> int:
     held, state = messages.State.HELD, messages.State.PLANNED
-    found = answers.change(connection, workspace_id, chosen, held, state, error=None)
-    answers.put_in_line(connection, workspace_id, found, now)
+    # A delivery had them in hand, so caps have counted them: that is known by their having attempts, though it be none.
+    tried = sa.func.coalesce(_MESSAGES.attempts, sa.literal(b"[]", _MESSAGES.attempts.type))
+    found = answers.change(connection, workspace_id, chosen, held, state, error=None, attempts=tried)
+    answers.let_go(connection, workspace_id, found)
     return len(found)
 
 

@@ -1,8 +1,8 @@
 """Messages of which nobody knows whether they were handed over, and what an operator says of them (engine.md E21).
 
-Law: the attempt of unknown end stays in the ledger for ever, whatever is said. Sent again, a message stands in line as
-if it had just become due, and may reach its recipient twice; marked, it ends as if its channel had answered, and the
-run that waits for it is told. What is said twice changes nothing.
+Law: the attempt of unknown end stays in the ledger for ever, whatever is said. Sent again, a message goes to whoever
+still wants it, as if it had just become due, and may reach its recipient twice; marked, it ends as if its channel had
+answered, and the run that waits for it is told. What is said twice changes nothing.
 """
 
 from __future__ import annotations
@@ -69,11 +69,11 @@ def resend(
     connection: sa.Connection,
     workspace_id: int,
     chosen: Collection[bytes],
-    now: int,
+    _now: int,
 ) -> int:
-    """Put these in line once more; gives how many of them were uncertain."""
+    """Let these be sent once more, to whom still wants them; gives how many of them were uncertain."""
     found = _settle(connection, workspace_id, chosen, messages.State.PLANNED, settled_at=None, error=None)
-    answers.put_in_line(connection, workspace_id, found, now)
+    answers.let_go(connection, workspace_id, found)
     _count(store, connection, workspace_id, found, None)
     return len(found)
 
