@@ -390,6 +390,21 @@ def test_a_token_cancels_every_run_in_progress(api: Client) -> None:
     assert len(api.mailbox.received) == 1
 
 
+@pytest.mark.parametrize(
+    ("number", "text"), [(7, "7"), (7.0, "7"), (0.5, "0.5"), (1e21, "1e+21"), (True, "true")]
+)
+def test_a_number_in_a_name_is_written_as_javascript_writes_it(api: Client, number: Any, text: str) -> None:
+    """So a token is the same text whether a path takes it from the run, an expression, or it stands there (A63)."""
+    waiting = [
+        invoke(api, {"action": "delay", "duration": "1 hour"}, data={"n": number}, cancelation_token=token)
+        for token in ("refs.data.n", {"$ref": "data.n"}, "${data.n}", "${`${data.n}`}", number)
+    ]
+    api.world.run_until_idle()
+    invoke(api, {"action": "cancel", "cancelation_token": text})
+    api.world.run_until_idle()
+    assert [status(api, one) for one in waiting] == ["CANCELED"] * 5
+
+
 def test_a_run_can_cancel_itself(api: Client) -> None:
     """A cancel of the run's own token ends it there (A22)."""
     run_id = invoke(api, {"action": "cancel"}, WELCOME, cancelation_token="mine")

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
+import rfc8785
 
 from heliograph import errors
 from heliograph.core import documents, effects, expressions, fields, plans
@@ -365,13 +366,13 @@ class Reader:
 
 
 def text(value: Any, path: str) -> str:
-    """A resolved value as text: numbers and truths as JSON writes them. Raises RenderFailed for anything else."""
+    """A resolved value as text: numbers and truths as JavaScript writes them. Raises RenderFailed for anything else."""
     if isinstance(value, str):
         if "\0" in value:
             raise errors.RenderFailed.at(path, "holds a NUL character, which no database takes")
         return value
     if isinstance(value, bool | int | float):
-        return msgspec.json.encode(value).decode()
+        return (rfc8785.dumps(value) if isinstance(value, float) else msgspec.json.encode(value)).decode()
     raise errors.RenderFailed.at(path, "is not there" if value is None else "is no text")
 
 
@@ -393,8 +394,6 @@ def name_if_any(value: Any, path: str) -> str | None:
 
 def mapping(value: Any, path: str) -> dict[str, Any]:
     """A resolved value that is an object, or nothing. Raises RenderFailed for anything else."""
-    if value is None:
-        return {}
-    if isinstance(value, dict):
-        return value
+    if value is None or isinstance(value, dict):
+        return value or {}
     raise errors.RenderFailed.at(path, "is no object")
