@@ -297,18 +297,19 @@ def test_what_is_wrong_with_a_batch_is_found_beforehand(api: Client) -> None:
 
 
 def test_a_run_that_is_canceled_takes_its_item_out(api: Client) -> None:
-    """The run of the oldest other item goes on in its place, waiting again, and says in whose; the rest stays."""
+    """The run of the oldest other item goes on as the owner, waiting again, and says in whose place; the rest stays."""
     first, second, third = add(api, 1, 2, 3)
     assert api.post(f"/automations/runs/{first}/cancel").json()["status"] == "CANCELED"
     api.world.run_until_idle()
     assert [status(api, one) for one in (first, second, third)] == ["CANCELED", "WAITING", "PROCESSED"]
     told = steps_of(api, second)[0]["explain"]["batch"]
-    assert (told["owner"], told["instead_of"]) == (True, first)
+    assert (told["owner"], told["instead_of"], "owner_run_id" in told) == (True, first, False)
     assert api.post(f"/automations/runs/{third}/cancel").json()["status"] == "PROCESSED"
     api.world.pass_time(minutes=11)
     assert said(api) == [("2 new", "2 3")]
     assert [status(api, one) for one in (first, second)] == ["CANCELED", "PROCESSED"]
-    assert steps_of(api, second)[0]["explain"]["batch"]["instead_of"] == first
+    told = steps_of(api, second)[0]["explain"]["batch"]
+    assert (told["instead_of"], "owner_run_id" in told) == (first, False)
     (alone,) = add(api, 4)
     api.post(f"/automations/runs/{alone}/cancel")
     api.world.pass_time(hours=2)

@@ -17,6 +17,8 @@ Key = tuple[int, bytes]
 
 WORDS = frozenset({effects.Inbox.JOINED, effects.Inbox.OWNER, effects.Inbox.RELEASED})
 """What runs hear of batches."""
+OWNER = "owner_run_id"
+"""By what a step names the run that owns its batch, where that is another one."""
 
 # ── what is said ────────────────────────────────────────────────────────────────────────────────────
 
@@ -36,7 +38,7 @@ def described(batch: batches.Batch) -> dict[str, Any]:
 def joined(batch: batches.Batch, item: batches.Item) -> dict[str, Any]:
     """What the step says that brought an item."""
     told = described(batch) | {"owner": item.number == batch.owner_item, "item": item.number}
-    return told if told["owner"] else told | {"owner_run_id": ids.wire(batch.owner_run_id)}
+    return told if told["owner"] else told | {OWNER: ids.wire(batch.owner_run_id)}
 
 
 def tell(
@@ -103,7 +105,7 @@ def leave(desk: desks.Desk, row: rows.Run, records: Sequence[runs.Record]) -> No
 
 def release_in(records: Sequence[runs.Record], word: batches.Word) -> runs.Reply:
     """The answer that a release brings to the step that waits for it."""
-    output = {plans.BATCH: {**_told(records[word.visit]), **word.told}, plans.GAINED: word.data}
+    output = {plans.BATCH: _anew(_told(records[word.visit]), word), plans.GAINED: word.data}
     return runs.Reply(word.visit, 0, plans.Status.SUCCEEDED, output, None)
 
 
@@ -121,7 +123,7 @@ def note(desk: desks.Desk, row: rows.Run, records: Sequence[runs.Record], word: 
         # It has the items: what it hears now was said before, and had to be taken in once more.
         return
     before = _told(record)
-    output = {plans.BATCH: {**before, **word.told}}
+    output = {plans.BATCH: _anew(before, word)}
     if word.told["owner"]:
         status, outcome = runs.Status.WAITING, runs.Outcome.PENDING
         made = runs.noted(records, word.visit, output)
@@ -131,6 +133,12 @@ def note(desk: desks.Desk, row: rows.Run, records: Sequence[runs.Record], word: 
         status, outcome = runs.Status.DONE, runs.Outcome.EXECUTED
         made = runs.passed_on(records, word.visit, output, desk.now)
     desk.put_run(row._replace(status=int(status), outcome=int(outcome), state=runs.write(made)))
+
+
+def _anew(before: dict[str, Any], word: batches.Word) -> dict[str, Any]:
+    """What a step says of its batch once it has heard this: one that owns it names no other owner."""
+    kept = {name: said for name, said in before.items() if name != OWNER or not word.told["owner"]}
+    return {**kept, **word.told}
 
 
 def _told(record: runs.Record) -> dict[str, Any]:
