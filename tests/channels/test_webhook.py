@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -160,15 +161,23 @@ def test_a_status_means_what_it_says(status: str, outcome: channels.Outcome) -> 
         ("7", 7.0),
         ("Mon, 23 Nov 2026 02:15:20 GMT", 120.0),
         ("Mon, 23 Nov 2020 02:15:20 GMT", 0.0),
+        ("Mon Nov 23 02:15:20 2026", 120.0),
+        ("Mon, 23 Nov 2026 02:15:20 -0000", 120.0),
         ("99999999999999", 86_400.0),
         ("soon", None),
         ("-5", None),
     ],
 )
-def test_retry_after_is_honoured(written: str, seconds: float | None) -> None:
-    """A number of seconds or a date, at most a day, becomes the wait before the next attempt."""
+def test_retry_after_is_honoured(
+    monkeypatch: pytest.MonkeyPatch, written: str, seconds: float | None
+) -> None:
+    """A number of seconds or a date, at most a day, becomes the wait before the next attempt; no zone is UTC."""
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
     answer, _ = call(always(reply("429 Too Many Requests", b"", f"Retry-After: {written}")))
     assert answer.retry_after == seconds
+    monkeypatch.undo()
+    time.tzset()
 
 
 # ── what breaks ─────────────────────────────────────────────────────────────────────────────────────

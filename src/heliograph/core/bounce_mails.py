@@ -10,13 +10,11 @@ import email
 import email.policy
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC
 from email.message import Message
-from email.utils import parsedate_to_datetime
 
 from flufl import bounce as heuristics
 
-from heliograph.core import ids, provider_reports
+from heliograph.core import ids, mime, provider_reports
 from heliograph.core.provider_reports import Found, Told, is_hard
 from heliograph.core.reports import HARD, SOFT, What
 
@@ -119,10 +117,5 @@ def _named(mail: Message) -> Iterable[str]:
 
 def _date(mail: Message, now: int) -> int:
     """When it was written (µs), if it says so."""
-    try:
-        written = parsedate_to_datetime(str(mail.get("Date", "")))
-        # `-0000` is UTC, by who does not tell where they are (RFC 5322); it must not become our server's own zone.
-        at = written if written.tzinfo else written.replace(tzinfo=UTC)
-        return int(at.timestamp() * 1_000_000)
-    except (TypeError, ValueError, OverflowError):
-        return now
+    at = mime.instant_of(str(mail.get("Date", "")))
+    return now if at is None else at

@@ -9,6 +9,7 @@ never repaired: `errors.InvalidInput` names every such place. Nothing here knows
 from __future__ import annotations
 
 import binascii
+import email.utils
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
@@ -103,6 +104,16 @@ def routed(address: str, path: str = "") -> str:
     if len(_octets(travels, path)) > LONGEST_ADDRESS:
         raise errors.InvalidInput.at(path, f"is longer than {LONGEST_ADDRESS} octets")
     return travels
+
+
+def instant_of(date: str) -> int | None:
+    """The instant (µs) of a date as headers of e-mails and of HTTP write it, or None for what is no date."""
+    try:
+        at = email.utils.parsedate_to_datetime(date)
+        # Without a zone it is in UTC (RFC 5322's -0000, RFC 9110's asctime), and never in that of this machine.
+        return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1_000_000)
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 # ── the pieces ──────────────────────────────────────────────────────────────────────────────────────

@@ -7,7 +7,6 @@ here: credentials do not follow to another host, and a request that was once tak
 from __future__ import annotations
 
 import contextlib
-import email.utils
 import enum
 import re
 from collections.abc import AsyncIterator, Callable
@@ -18,7 +17,7 @@ import httpx2
 
 import heliograph
 from heliograph import channels
-from heliograph.core import destinations
+from heliograph.core import destinations, mime
 
 LONGEST_RETRY = 86_400
 """Seconds of a Retry-After that are believed."""
@@ -232,8 +231,5 @@ def _retry_after(written: str | None, now: int) -> float | None:
         return None
     if written.strip().isdecimal():
         return float(min(int(written.strip()[:9]), LONGEST_RETRY))
-    try:
-        at = email.utils.parsedate_to_datetime(written).timestamp()
-    except (ValueError, OverflowError):
-        return None
-    return min(max(at - now / 1_000_000, 0.0), float(LONGEST_RETRY))
+    at = mime.instant_of(written)
+    return None if at is None else min(max((at - now) / 1_000_000, 0.0), float(LONGEST_RETRY))
