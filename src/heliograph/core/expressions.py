@@ -31,6 +31,17 @@ class Context(msgspec.Struct, frozen=True, gc=False):
     steps: Mapping[str, Any] = msgspec.field(default_factory=dict)
     """By `ref`: what each step that was reached shows, such as `{"status": "SENT"}`."""
 
+    @property
+    def user(self) -> Any:
+        """Whom the run is about, as it says; None where it is about nobody."""
+        places = (
+            self.recipient,
+            self.profile.get("user_id"),
+            self.data.get("user_id"),
+            self.data.get("userId"),
+        )
+        return next((one for one in places if one not in (None, "")), None)
+
 
 class Answer(NamedTuple):
     """What became of a piece of JavaScript: its value, or why there is none."""

@@ -111,19 +111,12 @@ def _scope(value: Any, path: str) -> str:
 
 
 def _user(context: expressions.Context, path: str) -> str:
-    found = (
-        context.recipient,
-        context.profile.get("user_id"),
-        context.data.get("user_id"),
-        context.data.get("userId"),
-    )
-    user_id = next((one for one in found if one not in (None, "")), None)
-    if user_id is None:
+    if context.user is None:
         raise errors.InvalidInput.at(
             path,
             "the run says of no user: recipient, profile.user_id, data.user_id and data.userId are empty",
         )
-    return _key(user_id, path)
+    return _key(context.user, path)
 
 
 def _whole(value: Any, path: str, most: int) -> int | None:

@@ -52,14 +52,11 @@ class UpdateContact(
 
 
 def _plain_faults(fields: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    """What is wrong with attributes that say the same for everybody; of numbers only a region's reading can tell."""
+    """What is wrong with attributes that say the same for everybody; of a number only the region's reading can tell."""
     try:
         people.clean_profile(fields, "fields", None)
     except errors.InvalidInput as refusal:
-        yield from (fault for fault in refusal.faults if fault.path not in _NUMBERS)
-
-
-_NUMBERS = ("fields.phone_number", "fields.phone", "fields.msisdn")
+        yield from (fault for fault in refusal.faults if fault.path != "fields.phone_number")
 
 
 class _Tags(msgspec.Struct, frozen=True, dict=True):

@@ -54,19 +54,11 @@ class Throttle(NamedTuple):
 
 
 def _user(run: frames.Run, path: str) -> str:
-    context = run.context
-    named = (
-        context.recipient,
-        context.profile.get("user_id"),
-        context.data.get("user_id"),
-        context.data.get("userId"),
-    )
-    found = next((one for one in named if one not in (None, "")), None)
-    if found is None:
+    if run.context.user is None:
         raise errors.RenderFailed.at(
             f"{path}.scope", "is user, and the run has none: neither a recipient nor a user_id in its data"
         )
-    return frames.name(found, f"{path}.scope")
+    return frames.name(run.context.user, f"{path}.scope")
 
 
 def _faults(values: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
