@@ -555,6 +555,24 @@ def test_a_step_starts_another_journey(api: Client) -> None:
     assert (child["source"], child["template_id"]) == (["invoke/child", f"run/{run_id}"], "child")
 
 
+def test_a_journey_that_no_path_could_invoke_is_refused(api: Client) -> None:
+    """What stands below /automations is no id and no alias: `POST /automations/runs/invoke` would be something else."""
+    paths = api.get("/schema/openapi.json").json()["paths"]
+    parts = {path.split("/")[2] for path in paths if path.startswith("/automations/")}
+    names = sorted(part for part in parts if not part.startswith("{"))
+    assert "runs" in names
+    for name in names:
+        given = {"name": "W", "steps": [WELCOME]}
+        answers = {
+            "id": api.put(f"/automations/templates/{name}", given),
+            "alias": api.put("/automations/templates/w", {**given, "alias": name}),
+        }
+        for place, answer in answers.items():
+            if api.post(f"/automations/{name}/invoke", {"recipient": "ana"}).status_code == 405:
+                assert answer.status_code == 400, name
+                assert [one["path"] for one in answer.json()["errors"]] == [place]
+
+
 @pytest.mark.spec("S2-62", "S2-64", "S2-65", "S2-68")
 def test_a_child_holds_what_the_context_says(api: Client) -> None:
     """Brand, profile and template too; `ref` names the step, which has started it when it is read."""

@@ -36,6 +36,8 @@ KINDS: Mapping[str, tuple[Callable[[frames.Reader], Any], Sequence[str]]] = {
 MAX_STEPS = 50
 MAX_NAME = 200
 STATES = ("draft", "published")
+TAKEN = ("batches", "runs", "templates")
+"""What else stands below /automations, so that no request could invoke a journey of this name."""
 
 
 # ── steps ───────────────────────────────────────────────────────────────────────────────────────────
@@ -152,13 +154,7 @@ def define(
     """
     checks = [journey_checks.of_addresses(allowed_hosts)]
     checks += [] if providers is None else [journey_checks.of_providers(providers)]
-    faults = []
-    for name, most in (("name", MAX_NAME), ("alias", MAX_NAME)):
-        value = given.get(name)
-        if value is not None and (not isinstance(value, str) or not 1 <= len(value.strip()) <= most):
-            faults.append(errors.Fault(name, f"is a text of 1 to {most} characters"))
-    if given.get("name") is None:
-        faults.append(errors.Fault("name", "is required"))
+    faults = _name_faults(identity, given)
     if given.get("status", "published") not in STATES:
         faults.append(errors.Fault("status", f"is one of {', '.join(STATES)}"))
     for read in (_check_token, _check_trigger):
@@ -174,6 +170,21 @@ def define(
         raise errors.InvalidInput(faults=faults)
     kept = {name: given[name] for name in WRITABLE if given.get(name) not in (None, "")}
     return msgspec.convert({**kept, "id": identity}, Definition)
+
+
+def _name_faults(identity: str, given: Mapping[str, Any]) -> list[errors.Fault]:
+    """What is wrong with what a journey is called."""
+    faults = []
+    for name in ("name", "alias"):
+        value = given.get(name)
+        if value is not None and (not isinstance(value, str) or not 1 <= len(value.strip()) <= MAX_NAME):
+            faults.append(errors.Fault(name, f"is a text of 1 to {MAX_NAME} characters"))
+    if given.get("name") is None:
+        faults.append(errors.Fault("name", "is required"))
+    for name, value in (("id", identity), ("alias", given.get("alias"))):
+        if value in TAKEN:
+            faults.append(errors.Fault(name, f"is a path below /automations: take another than {value!r}"))
+    return faults
 
 
 def _check_token(given: Mapping[str, Any], evaluator: expressions.Evaluator) -> None:
