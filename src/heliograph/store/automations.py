@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from heliograph import errors
 from heliograph.core import alerts, documents, effects, ids, rules
-from heliograph.store import alert_rows, identities, rows, schema, timers, versions, workspaces
+from heliograph.store import alert_rows, cooldowns, identities, rows, schema, timers, versions, workspaces
 
 _RULE = "rule"
 _AUTOMATIONS = schema.automations.c
@@ -95,6 +95,8 @@ def _next_version(
     )
     connection.execute(sa.update(schema.automations).where(_AUTOMATIONS.id == stored.id).values(**_row(made)))
     versions.add(connection, workspace_id, made)
+    if kept.cooldown_secs and not stored.definition.cooldown_secs:
+        cooldowns.begin(connection, workspace_id, made.id)
     _look_at(connection, workspace_id, made, now)
     return made
 
