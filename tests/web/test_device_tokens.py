@@ -57,6 +57,28 @@ def test_push_messages_go_to_the_newest_device(api: Client) -> None:
     assert api.get(TOKENS).json() == {"tokens": []}
 
 
+def test_a_device_stays_when_its_profile_is_written_whole(api: Client) -> None:
+    """Who is replaced or patched, or updated by a journey, is reached on their devices as before, if they have any."""
+    register(api, "phone")
+    assert api.put("/profiles/ana%2F1", {"profile": {"plan": "pro"}}).status_code == 200
+    assert api.get("/profiles/ana%2F1").json()["profile"] == {"plan": "pro", "push_token": "phone"}
+    whole = [{"op": "add", "path": "", "value": {"plan": "free"}}]
+    assert api.patch("/profiles/ana%2F1", {"patch": whole}).status_code == 200
+    assert push_token(api) == "phone"
+    step = {"action": "update-profile", "recipient_id": "ana/1", "profile": {"plan": "new"}}
+    assert api.post("/automations/invoke", {"automation": {"steps": [step]}}).status_code == 200
+    api.world.run_until_idle()
+    assert api.get("/profiles/ana%2F1").json()["profile"] == {"plan": "new", "push_token": "phone"}
+    # What is said is said, and what no device stands for goes with the rest of a profile.
+    assert api.put("/profiles/ana%2F1", {"profile": {"push_token": "mine"}}).status_code == 200
+    assert push_token(api) == "mine"
+    assert api.put("/profiles/ana%2F1", {"profile": {}}).status_code == 200
+    assert push_token(api) == "phone"
+    api.put("/profiles/ben", {"profile": {"push_token": "mine"}})
+    api.put("/profiles/ben", {"profile": {"plan": "pro"}})
+    assert api.get("/profiles/ben").json()["profile"] == {"plan": "pro"}
+
+
 def test_what_is_no_device_is_refused(lone_api: Client) -> None:
     """Every fault with its place, and nothing is kept; another tenant's people have no devices to see."""
     one = f"{TOKENS}/t"

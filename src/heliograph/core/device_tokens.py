@@ -11,7 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from heliograph import errors
-from heliograph.core import documents, patches, schedule
+from heliograph.core import documents, patches, people, schedule
 
 PROVIDERS = ("firebase-fcm", "apn", "expo", "onesignal")
 STATUSES = ("active", "unknown", "failed", "revoked")
@@ -21,7 +21,7 @@ MOST = 100
 LONGEST, _LONGEST_TEXT = 4_096, 255
 DEFAULT_LIFE = 60 * schedule.DAY
 """Microseconds after which a token that was not registered again expires, unless it says otherwise."""
-PUSH_TOKEN = "push_token"  # noqa: S105 the name of a profile's key
+PUSH_TOKEN = people.PUSH_TOKEN
 _KNOWN = ("token", "provider_key", "device", "expiry_date", "properties", "tracking")
 _CHANGED = (*_KNOWN[1:], "status", "status_reason")
 

@@ -22,6 +22,8 @@ MAX_ID = 255
 MAX_BYTES = 256 * 1024
 """How large a profile may become as JSON: merging has no other end."""
 TOO_LARGE = f"a profile takes at most {MAX_BYTES // 1024} KiB"
+PUSH_TOKEN = "push_token"  # noqa: S105 the name of a profile's key
+"""Where push messages go: the newest of somebody's devices, or what was written there by hand."""
 
 Profile = Mapping[str, Any]
 """A contact's attributes: any JSON under any key."""
@@ -77,7 +79,7 @@ def address_of(profile: Profile, channel: str) -> str | None:
 
 def _token_of(profile: Profile) -> str | None:
     """The device that push messages go to; Courier's names for it are read too."""
-    return _text_at(profile, ("push_token",), ("firebaseToken",), ("apn", "token"), ("expo", "token"))
+    return _text_at(profile, (PUSH_TOKEN,), ("firebaseToken",), ("apn", "token"), ("expo", "token"))
 
 
 def _chat_of(profile: Profile) -> str | None:
@@ -323,3 +325,10 @@ def merge(strategy: str, stored: Profile | None, given: Profile) -> dict[str, An
     if strategy not in MERGES:
         raise errors.InvalidInput.at("merge_strategy", documents.unknown("merge strategy", strategy, MERGES))
     return MERGES[strategy](stored or {}, given)
+
+
+def written(strategy: str, stored: Profile, given: Profile) -> dict[str, Any]:
+    """A stored profile, written by one of MERGES: where push messages go stays, unless something is said of it."""
+    made = merge(strategy, stored, given)
+    is_lost = PUSH_TOKEN in stored and PUSH_TOKEN not in made
+    return {**made, PUSH_TOKEN: stored[PUSH_TOKEN]} if is_lost else made

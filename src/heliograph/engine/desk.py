@@ -160,7 +160,7 @@ class Desk:
         """Write a contact's profile."""
         row = self._contact_row(workspace_id, tenant_id, effect.contact_id)
         before = _decode(row.profile)
-        profile = people.merge(effect.strategy, before, effect.fields)
+        profile = people.written(effect.strategy, before, effect.fields)
         birthdays.note(self.writes, row, before, profile, self.now)
         self._put_contact(row._replace(profile=_encode(profile), updated_at=self.now))
 

@@ -14,10 +14,11 @@ import msgspec
 import sqlalchemy as sa
 
 from heliograph import errors
-from heliograph.core import documents, notices, people, pseudonyms, rules, schedule
+from heliograph.core import device_tokens, documents, notices, people, pseudonyms, rules, schedule
 from heliograph.store import birthdays, database, definitions, departures, rows, schema, telling, workspaces
 
-_CONTACTS = schema.contacts.c
+_CONTACTS, _TOKENS = schema.contacts.c, schema.device_tokens.c
+_token = msgspec.json.Decoder(device_tokens.Token)
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
@@ -209,6 +210,8 @@ def _write(
     owner = tenant_id if stored is None else stored.tenant_id
     now = now if stored is None else schedule.later(now, stored.updated_at)
     before: Mapping[str, Any] = stored.profile if stored else {}
+    if device_tokens.PUSH_TOKEN in before.keys() - profile.keys():
+        profile = _reached(connection, key, profile)
     kept = rows.Contact(workspace_id, user_id, partition, owner, b"", b"", now, now)
     noted = rows.Writes()
     birthdays.note(noted, kept, before, profile, now)
@@ -248,6 +251,17 @@ def _write(
             told += moving.moves(user_id, owner, stored and stored.profile, profile)
         telling.tell(connection, telling.About(workspace_id, owner, user_id), told, now, listens)
     return made
+
+
+def _reached(connection: sa.Connection, key: _Owned, profile: Mapping[str, Any]) -> dict[str, Any]:
+    """A profile that says no more where push messages go, as the person's devices have it."""
+    query = (
+        sa.select(_TOKENS.token, _TOKENS.body)
+        .where(_TOKENS.workspace_id == key.workspace_id, _TOKENS.user_id == key.user_id)
+        .order_by(_TOKENS.registered_at.desc(), _TOKENS.token)
+    )
+    devices = [(row.token, _token.decode(row.body)) for row in connection.execute(query)]
+    return device_tokens.reached(profile, devices, ())
 
 
 FIELDS = tuple(_CONTACTS[name] for name in Contact._fields)
