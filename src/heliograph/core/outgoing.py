@@ -6,7 +6,6 @@ to the same person are the same messages. Nothing is rendered but title and body
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -80,10 +79,19 @@ def letter_of(pin: plans.Pin, library: plans.Library, brand: str | None, **said:
     )
 
 
-@functools.lru_cache(maxsize=1_024)
+_REMEMBERED = 1_024
+"""So many letters of a library are remembered: brands may be named by what runs hold."""
+
+
 def plain_letter(pin: plans.Pin, library: plans.Library, brand: str | None, default_subject: str) -> Letter:
     """A stored template of which nothing more is said: one letter for all runs that send it."""
-    return letter_of(pin, library, brand, default_subject=default_subject)
+    key = (pin, brand, default_subject)
+    found: Letter | None = library.letters.get(key)
+    if found is None:
+        found = letter_of(pin, library, brand, default_subject=default_subject)
+        if len(library.letters) < _REMEMBERED:
+            library.letters[key] = found
+    return found
 
 
 def letter_with(content: Mapping[str, Any], library: plans.Library, brand: str | None, **said: Any) -> Letter:

@@ -136,7 +136,7 @@ class Pin(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Library:
-    """What is published of a workspace's templates and brands; what is found out of one is kept by which one it is."""
+    """What is published of a workspace's templates and brands."""
 
     templates: Mapping[str, Pin]
     """By id and by alias."""
@@ -148,6 +148,8 @@ class Library:
     """The templates, by id and by alias, of which nothing is published."""
     providers: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """The channel of each of the workspace's own providers, by name."""
+    letters: dict[Any, Any] = dataclasses.field(default_factory=dict)
+    """What was found out of it (core.outgoing.Letter), which goes with it."""
 
     def missing(self, brand: str | None, strategy: str | None) -> str | None:
         """Which of these, that a message names itself, there is not; None: none."""

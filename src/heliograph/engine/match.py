@@ -71,7 +71,7 @@ class Workspace:
         invoke: Callable[[Workspace, plans.Invocation], effects.Start | str],
     ):
         """`invoke` gives the start of a journey."""
-        self.invoke = functools.partial(invoke, self)
+        self._invoke = invoke
         self.id, self.version = identity, stored.version
         self.library = stored.library
         self.pause_ended_at = stored.pause_ended_at
@@ -84,6 +84,10 @@ class Workspace:
         self._journeys: dict[str, tuple[str | None, journeys.Journey]] | None = None
         self._rules: dict[bytes, rule_book.Rule] = {}
         self._triggers: dict[tuple[str | None, str], Trigger | None] = {}
+
+    def invoke(self, asked: plans.Invocation) -> effects.Start | str:
+        """The start of a journey that a rule's action asks for, or why there is none."""
+        return self._invoke(self, asked)
 
     def trigger(self, tenant_id: str | None, event_type: str) -> Trigger | None:
         """The rules for an event of this type and tenant; None where there are none."""
