@@ -247,6 +247,7 @@ def test_what_cannot_be_drawn_is_refused() -> None:
     assert refused(said("x", color='red" onload="x')) == [".elements[0].color"]
     assert refused(said("x", ref="a"), said("y", **{"if": "refs.b.visible"})) == [".elements[1].if"]
     assert refused(said("x", id="a"), said("y", id="a")) == [".elements[1].id"]
+    assert refused(said("x", loop="data." + "x" * 5_000)) == [".elements[0].loop"]
     assert refused(3, {"type": "list", "elements": [said("x")]}) == [
         ".elements[0]",
         ".elements[1].elements[0].type",

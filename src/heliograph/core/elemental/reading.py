@@ -83,7 +83,7 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 LOCALIZED: Final = (*_WORDS, *_ADDRESSES)
 _CSS_VALUE = re.compile(r"[#\w\s.,%()/-]{1,100}|\{brand\.colors\.[\w-]+\}")
-_LOOP = re.compile(r"[A-Za-z_][\w-]*(?:\.[\w-]+)*")
+_LOOP = re.compile(r"(?=.{1,1000}$)[A-Za-z_][\w-]*(?:\.[\w-]+)*")
 _NOT_MARKUP = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _REF = re.compile(r"[A-Za-z_$][\w$]{0,99}")
 _LOCALE = re.compile(r"[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8}){0,4}")
