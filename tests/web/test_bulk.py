@@ -166,6 +166,10 @@ def test_what_a_job_cannot_be_is_said(lone_api: Client) -> None:
             {"users[0].recipient", "users[1].to.user_id"},
         ),
         ({"users": [{"to": {"profile": {"email": "x"}}}]}, {"users[0].to.profile.email"}),
+        (
+            {"users": [{"recipient": "a"}, {"recipient": "b", "to": {"context": {"tenant_id": "none"}}}]},
+            {"users[1].to.tenant_id"},
+        ),
     ):
         answer = lone_api.post(f"/bulk/{job}", given)
         assert (answer.status_code, {*faults(answer)}) == (400, places), given

@@ -6,7 +6,7 @@ the same key is told of the first. What it names is looked for before, by whom i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -90,6 +90,17 @@ def _recipient_faults(
             courier_audiences.read(connection, workspace_id, bound, one.audience_id) is None
         ):
             yield errors.Fault(f"{at}.audience_id", f"there is no audience {one.audience_id!r}")
+
+
+def check_tenants(connection: sa.Connection, workspace_id: int, named: Mapping[str, str]) -> None:
+    """Raises errors.InvalidInput for those of these tenants that there are not; each with the place that names it."""
+    query = sa.select(_TENANTS.id).where(_TENANTS.workspace_id == workspace_id, _TENANTS.id.in_([*named]))
+    known = set(connection.execute(query).scalars()) if named else set()
+    faults = [
+        errors.Fault(path, f"there is no tenant {one!r}") for one, path in named.items() if one not in known
+    ]
+    if faults:
+        raise errors.InvalidInput(faults=faults)
 
 
 def _tenant_faults(

@@ -145,14 +145,19 @@ def add_users(request: Call) -> Response[BulkAdded]:
     ignored = request.ignore_query()
     services = request.services
     found, strangers = bulk.users(request.read_object(), services.settings.default_region or None)
-    for one in found:
-        request.speaking_for(None if one.to is None else one.to.tenant_id)
+    tenants: dict[str, str] = {}
+    for place, one in enumerate(found):
+        tenant_id = None if one.to is None else one.to.tenant_id
+        # Who is bound to a tenant speaks for it, described or not.
+        if request.speaking_for(tenant_id) is not None and request.principal.tenant_id is None:
+            tenants.setdefault(str(tenant_id), f"users[{place}].to.tenant_id")
     safe, workspace = services.database.safe, request.principal.workspace_id
     found = [
         one if one.to is None else one._replace(to=recipient_secrets.recipient(safe, workspace, one.to))
         for one in found
     ]
     with services.database.writing() as connection:
+        stored_requests.check_tenants(connection, workspace, tenants)
         if not store.add(connection, _there(request, connection), found):
             raise errors.Conflict("the job runs, or has run: make another one for more users")
     return Response(BulkAdded(len(found), []), headers=ignored_header([*ignored, *strangers]))
