@@ -278,6 +278,17 @@ def test_a_packed_body_is_unpacked() -> None:
     assert (answer.status, answer.is_whole) == (200, False)
 
 
+def test_data_that_is_not_whole_says_why() -> None:
+    """What came too slowly and what cannot be unpacked are told apart, and both are tried again."""
+    packed = always(reply("200 OK", b"no gzip", "Content-Encoding: gzip"))
+    for said, why in (
+        (lambda _: drip(), "not all of the answer came: no answer within 1 s"),
+        (packed, "the answer cannot be unpacked"),
+    ):
+        answer, _ = call(said, POST._replace(fetches=True, timeout=1))
+        assert (answer.outcome, answer.code, answer.text) == (TEMPORARY, "lost", why)
+
+
 @pytest.mark.parametrize("fetches", [True, False])
 def test_data_is_not_guessed_from_other_letters(fetches: bool) -> None:
     """What a fetch is answered is UTF-8, or no data; a call was taken, whatever is said of it."""

@@ -177,7 +177,7 @@ class WebhookChannel:
             return judged
         if not answer.is_whole:
             is_full = len(answer.body) >= largest
-            text = f"the answer has more than {largest >> 20} MiB" if is_full else "the answer was cut short"
+            text = f"the answer has more than {largest >> 20} MiB" if is_full else answer.lack
             outcome = channels.Outcome.PERMANENT if is_full else channels.Outcome.TEMPORARY
             return judged._replace(outcome=outcome, code="too_large" if is_full else "lost", text=text)
         try:

@@ -56,6 +56,7 @@ class HttpAnswer(NamedTuple):
     body: bytes = b""
     is_whole: bool = False  # the body was read to its end
     retry_after: float | None = None  # seconds, where the server said so
+    lack: str = ""  # why the body is not whole, unless it is only larger than was asked for
 
 
 def fault_of(request: channels.HttpRequest) -> str | None:
@@ -95,7 +96,7 @@ class Exchange:
         self._text = ""
         self._headers: tuple[tuple[str, str], ...] = ()
         self._body = bytearray()
-        self._is_whole = False
+        self._is_whole, self._lack = False, ""
 
     def outgoing(self, watch: Callable[[str, dict[str, Any]], Any], patience: float) -> httpcore2.Request:
         """The request as the pool takes it; `watch` is told each stage, `patience` is for connecting."""
@@ -136,7 +137,7 @@ class Exchange:
                         return
                 self._is_whole = True
         except httpx2.DecodingError:
-            self._is_whole = False
+            self._is_whole, self._lack = False, "the answer cannot be unpacked"
         finally:
             if _says_more(response):
                 # The next request on this connection would take it for its own answer.
@@ -187,12 +188,13 @@ class Exchange:
         """The answer to a request that has a status."""
         return HttpAnswer(
             Fate.ANSWERED, str(self.url), self._text, self._status, self._headers, bytes(self._body), self._is_whole,
-            _retry_after(dict(self._headers).get("retry-after"), now),
+            _retry_after(dict(self._headers).get("retry-after"), now), self._lack,
         )  # fmt: skip
 
     def broken(self, why: str, now: int) -> HttpAnswer:
         """The answer to a request that was cut short."""
         if self._status is not None:
+            self._lack = f"not all of the answer came: {why}"
             return self.answered(now)
         return HttpAnswer(Fate.LOST if self.is_begun else Fate.UNSENT, str(self.url), why)
 
