@@ -208,13 +208,57 @@ def test_what_is_due_for_too_long_is_held(world: testing.World) -> None:
     assert world.mailbox.received == []
     world.pass_time(days=3)
     assert world.mailbox.received == []
-    identity = ids.parse(message.id)
+    release(world, message.id)
+    assert len(world.mailbox.received) == 1
+    assert acts.outcomes(world, event) == ["executed"]
+
+
+@pytest.mark.parametrize("handed_over", [False, True], ids=["between claim and act", "between act and mark"])
+def test_what_died_in_somebodys_hands_too_long_ago_is_held(
+    world: testing.World, *, handed_over: bool
+) -> None:
+    """What a process had in hand that died more than a day ago is not sent again before an operator's word."""
+    (event,) = greet(world)
+    die_holding(world, handed_over=handed_over)
+    world.clock.move(25 * HOUR)
+    world.run_until_idle()
+    world.pass_time(days=3)
+    assert len(world.mailbox.received) == handed_over
+    (message,) = world.explain(event).messages
+    assert message.state == "held"
+    assert [attempt.outcome for attempt in message.attempts] == ["uncertain"]
+    release(world, message.id)
+    assert len(world.mailbox.received) == 1 + handed_over
+    (message,) = world.explain(event).messages
+    assert ([attempt.outcome for attempt in message.attempts], message.possibly_repeated) == (
+        ["uncertain", "accepted"],
+        True,
+    )
+    assert acts.outcomes(world, event) == ["executed"]
+
+
+def test_what_is_reported_while_it_is_held_is_not_sent_again(world: testing.World) -> None:
+    """A report may say of a held message, whose answer was lost, that it arrived: then a release sends nothing."""
+    (event,) = greet(world)
+    die_holding(world, handed_over=True)
+    world.clock.move(25 * HOUR)
+    world.run_until_idle()
+    (message,) = world.explain(event).messages
+    world.report(message.id, "delivered")
+    world.run_until_idle()
+    release(world, message.id)
+    assert len(world.mailbox.received) == 1
+    assert world.explain(event).messages[0].state == "delivered"
+    assert acts.outcomes(world, event) == ["executed"]
+
+
+def release(world: testing.World, message_id: str) -> None:
+    """An operator lets this one go."""
+    identity = ids.parse(message_id)
     assert identity is not None
     with world.app.store.writing() as connection:
         assert held.release(connection, world.workspace_id, [identity], world.clock.now()) == 1
     world.run_until_idle()
-    assert len(world.mailbox.received) == 1
-    assert acts.outcomes(world, event) == ["executed"]
 
 
 def test_within_the_grace_it_goes_out(world: testing.World) -> None:

@@ -115,7 +115,9 @@ class Known(NamedTuple):
 
 NOTHING = Known()
 
-TAKES = frozenset({State.PLANNED, State.ACCEPTED, State.DELIVERED, State.BOUNCED, State.UNCERTAIN})
+TAKES = frozenset(
+    {State.PLANNED, State.HELD, State.ACCEPTED, State.DELIVERED, State.BOUNCED, State.UNCERTAIN}
+)
 """Of messages in these states reports are kept: a provider may tell before its own answer was stored."""
 AFTER = frozenset({State.ACCEPTED, State.DELIVERED, State.BOUNCED, State.UNCERTAIN, State.FAILED})
 """The states that a report changes at once, where it is kept; a planned message takes it up when it is accepted."""

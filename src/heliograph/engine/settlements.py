@@ -146,12 +146,14 @@ def _settled(
         )
     taken = (messages.State.ACCEPTED, messages.State.SIMULATED)
     told = None if after.state in taken else _told(answer, message.kind)
+    if answer is LOST and after.state is messages.State.PLANNED and now - claimed_at > terms.misfire_grace:
+        after, told = after._replace(state=messages.State.HELD, retry_at=None), _LATE
     return rows.Settled(
         message.workspace_id,
         message.id,
         claimed_at,
         int(after.state),
-        None if after.state is messages.State.PLANNED else now,
+        None if after.state in (messages.State.PLANNED, messages.State.HELD) else now,
         _encode(attempts),
         told,
         _retry(message, after) or _escalation(message, after, route, now),
@@ -164,7 +166,9 @@ def _settled(
     )
 
 
-_NOT_TAKEN = frozenset({messages.State.PLANNED, messages.State.FAILED})
+_NOT_TAKEN = frozenset({messages.State.PLANNED, messages.State.HELD, messages.State.FAILED})
+_LATE = "held: it was due for longer than the misfire grace"
+"""What is said of a message that goes on with an operator's word alone (E33)."""
 
 
 def _unsent(
@@ -172,7 +176,7 @@ def _unsent(
 ) -> rows.Settled | None:
     """What is stored of a message that was claimed and not handed over; None of one that was."""
     if answer is HELD:
-        return _untried(message, messages.State.HELD, "held: it was due for longer than the misfire grace")
+        return _untried(message, messages.State.HELD, _LATE)
     if answer is STOPPED:
         job = replies.to_cursor(message, messages.State.CANCELED)
         return _untried(message, messages.State.CANCELED, "stopped", reply=job, settled_at=now)

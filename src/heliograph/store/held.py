@@ -94,9 +94,8 @@ def drop(connection: sa.Connection, workspace_id: int, chosen: Collection[bytes]
 
 def _release_messages(connection: sa.Connection, workspace_id: int, chosen: Collection[bytes]) -> int:
     held, state = messages.State.HELD, messages.State.PLANNED
-    # A delivery had them in hand, so caps have counted them: that is known by their having attempts, though it be none.
-    tried = sa.func.coalesce(_MESSAGES.attempts, sa.literal(b"[]", _MESSAGES.attempts.type))
-    found = answers.change(connection, workspace_id, chosen, held, state, error=None, attempts=tried)
+    # A delivery had them in hand, so they have attempts, though it be none: caps count them no more.
+    found = answers.change(connection, workspace_id, chosen, held, state, error=None)
     answers.let_go(connection, workspace_id, found)
     return len(found)
 
