@@ -7,6 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from heliograph import testing
+from heliograph.core import journeys, outlooks, plans
+from heliograph.core.steps import lists
+from heliograph.engine import known_plans
 
 
 @pytest.fixture
@@ -35,3 +38,24 @@ def test_old_definitions_are_given_up(lone_world: testing.World) -> None:
         del now_known
     assert [mail.text.strip() for mail in world.mailbox.received] == ["text 0", "text 1", "text 2"]
     assert [one() is None for one in known] == [True] * 4 + [False] * 2
+
+
+@pytest.mark.usefixtures("no_collector")
+def test_what_is_found_out_of_a_plan_goes_with_it(lone_world: testing.World) -> None:
+    """Runs that bring steps of their own leave nothing of them behind, however many there are."""
+    step = {"action": "send", "if": "data.n > 1", "recipient": "${data.who}", "template": "letter"}
+    plan = journeys.read_steps([step] * 5, lone_world.app.sandbox)
+    assert outlooks.of_plan(plan) is outlooks.of_plan(plan)
+    assert (lists.named(plan), lists.texts(plan)) == (frozenset(), ())
+    gone = weakref.ref(plan)
+    del plan
+    assert gone() is None
+
+
+def test_so_many_plans_are_known() -> None:
+    """Whoever publishes again and again fills no memory: the plans that were asked for last are known."""
+    known, large = known_plans.KnownPlans(), known_plans.MOST_STEPS // 2
+    for version in range(3):
+        known.put((b"a", version), plans.Plan((object(),) * large, ()))  # type: ignore[arg-type]
+        known.get((b"a", 0))
+    assert [known.get((b"a", version)) is not None for version in range(3)] == [True, False, True]

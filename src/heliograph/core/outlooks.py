@@ -5,7 +5,6 @@ Law: of the plan alone, and found once for each: a turn asks for every run that 
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -46,7 +45,7 @@ class Outlook(NamedTuple):
     """What is left to be taken, by how many steps were taken."""
 
 
-@functools.lru_cache(maxsize=1_024)
+@plans.once
 def of_plan(plan: plans.Plan) -> Outlook:
     """The outlook of a plan's runs."""
     refs = frames.refs_of(plan.steps)

@@ -7,15 +7,17 @@ nothing else. Step kinds stand in `steps/`, one small file per family.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
 from heliograph import errors
 from heliograph.core import effects, ids, schedule, templates
 
+Found = TypeVar("Found")
 MAX_DEPTH = 5
 """How many times events of our own may cause each other (rules.md C32, R16)."""
 
@@ -313,17 +315,33 @@ class Step(Protocol):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Plan:
-    """What an automation does, in order; what is found out of it once is kept by which one it is."""
+    """What an automation does, in order."""
 
     steps: tuple[Step, ...]
     holding: tuple[tuple[int, frozenset[int]], ...]
     """The visits of those that are waited for before the next one begins, and how they stand while they hold it up."""
+    found: dict[Any, Any] = dataclasses.field(default_factory=dict)
+    """What was found out of it (`once`), which goes with it."""
 
 
 def plan(steps: tuple[Step, ...]) -> Plan:
     """The plan of these steps."""
     found = ((visit, _HOLDING.get(step.on_error)) for visit, step in enumerate(steps))
     return Plan(steps, tuple((visit, held) for visit, held in found if held is not None))
+
+
+def once(find: Callable[[Plan], Found]) -> Callable[[Plan], Found]:
+    """What is found out of a plan, and found once for each: it is asked for every run."""
+
+    @functools.wraps(find)
+    def known(plan: Plan) -> Found:
+        try:
+            made: Found = plan.found[find]
+        except KeyError:
+            made = plan.found[find] = find(plan)
+        return made
+
+    return known
 
 
 _HOLDING: Mapping[str, frozenset[int]] = {

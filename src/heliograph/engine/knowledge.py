@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from heliograph.core import effects, journeys, plans, runs, steps
-from heliograph.engine import match
+from heliograph.engine import known_plans, match
 from heliograph.store import database, definitions, rows
 
 Invoke = Callable[[match.Workspace, plans.Invocation], effects.Start | str]
@@ -24,7 +24,7 @@ class Knowledge:
         """By id, in the version that was looked up last."""
         self._looked_up: set[int] = set()
         """Those whose definitions are those of the present turn."""
-        self._plans: dict[tuple[bytes, int], plans.Plan] = {}
+        self._plans = known_plans.KnownPlans()
 
     def forget_looks(self) -> None:
         """A turn begins: whatever is known may be out of date."""
@@ -77,7 +77,5 @@ class Knowledge:
             if stored is None or (rule := journeys.rule_in(stored)) is None:
                 return None
             plan = plans.plan(steps.parse(rule.actions))
-        if len(self._plans) > 10_000:
-            self._plans.clear()
-        self._plans[key] = plan
+        self._plans.put(key, plan)
         return plan

@@ -18,6 +18,7 @@ from heliograph.engine import (
     batching,
     budgets,
     faults,
+    known_plans,
     launching,
     looking,
     mailing,
@@ -91,7 +92,7 @@ class Started:
         """Runs that this turn has moved: they may have got beyond what was read for them."""
         self._ending: set[Key] = set()
         """Runs whose cancel this turn has: nothing else of theirs comes before it."""
-        self._plans: dict[tuple[bytes, int], plans.Plan] = {}
+        self._plans = known_plans.KnownPlans()
 
     # ── reading, in bulk ────────────────────────────────────────────────────────────────────────────
 
@@ -171,9 +172,8 @@ class Started:
                 definition = definitions.version_of(connection, *key)
             if definition is None:
                 return None
-            if len(self._plans) > 10_000:
-                self._plans.clear()
-            plan = self._plans[key] = door.plan(row, start, definition)
+            plan = door.plan(row, start, definition)
+            self._plans.put(key, plan)
         return plan
 
     def invoke(self, workspace: match.Workspace, asked: plans.Invocation) -> effects.Start | str:

@@ -6,7 +6,7 @@ Law: it takes effect in the turn that takes it; who is on the list already stays
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import ClassVar, Literal
 
 import msgspec
@@ -51,14 +51,13 @@ class AddToList(
 KINDS = (AddToList,)
 
 
-# Asked for every run that goes on.
-@lru_cache(maxsize=1_024)
+@plans.once
 def named(plan: plans.Plan) -> frozenset[str]:
     """The lists that a plan's steps put people on, where they name them as they are."""
     return frozenset(step.list_id for step in _steps(plan) if step.named.is_static)
 
 
-@lru_cache(maxsize=1_024)
+@plans.once
 def texts(plan: plans.Plan) -> tuple[templates.Text, ...]:
     """The texts by which a plan's steps name the others."""
     return tuple(step.named for step in _steps(plan) if not step.named.is_static)
