@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from heliograph import channels
-from heliograph.core import events, ids, rules
+from heliograph.core import events, ids, pseudonyms, rules
 from heliograph.engine import housekeeping
 from heliograph.store import erasures, people, rows, schema
 from tests import tables
@@ -103,6 +103,60 @@ def test_the_last_of_very_many_rules_names_nobody(api: client.Client) -> None:
     api.decide()
     sweep(api)
     assert named(api, "ana-7", "Ana") == []
+
+
+@pytest.mark.parametrize("name", [{"family_name": "To"}, {"given_name": "Said"}, {"given_name": "Data"}])
+def test_names_that_are_words_of_ours_hinder_nobody(api: client.Client, name: dict[str, str]) -> None:
+    """Whatever somebody was called who is deleted: the others are written to, and history can be read."""
+    api.put("/profiles/ana-7", {"profile": {"email": "ana@example.com", **name}})
+    api.put("/profiles/ben-7", {"profile": {"email": "ben@example.com"}})
+    said = {"content": {"title": "Hello", "body": "{{n}}"}, "data": {"n": 1}}
+    steps = [{"action": "send", "message": {"to": {"user_id": "ana-7"}, **said}}]
+    run = api.post("/automations/invoke", {"automation": {"steps": steps}, "recipient": "ana-7"}).json()[
+        "runId"
+    ]
+    api.decide()
+    api.post("/send", {"message": {"to": [{"user_id": "ben-7"}], **said, "delay": {"duration": 3_600_000}}})
+    job = api.post("/bulk", {"message": {"event": "e", **said}}).json()["jobId"]
+    api.post(f"/bulk/{job}", {"users": [{"recipient": "ben-7", "data": {"n": 2}}]})
+    assert api.delete("/profiles/ana-7").status_code == 204
+    sweep(api)
+    assert tables.rows(api.store, "erasures") == []
+    assert api.get(f"/automations/runs/{run}").json()["status"] == "PROCESSED"
+    api.post(f"/bulk/{job}/run")
+    api.world.pass_time(hours=2)
+    assert [mail.text for mail in api.mailbox.to("ben@example.com")] == ["2", "1"]
+
+
+def test_nobody_waits_for_the_users_of_a_bulk_job(
+    api: client.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While they are looked through for who was deleted others write; who is named is written anew, and nobody else."""
+    looked_at, scrubbed = pseudonyms.Scrubber.changes, pseudonyms.Scrubber.value
+    waited: list[str] = []
+
+    def looked(scrubber: pseudonyms.Scrubber, texts: str) -> bool:
+        with api.store.writing() as connection:
+            connection.execute(sa.select(1))
+        return looked_at(scrubber, texts)
+
+    def read(scrubber: pseudonyms.Scrubber, given: Any) -> Any:
+        waited.append(str(given))
+        return scrubbed(scrubber, given)
+
+    api.put("/profiles/ana-7", {"profile": PROFILE})
+    said = {"content": {"title": "Hello", "body": "there"}}
+    job = api.post("/bulk", {"message": {"event": "e", **said}}).json()["jobId"]
+    users = [{"recipient": f"ben-{n}", "data": {"of": "Ana" if n == 5 else "Anabel"}} for n in range(50)]
+    api.post(f"/bulk/{job}", {"users": users})
+    assert api.delete("/profiles/ana-7").status_code == 204
+    monkeypatch.setattr(pseudonyms.Scrubber, "changes", looked)
+    monkeypatch.setattr(pseudonyms.Scrubber, "value", read)
+    sweep(api)
+    assert named(api, "ana-7", "'Ana'", '"Ana"') == []
+    assert not [one for one in waited if "Anabel" in one]
+    stands = tables.rows(api.store, "bulk_users")
+    assert sum("Anabel" in row["given"] for row in stands) == 49
 
 
 @pytest.mark.parametrize("is_forgotten", [False, True])

@@ -7,7 +7,7 @@ were is noted: from there on erasures.py takes them out of history.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
@@ -19,6 +19,27 @@ _MESSAGES, _STARTS, _RUNS = schema.messages.c, schema.starts.c, schema.runs.c
 _encode = msgspec.json.encode
 OPEN = (int(messages.State.PLANNED), int(messages.State.HELD), int(messages.State.DELAYED))
 """How a message stands that may yet go out."""
+
+
+class Erasure(NamedTuple):
+    """Somebody who is being taken out of history."""
+
+    workspace_id: int
+    id: bytes
+    user_id: str
+    who: pseudonyms.Pseudonym
+    reached: bytes
+    until: bytes
+
+    @property
+    def last(self) -> bytes:
+        """Nothing beyond this id is theirs: it is of whoever came back."""
+        return ids.head(ids.created_at(self.id)) + b"\xff" * 8
+
+    @property
+    def partition(self) -> int:
+        """Where their runs are moved."""
+        return rules.partition_of_person(self.workspace_id, self.user_id)
 
 
 def begin(

@@ -7,44 +7,23 @@ moves their runs meanwhile: a bite writes anew what it has read.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
-from heliograph.core import effects, ids, pseudonyms, requests, rules, runs
-from heliograph.store import database, departures, reports, schema
+from heliograph.core import effects, ids, pseudonyms, runs
+from heliograph.store import database, departures, erased_requests, reports, schema
 
 _ERASURES, _EVENTS, _RUNS = schema.erasures.c, schema.events.c, schema.runs.c
 _MESSAGES, _STARTS, _CLAIMS = schema.messages.c, schema.starts.c, schema.claims.c
 _CONVERSATIONS, _INBOX = schema.conversations.c, schema.inbox.c
-_REQUESTS, _BULK_USERS = schema.requests.c, schema.bulk_users.c
+_REQUESTS = schema.requests.c
 _AT_ONCE, _EVENTS_AT_ONCE, _PEOPLE_AT_ONCE = 100, 2_000, 200
 _TEXTS = ("error", "start_key")
 _pseudonym = msgspec.json.Decoder(pseudonyms.Pseudonym)
 _decode, _encode = msgspec.json.decode, msgspec.json.encode
-
-
-class Erasure(NamedTuple):
-    """Somebody who is being taken out of history."""
-
-    workspace_id: int
-    id: bytes
-    user_id: str
-    who: pseudonyms.Pseudonym
-    reached: bytes
-    until: bytes
-
-    @property
-    def last(self) -> bytes:
-        """Nothing beyond this id is theirs: it is of whoever came back."""
-        return ids.head(ids.created_at(self.id)) + b"\xff" * 8
-
-    @property
-    def partition(self) -> int:
-        """Where their runs are moved."""
-        return rules.partition_of_person(self.workspace_id, self.user_id)
 
 
 # ── going through history ───────────────────────────────────────────────────────────────────────────
@@ -68,7 +47,7 @@ def step(store: database.Database, workspace_id: int, now: int) -> bool:
     return False
 
 
-def _cohort(store: database.Database, workspace_id: int, now: int) -> list[Erasure]:
+def _cohort(store: database.Database, workspace_id: int, now: int) -> list[departures.Erasure]:
     """Those who go together: whoever joins later has a walk over the events of their own.
 
     Nobody waits for those who have walked, of whom something is on its way.
@@ -88,14 +67,14 @@ def _cohort(store: database.Database, workspace_id: int, now: int) -> list[Erasu
             connection.execute(sa.update(schema.erasures).where(mine, *chosen).values(**place))
             found = connection.execute(begun).all()
     return [
-        Erasure(
+        departures.Erasure(
             row.workspace_id, row.id, row.user_id, _pseudonym.decode(row.pseudonym), row.reached, row.until
         )
         for row in found
     ]
 
 
-def _own_rows(store: database.Database, one: Erasure, now: int) -> int:
+def _own_rows(store: database.Database, one: departures.Erasure, now: int) -> int:
     """Messages, runs and conversations that are theirs by an index, some at a time; gives how many were changed."""
     scrubber = pseudonyms.Scrubber(one.who)
     with store.writing() as connection:
@@ -109,7 +88,7 @@ def _own_rows(store: database.Database, one: Erasure, now: int) -> int:
         )
 
 
-def _messages(connection: sa.Connection, one: Erasure, scrubber: pseudonyms.Scrubber) -> int:
+def _messages(connection: sa.Connection, one: departures.Erasure, scrubber: pseudonyms.Scrubber) -> int:
     held = sa.exists().where(
         _CLAIMS.workspace_id == _MESSAGES.workspace_id, _CLAIMS.message_id == _MESSAGES.id
     )
@@ -146,7 +125,7 @@ def _messages(connection: sa.Connection, one: Erasure, scrubber: pseudonyms.Scru
     return len(found)
 
 
-def _starts(connection: sa.Connection, one: Erasure, scrubber: pseudonyms.Scrubber) -> int:
+def _starts(connection: sa.Connection, one: departures.Erasure, scrubber: pseudonyms.Scrubber) -> int:
     """What runs were started with, and what they left; those that are under way are left for the next round."""
     query = (
         sa.select(_STARTS.run_id.label("id"), _STARTS.body)
@@ -174,7 +153,7 @@ def _starts(connection: sa.Connection, one: Erasure, scrubber: pseudonyms.Scrubb
     return len(found)
 
 
-def _conversations(connection: sa.Connection, one: Erasure) -> int:
+def _conversations(connection: sa.Connection, one: departures.Erasure) -> int:
     changed = connection.execute(
         sa.update(schema.conversations)
         .where(
@@ -187,7 +166,7 @@ def _conversations(connection: sa.Connection, one: Erasure) -> int:
     return int(changed.rowcount)
 
 
-def _walk(store: database.Database, cohort: Sequence[Erasure], now: int) -> bool:
+def _walk(store: database.Database, cohort: Sequence[departures.Erasure], now: int) -> bool:
     """The next events with their runs, and requests to send, for those at one place; gives whether there are more."""
     walking = [one for one in cohort if one.reached < one.until]
     if not walking:
@@ -195,21 +174,23 @@ def _walk(store: database.Database, cohort: Sequence[Erasure], now: int) -> bool
     first = min(walking, key=lambda one: (one.reached, one.until))
     # Two processes that begin at once may leave some behind others.
     walking = [one for one in walking if one.reached == first.reached]
-    with store.writing() as connection:
+    with store.reading() as connection:
         reached = min(_edge(connection, key, first) for key in (_EVENTS.id, _REQUESTS.id))
+        asked = erased_requests.naming(connection, walking, reached)
+    with store.writing() as connection:
         found = _events(connection, walking, reached)
         store.lock_partitions(connection, {one.partition for one in found})
         for one, theirs in found.items():
             departures.end_events(connection, one.workspace_id, theirs, now)
             _scrub_events(connection, one, theirs)
-        _requests(connection, walking, reached)
+        erased_requests.scrub(connection, walking, asked)
         at = (_ERASURES.workspace_id == first.workspace_id, _ERASURES.reached == first.reached)
         chosen = _ERASURES.id.in_([one.id for one in walking])
         connection.execute(sa.update(schema.erasures).where(*at, chosen).values(reached=reached))
     return True
 
 
-def _edge(connection: sa.Connection, key: sa.Column[Any], first: Erasure) -> bytes:
+def _edge(connection: sa.Connection, key: sa.Column[Any], first: departures.Erasure) -> bytes:
     """How far a bite goes along a table: to its last row, where there are more than it takes, else to the end."""
     rows = sa.select(key).where(
         key.table.c.workspace_id == first.workspace_id, key > first.reached, key <= first.until
@@ -221,17 +202,17 @@ def _edge(connection: sa.Connection, key: sa.Column[Any], first: Erasure) -> byt
 
 
 def _events(
-    connection: sa.Connection, cohort: Sequence[Erasure], reached: bytes
-) -> dict[Erasure, list[bytes]]:
+    connection: sa.Connection, cohort: Sequence[departures.Erasure], reached: bytes
+) -> dict[departures.Erasure, list[bytes]]:
     """The events of each of these up to a place."""
     first = cohort[0]
-    of_whom: dict[str, list[Erasure]] = {}
+    of_whom: dict[str, list[departures.Erasure]] = {}
     for one in cohort:
         of_whom.setdefault(one.user_id, []).append(one)
     query = sa.select(_EVENTS.id, _EVENTS.contact_id).where(
         _EVENTS.workspace_id == first.workspace_id, _EVENTS.id > first.reached, _EVENTS.id <= reached
     )
-    found: dict[Erasure, list[bytes]] = {}
+    found: dict[departures.Erasure, list[bytes]] = {}
     for row in connection.execute(query):
         # Who came back and was deleted again is there twice: what came before the first time is the first one's.
         whose = next((one for one in of_whom.get(row.contact_id, ()) if row.id <= one.last), None)
@@ -240,45 +221,7 @@ def _events(
     return found
 
 
-def _requests(connection: sa.Connection, cohort: Sequence[Erasure], reached: bytes) -> None:
-    """Requests to send up to a place, and the users of bulk jobs, that name any of these."""
-    first, scrubbers = cohort[0], [(one, pseudonyms.Scrubber(one.who)) for one in cohort]
-    for key, more, names in (
-        (_REQUESTS.id, (), ("body",)),
-        (_BULK_USERS.job_id, (_BULK_USERS.ordinal,), ("given", "said")),
-    ):
-        columns = key.table.c
-        mine = columns.workspace_id == first.workspace_id
-        query = sa.select(key.label("id"), *more, *(columns[name] for name in names))
-        for row in connection.execute(query.where(mine, key > first.reached, key <= reached)).all():
-            before = {
-                name: None if row[-n] is None else _decode(row[-n]) for n, name in enumerate(names[::-1], 1)
-            }
-            after = before
-            for one, scrubber in scrubbers:
-                if row.id <= one.last:
-                    after = scrubber.value(after)
-                    _take_addresses(after, {one.user_id, one.who.name})
-            if after != before:
-                only = [column == getattr(row, column.name) for column in more]
-                values = {name: None if value is None else _encode(value) for name, value in after.items()}
-                connection.execute(sa.update(key.table).where(mine, key == row.id, *only).values(**values))
-
-
-def _take_addresses(asked: Mapping[str, Any], names: Collection[str]) -> None:
-    """Take from a request, or a user of a bulk job, the addresses at which somebody of these names was to be reached.
-
-    `asked` is by column, and is no one else's.
-    """
-    to = [*(asked.get("body") or {}).get("to", ()), asked.get("said"), asked.get("given")]
-    to += [one.get("to") for one in to if isinstance(one, dict)]
-    for one in to:
-        if isinstance(one, dict) and (one.get("user_id") in names or one.get("recipient") in names):
-            for key in ("profile", "sealed", *requests.PROFILE):
-                one.pop(key, None)
-
-
-def _scrub_events(connection: sa.Connection, one: Erasure, chosen: Sequence[bytes]) -> None:
+def _scrub_events(connection: sa.Connection, one: departures.Erasure, chosen: Sequence[bytes]) -> None:
     scrubber = pseudonyms.Scrubber(one.who)
     decided = schema.decisions.c
     found = connection.execute(
@@ -313,7 +256,7 @@ def _scrub_events(connection: sa.Connection, one: Erasure, chosen: Sequence[byte
 
 
 def _scrub_runs(
-    connection: sa.Connection, one: Erasure, chosen: Sequence[bytes], scrubber: pseudonyms.Scrubber
+    connection: sa.Connection, one: departures.Erasure, chosen: Sequence[bytes], scrubber: pseudonyms.Scrubber
 ) -> None:
     if not chosen:
         return
@@ -353,7 +296,7 @@ def _change(
         connection.execute(change, values)
 
 
-def _end(store: database.Database, cohort: Sequence[Erasure]) -> None:
+def _end(store: database.Database, cohort: Sequence[departures.Erasure]) -> None:
     """Whoever is named nowhere any more has gone; of whom something is on its way, the next round goes on."""
     for one in cohort:
         with store.writing() as connection:
