@@ -2,9 +2,10 @@
 
 import socket
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
@@ -68,6 +69,23 @@ def test_a_schema_is_not_changed_under_who_is_at_work(
     with pytest.raises(errors.DatabaseOutdated):
         shared_store.check()
     session.close()
+    monkeypatch.setattr(migrations, "_take_steps", lambda _: None)
+    assert shared_store.migrate() == (BEFORE_LATEST, migrations.LATEST)
+
+
+def test_who_has_just_ended_is_not_at_work(
+    shared_store: database.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that was stopped right before `migrate` does not have it refused, though the database lists it yet."""
+    session, looks = shared_store.session(), migrations._at_work
+    stamp(shared_store, BEFORE_LATEST)
+
+    def looked(*given: Any) -> Sequence[str]:
+        found = looks(*given)
+        session.close()
+        return found
+
+    monkeypatch.setattr(migrations, "_at_work", looked)
     monkeypatch.setattr(migrations, "_take_steps", lambda _: None)
     assert shared_store.migrate() == (BEFORE_LATEST, migrations.LATEST)
 

@@ -6,6 +6,7 @@ loaded by who has steps to take: a server that starts on a database of its own v
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -89,14 +90,28 @@ def _take_steps(connection: sa.Connection) -> None:
     connection.commit()
 
 
-def _refuse_beside_others(connection: sa.Connection, at_work: str) -> None:
-    # Who begins to work from here on waits for this lock (Database.session), and is found too old.
-    connection.exec_driver_sql("LOCK TABLE alembic_version IN ACCESS EXCLUSIVE MODE")
+_LOOKS = 20
+
+
+def _at_work(connection: sa.Connection, name: str) -> Sequence[str]:
+    """From where there are sessions of this name."""
     query = (
         "SELECT DISTINCT coalesce(host(client_addr), 'this machine') FROM pg_stat_activity"
         " WHERE datname = current_database() AND application_name = %s ORDER BY 1"
     )
-    places = connection.exec_driver_sql(query, (at_work,)).scalars().all()
+    return connection.exec_driver_sql(query, (name,)).scalars().all()
+
+
+def _refuse_beside_others(connection: sa.Connection, at_work: str) -> None:
+    # Who begins to work from here on waits for this lock (Database.session), and is found too old.
+    connection.exec_driver_sql("LOCK TABLE alembic_version IN ACCESS EXCLUSIVE MODE")
+    places = _at_work(connection, at_work)
+    for _ in range(_LOOKS):
+        if not places:
+            return
+        # A server lists a session for some moments after its process has ended.
+        connection.exec_driver_sql("SELECT pg_sleep(0.05), pg_stat_clear_snapshot()")
+        places = _at_work(connection, at_work)
     if places:
         raise errors.DatabaseLocked(
             f"serve or worker is at work on the database, from {', '.join(places)}: stop all of them first;"
