@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from heliograph.core import device_tokens as core_tokens
 from heliograph.core import effects, events
-from heliograph.store import database, departures, device_tokens, request_keys, schema
+from heliograph.store import database, departures, device_tokens, lists, request_keys, schema
 from tests import tables
 from tests.store import samples
 
@@ -75,6 +75,26 @@ def test_a_key_that_is_let_go_of_is_taken_by_one(shared_store: database.Database
     second = request_keys.take(shared_store, wanted, 2, 60, 1_000)
     third = request_keys.take(shared_store, wanted, 3, 60, 1_000)
     assert (first.is_mine, second.is_mine, third.is_mine) == (True, True, False)
+
+
+def test_a_list_that_two_begin_anew_has_both(shared_store: database.Database) -> None:
+    """Who is put on a deleted list, which begins anew for it, stays where somebody else does the same at once."""
+
+    def subscribe(user_id: str) -> None:
+        lists.subscribe(shared_store, 1, None, [lists.Wish("news", user_id, None)], 3)
+
+    with shared_store.writing() as connection:
+        lists.put(connection, 1, None, "news", "News", None, 1)
+        lists.delete(connection, 1, None, "news", 2)
+    others = ["ben"]
+
+    def at_once(*given: Any) -> None:
+        if given[2].startswith("DELETE") and others:
+            subscribe(others.pop())
+
+    sa.event.listen(shared_store._engine, "before_cursor_execute", at_once)
+    subscribe("ana")
+    assert {row["user_id"] for row in tables.rows(shared_store, "subscriptions")} == {"ana", "ben"}
 
 
 def test_who_is_deleted_is_taken_out_of_line_by_an_index(store: database.Database) -> None:

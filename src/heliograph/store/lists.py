@@ -183,14 +183,18 @@ def _ensure(
     if found is not None and found.deleted_at is None:
         return found
     if found is not None:
-        connection.execute(
-            sa.delete(schema.subscriptions).where(
-                _SUBSCRIPTIONS.workspace_id == workspace_id, _SUBSCRIPTIONS.list_id == list_id
+        gone = connection.execute(
+            sa.delete(schema.lists).where(
+                _LISTS.workspace_id == workspace_id, _LISTS.id == list_id, _LISTS.deleted_at.is_not(None)
             )
         )
-        connection.execute(
-            sa.delete(schema.lists).where(_LISTS.workspace_id == workspace_id, _LISTS.id == list_id)
-        )
+        # Where two begin it anew at once, the second finds the first one's list, and leaves those who are on it.
+        if gone.rowcount:
+            connection.execute(
+                sa.delete(schema.subscriptions).where(
+                    _SUBSCRIPTIONS.workspace_id == workspace_id, _SUBSCRIPTIONS.list_id == list_id
+                )
+            )
     number = workspaces.next_number(connection, workspace_id, "lists") if found is None else found.number
     made = List(list_id, number, tenant_id, list_id, None, now, now)
     connection.execute(
