@@ -467,6 +467,16 @@ TAKEN = "deleted-0123456789ab"
         ("post", "/send", {"message": {"to": {"user_id": TAKEN}, "template": "t"}}, "message.to.user_id"),
         (
             "post",
+            "/lists/fans/subscriptions",
+            {"recipients": [{"recipientId": TAKEN}]},
+            "recipients[0].recipientId",
+        ),
+        ("put", f"/lists/fans/subscriptions/{TAKEN}", {}, "user_id"),
+        ("post", f"/profiles/{TAKEN}/lists", {"lists": [{"listId": "fans"}]}, "user_id"),
+        ("put", f"/users/{TAKEN}/preferences/news", {"topic": {"status": "OPTED_IN"}}, "user_id"),
+        ("put", f"/users/{TAKEN}/tokens/t1", {"provider_key": "expo"}, "user_id"),
+        (
+            "post",
             "/automations/invoke",
             {"automation": {"steps": [{"action": "delay", "duration": "1 day"}]}, "recipient": TAKEN},
             "recipient",

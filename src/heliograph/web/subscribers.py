@@ -12,7 +12,7 @@ import msgspec
 from litestar import Response
 
 from heliograph import errors
-from heliograph.core import documents, lists
+from heliograph.core import documents, lists, pseudonyms
 from heliograph.web import courier
 from heliograph.web.calls import ignored_header
 
@@ -77,8 +77,8 @@ def preferences(
 
 def user_fault(given: object) -> str | None:
     """Why this is no `user_id`, or None."""
-    if documents.is_text(given, _LONGEST_ID):
-        return None
+    if isinstance(given, str) and documents.is_text(given, _LONGEST_ID):
+        return pseudonyms.RESERVED if pseudonyms.is_name(given) else None
     return f"is a text of 1 to {_LONGEST_ID} characters"
 
 
