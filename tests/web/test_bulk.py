@@ -167,6 +167,10 @@ def test_what_a_job_cannot_be_is_said(lone_api: Client) -> None:
         ),
         ({"users": [{"to": {"profile": {"email": "x"}}}]}, {"users[0].to.profile.email"}),
         (
+            {"users": [{"recipient": []}, {"to": {"user_id": {}}}]},
+            {"users[0].recipient", "users[1].to.user_id"},
+        ),
+        (
             {"users": [{"recipient": "a"}, {"recipient": "b", "to": {"context": {"tenant_id": "none"}}}]},
             {"users[1].to.tenant_id"},
         ),

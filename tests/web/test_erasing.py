@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 
@@ -327,6 +328,22 @@ def test_a_rollout_tells_no_bucket_of_somebody_who_was_deleted(api: client.Clien
         (gate,) = run["result"]["gates"]
         assert (gate["state"], "bucket" in gate) == (states[name], False)
         assert run["contact_id"] in gate["note"]
+
+
+def test_what_is_no_id_holds_up_no_erasure(api: client.Client) -> None:
+    """A user of a bulk job that was stored with a list for a `recipient` holds nobody up, whoever it names."""
+    api.put("/profiles/ana-7", {"profile": PROFILE})
+    hello = {"event": "hello", "content": {"title": "Hello", "body": "Hello"}}
+    job = api.post("/bulk", {"message": hello}).json()["jobId"]
+    users = [{"recipient": "ben", "to": {"locale": "en"}}, {"recipient": "ana-7", "profile": PROFILE}]
+    assert api.post(f"/bulk/{job}", {"users": users}).status_code == 200
+    odd = {"recipient": ["ana-7"], "to": {"user_id": {"a": 1}}}
+    with api.store.writing() as connection:
+        of_ben = schema.bulk_users.c.ordinal == 0
+        connection.execute(sa.update(schema.bulk_users).where(of_ben).values(given=msgspec.json.encode(odd)))
+    assert api.delete("/profiles/ana-7").status_code == 204
+    sweep_now(api)
+    assert named(api, "ana-7", "ana.lee@example.com") == []
 
 
 def test_an_erasure_goes_on_after_any_crash(api: client.Client, monkeypatch: pytest.MonkeyPatch) -> None:

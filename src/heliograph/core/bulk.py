@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from heliograph import errors
-from heliograph.core import documents, hooks, overrides, requests
+from heliograph.core import courier_fields, documents, hooks, overrides, requests
 
 MOST_USERS = 10_000
 """The most users who are added at once."""
@@ -154,6 +154,14 @@ def _user(given: object, path: str, region: str | None) -> User:
     if beside is not None and not isinstance(beside, dict):
         raise errors.InvalidInput.at(f"{path}.to", "is an object")
     to: dict[str, Any] = dict(beside or {})
+    for place, name in (
+        (f"{path}.recipient", given.get("recipient")),
+        (f"{path}.to.user_id", to.get("user_id")),
+    ):
+        if name is not None and not isinstance(name, str):
+            raise errors.InvalidInput.at(
+                place, f"is a text of at most {courier_fields.LONGEST_TEXT} characters"
+            )
     # Courier routes e-mail by the profile alone.
     ignored = [f"{path}.to.{key}" for key in _UNUSED if to.pop(key, None) is not None]
     if given.get("recipient"):

@@ -17,6 +17,7 @@ from heliograph.store import departures, schema
 
 _REQUESTS, _USERS = schema.requests.c, schema.bulk_users.c
 _AT_ONCE, _LOOKED_AT = 100, 1_000
+_CALLED = ("user_id", "recipient")
 _decode, _encode = msgspec.json.decode, msgspec.json.encode
 
 
@@ -86,7 +87,8 @@ def _take_addresses(asked: Sequence[Any], names: Collection[str]) -> None:
     # A request says `to` whom it goes, and so may a user of a bulk job, who else is one.
     to += [inner for one in to for inner in _listed(one.get("to"))]
     for one in to:
-        if one.get("user_id") in names or one.get("recipient") in names:
+        # What somebody else wrote there may be no text.
+        if any(one.get(key) == name for key in _CALLED for name in names):
             for key in ("profile", "sealed", *requests.PROFILE):
                 one.pop(key, None)
 
