@@ -18,10 +18,18 @@ _VALUES = st.recursive(
 )
 
 
-@given(value=_VALUES, words=st.lists(_WORDS, min_size=1, max_size=2), names=st.lists(_WORDS, max_size=2))
-def test_what_names_somebody_is_seen(value: Any, words: list[str], names: list[str]) -> None:
+@given(
+    value=_VALUES,
+    words=st.lists(_WORDS, min_size=1, max_size=2),
+    names=st.lists(_WORDS, max_size=2),
+    as_written=st.booleans(),
+)
+def test_what_names_somebody_is_seen(
+    value: Any, words: list[str], names: list[str], as_written: bool
+) -> None:
     """Whatever would be another value without somebody is told to be."""
-    scrubber = pseudonyms.Scrubber(pseudonyms.Pseudonym("deleted-0123456789ab", tuple(words), tuple(names)))
+    who = pseudonyms.Pseudonym("deleted-0123456789ab", tuple(words), tuple(names))
+    scrubber = pseudonyms.Scrubber(who, as_written=as_written)
     if scrubber.value(value) != value:
         assert scrubber.changes(pseudonyms.together(value))
 

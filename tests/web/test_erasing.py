@@ -106,12 +106,25 @@ def test_the_last_of_very_many_rules_names_nobody(api: client.Client) -> None:
     assert named(api, "ana-7", "Ana") == []
 
 
-@pytest.mark.parametrize("name", [{"family_name": "To"}, {"given_name": "Said"}, {"given_name": "Data"}])
+@pytest.mark.parametrize(
+    "name",
+    [
+        {"family_name": "To"},
+        {"given_name": "Said"},
+        {"given_name": "Data"},
+        {"given_name": "Meta", "family_name": "Single"},
+    ],
+)
 def test_names_that_are_words_of_ours_hinder_nobody(api: client.Client, name: dict[str, str]) -> None:
     """Whatever somebody was called who is deleted: the others are written to, and history can be read."""
     api.put("/profiles/ana-7", {"profile": {"email": "ana@example.com", **name}})
     api.put("/profiles/ben-7", {"profile": {"email": "ben@example.com"}})
-    said = {"content": {"title": "Hello", "body": "{{n}}"}, "data": {"n": 1}}
+    elements = [{"type": "meta", "title": "Hello"}, {"type": "text", "content": "{{n}}"}]
+    said = {
+        "content": {"version": "2022-01-01", "elements": elements},
+        "data": {"n": 1},
+        "routing": {"method": "single", "channels": ["email"]},
+    }
     steps = [{"action": "send", "message": {"to": {"user_id": "ana-7"}, **said}}]
     run = api.post("/automations/invoke", {"automation": {"steps": steps}, "recipient": "ana-7"}).json()[
         "runId"
@@ -126,7 +139,8 @@ def test_names_that_are_words_of_ours_hinder_nobody(api: client.Client, name: di
     assert api.get(f"/automations/runs/{run}").json()["status"] == "PROCESSED"
     api.post(f"/bulk/{job}/run")
     api.world.pass_time(hours=2)
-    assert [mail.text for mail in api.mailbox.to("ben@example.com")] == ["2", "1"]
+    told = [(mail.subject, mail.text) for mail in api.mailbox.to("ben@example.com")]
+    assert told == [("Hello", "2"), ("Hello", "1")]
 
 
 def test_nobody_waits_for_the_users_of_a_bulk_job(

@@ -62,17 +62,20 @@ def _texts(profile: Mapping[str, Any], fields: tuple[str, ...]) -> list[str]:
 class Scrubber:
     """Takes somebody out of what is kept."""
 
-    def __init__(self, who: Pseudonym):
+    def __init__(self, who: Pseudonym, *, as_written: bool = False):
+        """`as_written`: what they are called is told by capitals from words of ours, such as `meta` and `single`."""
         self._name = who.name
         self._ids = frozenset(map(str.lower, who.words))
-        self._alone = frozenset(word.lower() for word in (*who.words, *who.names))
-        self._is_ascii = all(map(str.isascii, self._alone))
+        self._called = frozenset(who.names if as_written else map(str.lower, who.names))
+        self._lowered = str if as_written else str.lower
+        self._sought = frozenset(word.lower() for word in (*who.words, *who.names))
+        self._is_ascii = all(map(str.isascii, self._sought))
         self._words = _pattern(who.words, re.IGNORECASE)
         self._names = _pattern(who.names, re.NOFLAG)
 
     def text(self, written: str) -> str:
         """A text without them."""
-        if written.lower() in self._alone:
+        if written.lower() in self._ids or self._lowered(written) in self._called:
             return self._name
         for pattern in (self._words, self._names):
             if pattern is not None:
@@ -83,11 +86,14 @@ class Scrubber:
         """Whether one of some texts (`together`) is another without them; of keys it may be told where none is."""
         plain = texts.lower()
         # Most texts name nobody, which is seen ten times as soon without a pattern.
-        if texts.isascii() and self._is_ascii and not any(word in plain for word in self._alone):
+        if texts.isascii() and self._is_ascii and not any(word in plain for word in self._sought):
             return False
         if any(pattern is not None and pattern.search(texts) for pattern in (self._words, self._names)):
             return True
-        return not self._alone.isdisjoint(plain.split(_BETWEEN))
+        return not (
+            self._ids.isdisjoint(plain.split(_BETWEEN))
+            and self._called.isdisjoint(self._lowered(texts).split(_BETWEEN))
+        )
 
     def value(self, given: Any) -> Any:
         """A value of JSON without them, keys too."""

@@ -42,7 +42,7 @@ Keys = Sequence[Sequence[tuple[Any, ...]]]
 
 def naming(connection: sa.Connection, cohort: Sequence[departures.Erasure], reached: bytes) -> Keys:
     """The rows from where these have come to up to a place that name any of them."""
-    scrubbers = [pseudonyms.Scrubber(one.who) for one in cohort]
+    scrubbers = [pseudonyms.Scrubber(one.who, as_written=True) for one in cohort]
     found: list[list[tuple[Any, ...]]] = []
     for asked in _TABLES:
         width, first = len(asked.key), asked.key[0]
@@ -59,7 +59,7 @@ def naming(connection: sa.Connection, cohort: Sequence[departures.Erasure], reac
 
 def scrub(connection: sa.Connection, cohort: Sequence[departures.Erasure], keys: Keys) -> None:
     """Take these out of the rows that name them."""
-    scrubbers = [(one, pseudonyms.Scrubber(one.who)) for one in cohort]
+    scrubbers = [(one, pseudonyms.Scrubber(one.who, as_written=True)) for one in cohort]
     for asked, chosen in zip(_TABLES, keys, strict=True):
         width, mine = len(asked.key), asked.table.c.workspace_id == cohort[0].workspace_id
         for start in range(0, len(chosen), _AT_ONCE):
