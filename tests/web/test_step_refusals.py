@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
+from heliograph import errors
 from tests.web.client import Client
+from tests.web.client import faults as web_faults
 from tests.web.test_batches import STEP as BATCH
 from tests.web.test_journeys import WELCOME, faults, invoke, put, status, steps_of
 from tests.web.test_requests import crowd
@@ -136,6 +138,35 @@ def test_what_can_never_be_what_a_field_takes_is_refused_beforehand(
             "/automations/invoke", {"automation": {"steps": [dynamic]}, "recipient": "ana"}
         )
         assert answer.status_code == 200, answer.json()
+
+
+@pytest.mark.parametrize("url", ["http://shop.example/x", "https://10.0.0.1/x", "http://inside:8080/x"])
+@pytest.mark.parametrize("listed", [False, True])
+def test_steps_of_a_rule_ask_what_steps_of_a_journey_may(database_url: str, url: str, listed: bool) -> None:
+    """An address that plainly may not be reached is refused wherever a rule is saved or tried out (A48)."""
+    webhook = {"url": url}
+    step = {"action": "fetch-data", "webhook": webhook}
+    place = "actions[0].steps[0].webhook.url"
+    if listed:
+        step = {"action": "send-list", "list": "l", "template": "t", "data_source": {"webhook": webhook}}
+        place = "actions[0].steps[0].data_source.webhook.url"
+    rule = {"trigger_type": "custom.a", "actions": [{"type": "invoke_automation", "steps": [step]}]}
+    with Client(database_url, allowed_hosts=("inside:8080",)) as api:
+        path = "/api/automation/rules"
+        made = api.post(path, {"name": "r", **rule, "actions": [{"type": "add_note", "text": "x"}]}).json()
+        answers = [
+            api.post(path, {"name": "r", **rule}),
+            api.patch(f"{path}/{made['id']}", {"actions": rule["actions"]}),
+            api.post(f"{path}/dry-run", {**rule, "event_payload": {}}),
+        ]
+        if "inside" in url:
+            assert [one.status_code for one in answers] == [201, 200, 200]
+            api.world.rule(**rule)
+            return
+        assert [(one.status_code, [*web_faults(one)]) for one in answers] == [(422, [place])] * 3
+        with pytest.raises(errors.InvalidInput) as refused:
+            api.world.rule(**rule)
+        assert [one.path for one in refused.value.faults] == [place]
 
 
 EMPTY = "${data.nothing}"

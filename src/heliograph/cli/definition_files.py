@@ -300,10 +300,10 @@ def _journey(file: Path, identity: object, fields: Mapping[str, Any]) -> Definit
 def _rule(given: Mapping[str, Any]) -> rules.Definition:
     definition = rules.define(given)
     if any(action.get("steps") for action in definition.actions):
-        from heliograph import app
+        from heliograph import app, settings
 
         with contextlib.closing(app.sandbox()) as evaluator:
-            rule_journeys.check_actions(definition.actions, evaluator)
+            rule_journeys.check_actions(definition.actions, evaluator, settings.load().allowed_hosts)
     return definition
 
 

@@ -6,7 +6,7 @@ and again when they start.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from heliograph import errors
@@ -70,15 +70,25 @@ def _key(tenant_id: str | None, key: str | None) -> str | None:
     return f"of:{ids.in_tenant(tenant_id, key)}"
 
 
-def check_actions(actions: Sequence[Mapping[str, Any]], evaluator: expressions.Evaluator) -> None:
-    """Raises InvalidInput with the faults of steps that stand in actions of a rule, each with its place."""
+def check_actions(
+    actions: Sequence[Mapping[str, Any]],
+    evaluator: expressions.Evaluator,
+    allowed_hosts: Collection[str] = (),
+) -> None:
+    """Raises InvalidInput with the faults of steps that stand in actions of a rule, each with its place.
+
+    `allowed_hosts` are those that they may ask as the steps of a journey may (journeys.define).
+    """
     faults: list[errors.Fault] = []
+    checks = [
+        journey_checks.of_sends({"recipient": "the contact"}),
+        journey_checks.of_addresses(allowed_hosts),
+    ]
     for index, action in enumerate(actions):
         if action.get("type") == "invoke_automation" and action.get("steps") is not None:
             path = f"actions[{index}].steps"
-            sends = journey_checks.of_sends({"recipient": "the contact"})
             try:
-                journeys.read_steps(action["steps"], evaluator, path, checks=[sends])
+                journeys.read_steps(action["steps"], evaluator, path, checks=checks)
             except errors.InvalidInput as refusal:
                 faults += refusal.faults
     if faults:

@@ -10,7 +10,7 @@ from heliograph.core import brands as core_brands
 from heliograph.core import campaigns as core_campaigns
 from heliograph.core import communication_groups as core_groups
 from heliograph.core import dates as core_dates
-from heliograph.core import ids, message_templates, rules
+from heliograph.core import ids, message_templates, rule_journeys, rules
 from heliograph.core import journeys as core_journeys
 from heliograph.core import segments as core_segments
 from heliograph.store import (
@@ -35,12 +35,13 @@ class Definitions:
 
     def rule(self, **definition: Any) -> str:
         """A rule; gives its id. `name` may be left out. Raises errors.InvalidInput as the API does."""
-        given = {"name": "A rule", **definition}
+        made = rules.define({"name": "A rule", **definition})
+        rule_journeys.check_actions(made.actions, self.app.sandbox, self.settings.allowed_hosts)
         with self.app.store.writing() as connection:
-            made = automations.create_rule(
-                connection, self.workspace_id, None, rules.define(given), self.clock.now(), None
+            stored = automations.create_rule(
+                connection, self.workspace_id, None, made, self.clock.now(), None
             )
-        return ids.text(made.id)
+        return ids.text(stored.id)
 
     def template(self, template_id: str, **content: Any) -> None:
         """A template with `subject`, `text`, `html`, or of `elements`. Raises errors.InvalidInput as a file does."""

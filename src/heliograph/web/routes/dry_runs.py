@@ -8,7 +8,7 @@ import msgspec
 from litestar import post
 
 from heliograph import errors
-from heliograph.core import arrivals, documents, dry_runs, expressions, ids, rule_journeys, rules
+from heliograph.core import arrivals, documents, dry_runs, ids, rule_journeys, rules
 from heliograph.engine import rehearsal
 from heliograph.store import automations
 from heliograph.web.calls import Call, in_thread
@@ -54,7 +54,7 @@ def dry_run_rule(request: Call) -> dry_runs.DryRun:
             stored = automations.read_rule(connection, who.workspace_id, who.tenant_id, identity)
             if stored is None:
                 raise errors.NotFound(f"there is no rule {given['rule_id']!r}")
-        definition = _definition(stored, given, request.services.evaluator)
+        definition = _definition(stored, given, request)
         rule = (
             rules.ready(bytes(16), 0, who.tenant_id, now, definition)
             if stored is None
@@ -79,14 +79,14 @@ def _rule_id(given: dict[str, Any], faults: list[errors.Fault]) -> bytes | None:
     return found
 
 
-def _definition(
-    stored: automations.Rule | None, given: dict[str, Any], evaluator: expressions.Evaluator
-) -> rules.Definition:
+def _definition(stored: automations.Rule | None, given: dict[str, Any], request: Call) -> rules.Definition:
     """What the rule says: the given fields go before the stored ones. Raises errors.InvalidInput."""
     said = {name: given[name] for name in _OF_RULE if name in given}
     before = rules.Definition(name="", trigger_type="", actions=[]) if stored is None else stored.definition
     definition = rules.change(before, said)
-    rule_journeys.check_actions(definition.actions, evaluator)
+    if "actions" in said:
+        services = request.services
+        rule_journeys.check_actions(definition.actions, services.evaluator, services.settings.allowed_hosts)
     return definition
 
 

@@ -145,7 +145,7 @@ def create_rule(request: Call) -> rule_answers.SavedRule:
     """Create a rule."""
     request.refuse_query()
     definition, who, now = rules.define(request.read_object()), request.principal, request.services.now()
-    rule_journeys.check_actions(definition.actions, request.services.evaluator)
+    _check(request, definition)
     with request.services.database.writing() as connection:
         made = automations.create_rule(
             connection, who.workspace_id, who.tenant_id, definition, now, who.key_id
@@ -153,6 +153,12 @@ def create_rule(request: Call) -> rule_answers.SavedRule:
         answer = rule_answers.saved(connection, who.workspace_id, made)
     request.wake()
     return answer
+
+
+def _check(request: Call, definition: rules.Definition) -> None:
+    """Raises InvalidInput with the faults of steps that stand in its actions."""
+    services = request.services
+    rule_journeys.check_actions(definition.actions, services.evaluator, services.settings.allowed_hosts)
 
 
 @get("/api/automation/rules/{rule_id:str}", opt={"tag": TAG})
@@ -174,7 +180,7 @@ def change_rule(request: Call) -> rule_answers.SavedRule:
     def change(stored: rules.Definition) -> rules.Definition:
         changed = rules.change(stored, given)
         if "actions" in given:
-            rule_journeys.check_actions(changed.actions, request.services.evaluator)
+            _check(request, changed)
         return changed
 
     return rule_answers.changed(request, change)
