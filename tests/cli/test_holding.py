@@ -1,6 +1,6 @@
 """`held`: what was due for too long waits for an operator, and goes on or ends at their word (engine.md E33)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -136,13 +136,12 @@ def test_what_is_not_held_is_left_alone(play: helpers.World, tell: program.Tell)
 # ── on PostgreSQL ───────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("told", [options.present, options.moment])
 def test_commands_go_by_the_clock_that_processes_share(
-    told: Callable[[database.Database], int], ready_postgres_url: str, monkeypatch: pytest.MonkeyPatch
+    ready_postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is let go on a machine whose clock is an hour ahead is due now, and not in an hour."""
     ahead = clock.WallClock().now() + 3_600 * clock.SECOND
     monkeypatch.setattr(clock.WallClock, "now", lambda _: ahead)
     store = database.Database(ready_postgres_url)
-    assert abs(told(store) - store.told_time()) < 60 * clock.SECOND
+    assert abs(options.moment(store) - store.told_time()) < 60 * clock.SECOND
     store.close()

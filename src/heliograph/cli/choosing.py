@@ -81,7 +81,7 @@ def act_on(
     with options.opened(database) as store:
         with store.reading() as connection:
             owner = options.workspace_id(connection, workspace)
-        now = options.present(store)
+        now = options.moment(store)
         if everything:
             return _act_on_all(act, listed, store, owner, now)
         with store.writing() as connection:

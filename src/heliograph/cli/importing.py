@@ -77,7 +77,7 @@ def take(
     from heliograph.store import definitions, facts, telling, workspaces
     from heliograph.store import imports as imports_store
 
-    now = options.present(store)
+    now = options.moment(store)
     with store.writing() as connection:
         if workspace == workspaces.DEFAULT:
             workspaces.ensure(connection, workspace, now, store.safe)
@@ -98,7 +98,7 @@ def take(
             merge = functools.partial(
                 imports_store.merge_profiles, session, owner, listens=listens, groups=groups
             )
-            standing = _take_batch(merge, name, batch, standing, report, options.present(store))
+            standing = _take_batch(merge, name, batch, standing, report, options.moment(store))
             seen(standing.offset)
     with store.writing() as connection:
         facts.forget(connection, name)

@@ -51,11 +51,6 @@ def opened(url: str | None, *, must_exist: bool = True) -> Iterator[database.Dat
         store.close()
 
 
-def present(store: Store) -> int:
-    """The present instant (µs) of a database; where a clock of its own is played, no earlier than its last turn."""
-    return max(_real(store), _played(store) or 0)
-
-
 def moment(store: Store) -> int:
     """The present instant (µs) by the clock that a database runs on: of a played one, its last turn."""
     played = _played(store)

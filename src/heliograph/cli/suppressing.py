@@ -87,7 +87,7 @@ def _put(given: Iterable[tuple[str, str]], workspace: str, database: str | None)
 
     rows = list(given)
     with options.opened(database) as store:
-        now = options.present(store)
+        now = options.moment(store)
         with store.writing() as connection:
             stored.put(connection, options.workspace_id(connection, workspace), None, rows, now)
     terminal.say(f"Nothing is sent to {len(rows)} {'address' if len(rows) == 1 else 'addresses'} any more.")
