@@ -14,8 +14,6 @@ FILE = Path(__file__).with_name("checklist.tsv")
 SOURCES = ("S0", "S1", "S2", "S3", "S4")
 
 NOT_APPLICABLE: dict[str, str] = {
-    "S1-72": "there are no folders: what a key may see is bounded by its tenant, as everywhere",
-    "S1-73": "there are no folders: a tenant's key names its own lists alone, as everywhere",
     "S1-77": "smsAutomation is not offered",
 }
 """Items that cannot be proved, each with the reason."""

@@ -89,6 +89,18 @@ def test_a_company_has_a_zone(house: str, tell: program.Tell) -> None:
     assert (wrong.code, "unknown policy" in wrong.err) == (2, True)
 
 
+def test_folders_of_lists_are_kept_apart(house: str, tell: program.Tell) -> None:
+    """`workspace set` says so and takes it back, a key says which it sees; what is no folder is refused."""
+    tell("workspace", "create", "default")
+    told = tell("workspace", "set", "--keep-folders")
+    assert told.out.endswith("leap day feb28, folders of lists are kept apart.\n")
+    assert tell("workspace", "set", "--open-folders").out.endswith("leap day feb28.\n")
+    tell("key", "create", "--role", "supervisor", "--folder", "spring", "--folder", "autumn.old")
+    assert "spring, autumn.old" in tell("key", "list").out
+    wrong = tell("key", "create", "--role", "supervisor", "--folder", "spring.")
+    assert (wrong.code, "has a dot only between two parts" in wrong.err) == (2, True)
+
+
 # ── the schema ──────────────────────────────────────────────────────────────────────────────────────
 
 

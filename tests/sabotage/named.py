@@ -292,6 +292,8 @@ SABOTAGE: dict[str, tuple[wire.Wire | Code, ...]] = {
     "S1-69": (Code("heliograph.store.dates:close_message", always(None)),),
     "S1-79": (Code("heliograph.store.dates:pause_senders", always([])),),
     "S1-80": (due(lambda rule, zone, birth: (rule._replace(offset=0), zone, birth)), _NOBODY),
+    "S1-72": (Code("heliograph.core.folders:holds", always(True)),),
+    "S1-73": (Code("heliograph.core.folders:holds", always(True)),),
     "S1-70": (_NO_ACTION_FAULTS,),
     "S1-71": (_NO_ACTION_FAULTS,),
     "S2-03": (Code("heliograph.core.expressions:judge", always(expressions.Judgement(True))),),

@@ -1,7 +1,7 @@
 """A client of the whole application: HTTP in by ASGI, a clock that is moved by hand, turns when they are asked for."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any, Self, TypeVar
 
 import httpx2
@@ -47,12 +47,14 @@ class Client:
         """Do something that waits."""
         return self._runner.run(doing)
 
-    def key(self, role: str, *, workspace: str = "default", tenant: str | None = None) -> str:
+    def key(
+        self, role: str, *, workspace: str = "default", tenant: str | None = None, folders: Sequence[str] = ()
+    ) -> str:
         """The text of a new key."""
         with self.store.writing() as connection:
             workspace_id = workspaces.ensure(connection, workspace, self.clock.now())
             _, text = keys.create(
-                connection, workspace_id, keys.Role(role), role, self.clock.now(), tenant_id=tenant
+                connection, workspace_id, keys.Role(role), role, self.clock.now(), tenant, folders
             )
         return text
 

@@ -54,12 +54,23 @@ def create_key(
     workspace: options.Workspace = "default",
     tenant: Annotated[str | None, typer.Option(metavar="ID", help="Bind the key to this tenant.")] = None,
     name: Annotated[str, typer.Option(metavar="TEXT", help="What the key is for.")] = "",
+    folder: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="A folder of lists that it sees, where the workspace keeps them apart; may be given again.",
+        ),
+    ] = None,
     database: options.DatabaseUrl = None,
 ) -> None:
     """Make an API key. It is shown once, alone on the last line."""
+    from heliograph.core import lists
     from heliograph.store import keys as stored
     from heliograph.store import workspaces as spaces
 
+    faults = [fault for one in folder or () if (fault := lists.id_fault(one)) is not None]
+    if faults:
+        raise typer.BadParameter(faults[0], param_hint="--folder")
     if role not in tuple(stored.Role):
         raise typer.BadParameter(errors.unknown("role", role, tuple(stored.Role)), param_hint="--role")
     now = clock.WallClock().now()
@@ -68,7 +79,7 @@ def create_key(
             spaces.ensure(connection, workspace, now, store.safe)
         owner = options.workspace_id(connection, workspace)
         made, text = stored.create(
-            connection, owner, stored.Role(role), name or f"{role} key", now, tenant_id=tenant
+            connection, owner, stored.Role(role), name or f"{role} key", now, tenant, folder or ()
         )
     bound = f", bound to the tenant {tenant}" if tenant else ""
     terminal.say(f"Key {made.number} of the workspace {workspace}, role {role}{bound}. Shown this once:")
@@ -82,13 +93,14 @@ def list_keys(workspace: options.Workspace = "default", database: options.Databa
 
     found = options.read_in(workspace, database, stored.listed)
     terminal.show_table(
-        ("number", "role", "name", "tenant", "made", "revoked"),
+        ("number", "role", "name", "tenant", "folders", "made", "revoked"),
         [
             (
                 key.number,
                 key.role,
                 key.name,
                 key.tenant_id,
+                ", ".join(key.folders),
                 options.second(key.created_at),
                 options.second(key.revoked_at),
             )
@@ -178,6 +190,13 @@ def set_workspace(
             help="When birthdays on the 29th of February are in other years: feb28, mar1, or skip.",
         ),
     ] = None,
+    folders: Annotated[
+        bool | None,
+        typer.Option(
+            "--keep-folders/--open-folders",
+            help="Whether keys but those of admins see the lists of their own folders alone.",
+        ),
+    ] = None,
     database: options.DatabaseUrl = None,
 ) -> None:
     """Set what date automations go by; what is queued already stays as it is. Without options, show it."""
@@ -185,7 +204,7 @@ def set_workspace(
     from heliograph.core import schedule
     from heliograph.store import dates
 
-    changed = {}
+    changed: dict[str, str | bool] = {} if folders is None else {"folderrestrict": folders}
     if timezone is not None:
         fault = schedule.zone_fault(timezone)
         if fault:
@@ -205,4 +224,5 @@ def set_workspace(
                 if changed
                 else dates.company(connection, owner)
             )
-    terminal.say(f"The workspace {name}: timezone {company.zone}, leap day {company.leap_day.value}.")
+    apart = ", folders of lists are kept apart" if company.keeps_folders else ""
+    terminal.say(f"The workspace {name}: timezone {company.zone}, leap day {company.leap_day.value}{apart}.")

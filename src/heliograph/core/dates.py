@@ -276,11 +276,14 @@ class Company(NamedTuple):
 
     zone: str = "UTC"
     leap_day: LeapDay = LeapDay.FEBRUARY_28
+    keeps_folders: bool = False
+    """Whether keys see the lists of their own folders alone (core.folders)."""
 
 
 def company(settings: Mapping[str, Any]) -> Company:
     """What a workspace's settings say; what is not set is UTC, and the 28th of February."""
-    return Company(settings.get("timezone", "UTC"), LeapDay(settings.get("leap_day_policy", "feb28")))
+    leap_day = LeapDay(settings.get("leap_day_policy", "feb28"))
+    return Company(settings.get("timezone", "UTC"), leap_day, settings.get("folderrestrict", False))
 
 
 class Occasion(NamedTuple):

@@ -6,6 +6,7 @@ is aborted from then on, though its run hears of it only when its time comes (en
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -38,9 +39,14 @@ class Page(NamedTuple):
 
 
 def listed(
-    connection: sa.Connection, workspace_id: int, tenant_id: str | None, number: int, page: Page
+    connection: sa.Connection,
+    workspace_id: int,
+    tenant_id: str | None,
+    number: int,
+    page: Page,
+    is_seen: Callable[[dates.Kept], bool],
 ) -> list[Action] | None:
-    """What one has queued, in that order, one more than fills the page; None where this tenant sees none of the number.
+    """What one has queued, in that order, one more than fills the page; None where whoever asks sees no such one.
 
     One that was deleted is told of too.
     """
@@ -53,9 +59,9 @@ def listed(
             *mine,
         )
     ).one_or_none()
-    if found is None:
+    kept = None if found is None else _kept.decode(found.definition)
+    if found is None or kept is None or not is_seen(kept):
         return None
-    first_version = _kept.decode(found.definition).first_version
     query = sa.select(*(_RUNS[name] for name in rows.Run._fields)).where(_RUNS.automation_id == found.id)
     if page.first is not None:
         query = query.where(_RUNS.id <= page.first if page.reverse else _RUNS.id >= page.first)
@@ -63,7 +69,7 @@ def listed(
     queued = [rows.Run._make(row) for row in connection.execute(query)]
     starts = _starts(connection, workspace_id, queued)
     return [
-        Action(run, starts[run.id], _is_aborted(run, found.deleted_at, first_version))
+        Action(run, starts[run.id], _is_aborted(run, found.deleted_at, kept.first_version))
         for run in queued
         if run.id in starts
     ]

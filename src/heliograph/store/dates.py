@@ -220,7 +220,7 @@ def _list_id(
 
 
 def set_company(
-    connection: sa.Connection, workspace_id: int, changed: Mapping[str, str], now: int
+    connection: sa.Connection, workspace_id: int, changed: Mapping[str, str | bool], now: int
 ) -> dates.Company:
     """Change a company's settings; what is not queued yet goes by them."""
     workspaces.raise_version(connection, workspace_id)

@@ -10,10 +10,12 @@ import base64
 import binascii
 import hmac
 import secrets
+from collections.abc import Sequence
 from enum import StrEnum
 from hashlib import sha256
 from typing import NamedTuple
 
+import msgspec
 import sqlalchemy as sa
 
 from heliograph.store import identities, schema, workspaces
@@ -22,6 +24,7 @@ PREFIX = "hg_"
 _ID_BYTES, _SECRET_BYTES = 16, 32
 _LENGTH = len(PREFIX) + (_ID_BYTES + _SECRET_BYTES) * 4 // 3
 _KEYS = schema.api_keys.c
+_folders = msgspec.json.Decoder(tuple[str, ...])
 
 
 class Role(StrEnum):
@@ -45,6 +48,8 @@ class Key(NamedTuple):
     role: Role
     created_at: int
     revoked_at: int | None
+    folders: tuple[str, ...] = ()
+    """Of lists: those that it sees where its workspace keeps folders apart (core.folders)."""
 
 
 def create(
@@ -54,13 +59,15 @@ def create(
     name: str,
     now: int,
     tenant_id: str | None = None,
+    folders: Sequence[str] = (),
 ) -> tuple[Key, str]:
     """Make a key; gives it with its text, which nobody can read again."""
     identity = identities.fresh(now)
     text = PREFIX + base64.urlsafe_b64encode(identity + secrets.token_bytes(_SECRET_BYTES)).decode()
     number = workspaces.next_number(connection, workspace_id, "api_keys")
-    made = Key(identity, workspace_id, tenant_id, number, name, role, now, None)
-    connection.execute(sa.insert(schema.api_keys).values(**made._asdict(), digest=digest(text)))
+    made = Key(identity, workspace_id, tenant_id, number, name, role, now, None, tuple(folders))
+    kept = {**made._asdict(), "folders": msgspec.json.encode(folders) if folders else None}
+    connection.execute(sa.insert(schema.api_keys).values(**kept, digest=digest(text)))
     return made, text
 
 
@@ -118,7 +125,8 @@ _FIELDS = tuple(_KEYS[name] for name in Key._fields)
 
 def _key(row: sa.Row[tuple[object, ...]] | tuple[object, ...]) -> Key:
     key = Key._make(row)
-    return key._replace(role=Role(key.role))
+    folders: bytes | None = row[-1]  # type: ignore[assignment]
+    return key._replace(role=Role(key.role), folders=() if folders is None else _folders.decode(folders))
 
 
 def _id_in(text: str) -> bytes | None:

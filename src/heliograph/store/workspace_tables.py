@@ -58,6 +58,8 @@ api_keys = _table(
     _column("digest", sa.LargeBinary),
     _column("created_at", Instant),
     _column("revoked_at", Instant, null=True),
+    # The folders of lists that it is kept to, where its workspace keeps them apart.
+    _column("folders", Json, null=True),
 )
 
 automations = _table(

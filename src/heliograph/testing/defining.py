@@ -93,8 +93,8 @@ class Definitions:
             assert stored is not None, f"there is no date automation {number}"
             dates.delete(connection, stored, self.clock.now())
 
-    def company(self, **settings: str) -> None:
-        """Set the company's `timezone` or `leap_day_policy`."""
+    def company(self, **settings: str | bool) -> None:
+        """Set the company's `timezone`, `leap_day_policy` or `folderrestrict`."""
         with self.app.store.writing() as connection:
             dates.set_company(connection, self.workspace_id, settings, self.clock.now())
 

@@ -66,6 +66,8 @@ class Principal(NamedTuple):
     tenant_id: str | None
     """The tenant that the key is bound to; None = the whole workspace."""
     role: Role
+    folders: tuple[str, ...] = ()
+    """Of lists: those that they see where the workspace keeps folders apart."""
     grant: access_tokens.Grant | None = None
     """What they may ask, where it is no key that they hold but a token that one issued."""
 
@@ -111,7 +113,9 @@ class Keys:
         if key is None:
             what = "token is not known, is over, or its key" if is_token else "API key is not known, or"
             raise errors.Unauthenticated(f"this {what} was revoked")
-        return Principal(ids.text(key.id), key.number, key.workspace_id, key.tenant_id, key.role, grant)
+        return Principal(
+            ids.text(key.id), key.number, key.workspace_id, key.tenant_id, key.role, key.folders, grant
+        )
 
 
 def _key_in(headers: Iterable[tuple[bytes, bytes]]) -> str | None:

@@ -15,7 +15,7 @@ from heliograph.core import ids, plans, runs, schedule
 from heliograph.core.steps import dates as steps
 from heliograph.engine import askings
 from heliograph.store import date_actions
-from heliograph.web import sign_up
+from heliograph.web import folders, sign_up
 from heliograph.web.calls import Call, in_thread
 
 TAG = "Date automations"
@@ -76,7 +76,10 @@ def list_date_actions(request: Call) -> ActionsAnswer:
     if is_number:
         page = date_actions.Page(query.count, first, query.reverse)
         with request.services.database.reading() as connection:
-            found = date_actions.listed(connection, who.workspace_id, who.tenant_id, int(written), page)
+            is_seen = folders.sight(connection, who)
+            found = date_actions.listed(
+                connection, who.workspace_id, who.tenant_id, int(written), page, is_seen
+            )
     if found is None:
         raise errors.NotFound(f"there is no dateAutomation {written}")
     following = ids.text(found[query.count].run.id) if len(found) > query.count else None

@@ -12,7 +12,7 @@ from heliograph import errors
 from heliograph.core import dates as core_dates
 from heliograph.core import schedule
 from heliograph.store import dates
-from heliograph.web import sign_up
+from heliograph.web import auth, folders, sign_up
 from heliograph.web.calls import Call, in_thread
 
 TAG = "Date automations"
@@ -153,7 +153,7 @@ def create_date_automation(request: Call) -> OneAnswer:
     definition = core_dates.define(given)
     with request.services.database.writing() as connection:
         made = dates.create(connection, who.workspace_id, who.tenant_id, definition, now, who.number)
-        _bind(connection, who.workspace_id, made)
+        _bind(connection, who, made)
     request.wake()
     return _one(made)
 
@@ -189,12 +189,13 @@ def delete_one_date_automation(request: Call) -> OneAnswer:
 def _found(request: Call, number: int | None) -> PageAnswer:
     query, who = request.read_query(FilterQuery), request.principal
     with request.services.database.reading() as connection:
+        is_seen = folders.sight(connection, who)
         found = dates.listed(connection, who.workspace_id, who.tenant_id)
     wanted = {name: getattr(query, name) for name in _FILTERS if getattr(query, name) is not None}
     passing = [
         one
         for rule in found
-        if rule.number == number or number is None
+        if (rule.number == number or number is None) and is_seen(rule.definition)
         for one in (_resource(rule),)
         if all(getattr(one, name) == value for name, value in wanted.items())
     ]
@@ -212,13 +213,13 @@ def _change(request: Call, number: int | None) -> OneAnswer:
     given, who, now = _body(request), request.principal, request.services.now()
     number = _one_number(request, number, given.pop("id", None))
     with request.services.database.writing() as connection:
-        stored = _there(dates.lock(connection, who.workspace_id, who.tenant_id, number), number)
+        stored = _locked(connection, who, number)
         changed = core_dates.change(stored.definition, given)
         _refuse_unpausing(connection, who.workspace_id, stored, changed)
         made = dates.change(connection, who.workspace_id, stored, changed, now)
         before = stored.definition
         if (changed.actiontype, changed.actiontarget) != (before.actiontype, before.actiontarget):
-            _bind(connection, who.workspace_id, made)
+            _bind(connection, who, made)
     request.wake()
     return _one(made)
 
@@ -227,7 +228,7 @@ def _delete(request: Call, number: int | None) -> OneAnswer:
     who, now = request.principal, request.services.now()
     number = _one_number(request, number, None)
     with request.services.database.writing() as connection:
-        stored = _there(dates.lock(connection, who.workspace_id, who.tenant_id, number), number)
+        stored = _locked(connection, who, number)
         dates.delete(connection, stored, now)
     request.wake()
     return _one(stored)
@@ -236,13 +237,18 @@ def _delete(request: Call, number: int | None) -> OneAnswer:
 # ── what a message, or a list, has to do with it ────────────────────────────────────────────────────
 
 
-def _bind(connection: Any, workspace_id: int, rule: dates.Rule) -> None:
-    """Close the message that an autoresponder sends. Raises errors.NotFound where there is none, or no list."""
-    target = rule.definition.actiontarget
+def _bind(connection: Any, who: auth.Principal, rule: dates.Rule) -> None:
+    """Close the message that an autoresponder sends.
+
+    Raises errors.NotFound where there is none, or no list, and errors.Forbidden where that is in another's folder.
+    """
+    target, workspace_id = rule.definition.actiontarget, who.workspace_id
     if rule.definition.actiontype == "addtolist" and not _is_there(
         connection, workspace_id, rule, rule.definition
     ):
         raise errors.NotFound(f"there is no list {target}: actiontarget is the number of a list")
+    if not folders.sight(connection, who)(rule.definition):
+        raise errors.Forbidden(f"actiontarget: the list {target} is in a folder that this key does not see")
     if rule.definition.actiontype not in core_dates.AUTORESPONDERS:
         return
     template_id = dates.message(connection, workspace_id, target)
@@ -313,8 +319,9 @@ def _number(given: object, refusal: type[errors.HeliographError]) -> int:
     raise refusal(f"there is no dateAutomation {text!r}: an id is a whole number")
 
 
-def _there(found: dates.Rule | None, number: int) -> dates.Rule:
-    if found is None:
+def _locked(connection: Any, who: auth.Principal, number: int) -> dates.Rule:
+    found = dates.lock(connection, who.workspace_id, who.tenant_id, number)
+    if found is None or not folders.sight(connection, who)(found.definition):
         raise errors.NotFound(f"there is no dateAutomation {number}")
     return found
 
