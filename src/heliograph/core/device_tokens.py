@@ -21,7 +21,6 @@ MOST = 100
 LONGEST, _LONGEST_TEXT = 4_096, 255
 DEFAULT_LIFE = 60 * schedule.DAY
 """Microseconds after which a token that was not registered again expires, unless it says otherwise."""
-PUSH_TOKEN = people.PUSH_TOKEN
 _KNOWN = ("token", "provider_key", "device", "expiry_date", "properties", "tracking")
 _CHANGED = (*_KNOWN[1:], "status", "status_reason")
 
@@ -114,5 +113,5 @@ def reached(
     """The profile of somebody with these tokens, newest first; `before` are those that they had till now."""
     usable = next((text for text, one in tokens if one.status in _USABLE), None)
     if usable is not None:
-        return {**profile, PUSH_TOKEN: usable}
-    return {name: v for name, v in profile.items() if name != PUSH_TOKEN or v not in {*before}}
+        return {**profile, people.PUSH_TOKEN: usable}
+    return {name: v for name, v in profile.items() if name != people.PUSH_TOKEN or v not in {*before}}

@@ -59,8 +59,10 @@ def listed(
             *mine,
         )
     ).one_or_none()
-    kept = None if found is None else _kept.decode(found.definition)
-    if found is None or kept is None or not is_seen(kept):
+    if found is None:
+        return None
+    kept = _kept.decode(found.definition)
+    if not is_seen(kept):
         return None
     query = sa.select(*(_RUNS[name] for name in rows.Run._fields)).where(_RUNS.automation_id == found.id)
     if page.first is not None:

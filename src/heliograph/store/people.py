@@ -210,7 +210,7 @@ def _write(
     owner = tenant_id if stored is None else stored.tenant_id
     now = now if stored is None else schedule.later(now, stored.updated_at)
     before: Mapping[str, Any] = stored.profile if stored else {}
-    if device_tokens.PUSH_TOKEN in before.keys() - profile.keys():
+    if people.PUSH_TOKEN in before.keys() - profile.keys():
         profile = _reached(connection, key, profile)
     kept = rows.Contact(workspace_id, user_id, partition, owner, b"", b"", now, now)
     noted = rows.Writes()

@@ -51,6 +51,11 @@ class _Place(NamedTuple):
     id: float
 
 
+def number(written: str) -> int | None:
+    """The id that is written; None for what is no whole number that a column takes."""
+    return int(written) if written.isascii() and written.isdigit() and len(written) < 19 else None
+
+
 def page(listed: Iterable[Listed], order: Order) -> tuple[list[Listed], int | str | None]:
     """The resources from `start` on, and the `start` of the next page. Raises errors.InvalidQuery."""
     ordered = sorted(listed, key=lambda one: _place(one, order.sort), reverse=order.reverse)

@@ -68,18 +68,16 @@ class ActionsAnswer(msgspec.Struct):
 def list_date_actions(request: Call) -> ActionsAnswer:
     """List what a date automation has queued, for whom, and what became of it; of a deleted one, too."""
     query, who, written = request.read_query(ActionsQuery), request.principal, request.part("rule_id")
-    is_number = written.isascii() and written.isdigit() and len(written) < 19
+    number = sign_up.number(written)
     first = None if query.start is None else ids.parse(query.start)
     if query.start is not None and first is None:
         raise errors.InvalidQuery(faults=[errors.Fault("start", "is the id of an action")])
     found = None
-    if is_number:
+    if number is not None:
         page = date_actions.Page(query.count, first, query.reverse)
         with request.services.database.reading() as connection:
             is_seen = folders.sight(connection, who)
-            found = date_actions.listed(
-                connection, who.workspace_id, who.tenant_id, int(written), page, is_seen
-            )
+            found = date_actions.listed(connection, who.workspace_id, who.tenant_id, number, page, is_seen)
     if found is None:
         raise errors.NotFound(f"there is no dateAutomation {written}")
     following = ids.text(found[query.count].run.id) if len(found) > query.count else None

@@ -313,10 +313,10 @@ def _one_number(request: Call, number: int | None, in_body: object) -> int:
 
 
 def _number(given: object, refusal: type[errors.HeliographError]) -> int:
-    text = str(given)
-    if isinstance(given, (int, str)) and text.isascii() and text.isdigit() and len(text) < 19:
-        return int(text)
-    raise refusal(f"there is no dateAutomation {text!r}: an id is a whole number")
+    number = sign_up.number(str(given)) if isinstance(given, (int, str)) else None
+    if number is None:
+        raise refusal(f"there is no dateAutomation {str(given)!r}: an id is a whole number")
+    return number
 
 
 def _locked(connection: Any, who: auth.Principal, number: int) -> dates.Rule:
