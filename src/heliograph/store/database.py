@@ -253,6 +253,8 @@ class Database:
             "synchronous = FULL",
             "foreign_keys = ON",
             "temp_store = MEMORY",
+            # What was forgotten is not to be found in free pages, however this SQLite was built.
+            "secure_delete = ON",
             f"cache_size = -{cache}",
             # Housekeeping copies the log (hot_sqlite.tidy); this is for when it does not come to it.
             "wal_autocheckpoint = 256000",

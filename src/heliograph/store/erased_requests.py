@@ -63,7 +63,7 @@ def scrub(connection: sa.Connection, cohort: Sequence[departures.Erasure], keys:
     for asked, chosen in zip(_TABLES, keys, strict=True):
         width, mine = len(asked.key), asked.table.c.workspace_id == cohort[0].workspace_id
         for start in range(0, len(chosen), _AT_ONCE):
-            these = sa.tuple_(*asked.key).in_(chosen[start : start + _AT_ONCE])
+            these = sa.or_(*(_is(asked, key) for key in chosen[start : start + _AT_ONCE]))
             for row in connection.execute(sa.select(*asked.key, *asked.texts).where(mine, these)).all():
                 before = [None if text is None else _decode(text) for text in row[width:]]
                 after = before
@@ -72,10 +72,16 @@ def scrub(connection: sa.Connection, cohort: Sequence[departures.Erasure], keys:
                         after = scrubber.value(after)
                         _take_addresses(after, {one.user_id, one.who.name})
                 if after != before:
-                    only = [column == value for column, value in zip(asked.key, row, strict=False)]
                     texts = [None if value is None else _encode(value) for value in after]
                     values = dict(zip(asked.texts, texts, strict=True))
-                    connection.execute(sa.update(asked.table).where(mine, *only).values(values))
+                    connection.execute(
+                        sa.update(asked.table).where(mine, _is(asked, row[:width])).values(values)
+                    )
+
+
+def _is(asked: _Asked, key: tuple[Any, ...]) -> sa.ColumnElement[bool]:
+    """Column by column: SQLite before 3.45 finds no row by several columns in a list of values."""
+    return sa.and_(*(column == value for column, value in zip(asked.key, key, strict=True)))
 
 
 def _take_addresses(asked: Sequence[Any], names: Collection[str]) -> None:

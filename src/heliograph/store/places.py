@@ -131,11 +131,15 @@ def forget(connection: sa.Connection, owner: int, gone: Sequence[bytes], runs_go
         some = _RUNS.id.in_(runs_gone[first : first + _KEYS_AT_ONCE])
         ran = sa.select(_RUNS.automation_id, _RUNS.event_id).where(_RUNS.workspace_id == owner, some)
         rows += [(Kind.RULE, row[0], row[1]) for row in connection.execute(ran) if row[1] is not None]
-    places, ordered = schema.event_places.c, sorted(rows)
-    for first in range(0, len(ordered), _KEYS_AT_ONCE):
-        key = sa.tuple_(places.kind, places.key, places.event_id)
-        some = key.in_([(int(kind), *row) for kind, *row in ordered[first : first + _KEYS_AT_ONCE]])
-        connection.execute(sa.delete(schema.event_places).where(places.workspace_id == owner, some))
+    if rows:
+        places = schema.event_places.c
+        one = (
+            places.kind == sa.bindparam("of"),
+            places.key == sa.bindparam("at"),
+            places.event_id == sa.bindparam("id"),
+        )
+        values = [{"of": int(kind), "at": key, "id": event_id} for kind, key, event_id in sorted(rows)]
+        connection.execute(sa.delete(schema.event_places).where(places.workspace_id == owner, *one), values)
 
 
 def _place_events(connection: sa.Connection, owner: int, now: int, limit: int) -> tuple[int, bytes]:

@@ -16,7 +16,7 @@ def read_alerts(
         connection,
         "SELECT s.workspace_id, s.automation_id, s.told, s.worst, s.notified_at, s.since, s.alarming_at,"
         " s.notices"
-        " FROM wanted w JOIN alerts s ON s.workspace_id = w.a AND s.automation_id = w.b",
+        " FROM wanted w CROSS JOIN alerts s ON s.workspace_id = w.a AND s.automation_id = w.b",
         keys,
     )
     return {(row[0], row[1]): alert_rows.Alert._make(row) for row in found}
@@ -34,7 +34,7 @@ def read_rule_counts(
         connection,
         "WITH wanted(a, b, c, d, e) AS (VALUES {}) SELECT w.a, w.b, sum((s.day >= w.d) * s.total),"
         " sum((s.day >= w.d) * s.matched), sum((s.day >= w.d) * s.executed), sum((s.day >= w.d) * s.pending),"
-        " sum((s.day < w.d) * s.matched) FROM wanted w JOIN rule_statistics s ON s.workspace_id = w.a"
+        " sum((s.day < w.d) * s.matched) FROM wanted w CROSS JOIN rule_statistics s ON s.workspace_id = w.a"
         " AND s.automation_id = w.b AND s.day BETWEEN w.c AND w.e GROUP BY w.a, w.b",
         "(?,?,?,?,?)",
         asked,

@@ -9,11 +9,11 @@ from heliograph.store import rows
 from heliograph.store.hot_sqlite.connection import Connection, by_pairs, wanted
 
 _BATCH = ", ".join(f"b.{name}" for name in batches.Batch._fields)
-_BY_ID = f"SELECT {_BATCH} FROM wanted w JOIN batches b ON b.workspace_id = w.a AND b.id = w.b"
-_BY_GROUP = f"SELECT {_BATCH} FROM wanted w JOIN batches b ON b.workspace_id = w.a AND b.group_id = w.b"
+_BY_ID = f"SELECT {_BATCH} FROM wanted w CROSS JOIN batches b ON b.workspace_id = w.a AND b.id = w.b"
+_BY_GROUP = f"SELECT {_BATCH} FROM wanted w CROSS JOIN batches b ON b.workspace_id = w.a AND b.group_id = w.b"
 _ITEMS = (
     "WITH wanted(a, b, c, d) AS (VALUES {}) SELECT i.workspace_id, i.batch_id, i.number, i.run_id, i.visit,"
-    " i.joined_at, i.wait, i.max_wait, %s FROM wanted w JOIN batch_items i ON i.workspace_id = w.a"
+    " i.joined_at, i.wait, i.max_wait, %s FROM wanted w CROSS JOIN batch_items i ON i.workspace_id = w.a"
     " AND i.batch_id = w.b AND i.number BETWEEN w.c AND w.d"
 )
 _WHOLE, _HEADS = _ITEMS % "i.data", _ITEMS % "x''"

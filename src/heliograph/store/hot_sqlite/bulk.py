@@ -16,7 +16,7 @@ def read_bulk_jobs(
     connection: Connection, keys: Collection[tuple[int, bytes]]
 ) -> dict[tuple[int, bytes], bulk_rows.Job]:
     """Bulk jobs by (workspace, id)."""
-    query = f"SELECT {_JOB} FROM wanted w JOIN bulk_jobs j ON j.workspace_id = w.a AND j.id = w.b"
+    query = f"SELECT {_JOB} FROM wanted w CROSS JOIN bulk_jobs j ON j.workspace_id = w.a AND j.id = w.b"
     return {(row[0], row[1]): bulk_rows.Job._make(row) for row in by_pairs(connection, query, keys)}
 
 

@@ -16,7 +16,7 @@ def read_walks(
     found = by_pairs(
         connection,
         "SELECT c.workspace_id, c.id, c.partition, c.automation_id, c.birth, c.birthday, c.place FROM wanted w"
-        " JOIN calendar_walks c ON c.workspace_id = w.a AND c.id = w.b",
+        " CROSS JOIN calendar_walks c ON c.workspace_id = w.a AND c.id = w.b",
         keys,
     )
     return {(row[0], row[1]): calendar_rows.Walk._make(row) for row in found}

@@ -102,7 +102,11 @@ def by_triples(
 def wanted(
     connection: Connection, query: str, mark: str, keys: Iterable[tuple[Any, ...]], more: tuple[Any, ...] = ()
 ) -> list[tuple[Any, ...]]:
-    """What `query` finds for these keys: its `{}` takes one `mark` a key, and `more` follows the keys."""
+    """What `query` finds for these keys: its `{}` takes one `mark` a key, and `more` follows the keys.
+
+    It joins tables to `wanted` by CROSS JOIN (or LEFT JOIN), which SQLite never turns round: since 3.43 it would
+    look through a table of any size to find a hundred rows of it.
+    """
     ordered = sorted(keys)
     found: list[tuple[Any, ...]] = []
     for first in range(0, len(ordered), _VALUES_AT_ONCE):

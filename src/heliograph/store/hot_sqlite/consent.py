@@ -14,7 +14,7 @@ def read_consents(
     """(workspace, user_id, tenant or nothing, body) of whoever of these, by (workspace, user_id), said anything."""
     query = (
         "SELECT c.workspace_id, c.user_id, c.tenant_id, c.body FROM wanted w"
-        " JOIN consents c ON c.workspace_id = w.a AND c.user_id = w.b"
+        " CROSS JOIN consents c ON c.workspace_id = w.a AND c.user_id = w.b"
     )
     return [(row[0], row[1], row[2], row[3]) for row in by_pairs(connection, query, keys)]
 
@@ -25,7 +25,7 @@ def read_suppressions(
     """(workspace, address, tenant or nothing) of those of these addresses that nothing is sent to."""
     query = (
         "SELECT s.workspace_id, s.address, s.tenant_id FROM wanted w"
-        " JOIN suppressions s ON s.workspace_id = w.a AND s.address = w.b"
+        " CROSS JOIN suppressions s ON s.workspace_id = w.a AND s.address = w.b"
     )
     return [(row[0], row[1], row[2]) for row in by_pairs(connection, query, keys)]
 
@@ -34,6 +34,6 @@ def read_erasures(connection: Connection, keys: Collection[tuple[int, str]]) -> 
     """When (µs) those of these, by (workspace, user_id), were last deleted who are being taken out of history."""
     query = (
         "SELECT e.workspace_id, e.user_id, e.id FROM wanted w"
-        " JOIN erasures e ON e.workspace_id = w.a AND e.user_id = w.b ORDER BY e.id"
+        " CROSS JOIN erasures e ON e.workspace_id = w.a AND e.user_id = w.b ORDER BY e.id"
     )
     return {(row[0], row[1]): ids.created_at(row[2]) for row in by_pairs(connection, query, keys)}

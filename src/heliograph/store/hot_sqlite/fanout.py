@@ -29,7 +29,7 @@ def read_campaigns(
     """How campaigns stand, by (workspace, automation_id)."""
     found = by_pairs(
         connection,
-        f"SELECT {_CAMPAIGN} FROM wanted w JOIN campaigns c ON c.workspace_id = w.a AND c.automation_id = w.b",
+        f"SELECT {_CAMPAIGN} FROM wanted w CROSS JOIN campaigns c ON c.workspace_id = w.a AND c.automation_id = w.b",
         keys,
     )
     return {(row[0], row[1]): fanout_rows.Campaign._make(row) for row in found}
@@ -42,7 +42,7 @@ def read_fanouts(
     found = by_pairs(
         connection,
         "SELECT f.workspace_id, f.id, f.automation_id, f.version, f.body, f.created_at, f.run_id FROM wanted w"
-        " JOIN fanouts f ON f.workspace_id = w.a AND f.id = w.b",
+        " CROSS JOIN fanouts f ON f.workspace_id = w.a AND f.id = w.b",
         keys,
     )
     return {(row[0], row[1]): fanout_rows.Fanout._make(row) for row in found}
@@ -54,7 +54,7 @@ def read_cursors(
     """Cursors by (workspace, id)."""
     found = by_pairs(
         connection,
-        f"SELECT {_CURSOR} FROM wanted w JOIN cursors c ON c.workspace_id = w.a AND c.id = w.b",
+        f"SELECT {_CURSOR} FROM wanted w CROSS JOIN cursors c ON c.workspace_id = w.a AND c.id = w.b",
         keys,
     )
     return {(row[0], row[1]): fanout_rows.Cursor._make(row) for row in found}

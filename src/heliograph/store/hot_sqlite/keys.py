@@ -17,7 +17,7 @@ def read_step_keys(
     found = by_triples(
         connection,
         "SELECT k.workspace_id, k.action, k.key, k.run_id, k.answer, k.expires_at FROM wanted w"
-        " JOIN step_keys k ON k.workspace_id = w.a AND k.action = w.b AND k.key = w.c",
+        " CROSS JOIN step_keys k ON k.workspace_id = w.a AND k.action = w.b AND k.key = w.c",
         keys,
     )
     return {row[:3]: step_rows.StepKey._make(row) for row in found}
@@ -39,7 +39,7 @@ def read_passes(
     found = by_pairs(
         connection,
         "SELECT p.workspace_id, p.group_key, p.passed_at, p.expires_at FROM wanted w"
-        " JOIN passes p ON p.workspace_id = w.a AND p.group_key = w.b",
+        " CROSS JOIN passes p ON p.workspace_id = w.a AND p.group_key = w.b",
         groups,
     )
     return {(row[0], row[1]): (msgspec.json.decode(row[2]), row[3]) for row in found}

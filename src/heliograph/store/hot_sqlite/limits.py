@@ -15,7 +15,7 @@ def lock_rates(connection: Connection, places: Collection[Place]) -> dict[Place,
     found = by_pairs(
         connection,
         "SELECT r.workspace_id, r.provider_id, r.full_at FROM wanted w"
-        " JOIN provider_rates r ON r.workspace_id = w.a AND r.provider_id = w.b",
+        " CROSS JOIN provider_rates r ON r.workspace_id = w.a AND r.provider_id = w.b",
         places,
     )
     return {(row[0], row[1]): row[2] for row in found}
@@ -25,7 +25,7 @@ def read_days(connection: Connection, places: Collection[Place], day: int) -> di
     """How many e-mails these providers sent on a day, by provider and domain."""
     found = by_pairs(
         connection,
-        "SELECT d.workspace_id, d.provider_id, d.domain, d.sent FROM wanted w JOIN provider_days d"
+        "SELECT d.workspace_id, d.provider_id, d.domain, d.sent FROM wanted w CROSS JOIN provider_days d"
         f" ON d.workspace_id = w.a AND d.provider_id = w.b AND d.day = {day:d}",
         places,
     )

@@ -16,8 +16,8 @@ def read_lists(
         return {}
     found = by_pairs(
         connection,
-        "SELECT l.workspace_id, l.id, l.tenant_id FROM wanted w JOIN lists l ON l.workspace_id = w.a AND l.id = w.b"
-        " WHERE l.deleted_at IS NULL",
+        "SELECT l.workspace_id, l.id, l.tenant_id FROM wanted w"
+        " CROSS JOIN lists l ON l.workspace_id = w.a AND l.id = w.b WHERE l.deleted_at IS NULL",
         keys,
     )
     return {(row[0], row[1]): row[2] for row in found}

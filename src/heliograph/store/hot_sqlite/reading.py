@@ -26,7 +26,7 @@ def read_events(connection: Connection, keys: Collection[tuple[int, bytes]]) -> 
     """Events by (workspace, id), in order of id."""
     found = by_pairs(
         connection,
-        f"SELECT {EVENT} FROM wanted w JOIN events e ON e.workspace_id = w.a AND e.id = w.b ORDER BY e.id",
+        f"SELECT {EVENT} FROM wanted w CROSS JOIN events e ON e.workspace_id = w.a AND e.id = w.b ORDER BY e.id",
         keys,
     )
     return [rows.Event._make(row) for row in found]
@@ -58,7 +58,7 @@ def read_attempts(
     found = by_pairs(
         connection,
         "SELECT d.workspace_id, d.event_id, d.attempts FROM wanted w"
-        " JOIN decisions d ON d.workspace_id = w.a AND d.event_id = w.b",
+        " CROSS JOIN decisions d ON d.workspace_id = w.a AND d.event_id = w.b",
         keys,
     )
     return {(row[0], row[1]): row[2] for row in found}
@@ -71,7 +71,7 @@ def read_contacts(
     found = by_pairs(
         connection,
         "SELECT c.workspace_id, c.user_id, c.partition, c.tenant_id, c.profile, c.tags, c.created_at, c.updated_at"
-        " FROM wanted w JOIN contacts c ON c.workspace_id = w.a AND c.user_id = w.b",
+        " FROM wanted w CROSS JOIN contacts c ON c.workspace_id = w.a AND c.user_id = w.b",
         keys,
     )
     return {(row[0], row[1]): rows.Contact._make(row) for row in found}
@@ -83,7 +83,7 @@ def read_conversations(
     """Conversations by (workspace, id); the unknown are absent."""
     found = by_pairs(
         connection,
-        f"SELECT {CONVERSATION} FROM wanted w JOIN conversations c ON c.workspace_id = w.a AND c.id = w.b",
+        f"SELECT {CONVERSATION} FROM wanted w CROSS JOIN conversations c ON c.workspace_id = w.a AND c.id = w.b",
         keys,
     )
     return {(row[0], row[1]): rows.Conversation._make(row) for row in found}
@@ -95,7 +95,7 @@ def read_cooldowns(
     """When each (workspace, rule, subject) matched last; those that never did are absent."""
     found = by_triples(
         connection,
-        "SELECT c.workspace_id, c.automation_id, c.subject, c.matched_at FROM wanted w JOIN cooldowns c"
+        "SELECT c.workspace_id, c.automation_id, c.subject, c.matched_at FROM wanted w CROSS JOIN cooldowns c"
         " ON c.workspace_id = w.a AND c.automation_id = w.b AND c.subject = w.c",
         keys,
     )
@@ -109,7 +109,7 @@ def read_runs(
     found = by_pairs(
         connection,
         "SELECT r.workspace_id, r.id, r.automation_id, r.version, r.event_id, r.start_key, r.status, r.outcome,"
-        " r.reason, r.trace, r.state FROM wanted w JOIN runs r ON r.workspace_id = w.a AND r.id = w.b",
+        " r.reason, r.trace, r.state FROM wanted w CROSS JOIN runs r ON r.workspace_id = w.a AND r.id = w.b",
         keys,
     )
     return {(row[0], row[1]): rows.Run._make(row) for row in found}
@@ -121,7 +121,7 @@ def read_messages(
     """Messages by (workspace, id)."""
     found = by_pairs(
         connection,
-        f"SELECT {MESSAGE} FROM wanted w JOIN messages m ON m.workspace_id = w.a AND m.id = w.b",
+        f"SELECT {MESSAGE} FROM wanted w CROSS JOIN messages m ON m.workspace_id = w.a AND m.id = w.b",
         keys,
     )
     return {(row[0], row[1]): rows.Message._make(row) for row in found}

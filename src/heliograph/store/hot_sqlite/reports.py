@@ -18,7 +18,7 @@ def read_reached(
     found = by_pairs(
         connection,
         "SELECT m.workspace_id, m.id, m.reached, m.delivered_at, m.opened_at, m.clicked_at, m.told FROM wanted w"
-        " JOIN messages m ON m.workspace_id = w.a AND m.id = w.b",
+        " CROSS JOIN messages m ON m.workspace_id = w.a AND m.id = w.b",
         keys,
     )
     return {(row[0], row[1]): report_rows.Reached._make(row) for row in found}
@@ -31,7 +31,7 @@ def read_soft_bounces(
     found = by_pairs(
         connection,
         "SELECT b.workspace_id, b.address, b.bounced_at FROM wanted w"
-        " JOIN soft_bounces b ON b.workspace_id = w.a AND b.address = w.b",
+        " CROSS JOIN soft_bounces b ON b.workspace_id = w.a AND b.address = w.b",
         keys,
     )
     return {(row[0], row[1]): row[2] for row in found}

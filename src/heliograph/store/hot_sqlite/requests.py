@@ -15,7 +15,7 @@ def read_requests(
     found = by_pairs(
         connection,
         "SELECT r.workspace_id, r.id, r.partition, r.tenant_id, r.body, r.due_at, r.event, r.trace_id, r.tags,"
-        " r.start_key FROM wanted w JOIN requests r ON r.workspace_id = w.a AND r.id = w.b",
+        " r.start_key FROM wanted w CROSS JOIN requests r ON r.workspace_id = w.a AND r.id = w.b",
         keys,
     )
     return {(row[0], row[1]): request_rows.Request._make(row) for row in found}

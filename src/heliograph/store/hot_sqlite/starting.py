@@ -13,7 +13,7 @@ _IN_PROGRESS = ", ".join(str(int(status)) for status in sorted(runs.IN_PROGRESS)
 _STOPPABLE = f"{int(messages.State.PLANNED)}, {int(messages.State.HELD)}, {int(messages.State.DELAYED)}"
 
 _TAKEN = (
-    "SELECT k.automation_id, k.start_key FROM wanted w JOIN start_keys k ON k.automation_id = w.a"
+    "SELECT k.automation_id, k.start_key FROM wanted w CROSS JOIN start_keys k ON k.automation_id = w.a"
     " AND k.start_key = w.b"
 )
 _RUNS = Insertion("runs", rows.Run._fields, conflict="IGNORE")
@@ -21,7 +21,7 @@ _STARTS = Insertion("starts", rows.Start._fields, conflict="IGNORE")
 _STARTED = Insertion("runs", rows.Run._fields)
 _STARTED_WITH = Insertion("starts", rows.Start._fields)
 INSERT_TIMERS = Insertion("timers", rows.Timer._fields, conflict="IGNORE")
-_THERE = "SELECT r.id FROM wanted w JOIN runs r ON r.workspace_id = w.a AND r.id = w.b"
+_THERE = "SELECT r.id FROM wanted w CROSS JOIN runs r ON r.workspace_id = w.a AND r.id = w.b"
 
 
 def start(connection: Connection, launches: Sequence[rows.Launch]) -> set[bytes]:
@@ -85,7 +85,7 @@ def read_starts(
     found = by_pairs(
         connection,
         "SELECT s.workspace_id, s.run_id, s.partition, s.door, s.tenant_id, s.contact_id, s.token, s.body"
-        " FROM wanted w JOIN starts s ON s.workspace_id = w.a AND s.run_id = w.b",
+        " FROM wanted w CROSS JOIN starts s ON s.workspace_id = w.a AND s.run_id = w.b",
         keys,
     )
     return {(row[0], row[1]): rows.Start._make(row) for row in found}

@@ -11,13 +11,13 @@ from heliograph.store.hot_sqlite.connection import Connection, by_triples, wante
 _LEVELS = (
     "WITH RECURSIVE wanted(a, b) AS (VALUES {}), levels(a, leaf, parent, definition, height) AS ("
     " SELECT w.a, w.b, t.parent_tenant_id, t.definition, 1 FROM wanted w"
-    " JOIN tenants t ON t.workspace_id = w.a AND t.id = w.b"
+    " CROSS JOIN tenants t ON t.workspace_id = w.a AND t.id = w.b"
     " UNION ALL SELECT l.a, l.leaf, t.parent_tenant_id, t.definition, l.height + 1 FROM levels l"
     f" JOIN tenants t ON t.workspace_id = l.a AND t.id = l.parent WHERE l.height < {tenants.MAX_LEVELS})"
     " SELECT a, leaf, definition FROM levels ORDER BY height DESC"
 )
 _OWN = (
-    "SELECT u.workspace_id, u.user_id, u.tenant_id, coalesce(u.profile, '{{}}') FROM wanted w JOIN tenant_users u"
+    "SELECT u.workspace_id, u.user_id, u.tenant_id, coalesce(u.profile, '{{}}') FROM wanted w CROSS JOIN tenant_users u"
     " ON u.workspace_id = w.a AND u.user_id = w.b AND u.tenant_id = w.c"
 )
 

@@ -143,7 +143,7 @@ def _table(name: str, key: str, *written: str) -> _Table:
     columns = ", ".join(("workspace_id", key, "partition", "tenant_id", *written, "number"))
     return _Table(
         name,
-        f"SELECT p.workspace_id, p.{key} FROM wanted w JOIN {name} p ON p.workspace_id = w.a AND p.{key} = w.b",
+        f"SELECT p.workspace_id, p.{key} FROM wanted w CROSS JOIN {name} p ON p.workspace_id = w.a AND p.{key} = w.b",
         f"UPDATE {name} SET {changed} WHERE workspace_id=?1 AND {key}=?2",
         f"INSERT INTO {name} ({columns}) VALUES ({','.join('?' * (5 + len(written)))})",
     )

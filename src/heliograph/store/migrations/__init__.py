@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from heliograph import errors
 from heliograph.store import schema
+from heliograph.store.migrations import planner
 
 _FOLDER = Path(__file__).parent
 _STEPS = sorted(file.name.partition("_")[0] for file in (_FOLDER / "versions").glob("[0-9]*.py"))
@@ -87,6 +88,8 @@ def _take_steps(connection: sa.Connection) -> None:
     config.set_main_option("script_location", str(_FOLDER))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+    if connection.dialect.name == "sqlite":
+        planner.tell(connection)
     connection.commit()
 
 
