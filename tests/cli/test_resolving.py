@@ -80,7 +80,7 @@ def test_it_is_sent_again_at_a_word(play: helpers.World, tell: program.Tell) -> 
     event, message = lost_message(play)
     assert standing(play, event) == ("uncertain", ["uncertain"], False, "pending")
     told = tell("uncertain", "resend", message)
-    assert told.out == "1 in line again: they are sent within five seconds.\n"
+    assert told.out == "1 in line again: taken up within five seconds, and sent as if planned now.\n"
     play.run_until_idle()
     assert standing(play, event) == ("accepted", ["uncertain", "accepted"], True, "executed")
     assert [mail.message_id for mail in play.mailbox.received] == [message, message]

@@ -1,6 +1,7 @@
 """What has expired is forgotten beside those who use it."""
 
 import contextlib
+import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from heliograph.core import device_tokens as core_tokens
-from heliograph.core import effects, events
+from heliograph.core import effects, events, messages
 from heliograph.store import database, departures, device_tokens, lists, request_keys, schema
 from tests import tables
 from tests.store import samples
@@ -122,3 +123,21 @@ def test_who_is_deleted_is_taken_out_of_line_by_an_index(store: database.Databas
         departures.end_events(connection, 1, [event.id], samples.NOW)
     assert len(tables.rows(store, "timers")) == len(waiting)
     assert ["timers_of_events" in plan for plan in told] == [True], told
+
+
+def test_somebody_with_more_messages_in_line_than_a_statement_takes_is_deleted(
+    store: database.Database,
+) -> None:
+    """Whoever has very many messages in line can be deleted: a statement is given so many values and no more."""
+    planned = [samples.message(number)._asdict() for number in range(1_200)]
+    with store.writing() as connection:
+        connection.execute(sa.insert(schema.messages), planned)
+        driver = connection.connection.driver_connection
+        if isinstance(driver, sqlite3.Connection):
+            # As a build of SQLite may be, to which 250,000 are not too many here.
+            driver.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 1_000)
+        departures.cancel_messages(store, connection, 1, "ana", samples.NOW)
+        if isinstance(driver, sqlite3.Connection):
+            driver.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 32_766)
+    assert {row["state"] for row in tables.rows(store, "messages")} == {int(messages.State.CANCELED)}
+    assert {row["error"] for row in tables.rows(store, "messages")} == {messages.CONTACT_DELETED}

@@ -341,3 +341,12 @@ def test_a_tenants_segment_holds_its_customers_alone_whoever_asks(api: client.Cl
         set_status(api, made["id"], "active")
         api.world.run_until_idle()
         assert received(api) == wanted
+
+
+def test_an_automation_of_nothing_is_counted_for_nobody(api: client.Client) -> None:
+    """An automation that is named and not there is told of, whatever segments stand beside it."""
+    for named in ({}, {"include_segments": ["all_users"]}):
+        for unknown in ("nothing", "0190a8b0-0000-7000-8000-000000000001"):
+            answer = api.post("/api/segments/count", {**named, "automation_id": unknown})
+            assert answer.status_code == 404
+            assert unknown in answer.text

@@ -54,7 +54,12 @@ def list_uncertain(
     )
 
 
-@choosing.command(uncertain, "resend", "uncertain", "{:,} in line again: they are sent within five seconds.")
+@choosing.command(
+    uncertain,
+    "resend",
+    "uncertain",
+    "{:,} in line again: taken up within five seconds, and sent as if planned now.",
+)
 def resend() -> choosing.Deed:
     """Send once more: whoever has it already has it twice then. The attempt stays uncertain in the ledger."""
     from heliograph.store import uncertain as stored

@@ -17,6 +17,7 @@ from heliograph.store import answers, database, identities, requests, schema, st
 
 _MESSAGES, _STARTS, _RUNS = schema.messages.c, schema.starts.c, schema.runs.c
 _encode = msgspec.json.encode
+_AT_ONCE = 500
 OPEN = (int(messages.State.PLANNED), int(messages.State.HELD), int(messages.State.DELAYED))
 """How a message stands that may yet go out."""
 
@@ -97,25 +98,23 @@ def cancel_messages(
     store: database.Database, connection: sa.Connection, workspace_id: int, user_id: str, now: int
 ) -> None:
     """Let what is planned for somebody go out no more, but for what is in hand; who waits for it is told."""
-    theirs = sa.select(*answers.COLUMNS).where(
-        _MESSAGES.workspace_id == workspace_id, _MESSAGES.contact_id == user_id
-    )
-    planned = [row.id for row in connection.execute(theirs.where(_MESSAGES.state.in_(OPEN)))]
-    if not planned:
-        return
-    keys = [(workspace_id, identity) for identity in planned]
-    store.hot.cancel_messages(connection.connection.driver_connection, now, keys)
-    canceled, told = messages.State.CANCELED, {"error": messages.CONTACT_DELETED}
-    stopped = (
-        _MESSAGES.workspace_id == workspace_id,
-        _MESSAGES.id.in_(planned),
-        _MESSAGES.state == int(canceled),
-    )
-    connection.execute(sa.update(schema.messages).where(*stopped).values(**told))
-    ended = connection.execute(theirs.where(_MESSAGES.id.in_(planned), _MESSAGES.state == int(canceled)))
-    answers.tell(
-        connection, workspace_id, map(answers.Ended._make, ended), canceled, messages.CONTACT_DELETED
-    )
+    theirs = (_MESSAGES.workspace_id == workspace_id, _MESSAGES.contact_id == user_id)
+    open_ones = sa.select(_MESSAGES.id).where(*theirs, _MESSAGES.state.in_(OPEN))
+    planned = connection.execute(open_ones).scalars().all()
+    canceled, told = messages.State.CANCELED, messages.CONTACT_DELETED
+    # In parts: nobody knows how many there are, and a statement takes so many values.
+    for first in range(0, len(planned), _AT_ONCE):
+        some = planned[first : first + _AT_ONCE]
+        keys = [(workspace_id, identity) for identity in some]
+        store.hot.cancel_messages(connection.connection.driver_connection, now, keys)
+        stopped = (
+            _MESSAGES.workspace_id == workspace_id,
+            _MESSAGES.id.in_(some),
+            _MESSAGES.state == int(canceled),
+        )
+        connection.execute(sa.update(schema.messages).where(*stopped).values(error=told))
+        ended = connection.execute(sa.select(*answers.COLUMNS).where(*stopped)).all()
+        answers.tell(connection, workspace_id, map(answers.Ended._make, ended), canceled, told)
 
 
 def _cancel_runs(connection: sa.Connection, workspace_id: int, user_id: str) -> None:

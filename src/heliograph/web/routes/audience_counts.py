@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import msgspec
+import sqlalchemy as sa
 from litestar import post
 
 from heliograph import errors
@@ -24,7 +25,11 @@ class AudienceQuestion(msgspec.Struct, kw_only=True):
     include_segments: list[str] | None = None
     exclude_segments: list[str] | None = None
     automation_id: (
-        Annotated[str, msgspec.Meta(description="Takes its segments, where none are named.")] | None
+        Annotated[
+            str,
+            msgspec.Meta(description="Takes its segments, where none are named; 404 where there is none."),
+        ]
+        | None
     ) = None
     search: Annotated[str, msgspec.Meta(description="Part of a name, an address or an id.")] | None = None
     filter: Annotated[
@@ -71,13 +76,11 @@ def count_audience(request: Call) -> RecipientsAnswer:
     asked = _question(request.read_object())
     with request.services.database.reading() as connection:
         include, exclude = asked.include_segments, asked.exclude_segments or []
-        if include is None and asked.automation_id is not None:
-            identity = ids.parse(asked.automation_id)
-            campaign = identity and stored_campaigns.read(connection, workspace, tenant, identity)
-            if not campaign:
-                raise errors.NotFound(f"there is no automation {asked.automation_id!r}")
-            include = campaign.definition.include_segments
-            exclude = asked.exclude_segments or campaign.definition.exclude_segments
+        if asked.automation_id is not None:
+            campaign = _campaign(connection, workspace, tenant, asked.automation_id)
+            if include is None:
+                include = campaign.definition.include_segments
+                exclude = asked.exclude_segments or campaign.definition.exclude_segments
         wanted = {*(include or ()), *exclude}
         there = stored.conditions_of(connection, workspace, tenant, wanted)
         question = audiences.Question(
@@ -100,6 +103,16 @@ def _question(given: dict[str, Any]) -> AudienceQuestion:
             "include_segments", f'names at least one segment: everybody is in "{segments.ALL_USERS}"'
         )
     return asked
+
+
+def _campaign(
+    connection: sa.Connection, workspace: int, tenant: str | None, written: str
+) -> stored_campaigns.Campaign:
+    identity = ids.parse(written)
+    campaign = None if identity is None else stored_campaigns.read(connection, workspace, tenant, identity)
+    if campaign is None:
+        raise errors.NotFound(f"there is no automation {written!r}")
+    return campaign
 
 
 def _named(wanted: list[str], there: dict[str, segments.Owned], name: str) -> list[segments.Owned]:
