@@ -116,16 +116,17 @@ def _parent(connection: sa.Connection, workspace_id: int, identity: str) -> str 
 
 
 def _levels_below(connection: sa.Connection, workspace_id: int, identity: str) -> int:
-    parents, levels = [identity], 0
-    while levels < tenants.MAX_LEVELS:
-        query = sa.select(_TENANTS.id).where(
-            _TENANTS.workspace_id == workspace_id, _TENANTS.parent_tenant_id.in_(parents)
-        )
-        parents = list(connection.execute(query).scalars())
-        if not parents:
-            break
-        levels += 1
-    return levels
+    height = sa.literal_column("1", sa.Integer)
+    children = sa.select(_TENANTS.id, height.label("height")).where(
+        _TENANTS.workspace_id == workspace_id, _TENANTS.parent_tenant_id == identity
+    )
+    below = children.cte("below", recursive=True)
+    deeper = sa.select(_TENANTS.id, below.c.height + 1).join_from(
+        below, schema.tenants, _TENANTS.parent_tenant_id == below.c.id
+    )
+    deeper = deeper.where(_TENANTS.workspace_id == workspace_id, below.c.height < tenants.MAX_LEVELS)
+    query = sa.select(sa.func.coalesce(sa.func.max(below.union_all(deeper).c.height), 0))
+    return int(connection.execute(query).scalar_one())
 
 
 def read(connection: sa.Connection, workspace_id: int, tenant_id: str | None, identity: str) -> Tenant | None:
