@@ -143,6 +143,70 @@ def test_a_journey_that_was_somebody_elses_is_not_taken_over(api: Client) -> Non
         assert [one["version"] for one in api.get(f"{path}/versions", key=owner).json()["versions"]] == [3, 1]
 
 
+def test_a_name_that_is_taken_tells_a_tenant_of_no_journey_but_its_own(lone_api: Client) -> None:
+    """An alias that another tenant's journey has is refused without the name of that journey."""
+    shop, bank = keys_of(lone_api)
+    define(lone_api, "secret", shop, alias="cart")
+    told = []
+    for key, name in ((bank, "mine"), (shop, "ours"), ("", "everybodys")):
+        said = {"name": name, "alias": "cart", "steps": [HOUR]}
+        answer = lone_api.put(f"/automations/templates/{name}", said, key=key)
+        assert answer.status_code == 409
+        told.append(answer.json()["message"])
+    assert told == [
+        "'cart' names a journey already: choose another one",
+        *["'cart' names the journey 'secret' already: choose another one"] * 2,
+    ]
+
+
+def test_a_tenants_run_puts_nobody_elses_people_on_a_list(api: Client) -> None:
+    """`subscribe` in a tenant's run takes its own people and whoever has no profile; others are not there."""
+    shop, bank = keys_of(api)
+    people = (("ana", shop), ("ben", bank), ("cleo", ""))
+    for name, key in people:
+        api.put(f"/profiles/{name}", {"profile": {"email": f"{name}@example.com"}}, key=key)
+    api.put("/lists/clients", {"name": "Clients"}, key=bank)
+    api.put("/lists/everybody", {"name": "Everybody"})
+    joining = [
+        {"action": "subscribe", "list_id": name, "recipient_id": who}
+        for name in ("clients", "everybody")
+        for who in ("ana", "ben", "nobody", "cleo")
+    ]
+    made = api.post("/automations/invoke", {"automation": {"steps": joining}}, key=bank)
+    api.decide()
+    run = api.get(f"/automations/runs/{made.json()['runId']}/steps", key=bank)
+    told = [one["error"] and one["error"]["message"] for one in run.json()["steps"]]
+    assert told == ["there is no profile 'ana'", None, None, "there is no profile 'cleo'"] * 2
+    for name in ("clients", "everybody"):
+        listed = api.get(f"/lists/{name}/subscriptions").json()["items"]
+        assert {one["recipientId"] for one in listed} == {"ben", "nobody"}
+
+
+def test_a_tenant_writes_to_its_own_people_on_a_list(api: Client) -> None:
+    """Whoever put people of others on a list, or gave them a profile later, a tenant's send passes them over."""
+    shop, bank = keys_of(api)
+    api.put("/lists/clients", {"name": "Clients"}, key=bank)
+    api.put("/lists/everybody", {"name": "Everybody"})
+    for name, key in (("ana", shop), ("ben", bank), ("cleo", "")):
+        for listed in ("clients", "everybody"):
+            assert api.put(f"/lists/{listed}/subscriptions/{name}", {}).status_code == 204
+        api.put(f"/profiles/{name}", {"profile": {"email": f"{name}@example.com"}}, key=key)
+    api.world.template("hello", subject="Hello", text="{{ contact.email }}")
+    message = {"to": {"list_id": "clients"}, "template": "hello"}
+    assert api.post("/send", {"message": message}, key=bank).status_code == 200
+    for name in ("clients", "everybody"):
+        steps = [{"action": "send-list", "list": name, "template": "hello"}]
+        assert api.post("/automations/invoke", {"automation": {"steps": steps}}, key=bank).status_code == 200
+    api.decide()
+    assert [mail.text for mail in api.mailbox.received] == ["ben@example.com"] * 3
+    assert {one["recipient"] for one in api.get("/messages", key=bank).json()["results"]} == {"ben"}
+    assert api.post("/send", {"message": message}).status_code == 200
+    api.decide()
+    assert sorted(mail.text for mail in api.mailbox.received[3:]) == [
+        f"{name}@example.com" for name in ("ana", "ben", "cleo")
+    ]
+
+
 @pytest.mark.parametrize(
     ("path", "query"),
     [

@@ -95,6 +95,10 @@ class Unseen(Exception):
     """A step looks at something that this turn has not read: it is taken in the next one, which has."""
 
 
+class Foreign(KeyError):
+    """There is somebody of this id, and to the run's tenant there is not."""
+
+
 class Started(Protocol):
     """What the steps of a run see that no rule started."""
 

@@ -280,8 +280,10 @@ class _OnDesk(_Asked):
         found = self._desk.contacts.get(key)
         if found is None and key not in self._desk.contacts_looked_up:
             raise plans.Unseen(user_id)
-        if found is None or self._tenant_id not in (None, found.tenant_id):
+        if found is None:
             raise KeyError(user_id)
+        if self._tenant_id not in (None, found.tenant_id):
+            raise plans.Foreign(user_id)
         return found
 
 

@@ -138,7 +138,8 @@ def _is_meant(
 ) -> bool:
     """Whether somebody who is walked over is one of those whom it is for."""
     body = course.body
-    if body.tenant_id is not None and person.tenant_id not in (None, body.tenant_id):
+    # Who has no profile is nobody's; the workspace's own are no more theirs than another tenant's.
+    if body.tenant_id is not None and person.profile is not None and person.tenant_id != body.tenant_id:
         return False
     known = {
         one: desk.tenant_profiles.get((cursor.workspace_id, person.user_id, one)) for one in course.asks_of

@@ -52,7 +52,7 @@ def put(
 ) -> Journey:
     """Let the journey of this id say this; one that says so already is left alone. Raises errors.Conflict."""
     workspaces.raise_version(connection, workspace_id)
-    _refuse_alias(connection, workspace_id, definition)
+    _refuse_alias(connection, workspace_id, tenant_id, definition)
     identity = journeys.automation_id(workspace_id, definition.id)
     query = sa.select(_AUTOMATIONS.deleted_at, *automation_versions.HEAD).where(_AUTOMATIONS.id == identity)
     row = connection.execute(query).one_or_none()
@@ -82,17 +82,20 @@ def put(
     return made
 
 
-def _refuse_alias(connection: sa.Connection, workspace_id: int, definition: journeys.Definition) -> None:
-    """Ids and aliases name one journey each (A31)."""
+def _refuse_alias(
+    connection: sa.Connection, workspace_id: int, tenant_id: str | None, definition: journeys.Definition
+) -> None:
+    """Ids and aliases name one journey each (A31), in all tenants together; a tenant is not told which of another's."""
     for other in listed(connection, workspace_id, None):
         if other.definition.id == definition.id:
             continue
         taken = {other.definition.id, other.definition.alias}
         for name in (definition.alias, definition.id):
             if name is not None and name in taken:
-                raise errors.Conflict(
-                    f"{name!r} names the journey {other.definition.id!r} already: choose another one"
-                )
+                whose = f"the journey {other.definition.id!r}"
+                if tenant_id not in (None, other.tenant_id):
+                    whose = "a journey"
+                raise errors.Conflict(f"{name!r} names {whose} already: choose another one")
 
 
 def find(connection: sa.Connection, workspace_id: int, tenant_id: str | None, name: str) -> Journey | None:

@@ -210,12 +210,25 @@ class Subscribe(NamedTuple):
         preferences = lists.check_preferences(said.get("preferences"), f"{path}.preferences")
         if not plans.can_join(scene, list_id):
             return plans.failed(f"there is no list {list_id!r}")
+        if _is_foreign(run, user_id):
+            return plans.failed(f"there is no profile {user_id!r}")
         asked = effects.Subscribe(list_id, user_id, preferences)
         return plans.done(asked, output={"list_id": list_id, "recipient_id": user_id})
 
     def _named(self, name: str, scope: expressions.Scope) -> str:
         path = f"{self.path}.{name}"
         return frames.name(fields.resolve(self.given[name], scope, path, fields.Role.MESSAGE), path)
+
+
+def _is_foreign(run: frames.Run, user_id: str) -> bool:
+    """Whether somebody is another tenant's; who has no profile is nobody's, and may be on a list."""
+    try:
+        run.people[user_id]
+    except plans.Foreign:
+        return True
+    except KeyError:
+        return False
+    return False
 
 
 _JOINING = ("list_id", "recipient_id", "subscription")
