@@ -472,6 +472,100 @@ def test_who_comes_back_and_is_deleted_again_takes_both_lives_along(api: client.
     assert named(api, "ana-7", "old.mail@example.com", "new.mail@example.com") == []
 
 
+ADDRESSED: tuple[dict[str, Any], ...] = (
+    {
+        "action": "send",
+        "message": {"to": {"email": PROFILE["email"]}, "content": {"title": "t", "body": "b"}},
+    },
+    {
+        "action": "send",
+        "recipient": "ana-7",
+        "template": "t",
+        "override": {"email": {"reply_to": PROFILE["email"]}},
+    },
+    {"action": "update-profile", "recipient_id": "ana-7", "profile": PROFILE, "merge": "replace"},
+)
+
+
+def test_steps_that_named_an_address_are_still_told(lone_api: client.Client) -> None:
+    """A run whose own steps named somebody by their address tells its steps after they were deleted, too."""
+    lone_api.put("/profiles/ana-7", {"profile": PROFILE})
+    begun = [
+        lone_api.post("/automations/invoke", {"automation": {"steps": [one]}, "recipient": "ana-7"})
+        for one in ADDRESSED
+    ]
+    lone_api.decide()
+    before = [steps_of(lone_api, one.json()["runId"]) for one in begun]
+    assert lone_api.delete("/profiles/ana-7").status_code == 204
+    lone_api.decide()
+    sweep(lone_api)
+    after = [steps_of(lone_api, one.json()["runId"]) for one in begun]
+    assert [one["status"] for (one,) in after] == [one["status"] for (one,) in before]
+    assert PROFILE["email"] not in str(after)
+
+
+def called_ana(api: client.Client, key: str) -> tuple[str, str]:
+    """What somebody has under way and behind them with whoever holds this key; gives the event, and the run."""
+    mail = "ana@example.com"
+    told = {"to": {"user_id": "ana", "email": mail}, "content": {"title": "Hello", "body": "Ana Lee"}}
+    steps = [{"action": "delay", "duration": "1 day"}, {"action": "send", "message": told}]
+    automation = {"automation": {"steps": steps}, "recipient": "ana", "profile": {"email": mail}}
+    run = api.post("/automations/invoke", automation, key=key).json()["runId"]
+    for message in (told, {**told, "delay": {"duration": 86_400_000}}, {**told, "to": {"email": mail}}):
+        assert api.post("/send", {"message": message}, key=key).status_code == 200
+    job = api.post("/bulk", {"message": {"event": "x", "content": {"title": "t", "body": "b"}}}, key=key)
+    users = {"users": [{"to": told["to"], "data": {"called": "Ana Lee"}}]}
+    assert api.post(f"/bulk/{job.json()['jobId']}", users, key=key).status_code == 200
+    api.put("/users/ana/preferences/news", {"topic": {"status": "OPTED_OUT"}}, key=key)
+    conversation = {"id": f"k-{key[-5:]}", "contact_id": "ana"}
+    assert api.post("/api/conversations", conversation, key=key).status_code == 201
+    event = api.happen("custom.a", key=key, contact_id="ana", payload={"who": "Ana Lee", "mail": mail})
+    api.decide()
+    return event, str(run)
+
+
+def known_of_ana(api: client.Client, key: str, event: str, run: str) -> list[str]:
+    """All that whoever holds this key reads of these."""
+    messages = api.get("/messages", key=key).json()["results"]
+    read = [f"/messages/{one['id']}/{part}" for one in messages for part in ("output", "history")]
+    paths = (
+        *("/messages", "/tenants/bank/users", "/preferences/logs", "/api/conversations"),
+        *(f"/automations/runs/{run}", f"/automations/runs/{run}/steps", f"/api/automation/events/{event}"),
+    )
+    return [api.get(path, key=key).text for path in (*paths, *read)]
+
+
+def test_a_tenant_deletes_nobody_of_another_one(api: client.Client) -> None:
+    """Whom a tenant deletes goes from what it and the workspace have; another tenant's of that name is untouched."""
+    shop, bank = api.key("admin", tenant="shop"), api.key("admin", tenant="bank")
+    for tenant, key in (("shop", shop), ("bank", bank)):
+        api.put(f"/tenants/{tenant}", {"name": tenant})
+        api.put(f"/users/ana/tenants/{tenant}", {"profile": {"seat": tenant}}, key=key)
+    profile = {"email": "ana@example.com", "given_name": "Ana", "family_name": "Lee"}
+    api.put("/profiles/ana", {"profile": profile}, key=shop)
+    theirs, ours, everybodys = (called_ana(api, key) for key in (bank, shop, ""))
+    waiting = api.happen("custom.a", key=bank, contact_id="ana")
+    before = known_of_ana(api, bank, *theirs)
+    assert api.delete("/profiles/ana", key=shop).status_code == 204
+    api.decide()
+    sweep(api)
+    sweep(api)
+    assert tables.rows(api.store, "erasures") == []
+    assert known_of_ana(api, bank, *theirs) == before
+    assert api.get(f"/api/automation/events/{waiting}", key=bank).json()["error"] is None
+    assert "Lee" not in str(known_of_ana(api, shop, *ours))
+    api.clock.move(2 * 86_400 * 1_000_000)
+    api.decide()
+    told = [[one["status"] for one in steps_of(api, run)] for _, run in (theirs, ours, everybodys)]
+    assert told == [["PROCESSED", "PROCESSED"], ["CANCELED", "CANCELED"], ["CANCELED", "CANCELED"]]
+    assert len(api.mailbox.to("ana@example.com")) == 3 * 2 + 2, "what waited for the bank's came to them"
+    api.put("/profiles/ana", {"profile": profile}, key=bank)
+    assert api.delete("/profiles/ana").status_code == 204
+    api.decide()
+    sweep(api)
+    assert named(api, "Lee") == [], "the workspace means all of them"
+
+
 def test_where_a_campaign_has_come_to_names_nobody(api: client.Client) -> None:
     """A campaign that has walked over somebody who is deleted keeps no word of them."""
     api.put("/profiles/ana-7", {"profile": {"email": "old.mail@example.com"}})

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from heliograph.core import fetches, frames, journey_starts, plans, runs, schedule, step_keys
+from heliograph.core.steps import sending
 
 _UNTOLD = (
     *(plans.RECIPIENTS, plans.NOWHERE_BOUND, plans.GAINED, fetches.FETCHED),
@@ -97,8 +98,32 @@ def wanted(names: Sequence[str]) -> set[runs.Status]:
     return found
 
 
+class Named(NamedTuple):
+    """What a step is called."""
+
+    kind: str
+    ref: str | None
+    is_to_several: bool = False
+    """Whether it writes to several people by itself."""
+
+
+def as_written(steps: Sequence[Mapping[str, Any]]) -> list[Named]:
+    """Steps as they are stored: they were checked when they came in.
+
+    They are not read again: where somebody was deleted, what stands for an address in them is none (engine.md E22).
+    """
+    return [Named(one["action"], one.get("ref"), _is_to_several(one.get("message"))) for one in steps]
+
+
+def _is_to_several(message: object) -> bool:
+    """Whether a step has a message of each of several people; one that asks for a request has that for all of them."""
+    if not isinstance(message, dict) or not isinstance(message.get("to"), list):
+        return False
+    return len(message["to"]) > 1 and sending.is_plain(message)
+
+
 def steps_of(
-    steps: Sequence[frames.Step],
+    steps: Sequence[Named],
     status: int,
     records: Sequence[runs.Record],
     sent: Sequence[Sequence[str]],
@@ -116,9 +141,7 @@ def steps_of(
     return made
 
 
-def _account(
-    visit: int, step: frames.Step, status: int, record: runs.Record, sent: Sequence[str]
-) -> StepAccount:
+def _account(visit: int, step: Named, status: int, record: runs.Record, sent: Sequence[str]) -> StepAccount:
     told = frames.status_of(record)
     if status == runs.Status.CANCELED and told in (frames.WAITING, frames.UNDER_WAY):
         told = "CANCELED"
@@ -156,13 +179,12 @@ def _account(
     )
 
 
-def _message_of(step: frames.Step, found: Sequence[str]) -> str | None:
+def _message_of(step: Named, found: Sequence[str]) -> str | None:
     """The message of a step that wrote to one person, or of the one whose key it had; the first stands for all.
 
     Copies and further channels have messages of their own behind it. A step that names several people has none.
     """
-    is_to_several = len(getattr(step.body, "to", ())) > 1
-    return found[0] if found and not is_to_several else None
+    return found[0] if found and not step.is_to_several else None
 
 
 def _skipped(record: runs.Record, output: Mapping[str, Any], *, skipped: bool) -> str | None:

@@ -131,7 +131,7 @@ def _of_deleted(connection: Any, hot: Any, planned: Sequence[rows.Message]) -> l
     """New messages that were asked for before their recipient was deleted: their requests name others too (E22)."""
     theirs = [one for one in planned if one.kind == _MESSAGE]
     gone = departed.among(connection, hot, _contacts(theirs))
-    return [one for one in theirs if gone.had(one.workspace_id, one.contact_id, one.id)]
+    return [one for one in theirs if gone.had(one, one.contact_id)]
 
 
 def _stand_planned(desk: desks.Desk, standing: Mapping[Key, pacing.Standing]) -> None:

@@ -101,7 +101,7 @@ def _without_deleted(
     keys = {(job.workspace_id, one) for one in named if one is not None}
     gone = departed.among(connection, hot, keys)
     return [
-        user._replace(said=None) if gone.had(job.workspace_id, one, job.id) else user
+        user._replace(said=None) if gone.had(job, one) else user
         for user, one in zip(users, named, strict=True)
     ]
 

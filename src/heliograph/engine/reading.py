@@ -62,7 +62,7 @@ class Reading:
 
     def is_of_deleted(self, event: rows.Event) -> bool:
         """Whether whom an earlier event is about was deleted since."""
-        had = self._departed.had(event.workspace_id, event.contact_id, event.id)
+        had = self._departed.had(event, event.contact_id)
         return had or pseudonyms.is_name(event.contact_id)
 
     def _healthy(self, taken: Sequence[_Input]) -> Sequence[_Input]:

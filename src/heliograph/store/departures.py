@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from heliograph.core import effects, events, ids, messages, pseudonyms, rules, runs
 from heliograph.store import answers, database, identities, requests, schema, statistics
+from heliograph.store.erasure_tables import Whose, means, reached
 
 _MESSAGES, _STARTS, _RUNS = schema.messages.c, schema.starts.c, schema.runs.c
 _encode = msgspec.json.encode
@@ -31,11 +32,22 @@ class Erasure(NamedTuple):
     who: pseudonyms.Pseudonym
     reached: bytes
     until: bytes
+    tenant_id: str | None
+    """The tenant that deleted them, to which what is another tenant's is somebody else's; None = the workspace."""
+
+    @property
+    def whose(self) -> Whose:
+        """Who they are, and who deleted them."""
+        return Whose(self.workspace_id, self.user_id, self.tenant_id)
 
     @property
     def last(self) -> bytes:
         """Nothing beyond this id is theirs: it is of whoever came back."""
         return ids.head(ids.created_at(self.id)) + b"\xff" * 8
+
+    def is_of(self, tenant_id: str | None) -> bool:
+        """Whether a row of this tenant (None: of the workspace) may be theirs."""
+        return means(self.tenant_id, tenant_id)
 
     @property
     def partition(self) -> int:
@@ -46,28 +58,32 @@ class Erasure(NamedTuple):
 def begin(
     store: database.Database,
     connection: sa.Connection,
-    workspace_id: int,
-    user_id: str,
+    whose: Whose,
     profile: Mapping[str, Any],
     now: int,
 ) -> None:
     """Let what is under way for somebody end here, and note that they are to go; their partition is locked."""
+    workspace_id, user_id, tenant_id = whose
     identity = identities.fresh(now)
     who = pseudonyms.of_contact(identity, user_id, profile)
     connection.execute(
         sa.insert(schema.erasures).values(
-            workspace_id=workspace_id, id=identity, user_id=user_id, pseudonym=_encode(who)
+            workspace_id=workspace_id,
+            id=identity,
+            user_id=user_id,
+            pseudonym=_encode(who),
+            tenant_id=tenant_id,
         )
     )
-    partition = rules.partition_of_person(workspace_id, user_id)
-    requests.cancel_of(connection, workspace_id, partition, user_id, now, messages.CONTACT_DELETED)
-    cancel_messages(store, connection, workspace_id, user_id, now)
+    requests.cancel_of(connection, whose, now, messages.CONTACT_DELETED)
+    cancel_messages(store, connection, whose, now)
     # What a delivery has in hand goes on; where it comes back it goes nowhere any more (engine/admission.py).
     connection.execute(
         sa.update(schema.messages)
         .where(
             _MESSAGES.workspace_id == workspace_id,
             _MESSAGES.contact_id == user_id,
+            reached(tenant_id, _MESSAGES.tenant_id),
             sa.or_(
                 _MESSAGES.state.in_(OPEN),
                 # Nothing follows any more what they had (engine/escalating.py).
@@ -76,11 +92,13 @@ def begin(
         )
         .values(contact_id=who.name, address=None)
     )
-    _cancel_runs(connection, workspace_id, user_id)
+    _cancel_runs(connection, whose)
     changes = schema.consent_changes.c
+    # What is said to the workspace has an empty tenant there.
+    said = sa.true() if tenant_id is None else changes.tenant_id.in_(("", tenant_id))
     connection.execute(
         sa.update(schema.consent_changes)
-        .where(changes.workspace_id == workspace_id, changes.user_id == user_id)
+        .where(changes.workspace_id == workspace_id, changes.user_id == user_id, said)
         .values(user_id=who.name)
     )
     sends, members = schema.recent_sends.c, schema.tenant_users.c
@@ -89,16 +107,23 @@ def begin(
     )
     connection.execute(
         sa.update(schema.tenant_users)
-        .where(members.workspace_id == workspace_id, members.user_id == user_id)
+        .where(
+            members.workspace_id == workspace_id,
+            members.user_id == user_id,
+            reached(tenant_id, members.tenant_id),
+        )
         .values(profile=None)
     )
 
 
-def cancel_messages(
-    store: database.Database, connection: sa.Connection, workspace_id: int, user_id: str, now: int
-) -> None:
+def cancel_messages(store: database.Database, connection: sa.Connection, whose: Whose, now: int) -> None:
     """Let what is planned for somebody go out no more, but for what is in hand; who waits for it is told."""
-    theirs = (_MESSAGES.workspace_id == workspace_id, _MESSAGES.contact_id == user_id)
+    workspace_id, user_id, tenant_id = whose
+    theirs = (
+        _MESSAGES.workspace_id == workspace_id,
+        _MESSAGES.contact_id == user_id,
+        reached(tenant_id, _MESSAGES.tenant_id),
+    )
     open_ones = sa.select(_MESSAGES.id).where(*theirs, _MESSAGES.state.in_(OPEN))
     planned = connection.execute(open_ones).scalars().all()
     canceled, told = messages.State.CANCELED, messages.CONTACT_DELETED
@@ -117,8 +142,9 @@ def cancel_messages(
         answers.tell(connection, workspace_id, map(answers.Ended._make, ended), canceled, told)
 
 
-def _cancel_runs(connection: sa.Connection, workspace_id: int, user_id: str) -> None:
+def _cancel_runs(connection: sa.Connection, whose: Whose) -> None:
     """Lay a cancel into the inbox of every run for somebody that is under way: their next turns end them."""
+    workspace_id, user_id, tenant_id = whose
     theirs = sa.select(_STARTS.run_id).join_from(
         schema.starts,
         schema.runs,
@@ -127,6 +153,7 @@ def _cancel_runs(connection: sa.Connection, workspace_id: int, user_id: str) -> 
     theirs = theirs.where(
         _STARTS.workspace_id == workspace_id,
         _STARTS.contact_id == user_id,
+        reached(tenant_id, _STARTS.tenant_id),
         _RUNS.status.in_([int(status) for status in runs.IN_PROGRESS]),
     )
     found = list(connection.execute(theirs).scalars())

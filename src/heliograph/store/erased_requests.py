@@ -17,6 +17,11 @@ from heliograph.store import departures, schema
 
 _REQUESTS, _USERS = schema.requests.c, schema.bulk_users.c
 _AT_ONCE, _LOOKED_AT = 100, 1_000
+_JOBS_TENANT = (
+    sa.select(schema.bulk_jobs.c.tenant_id)
+    .where(schema.bulk_jobs.c.workspace_id == _USERS.workspace_id, schema.bulk_jobs.c.id == _USERS.job_id)
+    .scalar_subquery()
+)
 _CALLED = ("user_id", "recipient")
 _decode, _encode = msgspec.json.decode, msgspec.json.encode
 
@@ -29,11 +34,13 @@ class _Asked(NamedTuple):
     """By what a row is known in its workspace, the id of what was asked first."""
     texts: Sequence[sa.Column[Any]]
     """What of it may name somebody: JSON, or nothing."""
+    tenant: sa.ColumnElement[Any]
+    """Whose it is."""
 
 
 _TABLES = (
-    _Asked(schema.requests, (_REQUESTS.id,), (_REQUESTS.body,)),
-    _Asked(schema.bulk_users, (_USERS.job_id, _USERS.ordinal), (_USERS.given, _USERS.said)),
+    _Asked(schema.requests, (_REQUESTS.id,), (_REQUESTS.body,), _REQUESTS.tenant_id),
+    _Asked(schema.bulk_users, (_USERS.job_id, _USERS.ordinal), (_USERS.given, _USERS.said), _JOBS_TENANT),
 )
 
 Keys = Sequence[Sequence[tuple[Any, ...]]]
@@ -42,17 +49,17 @@ Keys = Sequence[Sequence[tuple[Any, ...]]]
 
 def naming(connection: sa.Connection, cohort: Sequence[departures.Erasure], reached: bytes) -> Keys:
     """The rows from where these have come to up to a place that name any of them."""
-    scrubbers = [pseudonyms.Scrubber(one.who, as_written=True) for one in cohort]
+    scrubbers = [(one, pseudonyms.Scrubber(one.who, as_written=True)) for one in cohort]
     found: list[list[tuple[Any, ...]]] = []
     for asked in _TABLES:
         width, first = len(asked.key), asked.key[0]
-        rows = sa.select(*asked.key, *asked.texts).where(
+        rows = sa.select(*asked.key, asked.tenant, *asked.texts).where(
             asked.table.c.workspace_id == cohort[0].workspace_id, first > cohort[0].reached, first <= reached
         )
         found.append([])
         for row in connection.execute(rows, execution_options={"yield_per": _LOOKED_AT}):
-            texts = pseudonyms.together([_decode(text) for text in row[width:] if text is not None])
-            if any(scrubber.changes(texts) for scrubber in scrubbers):
+            texts = pseudonyms.together([_decode(text) for text in row[width + 1 :] if text is not None])
+            if any(one.is_of(row[width]) and scrubber.changes(texts) for one, scrubber in scrubbers):
                 found[-1].append(tuple(row[:width]))
     return found
 
@@ -64,11 +71,12 @@ def scrub(connection: sa.Connection, cohort: Sequence[departures.Erasure], keys:
         width, mine = len(asked.key), asked.table.c.workspace_id == cohort[0].workspace_id
         for start in range(0, len(chosen), _AT_ONCE):
             these = sa.or_(*(_is(asked, key) for key in chosen[start : start + _AT_ONCE]))
-            for row in connection.execute(sa.select(*asked.key, *asked.texts).where(mine, these)).all():
-                before = [None if text is None else _decode(text) for text in row[width:]]
+            rows = sa.select(*asked.key, asked.tenant, *asked.texts).where(mine, these)
+            for row in connection.execute(rows).all():
+                before = [None if text is None else _decode(text) for text in row[width + 1 :]]
                 after = before
                 for one, scrubber in scrubbers:
-                    if row[0] <= one.last:
+                    if row[0] <= one.last and one.is_of(row[width]):
                         after = scrubber.value(after)
                         _take_addresses(after, {one.user_id, one.who.name})
                 if after != before:

@@ -15,12 +15,14 @@ import sqlalchemy as sa
 
 from heliograph.core import effects, ids, pseudonyms, runs
 from heliograph.store import database, departures, erased_requests, reports, schema
+from heliograph.store.erasure_tables import reached
 
 _ERASURES, _EVENTS, _RUNS = schema.erasures.c, schema.events.c, schema.runs.c
 _MESSAGES, _STARTS, _CLAIMS = schema.messages.c, schema.starts.c, schema.claims.c
 _CONVERSATIONS, _INBOX = schema.conversations.c, schema.inbox.c
 _REQUESTS = schema.requests.c
 _AT_ONCE, _EVENTS_AT_ONCE, _PEOPLE_AT_ONCE = 100, 2_000, 200
+_COLUMNS = ("workspace_id", "id", "user_id", "pseudonym", "reached", "until", "tenant_id")
 _TEXTS = ("error", "start_key")
 _pseudonym = msgspec.json.Decoder(pseudonyms.Pseudonym)
 _decode, _encode = msgspec.json.decode, msgspec.json.encode
@@ -53,7 +55,7 @@ def _cohort(store: database.Database, workspace_id: int, now: int) -> list[depar
     Nobody waits for those who have walked, of whom something is on its way.
     """
     mine, walked = _ERASURES.workspace_id == workspace_id, _ERASURES.reached >= _ERASURES.until
-    columns = [_ERASURES[name] for name in ("workspace_id", "id", "user_id", "pseudonym", "reached", "until")]
+    columns = [_ERASURES[name] for name in _COLUMNS]
     query = sa.select(*columns).where(mine).limit(_PEOPLE_AT_ONCE)
     begun = query.where(_ERASURES.until.is_not(None)).order_by(walked, _ERASURES.id)
     waiting = query.where(_ERASURES.until.is_(None)).order_by(_ERASURES.id)
@@ -68,7 +70,8 @@ def _cohort(store: database.Database, workspace_id: int, now: int) -> list[depar
             found = connection.execute(begun).all()
     return [
         departures.Erasure(
-            row.workspace_id, row.id, row.user_id, _pseudonym.decode(row.pseudonym), row.reached, row.until
+            *(row.workspace_id, row.id, row.user_id, _pseudonym.decode(row.pseudonym)),
+            *(row.reached, row.until, row.tenant_id),
         )
         for row in found
     ]
@@ -79,7 +82,7 @@ def _own_rows(store: database.Database, one: departures.Erasure, now: int) -> in
     scrubber = pseudonyms.Scrubber(one.who)
     with store.writing() as connection:
         store.lock_partitions(connection, (one.partition,))
-        departures.cancel_messages(store, connection, one.workspace_id, one.user_id, now)
+        departures.cancel_messages(store, connection, one.whose, now)
         reports.forget_addresses(connection, one.workspace_id, one.who.words)
         return (
             _messages(connection, one, scrubber)
@@ -100,6 +103,7 @@ def _messages(connection: sa.Connection, one: departures.Erasure, scrubber: pseu
             _MESSAGES.workspace_id == one.workspace_id,
             _MESSAGES.id <= one.last,
             _MESSAGES.state.not_in(departures.OPEN),
+            reached(one.tenant_id, _MESSAGES.tenant_id),
             ~held,
         )
         .limit(_AT_ONCE)
@@ -138,6 +142,7 @@ def _starts(connection: sa.Connection, one: departures.Erasure, scrubber: pseudo
             _STARTS.workspace_id == one.workspace_id,
             _STARTS.contact_id == one.user_id,
             _STARTS.run_id <= one.last,
+            reached(one.tenant_id, _STARTS.tenant_id),
             _RUNS.status.not_in([int(status) for status in runs.IN_PROGRESS]),
         )
         .limit(_AT_ONCE)
@@ -160,6 +165,7 @@ def _conversations(connection: sa.Connection, one: departures.Erasure) -> int:
             _CONVERSATIONS.workspace_id == one.workspace_id,
             _CONVERSATIONS.contact_id == one.user_id,
             _CONVERSATIONS.created_at <= ids.created_at(one.id),
+            reached(one.tenant_id, _CONVERSATIONS.tenant_id),
         )
         .values(contact_id=one.who.name)
     )
@@ -209,13 +215,14 @@ def _events(
     of_whom: dict[str, list[departures.Erasure]] = {}
     for one in cohort:
         of_whom.setdefault(one.user_id, []).append(one)
-    query = sa.select(_EVENTS.id, _EVENTS.contact_id).where(
+    query = sa.select(_EVENTS.id, _EVENTS.contact_id, _EVENTS.tenant_id).where(
         _EVENTS.workspace_id == first.workspace_id, _EVENTS.id > first.reached, _EVENTS.id <= reached
     )
     found: dict[departures.Erasure, list[bytes]] = {}
     for row in connection.execute(query):
         # Who came back and was deleted again is there twice: what came before the first time is the first one's.
-        whose = next((one for one in of_whom.get(row.contact_id, ()) if row.id <= one.last), None)
+        theirs = of_whom.get(row.contact_id, ())
+        whose = next((one for one in theirs if row.id <= one.last and one.is_of(row.tenant_id)), None)
         if whose is not None:
             found.setdefault(whose, []).append(row.id)
     return found
@@ -300,15 +307,19 @@ def _end(store: database.Database, cohort: Sequence[departures.Erasure]) -> None
     """Whoever is named nowhere any more has gone; of whom something is on its way, the next round goes on."""
     for one in cohort:
         with store.writing() as connection:
+            whose = one.tenant_id
             in_hand = (_MESSAGES.contact_id == one.who.name) & _MESSAGES.address.is_(None)
             left = [
                 sa.select(sa.literal(1)).where(
                     key.table.c.workspace_id == one.workspace_id, theirs, key <= one.last
                 )
                 for key, theirs in (
-                    (_MESSAGES.id, _MESSAGES.contact_id == one.user_id),
+                    (
+                        _MESSAGES.id,
+                        (_MESSAGES.contact_id == one.user_id) & reached(whose, _MESSAGES.tenant_id),
+                    ),
                     (_MESSAGES.id, in_hand),
-                    (_STARTS.run_id, _STARTS.contact_id == one.user_id),
+                    (_STARTS.run_id, (_STARTS.contact_id == one.user_id) & reached(whose, _STARTS.tenant_id)),
                 )
             ]
             written = msgspec.json.encode(one.user_id).decode()

@@ -15,7 +15,17 @@ import sqlalchemy as sa
 
 from heliograph import errors
 from heliograph.core import device_tokens, documents, notices, people, pseudonyms, rules, schedule
-from heliograph.store import birthdays, database, definitions, departures, rows, schema, telling, workspaces
+from heliograph.store import (
+    birthdays,
+    database,
+    definitions,
+    departures,
+    erasure_tables,
+    rows,
+    schema,
+    telling,
+    workspaces,
+)
 
 _CONTACTS, _TOKENS = schema.contacts.c, schema.device_tokens.c
 _token = msgspec.json.Decoder(device_tokens.Token)
@@ -174,7 +184,8 @@ def delete_contact(
                 schema.device_tokens.c.workspace_id == workspace_id, schema.device_tokens.c.user_id == user_id
             )
         )
-        departures.begin(store, connection, workspace_id, user_id, stored.profile, now)
+        whose = erasure_tables.Whose(workspace_id, user_id, tenant_id)
+        departures.begin(store, connection, whose, stored.profile, now)
     return True
 
 

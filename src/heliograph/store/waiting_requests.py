@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from heliograph.core import effects, ids, messages, requests, routing_trees
-from heliograph.store import message_rows, request_rows, rows, schema
+from heliograph.core import effects, ids, messages, requests, routing_trees, rules
+from heliograph.store import erasure_tables, message_rows, request_rows, rows, schema
 
 _REQUESTS, _TIMERS, _ARCHIVES = schema.requests.c, schema.timers.c, schema.archives.c
 _FIELDS = tuple(_REQUESTS[name] for name in request_rows.Request._fields)
@@ -93,8 +93,10 @@ def recipients(
     return {row.id: _told(requests.stored(row.body)) for row in found}
 
 
-def of_person(connection: sa.Connection, workspace_id: int, partition: int, user_id: str) -> list[bytes]:
-    """The ids of the requests that wait to write to somebody alone; `partition` is theirs."""
+def of_person(connection: sa.Connection, whose: erasure_tables.Whose) -> list[bytes]:
+    """The ids of the requests that wait to write to somebody alone."""
+    workspace_id, user_id, tenant_id = whose
+    partition = rules.partition_of_person(workspace_id, user_id)
     written = msgspec.json.encode(user_id).decode()
     query = (
         sa.select(_REQUESTS.id, _REQUESTS.body)
@@ -104,6 +106,7 @@ def of_person(connection: sa.Connection, workspace_id: int, partition: int, user
             (_REQUESTS.workspace_id == _TIMERS.workspace_id) & (_REQUESTS.id == _TIMERS.id),
         )
         .where(IS_REQUEST, _TIMERS.workspace_id == workspace_id, _TIMERS.partition == partition)
+        .where(erasure_tables.reached(tenant_id, _REQUESTS.tenant_id))
         .where(sa.cast(_REQUESTS.body, sa.Text).contains(written, autoescape=True))
     )
     found = [(row.id, requests.stored(row.body)) for row in connection.execute(query)]

@@ -247,7 +247,7 @@ def read_send(reader: frames.Reader) -> Send | SendMessage | request_steps.SendR
                 reader.fault(name, "stands in `message` in this form of the step")
         given = reader.raw("message")
         is_read_later = isinstance(given, str) and fields.is_dynamic(given)
-        if is_read_later or (isinstance(given, dict) and not _is_plain(given)):
+        if is_read_later or (isinstance(given, dict) and not is_plain(given)):
             return request_steps.read(reader, given)._replace(once=step_keys.read(reader))
         return _read_message(reader)._replace(once=step_keys.read(reader))
     found = {name: reader.named(name) for name in ("recipient", "template", "brand")}
@@ -257,7 +257,7 @@ def read_send(reader: frames.Reader) -> Send | SendMessage | request_steps.SendR
     return Send(reader.path, given, step_keys.read(reader))
 
 
-def _is_plain(message: Mapping[str, Any]) -> bool:
+def is_plain(message: Mapping[str, Any]) -> bool:
     """Whether a message is for people, at once, and says no more than a run can see to alone."""
     to = message.get("to")
     listed = to if isinstance(to, list) else [to]

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import LiteralString
 
 from heliograph.core import ids
-from heliograph.store import packing
+from heliograph.store import erasure_tables, packing
 from heliograph.store.hot_postgres.connection import Connection, fetch
 from heliograph.store.packing import Integers, Texts
 
@@ -19,8 +19,8 @@ _SUPPRESSIONS: LiteralString = (
     " CROSS JOIN LATERAL (SELECT * FROM suppressions WHERE workspace_id = w.a AND address = w.b OFFSET 0) s"
 )
 _ERASURES: LiteralString = (
-    "SELECT e.workspace_id, e.user_id, e.id FROM unnest(%s::int4[], %s::text[]) w(a, b)"
-    " CROSS JOIN LATERAL (SELECT * FROM erasures WHERE workspace_id = w.a AND user_id = w.b OFFSET 0) e ORDER BY e.id"
+    "SELECT e.workspace_id, e.user_id, e.tenant_id, e.id FROM unnest(%s::int4[], %s::text[]) w(a, b)"
+    " CROSS JOIN LATERAL (SELECT * FROM erasures WHERE workspace_id = w.a AND user_id = w.b OFFSET 0) e"
 )
 
 
@@ -40,7 +40,7 @@ def read_suppressions(
     return [(row[0], row[1], row[2]) for row in found]
 
 
-def read_erasures(connection: Connection, keys: Collection[tuple[int, str]]) -> dict[tuple[int, str], int]:
-    """When (µs) those of these, by (workspace, user_id), were last deleted who are being taken out of history."""
+def read_erasures(connection: Connection, keys: Collection[tuple[int, str]]) -> list[erasure_tables.Deleted]:
+    """Those of these, by (workspace, user_id), who were deleted and are being taken out of history."""
     found = fetch(connection, _ERASURES, packing.columns((Integers, Texts), sorted(keys)))
-    return {(row[0], row[1]): ids.created_at(row[2]) for row in found}
+    return [erasure_tables.Deleted(row[0], row[1], row[2], ids.created_at(row[3])) for row in found]

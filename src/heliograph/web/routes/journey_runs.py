@@ -123,9 +123,7 @@ def list_run_steps(request: Call) -> Response[Steps]:
         [ids.text(one) for one in askings.known_by(found.start, found.run.id, visit, record)]
         for visit, record in enumerate(records)
     ]
-    plan = _plan(request, found)
-    steps = [step for step in plan.steps if isinstance(step, frames.Step)]
-    told = journey_accounts.steps_of(steps, found.run.status, records, sent)
+    told = journey_accounts.steps_of(_steps(request, found), found.run.status, records, sent)
     if found.run.status == runs.Status.WAITING:
         _tell_of_batch(request, told[len(records) - 1 :])
     return Response(Steps(told), headers=ignored_header(ignored))
@@ -144,14 +142,17 @@ def _tell_of_batch(request: Call, last: Sequence[journey_accounts.StepAccount]) 
         told |= {"size": batch.size, "releases_at": schedule.write_instant(batches.due_at(batch))}
 
 
-def _plan(request: Call, found: journey_runs.Stored) -> plans.Plan:
-    evaluator = request.services.evaluator
+def _steps(request: Call, found: journey_runs.Stored) -> list[journey_accounts.Named]:
+    if found.body.request is not None:
+        plan = journey_starts.own_plan(found.body, request.services.evaluator)
+        steps = [step for step in plan.steps if isinstance(step, frames.Step)]
+        return [journey_accounts.Named(step.kind, step.ref) for step in steps]
     if found.run.automation_id == journey_starts.OWN:
-        return journey_starts.own_plan(found.body, evaluator)
+        return journey_accounts.as_written(found.body.steps or [])
     with request.services.database.reading() as connection:
         stored = definitions.version_of(connection, found.run.automation_id, found.run.version)
     assert stored is not None
-    return journeys.read_steps(_definition.decode(stored).steps, evaluator)
+    return journey_accounts.as_written(_definition.decode(stored).steps)
 
 
 @post(f"{_RUN}/cancel", status_code=200, opt={"tag": TAG})
