@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from heliograph import testing
 from heliograph.core import ids, messages
 from heliograph.engine import pruning
-from heliograph.store import places, retention, rows, schema, uncertain
+from heliograph.store import delivery_proof, places, retention, rows, schema, uncertain
 from tests import tables
 from tests.cli.test_verifying_requests import send
 from tests.engine import acts
@@ -345,6 +345,33 @@ def test_a_request_that_waits_stays(keeping: testing.World) -> None:
     keeping.run_until_idle()
     (message,) = tables.rows(keeping.app.store, "messages")
     assert message["state"] == messages.State.HELD
+
+
+def test_a_mailing_goes_after_its_messages(keeping: testing.World) -> None:
+    """What a send to many was walked by goes when nothing is left of it; a campaign's stays, as does a young one's."""
+    keeping.subscribe("news", "ana")
+    keeping.template("hello", text="Hello")
+    to_many = {"action": "send-list", "list": "news", "template": "hello"}
+    keeping.calls.answer = testing.answering({"data": {}})
+    source = {"webhook": {"url": "https://crm.example/x"}, "merge_strategy": "overwrite"}
+    keeping.campaign(group=keeping.communication_group(subject="Hello", text_body="Hello"))
+    keeping.invoke(None, {**to_many, "data_source": source})
+    keeping.invoke(None, to_many, {"action": "delay", "duration": "15 days"})
+    send(keeping, {"list_id": "news"})
+    keeping.run_until_idle()
+    assert len(keeping.mailbox.received) == 4
+    left = []
+    for days in (9, 2, 20):
+        keeping.pass_time(days=days)
+        send(keeping, {"list_id": "news"})
+        keeping.run_until_idle()
+        broom = keeping.app.housekeeping()
+        asyncio.run(broom.prune())
+        asyncio.run(broom.prune())
+        left.append([len(tables.rows(keeping.app.store, name)) for name in ("fanouts", "cursors")])
+    assert left == [[5, 5 * 64], [4, 4 * 64], [2, 2 * 64]]
+    store, before = keeping.app.store, keeping.clock.now() - 10 * DAY
+    assert delivery_proof.prove(store, keeping.workspace_id, lambda _: None, before).faults == []
 
 
 def test_a_message_that_may_go_on_stays(database_url: str) -> None:

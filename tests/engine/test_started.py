@@ -12,7 +12,7 @@ from heliograph import testing
 from heliograph.core import effects, ids, plans, runs
 from heliograph.core import messages as ledger
 from heliograph.engine import budgets, desk, mailing, match, run, started
-from heliograph.store import held, migrations, people, rows, schema
+from heliograph.store import fanout_rows, held, migrations, people, rows, schema
 from tests import tables
 from tests.engine import acts
 
@@ -297,7 +297,7 @@ def test_what_a_called_off_send_list_has_started_takes_no_step(world: testing.Wo
     identity = mailing.identity_of(sending["id"], 0, ids.head(record.started_at))
     stage.steps = [Wait(5), Send("bob")]
     for number in range(4):
-        start(world, contact=f"c{number}", token=mailing.token_of(identity))
+        start(world, contact=f"c{number}", token=fanout_rows.token_of(identity))
     world.run_until_idle()
     world.clock.at += 6 * MINUTE
     with world._session.transaction() as connection:

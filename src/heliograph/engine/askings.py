@@ -12,7 +12,7 @@ import msgspec
 from heliograph.core import effects, ids, plans, rules, runs
 from heliograph.engine import batch_words, looking, mailing, run
 from heliograph.engine import desk as desks
-from heliograph.store import rows
+from heliograph.store import fanout_rows, rows
 
 
 def origin_of(start: rows.Start, depth: int = 0) -> looking.Origin:
@@ -28,7 +28,7 @@ def stop_messages(
         if record.status == plans.Status.PENDING:
             identity = mailing_id(row.id, visit, record)
             if identity is not None:
-                desk.cancel_by_token(row.workspace_id, None, mailing.token_of(identity))
+                desk.cancel_by_token(row.workspace_id, None, fanout_rows.token_of(identity))
             request_id = request_id_of(start, row.id, visit, record)
             if request_id is not None and plans.MADE not in record.output:
                 recall(desk, start.workspace_id, request_id)

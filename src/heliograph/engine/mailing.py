@@ -43,11 +43,6 @@ def identity_of(run_id: bytes, visit: int, head: bytes) -> bytes:
     return ids.of_effect(run_id, visit, 0, head, ids.partition_of(run_id))
 
 
-def token_of(identity: bytes) -> str:
-    """The token of the runs that a mailing starts: no token of a journey begins like this."""
-    return f"\x1fmailing:{ids.text(identity)}"
-
-
 def begin(
     desk: desks.Desk,
     start: rows.Start,
@@ -322,7 +317,7 @@ def _launch(
         0,
         f"{ids.text(course.automation_id)}:{person.user_id}",
         person.user_id,
-        token_of(course.automation_id),
+        fanout_rows.token_of(course.automation_id),
         msgspec.to_builtins(held),
     )
     identity = ids.of_job(cursor.id, ordinal, person.user_id, "run", desk.head)

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from heliograph.core import delivery_checks, effects, ids, journeys, routes, runs
 from heliograph.core.delivery_checks import Asked
 from heliograph.core.messages import State
-from heliograph.store import database, definitions, rows, schema, waiting_requests
+from heliograph.store import database, definitions, fanout_rows, rows, schema, waiting_requests
 
 _MESSAGES, _RUNS, _FANOUTS = schema.messages.c, schema.runs.c, schema.fanouts.c
 _CURSORS, _STARTS, _TIMERS = schema.cursors.c, schema.starts.c, schema.timers.c
@@ -218,7 +218,7 @@ class Walk:
             .group_by(_MESSAGES.visit, _MESSAGES.partition)
         )
         found = {(row[0], row[1]): row[2] for row in self._read(query)}
-        token = f"\x1fmailing:{ids.text(automation_id)}"
+        token = fanout_rows.token_of(automation_id)
         started = (
             sa.select(_STARTS.partition, sa.func.count())
             .where(_STARTS.workspace_id == self._workspace_id, _STARTS.token == token)

@@ -7,6 +7,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from heliograph.core import ids
+
+
+def token_of(identity: bytes) -> str:
+    """The token of the runs that a mailing starts: no token of a journey begins like this."""
+    return f"\x1fmailing:{ids.text(identity)}"
+
 
 class Campaign(NamedTuple):
     """A row of `campaigns`: how a campaign stands."""

@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 import sqlalchemy as sa
 
 from heliograph.core import bulk, events, ids, messages, plans, routes, runs
-from heliograph.store import database, places, schema, waiting_requests
+from heliograph.store import database, old_mailings, places, schema, waiting_requests
 
 _EVENTS = schema.events.c
 _DECISIONS = schema.decisions.c
@@ -38,8 +38,8 @@ _LOCK = 0x68656C696F68
 
 START = bytes(16)
 """Before every id."""
-Kind = Literal["events", "runs", "messages", "requests", "jobs"]
-KINDS: tuple[Kind, ...] = ("events", "runs", "messages", "requests", "jobs")
+Kind = Literal["events", "runs", "messages", "requests", "jobs", "mailings"]
+KINDS: tuple[Kind, ...] = ("events", "runs", "messages", "requests", "jobs", "mailings")
 """What is walked along, in this order: events with all that came of them, then what hangs on no event."""
 
 
@@ -61,6 +61,7 @@ class _Going(NamedTuple):
     runs: Sequence[bytes] = ()
     messages: Sequence[bytes] = ()
     requests: Sequence[bytes] = ()
+    mailings: Sequence[bytes] = ()
 
 
 def workspaces(store: database.Database) -> list[int]:
@@ -82,8 +83,11 @@ def forget(
             looked_at, going = _old_runs(connection, workspace_id, after, before, at_most)
         elif kind == "messages":
             looked_at, going = _old_messages(connection, workspace_id, after, before, at_most)
-        else:
+        elif kind == "requests":
             looked_at, going = _old_requests(connection, workspace_id, after, before, at_most)
+        else:
+            looked_at, old = old_mailings.found(connection, workspace_id, after, before, at_most)
+            going = _Going(mailings=old)
     reached = looked_at[-1] if looked_at else after
     if not any(going):
         return Bite(0, reached, len(looked_at) == at_most)
@@ -304,6 +308,8 @@ def _forget(store: database.Database, workspace_id: int, going: _Going, before: 
         _delete(connection, workspace_id, schema.message_references.c.message_id, sent)
         asked = _delete(connection, workspace_id, _REQUESTS.id, going.requests)
         _delete(connection, workspace_id, schema.archives.c.request_id, [*sent, *asked])
+        walked = _delete(connection, workspace_id, schema.fanouts.c.id, going.mailings)
+        _delete(connection, workspace_id, schema.cursors.c.id, old_mailings.cursors(walked))
         return len(gone) + len(ran) + len(sent) + len(asked)
 
 
