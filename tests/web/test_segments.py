@@ -211,6 +211,10 @@ def test_a_business_sees_its_own_segments(api: client.Client) -> None:
     assert data(api.get(path, headers=as_shop))["business_id"] == "shop"
     assert api.get(path, headers={"reach-tenant-id": "club"}).status_code == 404
     assert api.get("/api/segments", key=club, headers=as_shop).status_code == 404
+    for nobody in ("", "x" * 256):
+        said = {"name": "Nobody's", "conditions": [condition("plan", "exists")]}
+        answer = api.post("/api/segments", said, headers={"reach-tenant-id": nobody})
+        assert (answer.status_code, *client.faults(answer)) == (400, "reach-tenant-id")
 
 
 def test_segments_are_listed_in_pages(lone_api: client.Client) -> None:

@@ -129,6 +129,26 @@ def test_a_tenants_journey_is_started_by_nobody_elses_events(api: Client) -> Non
     assert answer.text.count("there is no published journey") == 2
 
 
+def test_a_rule_is_warned_of_a_journey_that_its_tenant_does_not_have(lone_api: Client) -> None:
+    """Saving a rule tells of another tenant's journey what it tells of one that there is not: the action would fail."""
+    shop, bank = keys_of(lone_api)
+    define(lone_api, "secret", shop, alias="hidden")
+    define(lone_api, "public")
+    actions = [
+        {"type": "invoke_automation", "template": name} for name in ("secret", "hidden", "none", "public")
+    ]
+    told = {}
+    for key in (bank, shop, ""):
+        made = lone_api.make_rule(key=key, trigger_type="custom.a", conditions=[], actions=actions)
+        told[key] = [one["path"] for one in made["warnings"] if "journey" in one["message"]]
+    missing = "actions[2].template"
+    assert told == {
+        bank: ["actions[0].template", "actions[1].template", missing],
+        shop: [missing],
+        "": [missing],
+    }
+
+
 def test_a_journey_that_was_somebody_elses_is_not_taken_over(api: Client) -> None:
     """The id of a journey that a tenant, or the workspace, has deleted is not another tenant's: it has versions."""
     shop, bank = keys_of(api)

@@ -18,7 +18,7 @@ def known(
     published = [
         one.definition
         for one in journeys.listed(connection, workspace_id, None)
-        if one.definition.status == "published"
+        if one.definition.status == "published" and (tenant_id is None or one.tenant_id in (None, tenant_id))
     ]
     return rule_warnings.References(
         templates.names(connection, workspace_id),

@@ -13,6 +13,7 @@ from typing import Annotated, Literal, NamedTuple, TypeVar
 import msgspec
 
 from heliograph import errors
+from heliograph.core import people
 from heliograph.web import idempotency, paging
 from heliograph.web.calls import Call
 
@@ -85,9 +86,14 @@ def page(
 
 
 def tenant_of(request: Call) -> str | None:
-    """The business that a request speaks for; None: the whole workspace."""
+    """The business that a request speaks for; None: the whole workspace. Raises NotFound, and InvalidQuery."""
     named = request.headers.get(idempotency.TENANT_HEADER)
     bound = request.principal.tenant_id
+    # Who forgets to fill it in must not make what is nobody's.
+    if named is not None and not 1 <= len(named) <= people.MAX_ID:
+        raise errors.InvalidQuery(
+            faults=[errors.Fault(idempotency.TENANT_HEADER, f"is a text of 1 to {people.MAX_ID} characters")]
+        )
     if named is not None and bound not in (None, named):
         raise errors.NotFound(f"there is no business {named!r}")
     return named if bound is None else bound
