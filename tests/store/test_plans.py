@@ -89,7 +89,7 @@ def events_ended(store: database.Database, connection: sa.Connection) -> None:
 
 def tenant_deleted(store: database.Database, connection: sa.Connection) -> None:
     """With what it knows of its users."""
-    tenants.delete(connection, 1, "acme")
+    tenants.delete(connection, 1, None, "acme")
 
 
 QUESTIONS: dict[Asked, str] = {

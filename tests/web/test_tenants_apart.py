@@ -179,6 +179,16 @@ def test_a_name_that_is_taken_tells_a_tenant_of_no_journey_but_its_own(lone_api:
     ]
 
 
+def test_a_tenant_is_not_told_who_stands_below_it(lone_api: Client) -> None:
+    """A tenant that others stand below is not deleted, and its own key does not learn their names."""
+    bank = lone_api.key("admin", tenant="bank")
+    for name, parent in (("bank", None), ("branch", "bank")):
+        assert lone_api.put(f"/tenants/{name}", {"name": name, "parent_tenant_id": parent}).status_code == 200
+    told = [lone_api.delete("/tenants/bank", key=key).json()["message"] for key in (bank, "")]
+    below = "stands below it: move or delete that first"
+    assert told == [f"another tenant {below}", f"the tenant 'branch' {below}"]
+
+
 def test_a_tenants_run_puts_nobody_elses_people_on_a_list(api: Client) -> None:
     """`subscribe` in a tenant's run takes its own people and whoever has no profile; others are not there."""
     shop, bank = keys_of(api)

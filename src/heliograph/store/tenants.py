@@ -162,15 +162,19 @@ def listed(
     return [Tenant(row.id, _definition.decode(row.definition)) for row in connection.execute(query)]
 
 
-def delete(connection: sa.Connection, workspace_id: int, identity: str) -> None:
-    """Delete a tenant, and with it what it knows of its users. Raises Conflict where others stand below it."""
+def delete(connection: sa.Connection, workspace_id: int, bound: str | None, identity: str) -> None:
+    """Delete a tenant, and with it what it knows of its users. Raises Conflict where others stand below it.
+
+    Who is `bound` to a tenant does not see them, and is not told their names.
+    """
     _lock(connection, workspace_id)
     below = sa.select(_TENANTS.id).where(
         _TENANTS.workspace_id == workspace_id, _TENANTS.parent_tenant_id == identity
     )
     child = connection.execute(below.limit(1)).scalar_one_or_none()
     if child is not None:
-        raise errors.Conflict(f"the tenant {child!r} stands below it: move or delete that first")
+        which = f"the tenant {child!r}" if bound is None else "another tenant"
+        raise errors.Conflict(f"{which} stands below it: move or delete that first")
     connection.execute(
         sa.delete(schema.tenant_users).where(
             _USERS.workspace_id == workspace_id, _USERS.tenant_id == identity

@@ -187,8 +187,8 @@ def _refuse_move(connection: Connection, workspace_id: int, identity: str, paren
 def delete_tenant(request: Call) -> None:
     """Delete a tenant, and what it knows of its users; none may stand below it."""
     with request.services.database.writing() as connection:
-        found = _there(request, connection)
-        store.delete(connection, request.principal.workspace_id, found.id)
+        found, who = _there(request, connection), request.principal
+        store.delete(connection, who.workspace_id, who.tenant_id, found.id)
 
 
 @get(f"{_TENANT}/users", opt={"tag": TAG, "query": PageQuery})
