@@ -137,14 +137,20 @@ def test_rows_are_found_by_the_index_that_is_there_for_them(
 
 
 def test_what_people_counted_themselves_is_replaced_by_a_migration(store: database.Database) -> None:
-    """The planner's figures depend on the schema alone: written again, they are the same."""
-    with store.writing() as connection:
-        read = sa.text("SELECT * FROM sqlite_stat1 ORDER BY tbl, idx")
+    """The planner's figures depend on the schema alone: written again, they are the same, and the only ones."""
+    read = sa.text("SELECT * FROM sqlite_stat1 ORDER BY tbl, idx")
+    samples_taken = sa.text("SELECT count(*) FROM sqlite_master WHERE name = 'sqlite_stat4'")
+    with store.reading() as connection:
         told = connection.execute(read).all()
-        connection.exec_driver_sql("ANALYZE")
+    newest = apsw.Connection(str(store.path))
+    newest.execute("ANALYZE")
+    newest.close()
+    with store.writing() as connection:
         assert connection.execute(read).all() != told
+        assert connection.execute(samples_taken).scalar() == 1
         planner.tell(connection)
         assert connection.execute(read).all() == told
+        assert connection.execute(samples_taken).scalar() == 0
 
 
 def test_every_index_has_its_figures(store: database.Database) -> None:

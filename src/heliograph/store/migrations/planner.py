@@ -63,6 +63,8 @@ def tell(connection: sa.Connection) -> None:
     # Without it there is no table to write to; alone, it looks at no rows.
     connection.exec_driver_sql("ANALYZE sqlite_schema")
     connection.exec_driver_sql("DELETE FROM sqlite_stat1")
+    # Samples of the rows, which a build of SQLite may take when people analyze the file, and which go before figures.
+    connection.exec_driver_sql("DROP TABLE IF EXISTS sqlite_stat4")
     figures = [
         (table, table if name == own else name, text)
         for table, own in connection.exec_driver_sql(_TABLES).all()
