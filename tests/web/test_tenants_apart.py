@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from heliograph.store import listings, record_lists
+from tests.web.campaigning import condition, segment
 from tests.web.client import Client
 
 HOUR = {"action": "delay", "duration": "1 hour"}
@@ -177,6 +178,35 @@ def test_a_name_that_is_taken_tells_a_tenant_of_no_journey_but_its_own(lone_api:
         "'cart' names a journey already: choose another one",
         *["'cart' names the journey 'secret' already: choose another one"] * 2,
     ]
+
+
+def test_what_uses_a_tenants_segment_is_named_to_whoever_sees_it(lone_api: Client) -> None:
+    """A segment that a campaign of the workspace uses is not switched off, and its tenant is not told which one."""
+    shop, _ = keys_of(lone_api)
+    made = segment(lone_api, condition("plan", "exists"), key=shop)
+    waits: dict[str, Any] = {"include_segments": [made], "scheduled_at": "2027-01-01T00:00:00Z"}
+    lone_api.world.campaign(
+        group=lone_api.world.communication_group(subject="s", text_body="t"), name="Secret", **waits
+    )
+    told = [
+        lone_api.patch(f"/api/segments/{made}", {"status": "deactivated"}, key=key).json()["message"]
+        for key in (shop, "")
+    ]
+    assert told == [
+        f"it is used by {who}: call these off, or let them run first" for who in ("the workspace", "'Secret'")
+    ]
+
+
+@pytest.mark.parametrize("path", ["/api/contacts", "/api/conversations"])
+def test_an_id_that_is_taken_is_told_as_such(lone_api: Client, path: str) -> None:
+    """Who cannot see what has an id is told to choose another one, and not to change that."""
+    shop, bank = keys_of(lone_api)
+    assert lone_api.post(path, {"id": "one"}, key=shop).status_code == 201
+    answers = [lone_api.post(path, {"id": "one"}, key=key) for key in (bank, shop, "")]
+    assert [one.status_code for one in answers] == [409] * 3
+    told = [one.json()["error"]["message"] for one in answers]
+    assert told[0] == "the id 'one' is taken: choose another one"
+    assert all(one.endswith("change it with PATCH") for one in told[1:])
 
 
 def test_a_tenant_is_not_told_who_stands_below_it(lone_api: Client) -> None:

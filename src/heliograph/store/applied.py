@@ -37,7 +37,7 @@ def put_segment(
     if documents.is_same(before.definition, definition):
         return before, before
     if definition.status == "deactivated" and before.definition.status == "active":
-        stored_campaigns.refuse_used(connection, workspace_id, identity)
+        stored_campaigns.refuse_used(connection, workspace_id, None, identity)
     return before, stored_segments.change(connection, before, definition, now)
 
 

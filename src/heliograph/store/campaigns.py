@@ -229,17 +229,24 @@ def listed(
     return [one for one in found if search is None or search.casefold() in one.definition.name.casefold()]
 
 
-def refuse_used(connection: sa.Connection, workspace_id: int, segment_id: bytes) -> None:
-    """Raises errors.Conflict where an active or scheduled campaign refers to a segment."""
+def refuse_used(
+    connection: sa.Connection, workspace_id: int, tenant_id: str | None, segment_id: bytes
+) -> None:
+    """Raises errors.Conflict where an active or scheduled campaign refers to a segment.
+
+    A tenant is told the names of its own; what else uses its segment is the workspace's.
+    """
     text = ids.text(segment_id)
     names = [
-        repr(one.definition.name)
+        repr(one.definition.name) if tenant_id in (None, one.tenant_id) else "the workspace"
         for state in (State.ACTIVE, State.SCHEDULED)
         for one in listed(connection, workspace_id, None, state)
         if text in (*one.definition.include_segments, *one.definition.exclude_segments)
     ]
     if names:
-        raise errors.Conflict(f"it is used by {', '.join(names)}: call these off, or let them run first")
+        raise errors.Conflict(
+            f"it is used by {', '.join(dict.fromkeys(names))}: call these off, or let them run first"
+        )
 
 
 def _visible(workspace_id: int, tenant_id: str | None) -> sa.Select[Any]:

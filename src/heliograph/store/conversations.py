@@ -83,7 +83,10 @@ def create(
     """A new conversation. `given` was cleaned. Raises errors.Conflict, and InvalidInput for who is not known."""
     with store.writing() as connection:
         partition = _lock(store, connection, workspace_id, identity)
-        if _find(connection, workspace_id, identity) is not None:
+        stored = _find(connection, workspace_id, identity)
+        if stored is not None and tenant_id not in (None, stored.tenant_id):
+            raise errors.Conflict(f"the id {identity!r} is taken: choose another one")
+        if stored is not None:
             raise errors.Conflict(f"the conversation {identity!r} is there already: change it with PATCH")
         fields = {**conversations.FRESH, **given}
         _check_assigned(connection, workspace_id, tenant_id, given)

@@ -85,7 +85,10 @@ def create_contact(
 ) -> Contact:
     """A new contact, of this tenant; `profile` was cleaned. Raises errors.Conflict where there is one."""
     with store.writing() as connection:
-        if _locked(store, connection, workspace_id, user_id) is not None:
+        stored = _locked(store, connection, workspace_id, user_id)
+        if stored is not None and tenant_id not in (None, stored.tenant_id):
+            raise errors.Conflict(f"the id {user_id!r} is taken: choose another one")
+        if stored is not None:
             raise errors.Conflict(f"the contact {user_id!r} is there already: change it with PATCH")
         return _write(connection, _Owned(workspace_id, tenant_id, user_id), None, profile, tags, now)
 

@@ -196,7 +196,7 @@ def change_segment(request: Call) -> SegmentAnswer:
         region = services.settings.default_region or None
         changed = segments.change(before.definition, given, region, exposed)
         if changed.status == "deactivated" and before.definition.status == "active":
-            stored_campaigns.refuse_used(connection, workspace, identity)
+            stored_campaigns.refuse_used(connection, workspace, tenant, identity)
         made = stored.change(connection, before, changed, services.now())
     return SegmentAnswer(True, "the segment was changed", _fields(made))
 
