@@ -2,9 +2,12 @@
 
 import asyncio
 import os
+import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
+import uvloop
 
 from heliograph.cli import stopping
 
@@ -44,3 +47,46 @@ def test_what_comes_to_its_end_is_not_ended(monkeypatch: pytest.MonkeyPatch) -> 
         stopping.run(work, follow=False, bound=bound)
     bound.join()
     assert not bound.is_alive()
+
+
+@pytest.fixture
+def signals() -> Iterator[None]:
+    """What this process hears, which is afterwards as it was."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("signals")
+@pytest.mark.parametrize("moment", ["before its loop", "in its loop", "as its loop takes over"])
+def test_a_signal_at_the_start_is_heard_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], moment: str
+) -> None:
+    """Whenever the first signal comes, it is the first one: the process comes to its end, and is not cut short."""
+    codes: list[int] = []
+
+    def loop_that_is_told() -> asyncio.AbstractEventLoop:
+        loop = new_event_loop()
+        loop.call_soon(signal.raise_signal, signal.SIGTERM)
+        return loop
+
+    def heard_when_told() -> list[signal.Signals]:
+        signal.raise_signal(signal.SIGTERM)
+        return heard()
+
+    async def work(stop: asyncio.Event) -> None:
+        await stop.wait()
+
+    new_event_loop, heard = uvloop.new_event_loop, stopping._heard
+    monkeypatch.setattr(os, "_exit", codes.append)
+    early = stopping.Early()
+    if moment == "before its loop":
+        signal.raise_signal(signal.SIGTERM)
+    elif moment == "in its loop":
+        monkeypatch.setattr(uvloop, "new_event_loop", loop_that_is_told)
+    else:
+        monkeypatch.setattr(stopping, "_heard", heard_when_told)
+    with stopping.bounded(3_600.0) as bound:
+        stopping.run(work, follow=False, bound=bound, early=early)
+    assert (codes, capsys.readouterr().out.count("stopping: ")) == ([], 1)

@@ -97,11 +97,12 @@ async def _until_told(
         stop.set()
         terminal.say("stopping: what is under way comes to its end (again: at once)")
 
-    for number in _heard():
-        asyncio.get_running_loop().add_signal_handler(number, hear, number)
+    # The loop is told of every signal since it runs: had it handlers too, it would hear the one of `early` once more.
     if early is not None and early.is_told:
         hear()
         return
+    for number in _heard():
+        asyncio.get_running_loop().add_signal_handler(number, hear, number)
     if follow:
         _follow_stdin(stop)
     watching = asyncio.create_task(_watch(stop, bound))
