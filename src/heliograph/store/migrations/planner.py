@@ -6,6 +6,9 @@ finds rows in the same way, in a database of any size. PostgreSQL counts for its
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
+
 import sqlalchemy as sa
 
 _MANY, _WAITING, _FEW = 1_000_000, 10_000, 1_000
@@ -58,6 +61,15 @@ _VALUES = {
 _FOUND = 100
 
 
+# A table without a rowid is its primary key's index, and that index goes by the table's name.
+_COLUMNS = """
+    SELECT t.name, iif(i.origin = 'pk' AND upper(t.sql) LIKE '%WITHOUT ROWID%', t.name, i.name), i."unique", c.name
+    FROM sqlite_master t, pragma_index_list(t.name) i, pragma_index_info(i.name) c
+    WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY t.name, i.name, c.seqno
+"""
+"""The columns of every index, in their order: table, index, whether it is unique, column."""
+
+
 def tell(connection: sa.Connection) -> None:
     """Write the figures for every index there is, in place of those that are there."""
     # Without it there is no table to write to; alone, it looks at no rows.
@@ -65,31 +77,17 @@ def tell(connection: sa.Connection) -> None:
     connection.exec_driver_sql("DELETE FROM sqlite_stat1")
     # Samples of the rows, which a build of SQLite may take when people analyze the file, and which go before figures.
     connection.exec_driver_sql("DROP TABLE IF EXISTS sqlite_stat4")
+    listed = connection.exec_driver_sql(_COLUMNS).all()
     figures = [
-        (table, table if name == own else name, text)
-        for table, own in connection.exec_driver_sql(_TABLES).all()
-        for name, text in _indexes(connection, table)
+        (table, index, _figures(table, [row[3] for row in columns], is_unique=unique))
+        for (table, index, unique), columns in itertools.groupby(listed, key=lambda row: tuple(row[:3]))
     ]
     connection.exec_driver_sql("INSERT INTO sqlite_stat1 VALUES (?, ?, ?)", figures)
 
 
-# A table without a rowid is its primary key's index, and that index goes by the table's name.
-_TABLES = (
-    "SELECT t.name, (SELECT i.name FROM pragma_index_list(t.name) i"
-    " WHERE i.origin = 'pk' AND upper(t.sql) LIKE '%WITHOUT ROWID%')"
-    " FROM sqlite_master t WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite!_%' ESCAPE '!'"
-)
-
-
-def _indexes(connection: sa.Connection, table: str) -> list[tuple[str, str]]:
-    """Each index of a table, with how many rows there are and how many the first so many columns find."""
-    listed = connection.exec_driver_sql(f"SELECT name, \"unique\" FROM pragma_index_list('{table}')").all()
-    return [(name, _figures(connection, table, name, is_unique=unique)) for name, unique in listed]
-
-
-def _figures(connection: sa.Connection, table: str, index: str, *, is_unique: bool) -> str:
+def _figures(table: str, columns: Iterable[str], *, is_unique: bool) -> str:
+    """How many rows there are, and how many the first so many columns of an index find."""
     rows = _WAITING if table in _QUEUES else _FEW if table in _WRITTEN_BY_HAND else _MANY
-    columns = connection.exec_driver_sql(f"SELECT name FROM pragma_index_info('{index}')").scalars().all()
     found = [rows]
     for column in columns:
         found.append(max(1, found[-1] // _VALUES.get(column, rows // _FOUND)))
