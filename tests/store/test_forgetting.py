@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from heliograph.core import device_tokens as core_tokens
 from heliograph.core import effects, events, messages
-from heliograph.store import database, departures, device_tokens, erasure_tables, lists, request_keys, schema
+from heliograph.store import database, departures, device_tokens, erasure_rows, lists, request_keys, schema
 from tests import tables
 from tests.store import samples
 
@@ -136,7 +136,7 @@ def test_somebody_with_more_messages_in_line_than_a_statement_takes_is_deleted(
         if isinstance(driver, sqlite3.Connection):
             # As a build of SQLite may be, to which 250,000 are not too many here.
             driver.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 1_000)
-        departures.cancel_messages(store, connection, erasure_tables.Whose(1, "ana", None), samples.NOW)
+        departures.cancel_messages(store, connection, erasure_rows.Whose(1, "ana", None), samples.NOW)
         if isinstance(driver, sqlite3.Connection):
             driver.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 32_766)
     assert {row["state"] for row in tables.rows(store, "messages")} == {int(messages.State.CANCELED)}

@@ -16,7 +16,7 @@ from heliograph.store import (
     consent_changes,
     database,
     departures,
-    erasure_tables,
+    erasure_rows,
     messages,
     places,
     schema,
@@ -66,7 +66,7 @@ def places_of_events(store: database.Database, connection: sa.Connection) -> Non
 def written_to(store: database.Database, connection: sa.Connection) -> None:
     """As somebody's messages are canceled who is deleted."""
     for tenant in (None, "acme"):
-        departures.cancel_messages(store, connection, erasure_tables.Whose(1, "ana", tenant), samples.NOW)
+        departures.cancel_messages(store, connection, erasure_rows.Whose(1, "ana", tenant), samples.NOW)
 
 
 def changes_of(store: database.Database, connection: sa.Connection) -> object:

@@ -23,6 +23,11 @@ _KEPT = ("name", "parent_tenant_id", "brand_id", "properties", "user_profile")
 _DEFAULTS = "default_preferences"
 
 
+def reaches(tenant_id: str | None, owner: str | None) -> bool:
+    """Whether a tenant has to do with what this one owns: with its own, and what is the workspace's; None: with all."""
+    return tenant_id is None or owner in (None, tenant_id)
+
+
 class Definition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is said of a tenant."""
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple, Protocol
 
-from heliograph.core import ids
-from heliograph.store import erasure_tables
+from heliograph.core import ids, tenants
+from heliograph.store import erasure_rows
 
 
 class Owned(Protocol):
@@ -32,7 +32,7 @@ class Owned(Protocol):
 class Departed(NamedTuple):
     """Contacts who were deleted, as long as they are being taken out of history."""
 
-    deleted: Mapping[tuple[int, str], Collection[erasure_tables.Deleted]]
+    deleted: Mapping[tuple[int, str], Collection[erasure_rows.Deleted]]
     """By (workspace, user_id)."""
 
     def had(self, one: Owned, user_id: str | None) -> bool:
@@ -42,7 +42,7 @@ class Departed(NamedTuple):
         """
         at = ids.created_at(one.id)
         deleted = self.deleted.get((one.workspace_id, user_id or ""), ())
-        return any(at <= who.at and erasure_tables.means(who.tenant_id, one.tenant_id) for who in deleted)
+        return any(at <= who.at and tenants.reaches(who.tenant_id, one.tenant_id) for who in deleted)
 
 
 NOBODY = Departed({})
@@ -52,7 +52,7 @@ def among(connection: Any, hot: Any, contacts: Collection[tuple[int, str]]) -> D
     """Those of these, by (workspace, user_id), who were deleted; nothing is read for none."""
     if not contacts:
         return NOBODY
-    found: dict[tuple[int, str], list[erasure_tables.Deleted]] = {}
+    found: dict[tuple[int, str], list[erasure_rows.Deleted]] = {}
     for one in hot.read_erasures(connection, contacts):
         found.setdefault((one.workspace_id, one.user_id), []).append(one)
     return Departed(found)

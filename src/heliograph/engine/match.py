@@ -12,7 +12,18 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from heliograph.core import alerts, conditions, effects, ids, journeys, plans, runs, schedule, templates
+from heliograph.core import (
+    alerts,
+    conditions,
+    effects,
+    ids,
+    journeys,
+    plans,
+    runs,
+    schedule,
+    templates,
+    tenants,
+)
 from heliograph.core import rules as rule_book
 from heliograph.core.steps import lists, messaging
 from heliograph.engine import bounds, wishes
@@ -107,7 +118,7 @@ class Workspace:
                     names = (definition.alias, definition.id)
                     self._journeys |= {key: (one.tenant_id, made) for key in names if key}
         owner, found = self._journeys.get(name, (None, None))
-        return found if tenant_id is None or owner in (None, tenant_id) else None
+        return found if tenants.reaches(tenant_id, owner) else None
 
     @functools.cached_property
     def watched(self) -> Mapping[bytes, Watched]:

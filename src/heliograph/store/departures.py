@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import msgspec
 import sqlalchemy as sa
 
-from heliograph.core import effects, events, ids, messages, pseudonyms, rules, runs
+from heliograph.core import effects, events, ids, messages, pseudonyms, rules, runs, tenants
 from heliograph.store import answers, database, identities, requests, schema, statistics
-from heliograph.store.erasure_tables import Whose, means, reached
+from heliograph.store.erasure_rows import Whose
 
 _MESSAGES, _STARTS, _RUNS = schema.messages.c, schema.starts.c, schema.runs.c
 _encode = msgspec.json.encode
@@ -47,7 +47,7 @@ class Erasure(NamedTuple):
 
     def is_of(self, tenant_id: str | None) -> bool:
         """Whether a row of this tenant (None: of the workspace) may be theirs."""
-        return means(self.tenant_id, tenant_id)
+        return tenants.reaches(self.tenant_id, tenant_id)
 
     @property
     def partition(self) -> int:
@@ -83,7 +83,7 @@ def begin(
         .where(
             _MESSAGES.workspace_id == workspace_id,
             _MESSAGES.contact_id == user_id,
-            reached(tenant_id, _MESSAGES.tenant_id),
+            schema.is_reached(_MESSAGES.tenant_id, tenant_id),
             sa.or_(
                 _MESSAGES.state.in_(OPEN),
                 # Nothing follows any more what they had (engine/escalating.py).
@@ -110,7 +110,7 @@ def begin(
         .where(
             members.workspace_id == workspace_id,
             members.user_id == user_id,
-            reached(tenant_id, members.tenant_id),
+            schema.is_reached(members.tenant_id, tenant_id),
         )
         .values(profile=None)
     )
@@ -122,7 +122,7 @@ def cancel_messages(store: database.Database, connection: sa.Connection, whose: 
     theirs = (
         _MESSAGES.workspace_id == workspace_id,
         _MESSAGES.contact_id == user_id,
-        reached(tenant_id, _MESSAGES.tenant_id),
+        schema.is_reached(_MESSAGES.tenant_id, tenant_id),
     )
     open_ones = sa.select(_MESSAGES.id).where(*theirs, _MESSAGES.state.in_(OPEN))
     planned = connection.execute(open_ones).scalars().all()
@@ -153,7 +153,7 @@ def _cancel_runs(connection: sa.Connection, whose: Whose) -> None:
     theirs = theirs.where(
         _STARTS.workspace_id == workspace_id,
         _STARTS.contact_id == user_id,
-        reached(tenant_id, _STARTS.tenant_id),
+        schema.is_reached(_STARTS.tenant_id, tenant_id),
         _RUNS.status.in_([int(status) for status in runs.IN_PROGRESS]),
     )
     found = list(connection.execute(theirs).scalars())

@@ -5,8 +5,6 @@ Law: a row stands from the transaction that deletes a contact until nothing name
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
 import sqlalchemy as sa
 
 from heliograph.store import columns
@@ -28,30 +26,3 @@ erasures = _table(
     _column("tenant_id", sa.Text, null=True),
     sa.Index("erasures_by_user", "workspace_id", "user_id"),
 )
-
-
-class Whose(NamedTuple):
-    """Who is deleted, and the tenant whose key deletes them; None: one of the workspace."""
-
-    workspace_id: int
-    user_id: str
-    tenant_id: str | None
-
-
-class Deleted(NamedTuple):
-    """Somebody who was deleted, by whom and when (µs)."""
-
-    workspace_id: int
-    user_id: str
-    tenant_id: str | None
-    at: int
-
-
-def reached(tenant_id: str | None, column: sa.Column[Any]) -> sa.ColumnElement[bool]:
-    """Whether a row, of the tenant in `column`, is meant where this tenant (None: the workspace) deletes somebody."""
-    return sa.true() if tenant_id is None else sa.or_(column.is_(None), column == tenant_id)
-
-
-def means(tenant_id: str | None, owner: str | None) -> bool:
-    """The same of one row, and of whose it is."""
-    return tenant_id is None or owner in (None, tenant_id)

@@ -15,7 +15,6 @@ import sqlalchemy as sa
 
 from heliograph.core import effects, ids, pseudonyms, runs
 from heliograph.store import database, departures, erased_requests, reports, schema
-from heliograph.store.erasure_tables import reached
 
 _ERASURES, _EVENTS, _RUNS = schema.erasures.c, schema.events.c, schema.runs.c
 _MESSAGES, _STARTS, _CLAIMS = schema.messages.c, schema.starts.c, schema.claims.c
@@ -103,7 +102,7 @@ def _messages(connection: sa.Connection, one: departures.Erasure, scrubber: pseu
             _MESSAGES.workspace_id == one.workspace_id,
             _MESSAGES.id <= one.last,
             _MESSAGES.state.not_in(departures.OPEN),
-            reached(one.tenant_id, _MESSAGES.tenant_id),
+            schema.is_reached(_MESSAGES.tenant_id, one.tenant_id),
             ~held,
         )
         .limit(_AT_ONCE)
@@ -142,7 +141,7 @@ def _starts(connection: sa.Connection, one: departures.Erasure, scrubber: pseudo
             _STARTS.workspace_id == one.workspace_id,
             _STARTS.contact_id == one.user_id,
             _STARTS.run_id <= one.last,
-            reached(one.tenant_id, _STARTS.tenant_id),
+            schema.is_reached(_STARTS.tenant_id, one.tenant_id),
             _RUNS.status.not_in([int(status) for status in runs.IN_PROGRESS]),
         )
         .limit(_AT_ONCE)
@@ -165,7 +164,7 @@ def _conversations(connection: sa.Connection, one: departures.Erasure) -> int:
             _CONVERSATIONS.workspace_id == one.workspace_id,
             _CONVERSATIONS.contact_id == one.user_id,
             _CONVERSATIONS.created_at <= ids.created_at(one.id),
-            reached(one.tenant_id, _CONVERSATIONS.tenant_id),
+            schema.is_reached(_CONVERSATIONS.tenant_id, one.tenant_id),
         )
         .values(contact_id=one.who.name)
     )
@@ -316,10 +315,13 @@ def _end(store: database.Database, cohort: Sequence[departures.Erasure]) -> None
                 for key, theirs in (
                     (
                         _MESSAGES.id,
-                        (_MESSAGES.contact_id == one.user_id) & reached(whose, _MESSAGES.tenant_id),
+                        (_MESSAGES.contact_id == one.user_id) & schema.is_reached(_MESSAGES.tenant_id, whose),
                     ),
                     (_MESSAGES.id, in_hand),
-                    (_STARTS.run_id, (_STARTS.contact_id == one.user_id) & reached(whose, _STARTS.tenant_id)),
+                    (
+                        _STARTS.run_id,
+                        (_STARTS.contact_id == one.user_id) & schema.is_reached(_STARTS.tenant_id, whose),
+                    ),
                 )
             ]
             written = msgspec.json.encode(one.user_id).decode()

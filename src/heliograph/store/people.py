@@ -20,7 +20,7 @@ from heliograph.store import (
     database,
     definitions,
     departures,
-    erasure_tables,
+    erasure_rows,
     rows,
     schema,
     telling,
@@ -187,7 +187,7 @@ def delete_contact(
                 schema.device_tokens.c.workspace_id == workspace_id, schema.device_tokens.c.user_id == user_id
             )
         )
-        whose = erasure_tables.Whose(workspace_id, user_id, tenant_id)
+        whose = erasure_rows.Whose(workspace_id, user_id, tenant_id)
         departures.begin(store, connection, whose, stored.profile, now)
     return True
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import sqlalchemy as sa
 
-from heliograph.core import rule_warnings, rules
+from heliograph.core import rule_warnings, rules, tenants
 from heliograph.store import journeys, lists, teams, templates
 
 
@@ -18,7 +18,7 @@ def known(
     published = [
         one.definition
         for one in journeys.listed(connection, workspace_id, None)
-        if one.definition.status == "published" and (tenant_id is None or one.tenant_id in (None, tenant_id))
+        if one.definition.status == "published" and tenants.reaches(tenant_id, one.tenant_id)
     ]
     return rule_warnings.References(
         templates.names(connection, workspace_id),
@@ -36,4 +36,4 @@ def _carers(
 
 
 def _theirs(found: Mapping[str, str | None], tenant_id: str | None) -> frozenset[str]:
-    return frozenset(name for name, owner in found.items() if tenant_id is None or owner in (None, tenant_id))
+    return frozenset(name for name, owner in found.items() if tenants.reaches(tenant_id, owner))

@@ -18,7 +18,7 @@ from heliograph.store import (
     answers,
     brands,
     courier_audiences,
-    erasure_tables,
+    erasure_rows,
     lists,
     providers,
     request_rows,
@@ -194,7 +194,7 @@ def cancel(connection: sa.Connection, workspace_id: int, identity: bytes, now: i
     return True
 
 
-def cancel_of(connection: sa.Connection, whose: erasure_tables.Whose, now: int, reason: str) -> None:
+def cancel_of(connection: sa.Connection, whose: erasure_rows.Whose, now: int, reason: str) -> None:
     """Cancel every request that waits to write to somebody alone; the caller keeps turns out of their partition."""
     for identity in waiting_requests.of_person(connection, whose):
         cancel(connection, whose.workspace_id, identity, now, reason)

@@ -9,6 +9,8 @@ There is no NOW() here: time comes with the values.
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 
 from heliograph.core import effects
@@ -194,6 +196,11 @@ timers = _queue(
 def timers_are(kind: effects.Timer) -> sa.ColumnElement[bool]:
     """What the timers of a kind meet, word for word as an index over them says it."""
     return sa.literal_column("timers.kind") == sa.literal_column(str(int(kind)))
+
+
+def is_reached(column: sa.Column[Any], tenant_id: str | None) -> sa.ColumnElement[bool]:
+    """The same of rows as `tenants.reaches` of one; `column` has whose they are."""
+    return sa.true() if tenant_id is None else sa.or_(column.is_(None), column == tenant_id)
 
 
 # What one subject owes another, and the answers of the outside: insert only, unique on the effect's id and kind.

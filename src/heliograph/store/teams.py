@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from heliograph import errors
+from heliograph.core import tenants
 from heliograph.store import schema, workspaces
 
 AGENTS, DIVISIONS = schema.agents, schema.divisions
@@ -41,16 +42,15 @@ def is_known(
     """Whether this tenant (None: the whole workspace) may assign conversations to this one."""
     query = sa.select(table.c.tenant_id).where(table.c.workspace_id == workspace_id, table.c.id == identity)
     row = connection.execute(query).one_or_none()
-    return row is not None and (tenant_id is None or row.tenant_id in (None, tenant_id))
+    return row is not None and tenants.reaches(tenant_id, row.tenant_id)
 
 
 def listed(
     connection: sa.Connection, workspace_id: int, tenant_id: str | None, table: sa.Table
 ) -> list[Member]:
     """Everybody whom this tenant (None: the whole workspace) sees, by id: its own, and the workspace's."""
-    query = _select(table).where(table.c.workspace_id == workspace_id).order_by(table.c.id)
-    if tenant_id is not None:
-        query = query.where(sa.or_(table.c.tenant_id.is_(None), table.c.tenant_id == tenant_id))
+    theirs = (table.c.workspace_id == workspace_id, schema.is_reached(table.c.tenant_id, tenant_id))
+    query = _select(table).where(*theirs).order_by(table.c.id)
     return [Member._make(row) for row in connection.execute(query)]
 
 

@@ -13,7 +13,7 @@ import msgspec
 import sqlalchemy as sa
 
 from heliograph.core import effects, ids, messages, requests, routing_trees, rules
-from heliograph.store import erasure_tables, message_rows, request_rows, rows, schema
+from heliograph.store import erasure_rows, message_rows, request_rows, rows, schema
 
 _REQUESTS, _TIMERS, _ARCHIVES = schema.requests.c, schema.timers.c, schema.archives.c
 _FIELDS = tuple(_REQUESTS[name] for name in request_rows.Request._fields)
@@ -93,7 +93,7 @@ def recipients(
     return {row.id: _told(requests.stored(row.body)) for row in found}
 
 
-def of_person(connection: sa.Connection, whose: erasure_tables.Whose) -> list[bytes]:
+def of_person(connection: sa.Connection, whose: erasure_rows.Whose) -> list[bytes]:
     """The ids of the requests that wait to write to somebody alone."""
     workspace_id, user_id, tenant_id = whose
     partition = rules.partition_of_person(workspace_id, user_id)
@@ -106,7 +106,7 @@ def of_person(connection: sa.Connection, whose: erasure_tables.Whose) -> list[by
             (_REQUESTS.workspace_id == _TIMERS.workspace_id) & (_REQUESTS.id == _TIMERS.id),
         )
         .where(IS_REQUEST, _TIMERS.workspace_id == workspace_id, _TIMERS.partition == partition)
-        .where(erasure_tables.reached(tenant_id, _REQUESTS.tenant_id))
+        .where(schema.is_reached(_REQUESTS.tenant_id, tenant_id))
         .where(sa.cast(_REQUESTS.body, sa.Text).contains(written, autoescape=True))
     )
     found = [(row.id, requests.stored(row.body)) for row in connection.execute(query)]

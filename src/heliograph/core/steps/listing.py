@@ -224,10 +224,8 @@ def _is_foreign(run: frames.Run, user_id: str) -> bool:
     """Whether somebody is another tenant's; who has no profile is nobody's, and may be on a list."""
     try:
         run.people[user_id]
-    except plans.Foreign:
-        return True
-    except KeyError:
-        return False
+    except KeyError as nobody:
+        return isinstance(nobody, plans.Foreign)
     return False
 
 

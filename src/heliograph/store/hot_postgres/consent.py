@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import LiteralString
 
 from heliograph.core import ids
-from heliograph.store import erasure_tables, packing
+from heliograph.store import erasure_rows, packing
 from heliograph.store.hot_postgres.connection import Connection, fetch
 from heliograph.store.packing import Integers, Texts
 
@@ -40,7 +40,7 @@ def read_suppressions(
     return [(row[0], row[1], row[2]) for row in found]
 
 
-def read_erasures(connection: Connection, keys: Collection[tuple[int, str]]) -> list[erasure_tables.Deleted]:
+def read_erasures(connection: Connection, keys: Collection[tuple[int, str]]) -> list[erasure_rows.Deleted]:
     """Those of these, by (workspace, user_id), who were deleted and are being taken out of history."""
     found = fetch(connection, _ERASURES, packing.columns((Integers, Texts), sorted(keys)))
-    return [erasure_tables.Deleted(row[0], row[1], row[2], ids.created_at(row[3])) for row in found]
+    return [erasure_rows.Deleted(row[0], row[1], row[2], ids.created_at(row[3])) for row in found]

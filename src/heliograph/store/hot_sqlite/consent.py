@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from heliograph.core import ids
-from heliograph.store import erasure_tables
+from heliograph.store import erasure_rows
 from heliograph.store.hot_sqlite.connection import Connection, by_pairs
 
 
@@ -31,11 +31,11 @@ def read_suppressions(
     return [(row[0], row[1], row[2]) for row in by_pairs(connection, query, keys)]
 
 
-def read_erasures(connection: Connection, keys: Collection[tuple[int, str]]) -> list[erasure_tables.Deleted]:
+def read_erasures(connection: Connection, keys: Collection[tuple[int, str]]) -> list[erasure_rows.Deleted]:
     """Those of these, by (workspace, user_id), who were deleted and are being taken out of history."""
     query = (
         "SELECT e.workspace_id, e.user_id, e.tenant_id, e.id FROM wanted w"
         " CROSS JOIN erasures e ON e.workspace_id = w.a AND e.user_id = w.b"
     )
     found = by_pairs(connection, query, keys)
-    return [erasure_tables.Deleted(row[0], row[1], row[2], ids.created_at(row[3])) for row in found]
+    return [erasure_rows.Deleted(row[0], row[1], row[2], ids.created_at(row[3])) for row in found]
