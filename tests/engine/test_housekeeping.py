@@ -169,6 +169,23 @@ def test_events_get_places_in_bites_until_there_are_no_more(
     assert asyncio.run(housekeeping.Housekeeping(store.session, now, lambda: 0, watches=False).place()) == 0
 
 
+def test_great_payloads_get_their_places_in_smaller_bites(
+    world: testing.World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many events a bite may have, no more bytes of payloads than a bound are read at once, or one payload."""
+    monkeypatch.setattr(places, "_PAYLOADS_AT_ONCE", 1_000)
+    sizes = (600, 300, 600, 2_000, 5, 5)
+    events = [
+        {"event_type": "custom.a", "conversation_id": "k", "payload": {"text": "x" * size}} for size in sizes
+    ]
+    made = world.events(events)
+    world.run_until_idle()
+    world.clock.move(places.SETTLED_AFTER + 1)
+    bites = [places.fill_events(world.app.store, world.clock.now(), 100) for _ in range(5)]
+    assert bites == [2, 1, 1, 2, 0]
+    assert by_conversation(world, "k")[0] == [ids.parse(one) for one in made]
+
+
 def test_counts_of_days_that_are_over_become_one_row_each(world: testing.World) -> None:
     """What lanes counted is added up, day by day, and says the same as before; later lanes are added another day."""
     today, rule = (

@@ -94,8 +94,14 @@ def looking(store: database.Database) -> Iterator[sa.Connection]:
     with store.reading() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
-            connection.execute(_WALKS_ALONE)
+        keep_to_walks(connection)
         yield connection
+
+
+def keep_to_walks(connection: sa.Connection) -> None:
+    """Until its transaction ends a connection walks along indexes, whatever is known of its tables."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(_WALKS_ALONE)
 
 
 # A plan for every limit takes a tenth of the table for what is looked at, and may sort all of it first.
