@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heliograph.core import conditions, judges
+from heliograph.core import conditions, judges, predicates
 from tests.core import condition_strategies as some
 
 Leaf = dict[str, Any]
@@ -56,10 +56,10 @@ def check(written: list[Any], met: conditions.Facts) -> None:
         truth = [observation.result for observation in trace]
         at_fault = blame(condition.root, truth)
         assert conditions.holds(condition, met) is holds(condition.root, truth) is (answer is None)
-        assert at_fault == (None if answer is None else [leaf for leaf, _ in answer])
-        for leaf, observed in answer or ():
+        assert at_fault == (None if answer is None else [predicates.leaf_of(number) for number, _ in answer])
+        for number, observed in answer or ():
             shown = None if observed is conditions.MISSING else observed
-            assert shown is trace[leaf].observed
+            assert shown is trace[predicates.leaf_of(number)].observed
 
 
 @given(st.lists(some.documents, max_size=4), some.facts)

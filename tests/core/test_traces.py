@@ -102,13 +102,33 @@ def test_notes_what_could_not_be_compared(
     assert note(leaf, {}) == "field is missing"
 
 
-def test_notes_a_field_without_a_past() -> None:
-    """A field that cannot have changed, since nothing says what it was, is noted as such."""
+@pytest.mark.parametrize("operator", [{"operator": "changed"}, {"operator": "changed_to", "value": "x"}])
+@pytest.mark.parametrize("observed", [1, "y", "y" * 400, None])
+def test_notes_a_field_without_a_past(operator: dict[str, Any], observed: object) -> None:
+    """A field that cannot have changed, since nothing says what it was, is noted as such, and stored so."""
+    leaf = {"field": "f", **operator}
+    assert note(leaf, {"f": observed}) == "no previous value"
+    assert note(leaf, {"f": observed, "previous": {"f": observed}}) != "no previous value"
+    assert note(leaf, {}) == "field is missing"
+
+
+def test_an_answer_of_old_is_still_shown() -> None:
+    """What was stored before a leaf's past was, is shown as it was."""
     condition = conditions.parse([{"field": "f", "operator": "changed"}])
-    [observation] = conditions.observe(condition, facts({"f": 1}))
-    assert (observation.result, observation.note) == (False, "no previous value")
-    [observation] = conditions.observe(condition, facts({"f": 1}, previous={"f": 1}))
-    assert (observation.result, observation.note) == (False, None)
+    [row] = conditions.trace_json(condition, conditions.unpack(b"[[0,1]]"))
+    assert (row["observed"], row["result"], row.get("note")) == (1, False, None)
+
+
+def test_leaves_that_look_back_share_no_answer_with_others() -> None:
+    """Of rules that begin with the same field, only those that ask for its past say that it has none."""
+    written = [
+        [{"field": "f", "operator": "changed"}],
+        [{"field": "f", "operator": "equals", "value": "x"}],
+    ] * 2
+    parsed = [conditions.parse(one) for one in written]
+    answers = conditions.compile_judge(parsed)(facts({"f": "y"}))
+    rows = [conditions.trace_json(one, answer or ()) for one, answer in zip(parsed, answers, strict=True)]
+    assert [row.get("note") for [row] in rows] == ["no previous value", None] * 2
 
 
 LONG: list[tuple[Any, str]] = [
@@ -153,6 +173,16 @@ def test_what_is_packed_is_unpacked(written: Any, met: conditions.Facts) -> None
     )
     assert conditions.pack_trace(conditions.unpack(packed)) == packed  # type: ignore[arg-type]
     assert isinstance(msgspec.json.decode(packed), list)
+
+
+@given(some.documents, some.facts)
+def test_an_answer_shows_leaves_as_the_trace_does(written: Any, met: conditions.Facts) -> None:
+    """A run that did not match shows a leaf with the words with which a dry run shows it."""
+    condition = conditions.parse(written)
+    trace = conditions.trace_json(condition, conditions.observe(condition, met))
+    for failing in conditions.compile_judge([condition])(met):
+        rows = conditions.trace_json(condition, conditions.unpack(conditions.pack_failing(failing or ())))
+        assert rows == [row for row in trace if row["path"] in {row["path"] for row in rows}]
 
 
 @given(some.documents, some.facts)

@@ -93,7 +93,7 @@ def is_always(condition: predicates.Condition) -> bool:
 def roots_read(condition: predicates.Condition) -> frozenset[str]:
     """The roots whose contents decide the condition (`ROOTS`); a field without a root reads the payload."""
     named = (leaf.field.partition(".")[0] for leaf in condition.leaves)
-    looks_back = any(leaf.meaning.decides in operators.LOOK_BACK for leaf in condition.leaves)
+    looks_back = any(leaf.meaning.looks_back for leaf in condition.leaves)
     found = {name if name in ROOTS else "payload" for name in named}
     return frozenset(found | {"previous"} if looks_back else found)
 

@@ -6,7 +6,6 @@ Law: what is written agrees with `operators.satisfied`, and holds no text of a u
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from heliograph.core import operators, predicates, values
@@ -168,7 +167,7 @@ def _has_changed(observed: object, before: object) -> bool:
 
 
 def _in_order(found: predicates.Failing | None) -> predicates.Failing | None:
-    return None if found is None else tuple(sorted(found, key=itemgetter(0)))
+    return None if found is None else tuple(sorted(found, key=lambda pair: predicates.leaf_of(pair[0])))
 
 
 TOOLS: Final[Mapping[str, object]] = {

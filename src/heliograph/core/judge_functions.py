@@ -11,10 +11,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from heliograph.core import judge_comparisons, operators, predicates
+from heliograph.core import judge_comparisons, predicates
 
 Key = tuple[predicates.Place, str | None]
 """What a variable holds: a place's value as it is (None), as it was before, or read as a kind."""
+
+Answer = tuple[int, predicates.Place, bool]
+"""What the answer that one leaf is at fault depends on: its number, its place, and whether it looks back."""
 
 BEFORE: Final = "before"
 """The kind of a variable that holds what a place held before the event."""
@@ -170,11 +173,15 @@ class Function:
 
     def pair(self, number: int, leaf: predicates.Leaf) -> str:
         """The answer that one leaf is at fault, as it stands in the source."""
-        return f"(({number}, {self.variables.name((leaf.place, None))}),)"
+        seen = self.variables.name((leaf.place, None))
+        if not leaf.meaning.looks_back:
+            return f"(({number}, {seen}),)"
+        before = self.variables.name((leaf.place, BEFORE))
+        return f"(({~number} if {before} is M and {seen} is not M else {number}, {seen}),)"
 
     def failing(self, number: int, leaf: predicates.Leaf) -> str:
         """The answer that one leaf is at fault; where several conditions may give it, it is made once."""
-        shared = self.shared.get((number, leaf.place))
+        shared = self.shared.get(_answer(number, leaf))
         pair = self.pair(number, leaf)
         return f"{shared} = {shared} or {pair}" if shared else pair
 
@@ -203,7 +210,7 @@ def compared(variables: Variables, leaf: predicates.Leaf) -> str:
     """An expression, in brackets, that is true where the positive operator of the leaf is."""
     decides, _, kind, wanted = leaf.meaning
     key = (leaf.place, kind)
-    before = variables.read((leaf.place, BEFORE)) if decides in operators.LOOK_BACK else ""
+    before = variables.read((leaf.place, BEFORE)) if leaf.meaning.looks_back else ""
     first, again = variables.read(key), variables.name(key)
     asked = judge_comparisons.Asked(variables.names, first, again, before, wanted)
     return f"({judge_comparisons.written(decides, asked)})"
@@ -221,10 +228,12 @@ def _order(group: predicates.Group) -> list[int]:
     return own + [number for member in within for number in _order(member)]
 
 
-def _shared(
-    conditions: Iterable[predicates.Condition], start: int
-) -> dict[tuple[int, predicates.Place], str]:
+def _shared(conditions: Iterable[predicates.Condition], start: int) -> dict[Answer, str]:
     """Names for the answers that more than one condition may give."""
     plain = [condition.leaves for condition in conditions if is_plain(condition.root)]
-    seen = Counter((n, leaf.place) for leaves in plain for n, leaf in enumerate(leaves) if n >= start)
-    return {pair: f"f{n}" for n, pair in enumerate(pair for pair in seen if seen[pair] > 1)}
+    seen = Counter(_answer(n, leaf) for leaves in plain for n, leaf in enumerate(leaves) if n >= start)
+    return {answer: f"f{n}" for n, answer in enumerate(answer for answer in seen if seen[answer] > 1)}
+
+
+def _answer(number: int, leaf: predicates.Leaf) -> Answer:
+    return number, leaf.place, leaf.meaning.looks_back

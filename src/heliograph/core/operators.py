@@ -187,6 +187,11 @@ class Meaning(NamedTuple):
     wanted: object
     """the value, read likewise"""
 
+    @property
+    def looks_back(self) -> bool:
+        """Whether it also reads what the field was before the event."""
+        return self.decides in LOOK_BACK
+
 
 def meaning(name: str, value: object, declared: str | None = None) -> Meaning:
     """What an operator of the wire means with this value, on a field of this declared type.

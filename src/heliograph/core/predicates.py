@@ -26,7 +26,15 @@ ROOTS: Final = (
 """The names a field may start with; any other first name is looked up in the payload."""
 
 Failing = tuple[tuple[int, object], ...]
-"""Why a condition did not hold: (leaf number, what was observed or MISSING), one pair for each group at fault."""
+"""Why a condition did not hold: (leaf number, what was observed or MISSING), one pair for each group at fault.
+
+The number is complemented (`~number`) where the leaf looks back and nothing says what the field was before.
+"""
+
+
+def leaf_of(number: int) -> int:
+    """The leaf that a number of Failing names, complemented or not."""
+    return number if number >= 0 else ~number
 
 
 class Facts(msgspec.Struct, frozen=True, gc=False):
@@ -146,7 +154,7 @@ def value_before(place: Place, facts: Facts) -> object:
 
 def look(leaf: Leaf, facts: Facts) -> tuple[object, object]:
     """What a leaf sees: its field's value now, and before the event where its operator looks back; or MISSING."""
-    past = leaf.meaning.decides in operators.LOOK_BACK
+    past = leaf.meaning.looks_back
     return value_at(leaf.place, facts), value_before(leaf.place, facts) if past else values.MISSING
 
 

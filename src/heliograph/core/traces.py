@@ -62,7 +62,7 @@ def observation(number: int, leaf: predicates.Leaf, facts: predicates.Facts) -> 
         return Observation(number, None, result, _MISSING_NOTE)
     if result is not leaf.meaning.negative:  # what could be compared leaves nothing to note
         return Observation(number, observed, result, None)
-    has_no_past = leaf.meaning.decides in operators.LOOK_BACK and before is values.MISSING
+    has_no_past = leaf.meaning.looks_back and before is values.MISSING
     return Observation(number, observed, result, _NO_PAST if has_no_past else _note(leaf, observed))
 
 
@@ -79,7 +79,7 @@ def _note(leaf: predicates.Leaf, observed: object) -> str | None:
 
 def unnoted(leaf: predicates.Leaf) -> frozenset[type]:
     """The types of values of which nothing is noted even where the positive operator is not true of them."""
-    if leaf.meaning.kind is not None or leaf.meaning.decides in operators.LOOK_BACK:
+    if leaf.meaning.kind is not None or leaf.meaning.looks_back:
         return frozenset()
     fitting, _ = _fitting(leaf.meaning)
     return frozenset(kind for kind, name in values.NAMES.items() if name in fitting)
@@ -129,12 +129,14 @@ def trace_json(
     excluded = predicates.excluded(condition.root)
     rows = []
     for entry in judged:
-        leaf = condition.leaves[entry[0]]
+        number = predicates.leaf_of(entry[0])
+        leaf = condition.leaves[number]
         if isinstance(entry, Observation):
             rows.append(_row(leaf, entry.observed, entry.result, entry.note))
         else:
+            note = _note(leaf, entry[1]) if number == entry[0] else _NO_PAST
             # A leaf at fault is false, but under a `none` it is its truth that was at fault.
-            rows.append(_row(leaf, entry[1], entry[0] in excluded, _note(leaf, entry[1])))
+            rows.append(_row(leaf, entry[1], number in excluded, note))
     return rows
 
 
