@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 import sqlalchemy as sa
@@ -129,6 +129,32 @@ def test_queues_are_cleared_where_it_is_worth_it(database_url: str) -> None:
         open_session = world.app.store.session
         broom = housekeeping.Housekeeping(open_session, world.clock.now, lambda: worked, watches=on_postgres)
         assert asyncio.run(rounds(broom)) == [True, False, True, False]
+
+
+def test_a_table_that_grew_is_known_to_the_server(ready_postgres_url: str) -> None:
+    """PostgreSQL looks at a table as soon as that is no longer short, once, whether or not it does so by itself."""
+    made = "CREATE TABLE grown (n int8) WITH (autovacuum_enabled = off)"
+    filled = "INSERT INTO grown SELECT * FROM generate_series(1, 20000)"
+    known = "SELECT count(*) FROM pg_stats WHERE schemaname = 'public' AND tablename = 'grown'"
+    with testing.World(ready_postgres_url) as world:
+
+        def looked() -> int:
+            return asyncio.run(world.app.housekeeping().look())
+
+        def do(statement: str) -> list[Any]:
+            with world.app.store.writing() as connection:
+                done = connection.execute(sa.text(statement))
+                return list(done.scalars()) if done.returns_rows else []
+
+        do(made)
+        try:
+            assert looked() == 0, "it is short"
+            do(filled)
+            assert looked() == 1
+            assert do(known) == [1]
+            assert looked() == 0, "it is known"
+        finally:
+            do("DROP TABLE grown")
 
 
 def by_conversation(world: testing.World, conversation_id: str) -> tuple[list[bytes], int]:

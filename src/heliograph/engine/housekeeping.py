@@ -60,6 +60,7 @@ _BREATH = 0.02
 BUSY_FROM = 2_000
 """So many inputs and messages in a round are busy."""
 FOLD_SECONDS = 600.0
+LOOK_SECONDS = 5.0
 WATCH_SECONDS = 5.0
 """A session that stood still in its transaction over two looks belongs to a process that is frozen."""
 
@@ -112,7 +113,7 @@ class Housekeeping:
         if self._pruner is not None:
             rounds.append(self._keep(PRUNE_SECONDS, self.prune))
         if self._watches:
-            rounds.append(self._keep(WATCH_SECONDS, self.watch))
+            rounds += [self._keep(WATCH_SECONDS, self.watch), self._keep(LOOK_SECONDS, self.look)]
         await asyncio.gather(*rounds)
 
     async def _keep(self, seconds: float, work: Callable[[], Awaitable[object]]) -> None:
@@ -243,6 +244,14 @@ class Housekeeping:
     def _left(self, store: database.Database) -> list[folding.Bite]:
         with store.reading() as connection:
             return list(folding.left(connection, self._now()))
+
+    async def look(self) -> int:
+        """Let PostgreSQL look at tables that it does not know yet; gives how many (docs/decisions/0036)."""
+        return await self._do(self._look_now)
+
+    def _look_now(self) -> int:
+        with contextlib.closing(self._open()) as session, meanings.refusals():
+            return int(session.hot.look_at_tables(session.connection))
 
     async def watch(self) -> int:
         """End the sessions that have stood still in a transaction since the last look; gives how many.

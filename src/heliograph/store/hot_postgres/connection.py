@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, LiteralString
 
 import psycopg
+from psycopg import sql
 from psycopg.adapt import Loader
 from psycopg.pq import Format, PipelineStatus
 
@@ -147,6 +148,25 @@ def tidy(connection: Connection, _alone: contextlib.AbstractContextManager[Any])
     """
     for queue in ("due", "send_due", "inbox", "timers", "claims"):
         connection.execute(f"VACUUM (TRUNCATE false, SKIP_LOCKED) {queue}")
+
+
+_UNKNOWN = (
+    "SELECT c.relname FROM pg_class c WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r'"
+    " AND pg_relation_size(c.oid) >= 40 * 8192 AND NOT EXISTS"
+    " (SELECT FROM pg_stats s WHERE s.schemaname = current_schema() AND s.tablename = c.relname)"
+)
+
+
+def look_at_tables(connection: Connection) -> int:
+    """Let the server look at tables that are no longer short and at which it never looked; gives how many.
+
+    It would do so by itself within minutes, and until then take a workspace for the two hundredth part of a table.
+    """
+    unknown = [row[0] for row in fetch(connection, _UNKNOWN)]
+    for table in unknown:
+        # Where another process is at it there is nothing to be done.
+        connection.execute(sql.SQL("ANALYZE (SKIP_LOCKED) {}").format(sql.Identifier(table)))
+    return len(unknown)
 
 
 def stalled(connection: Connection) -> frozenset[tuple[int, str]]:
