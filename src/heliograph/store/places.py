@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from heliograph.core import events, ids
-from heliograph.store import database, listings, schema, spans
+from heliograph.store import columns, database, listings, schema, spans
 
 _EVENTS, _RUNS = schema.events.c, schema.runs.c
 _MARKS, _PLACES = schema.event_place_marks, schema.event_places.c
@@ -81,11 +81,11 @@ def _fill(
     done = 0
     with listings.looking(store) as connection:
         owners = list(connection.execute(sa.select(schema.workspaces.c.id)).scalars())
-        columns = _RUNS if kind is Kind.RULE else _EVENTS
+        table = _RUNS if kind is Kind.RULE else _EVENTS
         owners = [
             owner
             for owner in owners
-            if connection.execute(_next(connection, columns, owner, kind, now, 1)).first() is not None
+            if connection.execute(_next(connection, table, owner, kind, now, 1)).first() is not None
         ]
     for owner in owners:
         with store.writing() as connection:
@@ -100,12 +100,12 @@ def _fill(
 
 
 def _next(
-    connection: sa.Connection, columns: Any, owner: int, kind: Kind, now: int, limit: int, *more: Any
+    connection: sa.Connection, table: Any, owner: int, kind: Kind, now: int, limit: int, *more: Any
 ) -> sa.Select[Any]:
     """The ids of the next rows that have settled and were not placed yet, in order, with more of them."""
     after, settled = mark(connection, owner, kind), ids.head(now - SETTLED_AFTER) + bytes(8)
-    of_owner = (columns.workspace_id == owner, columns.id > after, columns.id < settled)
-    return sa.select(columns.id, *more).where(*of_owner).order_by(columns.id).limit(limit)
+    of_owner = (table.workspace_id == owner, table.id > after, table.id < settled)
+    return sa.select(table.id, *more).where(*of_owner).order_by(table.id).limit(limit)
 
 
 def _is_alone(connection: sa.Connection) -> bool:
@@ -142,11 +142,11 @@ def forget(connection: sa.Connection, owner: int, gone: Sequence[bytes], runs_go
     """Take away the places of events and runs that are about to be deleted."""
     rows: list[tuple[Kind, bytes, bytes]] = []
     for first in range(0, len(gone), _KEYS_AT_ONCE):
-        some = _EVENTS.id.in_(gone[first : first + _KEYS_AT_ONCE])
+        some = columns.among(connection, _EVENTS.id, gone[first : first + _KEYS_AT_ONCE])
         query = sa.select(_EVENTS.id, _EVENTS.conversation_id, _EVENTS.payload)
         rows += _places_of(connection.execute(query.where(_EVENTS.workspace_id == owner, some)))
     for first in range(0, len(runs_gone), _KEYS_AT_ONCE):
-        some = _RUNS.id.in_(runs_gone[first : first + _KEYS_AT_ONCE])
+        some = columns.among(connection, _RUNS.id, runs_gone[first : first + _KEYS_AT_ONCE])
         ran = sa.select(_RUNS.automation_id, _RUNS.event_id).where(_RUNS.workspace_id == owner, some)
         rows += [(Kind.RULE, row[0], row[1]) for row in connection.execute(ran) if row[1] is not None]
     if rows:

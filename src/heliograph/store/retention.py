@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 import sqlalchemy as sa
 
 from heliograph.core import bulk, events, ids, messages, plans, routes, runs
-from heliograph.store import database, old_mailings, places, schema, waiting_requests
+from heliograph.store import columns, database, old_mailings, places, schema, waiting_requests
 
 _EVENTS = schema.events.c
 _DECISIONS = schema.decisions.c
@@ -131,8 +131,10 @@ def _of_events(
     waiting: set[bytes] = set()
     ran: list[tuple[bytes, bytes]] = []
     instants = sorted(set(decided.values()))
+    # What turns made of others is passed over where it lies: a turn looks at many events that are not side by side.
+    about = (min(decided), max(decided)) if decided else (START, START)
     for at in instants:  # grows while it is walked
-        for run in _made_at(connection, workspace_id, schema.runs, ("event_id", "status", "state"), at):
+        for run in _made_at(connection, workspace_id, schema.runs, ("status", "state"), at, about):
             if run.event_id not in decided:
                 continue
             ran.append((run.event_id, run.id))
@@ -142,9 +144,8 @@ def _of_events(
             instants += {record.started_at for record in records}.difference(instants)
     sent: list[tuple[bytes, bytes]] = []
     for at in instants:
-        for one in _made_at(
-            connection, workspace_id, schema.messages, ("event_id", "state", "settled_at", "route"), at
-        ):
+        names = ("state", "settled_at", "route")
+        for one in _made_at(connection, workspace_id, schema.messages, names, at, about):
             if one.event_id not in decided:
                 continue
             sent.append((one.event_id, one.id))
@@ -158,12 +159,19 @@ def _of_events(
 
 
 def _made_at(
-    connection: sa.Connection, workspace_id: int, table: sa.Table, names: Sequence[str], at: int
+    connection: sa.Connection,
+    workspace_id: int,
+    table: sa.Table,
+    names: Sequence[str],
+    at: int,
+    about: tuple[bytes, bytes],
 ) -> Iterator[Any]:
-    """The rows of a workspace that were made at an instant (µs)."""
-    head = ids.head(at)
-    query = sa.select(table.c.id, *(table.c[name] for name in names)).where(
-        table.c.workspace_id == workspace_id, table.c.id.between(head + bytes(8), head + b"\xff" * 8)
+    """The rows of a workspace that were made at an instant (µs), of events from the one id to the other."""
+    head, found = ids.head(at), table.c
+    query = sa.select(found.id, found.event_id, *(found[name] for name in names)).where(
+        found.workspace_id == workspace_id,
+        found.id.between(head + bytes(8), head + b"\xff" * 8),
+        found.event_id.between(*about),
     )
     yield from connection.execute(query)
 
@@ -361,7 +369,7 @@ def _delete(
         some = ordered[first : first + _KEYS_AT_ONCE]
         removed = (
             sa.delete(key.table)
-            .where(key.table.c.workspace_id == workspace_id, key.in_(some), *only)
+            .where(key.table.c.workspace_id == workspace_id, columns.among(connection, key, some), *only)
             .returning(key)
         )
         gone += connection.execute(removed).scalars()
