@@ -19,6 +19,7 @@ def test_a_file_that_cannot_be_read_is_one_line(
     content: bytes, said: str, lone_house: str, tmp_path: Path, tell: program.Tell
 ) -> None:
     """What is wrong with a file is told, and nothing of it is stored."""
+    tell("key", "create", "--role", "admin")  # and with it the workspace
     file = tmp_path / "those.csv"
     file.write_bytes(content)
     told = tell("suppression", "import", file)

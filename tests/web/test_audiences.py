@@ -187,6 +187,26 @@ def test_members_come_in_pages_and_by_tenant(api: client.Client) -> None:
     assert api.put("/audiences/some", {}, key=acme).status_code == 404
 
 
+def test_a_page_of_members_looks_at_so_many_people(
+    api: client.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where few are in an audience a page may hold fewer, even nobody, and go on; in the end everybody was seen once."""
+    monkeypatch.setattr(audiences, "LOOKED_AT", 5)
+    for number in range(40):
+        api.world.contact(f"p{number}", plan="pro" if number % 13 == 0 else "free")
+    api.put("/audiences/some", {"filter": filtered("EQ", "plan", "pro")})
+    pages: list[list[str]] = []
+    query: dict[str, str] = {}
+    while True:
+        page = api.get("/audiences/some/members", params=query).json()
+        pages.append([one["member_id"] for one in page["items"]])
+        if not page["paging"]["more"]:
+            break
+        query = {"cursor": page["paging"]["cursor"]}
+    assert [] in pages
+    assert sorted(sum(pages, [])) == ["p0", "p13", "p26", "p39"]
+
+
 def test_a_tenants_audience_is_written_to_alone(api: client.Client) -> None:
     """Whoever sends to a tenant's audience, those who pass its filter and are others' customers hear nothing."""
     tenant = api.key("admin", tenant="acme")

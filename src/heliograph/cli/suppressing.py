@@ -74,12 +74,15 @@ def bring_out(workspace: options.Workspace = "default", database: options.Databa
     from heliograph.core import schedule, suppressing
     from heliograph.store import suppressions as stored
 
-    with options.opened(database) as store, store.reading() as connection:
+    with options.opened(database) as store:
+        with store.reading() as connection:
+            workspace_id = options.workspace_id(connection, workspace)
         sys.stdout.write(suppressing.HEADER)
-        for one in stored.each(connection, options.workspace_id(connection, workspace), None):
-            sys.stdout.write(
-                suppressing.line(one.address, one.reason, schedule.write_instant(one.created_at))
-            )
+        for some in stored.each(store, workspace_id, None):
+            for one in some:
+                sys.stdout.write(
+                    suppressing.line(one.address, one.reason, schedule.write_instant(one.created_at))
+                )
 
 
 def _put(given: Iterable[tuple[str, str]], workspace: str, database: str | None) -> None:

@@ -47,6 +47,18 @@ class Member(NamedTuple):
     """When they, or the audience, came to say what they say."""
 
 
+class Members(NamedTuple):
+    """Some of those who are in an audience."""
+
+    found: Sequence[Member]
+    reached: tuple[int, str] | None
+    """(partition, user_id) behind which it goes on; None at the end."""
+
+
+LOOKED_AT = 20_000
+"""So many people are looked at for a page, which may hold fewer than it could, even nobody."""
+
+
 def page(
     connection: sa.Connection, workspace_id: int, tenant_id: str | None, after: str, limit: int
 ) -> list[Audience]:
@@ -102,16 +114,18 @@ def delete(connection: sa.Connection, workspace_id: int, tenant_id: str | None, 
 
 def members(
     connection: sa.Connection, workspace_id: int, audience: Audience, after: tuple[int, str], limit: int
-) -> list[Member]:
+) -> Members:
     """The next who are in an audience, in the order of (partition, user_id); in one without a filter nobody is."""
     if audience.filter is None:
-        return []
+        return Members([], None)
     is_in = segments.audience([segments.Members(audience_filters.parse(audience.filter))], [])
     named = audience_filters.tenants_of(audience.filter, audience.tenant_id)
     found: list[Member] = []
     partition, last = max(after[0], 0), after[1]
-    while partition < ids.PARTITIONS and len(found) < limit:
+    looked_at = 0
+    while partition < ids.PARTITIONS and len(found) <= limit and looked_at < LOOKED_AT:
         contacts = people.walk(connection, workspace_id, partition, last)
+        looked_at += len(contacts)
         joined = tenants.joined(connection, workspace_id, named, [row.user_id for row in contacts])
         for row in contacts:
             if audience.tenant_id not in (None, row.tenant_id):
@@ -120,7 +134,9 @@ def members(
             if is_in(audience_filters.view(row.user_id, row.tenant_id, profile, those)):
                 found.append(Member(partition, row.user_id, max(row.updated_at, audience.updated_at)))
         partition, last = (partition, contacts[-1].user_id) if contacts else (partition + 1, "")
-    return found[:limit]
+    if len(found) > limit:
+        return Members(found[:limit], found[limit - 1][:2])
+    return Members(found, None if partition == ids.PARTITIONS else (partition, last))
 
 
 def _visible(workspace_id: int, tenant_id: str | None) -> sa.Select[Any]:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from heliograph.store import consent, schema
+from heliograph.store import consent, database, schema
 
 _ROWS = schema.suppressions.c
 _AT_ONCE = 1_000
@@ -92,9 +92,13 @@ def page(
     return [Suppression._make(row) for row in connection.execute(query)]
 
 
-def each(connection: sa.Connection, workspace_id: int, tenant_id: str | None) -> Iterator[Suppression]:
-    """Every suppression that this tenant sees, some at a time."""
+def each(store: database.Database, workspace_id: int, tenant_id: str | None) -> Iterator[list[Suppression]]:
+    """Every suppression that this tenant sees, some at a time; between two looks nothing is held."""
     after = ("", "")
-    while found := page(connection, workspace_id, tenant_id, after, _AT_ONCE):
-        yield from found
+    while True:
+        with store.reading() as connection:
+            found = page(connection, workspace_id, tenant_id, after, _AT_ONCE)
+        if not found:
+            return
+        yield found
         after = (found[-1].address, found[-1].tenant_id)

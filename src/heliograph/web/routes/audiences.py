@@ -140,19 +140,21 @@ def delete_audience(request: Call) -> Response[None]:
 @get(f"{_ONE}/members", opt={"tag": TAG, "query": paging.CursorQuery})
 @in_thread
 def list_members(request: Call) -> Response[MemberPage]:
-    """List who is in an audience now, a hundred a page."""
+    """List who is in an audience now, a hundred a page at most."""
     query, ignored = request.read_courier_query(paging.CursorQuery)
     after, audience = paging.place_of(query.cursor), _there(request)
     with request.services.database.reading() as connection:
-        found = stored.members(
-            connection, request.principal.workspace_id, audience, after, paging.PER_PAGE + 1
+        found, reached = stored.members(
+            connection, request.principal.workspace_id, audience, after, paging.PER_PAGE
         )
-    page = paging.page(found, lambda one: f"{one.partition}|{one.user_id}")
     listed = [
         Member(one.user_id, audience.id, audience.version, schedule.write_instant(one.since), "MATCHED")
-        for one in page.items
+        for one in found
     ]
-    return Response(MemberPage(listed, page.paging), headers=ignored_header(ignored))
+    cursor = None if reached is None else f"{reached[0]}|{reached[1]}"
+    return Response(
+        MemberPage(listed, paging.Paging(cursor, cursor is not None)), headers=ignored_header(ignored)
+    )
 
 
 def _there(request: Call) -> stored.Audience:
