@@ -190,21 +190,22 @@ def test_members_come_in_pages_and_by_tenant(api: client.Client) -> None:
 def test_a_page_of_members_looks_at_so_many_people(
     api: client.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where few are in an audience a page may hold fewer, even nobody, and go on; in the end everybody was seen once."""
+    """Where few are in an audience a page may hold fewer, even nobody, and go on; in the end all were seen once."""
     monkeypatch.setattr(audiences, "LOOKED_AT", 5)
     for number in range(40):
         api.world.contact(f"p{number}", plan="pro" if number % 13 == 0 else "free")
     api.put("/audiences/some", {"filter": filtered("EQ", "plan", "pro")})
-    pages: list[list[str]] = []
+    sizes, seen = [], []
     query: dict[str, str] = {}
     while True:
         page = api.get("/audiences/some/members", params=query).json()
-        pages.append([one["member_id"] for one in page["items"]])
+        sizes.append(len(page["items"]))
+        seen += [one["member_id"] for one in page["items"]]
         if not page["paging"]["more"]:
             break
         query = {"cursor": page["paging"]["cursor"]}
-    assert [] in pages
-    assert sorted(sum(pages, [])) == ["p0", "p13", "p26", "p39"]
+    assert 0 in sizes
+    assert sorted(seen) == ["p0", "p13", "p26", "p39"]
 
 
 def test_a_tenants_audience_is_written_to_alone(api: client.Client) -> None:
