@@ -131,3 +131,21 @@ def test_what_is_refused_on_one_way_is_tried_on_the_next(api: Client) -> None:
     assert became(api) == [(one["status"], one["error"]) for one in outcomes] == [("succeeded", None)] * 2
     sent = api.get("/messages").json()["results"]
     assert sorted(one["channel"] for one in sent) == ["email", "sms"]
+
+
+def test_a_message_that_nobody_takes_would_fail(api: Client) -> None:
+    """Where no provider is set for its channel a dry run tells so in the run's words, unless a way is left."""
+    person(api, phone_number="+15005550001")
+    text = {**HELLO, "channel": "sms"}
+    rule_id = rule(api, {**text, "on_error": "stop"}, HELLO)
+    nobody = [("failed", "no provider is set for the channel 'sms'"), ("not_attempted", None)]
+    assert [(one["status"], one["error"]) for one in told(api, rule_id)] == nobody
+    assert became(api) == nobody
+    api.patch("/api/automation/control", {"sandbox": True})
+    assert [one["status"] for one in told(api, rule_id)] == ["succeeded", "succeeded"]
+    api.patch("/api/automation/control", {"sandbox": False})
+    api.put("/routing-strategies/default", {"name": "Usual", "routing": routing("single", "sms", "email")})
+    (outcome,) = told(api, rule(api, HELLO))
+    assert (outcome["status"], outcome["deliveries"][0]["channel"]) == ("succeeded", "email")
+    api.world.provider("twilio", "texts")
+    assert [one["status"] for one in told(api, rule_id)] == ["succeeded", "succeeded"]

@@ -42,6 +42,8 @@ class Admission(NamedTuple):
     """When the quiet hours end through which it waits; None: it is not quiet."""
     may_go_on: bool = True
     """Whether it may still be wanted on its next way, where it was refused."""
+    fault: str | None = None
+    """Why nobody could take it."""
 
 
 class Outside(NamedTuple):
@@ -218,6 +220,8 @@ class _Rehearsal:
         shown |= {"channel": found.channel, "address": found.address}
         if found.waits_until is not None:
             shown |= {"waits": messages.QUIET_HOURS, "until": schedule.write_instant(found.waits_until)}
+        if found.fault:
+            return runs.Reply(visit, ordinal, plans.Status.FAILED, None, found.fault)
         status = plans.Status.SKIPPED if found.refusal else plans.Status.SUCCEEDED
         return runs.Reply(visit, ordinal, status, None, found.refusal)
 

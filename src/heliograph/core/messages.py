@@ -156,6 +156,11 @@ KEPT_ATTEMPTS = 50
 """The newest attempts that the ledger keeps; those of unknown end are always kept."""
 
 
+def without_provider(channel: str) -> str:
+    """Why a message goes nowhere where nobody is set up for its channel."""
+    return f"no provider is set for the channel {channel!r}"
+
+
 def kept(attempts: Sequence[Attempt]) -> tuple[Attempt, ...]:
     """The attempts to store."""
     old = [attempt for attempt in attempts[:-KEPT_ATTEMPTS] if attempt.outcome == "uncertain"]

@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 import structlog
 
 from heliograph import channels, errors
-from heliograph.core import ids
+from heliograph.core import ids, messages
 from heliograph.engine import claiming, handover, lanes, letters, limiting, rooms, settlements, ways
 from heliograph.store import rows
 
@@ -269,7 +269,7 @@ class Delivery:
         if chosen is not None and isinstance(way, ways.Way) and not way.is_up(now):
             return way.trouble(now)
         if way is None:
-            return _refused(settlements.NO_PROVIDER, _no_way(one))
+            return _refused(settlements.NO_PROVIDER, messages.without_provider(one.message.channel))
         if isinstance(way, ways.Way) and way.lane.is_slow(now - self._slow):
             return settlements.PASSED_BY
         return way
@@ -337,7 +337,3 @@ def in_turns(claimed: Sequence[rows.Claimed]) -> Sequence[rows.Claimed]:
 
 def _refused(code: str, text: str) -> channels.Answer:
     return channels.Answer(channels.Outcome.PERMANENT, "", None, code, text)
-
-
-def _no_way(claimed: rows.Claimed) -> str:
-    return f"no provider is set for the channel {claimed.message.channel!r}"

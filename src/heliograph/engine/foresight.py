@@ -1,24 +1,27 @@
 """Foresight: what admission would say of messages that nobody sends (a corner of rehearsal.py).
 
 Law: it is asked what admission.py and pacing.py ask, in their order and of the records as they are now: who wants what
-on which way, whether it is quiet where they are, and how much they have had. Reading only; what one rehearsal lets go
-it counts for its next messages, and keeps nowhere.
+on which way, whether it is quiet where they are, and how much they have had; and then whether anybody takes it.
+Reading only; what one rehearsal lets go it counts for its next messages, and keeps nowhere.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
 
 from heliograph.core import consent, delays, dry_runs, effects, messages, quiet_hours, sending_policies
+from heliograph.engine import ways
 from heliograph.store import (
     consent as consents,
 )
 from heliograph.store import (
     definitions,
     preference_topics,
+    providers,
     rehearsals,
     suppressions,
     workspaces,
@@ -49,16 +52,32 @@ class Foresight:
 
     def admission(self, asked: effects.Deliver) -> dry_runs.Admission:
         """By which way a message would go and until when it would wait, or why it would not go."""
-        ways = [
+        possible = [
             (asked.channel, asked.address or ""),
             *((way.channel, way.address) for way in asked.route.ways),
         ]
-        found = dry_runs.Admission(*ways[0])
-        for channel, address in ways:
+        found = dry_runs.Admission(*possible[0])
+        for channel, address in possible:
             found = self._on(asked, dry_runs.Admission(channel, address))
-            if found.refusal is None or not found.may_go_on:
+            if found.refusal is None and not self._goes_by(channel):
+                found = found._replace(fault=messages.without_provider(channel))
+            elif found.refusal is None or not found.may_go_on:
                 break
         return found
+
+    def _goes_by(self, channel: str) -> bool:
+        """Whether anybody takes what goes by a channel."""
+        return channel in ways.INSTALLED or self._is_sandbox or channel in self._own_channels
+
+    @cached_property
+    def _is_sandbox(self) -> bool:
+        return workspaces.read_control(self._connection, self._workspace_id).sandbox
+
+    @cached_property
+    def _own_channels(self) -> frozenset[str]:
+        """The channels for which the workspace has set up a provider."""
+        found = providers.listed(self._connection, self._workspace_id)
+        return frozenset(one.channel for one in found if one.enabled)
 
     def _on(self, asked: effects.Deliver, way: dry_runs.Admission) -> dry_runs.Admission:
         topics = self._topics_of(asked)

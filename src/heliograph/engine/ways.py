@@ -22,7 +22,7 @@ SHORTEST_REST, LONGEST_REST = 1_000_000, 60_000_000
 _MESSAGE, _FETCH = int(effects.Kind.MESSAGE), int(effects.Kind.FETCH)
 _SAYS_NOTHING = frozenset(("lease_over", "malformed"))
 """Codes of answers for which the other side was not asked."""
-_KINDS: Mapping[str, str] = {"email": "smtp", "webhook": "webhook"}
+INSTALLED: Mapping[str, str] = {"email": "smtp", "webhook": "webhook"}
 """Of which kind the installation's own ways are, by channel."""
 _NO_ROOM: Mapping[int, int] = {}
 
@@ -149,7 +149,7 @@ class Ways:
         `outlet_of` reads what a workspace has set up, `opened` opens those of its providers.
         """
         self._installed = {
-            name: Way(way, _name_of(way), letters.Sending(kind=_KINDS.get(name, "")), is_installed=True)
+            name: Way(way, _name_of(way), letters.Sending(kind=INSTALLED.get(name, "")), is_installed=True)
             for name, way in installed.items()
         }
         self._outlet_of, self._opened = outlet_of, opened
