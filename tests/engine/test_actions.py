@@ -351,3 +351,54 @@ def test_events_that_cause_each_other_end(world: testing.World) -> None:
     ((only,),) = acts.actions(world, ids.text(last["id"]))
     assert only[1] == "failed"
     assert "depth" in str(only[2])
+
+
+# ── what an action may make of a record ─────────────────────────────────────────────────────────────
+
+
+def test_a_profile_that_rules_add_to_stays_within_its_bounds(world: testing.World) -> None:
+    """What would make more than 256 KiB of a profile fails, also by several actions together, and writes nothing."""
+    add = [{"type": "update_contact", "fields": {name: "{{payload.text}}"}} for name in "bcd"]
+    rule(world, *add[:2])
+    world.rule(trigger_type="custom.a", actions=[add[2]], priority=101)
+    event = happen(world, payload={"text": "x" * 100_000})
+    world.run_until_idle()
+    done, too_large = ("update_contact", "succeeded", None), "a profile takes at most 256 KiB"
+    assert acts.actions(world, event) == [[done, done], [("update_contact", "failed", too_large)]]
+    stored = msgspec.json.decode(acts.contact(world, "ana")["profile"])
+    assert {"b", "c"} < stored.keys()
+    assert "d" not in stored
+    event = happen(world, payload={"text": "less"})
+    world.run_until_idle()
+    assert acts.actions(world, event) == [[done, done], [done]]
+
+
+def test_a_profile_is_nested_no_deeper_by_rules_than_by_others(world: testing.World) -> None:
+    """A rule that puts what a contact has into itself fails at the depth to which JSON is read, and says where."""
+    rule(world, {"type": "update_contact", "fields": {"was": {"was": "{{contact.was}}"}}})
+    events = [happen(world) for _ in range(70)]
+    world.run_until_idle()
+    (last,) = acts.actions(world, events[-1])
+    assert last == [("update_contact", "failed", f"fields{'.was' * 63}: is nested deeper than 63 levels")]
+    assert acts.outcomes(world, events[60]) == ["executed"]
+
+
+@pytest.mark.parametrize(
+    ("payload", "fault"),
+    [
+        ({"one": "{{payload.text}}", "two": "{{payload.text}}"}, "is larger than 262144 bytes"),
+        ({"deep": {"er": "{{payload}}"}}, "is nested deeper than 63 levels"),
+    ],
+)
+def test_an_emitted_event_keeps_the_bounds_of_those_sent_in(
+    world: testing.World, payload: dict[str, Any], fault: str
+) -> None:
+    """An event of a rule's own is no larger and no deeper than one over HTTP: its action fails, and none comes in."""
+    rule(world, {"type": "emit_event", "event_type": "custom.b", "payload": payload})
+    deep: dict[str, Any] = {}
+    for _ in range(60):
+        deep = {"d": deep}
+    event = happen(world, payload={"text": "x" * 140_000, "deep": deep})
+    world.run_until_idle()
+    assert acts.actions(world, event) == [[("emit_event", "failed", f"payload: {fault}")]]
+    assert [row["event_type"] for row in tables.rows(world.app.store, "events")] == ["custom.a"]

@@ -16,7 +16,6 @@ from heliograph.core import documents, events, ids, pseudonyms, rules, schedule
 
 MOST_EVENTS = 10_000
 MOST_BYTES = 8 * 1024 * 1024
-MOST_EVENT_BYTES = 256 * 1024
 MOST_FAULTS = 100
 SOURCE = "api"
 """Where an event comes from that does not say it."""
@@ -181,12 +180,12 @@ def _faults(arrival: Arrival, plain: Mapping[str, Any]) -> list[tuple[str, str]]
         found.append(("event_type", fault))
     if type(plain.get("payload", _EMPTY)) not in _OBJECT_OR_NULL:
         found.append(("payload", "takes an object"))
-    elif len(bytes(arrival.payload)) > MOST_EVENT_BYTES:
-        found.append(("payload", f"is larger than {MOST_EVENT_BYTES} bytes"))
+    elif len(bytes(arrival.payload)) > events.MOST_BYTES:
+        found.append(("payload", events.TOO_LARGE))
     if type(plain.get("previous", _EMPTY)) not in _OBJECT_OR_NULL:
         found.append(("previous", "takes an object, or null"))
-    elif len(bytes(arrival.previous)) > MOST_EVENT_BYTES:
-        found.append(("previous", f"is larger than {MOST_EVENT_BYTES} bytes"))
+    elif len(bytes(arrival.previous)) > events.MOST_BYTES:
+        found.append(("previous", events.TOO_LARGE))
     for name, value, most in (
         ("contact_id", arrival.contact_id, 255),
         ("conversation_id", arrival.conversation_id, 255),

@@ -51,6 +51,12 @@ What waited through a pause for too long is PROCESSED untaken (C14); an operator
 
 # ── what may happen ─────────────────────────────────────────────────────────────────────────────────
 
+MOST_BYTES = 256 * 1024
+"""How large a payload may be as JSON."""
+TOO_LARGE = f"is larger than {MOST_BYTES} bytes"
+_MOST_DEPTH = documents.MAX_DEPTH - 1
+"""How deep a payload may be nested: it comes inside of an event."""
+
 TYPE_PATTERN = "^[a-z][a-z0-9_.]{0,63}$"
 """What a type looks like, for schemas; `type_fault` is the judge."""
 
@@ -97,6 +103,13 @@ def type_fault(text: object) -> str | None:
     if isinstance(text, str) and _is_type(text):
         return None
     return 'is a small letter and up to 63 small letters, digits, "_" and ".", such as "order.paid"'
+
+
+def payload_fault(payload: Mapping[str, Any]) -> str | None:
+    """Why this cannot be the payload of an event that is made here, or None: it keeps the bounds of those sent in."""
+    if not documents.is_shallow(payload, _MOST_DEPTH):
+        return f"is nested deeper than {_MOST_DEPTH} levels"
+    return TOO_LARGE if len(msgspec.json.encode(payload)) > MOST_BYTES else None
 
 
 def is_known(event_type: str) -> bool:

@@ -13,14 +13,19 @@ from datetime import date
 from typing import Any, NamedTuple
 
 import email_validator
+import msgspec
 
 from heliograph import errors
 from heliograph.core import documents, hooks, schedule, telephones
+
+_encode = msgspec.json.Encoder().encode
 
 MAX_ID = 255
 """Characters that a `user_id` may have."""
 MAX_BYTES = 256 * 1024
 """How large a profile may become as JSON: merging has no other end."""
+MOST_DEPTH = documents.MAX_DEPTH - 1
+"""How deep a profile may be nested: what reads one reads it inside of an object."""
 TOO_LARGE = f"a profile takes at most {MAX_BYTES // 1024} KiB"
 PUSH_TOKEN = "push_token"  # noqa: S105 the name of a profile's key
 """Where push messages go: the newest of somebody's devices, or what was written there by hand."""
@@ -196,6 +201,8 @@ def clean_profile(given: object, path: str = "profile", region: str | None = Non
         raise errors.InvalidInput.at(path, 'is an object, such as {"email": "ana@example.com"}')
     cleaned: dict[str, Any] = dict(given)
     faults = _join_birthdate(cleaned, path)
+    if not documents.is_shallow(cleaned, MOST_DEPTH):
+        faults += documents.faults(cleaned, path, limit_depth=MOST_DEPTH)
     for key in cleaned.keys() & _CHECKS.keys():
         if cleaned[key] is not None:
             try:
@@ -325,6 +332,14 @@ def merge(strategy: str, stored: Profile | None, given: Profile) -> dict[str, An
     if strategy not in MERGES:
         raise errors.InvalidInput.at("merge_strategy", documents.unknown("merge strategy", strategy, MERGES))
     return MERGES[strategy](stored or {}, given)
+
+
+def outgrows(before: Profile, given: Profile) -> bool:
+    """Whether a profile would become too large by being overwritten with this; one that is too large may shrink."""
+    size = len(_encode(before))
+    if size + len(_encode(given)) <= MAX_BYTES:
+        return False
+    return len(_encode({**before, **given})) > max(MAX_BYTES, size)
 
 
 def written(strategy: str, stored: Profile, given: Profile) -> dict[str, Any]:

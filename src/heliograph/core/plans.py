@@ -232,6 +232,8 @@ class Scene(msgspec.Struct, gc=False):
     """Whether the contact was deleted since: no step is taken any more."""
     lists: Mapping[str, str | None] = NO_LISTS
     """The tenant of each list that is there (None: the workspace's own), of those that its steps name."""
+    saved: dict[str, Any] = {}
+    """What steps have set of the contact: none sees it, and all of it together must find room in the profile."""
     _context: dict[str, Any] | None = None
 
     @property

@@ -48,6 +48,9 @@ class UpdateContact(
             clean = people.clean_profile(self.filled.fill(scene.context, scene.now), "fields", scene.region)
         except (errors.InvalidInput, errors.RenderFailed) as fault:
             return plans.failed(fault.message)
+        if people.outgrows({**(scene.contact or {}), **scene.saved}, clean):
+            return plans.failed(people.TOO_LARGE)
+        scene.saved |= clean
         return plans.done(effects.SaveProfile(scene.contact_id, clean), output={"fields": sorted(clean)})
 
 
@@ -170,6 +173,9 @@ class EmitEvent(
                 return plans.failed(f"{name}: {fault if said[-1] else 'it is empty'}")
         event_type, contact_id, conversation_id = said
         payload = self.filled.fill(scene.context, scene.now)
+        fault = None if self.filled.is_static else events.payload_fault(payload)
+        if fault:
+            return plans.failed(f"payload: {fault}")
         return plans.done(
             effects.Emit(
                 event_type or "",
