@@ -253,6 +253,10 @@ def test_a_call_that_cannot_be_made_is_no_success(api: client.Client) -> None:
         ["failed", "not_attempted"],
         "url: takes an http or https address, not 'nowhere'",
     )
+    statuses, error = tried("https://example.com/a\nb", "one")
+    assert statuses == ["failed", "not_attempted"]
+    assert error == "url: holds a line break or another control character: 'https://example.com/a\\nb'"
+    assert tried(" https://example.com/a b \n", "one") == (["succeeded", "succeeded"], None)
     statuses, error = tried("https://example.com/", "one\ntwo")
     assert statuses == ["failed", "not_attempted"]
     assert error == "headers: the header X-Note holds a line break or another control character"

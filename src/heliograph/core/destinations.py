@@ -87,6 +87,15 @@ def url_fault(written: object) -> str | None:
     return None
 
 
+def break_fault(filled: str) -> str | None:
+    """Why a URL that was filled is none after all, or None: `url_fault` passes over line breaks, a call does not.
+
+    It is not asked where a rule is saved: one that was saved with such a URL must still be read.
+    """
+    broken = _CONTROL.search(filled.strip())
+    return f"holds a line break or another control character: {filled[:_SHOWN]!r}" if broken else None
+
+
 def header_fault(name: str, value: str | None) -> str | None:
     """Why a header cannot be sent along, or None; `value` is None where nobody knows it yet."""
     if not _TOKEN.fullmatch(name):
@@ -98,6 +107,7 @@ def header_fault(name: str, value: str | None) -> str | None:
     return None
 
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _OURS = frozenset(
     (

@@ -285,7 +285,7 @@ class _Rehearsal:
 
 def _call_fault(request: Mapping[str, Any]) -> str | None:
     """Why a call that is filled could not be made, or None."""
-    fault = destinations.url_fault(request["url"])
+    fault = destinations.url_fault(request["url"]) or destinations.break_fault(request["url"])
     if fault is not None:
         return f"url: {fault}"
     faults = (destinations.header_fault(str(name), str(value)) for name, value in request["headers"].items())
