@@ -15,7 +15,13 @@ from tests import environment
 
 loading.calm_collector()
 
-pytest_plugins = ("tests.databases", "tests.proofs", "tests.breaking", "tests.torture_report")
+pytest_plugins = (
+    "tests.sessions",
+    "tests.databases",
+    "tests.proofs",
+    "tests.breaking",
+    "tests.torture_report",
+)
 
 hypothesis.settings.register_profile("quick", max_examples=60, deadline=None, derandomize=True)
 hypothesis.settings.register_profile("torture", max_examples=2_000, deadline=None)

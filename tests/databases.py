@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from psycopg import sql
 
 from heliograph.store import database
-from tests import environment
+from tests import environment, sessions
 
 SKIPPED = "PostgreSQL tests skipped: set HELIOGRAPH_TEST_POSTGRES"
 KINDS = ["sqlite", "postgresql"]
@@ -106,14 +106,17 @@ class Postgres:
         """A connection that is kept (a new one looks up every table anew), with no other beside it."""
         try:
             if self._connection is not None:
-                self._connection.execute(_END_OTHERS)
+                self._end_others(self._connection)
                 return self._connection
         except psycopg.OperationalError:
             # A test has ended it with all the others.
             self.close()
         self._connection = psycopg.connect(self.url, autocommit=True)
-        self._connection.execute(_END_OTHERS)
+        self._end_others(self._connection)
         return self._connection
+
+    def _end_others(self, connection: psycopg.Connection) -> None:
+        connection.execute(_END_OTHERS.replace("kept", str(sessions.KEPT.pids)))
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -128,7 +131,7 @@ _END_OTHERS = """
         FOR look IN 1..5000 LOOP
             PERFORM pg_stat_clear_snapshot();
             PERFORM pg_terminate_backend(pid) FROM pg_stat_activity
-                WHERE datname = current_database() AND pid <> pg_backend_pid();
+                WHERE datname = current_database() AND pid <> pg_backend_pid() AND pid <> ALL (ARRAY kept::int4[]);
             EXIT WHEN NOT FOUND;
             PERFORM pg_sleep(0.001);
         END LOOP;
