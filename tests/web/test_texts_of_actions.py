@@ -3,6 +3,8 @@
 import hashlib
 from typing import Any
 
+import pytest
+
 from tests.web import client
 
 UNFILLABLE = "{{ payload.n | divided_by: payload.zero }}"
@@ -225,3 +227,43 @@ def test_what_is_no_text_is_checked_when_the_rule_is_saved(api: client.Client) -
         "[4].method",
         "[5].template",
     }
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, ""),
+        (True, "true"),
+        (5, "5"),
+        (1.5, "1.5"),
+        (["a", True, None], "atrue"),
+        ({"k": [1]}, '{"k":[1]}'),
+    ],
+)
+def test_what_stands_alone_in_a_text_is_written_as_in_any_text(
+    api: client.Client, value: object, text: str
+) -> None:
+    """A tag, a header and a key that are one output alone are texts: of null nothing is left, and no tag is put on."""
+    output = "{{ payload.value }}"
+    journey = {"type": "invoke_automation", "steps": [{"action": "delay", "duration": "PT1S"}]}
+    actions = [
+        {"type": "add_tags", "tags": [output, f"also {output}"], "target": "contact"},
+        {"type": "call_webhook", "url": "https://example.com/", "headers": {"X-Value": output}},
+        {**journey, "entry_key": output},
+    ]
+    api.make_rule(trigger_type="custom.a", conditions=[], actions=actions)
+    given = {"event_payload": {"value": value}, "trigger_type": "custom.a", "actions": actions}
+    tried = api.post("/api/automation/rules/dry-run", {**given, "contact_id": "ana"}).json()["actions"]
+    api.happen("custom.a", contact_id="ana", payload={"value": value})
+    api.decide()
+    also = f"also {text}".strip()
+    assert api.get("/api/contacts/ana").json()["tags"] == ([text, also] if text else [also])
+    ((_, request),) = api.world.calls.received
+    assert dict(request.headers)["X-Value"] == text
+    assert (tried[0]["tags"][0], tried[1]["headers"], tried[2]["entry_key"]) == (
+        text,
+        {"X-Value": text},
+        text,
+    )
+    assert tried[1]["outcome"]["deliveries"][0]["headers"] == {"X-Value": text}
+    assert tried[2]["outcome"]["error"] == (None if text else "entry_key: it is empty")

@@ -62,7 +62,7 @@ _AS_WRITTEN = frozenset(
     )
 )
 """Fields of actions that are no texts."""
-_VALUES = frozenset(("body", "data", "fields", "payload", "headers"))
+_VALUES = frozenset(("body", "data", "fields", "payload"))
 """Fields of actions in which a text that is one output alone keeps its type."""
 
 
@@ -245,7 +245,8 @@ class _Rehearsal:
             content = dict(effect.content or {})
             parts = {name: content[name] for name in ("url", "headers", "body")}
             filled: dict[str, Any] = templates.compile_value(parts).fill(context, now)
-            return {**content, **filled}
+            url, headers = templates.text_of(filled["url"]), _as_texts(filled["headers"])
+            return {**content, **filled, "url": url, "headers": headers}
         filled_texts = self._texts(effect, effect.data).fill(context, now)
         made = {"subject": filled_texts.subject or self._scene.default_subject, "text": filled_texts.text}
         return made if filled_texts.html is None else {**made, "html": filled_texts.html}
@@ -274,13 +275,21 @@ class _Rehearsal:
                     compiled = templates.compile_text(value, name)
                 else:
                     compiled = templates.compile_value(value, name)
-                shown[name] = compiled.fill(context, self._scene.now)
+                filled = compiled.fill(context, self._scene.now)
+                shown[name] = filled if name in _VALUES else _as_texts(filled)
             except errors.HeliographError as fault:
                 return {**action, **shown}, missing, _told(fault)
             missing += templates.missing(compiled, context)
             if name == "data":
                 context["data"] = shown[name]
         return {name: shown[name] for name in action}, list(dict.fromkeys(missing)), None
+
+
+def _as_texts(filled: Any) -> Any:
+    """What was filled where texts are wanted, alone, in a list or in an object."""
+    if isinstance(filled, dict):
+        return {name: templates.text_of(one) for name, one in filled.items()}
+    return [templates.text_of(one) for one in filled] if isinstance(filled, list) else filled
 
 
 def _call_fault(request: Mapping[str, Any]) -> str | None:

@@ -268,7 +268,7 @@ def _joined(parsed: template_parsing.Parsed, path: str, escape: bool) -> Writer 
 def _filling(pieces: list[str], lookups: list[tuple[int, Segments, bool]], path: str, escape: bool) -> Writer:
     """How pieces are joined: `lookups` says for empty ones of which path they are, and whether all of it are names."""
     literal = sum(map(len, pieces))
-    as_text = _escaped if escape else _unescaped
+    as_text = _escaped if escape else text_of
 
     def write(context: Context, _now: int) -> str:
         # Written out in one piece: most texts of most messages are filled here.
@@ -302,7 +302,8 @@ def _plain_output(node: liquid.Node) -> Segments | None:
     return segments if segments and segments[0] not in template_sandbox.INSTANTS else None
 
 
-def _unescaped(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """What an output writes of a value, where nothing is escaped."""
     kind = type(value)
     if kind is str:
         return value  # type: ignore[no-any-return]

@@ -242,7 +242,7 @@ def _call(claimed: rows.Claimed, start_by: int, now: int) -> channels.Outgoing:
 def _outgoing(
     message: rows.Message, filled: Mapping[str, Any], start_by: int, *, fetches: bool = False
 ) -> channels.Outgoing:
-    headers = {str(name): str(value) for name, value in filled["headers"].items()}
+    headers = {str(name): templates.text_of(value) for name, value in filled["headers"].items()}
     body = b"" if filled["body"] is None else _body(filled["body"])
     if body and not any(name.lower() == "content-type" for name in headers):
         headers["Content-Type"] = (
@@ -251,7 +251,9 @@ def _outgoing(
     request = channels.HttpRequest(
         filled["method"], tuple(headers.items()), body, float(filled["timeout_secs"]), fetches
     )
-    return channels.Outgoing(ids.text(message.id), "webhook", str(filled["url"]), request, "", start_by)
+    return channels.Outgoing(
+        ids.text(message.id), "webhook", templates.text_of(filled["url"]), request, "", start_by
+    )
 
 
 def _signed_call(message: rows.Message, secrets: Sequence[str], start_by: int, now: int) -> channels.Outgoing:

@@ -62,7 +62,7 @@ class InvokeAutomation(
             return plans.failed(fault.message)
         key = None
         if self.entry_key is not None:
-            said = plans.storable(str(filled["entry_key"][0]), "entry_key")
+            said = plans.storable(templates.text_of(filled["entry_key"][0]), "entry_key")
             if not said:
                 return plans.failed("entry_key: it is empty")
             if len(said) > frames.LONGEST_NAME:

@@ -92,7 +92,7 @@ class _Tags(msgspec.Struct, frozen=True, dict=True):
             filled = self.filled.fill(scene.context, scene.now)
         except errors.RenderFailed as fault:
             return plans.failed(fault.message)
-        cut = (str(one).strip()[: conversations.MOST_TAG] for one in filled)
+        cut = (templates.text_of(one).strip()[: conversations.MOST_TAG] for one in filled)
         tags = tuple(dict.fromkeys(tag for tag in cut if tag))
         add, remove = (tags, ()) if adds else ((), tags)
         asked: effects.Effect = effects.SaveTags(subject, add, remove)
