@@ -159,6 +159,18 @@ def test_a_tenant_speaks_for_itself(api: Client) -> None:
     assert api.get(f"/messages/{send(api, TO_ANA)}", key=api.key("agent", tenant="acme")).status_code == 404
 
 
+def test_a_plain_text_reads_the_person(api: Client) -> None:
+    """`contact` is who it is for in a title and body as in Elemental, unless the data has one of its own."""
+    api.world.contact("ana", email="ana@example.com", given_name="Ana")
+    body = "{{contact.given_name}} {contact.id}"
+    plain = {"title": "Hi", "body": body}
+    drawn = {"version": "2022-01-01", "elements": [{"type": "text", "content": body}]}
+    for content in (plain, drawn):
+        assert sent(api, {"to": {"user_id": "ana"}, "content": content})[1] == {"ana@example.com": "Ana ana"}
+    own = {"to": {"user_id": "ana"}, "content": plain, "data": {"contact": {"given_name": "Bo", "id": 7}}}
+    assert sent(api, own)[1] == {"ana@example.com": "Bo 7"}
+
+
 def _member_of(tenant_id: str) -> dict[str, str]:
     """The filter of a group that means a tenant's people."""
     return {"operator": "MEMBER_OF", "path": "account_id", "value": tenant_id}

@@ -263,7 +263,9 @@ def _no_address(to: Recipient, channels: Sequence[str]) -> str:
 def _texts(letter: Letter, to: Recipient) -> tuple[dict[str, Any] | None, dict[str, Any]]:
     """What stands in the message's `content`, and what fills it."""
     if letter.content is not None and is_literal(letter.content):
-        seen = {**to.data, "data": to.data, "profile": to.profile}
+        # Data may have a `contact` of its own.
+        contact = {**to.profile, "id": to.user_id}
+        seen = {"contact": contact, **to.data, "data": to.data, "profile": to.profile}
         if to.tenant is not None:
             seen["tenant"] = to.tenant
         subject = courier_text.fill(letter.content["title"], seen) or letter.default_subject
