@@ -6,7 +6,7 @@ import json
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import apprise as library
@@ -32,13 +32,14 @@ def sent(
     allowed: str = "HOST:PORT",
     words: channels.Words = WORDS,
     expires_at: int = AT + 1,
+    query: str = "",
 ) -> tuple[channels.Answer, HttpSink]:
     """The answer to one message, and the service that was asked."""
 
     async def play() -> tuple[channels.Answer, HttpSink]:
         async with HttpSink(script) as sink:
             entry = allowed.replace("HOST", host).replace("PORT", str(sink.port))
-            url = f"json://{host}:{sink.port}/{apprise.PLACE}"
+            url = f"json://{host}:{sink.port}/{apprise.PLACE}{query}"
             channel = apprise.AppriseChannel("push", url, guard.Guard([entry]), NOW)
             outgoing = channels.Outgoing("id-1", "push", address, words, "", expires_at)
             try:
@@ -90,6 +91,29 @@ def test_what_is_not_taken_is_tried_again() -> None:
     answer, sink = sent(lambda _: http_sink.reply("400 Bad Request"))
     assert (answer.outcome, answer.code) == (channels.Outcome.TEMPORARY, "refused")
     assert len(sink.calls) == 1
+
+
+async def _half() -> AsyncIterator[bytes]:
+    yield b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\nConnection: close\r\n\r\n{"
+
+
+@pytest.mark.parametrize("said", [lambda _: http_sink.Act.DROP, lambda _: _half()])
+def test_what_was_asked_and_not_answered_may_have_been_taken(said: http_sink.Script) -> None:
+    """The library calls it not taken: sent again as such it would come twice and nobody could count it."""
+    answer, sink = sent(said, query="?rto=1")
+    assert (answer.outcome, answer.code) == (channels.Outcome.UNCERTAIN, "lost")
+    assert len(sink.calls) == 1
+
+
+def test_a_service_that_is_down_has_nothing() -> None:
+    """What could not be begun is tried again, as for any other channel."""
+
+    async def play() -> channels.Answer:
+        channel = apprise.AppriseChannel("push", "json://127.0.0.1:9/", guard.Guard(["127.0.0.1:9"]), NOW)
+        return await channel.send(channels.Outgoing("id-1", "push", "ana", WORDS, "", 2**62))
+
+    answer = asyncio.run(play())
+    assert (answer.outcome, answer.code) == (channels.Outcome.TEMPORARY, "refused")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "0x7f000001"])

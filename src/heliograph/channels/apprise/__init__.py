@@ -1,8 +1,8 @@
 """Push and chat messages by any service that Apprise knows (`pip install heliograph[apprise]`).
 
 Law: one message, one notification, one answer. The library says that a service took a message or did not, and no more:
-what was not taken is tried again; what ran out of time may have been taken. It connects by itself, and is held to the
-addresses that the guard lets through.
+what was not taken is tried again; what ran out of time, or had no answer, may have been taken. It connects by itself,
+and is held to the addresses that the guard lets through.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ class _Told(NamedTuple):
     is_taken: bool
     is_whole: bool
     """Whether the message's data went with it, where it has any."""
+    is_lost: bool
+    """Whether it was asked and did not answer."""
 
 
 class AppriseChannel:
@@ -98,7 +100,8 @@ class AppriseChannel:
             # The library connects to the proxy, which is judged then: what it is to lead to is judged here.
             confinement.look(service.host, service.port)
         is_whole = give(service, words.data)
-        return _Told(bool(service.notify(body=words.text, title=words.title)), is_whole)
+        is_taken = bool(service.notify(body=words.text, title=words.title))
+        return _Told(is_taken, is_whole, confinement.is_lost())
 
     async def close(self) -> None:
         """Nothing is held open."""
@@ -111,6 +114,9 @@ def _judged(told: _Told | None) -> channels.Answer:
         )
     if told.is_taken:
         return channels.Answer(channels.Outcome.ACCEPTED, "", text="" if told.is_whole else _NO_DATA)
+    if told.is_lost:
+        why = "the service was asked and gave no answer"
+        return channels.Answer(channels.Outcome.UNCERTAIN, "", None, "lost", why)
     return channels.Answer(
         channels.Outcome.TEMPORARY,
         "",

@@ -3,11 +3,13 @@
 Law: Python asks before a socket is connected, a file opened or a program started, whoever's code does it (PEP 578). In
 the thread that works for a workspace each address is judged in the instant it is connected to, whatever led there
 (redirects, names that change); no file is opened but the library's own, no program started. Nobody else is hindered.
+A request that was begun and had no answer is remembered, which the library keeps to itself.
 """
 
 from __future__ import annotations
 
 import functools
+import importlib
 import mimetypes
 import os
 import socket
@@ -25,6 +27,8 @@ _Result = TypeVar("_Result")
 _RESOLVING = frozenset(("socket.getaddrinfo", "socket.gethostbyname"))
 _CONNECTING = frozenset(("socket.connect", "socket.sendto", "socket.sendmsg"))
 _STARTING = frozenset(("subprocess.Popen", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.system"))
+_ASKING = "http.client.send"
+_TUNNEL = b"CONNECT "
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 _PATHS = ("stdlib", "platstdlib", "purelib", "platlib")
 
@@ -36,6 +40,10 @@ class _Watch:
         self._guard = guarded
         self._resolved = ""
         self.refusal: str | None = None
+        self.is_begun = False
+        """Whether the request under way has been written, at least in part."""
+        self.is_lost = False
+        """Whether one was, and no whole answer came."""
 
     def see(self, event: str, given: tuple[Any, ...]) -> None:
         """Raises PermissionError, as the system itself does, where something is not allowed."""
@@ -45,6 +53,10 @@ class _Watch:
             self._connect(given[1])
         elif event == "open":
             self._open(given[0], given[2])
+        elif event == _ASKING:
+            # What asks a proxy for a way says nothing to the service yet.
+            asks_a_proxy = isinstance(given[1], bytes) and given[1].startswith(_TUNNEL)
+            self.is_begun = self.is_begun or not asks_a_proxy
         elif event in _STARTING:
             raise PermissionError("no program is started for a message")
 
@@ -90,6 +102,12 @@ def held(guarded: guard.Guard, work: Callable[[], _Result]) -> _Result:
             raise guard.Forbidden(watch.refusal)
 
 
+def is_lost() -> bool:
+    """Whether the work that is held here has begun a request to which no whole answer came."""
+    watch = _watch.get()
+    return watch is not None and watch.is_lost
+
+
 def look(host: object, port: object) -> None:
     """Judge a host that somebody else is to connect to, as far as it is one and its name is known here."""
     watch = _watch.get()
@@ -114,6 +132,26 @@ def _listen() -> None:
     """From now on, for as long as the process lives: a hook cannot be taken away."""
     _folders(), _files()
     sys.addaudithook(_heard)
+    sessions: Any = importlib.import_module("requests").Session
+    sessions.send = _followed(sessions.send)
+
+
+def _followed(send: Callable[..., _Result]) -> Callable[..., _Result]:
+    """A session's `send` by which it is known whether what it began was answered: the library makes of all a no."""
+
+    @functools.wraps(send)
+    def followed(*given: Any, **named: Any) -> _Result:
+        watch = _watch.get()
+        if watch is None:
+            return send(*given, **named)
+        watch.is_begun = False
+        try:
+            return send(*given, **named)
+        except Exception:
+            watch.is_lost = watch.is_lost or watch.is_begun
+            raise
+
+    return followed
 
 
 @functools.cache
