@@ -9,10 +9,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from heliograph.core import effects, ids, messages, plans
-from heliograph.store import schema
+from heliograph.store import columns, schema
 
 _MESSAGES = schema.messages.c
 
@@ -132,10 +131,9 @@ def lay(
         for identity, run_id in sorted(found.items())
     ]
     if values:
-        dialect = connection.dialect.name
-        insert = (sqlite.insert if dialect == "sqlite" else postgresql.insert)(schema.inbox)
+        insert = columns.inserting(connection, schema.inbox)
         changed = {"attempts": 0, **({"body": insert.excluded.body} if instead else {})}
-        key = schema.QUEUE_KEYS[dialect]["inbox"]
+        key = schema.QUEUE_KEYS[connection.dialect.name]["inbox"]
         connection.execute(insert.on_conflict_do_update(index_elements=key, set_=changed), values)
 
 

@@ -1,4 +1,4 @@
-"""What the tables of the schema are made of: their kinds of columns, the same on SQLite and PostgreSQL.
+"""What the tables of the schema are made of, the same on SQLite and PostgreSQL, and what each of them says otherwise.
 
 Law: an id is 16 bytes, JSON is text as it was received, an instant is microseconds since 1970 UTC.
 """
@@ -10,7 +10,7 @@ from collections.abc import Collection
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 
 from heliograph.core import ids
@@ -88,6 +88,11 @@ def index(name: str, *columns: str, where: str, unique: bool = False) -> sa.Inde
     """An index over some of the rows."""
     rows = sa.text(where)
     return sa.Index(name, *columns, unique=unique, sqlite_where=rows, postgresql_where=rows)
+
+
+def inserting(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that may say what becomes of rows that are there already."""
+    return (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(table)
 
 
 def among(

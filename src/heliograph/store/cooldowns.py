@@ -7,10 +7,9 @@ newest matches begin it, as if it had had one all the time (rules.md C10); what 
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from heliograph.core import ids, rules, runs
-from heliograph.store import schema
+from heliograph.store import columns, schema
 
 _RUNS, _EVENTS, _COOLDOWNS = schema.runs.c, schema.events.c, schema.cooldowns.c
 
@@ -39,7 +38,7 @@ def begin(connection: sa.Connection, workspace_id: int, rule_id: bytes) -> None:
     }
     if not found:
         return
-    insert = (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(schema.cooldowns)
+    insert = columns.inserting(connection, schema.cooldowns)
     connection.execute(
         insert.on_conflict_do_update(
             index_elements=[_COOLDOWNS.workspace_id, _COOLDOWNS.automation_id, _COOLDOWNS.subject],

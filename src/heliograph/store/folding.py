@@ -10,10 +10,9 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from heliograph.core import schedule
-from heliograph.store import database, schema
+from heliograph.store import columns, database, schema
 
 LANE = 0
 """The lane in which everything ends up."""
@@ -94,13 +93,13 @@ def fold(store: database.Database, bite: Bite) -> int:
             for day, numbers in sorted(sums.items())
         ]
         if rows:
-            connection.execute(_adding(connection.dialect.name, bite.counts), rows)
+            connection.execute(_adding(connection, bite.counts), rows)
     return len(gone)
 
 
-def _adding(dialect: str, counts: _Counts) -> Any:
+def _adding(connection: sa.Connection, counts: _Counts) -> Any:
     """An insert that adds to what is there."""
-    insert = (sqlite.insert if dialect == "sqlite" else postgresql.insert)(counts.table)
+    insert = columns.inserting(connection, counts.table)
     return insert.on_conflict_do_update(
         index_elements=["workspace_id", counts.owner, "day", "partition"],
         set_={name: counts.table.c[name] + insert.excluded[name] for name in counts.counted},

@@ -14,7 +14,6 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from heliograph.core import events, ids
 from heliograph.store import columns, database, listings, schema, spans
@@ -117,24 +116,19 @@ def _is_alone(connection: sa.Connection) -> bool:
 
 def _place_runs(connection: sa.Connection, owner: int, now: int, limit: int) -> tuple[int, bytes]:
     # The rows stay where they are: to hand each to the program and back costs several times as much.
-    bite = _next(connection, _RUNS, owner, Kind.RULE, now, limit).subquery()
+    more = (_RUNS.automation_id, _RUNS.event_id, _RUNS.start_key)
+    bite = _next(connection, _RUNS, owner, Kind.RULE, now, limit, *more).subquery()
     last = connection.execute(sa.select(bite.c.id).order_by(bite.c.id.desc()).limit(1)).scalar_one_or_none()
     if last is None:
         return 0, START
     # A run with a start key is of another door, though an event may have started it.
-    met = sa.select(sa.literal(owner), sa.literal(int(Kind.RULE)), _RUNS.automation_id, _RUNS.event_id).where(
-        _RUNS.workspace_id == owner,
-        _RUNS.id > mark(connection, owner, Kind.RULE),
-        _RUNS.id <= last,
-        _RUNS.start_key.is_(None),
-        _RUNS.event_id.is_not(None),
+    met = (
+        sa.select(sa.literal(owner), sa.literal(int(Kind.RULE)), bite.c.automation_id, bite.c.event_id)
+        .where(bite.c.start_key.is_(None), bite.c.event_id.is_not(None))
+        .order_by(bite.c.automation_id, bite.c.event_id)
     )
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    connection.execute(
-        insert(schema.event_places)
-        .from_select(list(_PLACES), met.order_by(_RUNS.automation_id, _RUNS.event_id))
-        .on_conflict_do_nothing()
-    )
+    insert = columns.inserting(connection, schema.event_places).from_select(list(_PLACES), met)
+    connection.execute(insert.on_conflict_do_nothing())
     return connection.execute(sa.select(sa.func.count()).select_from(bite)).scalar_one(), last
 
 
