@@ -71,18 +71,13 @@ def bring_in(
 @suppressions.command("export")
 def bring_out(workspace: options.Workspace = "default", database: options.DatabaseUrl = None) -> None:
     """Write all of them to the output as CSV."""
-    from heliograph.core import schedule, suppressing
     from heliograph.store import suppressions as stored
 
     with options.opened(database) as store:
         with store.reading() as connection:
             workspace_id = options.workspace_id(connection, workspace)
-        sys.stdout.write(suppressing.HEADER)
-        for some in stored.each(store, workspace_id, None):
-            for one in some:
-                sys.stdout.write(
-                    suppressing.line(one.address, one.reason, schedule.write_instant(one.created_at))
-                )
+        for piece in stored.written(store, workspace_id, None):
+            sys.stdout.write(piece)
 
 
 def _put(given: Iterable[tuple[str, str]], workspace: str, database: str | None) -> None:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from heliograph.core import schedule, suppressing
 from heliograph.store import consent, database, schema
 
 _ROWS = schema.suppressions.c
@@ -102,3 +103,13 @@ def each(store: database.Database, workspace_id: int, tenant_id: str | None) -> 
             return
         yield found
         after = (found[-1].address, found[-1].tenant_id)
+
+
+def written(store: database.Database, workspace_id: int, tenant_id: str | None) -> Iterator[str]:
+    """The same as CSV, piece by piece."""
+    yield suppressing.HEADER
+    for some in each(store, workspace_id, tenant_id):
+        lines = (
+            suppressing.line(one.address, one.reason, schedule.write_instant(one.created_at)) for one in some
+        )
+        yield "".join(lines)
