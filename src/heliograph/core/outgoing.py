@@ -262,9 +262,9 @@ def _no_address(to: Recipient, channels: Sequence[str]) -> str:
 
 def _texts(letter: Letter, to: Recipient) -> tuple[dict[str, Any] | None, dict[str, Any]]:
     """What stands in the message's `content`, and what fills it."""
+    contact = {**to.profile, "id": to.user_id}
     if letter.content is not None and is_literal(letter.content):
         # Data may have a `contact` of its own.
-        contact = {**to.profile, "id": to.user_id}
         seen = {"contact": contact, **to.data, "data": to.data, "profile": to.profile}
         if to.tenant is not None:
             seen["tenant"] = to.tenant
@@ -272,7 +272,7 @@ def _texts(letter: Letter, to: Recipient) -> tuple[dict[str, Any] | None, dict[s
         text = courier_text.fill(letter.content["body"], seen)
         kept = {"data": to.data, "profile": to.profile} if letter.keeps_data else {}
         return {"subject": subject, "text": text, "literal": True}, kept
-    filling = {"data": to.data, "profile": to.profile, "contact": {**to.profile, "id": to.user_id}}
+    filling = {"data": to.data, "profile": to.profile, "contact": contact}
     if to.tenant is not None:
         filling["tenant"] = to.tenant
     if letter.content is None and letter.look is None:

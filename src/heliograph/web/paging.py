@@ -119,6 +119,11 @@ def place_of(cursor: str | None) -> tuple[int, str]:
     return int(partition), identity
 
 
+def cursor_at(partition: int, identity: str) -> str:
+    """The cursor of a place, as `place_of` reads it."""
+    return f"{partition}|{identity}"
+
+
 def unknown_cursor() -> errors.InvalidQuery:
     """A cursor that no list gave."""
     return errors.InvalidQuery(faults=[errors.Fault("cursor", "is none that this list gave")])

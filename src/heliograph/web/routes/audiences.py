@@ -151,7 +151,7 @@ def list_members(request: Call) -> Response[MemberPage]:
         Member(one.user_id, audience.id, audience.version, schedule.write_instant(one.since), "MATCHED")
         for one in found
     ]
-    cursor = None if reached is None else f"{reached[0]}|{reached[1]}"
+    cursor = None if reached is None else paging.cursor_at(*reached)
     return Response(
         MemberPage(listed, paging.Paging(cursor, cursor is not None)), headers=ignored_header(ignored)
     )

@@ -105,7 +105,7 @@ def list_subscriptions(request: Call) -> Response[SubscriptionPage]:
         if found is None:
             raise errors.NotFound(f"there is no list {request.part('list_id')!r}")
         people = stored.subscribers(connection, workspace_id, found.id, after, paging.PER_PAGE + 1)
-    page = paging.page(people, lambda one: f"{one.partition}|{one.user_id}")
+    page = paging.page(people, lambda one: paging.cursor_at(one.partition, one.user_id))
     listed = [
         Subscription(one.user_id, schedule.write_instant(one.created_at), one.preferences)
         for one in page.items
